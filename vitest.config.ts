@@ -1,0 +1,29 @@
+import { defineConfig } from "vitest/config";
+
+const workspaces = ["engine", "actors", "streams", "native", "projections", "gateway", "ops"];
+
+export default defineConfig({
+  test: {
+    projects: workspaces.map((name) => ({
+      // The `source` condition makes workspaces import each other's sources, so tests need no build.
+      resolve: { conditions: ["source", "import", "module", "node", "default"] },
+      ssr: {
+        resolve: { conditions: ["source", "import", "module", "node", "default"], externalConditions: ["source"] },
+      },
+      test: {
+        name,
+        root: name,
+        environment: "node",
+        include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+        benchmark: { include: ["bench/**/*.bench.ts"] },
+        testTimeout: 20_000,
+      },
+    })),
+    coverage: {
+      provider: "v8",
+      include: ["*/src/**/*.ts"],
+      exclude: ["**/*.test.ts", "**/testing/**"],
+      reporter: ["text-summary", "html"],
+    },
+  },
+});
