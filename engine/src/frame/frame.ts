@@ -1,0 +1,109 @@
+/**
+ * The unit of everything that moves (step-protocol §2): a run of messages of one lane, with the range of the origin that it
+ * covers. Filtering removes messages, never ranges, so an empty frame is as meaningful as a full one. Frames are immutable
+ * and may be shared between branches.
+ */
+import type { ErrorReport } from "../errors.ts";
+import { type Batch, EMPTY_BATCH } from "./batch.ts";
+import type { Json } from "./json.ts";
+import { Positions } from "./positions.ts";
+import { comparePoints, type Point } from "./point.ts";
+
+/** A message that failed for good in a pure node; the next committed receiver writes it down (R23). */
+export interface DeadItem {
+  readonly pos: number;
+  readonly ord: number;
+  /** The node that gave up on it. */
+  readonly node: string;
+  readonly attempts: number;
+  readonly error: ErrorReport;
+  /** What the node was given; `undefined` when it could not even be decoded. */
+  readonly input: Json | undefined;
+}
+
+/** A message that came behind its lane's watermark, decided at the origin (R19). */
+export interface LateMark {
+  readonly pos: number;
+  /** The lane's watermark just before that position. */
+  readonly watermark: number;
+}
+
+/** Progress without data (R15): newer marks of the same origin epoch have a higher `n`. */
+export interface Mark {
+  readonly epoch: number;
+  readonly n: number;
+}
+
+/** What is the same in all frames of one transmission, and what the range says. */
+export interface FrameHead {
+  /** Where in the plan's tree of paths the frame is: names origin and route so far. At a committed receiver, its lane. */
+  readonly path: number;
+  /** Transmission of the origin: grows with each resend (R11). */
+  readonly generation: number;
+  /** Owner epoch of the origin (R26). */
+  readonly epoch: number;
+  readonly revision: number;
+  readonly from: Point;
+  readonly to: Point;
+  /** Event-time watermark exact at `to`, in ms since 1970; `-Infinity` when the lane has none. */
+  readonly watermark: number;
+  readonly idle: boolean;
+  readonly mark: Mark | null;
+  /** Messages of the range that lossy overflow removed (R3). */
+  readonly shed: number;
+  /** Monotonic ms at which the oldest message entered this host; for latency figures only. */
+  readonly bornMs: number;
+}
+
+const NO_DEAD: readonly DeadItem[] = [];
+const NO_LATE: readonly LateMark[] = [];
+
+export class Frame {
+  readonly head: FrameHead;
+  readonly batch: Batch;
+  readonly positions: Positions;
+  /** In `(pos, ord)` order; not counted in `n`. */
+  readonly dead: readonly DeadItem[];
+  /** In `pos` order. */
+  readonly late: readonly LateMark[];
+
+  constructor(head: FrameHead, batch: Batch, positions: Positions, dead: readonly DeadItem[] = NO_DEAD, late: readonly LateMark[] = NO_LATE) {
+    this.head = head;
+    this.batch = batch;
+    this.positions = positions;
+    this.dead = dead;
+    this.late = late;
+  }
+
+  static empty(head: FrameHead): Frame {
+    return new Frame(head, EMPTY_BATCH, Positions.NONE);
+  }
+
+  /** Number of messages, dead ones not counted. */
+  get n(): number {
+    return this.batch.n;
+  }
+
+  /** The same range after a node changed what is in it. */
+  carrying(batch: Batch, positions: Positions, dead: readonly DeadItem[] = this.dead): Frame {
+    return new Frame(this.head, batch, positions, dead, this.late);
+  }
+
+  /** The same frame one edge further. */
+  along(path: number): Frame {
+    return new Frame({ ...this.head, path }, this.batch, this.positions, this.dead, this.late);
+  }
+
+  /** What is left of the frame above `cursor`, with `from` moved up to it (R8). The cursor lies in `[from, to]`. */
+  trimmed(cursor: Point): Frame {
+    if (comparePoints(this.head.from, cursor) === 0) return this;
+    const skip = this.positions.countThrough(cursor);
+    return new Frame(
+      { ...this.head, from: cursor },
+      skip === 0 ? this.batch : this.batch.slice(skip, this.n),
+      this.positions.slice(skip, this.n),
+      this.dead.filter((d) => comparePoints(d, cursor) > 0),
+      this.late.filter((l) => l.pos >= cursor.pos),
+    );
+  }
+}

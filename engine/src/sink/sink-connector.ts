@@ -1,0 +1,27 @@
+/**
+ * A target outside the log. A sink delivers, then commits its cursor; what that is worth depends on the target (R27):
+ * `transaction` and `offset` keep the cursor with the effect, `key` compares `(lane, pos, ord)`, everything else repeats what
+ * was delivered but not committed before a crash, and is labelled so.
+ */
+import type { InputSlice } from "../behavior/committed-behavior.ts";
+import type { Json } from "../frame/json.ts";
+
+export type SinkGuarantee = "transaction" | "offset" | "key" | "at-least-once";
+
+export interface SinkConnector {
+  readonly guarantee: SinkGuarantee;
+  /**
+   * Brings the target to exactly what was committed last (a file is cut back to the committed offset) and makes it ready.
+   * `committed` is what the last committed {@link deliver} returned; `undefined` when nothing was ever committed.
+   *
+   * @throws SINK-FAILED (transient): the caller tries again with back-off
+   */
+  open(committed: Json | undefined): Promise<void>;
+  /**
+   * Makes the effect of all slices, in order, durable in the target. The result is committed together with the cursor.
+   *
+   * @throws SINK-FAILED (transient): nothing of this delivery counts; it is done again
+   */
+  deliver(slices: readonly InputSlice[]): Promise<Json>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,55 @@
+/**
+ * A place that messages are read from, and read again after a crash: file, topic, stream. It is an origin: its positions are
+ * its own offsets and nothing is logged for it (DESIGN §3). What cannot be read again (HTTP push, ticks, telemetry) is not a
+ * source connector but a committed behavior that first appends and then emits.
+ */
+import type { Batch } from "../frame/batch.ts";
+import type { Json } from "../frame/json.ts";
+import type { Positions } from "../frame/positions.ts";
+
+/** What a source can do; checked against what the graph asks when it is built. The contract suite proves each. */
+export interface SourceCapabilities {
+  /** The same positions give the same messages again. */
+  readonly replay: boolean;
+  /** Positions ascend and are never given out of order within a partition. */
+  readonly ordered: boolean;
+  /** The source has an end; after it, `read` answers `"end"`. */
+  readonly bounded: boolean;
+}
+
+/** Input that is not a message: it becomes a dead letter at its position, with the place and reason in `error`. */
+export interface RejectedInput {
+  readonly pos: number;
+  readonly error: unknown;
+  /** The raw input as far as it can be shown, at most 4 KiB of it. */
+  readonly input: Json | undefined;
+}
+
+export interface SourceBatch {
+  readonly batch: Batch;
+  readonly positions: Positions;
+  /** Everything up to this offset is in this batch, in an earlier one, or rejected. At least the last position. */
+  readonly through: number;
+  /** In `pos` order; not in `batch`. */
+  readonly rejected: readonly RejectedInput[];
+}
+
+export interface SourceReader {
+  /**
+   * The next messages, at most `messagesMax`, in position order. Resolves with `"idle"` when the source was polled and has
+   * nothing now (the reader waits a moment of its own before it says so), `"end"` when there will never be more.
+   *
+   * @throws SOURCE-MISSING, SOURCE-FAILED (transient): the caller reopens with back-off at its cursor
+   */
+  read(messagesMax: number): Promise<SourceBatch | "idle" | "end">;
+  /** Ends a `read` in progress with `"idle"` and releases everything. */
+  close(): Promise<void>;
+}
+
+export interface SourceConnector {
+  readonly capabilities: SourceCapabilities;
+  /** Stable names; each is an origin with positions of its own. */
+  partitions(): Promise<readonly string[]>;
+  /** Starts just after offset `after`; -1 is the beginning. */
+  open(partition: string, after: number): Promise<SourceReader>;
+}
