@@ -46,6 +46,18 @@ export type {
   SubscriptionBatch,
 } from "./log/event-log.ts";
 export { logError } from "./log/log-errors.ts";
+export type {
+  DeadLetter,
+  EdgeStatus,
+  GraphHost,
+  GraphState,
+  GraphStatus,
+  Mutation,
+  NodeState,
+  NodeStatus,
+  PeekedMessage,
+  Pressure,
+} from "./runtime/status.ts";
 export type { SinkConnector, SinkGuarantee } from "./sink/sink-connector.ts";
 export type { RejectedInput, SourceBatch, SourceCapabilities, SourceConnector, SourceReader } from "./source/source-connector.ts";
 export {
