@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { skips } from "./ops/bin/setup.mjs";
 
 const workspaces = ["engine", "actors", "streams", "native", "projections", "gateway", "ops"];
 
@@ -17,6 +18,7 @@ export default defineConfig({
         include: ["src/**/*.test.ts", "test/**/*.test.ts"],
         benchmark: { include: ["bench/**/*.bench.ts"] },
         testTimeout: 20_000,
+        env: skips(),
       },
     })),
     coverage: {

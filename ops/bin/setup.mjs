@@ -1,0 +1,217 @@
+// What a fresh machine needs before Millrace can be built, tested or started. Plain Node without dependencies: this
+// runs before `npm ci` has run.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const at = (...parts) => join(root, ...parts);
+const readJson = (path) => JSON.parse(readFileSync(path, "utf8"));
+
+/** Ends the process with one sentence when this Node is older than the `engines` of the root package. */
+export function requireNode() {
+  const wanted = readJson(at("package.json")).engines.node.replace(">=", "");
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  const [wantedMajor, wantedMinor] = wanted.split(".").map(Number);
+  if (major < wantedMajor || (major === wantedMajor && minor < wantedMinor)) {
+    console.error(`Millrace needs Node ${wanted} or newer; this is ${process.versions.node}.`);
+    process.exit(1);
+  }
+}
+
+/** Runs a command and shows its output only if it fails. Ends the process on failure. */
+function quietly(title, command, args, env = {}) {
+  process.stdout.write(`${title} … `);
+  const started = process.hrtime.bigint();
+  const run = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+    maxBuffer: 1 << 28,
+  });
+  const seconds = (Number(process.hrtime.bigint() - started) / 1e9).toFixed(1);
+  if (run.signal === "SIGINT" || run.signal === "SIGTERM") process.exit(130);
+  if (run.status !== 0) {
+    console.log(`failed after ${seconds} s`);
+    process.stderr.write(`${run.stdout ?? ""}${run.stderr ?? ""}${run.error ? `${run.error.message}\n` : ""}`);
+    process.exit(1);
+  }
+  console.log(`${seconds} s`);
+}
+
+/** True if what npm installed is what the lockfile lists for this machine. npm writes its own list last, so a broken-off install has none. */
+export function isInstalled(directory = root) {
+  const installedPath = join(directory, "node_modules", ".package-lock.json");
+  if (!existsSync(installedPath)) return false;
+  const { "": _root, ...locked } = readJson(join(directory, "package-lock.json")).packages;
+  const installed = readJson(installedPath).packages;
+  const same = (one, other) =>
+    one.version === other.version && one.integrity === other.integrity && one.link === other.link;
+  return (
+    Object.entries(locked).every(([path, entry]) =>
+      installed[path] ? same(entry, installed[path]) : entry.optional || entry.devOptional || entry.peer,
+    ) && Object.keys(installed).every((path) => locked[path])
+  );
+}
+
+export function install() {
+  if (!isInstalled()) quietly("Installing dependencies", "npm", ["ci", "--loglevel=error"]);
+}
+
+function onPath(...names) {
+  const directories = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  return names.some((name) => directories.some((directory) => isExecutable(join(directory, name))));
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const isRoot = () => process.getuid?.() === 0;
+
+/** Mounting takes CAP_SYS_ADMIN (bit 21), which containers usually drop even for root. */
+function mayMount() {
+  if (!isRoot() || !existsSync("/dev/loop-control")) return false;
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  return ((BigInt(`0x${capabilities}`) >> 21n) & 1n) === 1n;
+}
+
+/**
+ * What test suites need beyond npm packages. A suite learns from `MILLRACE_SKIP_<name>` that it can't run, and why.
+ * `missing` returns the reason, or undefined when all is there; `packages` is what Debian calls it.
+ */
+const needs = [
+  {
+    name: "BROWSER",
+    suites: "the console in a real browser",
+    packages: ["chromium", "fonts-dejavu-core"],
+    missing: () => (onPath("chromium", "chromium-browser", "google-chrome") ? undefined : "no Chromium on PATH"),
+  },
+  {
+    name: "FIU",
+    suites: "failing disk calls",
+    packages: ["fiu-utils", "libfiu-dev"],
+    missing: () => (onPath("fiu-run") ? undefined : "no fiu-run on PATH"),
+  },
+  {
+    name: "CC",
+    suites: "native calculators in C",
+    packages: ["gcc", "libc6-dev"],
+    missing: () => (onPath("cc") ? undefined : "no C compiler on PATH"),
+  },
+  {
+    name: "LOOP",
+    suites: "power cuts on a loop-mounted ext4",
+    packages: ["e2fsprogs", "mount", "gcc", "libc6-dev"],
+    missing: () => {
+      if (!onPath("mkfs.ext4") || !onPath("cc")) return "no mkfs.ext4 or no C compiler on PATH";
+      return mayMount() ? undefined : "only root with loop devices may mount";
+    },
+  },
+];
+
+/** `{ MILLRACE_SKIP_<name>: reason }` for each suite that can't run here; a reason given from outside wins. */
+export function skips() {
+  const found = {};
+  for (const { name, missing } of needs) {
+    const variable = `MILLRACE_SKIP_${name}`;
+    const reason = process.env[variable] || missing();
+    if (reason) found[variable] = reason;
+  }
+  return found;
+}
+
+/** Installs what the suites lack, where that can be done without asking: as root on Debian. */
+function installSystemPackages() {
+  if (!isRoot() || !existsSync("/etc/debian_version") || !onPath("apt-get")) return;
+  const lacking = needs.filter(({ name, missing }) => !process.env[`MILLRACE_SKIP_${name}`] && missing());
+  const packages = [...new Set(lacking.flatMap((need) => need.packages))].filter((name) => !isDebianInstalled(name));
+  if (packages.length === 0) return;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  process.stdout.write(`Installing ${packages.join(", ")} … `);
+  const started = process.hrtime.bigint();
+  for (const args of [["update"], ["install", "--yes", "--no-install-recommends", ...packages]]) {
+    const run = spawnSync("apt-get", ["--quiet=2", "-o", "DPkg::Lock::Timeout=120", ...args], {
+      encoding: "utf8",
+      env,
+      maxBuffer: 1 << 28,
+    });
+    if (run.signal === "SIGINT" || run.signal === "SIGTERM") process.exit(130);
+    if (run.status !== 0) {
+      console.log("failed");
+      process.stderr.write(`${run.stderr}\n`);
+      return;
+    }
+  }
+  console.log(`${(Number(process.hrtime.bigint() - started) / 1e9).toFixed(1)} s`);
+}
+
+function isDebianInstalled(name) {
+  return spawnSync("dpkg", ["--status", name], { encoding: "utf8" }).stdout?.includes(
+    "\nStatus: install ok installed\n",
+  );
+}
+
+/** Prepares the machine for tests and names what will be skipped; with `CI=true` a skip ends the process. */
+export function prepareTests() {
+  installSystemPackages();
+  const skipped = skips();
+  for (const { name, suites, packages } of needs) {
+    const reason = skipped[`MILLRACE_SKIP_${name}`];
+    if (reason) console.log(`Skipping ${suites}: ${reason} (Debian: ${packages.join(", ")}).`);
+  }
+  if (process.env.CI === "true" && Object.keys(skipped).length > 0) {
+    console.error("CI=true: a skipped suite is a failure.");
+    process.exit(1);
+  }
+}
+
+const workspaces = () => readJson(at("package.json")).workspaces;
+const stampPath = at("node_modules", ".cache", "millrace", "built");
+
+/** Changes whenever a file that the build reads changes: names, sizes and modification times, not contents, so that it costs milliseconds. */
+function sourceFingerprint() {
+  const hash = createHash("sha256");
+  const add = (path) => {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (!stat) return;
+    if (stat.isDirectory()) {
+      for (const name of readdirSync(path).sort()) if (name !== "node_modules") add(join(path, name));
+    } else if (!/\.(test|bench)\.tsx?$|\.tsbuildinfo$/.test(path)) {
+      hash.update(`${path}\0${stat.size}\0${stat.mtimeMs}\n`);
+    }
+  };
+  for (const name of ["package.json", "package-lock.json", "tsconfig.json", "turbo.json"]) add(at(name));
+  for (const workspace of workspaces()) {
+    for (const name of ["package.json", "tsconfig.json", "src", "console"]) add(at(workspace, name));
+  }
+  return hash.digest("hex");
+}
+
+const isBuilt = () =>
+  workspaces().every((name) => existsSync(at(name, "dist"))) && existsSync(at("gateway", "dist-console"));
+
+/** Builds when a source is newer than the last build, or an output is gone. */
+export function build() {
+  const fingerprint = sourceFingerprint();
+  if (isBuilt() && existsSync(stampPath) && readFileSync(stampPath, "utf8") === fingerprint) return;
+  quietly("Building", "npm", ["run", "--silent", "build"]);
+  mkdirSync(dirname(stampPath), { recursive: true });
+  writeFileSync(stampPath, fingerprint);
+}
