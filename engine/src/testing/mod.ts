@@ -1,1 +1,2 @@
-export {};
+export { SeededRandom } from "./seeded-random.ts";
+export { type VirtualEnv, type VirtualEnvOptions, type VirtualProcess, virtualEnv } from "./virtual-env.ts";
