@@ -71,7 +71,7 @@ module.exports = {
     parser: "swc",
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "^gateway/console/|/(?:dist|dist-console|crate|target)/|^ops/(?:data|bench/[^/]+/node_modules)/" },
+    exclude: { path: "^gateway/console/|/(?:dist|dist-console|target)/|^ops/bench/[^/]+/node_modules/" },
     enhancedResolveOptions: {
       exportsFields: ["exports"],
       conditionNames: ["source", "import", "require", "node", "default", "types"],

@@ -1,0 +1,63 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { isInstalled, skips } from "../bin/setup.mjs";
+
+type Packages = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+describe("an installation", () => {
+  const locked: Packages = {
+    "": { name: "millrace" },
+    "node_modules/rxjs": { version: "7.8.2", integrity: "sha512-a" },
+    "node_modules/@biomejs/cli-darwin-arm64": { version: "2.5.15", integrity: "sha512-b", optional: true },
+    "node_modules/@millrace/engine": { resolved: "engine", link: true },
+    engine: { version: "0.1.0" },
+  };
+  const { "": _root, "node_modules/@biomejs/cli-darwin-arm64": _other, ...complete } = locked;
+  let directory: string;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "millrace-setup-"));
+    mkdirSync(join(directory, "node_modules"));
+    writeFileSync(join(directory, "package-lock.json"), JSON.stringify({ packages: locked }));
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  const installed = (packages: Packages): boolean => {
+    writeFileSync(join(directory, "node_modules", ".package-lock.json"), JSON.stringify({ packages }));
+    return isInstalled(directory);
+  };
+
+  it("is complete without the packages of other platforms", () => {
+    expect(installed(complete)).toBe(true);
+  });
+
+  it("is absent when npm did not finish", () => {
+    expect(isInstalled(directory)).toBe(false);
+  });
+
+  it.each<[string, Packages]>([
+    ["a missing package", { ...complete, "node_modules/rxjs": undefined as never }],
+    ["another version", { ...complete, "node_modules/rxjs": { version: "7.8.1", integrity: "sha512-a" } }],
+    ["other bytes", { ...complete, "node_modules/rxjs": { version: "7.8.2", integrity: "sha512-c" } }],
+    ["a package too many", { ...complete, "node_modules/left-over": { version: "1.0.0" } }],
+  ])("does not match the lockfile with %s", (_title, packages) => {
+    expect(installed(packages)).toBe(false);
+  });
+});
+
+describe("skipped suites", () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it("carry the reason given from outside", () => {
+    vi.stubEnv("MILLRACE_SKIP_BROWSER", "no display");
+    expect(skips()).toMatchObject({ MILLRACE_SKIP_BROWSER: "no display" });
+  });
+
+  it("name what is not on PATH", () => {
+    vi.stubEnv("MILLRACE_SKIP_FIU", "");
+    vi.stubEnv("PATH", "");
+    expect(skips()).toMatchObject({ MILLRACE_SKIP_FIU: "no fiu-run on PATH" });
+  });
+});
