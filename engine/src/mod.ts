@@ -1,6 +1,27 @@
 /** The engine's public entry. Every export is listed by name. */
-export type { CommittedBehavior, CommittedContext, Draft, InputSlice, StateEvent } from "./behavior/committed-behavior.ts";
-export { type MessageFailure, type PureBehavior, type PureOutput, type PureResult, pureResult } from "./behavior/pure-behavior.ts";
+export type {
+  CommittedBehavior,
+  CommittedContext,
+  Draft,
+  InputSlice,
+  StateEvent,
+} from "./behavior/committed-behavior.ts";
+export {
+  type MessageFailure,
+  type PureBehavior,
+  type PureOutput,
+  type PureResult,
+  pureResult,
+} from "./behavior/pure-behavior.ts";
+export {
+  type Disk,
+  DiskError,
+  type DiskFile,
+  errnoOf,
+  type FileStat,
+  type LockKind,
+  type OpenOptions,
+} from "./disk/disk.ts";
 export {
   defineErrors,
   type ErrorEntry,
@@ -32,6 +53,7 @@ export { type DeadItem, Frame, type FrameHead, type LateMark, type Mark } from "
 export { isJsonObject, isoTime, type Json, type JsonObject } from "./frame/json.ts";
 export { comparePoints, END, formatPoint, leastPoint, type Point, START, wholly } from "./frame/point.ts";
 export { Positions } from "./frame/positions.ts";
+export { eventFilter } from "./log/event-filter.ts";
 export type {
   AppendResult,
   EventContext,
@@ -59,11 +81,17 @@ export type {
   Pressure,
 } from "./runtime/status.ts";
 export type { SinkConnector, SinkGuarantee } from "./sink/sink-connector.ts";
-export type { RejectedInput, SourceBatch, SourceCapabilities, SourceConnector, SourceReader } from "./source/source-connector.ts";
+export type {
+  RejectedInput,
+  SourceBatch,
+  SourceCapabilities,
+  SourceConnector,
+  SourceReader,
+} from "./source/source-connector.ts";
 export {
   type Entry,
-  type Key,
   KEY_BYTES_MAX,
+  type Key,
   type OrderedReader,
   type OrderedStore,
   type OrderedWriter,

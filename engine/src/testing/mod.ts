@@ -1,2 +1,15 @@
+export type { EventLogHarness, MakeEventLog } from "./event-log/harness.ts";
+export { eventLogContract } from "./event-log-contract.ts";
+export type { MakeOrderedStore, OrderedStoreHarness } from "./ordered-store/harness.ts";
+export { orderedStoreContract } from "./ordered-store-contract.ts";
+export { type EventOverrides, gather, sampleEvent, sampleEvents, to, uniqueId } from "./sample-events.ts";
 export { SeededRandom } from "./seeded-random.ts";
+export {
+  type DiskFaultCounts,
+  type DiskOperation,
+  SimulatedDisk,
+  type SimulatedDiskOptions,
+} from "./simulated-disk.ts";
+export { PAGE_BYTES, SECTOR_BYTES } from "./simulated-file.ts";
+export { SimulatedMount } from "./simulated-mount.ts";
 export { type VirtualEnv, type VirtualEnvOptions, type VirtualProcess, virtualEnv } from "./virtual-env.ts";
