@@ -39,6 +39,7 @@ export {
   reportOf,
 } from "./errors.ts";
 export { type Batch, ColumnBatch, EMPTY_BATCH, RowBatch } from "./frame/batch.ts";
+export { decodeBatch, encodeBatch } from "./frame/batch-codec.ts";
 export {
   type BooleanColumn,
   type Column,
@@ -49,7 +50,7 @@ export {
   type NumberColumn,
   type TimeColumn,
 } from "./frame/column.ts";
-export { type DeadItem, Frame, type FrameHead, type LateMark, type Mark } from "./frame/frame.ts";
+export { type DeadItem, Frame, type FrameHead, type LateMark, type Mark, type Trace } from "./frame/frame.ts";
 export { isJsonObject, isoTime, type Json, type JsonObject } from "./frame/json.ts";
 export { comparePoints, END, formatPoint, leastPoint, type Point, START, wholly } from "./frame/point.ts";
 export { Positions } from "./frame/positions.ts";

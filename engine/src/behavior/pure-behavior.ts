@@ -17,7 +17,8 @@ export interface MessageFailure {
 export interface PureOutput {
   readonly batch: Batch;
   /**
-   * For each output message the index of the input message that it came from, ascending; repeats mean expansion.
+   * For each output message the index of the input message that it came from, ascending; only a behavior that `expands` may
+   * repeat one.
    * `null`: one to one, in order. Then the batch has as many messages as the input.
    */
   readonly sources: Uint32Array | null;
@@ -34,6 +35,11 @@ export interface PureBehavior {
   readonly kind: "pure";
   /** Output ports; most behaviors have just `"out"`. */
   readonly ports: readonly string[];
+  /**
+   * True when one message may become several. Ordinals are then renumbered whatever a frame happens to contain, so that a
+   * message has the same `(pos, ord)` however frames are cut (R4). Default false.
+   */
+  readonly expands?: boolean;
   /**
    * Handles all messages of a batch. An exception fails the whole batch: the kernel bisects it down to the poison message,
    * which is slower than reporting `failures`.

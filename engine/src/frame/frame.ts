@@ -34,6 +34,12 @@ export interface Mark {
   readonly n: number;
 }
 
+/** 16 bytes each: the event that caused the frame, and what all that follows from one cause has in common. */
+export interface Trace {
+  readonly causationId: Uint8Array;
+  readonly correlationId: Uint8Array;
+}
+
 /** What is the same in all frames of one transmission, and what the range says. */
 export interface FrameHead {
   /** Where in the plan's tree of paths the frame is: names origin and route so far. At a committed receiver, its lane. */
@@ -45,12 +51,16 @@ export interface FrameHead {
   readonly revision: number;
   readonly from: Point;
   readonly to: Point;
-  /** Event-time watermark exact at `to`, in ms since 1970; `-Infinity` when the lane has none. */
+  /** Event-time watermark in ms since 1970, exact at `to` if `exact`; `-Infinity` when the lane has none. */
   readonly watermark: number;
+  /** False when the frame was cut inside the one that its origin sent: the watermark is then that of `from`. */
+  readonly exact: boolean;
   readonly idle: boolean;
   readonly mark: Mark | null;
   /** Messages of the range that lossy overflow removed (R3). */
   readonly shed: number;
+  /** Ids that link what follows from this frame to its cause. */
+  readonly trace: Trace | null;
   /** Monotonic ms at which the oldest message entered this host; for latency figures only. */
   readonly bornMs: number;
 }
@@ -92,6 +102,22 @@ export class Frame {
   /** The same frame one edge further. */
   along(path: number): Frame {
     return new Frame({ ...this.head, path }, this.batch, this.positions, this.dead, this.late);
+  }
+
+  /** The frame in two, cut after message `i - 1`, `0 < i < n`. The first part's watermark is not exact. */
+  cutBefore(i: number, watermarkAtFrom: number): [Frame, Frame] {
+    const at = this.positions.point(i - 1);
+    const first = { ...this.head, to: at, watermark: watermarkAtFrom, exact: false, mark: null, shed: 0 };
+    return [
+      new Frame(
+        first,
+        this.batch.slice(0, i),
+        this.positions.slice(0, i),
+        this.dead.filter((d) => comparePoints(d, at) <= 0),
+        this.late.filter((l) => l.pos <= at.pos),
+      ),
+      this.trimmed(at),
+    ];
   }
 
   /** What is left of the frame above `cursor`, with `from` moved up to it (R8). The cursor lies in `[from, to]`. */

@@ -24,10 +24,18 @@ export interface Entry {
   readonly value: Uint8Array;
 }
 
-/** Reads see one consistent state. Returned bytes are copies that the caller may keep. */
+/**
+ * Reads see one consistent state. Returned bytes are copies that the caller may keep.
+ *
+ * @throws STORE-KEY a key is empty or longer than {@link KEY_BYTES_MAX}; bounds of a range may be any byte string
+ * @throws STORE-CLOSED the store was closed
+ */
 export interface OrderedReader {
   get(table: string, key: Key): Uint8Array | undefined;
-  /** In key order. Valid only until the surrounding call returns: do not hold an iterator across an `await`. */
+  /**
+   * In key order. Valid only until the surrounding call returns: do not hold an iterator across an `await`, and do not write
+   * to the table while iterating over it.
+   */
   range(table: string, options?: RangeOptions): Iterable<Entry>;
   count(table: string): number;
 }
@@ -43,7 +51,8 @@ export interface OrderedWriter extends OrderedReader {
 export interface OrderedStore extends OrderedReader {
   /**
    * Runs `write` in one transaction; all of it or nothing is seen afterwards. Resolves once it is durable; it is visible to
-   * reads of this process before that. Calls are applied in order. An exception from `write` discards the transaction.
+   * reads of this process before that. Calls are applied in order. An exception from `write` discards the transaction and
+   * rejects the promise. `write` is called once, during the call or later; it must not return a promise.
    *
    * @throws STORE-FULL the disk or the map is full; nothing was written
    * @throws STORE-FAILED the store is damaged: delete it and rebuild
@@ -51,5 +60,6 @@ export interface OrderedStore extends OrderedReader {
   transact<T>(write: (tx: OrderedWriter) => T): Promise<T>;
   /** Deletes a whole table. */
   drop(table: string): Promise<void>;
+  /** Waits for transactions in flight. Further calls fail with STORE-CLOSED. */
   close(): Promise<void>;
 }

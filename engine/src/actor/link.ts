@@ -1,0 +1,72 @@
+/**
+ * One edge of the graph as its two ends see it. Data goes down a {@link Link}, under the receiver's credit; cursors come back
+ * to the origin by {@link OriginControl}. Within a host a link is the receiver's mailbox; between hosts a transport.
+ */
+import type { Frame } from "../frame/frame.ts";
+import type { Point } from "../frame/point.ts";
+
+export interface Link {
+  /** The receiver takes at least one more frame of this path. Empty frames need no credit. */
+  hasCredit(path: number): boolean;
+  /** Calls `wake` once when credit may have come back; a spurious call is harmless. */
+  whenCredit(path: number, wake: () => void): void;
+  /** Hands a frame over. Its `head.path` is already that of this edge. Calling without credit overruns by that one frame. */
+  send(frame: Frame): void;
+}
+
+/** What receivers tell an origin. */
+export interface OriginControl {
+  /** Everything of this lane up to `cursor` is durable at the receiver. Lost calls are harmless: the highest wins (R21). */
+  acknowledge(path: number, cursor: Point): void;
+  /** The receiver misses what follows `cursor`: send it again, as a new transmission (R7, R11). */
+  resume(path: number, cursor: Point): void;
+}
+
+/** A sender's side of one edge. */
+export interface OutEdge {
+  /** `from -> to` of the graph file. */
+  readonly name: string;
+  readonly link: Link;
+  /** Path of a frame after this edge, by its path before; -1 where the path does not lead along it. */
+  readonly nextPath: Int32Array;
+  /** Counters and samples of the edge; kept by the sender. */
+  readonly meter: EdgeMeter;
+}
+
+/** Counts what crosses an edge and keeps the newest frame for peeking. */
+export class EdgeMeter {
+  messages = 0;
+  frames = 0;
+  watermark = Number.NEGATIVE_INFINITY;
+  newest: Frame | null = null;
+
+  note(frame: Frame): void {
+    this.frames++;
+    this.messages += frame.n;
+    this.watermark = frame.head.watermark;
+    if (frame.n > 0) this.newest = frame;
+  }
+}
+
+/** Sends a frame down every edge that its path leads along. The dead letters of a branch go down the first (R23). */
+export function sendAlong(edges: readonly OutEdge[], frame: Frame): void {
+  let carriesDead = true;
+  for (const edge of edges) {
+    const path = edge.nextPath[frame.head.path] as number;
+    if (path < 0) continue;
+    const onward = carriesDead || frame.dead.length === 0 ? frame : frame.carrying(frame.batch, frame.positions, []);
+    carriesDead = false;
+    const sent = onward.along(path);
+    edge.meter.note(sent);
+    edge.link.send(sent);
+  }
+}
+
+/** The first edge that has no credit for a frame of this path; `undefined` when all have. */
+export function withoutCredit(edges: readonly OutEdge[], path: number): OutEdge | undefined {
+  for (const edge of edges) {
+    const next = edge.nextPath[path] as number;
+    if (next >= 0 && !edge.link.hasCredit(next)) return edge;
+  }
+  return undefined;
+}

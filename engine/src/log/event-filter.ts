@@ -1,0 +1,20 @@
+import type { EventFilter, RecordedEvent } from "./event-log.ts";
+
+/** Compiles a filter: the answer is true for events that meet all its conditions. No filter passes everything. */
+export function eventFilter(filter: EventFilter | undefined): (event: RecordedEvent) => boolean {
+  if (filter === undefined) return () => true;
+  const { streamPrefix, graph, node, correlationId } = filter;
+  const types = filter.types === undefined ? undefined : new Set(filter.types);
+  return (event) =>
+    (types === undefined || types.has(event.type)) &&
+    (streamPrefix === undefined || event.stream.startsWith(streamPrefix)) &&
+    (graph === undefined || event.context.graph === graph) &&
+    (node === undefined || event.context.node === node) &&
+    (correlationId === undefined || sameBytes(event.context.correlationId, correlationId));
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

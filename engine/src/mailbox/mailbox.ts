@@ -1,0 +1,212 @@
+/**
+ * A bounded mailbox of frames, drained in batches. Credit is per lane (R25), so one full lane never holds another back; an
+ * empty frame needs none, because it joins the empty frame that waits there. Within a lane order is FIFO always; a
+ * {@link Discipline} acts between lanes only (R6).
+ *
+ * The bound is in messages and in bytes. A sender that has any credit may overrun it by one frame; memory is therefore
+ * bounded by capacity plus one frame per lane.
+ */
+import { Observable } from "rxjs";
+import type { Batch } from "../frame/batch.ts";
+import type { Column } from "../frame/column.ts";
+import { Frame } from "../frame/frame.ts";
+import { isJsonObject, type Json } from "../frame/json.ts";
+import { comparePoints } from "../frame/point.ts";
+import { type Discipline, fifo } from "./discipline.ts";
+import { LaneQueue } from "./lane-queue.ts";
+
+/** What happens to messages that find the lane full. All but `block` count what they shed, and shed messages, never ranges (R3). */
+export type Overflow = "block" | "drop-oldest" | "drop-newest" | "conflate";
+
+export interface MailboxOptions {
+  /** Messages per lane. Default 8192. */
+  readonly capacity?: number;
+  /** Estimated bytes per lane. Default 64 MiB. */
+  readonly bytesMax?: number;
+  /** Default `block`: lossless. */
+  readonly overflow?: Overflow;
+  /** Default {@link fifo}. */
+  readonly discipline?: Discipline;
+  /** For `conflate`: only the newest message of each key is kept. Default: one key. */
+  readonly conflateBy?: (message: Json) => Json;
+}
+
+const CAPACITY_DEFAULT = 8192;
+const BYTES_DEFAULT = 64 * 1024 * 1024;
+
+export class Mailbox {
+  readonly capacity: number;
+  readonly bytesMax: number;
+  readonly overflow: Overflow;
+  readonly #discipline: Discipline;
+  readonly #conflateBy: (message: Json) => Json;
+  readonly #lanes: LaneQueue[] = [];
+  readonly #byPath = new Map<number, LaneQueue>();
+  readonly #wake: () => void;
+  readonly #observers = new Set<(frame: Frame) => void>();
+  #arrivals = 0;
+  /** Messages that lossy overflow removed. */
+  shed = 0;
+
+  /** `wake` is called when a frame arrives. */
+  constructor(options: MailboxOptions, wake: () => void) {
+    this.capacity = options.capacity ?? CAPACITY_DEFAULT;
+    this.bytesMax = options.bytesMax ?? BYTES_DEFAULT;
+    this.overflow = options.overflow ?? "block";
+    this.#discipline = options.discipline ?? fifo;
+    this.#conflateBy = options.conflateBy ?? (() => null);
+    this.#wake = wake;
+  }
+
+  /** Batches as they arrive, for RxJS: hot, read-only, unbuffered; a subscriber sees each frame once and holds nothing up. */
+  get frames$(): Observable<Frame> {
+    return new Observable((subscriber) => {
+      const see = (frame: Frame): void => subscriber.next(frame);
+      this.#observers.add(see);
+      return () => this.#observers.delete(see);
+    });
+  }
+
+  /** Messages waiting, over all lanes. */
+  get depth(): number {
+    let depth = 0;
+    for (const lane of this.#lanes) depth += lane.messages;
+    return depth;
+  }
+
+  get isEmpty(): boolean {
+    for (const lane of this.#lanes) if (lane.length > 0) return false;
+    return true;
+  }
+
+  /** Monotonic ms at which the oldest waiting message entered the host; `undefined` when empty. */
+  get oldestBornMs(): number | undefined {
+    let oldest: number | undefined;
+    for (const lane of this.#lanes) {
+      const head = lane.head();
+      if (head !== undefined && (oldest === undefined || head.head.bornMs < oldest)) oldest = head.head.bornMs;
+    }
+    return oldest;
+  }
+
+  depthOf(path: number): number {
+    return this.#byPath.get(path)?.messages ?? 0;
+  }
+
+  hasCredit(path: number): boolean {
+    if (this.overflow !== "block") return true;
+    const lane = this.#byPath.get(path);
+    return lane === undefined || (lane.messages < this.capacity && lane.bytes < this.bytesMax);
+  }
+
+  /** Calls `wake` once when the lane is at most half full again, so that sender and receiver do not trade single frames. */
+  whenCredit(path: number, wake: () => void): void {
+    this.#lane(path).waiters.push(wake);
+  }
+
+  push(frame: Frame): void {
+    const lane = this.#lane(frame.head.path);
+    if (!this.#joined(lane, frame)) {
+      const bytes = this.bytesMax === Number.POSITIVE_INFINITY ? 0 : approximateBytes(frame.batch);
+      lane.push(frame, bytes, ++this.#arrivals);
+      if (this.overflow !== "block" && lane.messages > this.capacity) this.#shed(lane);
+    }
+    for (const see of this.#observers) see(frame);
+    this.#wake();
+  }
+
+  /** The frame that {@link take} would return. */
+  peek(): Frame | undefined {
+    return this.#next()?.head();
+  }
+
+  take(): Frame | undefined {
+    const lane = this.#next();
+    if (lane === undefined) return undefined;
+    const frame = lane.shift();
+    if (lane.waiters.length > 0 && lane.messages <= this.capacity >> 1 && lane.bytes <= this.bytesMax / 2) lane.wake();
+    return frame;
+  }
+
+  /** Forgets everything that waits; the origins will be asked for it again. */
+  clear(): void {
+    for (const lane of this.#lanes) {
+      lane.clear();
+      lane.wake();
+    }
+  }
+
+  #next(): LaneQueue | undefined {
+    if (this.#lanes.length === 1) {
+      const only = this.#lanes[0] as LaneQueue;
+      return only.length > 0 ? only : undefined;
+    }
+    return this.#discipline(this.#lanes);
+  }
+
+  #lane(path: number): LaneQueue {
+    let lane = this.#byPath.get(path);
+    if (lane === undefined) {
+      lane = new LaneQueue(path);
+      this.#byPath.set(path, lane);
+      this.#lanes.push(lane);
+    }
+    return lane;
+  }
+
+  /** An empty frame extends the empty frame before it instead of taking a slot of its own. */
+  #joined(lane: LaneQueue, frame: Frame): boolean {
+    if (!isBare(frame) || frame.head.mark !== null) return false;
+    const last = lane.last();
+    if (last === undefined || !isBare(last) || !continues(last, frame)) return false;
+    const shed = last.head.shed + frame.head.shed;
+    lane.replaceLast(Frame.empty({ ...frame.head, from: last.head.from, shed, bornMs: last.head.bornMs }));
+    return true;
+  }
+
+  #shed(lane: LaneQueue): void {
+    const excess = lane.messages - this.capacity;
+    if (this.overflow === "conflate") this.shed += lane.conflate(this.#conflateBy);
+    else this.shed += this.overflow === "drop-oldest" ? lane.dropOldest(excess) : lane.dropNewest(excess);
+  }
+}
+
+function isBare(frame: Frame): boolean {
+  return frame.n === 0 && frame.dead.length === 0;
+}
+
+function continues(last: Frame, frame: Frame): boolean {
+  const a = last.head;
+  const b = frame.head;
+  return a.mark === null && a.generation === b.generation && a.epoch === b.epoch && a.revision === b.revision && comparePoints(a.to, b.from) === 0;
+}
+
+const SAMPLES = 3;
+
+/** A cheap estimate: exact enough to bound memory, from a few messages of the batch. */
+function approximateBytes(batch: Batch): number {
+  const n = batch.n;
+  if (n === 0) return 0;
+  if (batch.kind === "columns") {
+    let perRow = 0;
+    for (const column of (batch as Batch & { columns: ReadonlyMap<string, Column> }).columns.values()) {
+      perRow += column.type === "json" ? 64 : 8;
+    }
+    return perRow * n;
+  }
+  let sampled = 0;
+  const samples = Math.min(SAMPLES, n);
+  for (let i = 0; i < samples; i++) sampled += bytesOf(batch.row(Math.floor((i * (n - 1)) / Math.max(1, samples - 1))), 0);
+  return Math.ceil((sampled / samples) * n);
+}
+
+const DEPTH_MAX = 8;
+
+function bytesOf(value: Json, depth: number): number {
+  if (typeof value === "string") return 16 + value.length * 2;
+  if (depth > DEPTH_MAX) return 64;
+  let bytes = 16;
+  if (Array.isArray(value)) for (const item of value) bytes += bytesOf(item, depth + 1);
+  else if (isJsonObject(value)) for (const key in value) bytes += 8 + bytesOf(value[key] as Json, depth + 1);
+  return bytes;
+}

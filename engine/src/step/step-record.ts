@@ -1,0 +1,173 @@
+/**
+ * One atomic commit of a node as it stands in the log (step-protocol §4 and §8): what it consumed, in order; what it could not
+ * compute; how its state changed; what it sends and what it gave up on.
+ */
+import { Packr, Unpackr } from "msgpackr";
+import type { StateEvent } from "../behavior/committed-behavior.ts";
+import type { ErrorReport } from "../errors.ts";
+import type { Mark } from "../frame/frame.ts";
+import type { Json } from "../frame/json.ts";
+import type { Point } from "../frame/point.ts";
+
+/** Types of the events in a node's stream. */
+export const STEP = "Step";
+export const OWNED = "Owned";
+export const STEP_SCHEMA = 1;
+
+/** A consumed range of one lane. */
+export interface StepInput {
+  /** Short number of the lane in this stream. */
+  readonly lane: number;
+  readonly from: Point;
+  readonly to: Point;
+  /** Watermark of the lane at `to`; exact there only if `exact`. */
+  readonly watermark: number;
+  /** False for a range cut inside a frame: the origin must restart at an earlier point, where the watermark is known. */
+  readonly exact: boolean;
+  readonly idle: boolean;
+  readonly mark: Mark | null;
+  readonly revision: number;
+  /** Messages of the range that reached the node, dead ones included, and those shed on the way (I10). */
+  readonly messages: number;
+  readonly shed: number;
+}
+
+export interface LaneOpened {
+  readonly lane: number;
+  /** Origin and route. */
+  readonly name: string;
+}
+
+/** Output of one port: messages `firstSeq … firstSeq + count - 1` of that origin. */
+export interface Emitted {
+  readonly port: string;
+  readonly firstSeq: number;
+  readonly count: number;
+  readonly batch: StateEvent;
+}
+
+export interface DeadLettered {
+  /** hash(lane, pos, ord, node), 32 hex digits. */
+  readonly id: string;
+  readonly lane: string;
+  readonly pos: number;
+  readonly ord: number;
+  readonly node: string;
+  readonly attempts: number;
+  readonly error: ErrorReport;
+  readonly input: Json | undefined;
+}
+
+export interface Dropped {
+  readonly reason: string;
+  readonly count: number;
+}
+
+export interface StepRecord {
+  /** Tick of the step: ms since 1970, never falling in a stream (R13). */
+  readonly at: number;
+  readonly inputs: readonly StepInput[];
+  readonly opened: readonly LaneOpened[];
+  readonly recorded: readonly Json[];
+  readonly state: readonly StateEvent[];
+  readonly emitted: readonly Emitted[];
+  readonly dead: readonly DeadLettered[];
+  readonly dropped: readonly Dropped[];
+  /** Watermark of what the node sends from here on, and whether it is idle. */
+  readonly out: { readonly watermark: number; readonly idle: boolean };
+}
+
+/** A new owner's first event in each stream of its shard (R26). */
+export interface OwnedRecord {
+  readonly epoch: number;
+  readonly host: string;
+}
+
+const packr = new Packr({ useRecords: false });
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
+
+export function encodeStep(step: StepRecord): Uint8Array {
+  return packr.pack([
+    step.at,
+    step.inputs.map(packInput),
+    step.opened.map((o) => [o.lane, o.name]),
+    step.recorded,
+    step.state,
+    step.emitted.map((e) => [e.port, e.firstSeq, e.count, e.batch]),
+    step.dead.map((d) => [d.id, d.lane, d.pos, d.ord, d.node, d.attempts, d.error, d.input === undefined ? [] : [d.input]]),
+    step.dropped.map((d) => [d.reason, d.count]),
+    [step.out.watermark, step.out.idle],
+  ]);
+}
+
+/** @throws Error when the payload is not a step */
+export function decodeStep(payload: Uint8Array): StepRecord {
+  // The log stores what encodeStep wrote and checks it by CRC, so its shape is known.
+  const [at, inputs, opened, recorded, state, emitted, dead, dropped, out] = unpackr.unpack(payload) as PackedStep;
+  return {
+    at,
+    inputs: inputs.map(unpackInput),
+    opened: opened.map(([lane, name]) => ({ lane, name })),
+    recorded,
+    state,
+    emitted: emitted.map(([port, firstSeq, count, batch]) => ({ port, firstSeq, count, batch })),
+    dead: dead.map(([id, lane, pos, ord, node, attempts, error, input]) => ({ id, lane, pos, ord, node, attempts, error, input: input[0] })),
+    dropped: dropped.map(([reason, count]) => ({ reason, count })),
+    out: { watermark: out[0], idle: out[1] },
+  };
+}
+
+export function encodeOwned(owned: OwnedRecord): Uint8Array {
+  return packr.pack([owned.epoch, owned.host]);
+}
+
+export function decodeOwned(payload: Uint8Array): OwnedRecord {
+  const [epoch, host] = unpackr.unpack(payload) as [number, string];
+  return { epoch, host };
+}
+
+/** For snapshots and lifecycle events: any {@link StateEvent} as bytes. */
+export function packState(value: StateEvent): Uint8Array {
+  return packr.pack(value);
+}
+
+export function unpackState(bytes: Uint8Array): StateEvent {
+  return unpackr.unpack(bytes) as StateEvent;
+}
+
+type PackedInput = [number, number, number, number, number, number, number, number, number, number, number, number];
+type PackedStep = [
+  number,
+  PackedInput[],
+  [number, string][],
+  Json[],
+  StateEvent[],
+  [string, number, number, StateEvent][],
+  [string, string, number, number, string, number, ErrorReport, Json[]][],
+  [string, number][],
+  [number, boolean],
+];
+
+const EXACT = 1;
+const IDLE = 2;
+
+function packInput(i: StepInput): PackedInput {
+  const flags = (i.exact ? EXACT : 0) | (i.idle ? IDLE : 0);
+  const mark = i.mark ?? { epoch: -1, n: -1 };
+  return [i.lane, i.from.pos, i.from.ord, i.to.pos, i.to.ord, i.watermark, flags, mark.epoch, mark.n, i.revision, i.messages, i.shed];
+}
+
+function unpackInput(p: PackedInput): StepInput {
+  return {
+    lane: p[0],
+    from: { pos: p[1], ord: p[2] },
+    to: { pos: p[3], ord: p[4] },
+    watermark: p[5],
+    exact: (p[6] & EXACT) !== 0,
+    idle: (p[6] & IDLE) !== 0,
+    mark: p[7] < 0 ? null : { epoch: p[7], n: p[8] },
+    revision: p[9],
+    messages: p[10],
+    shed: p[11],
+  };
+}
