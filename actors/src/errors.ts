@@ -1,0 +1,65 @@
+/** The error catalogue of the node behaviors. */
+import { defineErrors } from "@millrace/engine";
+
+export const actorError = defineErrors({
+  "EXPR-RESULT": {
+    kind: "rejected",
+    summary: "An expression gave a value that its place cannot use.",
+    remedy: "Look at the dead letter; correct the message or the expression.",
+  },
+  "ENRICH-MISSING": {
+    kind: "rejected",
+    summary: "The table of an enrich node has no row for a message's key.",
+    remedy: "Add the row to the table, or make the join optional.",
+  },
+  "WINDOW-TIME": {
+    kind: "rejected",
+    summary: "A message has no usable event time.",
+    remedy: "Give the message a time as ISO 8601 text or milliseconds since 1970.",
+  },
+  "WINDOW-VALUE": {
+    kind: "rejected",
+    summary: "A window cannot aggregate a value that is neither a number nor null.",
+    remedy: "Look at the dead letter; correct the message or convert the value in the expression.",
+  },
+  "SWITCH-UNMATCHED": {
+    kind: "rejected",
+    summary: "A message matches no case of a switch that has no otherwise.",
+    remedy: "Add a case or an otherwise to the switch.",
+  },
+  "CALC-LOAD": {
+    kind: "terminal",
+    summary: "A calculator's module does not load or exports no calculator.",
+    remedy: "Correct the module at the place given.",
+  },
+  "CALC-THREW": {
+    kind: "rejected",
+    summary: "A calculator threw while it handled a message.",
+    remedy: "Look at the dead letter for the message and the place in the module.",
+  },
+  "CALC-RESULT": {
+    kind: "rejected",
+    summary: "A calculator returned something that is not JSON.",
+    remedy: "Return plain objects, arrays, strings, finite numbers, booleans or null; the path names the bad field.",
+  },
+  "CALC-TIMEOUT": {
+    kind: "rejected",
+    summary: "A calculator did not finish a message before its deadline.",
+    remedy: "Look for an endless loop or a promise that never settles; raise the deadline if the work is long.",
+  },
+  "CALC-EXIT": {
+    kind: "rejected",
+    summary: "A calculator ended its worker while it handled a message.",
+    remedy: "A calculator must not call process.exit; look at the dead letter for the message.",
+  },
+  "CALC-OOM": {
+    kind: "rejected",
+    summary: "A calculator used more memory than its worker is allowed.",
+    remedy: "Look at the dead letter for the message; raise the memory limit if the work needs it.",
+  },
+  "HTTP-PUSH-CLOSED": {
+    kind: "transient",
+    summary: "A push source is not running, so it accepts nothing.",
+    remedy: "Send again once the graph runs.",
+  },
+});

@@ -1,0 +1,390 @@
+import {
+  type Batch,
+  type Column,
+  ColumnBatch,
+  type CommittedBehavior,
+  Dictionary,
+  type Draft,
+  isJsonObject,
+  type Json,
+  type LateMark,
+  type MessageFailure,
+  Positions,
+  RowBatch,
+  reportOf,
+  type StateEvent,
+} from "@millrace/engine";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { field } from "../field.ts";
+import { type Aggregate, planAggregates } from "./aggregate.ts";
+import { OpenWindows } from "./open-windows.ts";
+import { window } from "./window.ts";
+import { windowInput } from "./window-input.ts";
+
+const HOUR = 3_600_000;
+
+interface Message {
+  readonly date: number;
+  readonly origin: string | null;
+  readonly delay: number | null;
+}
+
+const compute = new Map<string, Aggregate>([
+  ["flights", { fn: "count", of: null }],
+  ["known", { fn: "count", of: field("delay") }],
+]);
+const delay = field("delay");
+for (const fn of ["sum", "avg", "min", "max"] as const) compute.set(fn, { fn, of: delay });
+
+function hourly(extra: { latenessMs?: number; late?: "drop" | "port" } = {}): CommittedBehavior {
+  return window({ sizeMs: HOUR, time: field("date"), by: new Map([["origin", field("origin")]]), compute, ...extra });
+}
+
+class Recorder implements Draft {
+  at = 0;
+  readonly rows: Json[] = [];
+  readonly late: Json[] = [];
+  readonly events: StateEvent[] = [];
+  readonly failures: MessageFailure[] = [];
+  dropped = 0;
+  emit(port: string, batch: Batch): void {
+    (port === "late" ? this.late : this.rows).push(...batch.rows());
+  }
+  change(event: StateEvent): void {
+    this.events.push(structuredClone(event));
+  }
+  reject(_: unknown, failures: readonly MessageFailure[]): void {
+    this.failures.push(...failures);
+  }
+  drop(count: number): void {
+    this.dropped += count;
+  }
+  record<T extends Json>(obtain: () => T): T {
+    return obtain();
+  }
+  recordAsync<T extends Json>(obtain: () => Promise<T>): Promise<T> {
+    return obtain();
+  }
+}
+
+type Make = (messages: readonly Message[]) => Batch;
+
+const asRows: Make = (messages) => new RowBatch(messages.map((m) => ({ ...m, date: new Date(m.date).toISOString() })));
+
+/** Columns behind a selection that skips every second physical row, so that logical and physical indices differ. */
+function asColumns(dictionary: Dictionary): Make {
+  return (messages) => {
+    const n = messages.length * 2;
+    const dates = new Float64Array(n);
+    const delays = new Float64Array(n).fill(1e6);
+    const nulls = new Uint8Array(n);
+    const codes = new Uint32Array(n);
+    const selection = new Uint32Array(messages.length);
+    for (const [i, m] of messages.entries()) {
+      const at = 2 * i + 1;
+      selection[i] = at;
+      dates[at] = m.date;
+      delays[at] = m.delay ?? 7;
+      nulls[at] = m.delay === null ? 1 : 0;
+      codes[at] = dictionary.code(m.origin);
+    }
+    const columns = new Map<string, Column>([
+      ["date", { type: "time", values: dates, nulls: null }],
+      ["origin", { type: "dictionary", codes, dictionary, nulls: null }],
+      ["delay", { type: "number", values: delays, nulls }],
+    ]);
+    return new ColumnBatch(columns, selection, messages.length);
+  };
+}
+
+/** Watermark and late marks of an origin that allows messages to be `boundMs` out of order. */
+function marksOf(messages: readonly Message[], boundMs: number): { marks: (number | null)[]; after: number[] } {
+  let watermark = Number.NEGATIVE_INFINITY;
+  const marks: (number | null)[] = [];
+  const after: number[] = [];
+  for (const m of messages) {
+    marks.push(m.date < watermark ? watermark : null);
+    watermark = Math.max(watermark, m.date - boundMs);
+    after.push(watermark);
+  }
+  return { marks, after };
+}
+
+interface Run {
+  readonly rows: Json[];
+  readonly dropped: number;
+  readonly behavior: CommittedBehavior;
+  readonly replica: CommittedBehavior;
+}
+
+/** Runs messages in steps cut at `cuts`; every step is first half taken and discarded. */
+function run(
+  behavior: CommittedBehavior,
+  replica: CommittedBehavior,
+  messages: readonly Message[],
+  make: Make,
+  cuts: readonly number[],
+  end = true,
+): Run {
+  const { marks, after } = marksOf(messages, 2 * HOUR);
+  const rows: Json[] = [];
+  let dropped = 0;
+  const bounds = [...new Set([0, ...cuts.filter((c) => c < messages.length), messages.length])].sort((a, b) => a - b);
+  for (let b = 1; b < bounds.length; b++) {
+    const [from, to] = [bounds[b - 1] as number, bounds[b] as number];
+    const late = marks.flatMap((watermark, pos): LateMark[] =>
+      watermark === null || pos < from || pos >= to ? [] : [{ pos, watermark }],
+    );
+    const slice = {
+      lane: "l",
+      input: 0,
+      batch: make(messages.slice(from, to)),
+      positions: Positions.dense(from, to - from),
+      late,
+    };
+    const watermark = end && to === messages.length ? Number.POSITIVE_INFINITY : (after[to - 1] as number);
+    const scrapped = new Recorder();
+    behavior.take(scrapped, slice);
+    behavior.advance?.(scrapped, watermark);
+    behavior.discard();
+    const draft = new Recorder();
+    behavior.take(draft, slice);
+    behavior.advance?.(draft, watermark);
+    void behavior.finish?.(draft);
+    behavior.seal();
+    for (const event of draft.events) replica.fold(event);
+    replica.foldWatermark?.(watermark);
+    rows.push(...draft.rows);
+    dropped += draft.dropped;
+  }
+  return { rows, dropped, behavior, replica };
+}
+
+/** The same aggregate the slow and obvious way. */
+function naive(messages: readonly Message[], latenessMs: number): { rows: Json[]; dropped: number } {
+  const { marks } = marksOf(messages, 2 * HOUR);
+  const groups = new Map<string, Message[]>();
+  let dropped = 0;
+  for (const [i, m] of messages.entries()) {
+    const start = Math.floor(m.date / HOUR) * HOUR;
+    if (start + HOUR + latenessMs <= (marks[i] ?? Number.NEGATIVE_INFINITY)) {
+      dropped++;
+      continue;
+    }
+    const key = JSON.stringify([start, m.origin]);
+    groups.set(key, [...(groups.get(key) ?? []), m]);
+  }
+  const rows = [...groups].map(([key, members]) => {
+    const [start, origin] = JSON.parse(key) as [number, string | null];
+    const delays = members.flatMap((m) => (m.delay === null ? [] : [m.delay]));
+    const sum = delays.reduce((a, b) => a + b, 0);
+    return {
+      origin,
+      window_start: new Date(start).toISOString(),
+      window_end: new Date(start + HOUR).toISOString(),
+      flights: members.length,
+      known: delays.length,
+      sum,
+      avg: delays.length === 0 ? null : sum / delays.length,
+      min: delays.length === 0 ? null : Math.min(...delays),
+      max: delays.length === 0 ? null : Math.max(...delays),
+    };
+  });
+  // A stable sort keeps the first-seen order of keys inside a window.
+  return {
+    rows: rows.sort((a, b) => (a.window_start < b.window_start ? -1 : a.window_start > b.window_start ? 1 : 0)),
+    dropped,
+  };
+}
+
+const messagesArb = fc.array(
+  fc.record({
+    date: fc.integer({ min: -6 * HOUR, max: 9 * HOUR }),
+    origin: fc.constantFrom("ATL", "JFK", "SFO", "", null),
+    delay: fc.option(fc.integer({ min: -60, max: 600 }), { freq: 5 }),
+  }),
+  { maxLength: 60 },
+);
+const cutsArb = fc.array(fc.integer({ min: 1, max: 59 }), { maxLength: 6 });
+
+test("rows and columns, cut anywhere, give what a batch computation gives, and the log folds to the same state", () => {
+  fc.assert(
+    fc.property(
+      messagesArb,
+      cutsArb,
+      cutsArb,
+      fc.constantFrom(0, HOUR / 2, 3 * HOUR),
+      (messages, cutsA, cutsB, latenessMs) => {
+        const expected = naive(messages, latenessMs);
+        const rows = run(hourly({ latenessMs }), hourly({ latenessMs }), messages, asRows, cutsA);
+        const columns = run(
+          hourly({ latenessMs }),
+          hourly({ latenessMs }),
+          messages,
+          asColumns(new Dictionary()),
+          cutsB,
+        );
+        expect(rows.rows).toEqual(expected.rows);
+        expect(columns.rows).toEqual(expected.rows);
+        expect([rows.dropped, columns.dropped]).toEqual([expected.dropped, expected.dropped]);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("a replica that folded the log, or a snapshot of it, stands where the node stands", () => {
+  fc.assert(
+    fc.property(messagesArb, cutsArb, (messages, cuts) => {
+      for (const make of [asRows, asColumns(new Dictionary())]) {
+        const { behavior, replica } = run(hourly(), hourly(), messages, make, cuts, false);
+        const restored = hourly();
+        restored.restore?.(structuredClone(behavior.snapshot?.()) as StateEvent);
+        expect(replica.snapshot?.()).toEqual(behavior.snapshot?.());
+        expect(restored.snapshot?.()).toEqual(behavior.snapshot?.());
+        const rest = new Recorder();
+        const folded = new Recorder();
+        behavior.advance?.(rest, Number.POSITIVE_INFINITY);
+        replica.advance?.(folded, Number.POSITIVE_INFINITY);
+        expect(folded.rows).toEqual(rest.rows);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+const slice = (batch: Batch, late: readonly LateMark[] = []) => ({
+  lane: "l",
+  input: 0,
+  batch,
+  positions: Positions.dense(0, batch.n),
+  late,
+});
+
+test("messages without a time or with a value that is no number are rejected, the rest counts", () => {
+  const behavior = hourly();
+  const draft = new Recorder();
+  const good = { date: "2001-01-01T00:10:00", origin: "ATL", delay: 3 };
+  behavior.take(
+    draft,
+    slice(
+      new RowBatch([
+        good,
+        { ...good, date: "soon" },
+        { ...good, delay: "much" },
+        { ...good, date: null, delay: [] },
+        good,
+      ]),
+    ),
+  );
+  behavior.advance?.(draft, Number.POSITIVE_INFINITY);
+  expect(draft.failures.map((f) => [f.index, reportOf(f.error).code])).toEqual([
+    [1, "WINDOW-TIME"],
+    [2, "WINDOW-VALUE"],
+    [3, "WINDOW-TIME"],
+  ]);
+  expect(draft.rows).toMatchObject([{ window_start: "2001-01-01T00:00:00.000Z", flights: 2, sum: 6 }]);
+});
+
+test("late messages go to the late port where the graph has one", () => {
+  const behavior = hourly({ late: "port" });
+  const draft = new Recorder();
+  const batch = new RowBatch([
+    { date: 10, origin: "A", delay: 1 },
+    { date: 20, origin: "B", delay: 2 },
+  ]);
+  behavior.take(draft, slice(batch, [{ pos: 1, watermark: 5 * HOUR }]));
+  behavior.advance?.(draft, Number.POSITIVE_INFINITY);
+  expect(draft.late).toEqual([{ date: 20, origin: "B", delay: 2 }]);
+  expect(draft.rows).toMatchObject([{ origin: "A" }]);
+  expect(draft.dropped).toBe(0);
+});
+
+test("a lane that was idle cannot open a window again that the node has closed", () => {
+  const behavior = hourly();
+  const draft = new Recorder();
+  behavior.advance?.(draft, 5 * HOUR);
+  behavior.take(draft, slice(new RowBatch([{ date: 10, origin: "A", delay: 1 }])));
+  behavior.advance?.(draft, Number.POSITIVE_INFINITY);
+  expect([draft.dropped, draft.rows]).toEqual([1, []]);
+});
+
+test("a sum beyond the range of numbers is null, not a value that JSON cannot say", () => {
+  const behavior = hourly();
+  const draft = new Recorder();
+  behavior.take(draft, slice(new RowBatch([1, 2].map(() => ({ date: 1, origin: "A", delay: 1.7e308 })))));
+  behavior.advance?.(draft, Number.POSITIVE_INFINITY);
+  expect(draft.rows).toMatchObject([{ sum: null, max: 1.7e308 }]);
+});
+
+test("keys of several fields, keys that are objects, and no key at all are told apart", () => {
+  const batch = new RowBatch([
+    { t: 1, a: 1, b: "1" },
+    { t: 1, a: "1", b: 1 },
+    { t: 1, a: { x: 1, y: 2 }, b: null },
+    { t: 1, a: { y: 2, x: 1 }, b: null },
+  ]);
+  const counted = (by: Map<string, ReturnType<typeof field>>): Json[] => {
+    const draft = new Recorder();
+    const behavior = window({
+      sizeMs: HOUR,
+      time: field("t"),
+      by,
+      compute: new Map([["n", { fn: "count", of: null }]]),
+    });
+    behavior.take(draft, slice(batch));
+    behavior.advance?.(draft, Number.POSITIVE_INFINITY);
+    return draft.rows.map((row) => (isJsonObject(row) ? (row.n as Json) : null));
+  };
+  expect(
+    counted(
+      new Map([
+        ["a", field("a")],
+        ["b", field("b")],
+      ]),
+    ),
+  ).toEqual([1, 1, 2]);
+  expect(counted(new Map([["a", field("a")]]))).toEqual([1, 1, 2]);
+  expect(counted(new Map())).toEqual([4]);
+});
+
+test("keys that never return are forgotten, and the groups of the others stay theirs", () => {
+  const plan = planAggregates(compute);
+  const windows = new OpenWindows(HOUR, 1, plan.cells);
+  const count = (hour: number, origins: readonly string[]): void => {
+    const batch = new RowBatch(origins.map((origin, i) => ({ date: hour * HOUR + i, origin, delay: i })));
+    const options = { ...plan, sizeMs: HOUR, latenessMs: 0, time: field("date"), by: [field("origin")] };
+    windows.accumulate(windowInput(slice(batch), 0, options), plan.cells);
+    windows.close((hour + 1) * HOUR);
+    windows.seal();
+  };
+  windows.accumulate(
+    windowInput(slice(new RowBatch([{ date: 99 * HOUR, origin: "late riser", delay: 0 }])), 0, {
+      ...plan,
+      sizeMs: HOUR,
+      latenessMs: 0,
+      time: field("date"),
+      by: [field("origin")],
+    }),
+    plan.cells,
+  );
+  for (let hour = 0; hour < 20; hour++)
+    count(
+      hour,
+      Array.from({ length: 1000 }, (_, i) => `${hour}-${i}`),
+    );
+  expect(windows.keys.size).toBeLessThan(6000);
+  expect(windows.all.map((slot) => windows.keys.key(windows.keyOf(slot)))).toEqual([["late riser"]]);
+});
+
+test("aggregates share the cells they have in common", () => {
+  expect(planAggregates(compute).cells.map((cell) => cell.fold)).toEqual([
+    "messages",
+    "nulls",
+    "sum",
+    "nulls",
+    "min",
+    "max",
+  ]);
+});
