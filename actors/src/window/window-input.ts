@@ -105,7 +105,7 @@ function checkTimes(times: Float64Array, batch: Batch, failures: MessageFailure[
 function numericInput(
   column: Column,
   batch: Batch,
-  physical: number,
+  physical: () => number,
   mustBeNumber: boolean,
   failures: MessageFailure[],
 ): NumericInput {
