@@ -27,6 +27,11 @@ export const actorError = defineErrors({
     summary: "A message matches no case of a switch that has no otherwise.",
     remedy: "Add a case or an otherwise to the switch.",
   },
+  "PROJECTION-KEY": {
+    kind: "rejected",
+    summary: "A row for a projection lacks a field of the projection's key.",
+    remedy: "Give every row all key fields, or choose another key.",
+  },
   "CALC-LOAD": {
     kind: "terminal",
     summary: "A calculator's module does not load or exports no calculator.",

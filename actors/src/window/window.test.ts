@@ -57,6 +57,7 @@ class Recorder implements Draft {
   reject(_: unknown, failures: readonly MessageFailure[]): void {
     this.failures.push(...failures);
   }
+  advanceOutput(): void {}
   drop(count: number): void {
     this.dropped += count;
   }
@@ -316,6 +317,12 @@ test("a sum beyond the range of numbers is null, not a value that JSON cannot sa
   behavior.take(draft, slice(new RowBatch([1, 2].map(() => ({ date: 1, origin: "A", delay: 1.7e308 })))));
   behavior.advance?.(draft, Number.POSITIVE_INFINITY);
   expect(draft.rows).toMatchObject([{ sum: null, max: 1.7e308 }]);
+});
+
+test("the node's output watermark waits for the first window that may still be emitted", () => {
+  const behavior = hourly({ latenessMs: HOUR });
+  behavior.advance?.(new Recorder(), 4.5 * HOUR);
+  expect(behavior.hold?.()).toBe(3 * HOUR);
 });
 
 test("keys of several fields, keys that are objects, and no key at all are told apart", () => {

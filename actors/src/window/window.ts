@@ -10,7 +10,7 @@ import type { Expression } from "../expression.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
 import { OpenWindows } from "./open-windows.ts";
 import { encodeGroups, foldGroups } from "./state-event.ts";
-import { windowInput } from "./window-input.ts";
+import { windowInput, windowStart } from "./window-input.ts";
 import { WindowRows } from "./window-rows.ts";
 
 export interface WindowOptions {
@@ -56,6 +56,8 @@ export function window(options: WindowOptions): CommittedBehavior {
       const done = windows.close(watermark - latenessMs);
       if (done.length > 0) draft.emit("out", rows.of(windows, done));
     },
+    // Rows are not older than the first window that is still open, or may yet be opened.
+    hold: () => windowStart(watermark - latenessMs, sizeMs),
     finish(draft) {
       const { changed } = windows;
       if (changed.length > 0) draft.change(encodeGroups(windows, changed));

@@ -1,0 +1,39 @@
+/** Turns what a calculator threw, which may be anything, into an error with the place in its module. */
+import { MillraceError, messageOf, type Place } from "@millrace/engine";
+import { actorError } from "../errors.ts";
+import { pathOf } from "./calculator-module.ts";
+
+/** `CALC-THREW` with file, line and column of the module's innermost frame. */
+export function threw(thrown: unknown, url: string): MillraceError {
+  if (thrown instanceof MillraceError) return thrown;
+  return actorError("CALC-THREW", describe(thrown), { place: placeOf(thrown, url), cause: thrown });
+}
+
+/** `CALC-LOAD` with the place where the module stopped loading. */
+export function didNotLoad(thrown: unknown, url: string): MillraceError {
+  if (thrown instanceof MillraceError) return thrown;
+  return actorError("CALC-LOAD", `${pathOf(url)} does not load: ${describe(thrown)}`, {
+    place: placeOf(thrown, url),
+    cause: thrown,
+  });
+}
+
+function describe(thrown: unknown): string {
+  if (thrown instanceof Error) return messageOf(thrown);
+  return `threw ${thrown === undefined ? "undefined" : messageOf(thrown)}, which is not an Error`;
+}
+
+/** Stack frames say `file:///dir/module.ts?x:line:column` or the plain path. Messages of the stripper end in the same way. */
+export function placeOf(thrown: unknown, url: string): Place {
+  const file = pathOf(url);
+  if (!(thrown instanceof Error)) return { file };
+  const text = `${thrown.message}\n${thrown.stack ?? ""}`;
+  for (const known of [url, url.split("?")[0] as string, file]) {
+    const at = text.indexOf(`${known}:`);
+    if (at < 0) continue;
+    const found = /^(\d+)(?::(\d+))?/.exec(text.slice(at + known.length + 1));
+    if (found === null) continue;
+    return { file, line: Number(found[1]), ...(found[2] === undefined ? {} : { column: Number(found[2]) }) };
+  }
+  return { file };
+}

@@ -1,0 +1,56 @@
+/**
+ * What a calculator module may look like:
+ *
+ * - `export default (row, context) => row | row[] | undefined`, or
+ * - `export default { calculate(row, context), init?(config), details?(), pure? }`, or
+ * - the same names as exports of their own.
+ *
+ * `undefined` drops the message, an array emits several. `pure: true` promises that the result depends on the row alone.
+ */
+import { actorError } from "../errors.ts";
+
+export interface CalculatorContext {
+  /** The time of the step in ms since 1970: the same again in a replay, unlike the machine's clock. */
+  readonly at: number;
+  readonly graph: string;
+  readonly node: string;
+}
+
+/** A module's parts, found wherever it put them. */
+export interface CalculatorModule {
+  readonly calculate: (row: unknown, context?: CalculatorContext) => unknown;
+  readonly init: ((config: unknown) => unknown) | undefined;
+  readonly details: (() => unknown) | undefined;
+  readonly isPure: boolean;
+}
+
+/** @throws CALC-LOAD when there is no function to call */
+export function calculatorOf(namespace: unknown, url: string): CalculatorModule {
+  const exports = fieldsOf(namespace);
+  const main = exports.default;
+  const parts = typeof main === "object" && main !== null ? { ...exports, ...fieldsOf(main) } : exports;
+  const calculate = typeof main === "function" ? main : parts.calculate;
+  if (typeof calculate !== "function") {
+    throw actorError("CALC-LOAD", "the module exports neither a default function nor calculate(row)", {
+      place: { file: pathOf(url) },
+    });
+  }
+  const owner = typeof main === "object" ? main : undefined;
+  const bound = <T>(part: unknown): T | undefined => (typeof part === "function" ? (part.bind(owner) as T) : undefined);
+  return {
+    calculate: calculate.bind(owner) as CalculatorModule["calculate"],
+    init: bound(parts.init),
+    details: bound(parts.details),
+    isPure: parts.pure === true || fieldsOf(main).pure === true,
+  };
+}
+
+/** The file of a `file:` URL as people know it, without what was added to load it afresh. */
+export function pathOf(url: string): string {
+  return url.startsWith("file:") ? decodeURIComponent(new URL(url).pathname) : url;
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return {};
+  return value as Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,203 @@
+/**
+ * Runs a calculator module in a worker thread under limits of time and memory, and gives every row an outcome: when the
+ * worker must be ended, or ends itself, the row at work is to blame; rows before and behind it are done again in a new worker.
+ */
+import { Worker } from "node:worker_threads";
+import { type Env, InvariantViolation, invariant, type Json, MillraceError, type Timer } from "@millrace/engine";
+import { actorError } from "../errors.ts";
+import { type CalculatorContext, pathOf } from "./calculator-module.ts";
+import type {
+  BatchRequest,
+  CalculatorWorkerData,
+  ReportedError,
+  RowOutcome,
+  WorkerMessage,
+} from "./calculator-worker.ts";
+import { hooksUrl, stripperPath } from "./module-hooks.ts";
+
+export interface CalculatorLimits {
+  /** Longest that one row may take, in ms: it is ended after at least this and at most twice this. Default 1000. */
+  readonly deadlineMs?: number;
+  /** Heap of the worker in MiB. Default 256. */
+  readonly memoryMib?: number;
+  /** How often a row may end the worker before it is given up. Default 2. */
+  readonly attemptsMax?: number;
+  /** Longest that the module may take to load, in ms. Default 10 000. */
+  readonly loadMs?: number;
+}
+
+/** A row's messages, or why there are none and after how many attempts. */
+export type Outcome = { readonly out: readonly Json[] } | { readonly error: MillraceError; readonly attempts: number };
+
+export interface CalculatorInfo {
+  readonly isPure: boolean;
+  readonly details: Json;
+}
+
+const BOOTSTRAP = `
+const { workerData } = require("node:worker_threads");
+require("node:module").register(workerData.hooks, { data: workerData.stripper });
+import(workerData.entry);
+`;
+
+export class CalculatorWorkerHost {
+  readonly #url: string;
+  readonly #config: Json;
+  readonly #env: Env;
+  readonly #deadlineMs: number;
+  readonly #loadMs: number;
+  readonly #memoryMib: number;
+  readonly #attemptsMax: number;
+  readonly #progress = new Int32Array(new SharedArrayBuffer(4));
+  #worker: Worker | undefined;
+  #batches = 0;
+
+  constructor(url: string, config: Json, limits: CalculatorLimits, env: Env) {
+    this.#url = url;
+    this.#config = config;
+    this.#env = env;
+    this.#deadlineMs = limits.deadlineMs ?? 1000;
+    this.#loadMs = limits.loadMs ?? 10_000;
+    this.#memoryMib = limits.memoryMib ?? 256;
+    this.#attemptsMax = limits.attemptsMax ?? 2;
+  }
+
+  /**
+   * Starts a worker and loads the module in it.
+   *
+   * @throws CALC-LOAD with file and line where the module does not load
+   */
+  async start(): Promise<CalculatorInfo> {
+    await this.close();
+    const data: CalculatorWorkerData = { url: this.#url, config: this.#config, progress: this.#progress };
+    const entry = new URL(
+      import.meta.url.endsWith(".ts") ? "./calculator-worker.ts" : "./calculator-worker.js",
+      import.meta.url,
+    ).href;
+    const worker = new Worker(BOOTSTRAP, {
+      eval: true,
+      workerData: { calculator: data, hooks: hooksUrl, stripper: stripperPath(), entry },
+      resourceLimits: { maxOldGenerationSizeMb: this.#memoryMib },
+      // What a module prints must not end up between the lines that a command prints.
+      stdout: true,
+    });
+    worker.stdout.pipe(process.stderr, { end: false });
+    this.#worker = worker;
+    const answer = await this.#answer(worker, this.#loadMs);
+    if (answer instanceof MillraceError)
+      throw actorError("CALC-LOAD", `${pathOf(this.#url)} does not load: ${answer.message}`, { cause: answer });
+    if (answer.type === "refused") throw errorOf(answer.error);
+    if (answer.type !== "ready") throw new InvariantViolation("a worker answers its start with ready or refused");
+    return { isPure: answer.isPure, details: answer.details };
+  }
+
+  /** One outcome per row, in order. A row may be calculated more than once, if another one ends the worker. */
+  async run(rows: readonly Json[], context: CalculatorContext): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = [];
+    const suspects = new Map<number, Suspect>();
+    while (outcomes.length < rows.length) {
+      const from = outcomes.length;
+      const suspect = suspects.get(from);
+      if (suspect !== undefined && suspect.attempts >= this.#attemptsMax) {
+        outcomes.push(suspect);
+        continue;
+      }
+      const answer = await this.#batch(rows.slice(from, boundOf(from, rows.length, suspects)), context);
+      if (!(answer instanceof MillraceError)) {
+        for (const outcome of answer)
+          outcomes.push("out" in outcome ? outcome : { error: errorOf(outcome.error), attempts: 1 });
+        continue;
+      }
+      const blamed = from + Atomics.load(this.#progress, 0);
+      suspects.set(blamed, { error: answer, attempts: (suspects.get(blamed)?.attempts ?? 0) + 1 });
+    }
+    return outcomes;
+  }
+
+  async #batch(rows: readonly Json[], context: CalculatorContext): Promise<readonly RowOutcome[] | MillraceError> {
+    if (this.#worker === undefined) await this.start();
+    const worker = this.#worker;
+    invariant(worker !== undefined, "a started host has a worker");
+    const id = ++this.#batches;
+    Atomics.store(this.#progress, 0, 0);
+    worker.postMessage({ id, rows, context } satisfies BatchRequest);
+    const answer = await this.#answer(worker, this.#deadlineMs);
+    if (answer instanceof MillraceError) return answer;
+    invariant(answer.type === "done" && answer.id === id, "a worker answers batches in turn");
+    return answer.outcomes;
+  }
+
+  /** The worker's next message, or what ended it. A worker that makes no progress for `quietMs` is ended. */
+  #answer(worker: Worker, quietMs: number): Promise<WorkerMessage | MillraceError> {
+    return new Promise((resolve) => {
+      let timer: Timer;
+      let isOver = false;
+      const settle = (answer: WorkerMessage | MillraceError): void => {
+        if (isOver) return;
+        isOver = true;
+        timer.cancel();
+        worker.removeAllListeners();
+        // An error that comes after the answer ends a worker that the next batch finds gone.
+        worker.on("error", () => {});
+        worker.on("exit", () => this.#forget(worker));
+        if (answer instanceof MillraceError) this.#forget(worker);
+        resolve(answer);
+      };
+      const end = async (): Promise<void> => {
+        worker.removeAllListeners("exit");
+        await worker.terminate();
+        settle(actorError("CALC-TIMEOUT", `no result after ${quietMs} ms`));
+      };
+      const watch = (): Timer => {
+        const at = Atomics.load(this.#progress, 0);
+        const check = (): void => {
+          if (isOver) return;
+          if (Atomics.load(this.#progress, 0) !== at) timer = watch();
+          else void end();
+        };
+        // An answer that waits while this thread was busy is read first.
+        return this.#env.timers.after(quietMs, () => this.#env.turns.yieldToIo(() => this.#env.turns.yieldToIo(check)));
+      };
+      worker.on("message", settle);
+      worker.on("error", (error: Error & { code?: string }) => settle(casualtyOf(error, this.#memoryMib)));
+      worker.on("exit", (code) =>
+        settle(actorError("CALC-EXIT", `the calculator ended its worker with exit code ${code}`)),
+      );
+      timer = watch();
+    });
+  }
+
+  #forget(worker: Worker): void {
+    if (this.#worker === worker) this.#worker = undefined;
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+}
+
+interface Suspect {
+  readonly error: MillraceError;
+  readonly attempts: number;
+}
+
+/** A batch does not reach into a suspect; a suspect goes alone, so that its next failure costs nobody else. */
+function boundOf(from: number, end: number, suspects: ReadonlyMap<number, Suspect>): number {
+  if (suspects.has(from)) return from + 1;
+  let bound = end;
+  for (const index of suspects.keys()) if (index > from && index < bound) bound = index;
+  return bound;
+}
+
+function casualtyOf(error: Error & { code?: string }, memoryMib: number): MillraceError {
+  if (error.code === "ERR_WORKER_OUT_OF_MEMORY") {
+    return actorError("CALC-OOM", `the calculator used more than ${memoryMib} MiB of memory`, { cause: error });
+  }
+  return actorError("CALC-EXIT", `the calculator's worker failed: ${error.message}`, { cause: error });
+}
+
+function errorOf({ code, message, place }: ReportedError): MillraceError {
+  return actorError(code as Parameters<typeof actorError>[0], message, { place });
+}

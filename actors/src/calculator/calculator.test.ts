@@ -1,0 +1,236 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import {
+  type Batch,
+  type CommittedBehavior,
+  type Draft,
+  type InputSlice,
+  type Json,
+  type MessageFailure,
+  Positions,
+  type PureBehavior,
+  RowBatch,
+  reportOf,
+  systemEnv,
+} from "@millrace/engine";
+import { afterAll, afterEach, expect, test } from "vitest";
+import { type CalculatorOptions, calculator } from "./calculator.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "calculator-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const open: CommittedBehavior[] = [];
+afterEach(async () => {
+  for (const behavior of open.splice(0)) await behavior.close?.();
+});
+
+let files = 0;
+function moduleOf(source: string, extension = "ts"): string {
+  const path = join(folder, `module-${files++}.${extension}`);
+  writeFileSync(path, source);
+  return pathToFileURL(path).href;
+}
+
+async function committed(source: string, options: Partial<CalculatorOptions> = {}): Promise<CommittedBehavior> {
+  const behavior = (await calculator(
+    { url: moduleOf(source), deadlineMs: 150, ...options },
+    systemEnv(),
+  )) as CommittedBehavior;
+  expect(behavior.kind).toBe("committed");
+  open.push(behavior);
+  return behavior;
+}
+
+interface Step {
+  readonly out: readonly Json[];
+  readonly failures: readonly string[];
+  readonly messages: readonly string[];
+  readonly attempts: number | undefined;
+  readonly recorded: readonly Json[];
+}
+
+/** Runs one step over rows; with `recorded` as a replay does. */
+async function step(behavior: CommittedBehavior, rows: readonly Json[], recorded?: readonly Json[]): Promise<Step> {
+  const out: Json[] = [];
+  const failed: MessageFailure[] = [];
+  const results: Json[] = [];
+  let attempts: number | undefined;
+  const draft: Draft = {
+    at: 1_000,
+    emit: (_: string, batch: Batch) => void out.push(...batch.rows()),
+    change() {},
+    reject(_: InputSlice, failures, count) {
+      failed.push(...failures);
+      attempts = count;
+    },
+    advanceOutput() {},
+    drop() {},
+    record: (obtain) => obtain(),
+    async recordAsync<T extends Json>(obtain: () => Promise<T>): Promise<T> {
+      const result = (recorded === undefined ? await obtain() : recorded[results.length]) as T;
+      results.push(result);
+      return structuredClone(result);
+    },
+  };
+  behavior.take(draft, {
+    lane: "l",
+    input: 0,
+    batch: new RowBatch(rows),
+    positions: Positions.dense(0, rows.length),
+    late: [],
+  });
+  await behavior.finish?.(draft);
+  behavior.seal();
+  return {
+    out,
+    failures: failed.map((f) => `${f.index} ${reportOf(f.error).code}`),
+    messages: failed.map((f) => reportOf(f.error).message),
+    attempts,
+    recorded: results,
+  };
+}
+
+test("a TypeScript module is loaded without its types, and may expand and drop messages", async () => {
+  const behavior = await committed(`
+    interface Row { readonly n: number }
+    export default (row: Row): unknown => (row.n === 0 ? undefined : row.n === 1 ? { one: true } : [row, { n: row.n * 10 } satisfies Row]);
+  `);
+  expect((await step(behavior, [{ n: 0 }, { n: 1 }, { n: 2 }])).out).toEqual([{ one: true }, { n: 2 }, { n: 20 }]);
+});
+
+test("whatever a module throws rejects its own message, with the place in the source", async () => {
+  const url = moduleOf(`type N = number;
+export default (row: { n: N }) => {
+  if (row.n === 1) throw new TypeError("one is odd");
+  if (row.n === 2) throw undefined;
+  if (row.n === 3) throw { toString() { throw 1; } };
+  if (row.n === 4) return Promise.reject(new Error("later"));
+  return row;
+};`);
+  const behavior = (await calculator({ url }, systemEnv())) as CommittedBehavior;
+  open.push(behavior);
+  const result = await step(
+    behavior,
+    [0, 1, 2, 3, 4, 5].map((n) => ({ n })),
+  );
+  expect(result.out).toEqual([{ n: 0 }, { n: 5 }]);
+  expect(result.failures).toEqual(["1 CALC-THREW", "2 CALC-THREW", "3 CALC-THREW", "4 CALC-THREW"]);
+  expect(result.messages.slice(0, 2)).toEqual(["one is odd", "threw undefined, which is not an Error"]);
+  const failure = ((await calculator({ url, pure: true }, systemEnv())) as PureBehavior).transform(
+    new RowBatch([{ n: 1 }]),
+  ).failures[0];
+  expect(reportOf(failure?.error).place).toMatchObject({ file: expect.stringMatching(/module-\d+\.ts$/), line: 3 });
+});
+
+test("a result that is no JSON is rejected with the path of the bad field", async () => {
+  const behavior = await committed(`
+    const cycle = {}; cycle.self = [cycle];
+    const bad = [() => 1, { a: [1, 2n] }, Symbol("x"), cycle, { m: new Map() }];
+    export default (row) => typeof row === "number" ? bad[row] : { ok: [Number.NaN, new Date(0), undefined === 1], gone: undefined };
+  `);
+  const result = await step(behavior, [0, 1, 2, 3, 4, "fine"]);
+  expect(result.failures.map((f) => f.slice(2))).toEqual(Array(5).fill("CALC-RESULT"));
+  expect(result.messages[1]).toContain("a bigint at /a/1");
+  expect(result.messages[4]).toContain("an instance of Map at /m");
+  expect(result.out).toEqual([{ ok: [null, "1970-01-01T00:00:00.000Z", false] }]);
+});
+
+test("a loop and a promise that never settles cost their own message only", async () => {
+  const behavior = await committed(`
+    export default (row) => {
+      if (row === "loop") for (;;);
+      if (row === "never") return new Promise(() => {});
+      return row;
+    };
+  `);
+  const result = await step(behavior, [1, "loop", 2, 3, "never", 4]);
+  expect(result.failures).toEqual(["1 CALC-TIMEOUT", "4 CALC-TIMEOUT"]);
+  expect(result.attempts).toBe(2);
+  expect(result.out).toEqual([1, 2, 3, 4]);
+});
+
+test("leaving the process or filling the memory ends the worker, not the host", async () => {
+  const behavior = await committed(
+    `export default (row) => {
+      if (row === "exit") process.exit(3);
+      if (row === "fill") { const all = []; for (;;) all.push(new Array(2e6).fill(0.5)); }
+      return row;
+    };`,
+    { memoryMib: 32, deadlineMs: 5000 },
+  );
+  const result = await step(behavior, [1, "exit", 2, "fill", 3]);
+  expect(result.failures).toEqual(["1 CALC-EXIT", "3 CALC-OOM"]);
+  expect(result.out).toEqual([1, 2, 3]);
+});
+
+test("stray rejections and throws in callbacks harm no message", async () => {
+  const behavior = await committed(`
+    export default async (row) => {
+      void Promise.reject(new Error("stray"));
+      setTimeout(() => { throw new Error("stray too"); }, 0);
+      await new Promise((go) => setTimeout(go, 5));
+      return row;
+    };
+  `);
+  expect((await step(behavior, [1, 2])).out).toEqual([1, 2]);
+  expect((await step(behavior, [3])).out).toEqual([3]);
+});
+
+test("a replay takes the logged results and calls nothing", async () => {
+  const behavior = await committed(
+    "let n = 0; export default () => { if (n === 1) { n++; throw new Error('odd'); } return n++; };",
+  );
+  const first = await step(behavior, ["a", "b", "c"]);
+  const again = await step(behavior, ["a", "b", "c"], first.recorded);
+  expect(first.out).toEqual([0, 2]);
+  expect([again.out, again.failures]).toEqual([first.out, first.failures]);
+});
+
+test("a module is told its configuration, the step's time and its node", async () => {
+  const behavior = await committed(
+    `
+    let base = 0;
+    export default { init(config) { base = config.base; }, calculate(row, { at, node }) { return [row + base, at, node]; } };
+  `,
+    { config: { base: 40 } },
+  );
+  await behavior.open?.({
+    graph: "g",
+    node: "score",
+    revision: 1,
+    request: async () => 0,
+    signal: AbortSignal.abort(),
+  });
+  expect((await step(behavior, [2])).out).toEqual([42, 1_000, "score"]);
+});
+
+test("a module that says it is pure runs inline", async () => {
+  for (const source of [
+    "export const pure = true; export default (row) => row * 2",
+    "export default { pure: true, calculate: (row) => row * 2 }",
+  ]) {
+    const behavior = (await calculator({ url: moduleOf(source, "mjs") }, systemEnv())) as PureBehavior;
+    expect(behavior.kind).toBe("pure");
+    const result = behavior.transform(new RowBatch([1, 2]));
+    expect([result.outputs[0]?.batch.rows(), result.outputs[0]?.sources]).toEqual([[2, 4], null]);
+  }
+});
+
+test("a module that does not load is refused with its place", async () => {
+  const loading = async (source: string, pure: boolean): Promise<unknown> => {
+    try {
+      return await calculator({ url: moduleOf(source), pure, loadMs: 2_000 }, systemEnv());
+    } catch (thrown) {
+      const report = reportOf(thrown);
+      return `${report.code} ${report.place?.line ?? "?"}`;
+    }
+  };
+  expect(await loading("export const a = 1;\nenum E { A }\nexport default () => E.A;", false)).toBe("CALC-LOAD 2");
+  expect(await loading("export default 7;", false)).toBe("CALC-LOAD ?");
+  expect(await loading("\n\nthrow new Error('at once');", false)).toBe("CALC-LOAD 3");
+  expect(await loading("export const nothing = 1;", true)).toBe("CALC-LOAD ?");
+  await expect(calculator({ url: pathToFileURL(join(folder, "absent.ts")).href }, systemEnv())).rejects.toMatchObject({
+    code: "CALC-LOAD",
+  });
+});

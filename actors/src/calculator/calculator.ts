@@ -1,0 +1,126 @@
+/**
+ * A calculator node: runs a TypeScript or JavaScript module over messages. One that is declared pure runs inline and is
+ * logged by nobody; any other runs in a worker thread under limits and is committed: its results are in the log (R13).
+ */
+import {
+  type CommittedBehavior,
+  type CommittedContext,
+  type Env,
+  type InputSlice,
+  type Json,
+  type MessageFailure,
+  type MillraceError,
+  type PureBehavior,
+  RowBatch,
+} from "@millrace/engine";
+import { actorError } from "../errors.ts";
+import { didNotLoad } from "./calculator-error.ts";
+import { calculatorOf } from "./calculator-module.ts";
+import { type CalculatorLimits, CalculatorWorkerHost, type Outcome } from "./calculator-worker-host.ts";
+import { allowTypeScript } from "./module-hooks.ts";
+import { pureCalculator } from "./pure-calculator.ts";
+
+export interface CalculatorOptions extends CalculatorLimits {
+  /** `file:` URL of the module: `.ts`, `.mts`, `.js` or `.mjs`. */
+  readonly url: string;
+  /** Overrides what the module says of itself. */
+  readonly pure?: boolean;
+  /** Given to the module's `init`. Default null. */
+  readonly config?: Json;
+}
+
+/**
+ * Loads the module and makes the behavior that fits it.
+ *
+ * @throws CALC-LOAD with file, line and column where the module does not load
+ */
+export async function calculator(options: CalculatorOptions, env: Env): Promise<PureBehavior | CommittedBehavior> {
+  if (options.pure === true) return loadPure(options);
+  const host = new CalculatorWorkerHost(options.url, options.config ?? null, options, env);
+  const { isPure } = await host.start();
+  if (options.pure === undefined && isPure) {
+    await host.close();
+    return loadPure(options);
+  }
+  return committedCalculator(host);
+}
+
+async function loadPure({ url, config }: CalculatorOptions): Promise<PureBehavior> {
+  try {
+    allowTypeScript();
+    const module = calculatorOf(await import(/* @vite-ignore */ url), url);
+    await module.init?.(config ?? null);
+    return pureCalculator(module, url);
+  } catch (thrown) {
+    throw didNotLoad(thrown, url);
+  }
+}
+
+/** A worker's batch at most: one row's failure makes its neighbours be calculated again. */
+const STEP_MESSAGES_MAX = 512;
+
+/** A row's result as the log keeps it. */
+type Logged =
+  | { readonly o: readonly Json[] }
+  | { readonly e: { readonly code: string; readonly message: string; readonly place: Json }; readonly n: number };
+
+function committedCalculator(host: CalculatorWorkerHost): CommittedBehavior {
+  let context: CommittedContext | undefined;
+  let slices: InputSlice[] = [];
+  return {
+    kind: "committed",
+    ports: ["out"],
+    stepMessagesMax: STEP_MESSAGES_MAX,
+    open(opened) {
+      context = opened;
+    },
+    take(_, slice) {
+      if (slice.batch.n > 0) slices.push(slice);
+    },
+    async finish(draft) {
+      if (slices.length === 0) return;
+      const rows = slices.flatMap((slice) => slice.batch.rows());
+      const where = { at: draft.at, graph: context?.graph ?? "", node: context?.node ?? "" };
+      const results = await draft.recordAsync<Json>(async () => (await host.run(rows, where)).map(logged) as Json);
+      let at = 0;
+      const out: Json[] = [];
+      for (const slice of slices) {
+        const own = (results as unknown as readonly Logged[]).slice(at, at + slice.batch.n);
+        at += slice.batch.n;
+        const failures: MessageFailure[] = [];
+        let attempts = 1;
+        for (const [index, result] of own.entries()) {
+          if ("o" in result) out.push(...result.o);
+          else {
+            failures.push({ index, error: errorOf(result.e) });
+            attempts = Math.max(attempts, result.n);
+          }
+        }
+        if (failures.length > 0) draft.reject(slice, failures, attempts);
+      }
+      if (out.length > 0) draft.emit("out", new RowBatch(out));
+    },
+    seal() {
+      slices = [];
+    },
+    discard() {
+      slices = [];
+    },
+    fold() {},
+    close: () => host.close(),
+  };
+}
+
+function logged(outcome: Outcome): Json {
+  if ("out" in outcome) return { o: outcome.out };
+  const { error, attempts } = outcome;
+  return { e: { code: error.code, message: error.message, place: (error.place ?? null) as Json }, n: attempts };
+}
+
+function errorOf({ code, message, place }: Extract<Logged, { e: unknown }>["e"]): MillraceError {
+  return actorError(
+    code as Parameters<typeof actorError>[0],
+    message,
+    place === null ? {} : { place: place as object },
+  );
+}

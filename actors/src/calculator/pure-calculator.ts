@@ -1,0 +1,33 @@
+/** A calculator that its author declared pure: called here and now for each row, without a worker, and logged by nobody. */
+import { type Json, type MessageFailure, type PureBehavior, pureResult, RowBatch } from "@millrace/engine";
+import { threw } from "./calculator-error.ts";
+import type { CalculatorModule } from "./calculator-module.ts";
+import { messagesOf } from "./calculator-result.ts";
+
+/** A row for which the module throws (`CALC-THREW`) or returns no JSON (`CALC-RESULT`) fails; the others go on. */
+export function pureCalculator({ calculate }: CalculatorModule, url: string): PureBehavior {
+  return {
+    kind: "pure",
+    ports: ["out"],
+    transform(batch) {
+      const rows = batch.rows();
+      const out: Json[] = [];
+      const sources: number[] = [];
+      const failures: MessageFailure[] = [];
+      for (let i = 0; i < rows.length; i++) {
+        try {
+          const messages = messagesOf(calculate(rows[i]));
+          for (let m = 0; m < messages.length; m++) {
+            out.push(messages[m] as Json);
+            sources.push(i);
+          }
+        } catch (thrown) {
+          failures.push({ index: i, error: threw(thrown, url) });
+        }
+      }
+      const isOneToOne =
+        failures.length === 0 && out.length === rows.length && sources.every((source, i) => source === i);
+      return pureResult(new RowBatch(out), isOneToOne ? null : Uint32Array.from(sources), failures);
+    },
+  };
+}
