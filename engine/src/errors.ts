@@ -93,9 +93,11 @@ const CAUSES_MAX = 8;
 /** Describes any thrown value. A value that is not a {@link MillraceError} is reported as `UNEXPECTED`. */
 export function reportOf(thrown: unknown): ErrorReport {
   const causes: string[] = [];
-  for (let c = causeOf(thrown); c !== undefined && causes.length < CAUSES_MAX; c = causeOf(c)) causes.push(messageOf(c));
+  for (let c = causeOf(thrown); c !== undefined && causes.length < CAUSES_MAX; c = causeOf(c))
+    causes.push(messageOf(c));
   const tail = causes.length > 0 ? { causes } : {};
-  if (!(thrown instanceof MillraceError)) return { code: "UNEXPECTED", kind: "terminal", message: messageOf(thrown), ...tail };
+  if (!(thrown instanceof MillraceError))
+    return { code: "UNEXPECTED", kind: "terminal", message: messageOf(thrown), ...tail };
   return {
     code: thrown.code,
     kind: thrown.kind,
@@ -156,17 +158,74 @@ export function errorCodes(): readonly string[] {
 
 /** The engine's own catalogue. */
 export const engineError = defineErrors({
-  INVARIANT: { kind: "programmer", summary: "A condition the code relies on does not hold.", remedy: "This is a bug: report it with the message and the log position." },
-  UNEXPECTED: { kind: "terminal", summary: "Code of a plug-in or library failed without a code of its own.", remedy: "Read the cause chain." },
-  "EDGE-GAP": { kind: "terminal", summary: "A receiver needs a range of an edge that is no longer kept.", remedy: "Decide about the exact range in the details: backfill from the log or accept the loss." },
-  "NODE-FENCED": { kind: "terminal", summary: "Another owner writes this node's stream.", remedy: "Nothing: this incarnation stops and publishes nothing." },
-  "NODE-PARKED": { kind: "terminal", summary: "A node failed more often than its supervisor allows.", remedy: "Read the cause chain, fix it, and resume the graph." },
-  "NODE-NONDETERMINISM": { kind: "programmer", summary: "Executing a logged step again gave another result.", remedy: "Mark what the node draws, reads or calls as recorded, or commit the node." },
-  "CREDIT-OVERRUN": { kind: "programmer", summary: "A sender pushed more than the credit it was given.", remedy: "This is a bug in a transport or a behavior." },
-  "MSG-POISON": { kind: "terminal", summary: "A message makes a behavior fail each time.", remedy: "Look at the dead letter; correct and redrive it, or discard it." },
-  "MSG-DECODE": { kind: "rejected", summary: "Bytes of a message or frame do not decode.", remedy: "Look at the dead letter for the position and the reason." },
-  "MSG-SIZE": { kind: "rejected", summary: "A message is larger than the limit.", remedy: "Send less in one message, or raise the limit of the source." },
-  "SOURCE-MISSING": { kind: "transient", summary: "What a source reads from does not exist.", remedy: "Create it or correct its address; the source retries." },
-  "SOURCE-FAILED": { kind: "transient", summary: "Reading from a source failed.", remedy: "Read the cause; the source retries with back-off." },
-  "SINK-FAILED": { kind: "transient", summary: "Delivering to a target failed.", remedy: "Read the cause; the sink retries with back-off." },
+  INVARIANT: {
+    kind: "programmer",
+    summary: "A condition the code relies on does not hold.",
+    remedy: "This is a bug: report it with the message and the log position.",
+  },
+  UNEXPECTED: {
+    kind: "terminal",
+    summary: "Code of a plug-in or library failed without a code of its own.",
+    remedy: "Read the cause chain.",
+  },
+  "EDGE-GAP": {
+    kind: "terminal",
+    summary: "A receiver needs a range of an edge that is no longer kept.",
+    remedy: "Decide about the exact range in the details: backfill from the log or accept the loss.",
+  },
+  "NODE-FENCED": {
+    kind: "terminal",
+    summary: "Another owner writes this node's stream.",
+    remedy: "Nothing: this incarnation stops and publishes nothing.",
+  },
+  "NODE-PARKED": {
+    kind: "terminal",
+    summary: "A node failed more often than its supervisor allows.",
+    remedy: "Read the cause chain, fix it, and resume the graph.",
+  },
+  "NODE-NONDETERMINISM": {
+    kind: "programmer",
+    summary: "Executing a logged step again gave another result.",
+    remedy: "Mark what the node draws, reads or calls as recorded, or commit the node.",
+  },
+  "CREDIT-OVERRUN": {
+    kind: "programmer",
+    summary: "A sender pushed more than the credit it was given.",
+    remedy: "This is a bug in a transport or a behavior.",
+  },
+  "MSG-POISON": {
+    kind: "terminal",
+    summary: "A message makes a behavior fail each time.",
+    remedy: "Look at the dead letter; correct and redrive it, or discard it.",
+  },
+  "MSG-DECODE": {
+    kind: "rejected",
+    summary: "Bytes of a message or frame do not decode.",
+    remedy: "Look at the dead letter for the position and the reason.",
+  },
+  "MSG-TIME": {
+    kind: "rejected",
+    summary: "A message has no readable event time.",
+    remedy: "Correct the field named by `time`, or leave `time` out.",
+  },
+  "MSG-SIZE": {
+    kind: "rejected",
+    summary: "A message is larger than the limit.",
+    remedy: "Send less in one message, or raise the limit of the source.",
+  },
+  "SOURCE-MISSING": {
+    kind: "transient",
+    summary: "What a source reads from does not exist.",
+    remedy: "Create it or correct its address; the source retries.",
+  },
+  "SOURCE-FAILED": {
+    kind: "transient",
+    summary: "Reading from a source failed.",
+    remedy: "Read the cause; the source retries with back-off.",
+  },
+  "SINK-FAILED": {
+    kind: "transient",
+    summary: "Delivering to a target failed.",
+    remedy: "Read the cause; the sink retries with back-off.",
+  },
 });

@@ -1,4 +1,8 @@
 /** The engine's public entry. Every export is listed by name. */
+
+export type { Link, OriginControl, OutEdge } from "./actor/link.ts";
+export { EdgeMeter } from "./actor/link.ts";
+export { Scheduler, type SchedulerOptions, Turnable } from "./actor/scheduler.ts";
 export type {
   CommittedBehavior,
   CommittedContext,
@@ -38,6 +42,9 @@ export {
   type Place,
   reportOf,
 } from "./errors.ts";
+export { AGGREGATES, type AggregateCall, type AggregateFunction, parseAggregate } from "./expression/aggregate.ts";
+export { type Computed, compileExpression, type Expression, type Selected } from "./expression/expression.ts";
+export { expressionError } from "./expression/expression-errors.ts";
 export { type Batch, ColumnBatch, EMPTY_BATCH, RowBatch } from "./frame/batch.ts";
 export { decodeBatch, encodeBatch } from "./frame/batch-codec.ts";
 export {
@@ -69,6 +76,23 @@ export type {
   SubscriptionBatch,
 } from "./log/event-log.ts";
 export { logError } from "./log/log-errors.ts";
+export { type Discipline, deadline, fair, fifo, lifo, priority } from "./mailbox/discipline.ts";
+export { Mailbox, type MailboxOptions, type Overflow } from "./mailbox/mailbox.ts";
+export { streamOf } from "./runtime/committed-runner.ts";
+export { GraphRuntime, type LifecycleEvent, type RuntimePorts } from "./runtime/graph-runtime.ts";
+export type { Carriers } from "./runtime/graph-wiring.ts";
+export {
+  edgeName,
+  type Plan,
+  type PlanEdge,
+  type PlanLane,
+  type PlanNode,
+  type PlanOrigin,
+  planError,
+  planGraph,
+  type Role,
+} from "./runtime/plan.ts";
+export type { CommittedNode, GraphProgram, ProgramEdge, ProgramNode, PureNode, SourceNode } from "./runtime/program.ts";
 export type {
   DeadLetter,
   EdgeStatus,
@@ -89,6 +113,28 @@ export type {
   SourceConnector,
   SourceReader,
 } from "./source/source-connector.ts";
+export type { EventTimeOptions } from "./source/watermark-generator.ts";
+export type { Anchor } from "./step/lane-cursor.ts";
+export { takeOver } from "./step/recovery.ts";
+export { SnapshotStore } from "./step/snapshot-store.ts";
+export {
+  type DeadLettered,
+  type Dropped,
+  decodeOwned,
+  decodeStep,
+  type Emitted,
+  encodeOwned,
+  encodeStep,
+  type LaneOpened,
+  OWNED,
+  type OwnedRecord,
+  packState,
+  STEP,
+  STEP_SCHEMA,
+  type StepInput,
+  type StepRecord,
+  unpackState,
+} from "./step/step-record.ts";
 export {
   type Entry,
   KEY_BYTES_MAX,
@@ -99,5 +145,18 @@ export {
   type RangeOptions,
 } from "./store/ordered-store.ts";
 export { storeError } from "./store/store-errors.ts";
+export {
+  DEFAULT_RESTART_POLICY,
+  type Restart,
+  type RestartPolicy,
+  type Strategy,
+} from "./supervision/restart-policy.ts";
+export {
+  type Child,
+  type ChildState,
+  type ChildStatus,
+  Supervisor,
+  type SupervisorEvents,
+} from "./supervision/supervisor.ts";
 export { type Clock, type Env, type Random, sleep, type Timer, type Timers, type Turns } from "./time/clock.ts";
 export { systemEnv } from "./time/system-env.ts";

@@ -4,6 +4,7 @@
  */
 import type { Frame } from "../frame/frame.ts";
 import type { Point } from "../frame/point.ts";
+import type { Anchor } from "../step/lane-cursor.ts";
 
 export interface Link {
   /** The receiver takes at least one more frame of this path. Empty frames need no credit. */
@@ -17,9 +18,9 @@ export interface Link {
 /** What receivers tell an origin. */
 export interface OriginControl {
   /** Everything of this lane up to `cursor` is durable at the receiver. Lost calls are harmless: the highest wins (R21). */
-  acknowledge(path: number, cursor: Point): void;
+  acknowledge(path: number, cursor: Point, anchor: Anchor): void;
   /** The receiver misses what follows `cursor`: send it again, as a new transmission (R7, R11). */
-  resume(path: number, cursor: Point): void;
+  resume(path: number, cursor: Point, anchor: Anchor): void;
 }
 
 /** A sender's side of one edge. */

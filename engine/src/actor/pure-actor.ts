@@ -12,12 +12,11 @@ import { EMPTY_BATCH } from "../frame/batch.ts";
 import type { DeadItem } from "../frame/frame.ts";
 import { Frame } from "../frame/frame.ts";
 import { comparePoints, END } from "../frame/point.ts";
-import { Positions } from "../frame/positions.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { joinOutputs } from "./join-outputs.ts";
-import { type OutEdge, sendAlong, withoutCredit } from "./link.ts";
 import { type LanePass, newLanePass, outRange, renumbered } from "./lane-pass.ts";
-import { ActorMeter } from "./meter.ts";
+import { type OutEdge, sendAlong, withoutCredit } from "./link.ts";
+import type { ActorMeter } from "./meter.ts";
 import { type Scheduler, Turnable } from "./scheduler.ts";
 
 const FRAMES_PER_TURN = 8;
@@ -27,6 +26,9 @@ export interface PureActorOptions {
   readonly revision: number;
   readonly behavior: PureBehavior;
   readonly scheduler: Scheduler;
+  readonly mailbox: Mailbox;
+  /** Outlives the incarnation. */
+  readonly meter: ActorMeter;
   /** Edges by port, in the order of `behavior.ports`. */
   readonly edges: readonly (readonly OutEdge[])[];
   /** Called when the behavior cannot go on: a transient error or a bug. The frame stays at the head of the mailbox. */
@@ -35,9 +37,9 @@ export interface PureActorOptions {
 
 export class PureActor extends Turnable {
   readonly node: string;
-  readonly meter: ActorMeter = new ActorMeter();
-  mailbox: Mailbox | undefined;
-  #behavior: PureBehavior;
+  readonly meter: ActorMeter;
+  readonly #mailbox: Mailbox;
+  readonly #behavior: PureBehavior;
   readonly #revision: number;
   readonly #scheduler: Scheduler;
   readonly #edges: readonly (readonly OutEdge[])[];
@@ -49,6 +51,8 @@ export class PureActor extends Turnable {
   constructor(options: PureActorOptions) {
     super();
     this.node = options.node;
+    this.meter = options.meter;
+    this.#mailbox = options.mailbox;
     this.#revision = options.revision;
     this.#behavior = options.behavior;
     this.#scheduler = options.scheduler;
@@ -56,25 +60,17 @@ export class PureActor extends Turnable {
     this.#failed = options.failed;
   }
 
-  /** Called by the mailbox, by credit that came back, and to go on after {@link restart}. */
+  /** Called by the mailbox, by credit that came back, and to start. */
   readonly wake = (): void => {
     if (!this.#stopped) this.#scheduler.ready(this);
   };
-
-  /** Goes on with a fresh behavior. */
-  restart(behavior: PureBehavior): void {
-    this.#behavior = behavior;
-    this.#stopped = false;
-    this.#lanes.length = 0;
-    this.wake();
-  }
 
   stop(): void {
     this.#stopped = true;
   }
 
   turn(startMs: number): number {
-    const mailbox = this.mailbox as Mailbox;
+    const mailbox = this.#mailbox;
     let now = startMs;
     if (this.#blockedSinceMs >= 0) {
       this.meter.blockedMs += now - this.#blockedSinceMs;
@@ -194,7 +190,13 @@ export class PureActor extends Turnable {
     const { batch, sources } = output;
     if (this.#behavior.expands === true) {
       const numbered = renumbered(frame, sources, batch.n, dead, pass, port);
-      return new Frame({ ...frame.head, ...outRange(frame, pass, port) }, batch, numbered.positions, numbered.dead, frame.late);
+      return new Frame(
+        { ...frame.head, ...outRange(frame, pass, port) },
+        batch,
+        numbered.positions,
+        numbered.dead,
+        frame.late,
+      );
     }
     if (sources === null) return frame.carrying(batch, frame.positions, dead);
     return frame.carrying(batch, frame.positions.select(sources), dead);

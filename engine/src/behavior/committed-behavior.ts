@@ -25,7 +25,14 @@ export interface InputSlice {
 }
 
 /** Anything that msgpack can say, byte arrays included. Typed arrays other than bytes must be passed as their bytes. */
-export type StateEvent = null | boolean | number | string | Uint8Array | readonly StateEvent[] | { readonly [key: string]: StateEvent };
+export type StateEvent =
+  | null
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly StateEvent[]
+  | { readonly [key: string]: StateEvent };
 
 /** One step in the making. Valid only until `finish` has ended. */
 export interface Draft {
@@ -37,6 +44,8 @@ export interface Draft {
   change(event: StateEvent): void;
   /** Gives up on messages of a slice: they become dead letters of this step. */
   reject(slice: InputSlice, failures: readonly MessageFailure[], attempts?: number): void;
+  /** For nodes without inputs: event time up to which nothing older will be emitted, in ms since 1970. Never falling. */
+  advanceOutput(watermarkMs: number): void;
   /** Counts messages that the node consumed on purpose without output (late, conflated). Shown, never silent. */
   drop(count: number, reason: string): void;
   /**
@@ -78,6 +87,8 @@ export interface CommittedBehavior {
   take(draft: Draft, slice: InputSlice): void;
   /** The node's event-time watermark rose to `watermark` ms (after everything taken so far). */
   advance?(draft: Draft, watermark: number): void;
+  /** Least event time of anything the node may still emit (R20), if that is below its watermark. */
+  hold?(): number;
   /** Last call of a step: deliver, call out. Runs again from a fresh draft when it fails with a transient error. */
   finish?(draft: Draft): void | Promise<void>;
   /** The draft became a step: forget how to undo it. */

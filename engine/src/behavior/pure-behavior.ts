@@ -55,6 +55,10 @@ export interface PureBehavior {
 const NO_FAILURES: readonly MessageFailure[] = [];
 
 /** The common case: one port, nothing failed. */
-export function pureResult(batch: Batch, sources: Uint32Array | null = null, failures: readonly MessageFailure[] = NO_FAILURES): PureResult {
+export function pureResult(
+  batch: Batch,
+  sources: Uint32Array | null = null,
+  failures: readonly MessageFailure[] = NO_FAILURES,
+): PureResult {
   return { outputs: [{ batch, sources }], failures };
 }

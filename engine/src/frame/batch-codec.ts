@@ -50,7 +50,13 @@ function encodeColumn(name: string, column: Column, batch: ColumnBatch): StateEv
 }
 
 /** Only the entries that this batch uses, renumbered: the shared dictionary may be far larger. */
-function encodeDictionary(name: string, codes: ArrayLike<number>, dictionary: Dictionary, batch: ColumnBatch, nulls: Uint8Array | null): StateEvent {
+function encodeDictionary(
+  name: string,
+  codes: ArrayLike<number>,
+  dictionary: Dictionary,
+  batch: ColumnBatch,
+  nulls: Uint8Array | null,
+): StateEvent {
   const renumbered = new Int32Array(dictionary.values.length).fill(-1);
   const values: Json[] = [];
   const own = new Uint32Array(batch.n);
@@ -101,7 +107,12 @@ function decodeDictionary(data: Uint8Array, nulls: Uint8Array | null, values: re
 
 type TypedArray = Float64Array | Int32Array | Uint8Array | Uint16Array | Uint32Array;
 
-function pick<T extends Float64Array | Int32Array | Uint8Array>(from: T, selection: Uint32Array | null, n: number, make: new (n: number) => T): T {
+function pick<T extends Float64Array | Int32Array | Uint8Array>(
+  from: T,
+  selection: Uint32Array | null,
+  n: number,
+  make: new (n: number) => T,
+): T {
   if (selection === null) return from.subarray(0, n) as T;
   const out = new make(n);
   for (let i = 0; i < n; i++) out[i] = from[selection[i] as number] as number;

@@ -31,13 +31,16 @@ function columnOf(rows: readonly JsonObject[], name: string): Column {
   if (!uniform) return { type: "json", values };
   const nulls = values.includes(null) ? Uint8Array.from(values, (v) => (v === null ? 1 : 0)) : null;
   if (type === "number") return { type: "number", values: numbers(values), nulls };
-  if (type === "boolean") return { type: "boolean", values: Uint8Array.from(values, (v) => (v === true ? 1 : 0)), nulls };
+  if (type === "boolean")
+    return { type: "boolean", values: Uint8Array.from(values, (v) => (v === true ? 1 : 0)), nulls };
   return type === "string" ? strings(values, nulls) : { type: "json", values };
 }
 
 function numbers(values: readonly Json[]): Float64Array | Int32Array {
   const fits = values.every((v) => v === null || (Object.is((v as number) | 0, v) && Number.isInteger(v)));
-  return fits ? Int32Array.from(values, (v) => (v ?? 0) as number) : Float64Array.from(values, (v) => (v ?? 0) as number);
+  return fits
+    ? Int32Array.from(values, (v) => (v ?? 0) as number)
+    : Float64Array.from(values, (v) => (v ?? 0) as number);
 }
 
 /** Strings that repeat become a dictionary; others stay as they are. */

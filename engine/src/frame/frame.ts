@@ -6,8 +6,8 @@
 import type { ErrorReport } from "../errors.ts";
 import { type Batch, EMPTY_BATCH } from "./batch.ts";
 import type { Json } from "./json.ts";
-import { Positions } from "./positions.ts";
 import { comparePoints, type Point } from "./point.ts";
+import { Positions } from "./positions.ts";
 
 /** A message that failed for good in a pure node; the next committed receiver writes it down (R23). */
 export interface DeadItem {
@@ -77,7 +77,13 @@ export class Frame {
   /** In `pos` order. */
   readonly late: readonly LateMark[];
 
-  constructor(head: FrameHead, batch: Batch, positions: Positions, dead: readonly DeadItem[] = NO_DEAD, late: readonly LateMark[] = NO_LATE) {
+  constructor(
+    head: FrameHead,
+    batch: Batch,
+    positions: Positions,
+    dead: readonly DeadItem[] = NO_DEAD,
+    late: readonly LateMark[] = NO_LATE,
+  ) {
     this.head = head;
     this.batch = batch;
     this.positions = positions;

@@ -14,7 +14,13 @@ export class Positions {
   /** Ordinal of message `i`; `null` when all are 0. */
   readonly #ords: Uint32Array | null;
 
-  private constructor(n: number, base: number, offsets: Float64Array | null, at: Uint32Array | null, ords: Uint32Array | null) {
+  private constructor(
+    n: number,
+    base: number,
+    offsets: Float64Array | null,
+    at: Uint32Array | null,
+    ords: Uint32Array | null,
+  ) {
     this.n = n;
     this.#base = base;
     this.#offsets = offsets;
@@ -61,7 +67,8 @@ export class Positions {
 
   slice(start: number, end: number): Positions {
     if (start === 0 && end === this.n) return this;
-    if (this.#offsets === null && this.#at === null && this.#ords === null) return Positions.dense(this.#base + start, end - start);
+    if (this.#offsets === null && this.#at === null && this.#ords === null)
+      return Positions.dense(this.#base + start, end - start);
     const indices = new Uint32Array(end - start);
     for (let i = start; i < end; i++) indices[i - start] = i;
     return this.select(indices);

@@ -1,5 +1,5 @@
-import type { Json } from "../frame/json.ts";
 import { Frame } from "../frame/frame.ts";
+import type { Json } from "../frame/json.ts";
 
 interface Slot {
   frame: Frame;
@@ -120,7 +120,13 @@ export class LaneQueue {
     const { frame } = slot;
     const shed = frame.head.shed + frame.n - indices.length;
     this.messages -= frame.n - indices.length;
-    slot.frame = new Frame({ ...frame.head, shed }, frame.batch.select(indices), frame.positions.select(indices), frame.dead, frame.late);
+    slot.frame = new Frame(
+      { ...frame.head, shed },
+      frame.batch.select(indices),
+      frame.positions.select(indices),
+      frame.dead,
+      frame.late,
+    );
   }
 
   #at(i: number): Slot | undefined {

@@ -178,7 +178,13 @@ function isBare(frame: Frame): boolean {
 function continues(last: Frame, frame: Frame): boolean {
   const a = last.head;
   const b = frame.head;
-  return a.mark === null && a.generation === b.generation && a.epoch === b.epoch && a.revision === b.revision && comparePoints(a.to, b.from) === 0;
+  return (
+    a.mark === null &&
+    a.generation === b.generation &&
+    a.epoch === b.epoch &&
+    a.revision === b.revision &&
+    comparePoints(a.to, b.from) === 0
+  );
 }
 
 const SAMPLES = 3;
@@ -196,7 +202,8 @@ function approximateBytes(batch: Batch): number {
   }
   let sampled = 0;
   const samples = Math.min(SAMPLES, n);
-  for (let i = 0; i < samples; i++) sampled += bytesOf(batch.row(Math.floor((i * (n - 1)) / Math.max(1, samples - 1))), 0);
+  for (let i = 0; i < samples; i++)
+    sampled += bytesOf(batch.row(Math.floor((i * (n - 1)) / Math.max(1, samples - 1))), 0);
   return Math.ceil((sampled / samples) * n);
 }
 

@@ -94,7 +94,16 @@ export function encodeStep(step: StepRecord): Uint8Array {
     step.recorded,
     step.state,
     step.emitted.map((e) => [e.port, e.firstSeq, e.count, e.batch]),
-    step.dead.map((d) => [d.id, d.lane, d.pos, d.ord, d.node, d.attempts, d.error, d.input === undefined ? [] : [d.input]]),
+    step.dead.map((d) => [
+      d.id,
+      d.lane,
+      d.pos,
+      d.ord,
+      d.node,
+      d.attempts,
+      d.error,
+      d.input === undefined ? [] : [d.input],
+    ]),
     step.dropped.map((d) => [d.reason, d.count]),
     [step.out.watermark, step.out.idle],
   ]);
@@ -111,7 +120,16 @@ export function decodeStep(payload: Uint8Array): StepRecord {
     recorded,
     state,
     emitted: emitted.map(([port, firstSeq, count, batch]) => ({ port, firstSeq, count, batch })),
-    dead: dead.map(([id, lane, pos, ord, node, attempts, error, input]) => ({ id, lane, pos, ord, node, attempts, error, input: input[0] })),
+    dead: dead.map(([id, lane, pos, ord, node, attempts, error, input]) => ({
+      id,
+      lane,
+      pos,
+      ord,
+      node,
+      attempts,
+      error,
+      input: input[0],
+    })),
     dropped: dropped.map(([reason, count]) => ({ reason, count })),
     out: { watermark: out[0], idle: out[1] },
   };
@@ -154,7 +172,20 @@ const IDLE = 2;
 function packInput(i: StepInput): PackedInput {
   const flags = (i.exact ? EXACT : 0) | (i.idle ? IDLE : 0);
   const mark = i.mark ?? { epoch: -1, n: -1 };
-  return [i.lane, i.from.pos, i.from.ord, i.to.pos, i.to.ord, i.watermark, flags, mark.epoch, mark.n, i.revision, i.messages, i.shed];
+  return [
+    i.lane,
+    i.from.pos,
+    i.from.ord,
+    i.to.pos,
+    i.to.ord,
+    i.watermark,
+    flags,
+    mark.epoch,
+    mark.n,
+    i.revision,
+    i.messages,
+    i.shed,
+  ];
 }
 
 function unpackInput(p: PackedInput): StepInput {

@@ -34,7 +34,11 @@ export const DEFAULT_RESTART_POLICY: RestartPolicy = {
 };
 
 /** The wait before attempt `failures + 1`, `failures ≥ 1`. */
-export function backoffDelayMs(policy: Pick<RestartPolicy, "backoffMs" | "backoffMaxMs" | "jitter">, failures: number, env: Env): number {
+export function backoffDelayMs(
+  policy: Pick<RestartPolicy, "backoffMs" | "backoffMaxMs" | "jitter">,
+  failures: number,
+  env: Env,
+): number {
   const exponential = Math.min(policy.backoffMaxMs, policy.backoffMs * 2 ** Math.min(30, failures - 1));
   const spread = (env.random.u32() / 0x1_0000_0000) * 2 - 1;
   return Math.max(0, exponential * (1 + spread * policy.jitter));

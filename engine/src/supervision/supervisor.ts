@@ -147,6 +147,9 @@ export class Supervisor {
       entry.lastError = report;
       void entry.child.stop();
     }
-    this.#events.parked?.(group.map((e) => e.child.id), reportOf(error));
+    this.#events.parked?.(
+      group.map((e) => e.child.id),
+      reportOf(error),
+    );
   }
 }

@@ -1,0 +1,190 @@
+import { ActorMeter } from "../actor/meter.ts";
+import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import type { EventContext } from "../log/event-log.ts";
+import { CommittedActor } from "../step/committed-actor.ts";
+import { LaneCursor } from "../step/lane-cursor.ts";
+import { LatencyWindow } from "../step/latency-window.ts";
+import { Outbox } from "../step/outbox.ts";
+import { type Recovered, takeOver, unacknowledged } from "../step/recovery.ts";
+import type { NodeRunner, RunnerContext } from "./node-runner.ts";
+import type { PlanOrigin } from "./plan.ts";
+import type { CommittedNode, ProgramNode } from "./program.ts";
+
+/** The stream of a node: what a committed actor appends to. */
+export function streamOf(graph: string, node: string): string {
+  return `${graph}/${node}`;
+}
+
+/** Runs a committed node: takes its stream over, then steps. */
+export class CommittedRunner implements NodeRunner {
+  readonly name: string;
+  readonly meter: ActorMeter = new ActorMeter();
+  readonly #latency: LatencyWindow;
+  readonly #node: ProgramNode & CommittedNode;
+  readonly #context: RunnerContext;
+  #behavior: CommittedBehavior | undefined;
+  #actor: CommittedActor | undefined;
+  #recovered: Recovered | undefined;
+  #lanes: LaneCursor[] = [];
+  #outboxes = new Map<string, Outbox>();
+  #closing = new AbortController();
+  /** Incarnations after the first are restored by {@link start} alone. */
+  #isPrepared = false;
+
+  constructor(node: ProgramNode & CommittedNode, context: RunnerContext) {
+    this.name = node.name;
+    this.#node = node;
+    this.#context = context;
+    this.#latency = new LatencyWindow(context.scheduler.env.clock);
+  }
+
+  get behavior(): CommittedBehavior | undefined {
+    return this.#behavior;
+  }
+
+  get lanes(): readonly LaneCursor[] {
+    return this.#lanes;
+  }
+
+  get epoch(): number {
+    return this.#recovered?.epoch ?? -1;
+  }
+
+  get watermark(): number {
+    return this.#actor?.watermark ?? Number.NEGATIVE_INFINITY;
+  }
+
+  get stepsInFlight(): number {
+    return this.#actor?.stepsInFlight ?? 0;
+  }
+
+  get commitP99Ms(): number | null {
+    return this.#latency.quantile(0.99);
+  }
+
+  get position(): number {
+    return Math.max(this.#actor?.position ?? 0, this.#recovered?.position ?? 0);
+  }
+
+  get isFinished(): boolean {
+    if (this.#node.isSource === true && this.#lanes.length === 0) return false;
+    return (this.#actor?.isQuiet ?? false) && [...this.#outboxes.values()].every((outbox) => outbox.isDrained);
+  }
+
+  /** Folds the stream and owns it. The lanes' cursors are known afterwards. */
+  async recover(): Promise<void> {
+    const { wiring, log, host, snapshots } = this.#context;
+    const behavior = this.#node.make();
+    const stream = streamOf(this.#context.program.graph, this.name);
+    this.#behavior = behavior;
+    this.#lanes = wiring.lanesInto(this.name).map((lane) => {
+      const { name, path, input, feedback } = lane;
+      return new LaneCursor({ name, path, input, feedback, origin: wiring.control(lane.origin) });
+    });
+    const recovered = await takeOver({
+      log,
+      stream,
+      host,
+      behavior,
+      lanes: this.#lanes,
+      context: this.#eventContext(),
+      snapshots,
+    });
+    let next = recovered.chain.lanes.size;
+    for (const lane of this.#lanes) lane.number = recovered.chain.lanes.get(lane.name)?.number ?? next++;
+    this.#recovered = recovered;
+    this.#isPrepared = true;
+  }
+
+  async start(): Promise<void> {
+    if (!this.#isPrepared) await this.recover();
+    this.#isPrepared = false;
+    const recovered = this.#recovered as Recovered;
+    const behavior = this.#behavior as CommittedBehavior;
+    this.#closing = new AbortController();
+    this.#outboxes = new Map();
+    for (const origin of this.#context.wiring.originsOf(this.name))
+      this.#outboxes.set(origin.part, await this.#outbox(origin, recovered));
+    const actor = this.#newActor(recovered, behavior);
+    this.#actor = actor;
+    await behavior.open?.({
+      graph: this.#context.program.graph,
+      node: this.name,
+      revision: this.#context.program.revision,
+      request: (run) => actor.request(run),
+      signal: this.#closing.signal,
+    });
+    this.#context.wiring.onArrival(this.name, actor.wake);
+    actor.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#closing.abort();
+    this.#actor?.stop();
+    this.#context.wiring.onArrival(this.name, () => undefined);
+    this.#context.wiring.mailbox(this.name).clear();
+    await this.#behavior?.close?.();
+  }
+
+  suspend(): void {}
+
+  unsuspend(): void {}
+
+  #eventContext(): Omit<EventContext, "causationId" | "correlationId" | "epoch"> {
+    const { graph, revision, codeVersion } = this.#context.program;
+    return { principal: "system", tenant: "", codeVersion, graph, graphRevision: revision, node: this.name };
+  }
+
+  #newActor(recovered: Recovered, behavior: CommittedBehavior): CommittedActor {
+    const { chain } = recovered;
+    const { wiring, scheduler, log, program } = this.#context;
+    return new CommittedActor({
+      node: this.name,
+      stream: streamOf(program.graph, this.name),
+      behavior,
+      scheduler,
+      mailbox: wiring.mailbox(this.name),
+      meter: this.meter,
+      latency: this.#latency,
+      log,
+      lanes: this.#lanes,
+      outboxes: this.#outboxes,
+      context: { ...this.#eventContext(), epoch: recovered.epoch },
+      durability: program.durability,
+      snapshots: this.#context.snapshots,
+      chain,
+      watermark: recovered.watermark,
+      failed: (error) => this.#context.failed(this.name, error),
+      waiting: (error) => this.#context.waiting(this.name, error),
+      progressed: this.#context.progressed,
+    });
+  }
+
+  /** An output port as it must be after a start: everything that some lane has not durably passed waits to be sent again. */
+  async #outbox(origin: PlanOrigin, recovered: Recovered): Promise<Outbox> {
+    const { wiring, scheduler, program, log, cursorOf } = this.#context;
+    const lanes = wiring.lanesOf(origin);
+    const outbox = new Outbox({
+      name: origin.name,
+      scheduler,
+      rootPath: origin.rootPath,
+      edges: wiring.edgesFrom(this.name, origin.part),
+      lanes: lanes.map((lane) => lane.path),
+      revision: program.revision,
+      epoch: recovered.epoch,
+      drained: () => this.#actor?.wake(),
+      failed: (error) => this.#context.failed(this.name, error),
+    });
+    for (const lane of lanes) {
+      const cursor = cursorOf(lane.name);
+      if (cursor !== undefined) outbox.seed(lane.path, cursor.durable, cursor.durableAnchor);
+    }
+    const nextSeq = recovered.chain.nextSeq.get(origin.part) ?? 0;
+    const after = outbox.neededFrom;
+    const behind = after !== undefined && after.pos < nextSeq - 1;
+    const output = behind ? await unacknowledged(log, streamOf(program.graph, this.name), origin.part, after) : [];
+    outbox.restore(output, nextSeq, recovered.chain.out.watermark, recovered.chain.out.idle);
+    wiring.bind(origin, outbox);
+    return outbox;
+  }
+}

@@ -1,0 +1,154 @@
+import type { ErrorReport } from "../errors.ts";
+import type { ChildStatus } from "../supervision/supervisor.ts";
+import type { GraphWiring } from "./graph-wiring.ts";
+import type { NodeRunner } from "./node-runner.ts";
+import { edgeName, type PlanEdge } from "./plan.ts";
+import type { GraphProgram, ProgramNode } from "./program.ts";
+import type { EdgeStatus, GraphState, GraphStatus, NodeState, NodeStatus, Pressure } from "./status.ts";
+
+/** What is known of a node: its definition, its present incarnation, its supervisor's view and why it waits. */
+export interface NodeView {
+  readonly node: ProgramNode;
+  readonly runner: NodeRunner | undefined;
+  readonly child: ChildStatus | undefined;
+  readonly waiting: ErrorReport | undefined;
+}
+
+export function describeGraph(
+  program: GraphProgram,
+  state: GraphState,
+  startedMs: number,
+  nowMs: number,
+  views: readonly NodeView[],
+  wiring: GraphWiring | undefined,
+): GraphStatus {
+  const nodes = views.map((view) => describeNode(view, state, wiring));
+  const sum = (pick: (node: NodeStatus, of: ProgramNode) => number): number =>
+    nodes.reduce((total, node, i) => total + pick(node, (views[i] as NodeView).node), 0);
+  const p99 = views.map((v) => v.runner?.commitP99Ms ?? null).filter((ms) => ms !== null);
+  return {
+    graph: program.graph,
+    revision: program.revision,
+    state,
+    durability: program.durability,
+    startedMs,
+    nodes,
+    edges: wiring === undefined ? [] : describeEdges(program, wiring, nowMs),
+    messagesIn: sum((n, of) =>
+      of.role === "source" ? n.messagesIn : of.role === "committed" && of.isSource === true ? n.messagesOut : 0,
+    ),
+    messagesOut: sum((n, of) => (of.role === "committed" && of.isSink === true ? n.messagesIn : 0)),
+    deadLettered: sum((n, of) => (of.role === "committed" ? n.deadLettered : 0)),
+    dropped: sum((n) => n.dropped),
+    commitP99Ms: p99.length === 0 ? null : Math.max(...p99),
+    position: Math.max(0, ...views.map((v) => v.runner?.position ?? 0)),
+  };
+}
+
+function describeNode(
+  { node, runner, child, waiting }: NodeView,
+  state: GraphState,
+  wiring: GraphWiring | undefined,
+): NodeStatus {
+  const meter = runner?.meter;
+  const guarantee = guaranteeOf(runner);
+  const watermark = runner?.watermark ?? Number.NEGATIVE_INFINITY;
+  const nodeState = stateOf(state, runner, child, waiting);
+  return {
+    node: node.name,
+    kind: node.kind,
+    role: node.role,
+    state: nodeState,
+    ...(guarantee === undefined ? {} : { guarantee }),
+    messagesIn: meter?.in ?? 0,
+    messagesOut: meter?.out ?? 0,
+    consumed: Math.max(0, (meter?.in ?? 0) - (meter?.out ?? 0) - (meter?.dropped ?? 0) - (meter?.dead ?? 0)),
+    dropped: (meter?.dropped ?? 0) + (node.role === "pure" ? (wiring?.mailbox(node.name).shed ?? 0) : 0),
+    deadLettered: meter?.dead ?? 0,
+    restarts: child?.restarts ?? 0,
+    steps: meter?.steps ?? 0,
+    stepsInFlight: runner?.stepsInFlight ?? 0,
+    busyMs: meter?.busyMs ?? 0,
+    blockedMs: meter?.blockedMs ?? 0,
+    pressure: pressureOn(node, runner, waiting, wiring),
+    watermarkMs: Number.isFinite(watermark) ? watermark : null,
+    epoch: runner?.epoch ?? -1,
+    lastError: waiting ?? child?.lastError ?? null,
+    reason: reasonOf(nodeState, waiting, child),
+  };
+}
+
+function guaranteeOf(runner: NodeRunner | undefined): "exactly-once" | "at-least-once" | undefined {
+  const guarantee = runner?.behavior?.guarantee;
+  if (guarantee === undefined) return undefined;
+  return guarantee === "at-least-once" ? "at-least-once" : "exactly-once";
+}
+
+function stateOf(
+  graph: GraphState,
+  runner: NodeRunner | undefined,
+  child: ChildStatus | undefined,
+  waiting: ErrorReport | undefined,
+): NodeState {
+  if (graph === "stopped" || runner === undefined) return "stopped";
+  if (child?.state === "parked") return "parked";
+  if (child?.state === "stopped") return "stopped";
+  if (child?.state === "backing-off" || child?.state === "restarting") return "backing-off";
+  if (waiting !== undefined) return "waiting";
+  if (graph === "starting") return "starting";
+  return graph === "finished" ? "finished" : "running";
+}
+
+function reasonOf(state: NodeState, waiting: ErrorReport | undefined, child: ChildStatus | undefined): string {
+  if (waiting !== undefined) return `${waiting.code}: ${waiting.message}`;
+  if (state !== "parked" && state !== "backing-off") return "";
+  const error = child?.lastError;
+  return error === null || error === undefined ? "" : `${error.code}: ${error.message}`;
+}
+
+const FULL_FROM = 0.61;
+
+function pressureOn(
+  node: ProgramNode,
+  runner: NodeRunner | undefined,
+  waiting: ErrorReport | undefined,
+  wiring: GraphWiring | undefined,
+): Pressure {
+  if (waiting !== undefined) return node.role === "source" ? "source" : "sink";
+  if (wiring === undefined || runner === undefined || node.role === "source") return "none";
+  const downstreamFull = wiring.plan.edges.some((edge) => edge.from === node.name && fillOf(edge, wiring) >= FULL_FROM);
+  if (downstreamFull) return "downstream";
+  const ownFull = wiring.plan.edges.some((edge) => edge.to === node.name && fillOf(edge, wiring) >= FULL_FROM);
+  if (!ownFull) return "none";
+  return node.role === "committed" && runner.stepsInFlight > 0 && node.isSink === true ? "sink" : "cpu";
+}
+
+function fillOf(edge: PlanEdge, wiring: GraphWiring): number {
+  const mailbox = wiring.mailbox(edge.to);
+  return mailbox.depth / mailbox.capacity;
+}
+
+function describeEdges(program: GraphProgram, wiring: GraphWiring, nowMs: number): EdgeStatus[] {
+  return wiring.plan.edges.map((edge, i) => {
+    const out = wiring.edges[i] as (typeof wiring.edges)[number];
+    const mailbox = wiring.mailbox(edge.to);
+    const paths = [...out.nextPath].filter((path) => path >= 0);
+    const oldest = mailbox.oldestBornMs;
+    const { messages, frames, watermark } = out.meter;
+    return {
+      edge: edgeName(edge),
+      from: edge.from,
+      port: edge.port,
+      to: edge.to,
+      subject: `millrace.${program.graph}.${edge.from}.${edge.port}.${edge.to}`,
+      via: program.edges[i]?.via ?? "local",
+      messages,
+      frames,
+      depth: paths.reduce((total, path) => total + mailbox.depthOf(path), 0),
+      capacity: mailbox.capacity,
+      oldestMs: oldest === undefined ? 0 : Math.max(0, nowMs - oldest),
+      dropped: mailbox.shed,
+      watermarkMs: Number.isFinite(watermark) ? watermark : null,
+    };
+  });
+}

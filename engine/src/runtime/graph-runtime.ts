@@ -1,0 +1,273 @@
+/**
+ * Runs one graph on this host: recovers every node from the log, wires lanes, starts receivers before their origins,
+ * supervises, and knows when everything is done. All effects go through ports; `simulate` runs the same class.
+ */
+import type { EdgeMeter } from "../actor/link.ts";
+import { Scheduler, type SchedulerOptions } from "../actor/scheduler.ts";
+import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import { type ErrorReport, engineError, MillraceError, reportOf } from "../errors.ts";
+import type { EventLog } from "../log/event-log.ts";
+import type { LaneCursor } from "../step/lane-cursor.ts";
+import type { SnapshotStore } from "../step/snapshot-store.ts";
+import { DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
+import { Supervisor } from "../supervision/supervisor.ts";
+import type { Env } from "../time/clock.ts";
+import { CommittedRunner } from "./committed-runner.ts";
+import { describeGraph, type NodeView } from "./describe-graph.ts";
+import { type Carriers, GraphWiring } from "./graph-wiring.ts";
+import type { NodeRunner, RunnerContext } from "./node-runner.ts";
+import { type Plan, planGraph } from "./plan.ts";
+import type { GraphProgram, ProgramNode } from "./program.ts";
+import { PureRunner } from "./pure-runner.ts";
+import { SourceRunner } from "./source-runner.ts";
+import type { GraphState, GraphStatus } from "./status.ts";
+
+/** What happens to a graph as a whole; the host appends it to the graph's own stream. */
+export type LifecycleEvent =
+  | { readonly type: "NodeRestarting"; readonly node: string; readonly error: ErrorReport; readonly delayMs: number }
+  | { readonly type: "NodeParked"; readonly nodes: readonly string[]; readonly error: ErrorReport }
+  | { readonly type: "GraphFinished" };
+
+export interface RuntimePorts {
+  readonly env: Env;
+  readonly log: EventLog;
+  /** Name of this host in `Owned` events. */
+  readonly host: string;
+  readonly snapshots?: SnapshotStore;
+  /** Replaces in-process hand-over; default none. */
+  readonly carriers?: Carriers;
+  readonly scheduler?: SchedulerOptions;
+  readonly onLifecycle?: (event: LifecycleEvent) => void;
+}
+
+export class GraphRuntime {
+  readonly program: GraphProgram;
+  readonly #ports: RuntimePorts;
+  readonly #scheduler: Scheduler;
+  readonly #runners = new Map<string, NodeRunner>();
+  readonly #waiting = new Map<string, ErrorReport>();
+  readonly #supervisor: Supervisor;
+  readonly #finished: Promise<void>;
+  #resolveFinished: () => void = () => undefined;
+  #wiring: GraphWiring | undefined;
+  #state: GraphState = "stopped";
+  #startedMs = 0;
+  #checkArmed = false;
+  #tailWatch = false;
+  #failure: ErrorReport | null = null;
+
+  constructor(program: GraphProgram, ports: RuntimePorts) {
+    this.program = program;
+    this.#ports = ports;
+    this.#scheduler = new Scheduler(ports.env, ports.scheduler);
+    this.#finished = new Promise((resolve) => {
+      this.#resolveFinished = resolve;
+    });
+    this.#supervisor = new Supervisor(
+      ports.env,
+      { ...DEFAULT_RESTART_POLICY, ...program.supervision },
+      {
+        restarting: (node, error, delayMs) => ports.onLifecycle?.({ type: "NodeRestarting", node, error, delayMs }),
+        parked: (nodes, error) => ports.onLifecycle?.({ type: "NodeParked", nodes, error }),
+      },
+    );
+  }
+
+  get state(): GraphState {
+    return this.#state;
+  }
+
+  /** Resolves when every bounded source is read to its end and everything that follows from it is durable. */
+  get whenFinished(): Promise<void> {
+    return this.#finished;
+  }
+
+  /**
+   * Recovers and starts. Rejects when the plan is refused or the log cannot be read; a node that fails to open its target is
+   * the supervisor's affair.
+   */
+  async start(): Promise<void> {
+    this.#state = "starting";
+    this.#startedMs = this.#ports.env.clock.now();
+    const plan = await this.#plan();
+    this.#wiring = new GraphWiring(this.program, plan, this.#ports.carriers);
+    const context = this.#context(this.#wiring);
+    for (const node of this.program.nodes) this.#runners.set(node.name, newRunner(node, context));
+    const runners = [...this.#runners.values()];
+    // Cursors of all receivers must be known before any origin decides where to resume.
+    await Promise.all(runners.filter((r) => r instanceof CommittedRunner).map((r) => r.recover()));
+    await Promise.all(runners.filter((r) => !(r instanceof CommittedRunner)).map((r) => r.recover()));
+    this.#state = "running";
+    for (const runner of [...runners].reverse()) await this.#startSupervised(runner);
+    this.#progressed();
+  }
+
+  /** Stops every actor. Nothing is lost: what was not committed will be read or sent again. */
+  async stop(): Promise<void> {
+    if (this.#state === "stopped") return;
+    this.#state = "stopped";
+    await this.#supervisor.stop();
+  }
+
+  /** Stops the intake of every source; what is under way flows on. */
+  suspend(): void {
+    if (this.#state !== "running") return;
+    this.#state = "suspended";
+    for (const runner of this.#runners.values()) runner.suspend();
+  }
+
+  /** Ends a suspension, and gives parked nodes another start. */
+  async resume(): Promise<void> {
+    if (this.#state === "suspended") this.#state = "running";
+    for (const runner of this.#runners.values()) runner.unsuspend();
+    await this.#supervisor.resume();
+  }
+
+  /** The live behavior of a committed node, for whoever feeds it from outside (HTTP push, redrive). */
+  behavior(node: string): CommittedBehavior | undefined {
+    return this.#runners.get(node)?.behavior;
+  }
+
+  /** Counters and the newest frame of an edge, by its name in the graph file. */
+  edge(name: string): EdgeMeter | undefined {
+    return this.#wiring?.edges.find((edge) => edge.name === name)?.meter;
+  }
+
+  status(): GraphStatus {
+    const views: NodeView[] = this.program.nodes.map((node) => ({
+      node,
+      runner: this.#runners.get(node.name),
+      child: this.#supervisor.status(node.name),
+      waiting: this.#waiting.get(node.name),
+    }));
+    const nowMs = this.#ports.env.clock.monotonic();
+    return describeGraph(
+      this.program,
+      this.#failure === null ? this.#state : "failed",
+      this.#startedMs,
+      nowMs,
+      views,
+      this.#wiring,
+    );
+  }
+
+  async #plan(): Promise<Plan> {
+    const nodes = await Promise.all(
+      this.program.nodes.map(async (node) => ({
+        name: node.name,
+        role: node.role,
+        ports: node.role === "source" ? ["out"] : node.make().ports,
+        partitions: node.role === "source" ? await node.connector.partitions() : [],
+      })),
+    );
+    const edges = this.program.edges.map(({ from, to, port = "out", input = 0, feedback = false }) => ({
+      from,
+      to,
+      port,
+      input,
+      feedback,
+    }));
+    return planGraph(nodes, edges);
+  }
+
+  #context(wiring: GraphWiring): RunnerContext {
+    const { env, log, host, snapshots } = this.#ports;
+    return {
+      program: this.program,
+      wiring,
+      scheduler: this.#scheduler,
+      log,
+      snapshots,
+      host,
+      startEpoch: env.clock.now(),
+      cursorOf: (lane) => this.#cursorOf(lane),
+      failed: (node, error) => this.#failed(node, error),
+      waiting: (node, error) => {
+        if (error === undefined) this.#waiting.delete(node);
+        else this.#waiting.set(node, reportOf(error));
+      },
+      progressed: () => this.#progressed(),
+    };
+  }
+
+  #cursorOf(lane: string): LaneCursor | undefined {
+    for (const runner of this.#runners.values()) {
+      if (!(runner instanceof CommittedRunner)) continue;
+      const found = runner.lanes.find((l) => l.name === lane);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  async #startSupervised(runner: NodeRunner): Promise<void> {
+    const restart = this.program.nodes.find((n) => n.name === runner.name)?.restart ?? "permanent";
+    this.#supervisor.supervise({
+      id: runner.name,
+      restart,
+      start: async () => {
+        await runner.recover();
+        await runner.start();
+      },
+      stop: () => runner.stop(),
+    });
+    try {
+      await runner.start();
+    } catch (error) {
+      this.#supervisor.failed(runner.name, error);
+    }
+  }
+
+  /** A fenced node stops for good: somebody else owns it, and a restart here would only fight over it. */
+  #failed(node: string, error: unknown): void {
+    if (error instanceof MillraceError && (error.code === "NODE-FENCED" || error.code === "LOG-CLOSED")) {
+      this.#failure = reportOf(error);
+      this.#waiting.set(node, this.#failure);
+      void this.#supervisor.stop();
+      return;
+    }
+    this.#supervisor.failed(node, error ?? engineError("UNEXPECTED", `node ${node} failed without a reason`));
+  }
+
+  /** Something moved: after the present turn, see whether everything is done. */
+  #progressed(): void {
+    if (this.#checkArmed || (this.#state !== "running" && this.#state !== "draining")) return;
+    this.#checkArmed = true;
+    this.#ports.env.turns.yieldToIo(() => {
+      this.#checkArmed = false;
+      this.#checkFinished();
+    });
+  }
+
+  #checkFinished(): void {
+    if (this.#state !== "running" && this.#state !== "draining") return;
+    const runners = [...this.#runners.values()];
+    if (runners.some((r) => r instanceof SourceRunner && r.isFinished)) this.#watchTail();
+    if (!runners.every((runner) => runner.isFinished)) return;
+    this.#state = "finished";
+    this.#ports.onLifecycle?.({ type: "GraphFinished" });
+    this.#resolveFinished();
+  }
+
+  /** Near the end, progress may come without an event (a mailbox emptied by a pure node): look again after a while. */
+  #watchTail(): void {
+    if (this.#tailWatch) return;
+    this.#tailWatch = true;
+    this.#ports.env.timers.after(TAIL_WATCH_MS, () => {
+      this.#tailWatch = false;
+      this.#progressed();
+    });
+  }
+}
+
+const TAIL_WATCH_MS = 20;
+
+function newRunner(node: ProgramNode, context: RunnerContext): NodeRunner {
+  switch (node.role) {
+    case "source":
+      return new SourceRunner(node, context);
+    case "pure":
+      return new PureRunner(node, context);
+    case "committed":
+      return new CommittedRunner(node, context);
+  }
+}

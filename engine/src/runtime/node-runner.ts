@@ -1,0 +1,53 @@
+/** One node of a running graph: how its incarnations start and stop, and what can be seen of it. */
+
+import type { ActorMeter } from "../actor/meter.ts";
+import type { Scheduler } from "../actor/scheduler.ts";
+import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import type { EventLog } from "../log/event-log.ts";
+import type { LaneCursor } from "../step/lane-cursor.ts";
+import type { SnapshotStore } from "../step/snapshot-store.ts";
+import type { GraphWiring } from "./graph-wiring.ts";
+import type { GraphProgram } from "./program.ts";
+
+/** What every node of a graph shares. */
+export interface RunnerContext {
+  readonly program: GraphProgram;
+  readonly wiring: GraphWiring;
+  readonly scheduler: Scheduler;
+  readonly log: EventLog;
+  readonly snapshots: SnapshotStore | undefined;
+  /** Name of this host, for `Owned` events. */
+  readonly host: string;
+  /** Grows with every start of the graph; the epoch of its sources. */
+  readonly startEpoch: number;
+  /** The receiver's cursor of a lane, once its node has recovered. */
+  readonly cursorOf: (laneName: string) => LaneCursor | undefined;
+  readonly failed: (node: string, error: unknown) => void;
+  readonly waiting: (node: string, error: unknown) => void;
+  /** Something was read, committed or finished: the graph may be done. */
+  readonly progressed: () => void;
+}
+
+export interface NodeRunner {
+  readonly name: string;
+  readonly meter: ActorMeter;
+  /** Event-time watermark of what leaves the node, ms since 1970. */
+  readonly watermark: number;
+  readonly epoch: number;
+  readonly stepsInFlight: number;
+  /** 99th percentile of arrival to durable, ms; `null` where there are no steps. */
+  readonly commitP99Ms: number | null;
+  /** Log position after the node's newest step; 0 where there are none. */
+  readonly position: number;
+  /** Nothing waits and nothing will come of itself. */
+  readonly isFinished: boolean;
+  /** Reads the node's stream and owns it; sources and pure nodes have nothing to do. */
+  recover(): Promise<void>;
+  /** Starts what {@link recover} prepared; receivers are started before their origins. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  suspend(): void;
+  unsuspend(): void;
+  /** The live behavior of a committed node. */
+  readonly behavior: CommittedBehavior | undefined;
+}

@@ -1,0 +1,168 @@
+/**
+ * From nodes and edges to lanes: every route from an origin through pure nodes to a committed receiver, known before anything
+ * runs (step-protocol §1). Frames carry a **path**, a node of the tree of all route prefixes; at a committed receiver the path
+ * is the lane.
+ */
+import { defineErrors } from "../errors.ts";
+
+export const planError = defineErrors({
+  "PLAN-ROUTES": {
+    kind: "rejected",
+    summary: "Too many routes lead from one origin to one receiver.",
+    remedy: "Give the merging node state (`mode: state`), so that it becomes a receiver of its own.",
+  },
+  "PLAN-DANGLING": {
+    kind: "rejected",
+    summary: "A node's output goes nowhere.",
+    remedy: "Connect it, or add a sink to `discard:`.",
+  },
+  "PLAN-CYCLE": {
+    kind: "rejected",
+    summary: "A cycle has no committed node in it.",
+    remedy: "A cycle needs a node with state, and one edge declared as feedback.",
+  },
+});
+
+export type Role = "source" | "pure" | "committed";
+
+export interface PlanNode {
+  readonly name: string;
+  readonly role: Role;
+  readonly ports: readonly string[];
+  /** For sources; each is an origin. */
+  readonly partitions: readonly string[];
+}
+
+export interface PlanEdge {
+  readonly from: string;
+  readonly port: string;
+  readonly to: string;
+  /** Which input of `to`, by the order of the graph file. */
+  readonly input: number;
+  readonly feedback: boolean;
+}
+
+export interface PlanOrigin {
+  /** `node#partition` for sources, `node.port` for committed nodes. */
+  readonly name: string;
+  readonly node: string;
+  /** Partition of a source, port of a committed node. */
+  readonly part: string;
+  readonly rootPath: number;
+}
+
+export interface PlanLane {
+  /** Origin and route: the same in every run of this revision. */
+  readonly name: string;
+  readonly origin: PlanOrigin;
+  /** Path at the receiver. */
+  readonly path: number;
+  readonly receiver: string;
+  readonly input: number;
+  readonly feedback: boolean;
+}
+
+export interface Plan {
+  readonly nodes: readonly PlanNode[];
+  readonly edges: readonly PlanEdge[];
+  readonly origins: readonly PlanOrigin[];
+  readonly lanes: readonly PlanLane[];
+  /** By index of the edge: the path after it, by the path before; -1 where the path does not lead along it. */
+  readonly nextPath: readonly Int32Array[];
+}
+
+const ROUTES_MAX = 64;
+
+/** @throws PLAN-ROUTES, PLAN-DANGLING, PLAN-CYCLE */
+export function planGraph(nodes: readonly PlanNode[], edges: readonly PlanEdge[]): Plan {
+  return new Planner(nodes, edges).plan();
+}
+
+export function edgeName(edge: Pick<PlanEdge, "from" | "port" | "to">): string {
+  return `${edge.from}${edge.port === "out" ? "" : `.${edge.port}`} -> ${edge.to}`;
+}
+
+class Planner {
+  readonly #nodes: ReadonlyMap<string, PlanNode>;
+  readonly #edges: readonly PlanEdge[];
+  readonly #origins: PlanOrigin[] = [];
+  readonly #lanes: PlanLane[] = [];
+  /** Steps of the tree: path before, edge, path after. */
+  readonly #steps: { readonly before: number; readonly edge: number; readonly after: number }[] = [];
+  #paths = 0;
+
+  constructor(nodes: readonly PlanNode[], edges: readonly PlanEdge[]) {
+    this.#nodes = new Map(nodes.map((node) => [node.name, node]));
+    this.#edges = edges;
+  }
+
+  plan(): Plan {
+    for (const node of this.#nodes.values()) {
+      if (node.role === "pure" && !this.#edges.some((e) => e.from === node.name)) {
+        throw planError("PLAN-DANGLING", `the output of ${node.name} goes nowhere`, { place: { node: node.name } });
+      }
+      if (node.role !== "pure") this.#origin(node);
+    }
+    this.#limitRoutes();
+    const nextPath = this.#edges.map(() => new Int32Array(this.#paths).fill(-1));
+    for (const { before, edge, after } of this.#steps) (nextPath[edge] as Int32Array)[before] = after;
+    return {
+      nodes: [...this.#nodes.values()],
+      edges: this.#edges,
+      origins: this.#origins,
+      lanes: this.#lanes,
+      nextPath,
+    };
+  }
+
+  #origin(node: PlanNode): void {
+    const parts = node.role === "source" ? node.partitions : node.ports;
+    for (const part of parts) {
+      const name = node.role === "source" ? `${node.name}#${part}` : `${node.name}.${part}`;
+      const origin = { name, node: node.name, part, rootPath: this.#paths++ };
+      this.#origins.push(origin);
+      const port = node.role === "source" ? undefined : part;
+      this.#follow(origin, node.name, port, origin.rootPath, name, false, new Set());
+    }
+  }
+
+  /** Extends a route by every edge that leaves `from`. `within`: pure nodes on the route already. */
+  #follow(
+    origin: PlanOrigin,
+    from: string,
+    port: string | undefined,
+    path: number,
+    route: string,
+    feedback: boolean,
+    within: ReadonlySet<string>,
+  ): void {
+    this.#edges.forEach((edge, index) => {
+      if (edge.from !== from || (port !== undefined && edge.port !== port)) return;
+      const target = this.#nodes.get(edge.to) as PlanNode;
+      const after = this.#paths++;
+      this.#steps.push({ before: path, edge: index, after });
+      const name = `${route}${edge.port === "out" || port !== undefined ? "" : `.${edge.port}`}>${edge.to}${edge.input === 0 ? "" : `:${edge.input}`}`;
+      const loops = feedback || edge.feedback;
+      if (target.role === "committed") {
+        this.#lanes.push({ name, origin, path: after, receiver: edge.to, input: edge.input, feedback: loops });
+        return;
+      }
+      if (within.has(edge.to))
+        throw planError("PLAN-CYCLE", `the cycle ${[...within, edge.to].join(" -> ")} has no committed node`);
+      this.#follow(origin, edge.to, undefined, after, name, loops, new Set(within).add(edge.to));
+    });
+  }
+
+  #limitRoutes(): void {
+    const routes = new Map<string, number>();
+    for (const lane of this.#lanes) {
+      const key = `${lane.origin.name} to ${lane.receiver}`;
+      const count = (routes.get(key) ?? 0) + 1;
+      routes.set(key, count);
+      if (count > ROUTES_MAX)
+        throw planError("PLAN-ROUTES", `more than ${ROUTES_MAX} routes from ${key}`, {
+          place: { node: lane.receiver },
+        });
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { ActorMeter } from "../actor/meter.ts";
+import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import { SourceActor } from "../source/source-actor.ts";
+import type { NodeRunner, RunnerContext } from "./node-runner.ts";
+import type { PlanOrigin } from "./plan.ts";
+import type { ProgramNode, SourceNode } from "./program.ts";
+
+/** Runs a source: one actor for each of its partitions. */
+export class SourceRunner implements NodeRunner {
+  readonly name: string;
+  readonly meter: ActorMeter = new ActorMeter();
+  readonly stepsInFlight = 0;
+  readonly commitP99Ms = null;
+  readonly position = 0;
+  readonly behavior: CommittedBehavior | undefined = undefined;
+  readonly #node: ProgramNode & SourceNode;
+  readonly #context: RunnerContext;
+  #actors: SourceActor[] = [];
+  #suspended = false;
+
+  constructor(node: ProgramNode & SourceNode, context: RunnerContext) {
+    this.name = node.name;
+    this.#node = node;
+    this.#context = context;
+  }
+
+  get epoch(): number {
+    return this.#context.startEpoch;
+  }
+
+  get watermark(): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const actor of this.#actors) least = Math.min(least, actor.watermark);
+    return this.#actors.length === 0 ? Number.NEGATIVE_INFINITY : least;
+  }
+
+  get isFinished(): boolean {
+    return this.#actors.length > 0 && this.#actors.every((actor) => actor.isFinished);
+  }
+
+  async recover(): Promise<void> {
+    this.#actors = this.#context.wiring.originsOf(this.name).map((origin) => this.#actor(origin));
+  }
+
+  async start(): Promise<void> {
+    for (const actor of this.#actors) {
+      if (this.#suspended) actor.suspend();
+      actor.start();
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#actors.map((actor) => actor.stop()));
+  }
+
+  suspend(): void {
+    this.#suspended = true;
+    for (const actor of this.#actors) actor.suspend();
+  }
+
+  unsuspend(): void {
+    this.#suspended = false;
+    for (const actor of this.#actors) actor.unsuspend();
+  }
+
+  #actor(origin: PlanOrigin): SourceActor {
+    const { wiring, scheduler, program, startEpoch, cursorOf } = this.#context;
+    const lanes = wiring.lanesOf(origin);
+    const { connector, eventTime, speed, frameMessagesMax } = this.#node;
+    const actor = new SourceActor({
+      node: this.name,
+      partition: origin.part,
+      connector,
+      env: scheduler.env,
+      rootPath: origin.rootPath,
+      edges: wiring.edgesFrom(this.name),
+      lanes: lanes.map((lane) => lane.path),
+      revision: program.revision,
+      epoch: startEpoch,
+      meter: this.meter,
+      ...(eventTime === undefined ? {} : { eventTime }),
+      ...(speed === undefined ? {} : { speed }),
+      ...(frameMessagesMax === undefined ? {} : { frameMessagesMax }),
+      failed: (error) => this.#context.failed(this.name, error),
+      waiting: (error) => this.#context.waiting(this.name, error),
+      progressed: this.#context.progressed,
+    });
+    for (const lane of lanes) {
+      const cursor = cursorOf(lane.name);
+      if (cursor !== undefined) actor.seed(lane.path, cursor.durable, cursor.durableAnchor);
+    }
+    wiring.bind(origin, actor);
+    return actor;
+  }
+}

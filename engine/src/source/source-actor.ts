@@ -1,0 +1,365 @@
+/**
+ * Reads one partition of a source and sends frames down its lanes: an origin with the source's own offsets as positions. It
+ * reads only while every edge has credit, goes back when a receiver misses something, and starts after a crash where its
+ * slowest receiver stands (step-protocol §5, §6). It appends nothing.
+ */
+import { type OriginControl, type OutEdge, sendAlong, withoutCredit } from "../actor/link.ts";
+import type { ActorMeter } from "../actor/meter.ts";
+import { engineError, MillraceError, reportOf } from "../errors.ts";
+import { type Batch, EMPTY_BATCH } from "../frame/batch.ts";
+import { type DeadItem, Frame, type FrameHead, type LateMark } from "../frame/frame.ts";
+import { comparePoints, type Point, wholly } from "../frame/point.ts";
+import { Positions } from "../frame/positions.ts";
+import { LaneAcks } from "../step/lane-acks.ts";
+import { type Anchor, START_ANCHOR } from "../step/lane-cursor.ts";
+import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
+import { type Env, sleep, type Timer } from "../time/clock.ts";
+import type { RejectedInput, SourceBatch, SourceConnector, SourceReader } from "./source-connector.ts";
+import { type EventTimeOptions, WatermarkGenerator } from "./watermark-generator.ts";
+
+export interface SourceActorOptions {
+  readonly node: string;
+  readonly partition: string;
+  readonly connector: SourceConnector;
+  readonly env: Env;
+  readonly rootPath: number;
+  readonly edges: readonly OutEdge[];
+  /** Paths of the lanes that start here. */
+  readonly lanes: readonly number[];
+  readonly revision: number;
+  /** Grows with every start of the host, so that receivers can tell an old incarnation's frames. */
+  readonly epoch: number;
+  /** Outlives the incarnation. */
+  readonly meter: ActorMeter;
+  readonly eventTime?: EventTimeOptions;
+  /** Replays at this multiple of event-time speed; absent: as fast as credit allows. Needs `eventTime`. */
+  readonly speed?: number;
+  /** Most messages in a frame. Default 4096. */
+  readonly frameMessagesMax?: number;
+  readonly probeAfterMs?: number;
+  /** A failure that waiting does not cure. */
+  readonly failed: (error: unknown) => void;
+  /** Tells why the source makes no progress; `undefined` when it does again. */
+  readonly waiting: (error: unknown) => void;
+  /** Called when the end was reached, and whenever lanes acknowledge after that. */
+  readonly progressed: () => void;
+}
+
+const FRAME_MESSAGES_MAX = 4096;
+const PROBE_AFTER_MS = 1000;
+
+export class SourceActor implements OriginControl {
+  readonly node: string;
+  readonly meter: ActorMeter;
+  readonly #options: SourceActorOptions;
+  readonly #acks: LaneAcks;
+  readonly #stop = new AbortController();
+  #reader: SourceReader | undefined;
+  #watermarks: WatermarkGenerator | undefined;
+  /** Everything up to here was read and sent. */
+  #sent: Point;
+  #generation = 0;
+  #marks = 0;
+  #idle = false;
+  #ended = false;
+  /** Where to go back to before the next read. */
+  #rewind: Anchor | undefined;
+  #wakeUp: (() => void) | undefined;
+  #probe: Timer | undefined;
+  #suspended: Promise<void> | undefined;
+  #unsuspend: (() => void) | undefined;
+  #pace: { readonly atMs: number; readonly eventMs: number } | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: SourceActorOptions) {
+    this.node = options.node;
+    this.meter = options.meter;
+    this.#options = options;
+    this.#acks = new LaneAcks(options.lanes);
+    this.#sent = wholly(START_ANCHOR.pos);
+  }
+
+  get watermark(): number {
+    return this.#ended ? Number.POSITIVE_INFINITY : (this.#watermarks?.watermark ?? Number.NEGATIVE_INFINITY);
+  }
+
+  /** The end was read, and every lane has durably passed it. */
+  get isFinished(): boolean {
+    return this.#ended && this.#acks.confirm(this.#sent, Number.POSITIVE_INFINITY);
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** Where a lane stands as the host starts; called before {@link start}. */
+  seed(path: number, cursor: Point, anchor: Anchor): void {
+    this.#acks.note(path, cursor, anchor);
+  }
+
+  start(): void {
+    this.#rewind = this.#acks.leastAnchor;
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort(engineError("SOURCE-FAILED", `source ${this.node} was stopped`));
+    this.#probe?.cancel();
+    this.#wakeUp?.();
+    this.#unsuspend?.();
+    await this.#reader?.close();
+    await this.#running;
+  }
+
+  /** Stops the intake until {@link unsuspend}; what was sent flows on. */
+  suspend(): void {
+    this.#suspended ??= new Promise((resolve) => {
+      this.#unsuspend = resolve;
+    });
+  }
+
+  unsuspend(): void {
+    this.#pace = undefined;
+    this.#unsuspend?.();
+    this.#suspended = undefined;
+    this.#unsuspend = undefined;
+  }
+
+  acknowledge(path: number, cursor: Point, anchor: Anchor): void {
+    if (this.#acks.note(path, cursor, anchor) && this.#ended) this.#options.progressed();
+  }
+
+  resume(_path: number, cursor: Point, anchor: Anchor): void {
+    if (comparePoints(cursor, this.#sent) >= 0 && this.#rewind === undefined) return;
+    if (this.#rewind === undefined || anchor.pos < this.#rewind.pos) this.#rewind = anchor;
+    void this.#reader?.close();
+    this.#wakeUp?.();
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#turn();
+        if (failures > 0) this.#options.waiting(undefined);
+        failures = 0;
+      } catch (error) {
+        if (this.#stop.signal.aborted) break;
+        if (!(error instanceof MillraceError) || error.kind !== "transient") {
+          this.#options.failed(error);
+          break;
+        }
+        this.#options.waiting(error);
+        await this.#backOff(++failures);
+      }
+    }
+    await this.#reader?.close();
+  }
+
+  async #backOff(failures: number): Promise<void> {
+    const { env } = this.#options;
+    await this.#reader?.close();
+    this.#reader = undefined;
+    // Reads fail only where nothing was sent, so what comes next still follows what was sent.
+    this.#rewind ??= { pos: this.#sent.pos, watermark: this.watermark };
+    await sleep(env, backoffDelayMs(DEFAULT_RESTART_POLICY, failures, env), this.#stop.signal).catch(() => undefined);
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#rewind !== undefined) await this.#reopen(this.#rewind);
+    if (this.#suspended !== undefined) await this.#suspended;
+    if (this.#ended) return this.#untilWoken();
+    await this.#untilCredit();
+    if (this.#rewind !== undefined || this.#stop.signal.aborted || this.#suspended !== undefined) return;
+    const read = await (this.#reader as SourceReader).read(this.#options.frameMessagesMax ?? FRAME_MESSAGES_MAX);
+    if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+    if (read === "idle") this.#sendIdle();
+    else if (read === "end") this.#sendEnd();
+    else await this.#sendBatch(read);
+  }
+
+  async #reopen(at: Anchor): Promise<void> {
+    await this.#reader?.close();
+    this.#reader = await this.#options.connector.open(this.#options.partition, at.pos);
+    this.#rewind = undefined;
+    this.#generation++;
+    this.#ended = false;
+    this.#idle = false;
+    this.#pace = undefined;
+    this.#sent = wholly(at.pos);
+    const { eventTime } = this.#options;
+    this.#watermarks = eventTime === undefined ? undefined : new WatermarkGenerator(eventTime, at.watermark);
+  }
+
+  async #untilCredit(): Promise<void> {
+    const { edges, rootPath } = this.#options;
+    for (let full = withoutCredit(edges, rootPath); full !== undefined; full = withoutCredit(edges, rootPath)) {
+      const { link, nextPath } = full;
+      const since = this.#options.env.clock.monotonic();
+      await new Promise<void>((resolve) => {
+        this.#wakeUp = resolve;
+        link.whenCredit(nextPath[rootPath] as number, resolve);
+      });
+      this.meter.blockedMs += this.#options.env.clock.monotonic() - since;
+      if (this.#stop.signal.aborted || this.#rewind !== undefined) return;
+    }
+  }
+
+  #untilWoken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wakeUp = resolve;
+    });
+  }
+
+  async #sendBatch(read: SourceBatch): Promise<void> {
+    const { batch, positions, through, rejected } = read;
+    const generator = this.#watermarks;
+    this.meter.in += batch.n + rejected.length;
+    if (generator === undefined) {
+      this.#send(batch, positions, through, this.#deadFrom(rejected), []);
+      return;
+    }
+    const times = generator.times(batch);
+    let start = 0;
+    while (start < batch.n) {
+      const end = await this.#due(times, start);
+      if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+      const last = end === batch.n;
+      const part = last && start === 0 ? batch : batch.slice(start, end);
+      const partPositions = positions.slice(start, end);
+      const upTo = last ? through : partPositions.pos(end - start - 1);
+      const dead = this.#deadFrom(rejected.filter((r) => r.pos > this.#sent.pos && (last || r.pos <= upTo)));
+      this.#sendTimed(part, partPositions, times.subarray(start, end), upTo, dead, generator);
+      start = end;
+      if (!last) await this.#untilCredit();
+    }
+    if (batch.n === 0) this.#send(batch, positions, through, this.#deadFrom(rejected), []);
+  }
+
+  #sendTimed(
+    batch: Batch,
+    positions: Positions,
+    times: Float64Array,
+    through: number,
+    dead: DeadItem[],
+    generator: WatermarkGenerator,
+  ): void {
+    const { late, untimed } = generator.pass(times, positions);
+    if (untimed.length === 0) {
+      this.#send(batch, positions, through, dead, late);
+      return;
+    }
+    const bad = new Map(untimed.map((u) => [u.index, u.error]));
+    const good = Uint32Array.from(Array.from({ length: batch.n }, (_, i) => i).filter((i) => !bad.has(i)));
+    for (const [index, error] of bad) {
+      dead.push({
+        pos: positions.pos(index),
+        ord: positions.ord(index),
+        node: this.node,
+        attempts: 1,
+        error: reportOf(error),
+        input: batch.row(index),
+      });
+    }
+    this.#send(batch.select(good), positions.select(good), through, dead.sort(comparePoints), late);
+  }
+
+  /** End of the messages that are due at the replay speed, at least one; waits for the first. */
+  async #due(times: Float64Array, start: number): Promise<number> {
+    const { speed, env } = this.#options;
+    if (speed === undefined) return times.length;
+    const first = times[start] as number;
+    this.#pace ??= { atMs: env.clock.monotonic(), eventMs: first };
+    const dueMs = (first - this.#pace.eventMs) / speed - (env.clock.monotonic() - this.#pace.atMs);
+    if (dueMs > 0) await sleep(env, dueMs, this.#stop.signal).catch(() => undefined);
+    const now = this.#pace.eventMs + (env.clock.monotonic() - this.#pace.atMs) * speed;
+    let end = start + 1;
+    while (end < times.length && !((times[end] as number) > now)) end++;
+    return end;
+  }
+
+  #deadFrom(rejected: readonly RejectedInput[]): DeadItem[] {
+    return rejected.map(({ pos, error, input }) => ({
+      pos,
+      ord: 0,
+      node: this.node,
+      attempts: 1,
+      error: reportOf(error),
+      input,
+    }));
+  }
+
+  #send(
+    batch: Batch,
+    positions: Positions,
+    through: number,
+    dead: readonly DeadItem[],
+    late: readonly LateMark[],
+  ): void {
+    this.#idle = false;
+    const from = this.#sent;
+    this.#sent = wholly(through);
+    this.meter.out += batch.n;
+    this.meter.dead += dead.length;
+    sendAlong(this.#options.edges, new Frame(this.#head(from, this.#sent), batch, positions, dead, late));
+    this.#armProbe();
+  }
+
+  /** The source was polled and has nothing: its lanes must not hold others' watermarks back (R15). */
+  #sendIdle(): void {
+    if (this.#idle) return;
+    this.#idle = true;
+    this.#sendMark();
+  }
+
+  /** Nothing will follow: every window may close. */
+  #sendEnd(): void {
+    this.#ended = true;
+    this.#sendMark();
+    this.#options.progressed();
+  }
+
+  #sendMark(): void {
+    this.#marks++;
+    this.#repeatMark();
+    this.#armProbe();
+  }
+
+  #repeatMark(): void {
+    const mark = this.#marks === 0 ? null : { epoch: this.#options.epoch, n: this.#marks };
+    const head = { ...this.#head(this.#sent, this.#sent), idle: this.#idle, mark };
+    sendAlong(this.#options.edges, new Frame(head, EMPTY_BATCH, Positions.NONE));
+  }
+
+  #head(from: Point, to: Point): FrameHead {
+    const { rootPath, epoch, revision, env } = this.#options;
+    const bornMs = env.clock.monotonic();
+    const watermark = this.watermark;
+    return {
+      path: rootPath,
+      generation: this.#generation,
+      epoch,
+      revision,
+      from,
+      to,
+      watermark,
+      exact: true,
+      idle: false,
+      mark: null,
+      shed: 0,
+      trace: null,
+      bornMs,
+    };
+  }
+
+  /** R10: an empty frame at the end shows a receiver that it lost the tail, or the last mark. */
+  #armProbe(): void {
+    const { env, probeAfterMs = PROBE_AFTER_MS } = this.#options;
+    this.#probe ??= env.timers.after(probeAfterMs, () => {
+      this.#probe = undefined;
+      if (this.#stop.signal.aborted || (!this.#idle && this.#acks.confirm(this.#sent, this.watermark))) return;
+      if (this.#rewind === undefined) this.#repeatMark();
+      this.#armProbe();
+    });
+  }
+}

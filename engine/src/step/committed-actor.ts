@@ -1,0 +1,603 @@
+/**
+ * Runs a committed behavior: turns waiting frames into steps, each one atomic append, and lets outputs and acknowledgements
+ * leave only when their step is durable (step-protocol §3, §4).
+ *
+ * Steps are computed ahead of the disk, up to a bound. The state in memory may therefore be newer than the log; if an append
+ * is lost the incarnation ends, and the next one folds the log.
+ */
+import { createHash } from "node:crypto";
+import type { ActorMeter } from "../actor/meter.ts";
+import { type Scheduler, Turnable } from "../actor/scheduler.ts";
+import type { CommittedBehavior, Draft } from "../behavior/committed-behavior.ts";
+import { engineError, invariant, MillraceError, reportOf } from "../errors.ts";
+import { EMPTY_BATCH } from "../frame/batch.ts";
+import { encodeBatch } from "../frame/batch-codec.ts";
+import type { Frame, Trace } from "../frame/frame.ts";
+import { comparePoints } from "../frame/point.ts";
+import { Positions } from "../frame/positions.ts";
+import type { EventContext, EventLog } from "../log/event-log.ts";
+import type { Mailbox } from "../mailbox/mailbox.ts";
+import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
+import type { Timer } from "../time/clock.ts";
+import { deadLetterId } from "./dead-letter-id.ts";
+import type { LaneCursor, LaneProgress } from "./lane-cursor.ts";
+import type { LatencyWindow } from "./latency-window.ts";
+import type { Outbox } from "./outbox.ts";
+import { SnapshotStore } from "./snapshot-store.ts";
+import { leastWatermark, type StepChain } from "./step-chain.ts";
+import { StepDraft } from "./step-draft.ts";
+import { StepFlights } from "./step-flight.ts";
+import {
+  type DeadLettered,
+  type Emitted,
+  encodeStep,
+  type LaneOpened,
+  STEP,
+  STEP_SCHEMA,
+  type StepInput,
+} from "./step-record.ts";
+import { bisected, type StepWork, sliceOf } from "./step-work.ts";
+
+export interface CommittedActorOptions {
+  readonly node: string;
+  readonly stream: string;
+  readonly behavior: CommittedBehavior;
+  readonly scheduler: Scheduler;
+  readonly mailbox: Mailbox;
+  /** Meter and latencies outlive the incarnation. */
+  readonly meter: ActorMeter;
+  readonly latency: LatencyWindow;
+  readonly log: EventLog;
+  readonly lanes: readonly LaneCursor[];
+  /** By port of the behavior. */
+  readonly outboxes: ReadonlyMap<string, Outbox>;
+  readonly context: Omit<EventContext, "causationId" | "correlationId">;
+  /** `relaxed`: outputs leave when their step is appended, not when it is durable; only to receivers in the same log (R16). */
+  readonly durability: "durable" | "relaxed";
+  readonly snapshots: SnapshotStore | undefined;
+  /** The stream as recovery left it; the actor goes on with it. */
+  readonly chain: StepChain;
+  /** The node's watermark as of the last step. */
+  readonly watermark: number;
+  /** Steps that may be in flight. Default 32. */
+  readonly flightsMax?: number;
+  /** Silence after which progress without effect is committed (R18), in ms. Default 250. */
+  readonly progressAfterMs?: number;
+  /** A bug, a fence, or a failure without a message to blame: the incarnation cannot go on. */
+  readonly failed: (error: unknown) => void;
+  /** A step became durable. */
+  readonly progressed: () => void;
+  /** Tells why the node makes no progress; `undefined` when it does again. */
+  readonly waiting: (error: unknown) => void;
+}
+
+interface Request {
+  readonly run: (draft: Draft) => void | Promise<void>;
+  readonly landed: (position: number) => void;
+  readonly refused: (error: unknown) => void;
+}
+
+const STEP_MESSAGES_MAX = 4096;
+const FLIGHTS_MAX = 32;
+const STEPS_PER_TURN = 4;
+const SNAPSHOT_STEPS = 4096;
+const PROGRESS_AFTER_MS = 250;
+
+export class CommittedActor extends Turnable {
+  readonly node: string;
+  readonly meter: ActorMeter;
+  readonly #latency: LatencyWindow;
+  readonly #mailbox: Mailbox;
+  readonly #options: CommittedActorOptions;
+  readonly #behavior: CommittedBehavior;
+  readonly #scheduler: Scheduler;
+  readonly #flights: StepFlights;
+  readonly #byPath = new Map<number, LaneCursor>();
+  /** The stream as it will be when all steps in flight have landed. */
+  readonly #chain: StepChain;
+  /** Work that failed as part of a step, to be done first. */
+  readonly #again: StepWork[] = [];
+  readonly #requests: Request[] = [];
+  /** Ranges consumed without effect that wait for a step to ride in (R18). */
+  #lazy: StepWork[] = [];
+  #lazyTimer: Timer | undefined;
+  #backoff: Timer | undefined;
+  #watermark: number;
+  #snapshotAtStep = 0;
+  #busy = false;
+  #stopped = false;
+  /** Log position after the newest durable step. */
+  position = 0;
+
+  constructor(options: CommittedActorOptions) {
+    super();
+    this.node = options.node;
+    this.#options = options;
+    this.#behavior = options.behavior;
+    this.#scheduler = options.scheduler;
+    this.#chain = options.chain;
+    this.#watermark = options.watermark;
+    this.meter = options.meter;
+    this.#latency = options.latency;
+    this.#mailbox = options.mailbox;
+    for (const lane of options.lanes) this.#byPath.set(lane.path, lane);
+    this.#flights = new StepFlights({
+      log: options.log,
+      stream: options.stream,
+      env: options.scheduler.env,
+      lost: (error) => this.#lost(error),
+      waiting: (error) => {
+        options.waiting(error);
+        this.wake();
+      },
+    });
+  }
+
+  get watermark(): number {
+    return this.#watermark;
+  }
+
+  get stepsInFlight(): number {
+    return this.#flights.count;
+  }
+
+  /** Nothing waits, nothing is computed, nothing is on its way to the disk. */
+  get isQuiet(): boolean {
+    const idle = !this.#busy && this.#again.length === 0 && this.#lazy.length === 0 && this.#requests.length === 0;
+    return idle && this.#flights.count === 0 && this.#mailbox.isEmpty;
+  }
+
+  readonly wake = (): void => {
+    if (!this.#stopped) this.#scheduler.ready(this);
+  };
+
+  /** Asks every origin for what follows the cursors; called once, when everything is wired. */
+  start(): void {
+    for (const lane of this.#options.lanes) lane.askFromCursor();
+    for (const outbox of this.#options.outboxes.values()) outbox.start();
+    this.wake();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#flights.stop();
+    this.#lazyTimer?.cancel();
+    this.#backoff?.cancel();
+    for (const outbox of this.#options.outboxes.values()) outbox.stop();
+    const closed = engineError("NODE-FENCED", `node ${this.node} stopped`);
+    for (const request of this.#requests.splice(0)) request.refused(closed);
+  }
+
+  /** A step without inputs (R13); resolves with its position once it is durable. */
+  request(run: (draft: Draft) => void | Promise<void>): Promise<number> {
+    return new Promise((landed, refused) => {
+      if (this.#stopped) {
+        refused(engineError("NODE-FENCED", `node ${this.node} is stopped`));
+        return;
+      }
+      this.#requests.push({ run, landed, refused });
+      this.wake();
+    });
+  }
+
+  turn(startMs: number): number {
+    for (let steps = 0; this.#mayStep(); steps++) {
+      if (steps === STEPS_PER_TURN) {
+        this.wake();
+        break;
+      }
+      const request = this.#again.length === 0 ? this.#requests.shift() : undefined;
+      if (request !== undefined) this.#attempt([], request);
+      else {
+        const work = this.#gather();
+        if (work.length === 0) break;
+        this.#attempt(work, undefined);
+      }
+    }
+    const now = this.#scheduler.env.clock.monotonic();
+    this.meter.busy(now - startMs);
+    return now;
+  }
+
+  #mayStep(): boolean {
+    if (this.#stopped || this.#busy || this.#backoff !== undefined || this.#flights.isStalled) return false;
+    if (this.#flights.count >= (this.#options.flightsMax ?? FLIGHTS_MAX)) return false;
+    for (const outbox of this.#options.outboxes.values()) if (!outbox.hasRoom) return false;
+    return true;
+  }
+
+  /** What the next step will consume: as many waiting frames as fit, or one piece of work that failed before. */
+  #gather(): StepWork[] {
+    const again = this.#again.shift();
+    if (again !== undefined) return [again];
+    const most = this.#behavior.stepMessagesMax ?? STEP_MESSAGES_MAX;
+    const work: StepWork[] = [];
+    let messages = 0;
+    while (messages < most) {
+      const frame = this.#mailbox.take();
+      if (frame === undefined) break;
+      const admitted = this.#admit(frame);
+      if (admitted === undefined) continue;
+      admitted.lane.admitted(admitted.frame.head);
+      work.push(admitted);
+      messages += admitted.frame.n;
+    }
+    return work;
+  }
+
+  #admit(frame: Frame): StepWork | undefined {
+    const lane = this.#byPath.get(frame.head.path);
+    if (lane === undefined || frame.head.revision !== this.#options.context.graphRevision) return undefined;
+    const admission = lane.admit(frame);
+    if (admission.verdict === "take") return { lane, frame: admission.frame, attempts: 0 };
+    if (admission.verdict === "gap") lane.ask(frame);
+    else if (comparePoints(lane.durable, frame.head.to) >= 0) lane.settle(lane.durable, lane.durableAnchor);
+    return undefined;
+  }
+
+  #attempt(work: StepWork[], request: Request | undefined): void {
+    const draft = this.#draft();
+    const before = work.map((item) => item.lane.progress);
+    const failed = (error: unknown): void => {
+      for (let i = work.length - 1; i >= 0; i--) (work[i] as StepWork).lane.progress = before[i] as LaneProgress;
+      this.#failedAttempt(error, work, request);
+    };
+    try {
+      const pending = this.#compute(draft, work, request);
+      if (pending === undefined) this.#conclude(draft, work, request);
+      else this.#await(pending, failed, draft, work, request);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #draft(): StepDraft {
+    return new StepDraft(this.node, Math.max(this.#chain.at, this.#scheduler.env.clock.now()));
+  }
+
+  #compute(draft: StepDraft, work: readonly StepWork[], request: Request | undefined): void | Promise<void> {
+    for (const item of work) {
+      if (item.frame.n > 0) this.#behavior.take(draft, sliceOf(item));
+      item.lane.apply(item.frame.head);
+    }
+    const watermark = leastWatermark(this.#options.lanes);
+    if (watermark !== undefined && watermark > this.#watermark) this.#behavior.advance?.(draft, watermark);
+    if (request !== undefined) return request.run(draft);
+    return this.#behavior.finish?.(draft);
+  }
+
+  #await(
+    pending: Promise<void>,
+    failed: (error: unknown) => void,
+    draft: StepDraft,
+    work: StepWork[],
+    request: Request | undefined,
+  ): void {
+    this.#busy = true;
+    pending
+      .then(() => {
+        this.#busy = false;
+        if (!this.#stopped) this.#conclude(draft, work, request);
+      })
+      .catch((error: unknown) => {
+        this.#busy = false;
+        if (!this.#stopped) failed(error);
+      })
+      .finally(this.wake);
+  }
+
+  #failedAttempt(error: unknown, work: StepWork[], request: Request | undefined): void {
+    this.#behavior.discard();
+    if (request !== undefined) {
+      request.refused(error);
+      return;
+    }
+    const kind = error instanceof MillraceError ? error.kind : "terminal";
+    if (kind === "programmer") this.#options.failed(error);
+    else if (kind === "transient") this.#retryLater(error, work);
+    else this.#isolate(error, work);
+  }
+
+  /** The target or a resource is not there: the same work again after a while, nothing is given up. */
+  #retryLater(error: unknown, work: StepWork[]): void {
+    const again = work.map((item) => ({ ...item, attempts: item.attempts + 1 }));
+    this.#again.unshift(...again);
+    this.meter.restarts++;
+    this.#options.waiting(error);
+    const failures = again[0]?.attempts ?? 1;
+    const hinted = error instanceof MillraceError ? error.retryAfterMs : undefined;
+    this.#backoff = this.#scheduler.env.timers.after(
+      hinted ?? backoffDelayMs(DEFAULT_RESTART_POLICY, failures, this.#scheduler.env),
+      () => {
+        this.#backoff = undefined;
+        this.wake();
+      },
+    );
+  }
+
+  /** Finds the poison message: each frame alone, then halves of it, down to one message, which becomes a dead letter. */
+  #isolate(error: unknown, work: StepWork[]): void {
+    const [only] = work;
+    if (work.length > 1) {
+      this.#again.unshift(...work);
+      return;
+    }
+    if (only === undefined || only.frame.n === 0) {
+      this.#options.failed(error);
+      return;
+    }
+    if (only.frame.n > 1) {
+      this.#again.unshift(...bisected(only));
+      return;
+    }
+    this.#again.unshift({ ...only, frame: this.#buried(only, error) });
+  }
+
+  /** The range of a poison message, with a dead item in its place. */
+  #buried({ frame, attempts }: StepWork, error: unknown): Frame {
+    const { pos, ord } = frame.positions.point(0);
+    const dead = {
+      pos,
+      ord,
+      node: this.node,
+      attempts: attempts + 1,
+      error: reportOf(error),
+      input: frame.batch.row(0),
+    };
+    return frame.carrying(EMPTY_BATCH, Positions.NONE, [...frame.dead, dead].sort(comparePoints));
+  }
+
+  #conclude(draft: StepDraft, work: readonly StepWork[], request: Request | undefined): void {
+    const dead = [...this.#carriedDead(work), ...draft.dead];
+    const before = this.#watermark;
+    const least = leastWatermark(this.#options.lanes);
+    if (least !== undefined && least > this.#watermark) this.#watermark = least;
+    const hasEffect =
+      draft.changes.length + draft.emits.length + dead.length + draft.recorded.length + draft.drops.length > 0;
+    if (request === undefined && !hasEffect && work.every((w) => w.frame.n === 0)) {
+      this.#behavior.seal();
+      this.#postpone(work, before);
+      return;
+    }
+    this.#commit(draft, [...this.#takeLazy(), ...work], dead, request);
+  }
+
+  #carriedDead(work: readonly StepWork[]): DeadLettered[] {
+    const dead: DeadLettered[] = [];
+    for (const { lane, frame } of work) {
+      for (const d of frame.dead)
+        dead.push({ ...d, id: deadLetterId(lane.name, d.pos, d.ord, d.node), lane: lane.name });
+    }
+    return dead;
+  }
+
+  /** R18: an advance that fires nothing rides in the next step, or is committed after a while so that origins can prune. */
+  #postpone(work: readonly StepWork[], watermarkBefore: number): void {
+    this.#lazy.push(...work);
+    if (this.#watermark > watermarkBefore) this.#progressOutputs();
+    this.#lazyTimer ??= this.#scheduler.env.timers.after(this.#options.progressAfterMs ?? PROGRESS_AFTER_MS, () =>
+      this.#commitLazy(),
+    );
+  }
+
+  /** Commits progress that waits for a ride, if nothing else is under way. */
+  #commitLazy(): void {
+    this.#lazyTimer = undefined;
+    if (this.#stopped || this.#lazy.length === 0) return;
+    if (!this.#mayStep()) {
+      this.#lazyTimer = this.#scheduler.env.timers.after(this.#options.progressAfterMs ?? PROGRESS_AFTER_MS, () =>
+        this.#commitLazy(),
+      );
+      return;
+    }
+    this.#commit(this.#draft(), this.#takeLazy(), [], undefined);
+  }
+
+  #takeLazy(): StepWork[] {
+    const lazy = this.#lazy;
+    this.#lazy = [];
+    this.#lazyTimer?.cancel();
+    this.#lazyTimer = undefined;
+    return lazy;
+  }
+
+  #commit(
+    draft: StepDraft,
+    work: readonly StepWork[],
+    dead: readonly DeadLettered[],
+    request: Request | undefined,
+  ): void {
+    const inputs = this.#inputs(work);
+    const id = this.#stepId(inputs);
+    const opened = this.#open(inputs);
+    const out = { watermark: this.#outputWatermark(draft), idle: this.#isIdle() };
+    const emitted = this.#emitted(draft);
+    const step = {
+      at: draft.at,
+      inputs,
+      opened,
+      recorded: draft.recorded,
+      state: draft.changes,
+      emitted,
+      dead,
+      dropped: draft.drops,
+      out,
+    };
+    const payload = encodeStep(step);
+    this.#behavior.seal();
+    this.#chain.fold(step);
+    const expected = this.#chain.revision++;
+    this.#count(draft, work, dead);
+    const snapshot = this.#snapshotIfDue();
+    const trace = { causationId: id, correlationId: traceOf(work)?.correlationId ?? id };
+    const early = this.#options.durability === "relaxed";
+    if (early) this.#release(draft, emitted, trace, out);
+    this.#flights.launch({
+      event: {
+        id,
+        type: STEP,
+        schemaVersion: STEP_SCHEMA,
+        context: {
+          ...this.#options.context,
+          causationId: traceOf(work)?.causationId ?? id,
+          correlationId: trace.correlationId,
+        },
+        payload,
+      },
+      expected,
+      landed: (position) => {
+        this.position = position + 1;
+        this.meter.steps++;
+        if (!early) this.#release(draft, emitted, trace, out);
+        this.#settle(work);
+        request?.landed(position);
+        snapshot?.(position);
+        this.#options.progressed();
+        this.wake();
+      },
+    });
+  }
+
+  #inputs(work: readonly StepWork[]): StepInput[] {
+    const inputs: StepInput[] = [];
+    for (const { lane, frame } of work) {
+      const { from, to, watermark, exact, idle, mark, revision, shed } = frame.head;
+      const messages = frame.n + frame.dead.length;
+      const last = inputs.at(-1);
+      const joins =
+        last !== undefined &&
+        last.lane === lane.number &&
+        messages === 0 &&
+        last.messages === 0 &&
+        comparePoints(last.to, from) === 0;
+      const input = {
+        lane: lane.number,
+        from: joins ? last.from : from,
+        to,
+        watermark,
+        exact,
+        idle,
+        mark,
+        revision,
+        messages,
+        shed: joins ? last.shed + shed : shed,
+      };
+      if (joins) inputs[inputs.length - 1] = input;
+      else inputs.push(input);
+    }
+    return inputs;
+  }
+
+  #open(inputs: readonly StepInput[]): LaneOpened[] {
+    const opened = new Map<number, LaneOpened>();
+    for (const { lane } of inputs) {
+      const cursor = this.#options.lanes.find((l) => l.number === lane);
+      invariant(cursor !== undefined, "a step consumes only lanes of its node");
+      if (!this.#chain.lanes.has(cursor.name)) opened.set(lane, { lane, name: cursor.name });
+    }
+    return [...opened.values()];
+  }
+
+  #outputWatermark(draft: StepDraft): number {
+    const own = this.#options.lanes.length === 0 ? (draft.watermark ?? this.#chain.out.watermark) : this.#watermark;
+    const held = this.#behavior.hold?.();
+    return Math.max(this.#chain.out.watermark, held === undefined ? own : Math.min(own, held));
+  }
+
+  #isIdle(): boolean {
+    const { lanes } = this.#options;
+    return lanes.length > 0 && lanes.every((lane) => lane.progress.idle || lane.feedback);
+  }
+
+  #emitted(draft: StepDraft): Emitted[] {
+    const emitted: Emitted[] = [];
+    const next = new Map(this.#chain.nextSeq);
+    for (const { port, batch } of draft.emits) {
+      if (this.#options.outboxes.get(port)?.isConnected !== true) {
+        draft.drop(batch.n, `port ${port} is not connected`);
+        continue;
+      }
+      const firstSeq = next.get(port) ?? 0;
+      next.set(port, firstSeq + batch.n);
+      emitted.push({ port, firstSeq, count: batch.n, batch: encodeBatch(batch) });
+    }
+    return emitted;
+  }
+
+  /** Deterministic, so that an append of unknown outcome can be recognised when it is retried (R17). */
+  #stepId(inputs: readonly StepInput[]): Uint8Array {
+    const { stream, context } = this.#options;
+    const hash = createHash("sha256").update(`${stream}\n${context.epoch}\n${this.#chain.revision}\n`);
+    for (const i of inputs) hash.update(`${i.lane} ${i.from.pos} ${i.from.ord} ${i.to.pos} ${i.to.ord}\n`);
+    return new Uint8Array(hash.digest().buffer.slice(0, 16));
+  }
+
+  #release(
+    draft: StepDraft,
+    emitted: readonly Emitted[],
+    trace: Trace,
+    out: { watermark: number; idle: boolean },
+  ): void {
+    const sent = draft.emits.filter((e) => this.#options.outboxes.get(e.port)?.isConnected === true);
+    for (let i = 0; i < emitted.length; i++) {
+      const { port, firstSeq } = emitted[i] as Emitted;
+      this.#options.outboxes
+        .get(port)
+        ?.emit(firstSeq, (sent[i] as (typeof sent)[number]).batch, out.watermark, out.idle, trace);
+    }
+    for (const outbox of this.#options.outboxes.values()) outbox.progress(out.watermark, out.idle);
+  }
+
+  /** Lazy progress moves the outputs' watermark at once: a restart finds it again from the same inputs. */
+  #progressOutputs(): void {
+    const watermark = this.#outputWatermark(this.#draft());
+    for (const outbox of this.#options.outboxes.values()) outbox.progress(watermark, this.#isIdle());
+  }
+
+  /** Takes the state as of this step, to be written once the step is durable; a cache that recovery can do without. */
+  #snapshotIfDue(): ((position: number) => void) | undefined {
+    const { snapshots, stream, context } = this.#options;
+    const behavior = this.#behavior;
+    if (snapshots === undefined || behavior.snapshot === undefined) return undefined;
+    if (this.#chain.steps - this.#snapshotAtStep < SNAPSHOT_STEPS) return undefined;
+    this.#snapshotAtStep = this.#chain.steps;
+    const taken = SnapshotStore.take(context.codeVersion, behavior.stateVersion ?? 1, this.#chain, behavior.snapshot());
+    return (position) => {
+      snapshots.write(stream, position, taken).catch(this.#options.waiting);
+    };
+  }
+
+  #settle(work: readonly StepWork[]): void {
+    const now = this.#scheduler.env.clock.monotonic();
+    for (const { lane, frame } of work) {
+      const { to, exact, bornMs } = frame.head;
+      const anchor = exact
+        ? { pos: to.pos, watermark: Math.max(lane.durableAnchor.watermark, frame.head.watermark) }
+        : lane.durableAnchor;
+      lane.settle(to, anchor);
+      if (frame.n > 0) this.#latency.note(now - bornMs, frame.n);
+    }
+  }
+
+  #count(draft: StepDraft, work: readonly StepWork[], dead: readonly DeadLettered[]): void {
+    for (const { frame } of work) this.meter.in += frame.n;
+    for (const { batch } of draft.emits) this.meter.out += batch.n;
+    for (const { count } of draft.drops) this.meter.dropped += count;
+    for (const { frame } of work) this.meter.dropped += frame.head.shed;
+    this.meter.dead += dead.length;
+  }
+
+  #lost(error: unknown): void {
+    if (this.#stopped) return;
+    this.stop();
+    const fenced = error instanceof MillraceError && error.code === "LOG-WRONG-REVISION";
+    this.#options.failed(
+      fenced ? engineError("NODE-FENCED", `another owner writes ${this.#options.stream}`, { cause: error }) : error,
+    );
+  }
+}
+
+function traceOf(work: readonly StepWork[]): Trace | null {
+  for (const { frame } of work) if (frame.head.trace !== null) return frame.head.trace;
+  return null;
+}

@@ -1,0 +1,258 @@
+/**
+ * One output port of a committed node as an origin: emits frames with dense sequence numbers, keeps them until every lane has
+ * durably passed them, and sends them again when a receiver asks (step-protocol §2, §6).
+ *
+ * A commit needs no credit: what was committed waits here while edges are full, and the node's intake stops meanwhile (R25).
+ */
+import { type OriginControl, type OutEdge, sendAlong, withoutCredit } from "../actor/link.ts";
+import { type Scheduler, Turnable } from "../actor/scheduler.ts";
+import { engineError } from "../errors.ts";
+import { type Batch, EMPTY_BATCH } from "../frame/batch.ts";
+import { Frame, type FrameHead, type Trace } from "../frame/frame.ts";
+import { comparePoints, type Point, START, wholly } from "../frame/point.ts";
+import { Positions } from "../frame/positions.ts";
+import type { Timer } from "../time/clock.ts";
+import { LaneAcks } from "./lane-acks.ts";
+import type { Anchor } from "./lane-cursor.ts";
+
+export interface OutboxOptions {
+  /** `node.port`, for errors. */
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  /** Path of frames before their first edge. */
+  readonly rootPath: number;
+  readonly edges: readonly OutEdge[];
+  /** Paths of the lanes that start here. */
+  readonly lanes: readonly number[];
+  readonly revision: number;
+  readonly epoch: number;
+  /** Unsent messages at which the node stops its intake. Default 16384. */
+  readonly backlogMax?: number;
+  /** Silence after which unacknowledged output is probed for a lost tail (R10), in ms. Default 1000. */
+  readonly probeAfterMs?: number;
+  /** Called when room came back. */
+  readonly drained: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+const FRAMES_PER_TURN = 16;
+const PROBE_AFTER_MS = 1000;
+
+export class Outbox extends Turnable implements OriginControl {
+  readonly #options: OutboxOptions;
+  readonly #acks: LaneAcks;
+  /** In sequence order; before `#next` sent, from it on unsent. */
+  #kept: Frame[] = [];
+  #next = 0;
+  #unsent = 0;
+  /** Everything at or below is pruned. */
+  #pruned: Point = START;
+  #last: Point = START;
+  #generation = 0;
+  #watermark = Number.NEGATIVE_INFINITY;
+  #idle = false;
+  #marks = 0;
+  #markWaiting = false;
+  #probe: Timer | undefined;
+  #stopped = false;
+  #started = false;
+
+  constructor(options: OutboxOptions) {
+    super();
+    this.#options = options;
+    this.#acks = new LaneAcks(options.lanes);
+  }
+
+  get isConnected(): boolean {
+    return this.#acks.size > 0;
+  }
+
+  /** False when the node should take no more input until some output has left. */
+  get hasRoom(): boolean {
+    return this.#unsent < (this.#options.backlogMax ?? 16_384);
+  }
+
+  /** All that was emitted is durably consumed by every lane. */
+  get isDrained(): boolean {
+    return !this.#markWaiting && this.#next === this.#kept.length && this.#acks.confirm(this.#last, this.#watermark);
+  }
+
+  /** Where the lanes stood when the host started; called before {@link restore} and {@link start}. */
+  seed(path: number, cursor: Point, anchor: Anchor): void {
+    this.#acks.note(path, cursor, anchor);
+  }
+
+  /** The least cursor of the lanes: output above it must be restored from the log. */
+  get neededFrom(): Point | undefined {
+    return this.#acks.least;
+  }
+
+  /** Puts back committed output that some lane has not passed, oldest first, and the watermark as of the last step. */
+  restore(
+    output: readonly { firstSeq: number; batch: Batch }[],
+    nextSeq: number,
+    watermark: number,
+    idle: boolean,
+  ): void {
+    this.#watermark = watermark;
+    this.#idle = idle;
+    const first = output[0];
+    this.#pruned = wholly((first?.firstSeq ?? nextSeq) - 1);
+    this.#last = wholly(nextSeq - 1);
+    for (const { firstSeq, batch } of output) this.#keep(firstSeq, batch, watermark, null);
+  }
+
+  /** Lets frames leave. The first thing sent is a mark, so that receivers learn the watermark and notice what they miss. */
+  start(): void {
+    this.#started = true;
+    this.#markWaiting = this.isConnected && this.#watermark > Number.NEGATIVE_INFINITY;
+    this.#wake();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#probe?.cancel();
+  }
+
+  /** Committed output leaves as soon as its edges have credit. */
+  emit(firstSeq: number, batch: Batch, watermark: number, idle: boolean, trace: Trace): void {
+    if (!this.isConnected) return;
+    this.#watermark = watermark;
+    this.#idle = idle;
+    this.#keep(firstSeq, batch, watermark, trace);
+    this.#wake();
+  }
+
+  /** The node's output watermark or idleness changed without output (R15). */
+  progress(watermark: number, idle: boolean): void {
+    if (!this.isConnected || (watermark === this.#watermark && idle === this.#idle)) return;
+    this.#watermark = watermark;
+    this.#idle = idle;
+    this.#markWaiting = true;
+    this.#wake();
+  }
+
+  acknowledge(path: number, cursor: Point, anchor: Anchor): void {
+    if (!this.#acks.note(path, cursor, anchor)) return;
+    this.#prune();
+  }
+
+  resume(path: number, cursor: Point, _anchor: Anchor): void {
+    if (this.#stopped) return;
+    if (comparePoints(cursor, this.#pruned) < 0) {
+      const details = { path, after: cursor, through: this.#pruned };
+      this.#options.failed(
+        engineError("EDGE-GAP", `${this.#options.name}: a receiver needs a range that was pruned`, { details }),
+      );
+      return;
+    }
+    this.#generation++;
+    const first = this.#kept.findIndex((frame) => comparePoints(frame.head.to, cursor) > 0);
+    const resent = first < 0 ? this.#kept.length : first;
+    if (resent < this.#next) {
+      for (let i = resent; i < this.#next; i++) this.#unsent += (this.#kept[i] as Frame).n;
+      this.#next = resent;
+    }
+    this.#markWaiting = true;
+    this.#wake();
+  }
+
+  turn(nowMs: number): number {
+    if (this.#stopped || !this.#started) return nowMs;
+    for (let k = 0; k < FRAMES_PER_TURN && this.#next < this.#kept.length; k++) {
+      if (this.#isBlocked()) return nowMs;
+      this.#send(this.#kept[this.#next] as Frame);
+      this.#unsent -= (this.#kept[this.#next] as Frame).n;
+      this.#next++;
+    }
+    if (this.#next < this.#kept.length) this.#wake();
+    else if (this.#markWaiting) this.#sendMark();
+    if (this.hasRoom) this.#options.drained();
+    this.#armProbe();
+    return this.#options.scheduler.env.clock.monotonic();
+  }
+
+  readonly #wake = (): void => {
+    if (!this.#stopped && this.#started) this.#options.scheduler.ready(this);
+  };
+
+  #isBlocked(): boolean {
+    const full = withoutCredit(this.#options.edges, this.#options.rootPath);
+    if (full === undefined) return false;
+    full.link.whenCredit(full.nextPath[this.#options.rootPath] as number, this.#wake);
+    return true;
+  }
+
+  #keep(firstSeq: number, batch: Batch, watermark: number, trace: Trace | null): void {
+    const to = wholly(firstSeq + batch.n - 1);
+    this.#kept.push(
+      new Frame(this.#head(wholly(firstSeq - 1), to, watermark, trace), batch, Positions.dense(firstSeq, batch.n)),
+    );
+    this.#unsent += batch.n;
+    this.#last = to;
+  }
+
+  #head(from: Point, to: Point, watermark: number, trace: Trace | null): FrameHead {
+    const { rootPath, epoch, revision, scheduler } = this.#options;
+    const bornMs = scheduler.env.clock.monotonic();
+    return {
+      path: rootPath,
+      generation: this.#generation,
+      epoch,
+      revision,
+      from,
+      to,
+      watermark,
+      exact: true,
+      idle: this.#idle,
+      mark: null,
+      shed: 0,
+      trace,
+      bornMs,
+    };
+  }
+
+  #send(frame: Frame): void {
+    const { generation } = frame.head;
+    const current =
+      generation === this.#generation
+        ? frame
+        : new Frame({ ...frame.head, generation: this.#generation }, frame.batch, frame.positions);
+    sendAlong(this.#options.edges, current);
+  }
+
+  #sendMark(): void {
+    this.#markWaiting = false;
+    this.#marks++;
+    this.#repeatMark();
+  }
+
+  #repeatMark(): void {
+    const mark = this.#marks === 0 ? null : { epoch: this.#options.epoch, n: this.#marks };
+    const head = { ...this.#head(this.#last, this.#last, this.#watermark, null), mark };
+    sendAlong(this.#options.edges, new Frame(head, EMPTY_BATCH, Positions.NONE));
+  }
+
+  #prune(): void {
+    const least = this.#acks.least as Point;
+    let passed = 0;
+    while (passed < this.#next && comparePoints((this.#kept[passed] as Frame).head.to, least) <= 0) passed++;
+    if (passed === 0) return;
+    this.#pruned = (this.#kept[passed - 1] as Frame).head.to;
+    this.#kept = this.#kept.slice(passed);
+    this.#next -= passed;
+  }
+
+  /** R10: while the tail is unconfirmed and nothing moves, an empty frame at the end reveals it to a receiver that is behind. */
+  #armProbe(): void {
+    if (this.#probe !== undefined || this.isDrained) return;
+    const before = this.#acks.least;
+    this.#probe = this.#options.scheduler.env.timers.after(this.#options.probeAfterMs ?? PROBE_AFTER_MS, () => {
+      this.#probe = undefined;
+      if (this.#stopped || this.isDrained) return;
+      const stuck = before !== undefined && comparePoints(this.#acks.least as Point, before) === 0;
+      if (stuck && this.#next === this.#kept.length) this.#repeatMark();
+      this.#armProbe();
+    });
+  }
+}

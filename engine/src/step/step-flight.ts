@@ -1,0 +1,124 @@
+/**
+ * Steps on their way to the disk, in order. Several may be in flight; whatever happens, they become durable in order or the
+ * incarnation ends. A refusal without effect (disk full) or an unknown outcome is answered by the same steps with the same
+ * ids and revisions, never by new ones (R17).
+ */
+import { MillraceError } from "../errors.ts";
+import type { EventInput, EventLog } from "../log/event-log.ts";
+import type { Env } from "../time/clock.ts";
+
+export interface Flight {
+  readonly event: EventInput;
+  /** Revision of the stream before this step. */
+  readonly expected: number;
+  /** Called once the step is durable, in order. */
+  readonly landed: (position: number) => void;
+}
+
+export interface FlightsOptions {
+  readonly log: EventLog;
+  readonly stream: string;
+  readonly env: Env;
+  /** The stream has another writer, or the log is gone: this incarnation must publish nothing more. */
+  readonly lost: (error: unknown) => void;
+  /** The log accepts nothing now (`error`), or again (`undefined`). */
+  readonly waiting: (error: unknown) => void;
+}
+
+const RETRY_MS = 1000;
+
+export class StepFlights {
+  readonly #options: FlightsOptions;
+  #flights: Flight[] = [];
+  /** How many of the first flights are durable but wait for nothing; always 0 between calls. */
+  #settled = new Map<Flight, number>();
+  #outstanding = 0;
+  #failure: unknown;
+  #stopped = false;
+
+  constructor(options: FlightsOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#flights.length;
+  }
+
+  /** True while a failed append is being repeated: no new step may be started. */
+  get isStalled(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  launch(flight: Flight): void {
+    this.#flights.push(flight);
+    if (this.#failure === undefined) this.#append(flight);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#flights = [];
+  }
+
+  #append(flight: Flight): void {
+    this.#outstanding++;
+    this.#options.log
+      .append([{ stream: this.#options.stream, expected: flight.expected, events: [flight.event] }])
+      .then(
+        (result) => this.#succeeded(flight, result.position),
+        (error: unknown) => this.#failed(error),
+      );
+  }
+
+  #succeeded(flight: Flight, position: number): void {
+    this.#outstanding--;
+    if (this.#stopped) return;
+    this.#settled.set(flight, position);
+    this.#land();
+    this.#retryIfQuiet();
+  }
+
+  /** Only what comes directly after the last durable step may land. */
+  #land(): void {
+    for (let first = this.#flights[0]; first !== undefined; first = this.#flights[0]) {
+      const position = this.#settled.get(first);
+      if (position === undefined) return;
+      this.#settled.delete(first);
+      this.#flights.shift();
+      first.landed(position);
+      if (this.#stopped) return;
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#outstanding--;
+    if (this.#stopped) return;
+    // Steps behind a refused one are refused for their revision: the first failure is the one that counts.
+    const follows = this.#failure !== undefined && codeOf(error) === "LOG-WRONG-REVISION";
+    if (!follows) {
+      const retriable = error instanceof MillraceError && error.kind === "transient";
+      if (!retriable) {
+        this.stop();
+        this.#options.lost(error);
+        return;
+      }
+      this.#failure = error;
+      this.#options.waiting(error);
+    }
+    this.#retryIfQuiet();
+  }
+
+  #retryIfQuiet(): void {
+    if (this.#failure === undefined || this.#outstanding > 0) return;
+    const { retryAfterMs } = this.#failure as MillraceError;
+    this.#options.env.timers.after(retryAfterMs ?? RETRY_MS, () => {
+      if (this.#stopped) return;
+      this.#failure = undefined;
+      for (const flight of this.#flights) if (!this.#settled.has(flight)) this.#append(flight);
+      if (this.#flights.length === 0) this.#options.waiting(undefined);
+    });
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof MillraceError ? error.code : undefined;
+}

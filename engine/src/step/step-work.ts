@@ -1,0 +1,25 @@
+import type { InputSlice } from "../behavior/committed-behavior.ts";
+import type { Frame } from "../frame/frame.ts";
+import type { LaneCursor } from "./lane-cursor.ts";
+
+/** An admitted frame, or a part of one, that waits to become part of a step. */
+export interface StepWork {
+  readonly lane: LaneCursor;
+  readonly frame: Frame;
+  /** Failed attempts so far. */
+  readonly attempts: number;
+}
+
+export function sliceOf(work: StepWork): InputSlice {
+  const { lane, frame } = work;
+  return { lane: lane.name, input: lane.input, batch: frame.batch, positions: frame.positions, late: frame.late };
+}
+
+/** Halves that fail or succeed on their own; messages keep their order. */
+export function bisected(work: StepWork): [StepWork, StepWork] {
+  const [first, second] = work.frame.cutBefore(work.frame.n >>> 1, work.lane.progress.watermark);
+  return [
+    { ...work, frame: first, attempts: 0 },
+    { ...work, frame: second, attempts: 0 },
+  ];
+}
