@@ -27,6 +27,10 @@ export const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values
 
 export const hex = (value: Key): string => Buffer.from(value).toString("hex");
 
+/** Buffers and plain byte arrays compare equal when their bytes do. */
+export const hexOf = (value: Uint8Array | undefined): string | undefined =>
+  value === undefined ? undefined : hex(value);
+
 /** Entries of a range as `key=value` in hex, short enough to read in a failure. */
 export function entries(range: Iterable<{ key: Key; value: Uint8Array }>): string[] {
   return Array.from(range, ({ key, value }) => `${hex(key)}=${hex(value)}`);

@@ -1,0 +1,389 @@
+/**
+ * The ordered store on LMDB: the one module that opens LMDB environments. It stands between the engine and what lmdb-js does
+ * when it is let: it dies of options that it does not check and of damaged files, keeps read transactions that hide newer
+ * commits, lends buffers that the next read overwrites, and rejects promises that nobody holds.
+ *
+ * Commits are synced before they resolve (`overlappingSync: false`), and after a crash the last but one meta page is trusted
+ * unless the last is known to be whole (`safeRestore`). Everything in a store is derived from the log, so a store that cannot
+ * be read is deleted and the caller told by {@link LmdbStore.rebuilt}.
+ */
+import { existsSync, statSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import {
+  type Entry,
+  invariant,
+  type Key,
+  type OrderedStore,
+  type OrderedWriter,
+  type RangeOptions,
+  storeError,
+} from "@millrace/engine";
+import { ABORT, open, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
+import { storeFailure } from "./failure.ts";
+import { freeBytes, Growth } from "./growth.ts";
+import { probe } from "./probe.ts";
+import {
+  bound,
+  checkKey,
+  DIRECTORY,
+  keyEncoder,
+  TABLE_NUMBER_MAX,
+  type TableKey,
+  tableStart,
+  withoutPrefix,
+} from "./table-keys.ts";
+
+export interface LmdbStoreOptions {
+  /** Directory of the environment; created when missing, used by nothing else. */
+  readonly dir: string;
+  /**
+   * Address space reserved at first, in bytes: a multiple of 4096, from 1 MiB to 16 TiB. It grows by itself; growing stops
+   * the world for a moment. Default 1 GiB. The file is only as large as its contents.
+   */
+  readonly mapBytes?: number;
+}
+
+export interface LmdbStore extends OrderedStore {
+  /** True when a store was there, could not be read, and was deleted: whoever writes to it begins from the log's start. */
+  readonly rebuilt: boolean;
+}
+
+const MIB = 1024 * 1024;
+const PAGE_BYTES = 4096;
+const MAP_BYTES = 1024 * MIB;
+const MAP_BYTES_MAX = 16 * MIB * MIB;
+const TABLE_NAME_BYTES_MAX = 255;
+/** A transaction's room is checked at its end, and each time it has put so much more. */
+const UNCHECKED_BYTES_MAX = 8 * MIB;
+
+/** Directories open in this process: LMDB must not open one twice. */
+const openDirs = new Set<string>();
+
+/**
+ * Opens the store in `dir`, or makes it.
+ *
+ * @throws STORE-FAILED it can be neither opened nor known to be damaged (permissions, memory), or `dir` is open already
+ * @throws STORE-FULL the disk has no room for an empty store
+ */
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<LmdbStore> {
+  const dir = resolve(options.dir);
+  const settings = { path: dir, ...settingsOf(options) };
+  if (openDirs.has(dir))
+    throw storeError("STORE-FAILED", `${dir} is already open in this process`, { details: { dir } });
+  openDirs.add(dir);
+  try {
+    const rebuilt = await wipeIfDamaged(dir, settings);
+    await mkdir(dir, { recursive: true });
+    return new Lmdb(dir, openRoot(settings), rebuilt);
+  } catch (error) {
+    openDirs.delete(dir);
+    throw storeFailure(error, dir);
+  }
+}
+
+type Settings = Readonly<Record<string, unknown>> & { readonly path: string };
+
+/** lmdb-js passes options on unchecked; a negative map size, which `2 << 30` is, ends the process. */
+function settingsOf({ dir, mapBytes = MAP_BYTES }: LmdbStoreOptions): Readonly<Record<string, unknown>> {
+  invariant(dir.length > 0 && isAbsolute(resolve(dir)), "a store needs a directory");
+  const whole = Number.isSafeInteger(mapBytes) && mapBytes % PAGE_BYTES === 0;
+  invariant(
+    whole && mapBytes >= MIB && mapBytes <= MAP_BYTES_MAX,
+    `mapBytes ${mapBytes} is not a size that LMDB can map`,
+  );
+  return { mapSize: mapBytes, noSubdir: false, overlappingSync: false, safeRestore: true };
+}
+
+async function wipeIfDamaged(dir: string, settings: Settings): Promise<boolean> {
+  const file = join(dir, "data.mdb");
+  if (!existsSync(file) || statSync(file).size === 0) return false;
+  const verdict = await probe(settings);
+  if (verdict.answer === "sound") return false;
+  if (verdict.answer === "unknown") {
+    throw storeError("STORE-FAILED", `the store at ${dir} cannot be opened: ${verdict.reason}`, { details: { dir } });
+  }
+  await rm(dir, { recursive: true, force: true });
+  return true;
+}
+
+function openRoot(settings: Settings): RootDatabase<Uint8Array, Key> {
+  // The type lacks `safeRestore`. Batches by event turn make promises that nobody can reach to handle.
+  const options = { ...settings, keyEncoder, encoding: "binary" as const, eventTurnBatching: false };
+  return open(options as RootDatabaseOptionsWithPath);
+}
+
+class Lmdb implements LmdbStore {
+  readonly rebuilt: boolean;
+  readonly #dir: string;
+  readonly #root: RootDatabase<Uint8Array, Key>;
+  readonly #tables = new Map<string, number>();
+  /** Tables that the running transaction began; they become known when it commits. */
+  #begun = new Map<string, number>();
+  #tableCount = 0;
+  /** What transactions put that are not yet on disk. */
+  #growth = new Growth();
+  #checkedBytes = 0;
+  /** Why no more may be written: a commit failed, and LMDB's state in memory with it. */
+  #broken: unknown;
+  readonly #scratch: TableKey = { table: 0, key: new Uint8Array() };
+  readonly #inFlight = new Set<Promise<void>>();
+  #running = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(dir: string, root: RootDatabase<Uint8Array, Key>, rebuilt: boolean) {
+    this.#dir = dir;
+    this.#root = root;
+    this.rebuilt = rebuilt;
+    for (const { key, value } of this.#stored(tableStart(DIRECTORY), tableStart(DIRECTORY + 1))) {
+      const number = ((value[0] as number) << 8) | (value[1] as number);
+      this.#tables.set(Buffer.from(withoutPrefix(key)).toString("utf8"), number);
+      this.#tableCount = Math.max(this.#tableCount, number);
+    }
+  }
+
+  get(table: string, key: Key): Uint8Array | undefined {
+    this.#mustBeOpen();
+    checkKey(key);
+    const number = this.#numberOf(table);
+    return number === undefined ? undefined : this.#root.getBinary(this.#at(number, key));
+  }
+
+  range(table: string, options: RangeOptions = {}): Iterable<Entry> {
+    this.#mustBeOpen();
+    const number = this.#numberOf(table);
+    if (number === undefined || options.limit === 0) return [];
+    const low = options.gte === undefined ? tableStart(number) : bound(number, options.gte);
+    const high = options.lt === undefined ? tableStart(number + 1) : bound(number, options.lt);
+    if (Buffer.compare(low, high) >= 0) return [];
+    const { reverse = false, limit } = options;
+    return { [Symbol.iterator]: () => withoutPrefixes(this.#stored(low, high, reverse, limit)) };
+  }
+
+  count(table: string): number {
+    this.#mustBeOpen();
+    const number = this.#numberOf(table);
+    return number === undefined
+      ? 0
+      : this.#root.getKeysCount({ start: tableStart(number), end: tableStart(number + 1) });
+  }
+
+  async transact<T>(write: (tx: OrderedWriter) => T): Promise<T> {
+    this.#mustBeOpen();
+    let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+    const run = (): unknown => {
+      const tx = new Transaction(this);
+      this.#running = true;
+      try {
+        if (this.#broken !== undefined) throw this.#broken;
+        const value = write(tx);
+        tx.mustBeWhole();
+        this.#mustFit();
+        outcome = { value };
+        for (const [name, number] of this.#begun) this.#tables.set(name, number);
+        return undefined;
+      } catch (error) {
+        outcome = { error };
+        return ABORT;
+      } finally {
+        tx.end();
+        this.#running = false;
+        this.#begun = new Map();
+      }
+    };
+    const committed = this.#commit(run);
+    this.#inFlight.add(committed);
+    try {
+      await committed;
+    } finally {
+      this.#inFlight.delete(committed);
+      if (this.#inFlight.size === 0) this.#allOnDisk();
+    }
+    invariant(outcome !== undefined, "a committed transaction ran");
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  }
+
+  async drop(table: string): Promise<void> {
+    await this.transact((tx) => tx.deleteRange(table));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#inFlight);
+    try {
+      await this.#root.close();
+    } finally {
+      openDirs.delete(this.#dir);
+    }
+  }
+
+  /** For the running transaction only. */
+  put(table: string, key: Key, value: Uint8Array): void {
+    checkKey(key);
+    const number = this.#numberOf(table) ?? this.#begin(table);
+    this.#growth.put(key.length, value.length);
+    if (this.#growth.putBytes - this.#checkedBytes > UNCHECKED_BYTES_MAX) this.#mustFit();
+    this.#guarded(() => this.#root.putSync(this.#at(number, key), value));
+  }
+
+  /** For the running transaction only. */
+  delete(table: string, key: Key): void {
+    checkKey(key);
+    const number = this.#numberOf(table);
+    if (number === undefined) return;
+    this.#growth.delete();
+    this.#guarded(() => this.#root.removeSync(this.#at(number, key)));
+  }
+
+  /** LMDB must not meet a full disk: see {@link Growth}. */
+  #mustFit(): void {
+    this.#checkedBytes = this.#growth.putBytes;
+    const free = freeBytes(this.#dir);
+    if (this.#growth.fits(free, () => this.#fileBytes())) return;
+    const details = { dir: this.#dir, freeBytes: free };
+    throw storeError("STORE-FULL", `${free} free bytes are too few for ${this.#dir}`, { details, retryAfterMs: 1000 });
+  }
+
+  #allOnDisk(): void {
+    this.#growth = new Growth();
+    this.#checkedBytes = 0;
+  }
+
+  #fileBytes(): number {
+    // The type of statistics is empty.
+    const { lastPageNumber, pageSize } = this.#root.getStats() as { lastPageNumber: number; pageSize: number };
+    return (lastPageNumber + 1) * pageSize;
+  }
+
+  async #commit(run: () => unknown): Promise<void> {
+    try {
+      await this.#root.childTransaction(run);
+    } catch (error) {
+      // lmdb-js rejects with a general error that carries a promise of the reason, which must be consumed.
+      const reason = await (error as { commitError?: Promise<never> }).commitError?.catch((cause: unknown) => cause);
+      const failure = storeFailure(reason ?? error, this.#dir);
+      this.#broken = storeError("STORE-FAILED", `an earlier commit to ${this.#dir} failed; open it again`, {
+        cause: failure,
+      });
+      throw failure;
+    } finally {
+      // A read transaction that began before the commit would hide it.
+      this.#root.resetReadTxn();
+    }
+  }
+
+  #guarded(write: () => unknown): void {
+    try {
+      write();
+    } catch (error) {
+      throw storeFailure(error, this.#dir);
+    }
+  }
+
+  /** Scratch for calls that use their key before they return. lmdb-js hands it to {@link keyEncoder} as it is. */
+  #at(table: number, key: Key): Key {
+    this.#scratch.table = table;
+    this.#scratch.key = key;
+    return this.#scratch as unknown as Key;
+  }
+
+  #numberOf(table: string): number | undefined {
+    return this.#begun.get(table) ?? this.#tables.get(table);
+  }
+
+  #begin(table: string): number {
+    const name = Buffer.from(table, "utf8");
+    invariant(
+      name.length > 0 && name.length <= TABLE_NAME_BYTES_MAX,
+      `a table's name has 1 to ${TABLE_NAME_BYTES_MAX} bytes`,
+    );
+    invariant(this.#tableCount < TABLE_NUMBER_MAX, "a store holds 65,534 tables");
+    this.#tableCount += 1;
+    const number = this.#tableCount;
+    this.#guarded(() => this.#root.putSync(this.#at(DIRECTORY, name), tableStart(number)));
+    this.#begun.set(table, number);
+    return number;
+  }
+
+  #stored(low: Uint8Array, high: Uint8Array, reverse = false, limit?: number): Iterable<Entry> {
+    const most = limit === undefined ? {} : { limit };
+    return this.#root.getRange(
+      reverse
+        ? { start: high, exclusiveStart: true, end: low, inclusiveEnd: true, reverse, ...most }
+        : { start: low, end: high, ...most },
+    );
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== undefined && !this.#running) throw storeError("STORE-CLOSED", "the store is closed");
+  }
+}
+
+/** What a transaction's function writes to. A failed write discards the transaction, even if the function caught it. */
+class Transaction implements OrderedWriter {
+  readonly #lmdb: Lmdb;
+  #failure: unknown;
+  #ended = false;
+
+  constructor(lmdb: Lmdb) {
+    this.#lmdb = lmdb;
+  }
+
+  get(table: string, key: Key): Uint8Array | undefined {
+    this.#mustRun();
+    return this.#lmdb.get(table, key);
+  }
+
+  range(table: string, options?: RangeOptions): Iterable<Entry> {
+    this.#mustRun();
+    return this.#lmdb.range(table, options);
+  }
+
+  count(table: string): number {
+    this.#mustRun();
+    return this.#lmdb.count(table);
+  }
+
+  put(table: string, key: Key, value: Uint8Array): void {
+    this.#write(() => this.#lmdb.put(table, key, value));
+  }
+
+  delete(table: string, key: Key): void {
+    this.#write(() => this.#lmdb.delete(table, key));
+  }
+
+  deleteRange(table: string, options?: Pick<RangeOptions, "gte" | "lt">): void {
+    for (const { key } of [...this.range(table, options)]) this.delete(table, key);
+  }
+
+  mustBeWhole(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  #write(write: () => void): void {
+    this.#mustRun();
+    try {
+      write();
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  #mustRun(): void {
+    invariant(!this.#ended, "a transaction is used only while its function runs");
+  }
+}
+
+function* withoutPrefixes(entries: Iterable<Entry>): Generator<Entry> {
+  for (const { key, value } of entries) yield { key: withoutPrefix(key), value };
+}
