@@ -1,7 +1,11 @@
 /** The engine's public entry. Every export is listed by name. */
 
 export type { Link, OriginControl, OutEdge } from "./actor/link.ts";
+export { fuse, type Stage } from "./actor/fuse.ts";
 export { EdgeMeter } from "./actor/link.ts";
+export { ActorMeter } from "./actor/meter.ts";
+export { PureActor, type PureActorOptions } from "./actor/pure-actor.ts";
+export { LocalLink } from "./runtime/local-link.ts";
 export { Scheduler, type SchedulerOptions, Turnable } from "./actor/scheduler.ts";
 export type {
   CommittedBehavior,

@@ -2,8 +2,10 @@
  * One edge of the graph as its two ends see it. Data goes down a {@link Link}, under the receiver's credit; cursors come back
  * to the origin by {@link OriginControl}. Within a host a link is the receiver's mailbox; between hosts a transport.
  */
+import type { Batch } from "../frame/batch.ts";
 import type { Frame } from "../frame/frame.ts";
 import type { Point } from "../frame/point.ts";
+import type { Positions } from "../frame/positions.ts";
 import type { Anchor } from "../step/lane-cursor.ts";
 
 export interface Link {
@@ -39,13 +41,24 @@ export class EdgeMeter {
   messages = 0;
   frames = 0;
   watermark = Number.NEGATIVE_INFINITY;
-  newest: Frame | null = null;
+  /** The newest messages, as far as they are known: for peeking. */
+  newest: Batch | null = null;
+  newestPositions: Positions | null = null;
 
   note(frame: Frame): void {
     this.frames++;
     this.messages += frame.n;
     this.watermark = frame.head.watermark;
-    if (frame.n > 0) this.newest = frame;
+    if (frame.n === 0) return;
+    this.newest = frame.batch;
+    this.newestPositions = frame.positions;
+  }
+
+  /** For an edge inside a fused chain, along which no frame travels; its positions are not kept. */
+  sample(batch: Batch): void {
+    if (batch.n === 0) return;
+    this.newest = batch;
+    this.newestPositions = null;
   }
 }
 

@@ -29,6 +29,8 @@ export interface PureActorOptions {
   readonly mailbox: Mailbox;
   /** Outlives the incarnation. */
   readonly meter: ActorMeter;
+  /** False when the behavior itself counts messages, as fused stages do. Default true. */
+  readonly countsMessages?: boolean;
   /** Edges by port, in the order of `behavior.ports`. */
   readonly edges: readonly (readonly OutEdge[])[];
   /** Called when the behavior cannot go on: a transient error or a bug. The frame stays at the head of the mailbox. */
@@ -42,6 +44,7 @@ export class PureActor extends Turnable {
   readonly #behavior: PureBehavior;
   readonly #revision: number;
   readonly #scheduler: Scheduler;
+  readonly #counts: boolean;
   readonly #edges: readonly (readonly OutEdge[])[];
   readonly #failed: (error: unknown) => void;
   readonly #lanes: (LanePass | undefined)[] = [];
@@ -56,6 +59,7 @@ export class PureActor extends Turnable {
     this.#revision = options.revision;
     this.#behavior = options.behavior;
     this.#scheduler = options.scheduler;
+    this.#counts = options.countsMessages ?? true;
     this.#edges = options.edges;
     this.#failed = options.failed;
   }
@@ -113,10 +117,10 @@ export class PureActor extends Turnable {
       this.#failed(error);
       return false;
     }
-    this.meter.in += frame.n;
-    for (const failure of result.failures) dead.push(this.#deadItem(frame, failure.index, failure.error));
+    if (this.#counts) this.meter.in += frame.n;
+    for (const failure of result.failures) dead.push(this.#deadItem(frame, failure.index, failure.error, failure.node));
     if (dead.length > frame.dead.length) {
-      this.meter.dead += dead.length - frame.dead.length;
+      if (this.#counts) this.meter.dead += dead.length - frame.dead.length;
       dead.sort(comparePoints);
     }
     this.#send(frame, pass, result.outputs, dead);
@@ -168,9 +172,9 @@ export class PureActor extends Turnable {
     }
   }
 
-  #deadItem(frame: Frame, index: number, error: unknown): DeadItem {
+  #deadItem(frame: Frame, index: number, error: unknown, node: string = this.node): DeadItem {
     const { pos, ord } = frame.positions.point(index);
-    return { pos, ord, node: this.node, attempts: 1, error: reportOf(error), input: frame.batch.row(index) };
+    return { pos, ord, node, attempts: 1, error: reportOf(error), input: frame.batch.row(index) };
   }
 
   #send(frame: Frame, pass: LanePass, outputs: readonly PureOutput[], dead: readonly DeadItem[]): void {
@@ -178,7 +182,7 @@ export class PureActor extends Turnable {
     for (let port = 0; port < outputs.length; port++) {
       const output = outputs[port] as PureOutput;
       const edges = this.#edges[port] as readonly OutEdge[];
-      this.meter.out += output.batch.n;
+      if (this.#counts) this.meter.out += output.batch.n;
       if (edges.length === 0) continue;
       sendAlong(edges, this.#passed(frame, pass, port, output, carried));
       carried = [];

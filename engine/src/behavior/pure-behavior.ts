@@ -11,6 +11,8 @@ export interface MessageFailure {
   readonly index: number;
   /** A `MillraceError` where there is one, so that code and place reach the dead letter. */
   readonly error: unknown;
+  /** The node that failed, where it is not the one that reports it: stages of a fused actor. */
+  readonly node?: string;
 }
 
 /** What goes out on one port. */

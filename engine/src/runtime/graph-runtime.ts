@@ -14,6 +14,7 @@ import { Supervisor } from "../supervision/supervisor.ts";
 import type { Env } from "../time/clock.ts";
 import { CommittedRunner } from "./committed-runner.ts";
 import { describeGraph, type NodeView } from "./describe-graph.ts";
+import { type Chain, chainsOf } from "./fusion.ts";
 import { type Carriers, GraphWiring } from "./graph-wiring.ts";
 import type { NodeRunner, RunnerContext } from "./node-runner.ts";
 import { type Plan, planGraph } from "./plan.ts";
@@ -92,7 +93,7 @@ export class GraphRuntime {
     const plan = await this.#plan();
     this.#wiring = new GraphWiring(this.program, plan, this.#ports.carriers);
     const context = this.#context(this.#wiring);
-    for (const node of this.program.nodes) this.#runners.set(node.name, newRunner(node, context));
+    this.#makeRunners(context);
     const runners = [...this.#runners.values()];
     // Cursors of all receivers must be known before any origin decides where to resume.
     await Promise.all(runners.filter((r) => r instanceof CommittedRunner).map((r) => r.recover()));
@@ -190,6 +191,17 @@ export class GraphRuntime {
     };
   }
 
+  #makeRunners(context: RunnerContext): void {
+    // Replaced carriers are there to reach every edge, so nothing is fused past them.
+    const chains = this.#ports.carriers === undefined ? chainsOf(this.program) : [];
+    const headed = new Map(chains.map((chain) => [(chain[0] as ProgramNode).name, chain]));
+    for (const node of this.program.nodes) {
+      const runner = newRunner(node, headed.get(node.name), context);
+      if (!this.#runners.has(node.name)) this.#runners.set(node.name, runner);
+      if (runner instanceof PureRunner) for (const member of runner.members) this.#runners.set(member.name, member);
+    }
+  }
+
   #cursorOf(lane: string): LaneCursor | undefined {
     for (const runner of this.#runners.values()) {
       if (!(runner instanceof CommittedRunner)) continue;
@@ -261,12 +273,12 @@ export class GraphRuntime {
 
 const TAIL_WATCH_MS = 20;
 
-function newRunner(node: ProgramNode, context: RunnerContext): NodeRunner {
+function newRunner(node: ProgramNode, chain: Chain | undefined, context: RunnerContext): NodeRunner {
   switch (node.role) {
     case "source":
       return new SourceRunner(node, context);
     case "pure":
-      return new PureRunner(node, context);
+      return new PureRunner(chain ?? [node], context);
     case "committed":
       return new CommittedRunner(node, context);
   }

@@ -1,10 +1,17 @@
 import { ActorMeter } from "../actor/meter.ts";
+import { fuse } from "../actor/fuse.ts";
+import type { OutEdge } from "../actor/link.ts";
 import { PureActor } from "../actor/pure-actor.ts";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import type { PureBehavior } from "../behavior/pure-behavior.ts";
+import { type Chain, edgesAcross } from "./fusion.ts";
 import type { NodeRunner, RunnerContext } from "./node-runner.ts";
 import type { ProgramNode, PureNode } from "./program.ts";
 
-/** Runs a pure node. Its mailbox survives a restart; what was lost elsewhere, receivers ask for. */
+/**
+ * Runs a pure node, or the head of a chain that is fused with it. The mailbox survives a restart; what was lost elsewhere,
+ * receivers ask for.
+ */
 export class PureRunner implements NodeRunner {
   readonly name: string;
   readonly meter: ActorMeter = new ActorMeter();
@@ -13,18 +20,28 @@ export class PureRunner implements NodeRunner {
   readonly commitP99Ms = null;
   readonly position = 0;
   readonly behavior: CommittedBehavior | undefined = undefined;
-  readonly #node: ProgramNode & PureNode;
+  readonly #nodes: Chain;
+  readonly #members: readonly FusedMember[];
   readonly #context: RunnerContext;
   #actor: PureActor | undefined;
 
-  constructor(node: ProgramNode & PureNode, context: RunnerContext) {
-    this.name = node.name;
-    this.#node = node;
+  /** `nodes`: the node itself, followed by those fused with it. */
+  constructor(nodes: Chain, context: RunnerContext) {
+    const [head, ...rest] = nodes;
+    this.name = (head as ProgramNode).name;
+    this.#nodes = nodes;
     this.#context = context;
+    this.#members = rest.map((node) => new FusedMember(node.name, this));
+  }
+
+  /** What stands for the fused nodes in status and supervision. */
+  get members(): readonly NodeRunner[] {
+    return this.#members;
   }
 
   get watermark(): number {
-    const edges = this.#context.wiring.edgesFrom(this.name);
+    const last = this.#nodes.at(-1) as ProgramNode;
+    const edges = this.#context.wiring.edgesFrom(last.name);
     return Math.max(Number.NEGATIVE_INFINITY, ...edges.map((edge) => edge.meter.watermark));
   }
 
@@ -34,7 +51,7 @@ export class PureRunner implements NodeRunner {
 
   async recover(): Promise<void> {
     const { wiring, scheduler, program } = this.#context;
-    const behavior = this.#node.make();
+    const behavior = this.#nodes.length === 1 ? (this.#nodes[0] as ProgramNode & PureNode).make() : this.#fused();
     const actor = new PureActor({
       node: this.name,
       revision: program.revision,
@@ -42,7 +59,8 @@ export class PureRunner implements NodeRunner {
       scheduler,
       mailbox: wiring.mailbox(this.name),
       meter: this.meter,
-      edges: behavior.ports.map((port) => wiring.edgesFrom(this.name, port)),
+      countsMessages: this.#nodes.length === 1,
+      edges: this.#edges(behavior),
       failed: (error) => this.#context.failed(this.name, error),
     });
     wiring.onArrival(this.name, actor.wake);
@@ -56,6 +74,55 @@ export class PureRunner implements NodeRunner {
   async stop(): Promise<void> {
     this.#actor?.stop();
   }
+
+  suspend(): void {}
+
+  unsuspend(): void {}
+
+  #fused(): PureBehavior {
+    return fuse(
+      this.#nodes.map((node, i) => {
+        const meter = i === 0 ? this.meter : (this.#members[i - 1] as FusedMember).meter;
+        const edge = i + 1 < this.#nodes.length ? this.#context.wiring.edgesFrom(node.name)[0]?.meter : undefined;
+        return { node: node.name, behavior: node.make(), meter, edge };
+      }),
+    );
+  }
+
+  #edges(behavior: PureBehavior): readonly (readonly OutEdge[])[] {
+    const { wiring } = this.#context;
+    if (this.#nodes.length === 1) return behavior.ports.map((port) => wiring.edgesFrom(this.name, port));
+    const inner = this.#nodes.slice(0, -1).map((node) => wiring.edgesFrom(node.name)[0] as OutEdge);
+    return [edgesAcross(inner, wiring.edgesFrom((this.#nodes.at(-1) as ProgramNode).name))];
+  }
+}
+
+/** A node that runs inside the actor of its chain's head. */
+class FusedMember implements NodeRunner {
+  readonly name: string;
+  readonly meter: ActorMeter = new ActorMeter();
+  readonly epoch = 0;
+  readonly stepsInFlight = 0;
+  readonly commitP99Ms = null;
+  readonly position = 0;
+  readonly behavior: CommittedBehavior | undefined = undefined;
+  readonly isFinished = true;
+  readonly #head: PureRunner;
+
+  constructor(name: string, head: PureRunner) {
+    this.name = name;
+    this.#head = head;
+  }
+
+  get watermark(): number {
+    return this.#head.watermark;
+  }
+
+  async recover(): Promise<void> {}
+
+  async start(): Promise<void> {}
+
+  async stop(): Promise<void> {}
 
   suspend(): void {}
 
