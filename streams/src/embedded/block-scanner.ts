@@ -1,0 +1,111 @@
+/**
+ * Reads blocks in the order of the files, a mebibyte at a time, one read ahead of its consumer. It stops at the given position, which is
+ * never beyond the durable end, so it never looks at bytes that may still be in flight (L-R21).
+ */
+import { BLOCK_HEADER_BYTES, BLOCK_SEAL, type BlockHeader, getBlockHeader, paddedBytes } from "./block.ts";
+import type { Crc32c } from "./crc32c.ts";
+import { embeddedLogError } from "./errors.ts";
+import { viewOf } from "./little-endian.ts";
+import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
+import type { SegmentReaders } from "./segment-readers.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** A block within bytes that were read. */
+export interface ScannedBlock {
+  readonly header: BlockHeader;
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  /** Of the block in `bytes`. */
+  readonly at: number;
+  readonly serial: number;
+  /** Of the block in its file. */
+  readonly offset: number;
+}
+
+export interface FilePlace {
+  readonly serial: number;
+  readonly offset: number;
+}
+
+interface Chunk {
+  readonly blocks: readonly ScannedBlock[];
+  /** Where the next chunk begins; `undefined` after the end. */
+  readonly next: FilePlace | undefined;
+}
+
+export class BlockScanner {
+  readonly #files: SegmentReaders;
+  readonly #crc: Crc32c;
+  readonly #align: number;
+  readonly #sizeBytes: number;
+
+  constructor(files: SegmentReaders, crc: Crc32c, align: number, segmentBytes: number) {
+    this.#files = files;
+    this.#crc = crc;
+    this.#align = align;
+    this.#sizeBytes = segmentBytes;
+  }
+
+  /** Blocks from a block's place on, until one that ends at `end` or beyond it. */
+  async *blocks(from: FilePlace, end: number): AsyncGenerator<readonly ScannedBlock[]> {
+    let pending: Promise<Chunk> | undefined = this.#chunk(from, end);
+    while (pending !== undefined) {
+      const chunk: Chunk = await pending;
+      pending = chunk.next === undefined ? undefined : this.#chunk(chunk.next, end);
+      // A consumer that stops early leaves the read ahead behind; its failure is nobody's.
+      pending?.catch(() => undefined);
+      if (chunk.blocks.length > 0) yield chunk.blocks;
+    }
+  }
+
+  /** One block. @throws LOG-CORRUPT when there is none */
+  async block(place: FilePlace): Promise<ScannedBlock> {
+    const block = (await this.#chunk(place, 0)).blocks[0];
+    if (block === undefined) throw this.#corrupt(place, "there is a seal where a block should be");
+    return block;
+  }
+
+  async #chunk(from: FilePlace, end: number): Promise<Chunk> {
+    if (from.offset >= this.#sizeBytes)
+      return { blocks: [], next: { serial: from.serial + 1, offset: SEGMENT_HEADER_BYTES } };
+    let bytes = await this.#read(from, CHUNK_BYTES);
+    const first = this.#headerAt(bytes, 0, from);
+    const firstBytes = paddedBytes(first.bytes, this.#align);
+    if (firstBytes > bytes.length) bytes = await this.#read(from, firstBytes);
+    const view = viewOf(bytes);
+    const blocks: ScannedBlock[] = [];
+    let at = 0;
+    while (at + BLOCK_HEADER_BYTES <= bytes.length) {
+      const place = { serial: from.serial, offset: from.offset + at };
+      const header = at === 0 ? first : this.#headerAt(bytes, at, place);
+      if (header.kind === BLOCK_SEAL)
+        return { blocks, next: { serial: from.serial + 1, offset: SEGMENT_HEADER_BYTES } };
+      const padded = paddedBytes(header.bytes, this.#align);
+      if (at + padded > bytes.length) break;
+      blocks.push({ header, bytes, view, at, ...place });
+      at += padded;
+      if (header.first + header.count >= end) return { blocks, next: undefined };
+    }
+    return { blocks, next: { serial: from.serial, offset: from.offset + at } };
+  }
+
+  async #read(from: FilePlace, length: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(Math.min(length, this.#sizeBytes - from.offset));
+    await this.#files.read(from.serial, bytes, from.offset);
+    return bytes;
+  }
+
+  #headerAt(bytes: Buffer, at: number, place: FilePlace): BlockHeader {
+    const header = getBlockHeader(bytes, at, this.#crc);
+    if (header === undefined) throw this.#corrupt(place, "there is no block where one should be");
+    return header;
+  }
+
+  #corrupt(place: FilePlace, why: string): Error {
+    return embeddedLogError("LOG-CORRUPT", why, {
+      place: { file: this.#files.pathOf(place.serial) },
+      details: { offset: place.offset },
+    });
+  }
+}

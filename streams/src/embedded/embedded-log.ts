@@ -1,0 +1,272 @@
+/**
+ * The event log on this machine's own disk. It wires the parts: admission, group commit, preparation of segments, readers, the
+ * index follower and subscriptions. `openEmbeddedLog` makes one; the format and its rules are in FORMAT.md.
+ */
+import {
+  type AppendResult,
+  type ErrorReport,
+  type EventLog,
+  type LockKind,
+  logError,
+  type MillraceError,
+  type ReadOptions,
+  type RecordedEvent,
+  reportOf,
+  type StreamAppend,
+  type SubscribeOptions,
+  type SubscriptionBatch,
+} from "@millrace/engine";
+import type { Appender } from "./appender.ts";
+import type { BlockWriter } from "./block-writer.ts";
+import type { CommitSignal } from "./commit-signal.ts";
+import type { DirectoryLock } from "./directory-lock.ts";
+import { embeddedLogError } from "./errors.ts";
+import type { IndexFollower } from "./index-follower.ts";
+import type { LogReader } from "./log-reader.ts";
+import type { ManifestFile } from "./manifest.ts";
+import type { TailCut } from "./recovery.ts";
+import type { SegmentPreparation } from "./segment-preparation.ts";
+import type { SegmentReaders } from "./segment-readers.ts";
+import type { StreamHeads } from "./stream-heads.ts";
+import { subscription } from "./subscription.ts";
+import type { BlockLocation, TailTable } from "./tail-table.ts";
+
+export interface EmbeddedLogHealth {
+  readonly state: "open" | "full" | "stopped" | "closed";
+  /** How this process holds the directory: `pid-file` is the fallback of platforms without flock. */
+  readonly lock: LockKind;
+  /** Writer incarnation. */
+  readonly epoch: number;
+  readonly activeSegment: number;
+  readonly nextSegmentReady: boolean;
+  /** Why the next segment could not be prepared, while that lasts. */
+  readonly preparation: ErrorReport | undefined;
+  /** Events that the index does not hold yet. */
+  readonly indexLag: number;
+  /** Why the index does not move, while that lasts. */
+  readonly index: ErrorReport | undefined;
+  /** The torn tail that opening cut. */
+  readonly tailCut: TailCut | undefined;
+}
+
+export interface EmbeddedLogParts {
+  readonly id: string;
+  readonly appendBytesMax: number;
+  readonly appender: Appender;
+  readonly writer: BlockWriter;
+  readonly preparation: SegmentPreparation;
+  readonly manifest: ManifestFile;
+  readonly lock: DirectoryLock;
+  readonly reader: LogReader;
+  readonly heads: StreamHeads;
+  readonly tail: TailTable;
+  readonly files: SegmentReaders;
+  readonly follower: IndexFollower;
+  readonly commits: CommitSignal;
+  readonly tailCut: TailCut | undefined;
+  readonly onFatal: (error: MillraceError) => void;
+}
+
+export class EmbeddedLog implements EventLog {
+  readonly id: string;
+  readonly appendBytesMax: number;
+  readonly #parts: EmbeddedLogParts;
+  #durableEnd: number;
+  #chain = 0;
+  #state: "open" | "stopped" | "closing" | "closed" = "open";
+  #closed: Promise<void> | undefined;
+
+  constructor(parts: EmbeddedLogParts, durableEnd: number) {
+    this.id = parts.id;
+    this.appendBytesMax = parts.appendBytesMax;
+    this.#parts = parts;
+    this.#durableEnd = durableEnd;
+  }
+
+  get durableEnd(): number {
+    return this.#durableEnd;
+  }
+
+  get health(): EmbeddedLogHealth {
+    const { preparation, writer, tail, follower, lock, manifest, tailCut } = this.#parts;
+    const open = preparation.failure === undefined ? "open" : "full";
+    return {
+      state: this.#state === "open" ? open : this.#state === "stopped" ? "stopped" : "closed",
+      lock: lock.kind,
+      epoch: manifest.current.epoch,
+      activeSegment: writer.active.serial,
+      nextSegmentReady: preparation.isReady,
+      preparation: preparation.failure === undefined ? undefined : reportOf(preparation.failure),
+      indexLag: tail.size,
+      index: follower.failure === undefined ? undefined : reportOf(follower.failure),
+      tailCut,
+    };
+  }
+
+  append(appends: readonly StreamAppend[]): Promise<AppendResult> {
+    return this.#parts.appender.append(appends);
+  }
+
+  read(options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
+    return this.#read(options, this.#durableEnd);
+  }
+
+  readStream(stream: string, options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
+    return this.#readStream(stream, options, this.#durableEnd);
+  }
+
+  async head(stream: string): Promise<number> {
+    this.mustBeOpen();
+    return this.#parts.heads.durableHead(stream, this.#durableEnd);
+  }
+
+  subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionBatch> {
+    const { reader, commits } = this.#parts;
+    const log = this;
+    const source = {
+      reader,
+      commits,
+      get durableEnd(): number {
+        return log.#durableEnd;
+      },
+      isOpen: () => {
+        if (this.#state === "stopped") this.mustBeOpen();
+        return this.#state === "open";
+      },
+    };
+    return subscription(source, options);
+  }
+
+  /**
+   * What a follower outside the log stores beside its rows, to be given as a witness at the next opening: the end of the last
+   * durable block and its chain value.
+   */
+  witness(): { readonly logId: string; readonly pos: number; readonly chain: number } {
+    return { logId: this.id, pos: this.#durableEnd, chain: this.#chain };
+  }
+
+  /** Resolves when the index holds everything that is durable now. */
+  async indexed(): Promise<void> {
+    const end = this.#durableEnd;
+    const { tail, commits, follower } = this.#parts;
+    while (tail.base < end && this.#state === "open") {
+      follower.wake();
+      await commits.next();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Called by the writer when a block is on disk, before its callers are told. */
+  publish(block: BlockLocation): void {
+    const { tail, commits, follower } = this.#parts;
+    this.#durableEnd = Math.max(this.#durableEnd, block.first + block.count);
+    this.#chain = block.headCrc;
+    tail.addBlock(block);
+    commits.fire();
+    follower.wake();
+  }
+
+  /** The chain value at the end that recovery found. */
+  begin(chain: number): void {
+    this.#chain = chain;
+  }
+
+  /** Called by the writer once, when a block write failed: the log stops for good (L-R6). */
+  fail(cause: unknown): void {
+    if (this.#state === "stopped") return;
+    this.#state = "stopped";
+    const { writer, appender, commits, onFatal } = this.#parts;
+    const fatal = embeddedLogError("LOG-FSYNC", "a block write failed; the log has stopped", {
+      cause,
+      place: { file: writer.active.path, position: this.#durableEnd },
+    });
+    const refusal = logError("LOG-CLOSED", "the log stopped after a failed write", { cause: fatal });
+    appender.stop(refusal);
+    writer.stop(
+      () => logError("LOG-UNKNOWN", "the write that carried this append failed", { cause: fatal }),
+      () => refusal,
+      fatal,
+    );
+    commits.fire();
+    onFatal(fatal);
+  }
+
+  /** Resolves when everything below `end` is durable. @throws LOG-CLOSED when that never happens */
+  async durable(end: number): Promise<void> {
+    while (this.#durableEnd < end) {
+      this.mustBeOpen();
+      await this.#parts.commits.next();
+    }
+  }
+
+  /** @throws LOG-CLOSED */
+  mustBeOpen(): void {
+    if (this.#state === "open") return;
+    throw logError(
+      "LOG-CLOSED",
+      this.#state === "stopped" ? "the log stopped after a failed write" : "the log was closed",
+    );
+  }
+
+  async *#read(options: ReadOptions, end: number): AsyncGenerator<readonly RecordedEvent[]> {
+    this.mustBeOpen();
+    const { reader } = this.#parts;
+    const batches =
+      options.direction === "backward"
+        ? reader.backward(options.from ?? end - 1, end, options.filter)
+        : eventsOf(reader.forward(options.from ?? 0, end, options.filter));
+    yield* limited(batches, options.limit);
+  }
+
+  async *#readStream(stream: string, options: ReadOptions, end: number): AsyncGenerator<readonly RecordedEvent[]> {
+    this.mustBeOpen();
+    yield* limited(this.#parts.reader.stream(stream, options, end), options.limit);
+  }
+
+  async #close(): Promise<void> {
+    const { appender, writer, preparation, follower, files, manifest, lock, commits } = this.#parts;
+    const wasOpen = this.#state === "open";
+    const refuse = logError("LOG-CLOSED", "the log was closed");
+    while (this.#state === "open" && (writer.isBusy || appender.isWaiting)) {
+      if (writer.isBusy) await writer.settled();
+      else if (preparation.failure !== undefined) break;
+      else await commits.next();
+    }
+    appender.stop(refuse);
+    await writer.settled();
+    if (this.#state === "open") this.#state = "closing";
+    await preparation.stop();
+    await follower.stop();
+    if (wasOpen && this.#state === "closing") {
+      await manifest.update((m) => ({ ...m, openEnd: { pos: this.#durableEnd, chain: writer.prev } }));
+    }
+    this.#state = this.#state === "closing" ? "closed" : this.#state;
+    commits.fire();
+    await files.close();
+    await writer.active.file.close();
+    await lock.release();
+  }
+}
+
+async function* eventsOf(
+  batches: AsyncIterable<{ readonly events: readonly RecordedEvent[] }>,
+): AsyncGenerator<readonly RecordedEvent[]> {
+  for await (const { events } of batches) if (events.length > 0) yield events;
+}
+
+async function* limited(
+  batches: AsyncIterable<readonly RecordedEvent[]>,
+  limit: number = Number.POSITIVE_INFINITY,
+): AsyncGenerator<readonly RecordedEvent[]> {
+  let left = limit;
+  if (left <= 0) return;
+  for await (const events of batches) {
+    yield events.length <= left ? events : events.slice(0, left);
+    left -= events.length;
+    if (left <= 0) return;
+  }
+}

@@ -1,0 +1,40 @@
+import { defineErrors } from "@millrace/engine";
+
+/** What only a log on a disk of its own can answer; the port's codes are in the engine's catalogue. */
+export const embeddedLogError = defineErrors({
+  "LOG-CORRUPT": {
+    kind: "terminal",
+    summary: "Bytes of the log that were once whole are now others.",
+    remedy: "Put the file back from a copy; the details name file, offset and position. Nothing was cut.",
+  },
+  "LOG-MANIFEST": {
+    kind: "terminal",
+    summary: "The manifest is unreadable, or a segment it names is missing, swapped or of another log.",
+    remedy: "Put the named file back from a copy.",
+  },
+  "LOG-LOCKED": {
+    kind: "terminal",
+    summary: "Another process has this log open.",
+    remedy: "Stop the other process; the lock ends with it.",
+  },
+  "LOG-TAIL-LOST": {
+    kind: "terminal",
+    summary: "Something durable has seen positions that the log no longer has, or has seen others there.",
+    remedy: "The log is older than its witness: put the newest segment back from a copy.",
+  },
+  "LOG-FSYNC": {
+    kind: "terminal",
+    summary: "A block write failed, so the state of the disk is unknown.",
+    remedy: "The host exits; look at the disk, then start again: recovery decides from what the disk has.",
+  },
+  "LOG-PRUNED": {
+    kind: "terminal",
+    summary: "The range was pruned from the log.",
+    remedy: "Read it from the archive.",
+  },
+  "LOG-SCHEMA": {
+    kind: "terminal",
+    summary: "The log was written in a format that this version does not know.",
+    remedy: "Open it with the version that wrote it, or a newer one.",
+  },
+});

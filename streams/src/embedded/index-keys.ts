@@ -1,0 +1,105 @@
+/**
+ * Keys and values of the log's index in an ordered store. Numbers in keys are big endian, so byte order is number order. An
+ * entry covers the records of one block that share a key, at most {@link ENTRY_RECORDS_MAX} of them.
+ */
+import type { NameKind } from "./dictionary.ts";
+import { NAME_KINDS } from "./dictionary.ts";
+import type { RecordLocation } from "./tail-table.ts";
+
+export const CURSOR_TABLE = "log-cursor";
+export const BLOCK_TABLE = "log-blocks";
+export const STREAM_TABLE = "log-streams";
+export const POSTING_TABLE = "log-postings";
+export const NAME_TABLE = "log-names";
+export const NUMBER_TABLE = "log-numbers";
+export const INDEX_TABLES = [CURSOR_TABLE, BLOCK_TABLE, STREAM_TABLE, POSTING_TABLE, NAME_TABLE, NUMBER_TABLE] as const;
+export const CURSOR_KEY: Uint8Array = Buffer.from("cursor");
+
+export const ENTRY_RECORDS_MAX = 256;
+const NAME_KEY_BYTES_MAX = 400;
+
+/** What a posting list is about. */
+export type PostingKind = "type" | "graph" | "node" | "correlation";
+const POSTING_KINDS: readonly PostingKind[] = ["type", "graph", "node", "correlation"];
+
+export function positionKey(position: number): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  key.writeUIntBE(Math.floor(position / 2 ** 16), 0, 6);
+  key.writeUInt16BE(position % 2 ** 16, 6);
+  return key;
+}
+
+export function streamKey(stream: number, revision: number): Buffer {
+  const key = Buffer.allocUnsafe(12);
+  key.writeUInt32BE(stream, 0);
+  positionKey(revision).copy(key, 4);
+  return key;
+}
+
+/** `value` is a dictionary number, or the 16 bytes of a correlation id. */
+export function postingPrefix(kind: PostingKind, value: number | Uint8Array): Buffer {
+  const head = POSTING_KINDS.indexOf(kind);
+  if (typeof value !== "number") return Buffer.concat([Buffer.of(head), value]);
+  const key = Buffer.allocUnsafe(5);
+  key.writeUInt8(head, 0);
+  key.writeUInt32BE(value, 1);
+  return key;
+}
+
+export function nameKey(kind: NameKind, number: number): Buffer {
+  const key = Buffer.allocUnsafe(5);
+  key.writeUInt8(NAME_KINDS.indexOf(kind), 0);
+  key.writeUInt32BE(number, 1);
+  return key;
+}
+
+/** Names too long for a key share one under their beginning; the value tells them apart. */
+export function numberKey(kind: NameKind, name: string): Buffer {
+  return Buffer.concat([
+    Buffer.of(NAME_KINDS.indexOf(kind)),
+    Buffer.from(name, "utf8").subarray(0, NAME_KEY_BYTES_MAX),
+  ]);
+}
+
+/** Locations in one segment, relative to the first. */
+export function encodeLocations(records: readonly RecordLocation[]): Buffer {
+  const first = records[0] as RecordLocation;
+  const value = Buffer.allocUnsafe(12 + records.length * 8);
+  positionKey(first.position).copy(value, 0);
+  value.writeUInt32BE(first.serial, 8);
+  let at = 12;
+  for (const record of records) {
+    value.writeUInt32BE(record.position - first.position, at);
+    value.writeUInt32BE(record.offset, at + 4);
+    at += 8;
+  }
+  return value;
+}
+
+export function decodeLocations(value: Uint8Array): RecordLocation[] {
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const first = numberOfKey(bytes, 0);
+  const serial = bytes.readUInt32BE(8);
+  const records: RecordLocation[] = [];
+  for (let at = 12; at < bytes.length; at += 8) {
+    records.push({ position: first + bytes.readUInt32BE(at), serial, offset: bytes.readUInt32BE(at + 4) });
+  }
+  return records;
+}
+
+/** The u64 that {@link positionKey} wrote. */
+export function numberOfKey(key: Uint8Array, at: number): number {
+  const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+  return bytes.readUIntBE(at, 6) * 2 ** 16 + bytes.readUInt16BE(at + 6);
+}
+
+/** The first key that does not begin with `prefix`. */
+export function afterPrefix(prefix: Uint8Array): Buffer {
+  const end = Buffer.from(prefix);
+  for (let i = end.length - 1; i >= 0; i--) {
+    if (end[i] === 255) continue;
+    end[i] = (end[i] as number) + 1;
+    return end.subarray(0, i + 1);
+  }
+  return Buffer.alloc(prefix.length + 1, 255);
+}

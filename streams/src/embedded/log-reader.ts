@@ -1,0 +1,204 @@
+/**
+ * Reads of the whole log and of single streams. What the index holds is found through it; the tail through the table in
+ * memory; posting lists are used where a filter names something rare, a scan of the blocks otherwise.
+ */
+import { type EventFilter, eventFilter, type ReadOptions, type RecordedEvent } from "@millrace/engine";
+import { visitRecords } from "./block-records.ts";
+import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
+import type { Crc32c } from "./crc32c.ts";
+import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
+import type { PostingKind } from "./index-keys.ts";
+import type { LogIndex } from "./log-index.ts";
+import type { RecordFetcher } from "./record-fetcher.ts";
+import { LogRecord } from "./recorded-event.ts";
+import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
+import type { SegmentReaders } from "./segment-readers.ts";
+import type { StreamHeads } from "./stream-heads.ts";
+import type { BlockLocation, RecordLocation, TailTable } from "./tail-table.ts";
+
+const FETCH_RECORDS = 512;
+
+export interface LogReaderParts {
+  readonly crc: Crc32c;
+  readonly checked: boolean;
+  readonly names: Dictionary;
+  readonly index: LogIndex;
+  readonly tail: TailTable;
+  readonly heads: StreamHeads;
+  readonly files: SegmentReaders;
+  readonly scanner: BlockScanner;
+  readonly fetcher: RecordFetcher;
+  /** First segment that is kept and the position it begins with. */
+  readonly base: { readonly serial: number; readonly position: number };
+}
+
+/** What a forward read has passed: all events of `[…, end)` that meet the filter have been given. */
+export interface ReadBatch {
+  readonly events: readonly RecordedEvent[];
+  readonly end: number;
+}
+
+export class LogReader {
+  readonly #parts: LogReaderParts;
+
+  constructor(parts: LogReaderParts) {
+    this.#parts = parts;
+  }
+
+  /** Events of `[from, end)` by position. */
+  async *forward(from: number, end: number, filter: EventFilter | undefined): AsyncGenerator<ReadBatch> {
+    if (from >= end) return;
+    const posting = this.#posting(filter);
+    let at = from;
+    if (posting !== undefined && from < this.#parts.tail.base) {
+      const indexed = Math.min(end, this.#parts.tail.base);
+      yield* this.#byPosting(posting, from, indexed, filter);
+      at = indexed;
+    }
+    if (at < end) yield* this.#scan(at, end, filter);
+  }
+
+  /** Events below `end` and at most at `from`, newest first. */
+  async *backward(
+    from: number,
+    end: number,
+    filter: EventFilter | undefined,
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    const passes = eventFilter(filter);
+    let next = Math.min(from, end - 1);
+    while (next >= this.#parts.base.position) {
+      const place = this.placeOf(next);
+      if (place === undefined) return;
+      const block = await this.#parts.scanner.block(place);
+      const found: RecordedEvent[] = [];
+      this.#collect(block, filter, passes, 0, found);
+      const limit = next;
+      const events = found.filter((event) => event.position <= limit);
+      next = block.header.first - 1;
+      if (events.length > 0) yield events.reverse();
+    }
+  }
+
+  /** Events of one stream by revision, below `end`. */
+  async *stream(name: string, options: ReadOptions, end: number): AsyncGenerator<readonly RecordedEvent[]> {
+    const head = this.#parts.heads.durableHead(name, end);
+    const state = this.#parts.heads.find(name);
+    if (state === undefined || head < 0) return;
+    const backward = options.direction === "backward";
+    const first = backward ? Math.min(options.from ?? head, head) : (options.from ?? 0);
+    const passes = eventFilter(options.filter);
+    for (const locations of this.#streamLocations(name, state.number, first, head, backward, end)) {
+      const events = await this.#parts.fetcher.fetch(locations);
+      const passing = options.filter === undefined ? events : events.filter(passes);
+      if (passing.length > 0) yield passing;
+    }
+  }
+
+  /** Lazily, because a caller with a limit stops early; each part is complete when it is asked for. */
+  *#streamLocations(
+    name: string,
+    number: number,
+    first: number,
+    head: number,
+    backward: boolean,
+    end: number,
+  ): Generator<readonly RecordLocation[]> {
+    const { heads, index } = this.#parts;
+    let next = first;
+    const remaining = (): number => (backward ? next + 1 : head - next + 1);
+    while (remaining() > 0) {
+      const state = heads.get(name, number);
+      const tail = heads.tailOf(state, backward ? 0 : next, end);
+      const inTail = next >= tail.firstRevision;
+      const locations = inTail
+        ? this.#tailLocations(tail, next, backward)
+        : index.streamFrom(number, next, backward, Math.min(FETCH_RECORDS, remaining()));
+      if (locations.length === 0) return;
+      for (let at = 0; at < locations.length; at += FETCH_RECORDS) yield locations.slice(at, at + FETCH_RECORDS);
+      next += backward ? -locations.length : locations.length;
+    }
+  }
+
+  #tailLocations(
+    tail: { readonly positions: readonly number[]; readonly firstRevision: number },
+    next: number,
+    backward: boolean,
+  ): RecordLocation[] {
+    const at = next - tail.firstRevision;
+    const positions = backward ? tail.positions.slice(0, at + 1).reverse() : tail.positions.slice(at);
+    return positions.flatMap((position) => this.#parts.tail.locate(position) ?? []);
+  }
+
+  async *#scan(from: number, end: number, filter: EventFilter | undefined): AsyncGenerator<ReadBatch> {
+    const passes = eventFilter(filter);
+    const start = this.placeOf(from) ?? { serial: this.#parts.base.serial, offset: SEGMENT_HEADER_BYTES };
+    for await (const blocks of this.#parts.scanner.blocks(start, end)) {
+      const events: RecordedEvent[] = [];
+      let last = from;
+      for (const block of blocks) {
+        this.#collect(block, filter, passes, from, events);
+        last = block.header.first + block.header.count;
+      }
+      yield { events, end: last };
+    }
+  }
+
+  /** Adds the block's events that pass; control records only when a type of theirs is asked for. */
+  #collect(
+    block: ScannedBlock,
+    filter: EventFilter | undefined,
+    passes: (event: RecordedEvent) => boolean,
+    from: number,
+    events: RecordedEvent[],
+  ): void {
+    const { crc, checked, names, files } = this.#parts;
+    const withControls = filter?.types?.some((type) => (CONTROL_TYPES as readonly string[]).includes(type)) === true;
+    visitRecords(block, files.pathOf(block.serial), crc, checked, (at, isControl, position) => {
+      if (position < from || (isControl && !withControls)) return;
+      const event = new LogRecord(block.bytes, block.view, at, names);
+      if (filter === undefined || passes(event)) events.push(event);
+    });
+  }
+
+  async *#byPosting(
+    posting: Posting | "nothing",
+    from: number,
+    end: number,
+    filter: EventFilter | undefined,
+  ): AsyncGenerator<ReadBatch> {
+    const passes = eventFilter(filter);
+    let at = from;
+    while (posting !== "nothing" && at < end) {
+      const found = this.#parts.index.postings(posting.kind, posting.value, at, false, FETCH_RECORDS);
+      const locations = found.filter((location) => location.position < end);
+      if (locations.length === 0) break;
+      const events = (await this.#parts.fetcher.fetch(locations)).filter(passes);
+      at = (locations.at(-1) as RecordLocation).position + 1;
+      yield { events, end: at };
+    }
+    if (at < end) yield { events: [], end };
+  }
+
+  /** The most selective list that the filter allows; "nothing" when the filter names what never was. */
+  #posting(filter: EventFilter | undefined): Posting | "nothing" | undefined {
+    if (filter === undefined || filter.types?.some((type) => type.startsWith("$"))) return undefined;
+    if (filter.correlationId !== undefined) return { kind: "correlation", value: filter.correlationId };
+    const kind = filter.node !== undefined ? "node" : filter.graph !== undefined ? "graph" : "type";
+    const name = filter.node ?? filter.graph ?? (filter.types?.length === 1 ? filter.types[0] : undefined);
+    if (name === undefined) return undefined;
+    const value = this.#parts.names.numberOf(kind, name);
+    return value === undefined ? "nothing" : { kind, value };
+  }
+
+  /** The block that holds `position`. */
+  placeOf(position: number): FilePlace | undefined {
+    const { tail, index } = this.#parts;
+    const block: BlockLocation | undefined = position >= tail.base ? tail.blockAt(position) : index.blockAt(position);
+    return block === undefined ? undefined : { serial: block.serial, offset: block.offset };
+  }
+}
+
+interface Posting {
+  readonly kind: PostingKind;
+  readonly value: number | Uint8Array;
+}

@@ -1,0 +1,151 @@
+/**
+ * MANIFEST: which segments make up the log. A line with the CRC32C of the rest, then JSON. It is replaced as a whole: written
+ * to a temporary file, synced, renamed, the directory synced (L-R9), so a crash leaves the old one or the new one.
+ */
+import { type Disk, invariant } from "@millrace/engine";
+import type { Crc32c } from "./crc32c.ts";
+import { embeddedLogError } from "./errors.ts";
+import type { RulesOff } from "./rules.ts";
+
+export const MANIFEST_NAME = "MANIFEST";
+const MANIFEST_FORMAT = 1;
+const CRC_LINE_BYTES = 9;
+
+export interface SealedSegment {
+  readonly firstPos: number;
+  readonly endPos: number;
+  /** Header checksum of the seal: the `prev` of the next segment's first block. */
+  readonly sealHead: number;
+  /** Where the seal block starts, and its number in the log. */
+  readonly sealOffset: number;
+  readonly sealSeq: number;
+  readonly blocks: number;
+  readonly sha256: string;
+  readonly state: "sealed" | "archived";
+  readonly archiveHash: string | null;
+}
+
+export interface Manifest {
+  readonly format: number;
+  readonly logId: string;
+  /** Counts the manifests written. */
+  readonly gen: number;
+  /** Writer incarnation; one more at each open. */
+  readonly epoch: number;
+  /** First segment that is kept. */
+  readonly first: number;
+  /** Last segment that may hold blocks: the active one or the one prepared after it. */
+  readonly prepared: number;
+  /** Position, block number and chain value at which the first kept segment begins. */
+  readonly base: number;
+  readonly seq0: number;
+  readonly prev0: number;
+  readonly segmentBytes: number;
+  /** Sealed segments by serial. */
+  readonly segments: Readonly<Record<string, SealedSegment>>;
+  /** Heads and names of what was pruned. */
+  readonly carry: { readonly file: string; readonly sha256: string } | null;
+  /** The end when the log was last opened or cleanly closed: a witness. */
+  readonly openEnd: { readonly pos: number; readonly chain: number } | null;
+}
+
+export function newManifest(logId: string, segmentBytes: number): Manifest {
+  return {
+    format: MANIFEST_FORMAT,
+    logId,
+    gen: 0,
+    epoch: 0,
+    first: 1,
+    prepared: 1,
+    base: 0,
+    seq0: 0,
+    prev0: 0,
+    segmentBytes,
+    segments: {},
+    carry: null,
+    openEnd: null,
+  };
+}
+
+/** `undefined` when there is no manifest. @throws LOG-MANIFEST when it is damaged; LOG-SCHEMA when it is of another format */
+export async function readManifest(disk: Disk, directory: string, crc: Crc32c): Promise<Manifest | undefined> {
+  const path = `${directory}/${MANIFEST_NAME}`;
+  const found = await disk.stat(path);
+  if (found === undefined) return undefined;
+  const file = await disk.open(path, { mode: "read" });
+  const bytes = Buffer.alloc(found.sizeBytes);
+  try {
+    await file.read(bytes, 0);
+  } finally {
+    await file.close();
+  }
+  return decodeManifest(bytes, path, crc);
+}
+
+function decodeManifest(bytes: Buffer, path: string, crc: Crc32c): Manifest {
+  const expected = crc(bytes, CRC_LINE_BYTES, bytes.length).toString(16).padStart(8, "0");
+  if (bytes.length <= CRC_LINE_BYTES || bytes.toString("latin1", 0, CRC_LINE_BYTES) !== `${expected}\n`) {
+    throw embeddedLogError("LOG-MANIFEST", "the manifest is damaged", { place: { file: path } });
+  }
+  // The checksum holds, so these are the bytes that encodeManifest wrote.
+  const manifest = JSON.parse(bytes.toString("utf8", CRC_LINE_BYTES)) as Manifest;
+  if (manifest.format !== MANIFEST_FORMAT) {
+    throw embeddedLogError("LOG-SCHEMA", `manifest format ${manifest.format} is not known`, { place: { file: path } });
+  }
+  return manifest;
+}
+
+function encodeManifest(manifest: Manifest, crc: Crc32c): Buffer {
+  const bytes = Buffer.from(`${" ".repeat(CRC_LINE_BYTES - 1)}\n${JSON.stringify(manifest, null, 1)}\n`, "utf8");
+  bytes.write(crc(bytes, CRC_LINE_BYTES, bytes.length).toString(16).padStart(8, "0"), 0, "latin1");
+  return bytes;
+}
+
+/** The manifest in memory and its file; changes are written one after the other. */
+export class ManifestFile {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #crc: Crc32c;
+  readonly #rulesOff: RulesOff;
+  #current: Manifest;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(disk: Disk, directory: string, current: Manifest, crc: Crc32c, rulesOff: RulesOff) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#current = current;
+    this.#crc = crc;
+    this.#rulesOff = rulesOff;
+  }
+
+  /** As last made durable. */
+  get current(): Manifest {
+    return this.#current;
+  }
+
+  /** Applies `change` to the newest manifest and resolves once the result is durable. */
+  update(change: (manifest: Manifest) => Manifest): Promise<void> {
+    const done = this.#tail.then(async () => {
+      const next = { ...change(this.#current), gen: this.#current.gen + 1 };
+      await this.#write(next);
+      this.#current = next;
+    });
+    this.#tail = done.catch(() => undefined);
+    return done;
+  }
+
+  async #write(manifest: Manifest): Promise<void> {
+    const path = `${this.#directory}/${MANIFEST_NAME}`;
+    const temporary = `${path}.tmp`;
+    const bytes = encodeManifest(manifest, this.#crc);
+    const file = await this.#disk.open(temporary, { mode: "create" });
+    try {
+      invariant((await file.write(bytes, 0)) === bytes.length, "a manifest is written whole or fails");
+      if (!this.#rulesOff.has("L-R9")) await file.sync();
+    } finally {
+      await file.close();
+    }
+    await this.#disk.rename(temporary, path);
+    await this.#disk.syncDirectory(this.#directory);
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * The block that takes appends while the one before is on its way to the disk: records are encoded straight into a buffer
+ * that is allocated once, so a commit copies each payload once and makes no garbage.
+ */
+import type { AppendResult, EventInput } from "@millrace/engine";
+import {
+  BLOCK_BYTES_MAX,
+  BLOCK_HEADER_BYTES,
+  countZeroSectors,
+  PADDING,
+  paddedBytes,
+  putBlockHeader,
+  SECTOR_BYTES,
+} from "./block.ts";
+import { type Crc32c, crc32cOfPair } from "./crc32c.ts";
+import { viewOf } from "./little-endian.ts";
+import {
+  type ContextNumbers,
+  putControl,
+  putEvent,
+  RECORD_HEADER_BYTES,
+  type RecordPlace,
+  recordBytes,
+} from "./record.ts";
+
+/** Whom to tell when the block is durable, or why it never will be. */
+export interface Ack {
+  readonly result: AppendResult;
+  resolve(result: AppendResult): void;
+  reject(error: Error): void;
+}
+
+/** What the writer knows about where the block goes. */
+export interface BlockPlace {
+  readonly salt: Uint8Array;
+  readonly seq: number;
+  readonly prev: number;
+  readonly epoch: number;
+  readonly align: number;
+}
+
+export class OpenBlock {
+  bytes: Buffer;
+  view: DataView;
+  /** Bytes before the padding, header included. */
+  used: number = BLOCK_HEADER_BYTES;
+  /** Position of the first event. */
+  first = 0;
+  count = 0;
+  acks: Ack[] = [];
+  #pairsCrc = 0;
+  readonly #crc: Crc32c;
+
+  constructor(capacityBytes: number, crc: Crc32c) {
+    this.bytes = Buffer.allocUnsafeSlow(capacityBytes);
+    this.view = viewOf(this.bytes);
+    this.#crc = crc;
+  }
+
+  get isEmpty(): boolean {
+    return this.used === BLOCK_HEADER_BYTES;
+  }
+
+  /** True when `bytes` more fit without growing; an empty block grows up to the largest. */
+  fits(bytes: number, align: number): boolean {
+    if (paddedBytes(this.used + bytes, align) <= this.bytes.length) return true;
+    if (!this.isEmpty || paddedBytes(this.used + bytes, align) > BLOCK_BYTES_MAX) return false;
+    this.bytes = Buffer.allocUnsafeSlow(paddedBytes(this.used + bytes, align));
+    this.view = viewOf(this.bytes);
+    return true;
+  }
+
+  /** Empties the block; its next event will be at `first`. */
+  reset(first: number): void {
+    this.first = first;
+    this.used = BLOCK_HEADER_BYTES;
+    this.count = 0;
+    this.#pairsCrc = 0;
+    this.acks = [];
+  }
+
+  addEvent(event: EventInput, place: RecordPlace, numbers: ContextNumbers): void {
+    this.count++;
+    const checksum = putEvent(this.bytes, this.view, this.used, event, place, numbers, this.#crc);
+    this.#advance(event.payload.length, checksum);
+  }
+
+  addControl(place: RecordPlace, payload: Uint8Array): void {
+    const checksum = putControl(this.bytes, this.view, this.used, place, payload, this.#crc);
+    this.#advance(payload.length, checksum);
+  }
+
+  /** Completes header and padding and returns the bytes to write and the header's checksum. */
+  seal(place: BlockPlace, kind: number): { readonly bytes: Buffer; readonly headCrc: number } {
+    const end = paddedBytes(this.used, place.align);
+    this.bytes.fill(PADDING, this.used, end);
+    const header = {
+      salt: place.salt,
+      seq: place.seq,
+      first: this.first,
+      count: this.count,
+      bytes: this.used,
+      bodyCrc: this.#pairsCrc,
+      prev: place.prev,
+      epoch: place.epoch,
+      zeros: countZeroSectors(this.bytes, SECTOR_BYTES, end),
+      kind,
+    };
+    const headCrc = putBlockHeader(this.bytes, header, this.#crc);
+    return { bytes: this.bytes.subarray(0, end), headCrc };
+  }
+
+  #advance(payloadBytes: number, checksum: number): void {
+    this.#pairsCrc = crc32cOfPair(RECORD_HEADER_BYTES + payloadBytes, checksum, this.#pairsCrc);
+    this.used += recordBytes(payloadBytes);
+  }
+}

@@ -1,0 +1,402 @@
+import {
+  type AppendResult,
+  type Disk,
+  type Env,
+  invariant,
+  type MillraceError,
+  type OrderedStore,
+  type StreamAppend,
+} from "@millrace/engine";
+import { Appender, type ControlRecord } from "./appender.ts";
+import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES } from "./block.ts";
+import { visitRecords } from "./block-records.ts";
+import { BlockScanner, type FilePlace } from "./block-scanner.ts";
+import { BlockWriter } from "./block-writer.ts";
+import { CommitSignal } from "./commit-signal.ts";
+import { type Crc32c, crc32c } from "./crc32c.ts";
+import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT } from "./dictionary.ts";
+import { lockDirectory } from "./directory-lock.ts";
+import { EmbeddedLog } from "./embedded-log.ts";
+import { IndexFollower } from "./index-follower.ts";
+import { alignUp } from "./little-endian.ts";
+import { LogIndex } from "./log-index.ts";
+import { LogReader } from "./log-reader.ts";
+import { RecentAppends } from "./recent-appends.ts";
+import { indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
+import { RecordFetcher } from "./record-fetcher.ts";
+import { type Recovered, recover } from "./recovery.ts";
+import { ALL_RULES_HOLD, type RulesOff } from "./rules.ts";
+import { sealBytes } from "./seal.ts";
+import { PAGE_SIZE_BYTES, SEGMENT_HEADER_BYTES } from "./segment-header.ts";
+import { SegmentPreparation } from "./segment-preparation.ts";
+import { SegmentReaders } from "./segment-readers.ts";
+import { StreamHeads } from "./stream-heads.ts";
+import { TailTable } from "./tail-table.ts";
+import type { Witness } from "./witnesses.ts";
+
+export interface EmbeddedLogOptions {
+  /** Directory of the log, absolute; made when it is missing. */
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly env: Env;
+  /** Holds the index; emptied when it belongs to another log. Closing it stays with the caller. */
+  readonly indexStore: OrderedStore;
+  /** Size of a segment of a new log. Default 64 MiB, a multiple of 4 KiB, at least 32 KiB. */
+  readonly segmentBytes?: number;
+  /** Each of the two write buffers. Default 4 MiB; an append that is larger makes one grow. */
+  readonly bufferBytes?: number;
+  /** Events that may wait for the index before appends are refused with LOG-LAG. Default 1 048 576 (12 bytes of memory each). */
+  readonly tailEventsMax?: number;
+  /** How long commits gather before they are indexed. Default 20. */
+  readonly indexLingerMs?: number;
+  /** How many of the last appends are recognised when they are retried expecting any revision. A power of two, default 65 536. */
+  readonly recentAppends?: number;
+  /** How long to wait for the lock of a process that is just dying. Default 1000. */
+  readonly lockWaitMs?: number;
+  /** What else has seen this log, beside its index: snapshots, projections, signed checkpoints. */
+  readonly witnesses?: readonly Witness[];
+  /** A faster CRC-32C with the same results. */
+  readonly crc32c?: Crc32c;
+  /** Called once when a block write failed (LOG-FSYNC): the host exits, the next start recovers from what the disk has. */
+  readonly onFatal?: (error: MillraceError) => void;
+  /** For fault tests only: rules of the format that do not hold. */
+  readonly rulesOff?: RulesOff;
+}
+
+const MIB = 1024 * 1024;
+const SEGMENT_BYTES = 64 * MIB;
+const SEGMENT_BYTES_MIN = 32 * 1024;
+const BUFFER_BYTES = 4 * MIB;
+const RESERVE_BYTES_MAX = 128 * 1024;
+const RESERVE_SHARE = 16;
+const URGENT_SHARE = 4;
+const RATE_WINDOW_MS = 250;
+
+/**
+ * Opens the log of a directory, or makes it: takes its lock, recovers, catches up with the index, then takes appends.
+ *
+ * @throws LOG-LOCKED another process has it
+ * @throws LOG-MANIFEST a file is missing, swapped, of another log, or the manifest is damaged
+ * @throws LOG-CORRUPT finished bytes have changed; the details have file, offset, position
+ * @throws LOG-TAIL-LOST a witness has seen more than the log has
+ * @throws LOG-SCHEMA the log has a format of another version
+ */
+export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
+  const { disk, directory, env } = options;
+  const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+  invariant(
+    segmentBytes >= SEGMENT_BYTES_MIN && segmentBytes % PAGE_SIZE_BYTES === 0,
+    "segmentBytes is a multiple of 4 KiB, at least 32 KiB",
+  );
+  await disk.makeDirectory(directory);
+  const lock = await lockDirectory(disk, directory, env, options.lockWaitMs ?? 1000);
+  try {
+    return await new Opening(options, segmentBytes).open(lock);
+  } catch (thrown) {
+    await lock.release();
+    throw thrown;
+  }
+}
+
+/** Builds the parts of one log around what recovery found. */
+class Opening {
+  readonly #options: EmbeddedLogOptions;
+  readonly #crc: Crc32c;
+  readonly #rulesOff: RulesOff;
+  readonly #align: number;
+  readonly #segmentBytesOfNew: number;
+  readonly #index: LogIndex;
+  readonly #names: Dictionary;
+
+  constructor(options: EmbeddedLogOptions, segmentBytes: number) {
+    this.#options = options;
+    this.#crc = options.crc32c ?? crc32c;
+    this.#rulesOff = options.rulesOff ?? ALL_RULES_HOLD;
+    this.#align = this.#rulesOff.has("L-R5") ? 512 : PAGE_SIZE_BYTES;
+    this.#segmentBytesOfNew = segmentBytes;
+    this.#index = new LogIndex(options.indexStore);
+    this.#names = new Dictionary(this.#index);
+  }
+
+  async open(lock: Awaited<ReturnType<typeof lockDirectory>>): Promise<EmbeddedLog> {
+    const { env, disk, directory } = this.#options;
+    const recovered = await recover({
+      disk,
+      directory,
+      env,
+      crc: this.#crc,
+      rulesOff: this.#rulesOff,
+      align: this.#align,
+      segmentBytes: this.#segmentBytesOfNew,
+      lockWaitMs: this.#options.lockWaitMs ?? 1000,
+      witnesses: () => this.#witnesses(),
+    });
+    const log = await this.#assemble(recovered, lock);
+    return log;
+  }
+
+  #witnesses(): readonly Witness[] {
+    const cursor = this.#index.cursor();
+    const index =
+      cursor === undefined ? [] : [{ name: "index", logId: cursor.logId, pos: cursor.pos, chain: cursor.chain }];
+    return [...index, ...(this.#options.witnesses ?? [])];
+  }
+
+  async #assemble(recovered: Recovered, lock: Awaited<ReturnType<typeof lockDirectory>>): Promise<EmbeddedLog> {
+    const { env, disk, directory } = this.#options;
+    const manifest = recovered.manifest;
+    const { logId, segmentBytes, base, first } = manifest.current;
+    const place = await this.#indexPlace(logId, { serial: first, offset: SEGMENT_HEADER_BYTES });
+    const tail = new TailTable(Math.max(base, place.position));
+    const heads = new StreamHeads(this.#names, this.#index, tail);
+    const files = new SegmentReaders(disk, directory);
+    const scanner = new BlockScanner(files, this.#crc, this.#align, segmentBytes);
+    const checked = !this.#rulesOff.has("record-crc");
+    const fetcher = new RecordFetcher(files, this.#crc, this.#names, segmentBytes, checked);
+    const parts = {
+      crc: this.#crc,
+      checked,
+      names: this.#names,
+      index: this.#index,
+      tail,
+      heads,
+      files,
+      scanner,
+      fetcher,
+    };
+    const reader = new LogReader({ ...parts, base: { serial: first, position: base } });
+    const commits = new CommitSignal();
+    const follower = new IndexFollower({
+      env,
+      logId,
+      crc: this.#crc,
+      align: this.#align,
+      store: this.#options.indexStore,
+      tail,
+      names: this.#names,
+      files,
+      scanner,
+      lingerMs: this.#options.indexLingerMs ?? 20,
+      onProgress: () => commits.fire(),
+    });
+    await this.#fold(scanner, files, tail, heads, follower, place, recovered.next.position);
+    const recent = new RecentAppends(this.#options.recentAppends ?? 65_536);
+    await this.#recall(reader, scanner, files, recent, recovered.next.position);
+    const lastTimeMs = await timeOfLast(reader, recovered.next.position);
+
+    const rate = { bytes: 0, perSecond: 0, sinceMs: env.clock.monotonic() };
+    const preparation = new SegmentPreparation(
+      { disk, directory, env, crc: this.#crc, rulesOff: this.#rulesOff, logId, segmentBytes, manifest },
+      {
+        appendRate: () => measuredRate(rate, writer.writtenBytes, env.clock.monotonic()),
+        isUrgent: () =>
+          appender.isWaiting || writer.active.sizeBytes - writer.active.offset < segmentBytes / URGENT_SHARE,
+        changed: () => {
+          appender.drain();
+          commits.fire();
+        },
+      },
+    );
+    const writer = new BlockWriter(
+      {
+        env,
+        crc: this.#crc,
+        rulesOff: this.#rulesOff,
+        align: this.#align,
+        bufferBytes: Math.min(this.#options.bufferBytes ?? BUFFER_BYTES, segmentBytes),
+        reserveBytes: reserveBytes(segmentBytes, this.#align),
+        epoch: manifest.current.epoch,
+        preparation,
+        onDurable: (block) => log.publish(block),
+        onRoom: () => appender.drain(),
+        onFailure: (cause) => log.fail(cause),
+      },
+      {
+        active: recovered.active,
+        seq: recovered.next.seq,
+        prev: recovered.next.prev,
+        position: recovered.next.position,
+      },
+    );
+    const appendBytesMax =
+      Math.min(BLOCK_BYTES_MAX, segmentBytes - SEGMENT_HEADER_BYTES - sealBytes(this.#align)) - BLOCK_HEADER_BYTES;
+    const appender: Appender = new Appender(
+      {
+        env,
+        names: this.#names,
+        heads,
+        tail,
+        recent,
+        writer: () => writer,
+        appendBytesMax,
+        tailEventsMax: this.#options.tailEventsMax ?? 1_048_576,
+        recall: (appends, position) => recallAppend(log, reader, appends, position),
+        positionOf: (stream, revision) => positionOf(heads, this.#index, stream, revision),
+      },
+      lastTimeMs,
+      controlsOf(recovered),
+    );
+    const log: EmbeddedLog = new EmbeddedLog(
+      {
+        id: logId,
+        appendBytesMax,
+        appender,
+        writer,
+        preparation,
+        manifest,
+        lock,
+        reader,
+        heads,
+        tail,
+        files,
+        follower,
+        commits,
+        tailCut: recovered.cut,
+        onFatal: this.#options.onFatal ?? (() => undefined),
+      },
+      recovered.next.position,
+    );
+    log.begin(recovered.next.prev);
+    if (recovered.prepared !== undefined) preparation.adopt(recovered.prepared);
+    else preparation.begin(recovered.active.serial + 1, (m) => m);
+    follower.wake();
+    return log;
+  }
+
+  /** Where the fold begins: behind what the index holds, which is emptied when it is another log's. */
+  async #indexPlace(logId: string, start: FilePlace): Promise<FilePlace & { readonly position: number }> {
+    const cursor = this.#index.cursor();
+    if (cursor === undefined || cursor.logId !== logId) {
+      await this.#index.wipe();
+      return { ...start, position: 0 };
+    }
+    this.#names.restoreNextNumbers(cursor.names);
+    return { serial: cursor.serial, offset: cursor.offset + cursor.bytes, position: cursor.pos };
+  }
+
+  /** Index at its position + fold of the log to the durable end, before the first append (L-R16). */
+  async #fold(
+    scanner: BlockScanner,
+    files: SegmentReaders,
+    tail: TailTable,
+    heads: StreamHeads,
+    follower: IndexFollower,
+    from: FilePlace & { readonly position: number },
+    end: number,
+  ): Promise<void> {
+    if (tail.end >= end) return;
+    const boundEvents = (this.#options.tailEventsMax ?? 1_048_576) / 2;
+    for await (const blocks of scanner.blocks(from, end)) {
+      for (const block of blocks) {
+        const { header, view, bytes, serial, offset } = block;
+        visitRecords(block, files.pathOf(serial), this.#crc, true, (at, isControl) => {
+          if (!isControl) {
+            this.#foldEvent(tail, heads, streamAt(view, at), revisionAt(view, at), at - block.at);
+          } else if (typeAt(view, at) === TYPE_NAME) {
+            const payload = bytes.subarray(at + RECORD_HEADER_BYTES, at + view.getUint32(at, true));
+            for (const name of decodeNames(payload)) this.#names.learn(name);
+          }
+        });
+        tail.addBlock({ ...header, serial, offset, bytes: alignUp(header.bytes, this.#align) });
+      }
+      if (tail.size > boundEvents) await follower.catchUp();
+    }
+  }
+
+  #foldEvent(tail: TailTable, heads: StreamHeads, stream: number, revision: number, offset: number): void {
+    const state = heads.get(this.#names.nameOf("stream", stream), stream);
+    const position = tail.end;
+    tail.add(state.lastPosition, offset);
+    if (this.#rulesOff.has("L-R16")) return;
+    state.head = revision;
+    state.lastPosition = position;
+  }
+
+  /** Fills the window of recent appends from the end of the log. */
+  async #recall(
+    reader: LogReader,
+    scanner: BlockScanner,
+    files: SegmentReaders,
+    recent: RecentAppends,
+    end: number,
+  ): Promise<void> {
+    const from = reader.placeOf(Math.max(0, end - recent.capacity));
+    if (end === 0 || from === undefined) return;
+    for await (const blocks of scanner.blocks(from, end)) {
+      for (const block of blocks) {
+        let begins = false;
+        visitRecords(block, files.pathOf(block.serial), this.#crc, true, (at, isControl, position) => {
+          begins ||= indexInAppendAt(block.view, at) === 0;
+          if (isControl || !begins) return;
+          recent.add(block.bytes.subarray(at + 44, at + 60), position);
+          begins = false;
+        });
+      }
+    }
+  }
+}
+
+function reserveBytes(segmentBytes: number, align: number): number {
+  const share = Math.min(RESERVE_BYTES_MAX, segmentBytes / RESERVE_SHARE);
+  return Math.max(alignUp(share, PAGE_SIZE_BYTES), sealBytes(align));
+}
+
+function controlsOf(recovered: Recovered): ControlRecord[] {
+  if (recovered.cut === undefined) return [];
+  return [{ type: TYPE_TAIL_CUT, payload: Buffer.from(JSON.stringify(recovered.cut), "utf8") }];
+}
+
+async function timeOfLast(reader: LogReader, end: number): Promise<number> {
+  for await (const events of reader.backward(end - 1, end, undefined)) return events[0]?.timeMs ?? 0;
+  return 0;
+}
+
+/** The outcome of an append that begins at `position`, if it is this one. Waits until that is durable. */
+async function recallAppend(
+  log: EmbeddedLog,
+  reader: LogReader,
+  appends: readonly StreamAppend[],
+  position: number,
+): Promise<AppendResult | undefined> {
+  const wanted = appends.flatMap(({ stream, events }) => events.map((event) => ({ stream, id: event.id })));
+  const end = position + wanted.length;
+  await log.durable(Math.min(end, position + 1));
+  if (end > log.durableEnd) return undefined;
+  const found = [];
+  for await (const batch of reader.forward(position, end, undefined)) found.push(...batch.events);
+  for (const [i, { stream, id }] of wanted.entries()) {
+    const event = found[i];
+    if (event === undefined || event.stream !== stream || Buffer.compare(event.id, id) !== 0) return undefined;
+  }
+  const revisions: number[] = [];
+  let at = 0;
+  for (const { events } of appends) {
+    at += events.length;
+    revisions.push((found[at - 1] as { readonly revision: number }).revision);
+  }
+  return { position: end - 1, firstPosition: position, revisions, repeated: true };
+}
+
+function positionOf(heads: StreamHeads, index: LogIndex, stream: string, revision: number): number | undefined {
+  const state = heads.find(stream);
+  if (state === undefined || revision > state.head) return undefined;
+  const tail = heads.tailOf(state, revision, Number.POSITIVE_INFINITY);
+  if (tail.firstRevision <= revision) return tail.positions[revision - tail.firstRevision];
+  return index.streamFrom(state.number, revision, false, 1)[0]?.position;
+}
+
+interface Rate {
+  bytes: number;
+  perSecond: number;
+  sinceMs: number;
+}
+
+function measuredRate(rate: Rate, writtenBytes: number, nowMs: number): number {
+  const elapsedMs = nowMs - rate.sinceMs;
+  if (elapsedMs >= RATE_WINDOW_MS) {
+    rate.perSecond = ((writtenBytes - rate.bytes) * 1000) / elapsedMs;
+    rate.bytes = writtenBytes;
+    rate.sinceMs = nowMs;
+  }
+  return rate.perSecond;
+}

@@ -1,0 +1,75 @@
+/**
+ * Heads of streams: index at its position + fold of the log (L-R16). Streams that the table of the un-indexed tail holds are always
+ * in memory; others are looked up when they are first asked for.
+ */
+import type { Dictionary } from "./dictionary.ts";
+import type { LogIndex } from "./log-index.ts";
+import type { TailTable } from "./tail-table.ts";
+
+export interface StreamState {
+  readonly number: number;
+  /** Revision of the last event, durable or in flight; -1 when there is none. */
+  head: number;
+  /** Position of that event while it is in the tail table, else -1. */
+  lastPosition: number;
+}
+
+export class StreamHeads {
+  readonly #states = new Map<string, StreamState>();
+  readonly #dictionary: Dictionary;
+  readonly #index: LogIndex;
+  readonly #tail: TailTable;
+
+  constructor(dictionary: Dictionary, index: LogIndex, tail: TailTable) {
+    this.#dictionary = dictionary;
+    this.#index = index;
+    this.#tail = tail;
+  }
+
+  /** `undefined` for a stream that never had an event. */
+  find(stream: string): StreamState | undefined {
+    const state = this.#states.get(stream);
+    if (state !== undefined) return state;
+    const number = this.#dictionary.numberOf("stream", stream);
+    return number === undefined ? undefined : this.#load(stream, number);
+  }
+
+  /** The state of a stream that has a number. */
+  get(stream: string, number: number): StreamState {
+    return this.#states.get(stream) ?? this.#load(stream, number);
+  }
+
+  /** Revision of the last event below `end`. */
+  durableHead(stream: string, end: number): number {
+    const state = this.find(stream);
+    if (state === undefined) return -1;
+    let head = state.head;
+    for (let at = state.lastPosition; at >= end; at = this.#tail.previousOf(at)) head--;
+    return head;
+  }
+
+  /**
+   * Positions in the tail of a stream's events with revisions from `fromRevision` on, below `end`, ascending, and the
+   * revision of the first of them.
+   */
+  tailOf(
+    state: StreamState,
+    fromRevision: number,
+    end: number,
+  ): { readonly positions: number[]; readonly firstRevision: number } {
+    const positions: number[] = [];
+    let revision = state.head + 1;
+    let at = state.lastPosition >= this.#tail.base ? state.lastPosition : -1;
+    for (; at >= 0 && revision > fromRevision; at = this.#tail.previousOf(at)) {
+      revision--;
+      if (at < end) positions.push(at);
+    }
+    return { positions: positions.reverse(), firstRevision: revision };
+  }
+
+  #load(stream: string, number: number): StreamState {
+    const state = { number, head: this.#index.headOf(number), lastPosition: -1 };
+    this.#states.set(stream, state);
+    return state;
+  }
+}
