@@ -51,6 +51,7 @@ export class CalculatorWorkerHost {
   readonly #progress = new Int32Array(new SharedArrayBuffer(4));
   #worker: Worker | undefined;
   #batches = 0;
+  #settle: ((answer: WorkerMessage | MillraceError) => void) | undefined;
 
   constructor(url: string, config: Json, limits: CalculatorLimits, env: Env) {
     this.#url = url;
@@ -83,6 +84,7 @@ export class CalculatorWorkerHost {
     });
     worker.stdout.pipe(process.stderr, { end: false });
     this.#worker = worker;
+    this.#listen(worker);
     const answer = await this.#answer(worker, this.#loadMs);
     if (answer instanceof MillraceError)
       throw actorError("CALC-LOAD", `${pathOf(this.#url)} does not load: ${answer.message}`, { cause: answer });
@@ -131,44 +133,40 @@ export class CalculatorWorkerHost {
   #answer(worker: Worker, quietMs: number): Promise<WorkerMessage | MillraceError> {
     return new Promise((resolve) => {
       let timer: Timer;
-      let isOver = false;
-      const settle = (answer: WorkerMessage | MillraceError): void => {
-        if (isOver) return;
-        isOver = true;
+      this.#settle = (answer) => {
+        this.#settle = undefined;
         timer.cancel();
-        worker.removeAllListeners();
-        // An error that comes after the answer ends a worker that the next batch finds gone.
-        worker.on("error", () => {});
-        worker.on("exit", () => this.#forget(worker));
-        if (answer instanceof MillraceError) this.#forget(worker);
         resolve(answer);
       };
-      const end = async (): Promise<void> => {
-        worker.removeAllListeners("exit");
-        await worker.terminate();
-        settle(actorError("CALC-TIMEOUT", `no result after ${quietMs} ms`));
-      };
+      const settle = this.#settle;
       const watch = (): Timer => {
         const at = Atomics.load(this.#progress, 0);
         const check = (): void => {
-          if (isOver) return;
+          if (this.#settle !== settle) return;
           if (Atomics.load(this.#progress, 0) !== at) timer = watch();
-          else void end();
+          else void this.close().then(() => settle(actorError("CALC-TIMEOUT", `no result after ${quietMs} ms`)));
         };
         // An answer that waits while this thread was busy is read first.
         return this.#env.timers.after(quietMs, () => this.#env.turns.yieldToIo(() => this.#env.turns.yieldToIo(check)));
       };
-      worker.on("message", settle);
-      worker.on("error", (error: Error & { code?: string }) => settle(casualtyOf(error, this.#memoryMib)));
-      worker.on("exit", (code) =>
-        settle(actorError("CALC-EXIT", `the calculator ended its worker with exit code ${code}`)),
-      );
       timer = watch();
+      // Nobody listens to a worker that ended before it was asked.
+      if (this.#worker !== worker) settle(actorError("CALC-EXIT", "the calculator's worker has ended"));
     });
   }
 
-  #forget(worker: Worker): void {
-    if (this.#worker === worker) this.#worker = undefined;
+  /** What a worker says goes to whoever waits for it; one that was given up is not heard any more. */
+  #listen(worker: Worker): void {
+    const end = (casualty: MillraceError): void => {
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      this.#settle?.(casualty);
+    };
+    worker.on("message", (message: WorkerMessage) => {
+      if (this.#worker === worker) this.#settle?.(message);
+    });
+    worker.on("error", (error: Error & { code?: string }) => end(casualtyOf(error, this.#memoryMib)));
+    worker.on("exit", (code) => end(actorError("CALC-EXIT", `the calculator ended its worker with exit code ${code}`)));
   }
 
   async close(): Promise<void> {
