@@ -7,9 +7,9 @@ export default defineConfig({
   test: {
     projects: workspaces.map((name) => ({
       // The `source` condition makes workspaces import each other's sources, so tests need no build.
-      resolve: { conditions: ["source", "import", "module", "node", "default"] },
+      resolve: { conditions: ["source", "node"] },
       ssr: {
-        resolve: { conditions: ["source", "import", "module", "node", "default"], externalConditions: ["source"] },
+        resolve: { conditions: ["source", "node"], externalConditions: ["source"] },
       },
       test: {
         name,

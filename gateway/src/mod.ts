@@ -1,1 +1,19 @@
-export {};
+/** The gateway's public entry. */
+export type { GatewayDeps } from "./deps.ts";
+export { gatewayError } from "./errors.ts";
+export { describeBytes, type EventDocument, type EventHead } from "./event-json.ts";
+export { buildGateway } from "./gateway.ts";
+export type { GuardOptions } from "./guard.ts";
+export type { Bottleneck, LiveEdge, LiveGraph, LiveGraphDetail, LiveNode, Snapshot } from "./live/live-status.ts";
+export type {
+  DeadLetterFilter,
+  DeadLetterPage,
+  DeadLetterReader,
+  DescribeEvent,
+  HealthCheck,
+  HealthReport,
+  ProjectionInfo,
+  ProjectionPage,
+  ProjectionQuery,
+  ProjectionReader,
+} from "./ports.ts";

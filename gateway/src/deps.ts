@@ -1,0 +1,29 @@
+import type { Env, EventLog, GraphHost, JsonObject } from "@millrace/engine";
+import type { Registry } from "prom-client";
+import type { GuardOptions } from "./guard.ts";
+import type { DeadLetterReader, DescribeEvent, HealthReport, ProjectionReader } from "./ports.ts";
+
+/** Everything the gateway shows and does; wired together by `ops`. */
+export interface GatewayDeps {
+  readonly host: GraphHost;
+  readonly log: EventLog;
+  readonly projections: ProjectionReader;
+  readonly deadLetters: DeadLetterReader;
+  /** Gets the `millrace_*` families; whatever else is registered is served too. */
+  readonly metrics: Registry;
+  readonly health: () => HealthReport | Promise<HealthReport>;
+  readonly env: Env;
+  /** Version of Millrace, for /docs and the console. */
+  readonly version: string;
+  /** Name of this host, shown in the console. */
+  readonly hostName?: string;
+  /** Decodes payloads for people; default: JSON text as it is, anything else as hex. */
+  readonly describeEvent?: DescribeEvent;
+  /** JSON Schema of graph files, served at /schemas/graph.schema.json. */
+  readonly graphSchema?: JsonObject;
+  /** Folder of the built console; without it `/` answers 404. */
+  readonly consoleDir?: string;
+  readonly guard?: GuardOptions;
+  /** Sees every error that is the server's own fault. */
+  readonly report?: (thrown: unknown, correlationId: string) => void;
+}

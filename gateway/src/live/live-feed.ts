@@ -1,0 +1,106 @@
+/**
+ * The beat of all live views: while somebody watches, four snapshots a second are taken once and shared by everyone.
+ * Without watchers nothing runs.
+ */
+import type { Env, EventLog, GraphHost, Timer } from "@millrace/engine";
+import { type EventHead, eventHead } from "../event-json.ts";
+import type { LiveGraph, Snapshot } from "./live-status.ts";
+import { RateSampler } from "./rate-sampler.ts";
+
+export const BEAT_MS = 250;
+/** Newest events that one beat carries. */
+export const NEWEST_MAX = 50;
+
+/** One beat. What is expensive is made once, when the first watcher asks. */
+export interface Beat {
+  readonly snapshot: Snapshot;
+  /** Position after the newest durable event. */
+  readonly end: number;
+  /** JSON of the `status` message: all graphs in short, one or all in full. */
+  statusJson(detail: "summary" | "all" | string): string;
+  /** The newest events of the log, oldest first. */
+  newest(): Promise<readonly EventHead[]>;
+}
+
+export type Watcher = (beat: Beat) => void;
+
+export class LiveFeed {
+  readonly #env: Env;
+  readonly #log: EventLog;
+  readonly #sampler: RateSampler;
+  readonly #watchers = new Set<Watcher>();
+  #timer: Timer | undefined;
+
+  constructor(host: GraphHost, log: EventLog, env: Env) {
+    this.#env = env;
+    this.#log = log;
+    this.#sampler = new RateSampler(host, env.clock);
+  }
+
+  get watcherCount(): number {
+    return this.#watchers.size;
+  }
+
+  /** Calls `watcher` now and then at 4 Hz until `signal` aborts. A watcher must not throw. */
+  watch(watcher: Watcher, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#watchers.add(watcher);
+    signal.addEventListener("abort", () => this.#leave(watcher), { once: true });
+    watcher(this.#beat());
+    if (!this.#timer) this.#schedule();
+  }
+
+  #leave(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
+    if (this.#watchers.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#sampler.reset();
+  }
+
+  #schedule(): void {
+    this.#timer = this.#env.timers.after(BEAT_MS, () => {
+      const beat = this.#beat();
+      this.#schedule();
+      for (const watcher of [...this.#watchers]) watcher(beat);
+    });
+  }
+
+  #beat(): Beat {
+    const snapshot = this.#sampler.sample();
+    const end = this.#log.durableEnd;
+    const json = new Map<string, string>();
+    let newest: Promise<readonly EventHead[]> | undefined;
+    return {
+      snapshot,
+      end,
+      statusJson: (detail) => {
+        const made = json.get(detail) ?? statusJson(snapshot, end, detail);
+        json.set(detail, made);
+        return made;
+      },
+      newest: () => {
+        newest ??= newestEvents(this.#log, end);
+        return newest;
+      },
+    };
+  }
+}
+
+function statusJson({ atMs, graphs }: Snapshot, end: number, detail: string): string {
+  const shown = graphs.map((graph) => {
+    if (detail === "all" || detail === graph.graph) return graph;
+    const { nodes: _nodes, edges: _edges, ...short } = graph;
+    return short satisfies LiveGraph;
+  });
+  return JSON.stringify({ atMs, end, graphs: shown });
+}
+
+async function newestEvents(log: EventLog, end: number): Promise<readonly EventHead[]> {
+  if (end === 0) return [];
+  const found: EventHead[] = [];
+  for await (const batch of log.read({ from: end - 1, direction: "backward", limit: NEWEST_MAX })) {
+    for (const event of batch) found.push(eventHead(event));
+  }
+  return found.reverse();
+}

@@ -1,0 +1,96 @@
+/**
+ * One server-sent event stream. Nothing is queued here: a writer asks {@link SseStream.hasRoom} first and leaves out what
+ * a slow reader has no room for, so that a stalled tab costs a bounded amount of memory and holds nobody back.
+ */
+import type { Env, Timer } from "@millrace/engine";
+import type { FastifyReply } from "fastify";
+
+/** Bytes that may wait for one reader. */
+export const BACKLOG_BYTES_MAX = 1 << 20;
+const HEARTBEAT_MS = 15_000;
+
+export class SseStream {
+  readonly #reply: FastifyReply;
+  readonly #env: Env;
+  readonly #ended = new AbortController();
+  #heartbeat: Timer | undefined;
+
+  constructor(reply: FastifyReply, env: Env) {
+    this.#reply = reply;
+    this.#env = env;
+  }
+
+  /** Aborts when the reader has gone or the server closes. */
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Takes the response over from fastify and sends the headers. */
+  open(): void {
+    const { raw } = this.#reply;
+    this.#reply.hijack();
+    raw.on("close", () => this.end());
+    raw.on("error", () => this.end());
+    raw.writeHead(200, {
+      ...headersOf(this.#reply),
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store, no-transform",
+      "x-accel-buffering": "no",
+    });
+    raw.write("retry: 1000\n\n");
+    this.#beat();
+  }
+
+  /** True while less than {@link BACKLOG_BYTES_MAX} waits for the reader. */
+  get hasRoom(): boolean {
+    return !this.#ended.signal.aborted && this.#reply.raw.writableLength < BACKLOG_BYTES_MAX;
+  }
+
+  get backlogBytes(): number {
+    return this.#reply.raw.writableLength;
+  }
+
+  /** Writes one event; `json` is one line of JSON. */
+  send(event: string, json: string, id?: number): void {
+    if (this.#ended.signal.aborted) return;
+    const head = id === undefined ? `event: ${event}\n` : `id: ${id}\nevent: ${event}\n`;
+    this.#reply.raw.write(`${head}data: ${json}\n\n`);
+  }
+
+  /** Resolves when everything written has left this process, or the stream has ended. */
+  drained(): Promise<void> {
+    const { raw } = this.#reply;
+    if (!raw.writableNeedDrain || this.#ended.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        raw.off("drain", done);
+        this.#ended.signal.removeEventListener("abort", done);
+        resolve();
+      };
+      raw.once("drain", done);
+      this.#ended.signal.addEventListener("abort", done, { once: true });
+    });
+  }
+
+  end(): void {
+    if (this.#ended.signal.aborted) return;
+    this.#heartbeat?.cancel();
+    this.#ended.abort();
+    this.#reply.raw.end();
+  }
+
+  /** A comment now and then finds dead connections and keeps proxies from closing quiet ones. */
+  #beat(): void {
+    this.#heartbeat = this.#env.timers.after(HEARTBEAT_MS, () => {
+      if (this.hasRoom) this.#reply.raw.write(": still here\n\n");
+      this.#beat();
+    });
+  }
+}
+
+function headersOf(reply: FastifyReply): Record<string, string | number | string[]> {
+  return Object.fromEntries(Object.entries(reply.getHeaders()).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    string | number | string[]
+  >;
+}

@@ -1,0 +1,112 @@
+import type { EventFilter, ReadOptions, RecordedEvent } from "@millrace/engine";
+import type { Static } from "typebox";
+import { gatewayError } from "../errors.ts";
+import { brief, describeBytes, type EventDocument, eventHead } from "../event-json.ts";
+import { NoQuery, problemResponses } from "../schema/common.ts";
+import { EventPage, EventParams, EventQuery, EventSchema } from "../schema/event.ts";
+import type { App, RouteContext } from "./route-context.ts";
+
+const tags = ["events"];
+
+type Query = Static<typeof EventQuery>;
+
+export function eventRoutes(app: App, context: RouteContext): void {
+  const { log } = context.deps;
+  const describe = context.deps.describeEvent ?? describeBytes;
+
+  const documentOf = (event: RecordedEvent, payload: Query["payload"]): EventDocument => {
+    if (payload === "none") return { ...eventHead(event), payload: null };
+    const value = describe(event);
+    return { ...eventHead(event), payload: payload === "full" ? value : brief(value) };
+  };
+
+  app.get(
+    "/api/v1/events",
+    {
+      schema: {
+        tags,
+        summary: "Events of the log, newest first unless told otherwise",
+        querystring: EventQuery,
+        response: { 200: EventPage, ...problemResponses },
+      },
+    },
+    async ({ query }) => {
+      const end = log.durableEnd;
+      const options = readOptions(query);
+      const reading = query.stream === undefined ? log.read(options) : log.readStream(query.stream, options);
+      const events: EventDocument[] = [];
+      let place: number | undefined;
+      for await (const batch of reading) {
+        for (const event of batch) {
+          events.push(documentOf(event, query.payload));
+          place = query.stream === undefined ? event.position : event.revision;
+        }
+        if (events.length >= query.limit) break;
+      }
+      return { end, events, next: events.length < query.limit ? null : cursorAfter(place, query.direction) };
+    },
+  );
+
+  app.get(
+    "/api/v1/events/:position",
+    {
+      schema: {
+        tags,
+        summary: "One event with its whole payload",
+        params: EventParams,
+        querystring: NoQuery,
+        response: { 200: EventSchema, ...problemResponses },
+      },
+    },
+    async ({ params: { position } }) => {
+      for await (const batch of log.read({ from: position, direction: "forward", limit: 1 })) {
+        const event = batch[0];
+        if (event?.position === position) return documentOf(event, "full");
+      }
+      throw gatewayError("HTTP-NOT-FOUND", `there is no event at position ${position}`);
+    },
+  );
+}
+
+export function eventFilter(query: {
+  readonly streamPrefix?: string;
+  readonly type?: string;
+  readonly graph?: string;
+  readonly node?: string;
+  readonly correlation?: string;
+}): EventFilter | undefined {
+  const filter = {
+    ...(query.streamPrefix === undefined ? {} : { streamPrefix: query.streamPrefix }),
+    ...(query.type === undefined ? {} : { types: query.type.split(",").filter((type) => type !== "") }),
+    ...(query.graph === undefined ? {} : { graph: query.graph }),
+    ...(query.node === undefined ? {} : { node: query.node }),
+    ...(query.correlation === undefined
+      ? {}
+      : { correlationId: Uint8Array.from(Buffer.from(query.correlation, "hex")) }),
+  };
+  return Object.keys(filter).length > 0 ? filter : undefined;
+}
+
+function readOptions(query: Query): ReadOptions {
+  const filter = eventFilter(query);
+  const from = query.cursor === undefined ? query.from : placeOf(query.cursor, query.direction);
+  return {
+    direction: query.direction === "forward" ? "forward" : "backward",
+    limit: query.limit,
+    ...(from === undefined ? {} : { from }),
+    ...(filter ? { filter } : {}),
+  };
+}
+
+/** `f17` or `b17`: the next place to read and the way to go. */
+function cursorAfter(place: number | undefined, direction: string): string | null {
+  if (place === undefined) return null;
+  if (direction === "forward") return `f${place + 1}`;
+  return place > 0 ? `b${place - 1}` : null;
+}
+
+function placeOf(cursor: string, direction: string): number {
+  const place = /^[fb](\d{1,16})$/.test(cursor) && cursor[0] === direction[0] ? Number(cursor.slice(1)) : Number.NaN;
+  if (!Number.isSafeInteger(place)) throw gatewayError("HTTP-INVALID", "querystring/cursor is not one of this list");
+  return place;
+}

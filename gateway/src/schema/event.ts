@@ -1,0 +1,58 @@
+import { Type } from "typebox";
+import type { EventDocument } from "../event-json.ts";
+import { AnyJson, Cursor, Limit, Nullable, Position, typed } from "./common.ts";
+
+export const EventFilterFields = {
+  stream: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: "Exactly this stream." })),
+  streamPrefix: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
+  type: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: "Event types, separated by commas." })),
+  graph: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  node: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  correlation: Type.Optional(Type.String({ pattern: "^[0-9a-f]{32}$", description: "32 hex digits." })),
+};
+
+export const EventQuery = Type.Object(
+  {
+    ...EventFilterFields,
+    from: Type.Optional(
+      Type.Integer({ minimum: 0, description: "First position; a revision when `stream` is given." }),
+    ),
+    direction: Type.String({ enum: ["forward", "backward"], default: "backward" }),
+    limit: Limit(1000, 100),
+    cursor: Type.Optional(Cursor),
+    payload: Type.String({
+      enum: ["none", "brief", "full"],
+      default: "brief",
+      description: "`brief` cuts long lists and texts and says so.",
+    }),
+  },
+  { additionalProperties: false },
+);
+
+const EventFields = Type.Object({
+  position: Type.Integer(),
+  stream: Type.String(),
+  revision: Type.Integer(),
+  type: Type.String(),
+  timeMs: Type.Number(),
+  graph: Type.String(),
+  graphRevision: Type.Integer(),
+  node: Type.String(),
+  epoch: Type.Integer(),
+  id: Type.String(),
+  causationId: Type.String(),
+  correlationId: Type.String(),
+  principal: Type.String(),
+  codeVersion: Type.String(),
+  schemaVersion: Type.Integer(),
+  payloadBytes: Type.Integer(),
+  payload: AnyJson,
+});
+
+export const EventSchema = typed<EventDocument>(EventFields);
+export const EventPage = Type.Object({
+  end: Type.Integer({ description: "Position after the newest durable event." }),
+  events: Type.Array(EventSchema),
+  next: Nullable("string", "Cursor of the next page; null on the last."),
+});
+export const EventParams = Type.Object({ position: Position });

@@ -1,0 +1,101 @@
+import type { GraphStatus, PeekedMessage } from "@millrace/engine";
+import { Type } from "typebox";
+import { AnyJson, ErrorReportSchema, Name, Nullable, typed } from "./common.ts";
+
+const Count = Type.Integer({ minimum: 0 });
+
+const GraphStateSchema = Type.String({
+  enum: ["starting", "running", "suspended", "draining", "finished", "stopped", "failed"],
+});
+
+const NodeStatusFields = Type.Object({
+  node: Type.String(),
+  kind: Type.String(),
+  role: Type.String({ enum: ["source", "pure", "committed"] }),
+  state: Type.String({ enum: ["starting", "running", "waiting", "backing-off", "parked", "finished", "stopped"] }),
+  guarantee: Type.Optional(Type.String({ enum: ["exactly-once", "at-least-once"] })),
+  messagesIn: Count,
+  messagesOut: Count,
+  consumed: Count,
+  dropped: Count,
+  deadLettered: Count,
+  restarts: Count,
+  steps: Count,
+  stepsInFlight: Count,
+  busyMs: Type.Number({ minimum: 0 }),
+  blockedMs: Type.Number({ minimum: 0 }),
+  pressure: Type.String({ enum: ["none", "source", "cpu", "sink", "downstream"] }),
+  watermarkMs: Nullable("number", "Event time in ms since 1970."),
+  epoch: Count,
+  lastError: Type.Union([ErrorReportSchema, Type.Null()]),
+  reason: Type.String(),
+});
+
+const EdgeStatusFields = Type.Object({
+  edge: Type.String({ description: "`from -> to`, or `from.port -> to`." }),
+  from: Type.String(),
+  port: Type.String(),
+  to: Type.String(),
+  subject: Type.String(),
+  via: Type.String({ enum: ["local", "nats", "kafka"] }),
+  messages: Count,
+  frames: Count,
+  depth: Count,
+  capacity: Count,
+  oldestMs: Type.Number({ minimum: 0 }),
+  dropped: Count,
+  watermarkMs: Nullable("number", "Event time in ms since 1970."),
+});
+
+export const GraphStatusFields = Type.Object({
+  graph: Type.String(),
+  revision: Count,
+  state: GraphStateSchema,
+  durability: Type.String({ enum: ["durable", "relaxed"] }),
+  startedMs: Type.Number(),
+  nodes: Type.Array(NodeStatusFields),
+  edges: Type.Array(EdgeStatusFields),
+  messagesIn: Count,
+  messagesOut: Count,
+  deadLettered: Count,
+  dropped: Count,
+  commitP99Ms: Nullable("number", "99th percentile of arrival to durable, ms."),
+  position: Count,
+});
+
+export const GraphStatusSchema = typed<GraphStatus>(GraphStatusFields);
+export const GraphList = Type.Object({ graphs: Type.Array(GraphStatusSchema) });
+export const GraphParams = Type.Object({ graph: Name });
+export const EdgeParams = Type.Object({ graph: Name, edge: Type.String({ minLength: 1, maxLength: 500 }) });
+
+export const MutationBody = Type.Object(
+  { reason: Type.String({ minLength: 1, maxLength: 500, description: "Why; it becomes part of the event." }) },
+  { additionalProperties: false },
+);
+
+export const PeekAnswer = Type.Object({
+  graph: Type.String(),
+  edge: Type.String(),
+  messages: Type.Array(
+    typed<PeekedMessage>(
+      Type.Object({
+        edge: Type.String(),
+        pos: Type.Integer(),
+        ord: Type.Integer(),
+        atMs: Type.Number(),
+        value: AnyJson,
+      }),
+    ),
+  ),
+});
+
+export const PushParams = Type.Object({ graph: Name, node: Name });
+export const PushHeaders = Type.Object({
+  "idempotency-key": Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: "A repeated push with the same key is accepted once." }),
+  ),
+});
+export const PushAnswer = Type.Object({
+  position: Type.Integer({ description: "Log position of the messages, once they are durable." }),
+  accepted: Type.Integer({ description: "Messages in the request." }),
+});

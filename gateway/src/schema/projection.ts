@@ -1,0 +1,66 @@
+import type { JsonObject } from "@millrace/engine";
+import { Type } from "typebox";
+import type { ProjectionInfo } from "../ports.ts";
+import { Cursor, Limit, Name, Nullable, Position, typed } from "./common.ts";
+
+const ProjectionInfoFields = Type.Object({
+  name: Type.String(),
+  version: Type.Integer(),
+  asOf: Type.Integer({ description: "Folded up to this position, exclusive." }),
+  lag: Type.Integer({ description: "Events not folded yet." }),
+  state: Type.String({ enum: ["building", "live", "failed"] }),
+  reason: Type.Optional(Type.String()),
+  rows: Type.Optional(Type.Integer()),
+  key: Type.Optional(Type.Array(Type.String())),
+});
+
+export const ProjectionInfoSchema = typed<ProjectionInfo>(ProjectionInfoFields);
+export const ProjectionList = Type.Object({
+  end: Type.Integer({ description: "Position after the newest durable event." }),
+  projections: Type.Array(ProjectionInfoSchema),
+});
+export const ProjectionParams = Type.Object({ name: Name });
+
+/** `where.<field>=value` for any field. */
+const whereFields = { "^where\\.[^.].*$": { type: "string", maxLength: 500 } };
+
+export interface ProjectionQueryString {
+  readonly asOf?: number;
+  readonly minPosition?: number;
+  readonly limit: number;
+  readonly cursor?: string;
+  readonly order?: "asc" | "desc";
+  readonly [where: `where.${string}`]: string;
+}
+
+export const ProjectionQuerySchema = Type.Unsafe<ProjectionQueryString>({
+  type: "object",
+  properties: {
+    asOf: { ...Position, description: "The rows as they were at this position." },
+    minPosition: { ...Position, description: "Waits until this position is folded." },
+    limit: Limit(1000, 100),
+    cursor: Cursor,
+    order: { type: "string", enum: ["asc", "desc"] },
+  },
+  patternProperties: whereFields,
+  additionalProperties: false,
+});
+
+export const ProjectionPageSchema = Type.Object({
+  asOf: Type.Integer({ description: "The rows are exactly the fold of the log up to here." }),
+  rows: Type.Array(Type.Unsafe<JsonObject>({ type: "object", additionalProperties: true })),
+  next: Nullable("string", "Cursor of the next page; null on the last."),
+});
+
+export interface ProjectionLiveQuery {
+  readonly limit: number;
+  readonly order?: "asc" | "desc";
+  readonly [where: `where.${string}`]: string;
+}
+
+export const ProjectionLiveQuerySchema = Type.Unsafe<ProjectionLiveQuery>({
+  type: "object",
+  properties: { limit: Limit(500, 50), order: { type: "string", enum: ["asc", "desc"] } },
+  patternProperties: whereFields,
+  additionalProperties: false,
+});

@@ -1,0 +1,209 @@
+import { connect, type Socket } from "node:net";
+import type { PeekedMessage } from "@millrace/engine";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { edgeStatus, graphStatus, nodeStatus } from "./fake-host.ts";
+import { type TestGateway, testGateway } from "./test-gateway.ts";
+
+interface Message {
+  readonly id: string | undefined;
+  readonly event: string;
+  // biome-ignore lint/suspicious/noExplicitAny: parsed JSON that each test describes with its expectations.
+  readonly data: any;
+}
+
+let gateway: TestGateway;
+let origin = "";
+const open: AbortController[] = [];
+
+beforeEach(async () => {
+  gateway = testGateway();
+  origin = await gateway.app.listen({ host: "127.0.0.1", port: 0 });
+});
+afterEach(async () => {
+  for (const controller of open.splice(0)) controller.abort();
+  await gateway.app.close();
+});
+
+/** Messages of an event stream, read one after the other. */
+async function* messages(path: string, headers: Record<string, string> = {}): AsyncGenerator<Message> {
+  const controller = new AbortController();
+  open.push(controller);
+  const response = await fetch(origin + path, { headers, signal: controller.signal });
+  expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/event-stream; charset=utf-8"]);
+  expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+  let text = "";
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    text += Buffer.from(chunk).toString("utf8");
+    const parts = text.split("\n\n");
+    text = parts.pop() ?? "";
+    for (const part of parts) {
+      const field = (name: string) => new RegExp(`^${name}: (.*)$`, "m").exec(part)?.[1];
+      const data = field("data");
+      if (data !== undefined) yield { id: field("id"), event: field("event") ?? "", data: JSON.parse(data) };
+    }
+  }
+}
+
+async function next(stream: AsyncGenerator<Message>, wanted: (message: Message) => boolean): Promise<Message> {
+  for (;;) {
+    const { value, done } = await stream.next();
+    if (done) throw new Error("the stream ended");
+    if (wanted(value)) return value;
+  }
+}
+
+const named =
+  (event: string) =>
+  (message: Message): boolean =>
+    message.event === event;
+
+describe("the live stream", () => {
+  it("makes rates from counters", async () => {
+    const stream = messages("/api/v1/live?graph=late-flights");
+    const first = await next(stream, named("status"));
+    expect(first.data).toMatchObject({ end: 30, graphs: [{ graph: "late-flights", state: "running" }] });
+    const status = gateway.host.status("late-flights");
+    if (!status) throw new Error("no graph");
+    let messagesOut = 0;
+    const moving = setInterval(() => {
+      messagesOut += 100;
+      gateway.host.add({
+        ...status,
+        messagesIn: messagesOut,
+        edges: [edgeStatus("flights", "late", { messages: messagesOut })],
+      });
+    }, 20);
+    try {
+      const live = await next(stream, ({ event, data }) => event === "status" && data.graphs[0].edges[0].rate > 2000);
+      expect(live.data.graphs[0].inRate).toBeGreaterThan(2000);
+      expect(live.data.graphs[0].edges[0].rate).toBeLessThan(8000);
+    } finally {
+      clearInterval(moving);
+    }
+  });
+
+  it("names what holds a graph back", async () => {
+    const nodes = [
+      nodeStatus("flights", "source"),
+      nodeStatus("slow", "window", { state: "parked", reason: "MSG-POISON, 5 restarts in 60 s" }),
+    ];
+    gateway.host.add(graphStatus("g", nodes, [edgeStatus("flights", "slow", { depth: 1000 })]));
+    const { data } = await next(messages("/api/v1/live?graph=g"), named("status"));
+    const graph = data.graphs.find((one: { graph: string }) => one.graph === "g");
+    expect(graph.bottlenecks).toEqual([
+      { node: "slow", share: 1, cause: "parked", sentence: "MSG-POISON, 5 restarts in 60 s" },
+    ]);
+    expect(graph.nodes[1].fill).toBeCloseTo(1000 / 1024, 2);
+  });
+
+  it("resumes after Last-Event-ID exactly, with every event", async () => {
+    const stream = messages("/api/v1/live?events=all&status=none", { "last-event-id": "11" });
+    const seen: number[] = [];
+    let lastId = "";
+    for (let added = 0; seen.length < 20; ) {
+      const message = await next(stream, named("events"));
+      seen.push(...message.data.events.map((event: { position: number }) => event.position));
+      lastId = message.id ?? "";
+      if (added++ === 0) gateway.log.add({ type: "Step", stream: "node/0" });
+      if (seen.at(-1) === 30) break;
+    }
+    expect(seen).toEqual(Array.from({ length: 19 }, (_, i) => 12 + i));
+    expect(lastId).toBe("30");
+  });
+
+  it("tells the newest events and counts those it left out", async () => {
+    for (let i = 0; i < 170; i++) gateway.log.add({ type: "Step", stream: "node/0" });
+    const { data, id } = await next(messages("/api/v1/live", { "last-event-id": "9" }), named("events"));
+    expect([data.events.length, data.skipped, data.end, id]).toEqual([50, 140, 200, "199"]);
+    expect(data.events.at(-1).position).toBe(199);
+  });
+
+  it("tells only events that pass the filter", async () => {
+    const { data } = await next(messages("/api/v1/live?type=Step", { "last-event-id": "0" }), named("events"));
+    expect(data.events.map((event: { position: number }) => event.position)).toEqual([3, 6, 9, 12, 15, 18, 21, 24, 27]);
+    expect(data.skipped).toBe(0);
+  });
+
+  it("samples an edge, starting with what crossed it last, and stops when the reader goes", async () => {
+    const peek = encodeURIComponent("late-flights/flights -> late");
+    const stream = messages(`/api/v1/live?peek=${peek}`);
+    const first = await next(stream, named("peek"));
+    expect(first.data.messages[0].value).toEqual({ origin: "ATL", delay: 42 });
+    const batch: PeekedMessage[] = Array.from({ length: 500 }, (_, pos) => ({
+      edge: "flights -> late",
+      pos,
+      ord: 0,
+      atMs: 0,
+      value: pos,
+    }));
+    gateway.host.emit(batch);
+    const second = await next(stream, named("peek"));
+    expect(second.data.messages.length).toBeLessThanOrEqual(13);
+    expect(second.data.messages[0].pos).toBe(499);
+    for (const controller of open.splice(0)) controller.abort();
+    await expect.poll(() => gateway.host.peekCount).toBe(0);
+  });
+
+  it("refuses edges and graphs that do not exist before it starts", async () => {
+    for (const query of ["graph=nope", "peek=late-flights/nope", "peek=nope/x"]) {
+      expect((await fetch(`${origin}/api/v1/live?${query}`)).status).toBe(404);
+    }
+  });
+});
+
+describe("a live projection", () => {
+  it("sends the page once and then only rows that changed", async () => {
+    const stream = messages("/api/v1/projections/departures/live?limit=10");
+    const page = await next(stream, named("page"));
+    expect([page.id, page.data.rows.length]).toEqual(["30", 2]);
+    gateway.projections.set("departures", 31, [
+      { origin: "ATL", flights: 3 },
+      { origin: "ORD", flights: 6 },
+      { origin: "SEA", flights: 1 },
+    ]);
+    const patch = await next(stream, named("patch"));
+    expect(patch.data).toEqual({
+      asOf: 31,
+      length: 3,
+      rows: [
+        [1, { origin: "ORD", flights: 6 }],
+        [2, { origin: "SEA", flights: 1 }],
+      ],
+    });
+  });
+});
+
+describe("a reader that stalls", () => {
+  const stall = (path: string): Promise<Socket> =>
+    new Promise((resolve) => {
+      const { port } = gateway.app.server.address() as { port: number };
+      const socket = connect(port, "127.0.0.1", () => {
+        socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+        socket.once("data", () => {
+          socket.pause();
+          resolve(socket);
+        });
+      });
+    });
+
+  it("holds a bounded amount of memory and nobody back", async () => {
+    const reason = "x".repeat(1000);
+    const nodes = Array.from({ length: 2000 }, (_, i) => nodeStatus(`node-${i}`, "map", { reason }));
+    gateway.host.add(graphStatus("large", nodes, []));
+    const responses: { writableLength: number }[] = [];
+    gateway.app.server.on("request", (_request, response) => responses.push(response));
+    const socket = await stall("/api/v1/live?graph=large");
+    const quick = messages("/api/v1/live?graph=large");
+    for (let beat = 0; beat < 12; beat++) await next(quick, named("status"));
+    const snapshotBytes = 3 << 20;
+    expect(responses[0]?.writableLength).toBeGreaterThan(0);
+    expect(responses[0]?.writableLength).toBeLessThan((1 << 20) + snapshotBytes);
+    socket.resume();
+    let text = "";
+    socket.on("data", (data) => {
+      text = (text + data.toString("latin1")).slice(-200_000_000);
+    });
+    await expect.poll(() => /event: sampled\ndata: \{"missed":\d+\}/.test(text), { timeout: 10_000 }).toBe(true);
+    socket.destroy();
+  });
+});

@@ -1,0 +1,318 @@
+import { MillraceError } from "@millrace/engine";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { deadLetter } from "./fake-reads.ts";
+import { type TestGateway, testGateway } from "./test-gateway.ts";
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = testGateway();
+  await gateway.app.ready();
+});
+afterAll(() => gateway.app.close());
+
+const get = (url: string, headers: Record<string, string> = {}) => gateway.app.inject({ method: "GET", url, headers });
+const post = (url: string, payload: unknown, headers: Record<string, string> = {}) =>
+  gateway.app.inject({ method: "POST", url, payload: payload as object, headers });
+const EDGE = encodeURIComponent("flights -> late");
+
+describe("graphs", () => {
+  it("answers the status of every graph as the host gives it", async () => {
+    const answer = await get("/api/v1/graphs");
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json()).toEqual({ graphs: JSON.parse(JSON.stringify(gateway.host.list())) });
+  });
+
+  it("answers one graph with its revision as entity tag", async () => {
+    const answer = await get("/api/v1/graphs/late-flights");
+    expect(answer.headers.etag).toBe('"7"');
+    expect(answer.json()).toEqual(JSON.parse(JSON.stringify(gateway.host.status("late-flights"))));
+  });
+
+  it("answers the graph file as text", async () => {
+    const answer = await get("/api/v1/graphs/late-flights/source");
+    expect([answer.headers["content-type"], answer.body]).toEqual([
+      "text/plain; charset=utf-8",
+      "name: late-flights\n",
+    ]);
+  });
+
+  it("answers 404 with a problem for graphs and edges that do not exist", async () => {
+    for (const url of [
+      "/api/v1/graphs/nope",
+      "/api/v1/graphs/nope/source",
+      "/api/v1/graphs/late-flights/edges/nope/peek",
+    ]) {
+      const answer = await get(url);
+      expect([answer.statusCode, answer.headers["content-type"]]).toEqual([404, "application/problem+json"]);
+      expect(answer.json()).toMatchObject({
+        code: "HTTP-NOT-FOUND",
+        correlationId: answer.headers["x-correlation-id"],
+      });
+    }
+  });
+
+  it("peeks at the newest messages of an edge", async () => {
+    const answer = await get(`/api/v1/graphs/late-flights/edges/${EDGE}/peek`);
+    expect(answer.json()).toEqual({
+      graph: "late-flights",
+      edge: "flights -> late",
+      messages: [{ edge: "flights -> late", pos: 7, ord: 0, atMs: 1, value: { origin: "ATL", delay: 42 } }],
+    });
+  });
+
+  it.each([
+    ["suspend", "suspended"],
+    ["resume", "running"],
+    ["stop", "stopped"],
+    ["start", "running"],
+  ])("%s passes on who and why and answers the new state", async (verb, state) => {
+    const answer = await post(`/api/v1/graphs/late-flights/${verb}`, { reason: "maintenance" });
+    expect([answer.statusCode, answer.json().state]).toEqual([200, state]);
+    expect(gateway.host.calls.at(-1)).toEqual({
+      verb,
+      graph: "late-flights",
+      by: { principal: "local", reason: "maintenance" },
+    });
+  });
+
+  it("changes nothing without a reason", async () => {
+    const calls = gateway.host.calls.length;
+    for (const body of [{}, { reason: "" }, { reason: "x", more: 1 }]) {
+      expect((await post("/api/v1/graphs/late-flights/stop", body)).statusCode).toBe(400);
+    }
+    expect(gateway.host.calls.length).toBe(calls);
+  });
+
+  it("refuses a change that was decided about another revision", async () => {
+    const stale = await post("/api/v1/graphs/late-flights/stop", { reason: "r" }, { "if-match": '"6"' });
+    expect([stale.statusCode, stale.json().code]).toEqual([412, "HTTP-STALE"]);
+    const current = await post("/api/v1/graphs/late-flights/start", { reason: "r" }, { "if-match": '"7"' });
+    expect(current.statusCode).toBe(200);
+  });
+});
+
+describe("events", () => {
+  const positions = (answer: { json(): { events: { position: number }[] } }): number[] =>
+    answer.json().events.map(({ position }) => position);
+
+  it("pages backwards from the newest to the first without gap or repeat", async () => {
+    const seen: number[] = [];
+    let cursor: string | null = null;
+    do {
+      const answer = await get(`/api/v1/events?limit=7${cursor === null ? "" : `&cursor=${cursor}`}`);
+      seen.push(...positions(answer));
+      cursor = answer.json().next;
+    } while (cursor !== null);
+    expect(seen).toEqual(Array.from({ length: 30 }, (_, i) => 29 - i));
+  });
+
+  it("reads forward from a position and through a filter", async () => {
+    expect(positions(await get("/api/v1/events?direction=forward&from=5&limit=3"))).toEqual([5, 6, 7]);
+    expect(positions(await get("/api/v1/events?type=Step&limit=2"))).toEqual([27, 24]);
+    expect(positions(await get("/api/v1/events?graph=other"))).toEqual([]);
+    expect(positions(await get(`/api/v1/events?correlation=${"1".padStart(32, "0")}&limit=3`))).toEqual([9, 8, 7]);
+  });
+
+  it("reads one stream by revision", async () => {
+    const answer = await get("/api/v1/events?stream=node%2F1&direction=forward&from=2&limit=2");
+    expect(answer.json().events.map(({ revision }: { revision: number }) => revision)).toEqual([2, 3]);
+    expect(answer.json().next).toBe("f4");
+  });
+
+  it("answers payloads as JSON, or not at all when told so", async () => {
+    expect((await get("/api/v1/events?limit=1")).json().events[0].payload).toEqual({ i: 29 });
+    expect((await get("/api/v1/events?limit=1&payload=none")).json().events[0].payload).toBeNull();
+    expect((await get("/api/v1/events/4")).json()).toMatchObject({ position: 4, payload: { i: 4 } });
+    expect((await get("/api/v1/events/30")).statusCode).toBe(404);
+  });
+
+  it("refuses a cursor of another list", async () => {
+    for (const cursor of ["f3", "x", "b-1", "b99999999999999999999"]) {
+      expect((await get(`/api/v1/events?cursor=${cursor}`)).json()).toMatchObject({
+        status: 400,
+        code: "HTTP-INVALID",
+      });
+    }
+  });
+});
+
+describe("projections", () => {
+  it("lists them with their lag", async () => {
+    expect((await get("/api/v1/projections")).json()).toEqual({
+      end: 30,
+      projections: [{ name: "departures", version: 1, asOf: 30, lag: 0, state: "live", rows: 2 }],
+    });
+  });
+
+  it("filters by any field and says as of which position", async () => {
+    const answer = await get("/api/v1/projections/departures?where.origin=ORD&limit=5");
+    expect(answer.json()).toEqual({ asOf: 30, rows: [{ origin: "ORD", flights: 5 }], next: null });
+  });
+
+  it("passes the past and the wished position on", async () => {
+    expect((await get("/api/v1/projections/departures?asOf=12&minPosition=3&order=desc")).json().asOf).toBe(12);
+    expect(gateway.projections.queries.at(-1)).toEqual({ limit: 100, asOf: 12, minPosition: 3, order: "desc" });
+  });
+
+  it("pages with cursors", async () => {
+    const first = (await get("/api/v1/projections/departures?limit=1")).json();
+    const second = (await get(`/api/v1/projections/departures?limit=1&cursor=${first.next}`)).json();
+    expect([first.rows[0].origin, second.rows[0].origin, second.next]).toEqual(["ATL", "ORD", null]);
+  });
+
+  it("answers 404 for one that does not exist", async () => {
+    expect((await get("/api/v1/projections/nope")).statusCode).toBe(404);
+    expect((await get("/api/v1/projections/nope/live")).statusCode).toBe(404);
+  });
+});
+
+describe("dead letters", () => {
+  it("lists, filters and shows them", async () => {
+    expect((await get("/api/v1/dlq")).json().rows).toEqual([deadLetter(2), deadLetter(1)]);
+    expect((await get("/api/v1/dlq?code=OTHER")).json().rows).toEqual([]);
+    expect((await get(`/api/v1/dlq/${deadLetter(1).id}`)).json()).toEqual(deadLetter(1));
+    expect((await get(`/api/v1/dlq/${"f".repeat(32)}`)).statusCode).toBe(404);
+  });
+
+  it("sends them again with who and why", async () => {
+    const ids = [deadLetter(1).id];
+    const answer = await post("/api/v1/dlq/redrive", { graph: "late-flights", ids, reason: "fixed" });
+    expect(answer.json()).toEqual({ redriven: 1 });
+    const by = { principal: "local", reason: "fixed" };
+    expect(gateway.host.calls.at(-1)).toEqual({ verb: "redrive", graph: "late-flights", by, ids });
+  });
+});
+
+describe("push", () => {
+  const url = "/api/v1/graphs/late-flights/push/flights";
+
+  it("accepts a JSON array and NDJSON and answers the durable position", async () => {
+    const before = gateway.host.pushed.length;
+    const array = await post(url, [{ a: 1 }, 2], { "idempotency-key": "k1" });
+    expect(array.json()).toEqual({ position: before + 2, accepted: 2 });
+    expect(gateway.host.calls.at(-1)?.key).toBe("k1");
+    const lines = await gateway.app.inject({
+      method: "POST",
+      url,
+      payload: '{"a":2}\n\n"x"\r\n',
+      headers: { "content-type": "application/x-ndjson" },
+    });
+    expect(lines.json()).toEqual({ position: before + 4, accepted: 2 });
+    expect(gateway.host.pushed.slice(-2)).toEqual([{ a: 2 }, "x"]);
+  });
+
+  it("names the line that is not JSON, and accepts nothing of the request", async () => {
+    const before = gateway.host.pushed.length;
+    for (const bad of ['{"a":1}\n{', '{"a":1}\n{"__proto__":{}}']) {
+      const headers = { "content-type": "application/x-ndjson" };
+      const answer = await gateway.app.inject({ method: "POST", url, payload: bad, headers });
+      expect([answer.statusCode, answer.json().place]).toEqual([400, { line: 2 }]);
+    }
+    expect(gateway.host.pushed.length).toBe(before);
+  });
+
+  it("tells the producer to wait under back-pressure", async () => {
+    gateway.host.pushFailure = new MillraceError("LOG-FULL", "transient", "disk full", { retryAfterMs: 2500 });
+    const full = await post(url, [1]);
+    expect([full.statusCode, full.headers["retry-after"], full.json().code]).toEqual([503, "3", "LOG-FULL"]);
+    gateway.host.pushFailure = new MillraceError("PUSH-NO-CREDIT", "transient", "mailbox full");
+    const busy = await post(url, [1]);
+    expect([busy.statusCode, busy.headers["retry-after"]]).toEqual([429, "1"]);
+    gateway.host.pushFailure = undefined;
+  });
+
+  it("takes 16 MB here and 1 MB elsewhere", async () => {
+    const large = "x".repeat(2 << 20);
+    expect((await post(url, [large])).statusCode).toBe(200);
+    expect((await post("/api/v1/graphs/late-flights/stop", { reason: large })).json()).toMatchObject({
+      status: 413,
+      code: "HTTP-TOO-LARGE",
+    });
+    expect((await post(url, ["x".repeat(17 << 20)])).statusCode).toBe(413);
+  });
+
+  it("refuses nodes that are no source, and bodies of other types", async () => {
+    expect((await post("/api/v1/graphs/late-flights/push/late", [1])).statusCode).toBe(404);
+    expect((await post(url, { not: "an array" })).statusCode).toBe(400);
+    const text = await gateway.app.inject({
+      method: "POST",
+      url,
+      payload: "1",
+      headers: { "content-type": "text/plain" },
+    });
+    expect([text.statusCode, text.json().code]).toEqual([415, "HTTP-MEDIA-TYPE"]);
+    expect((await gateway.app.inject({ method: "POST", url })).statusCode).toBe(400);
+  });
+});
+
+describe("health and metrics", () => {
+  it.each(["/livez", "/health/live"])("%s answers while the process runs", async (url) => {
+    expect((await get(url)).json()).toEqual({ status: "ok" });
+  });
+
+  it.each(["/readyz", "/healthz", "/health", "/health/ready"])("%s lists each check", async (url) => {
+    const answer = await get(url);
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json()).toMatchObject({
+      status: "ok",
+      checks: [{ name: "log", ok: true, detail: "writable" }],
+      position: 30,
+    });
+  });
+
+  it("is not ready while one check fails", async () => {
+    const sick = testGateway({ health: () => ({ checks: [{ name: "log", ok: false, detail: "disk full" }] }) });
+    const answer = await sick.app.inject("/readyz");
+    expect([answer.statusCode, answer.json().status]).toEqual([503, "not-ready"]);
+    expect((await sick.app.inject("/livez")).statusCode).toBe(200);
+    await sick.app.close();
+  });
+
+  it("shows counters of graphs, nodes and edges as they are now, also after a second scrape", async () => {
+    await get("/metrics");
+    const { body } = await get("/metrics");
+    expect(body).toContain('millrace_node_messages_out_total{graph="late-flights",node="flights",kind="source"} 100');
+    expect(body).toContain('millrace_edge_depth{graph="late-flights",edge="flights -> late",via="local"} 700');
+    expect(body).toContain("millrace_log_position 30");
+    expect(body).toContain('millrace_projection_lag_events{projection="departures"} 0');
+    expect(body).toMatch(/millrace_http_requests_total\{method="GET",route="\/metrics",status="200"\} \d+/);
+    expect((await get("/metrics/json")).json()).toBeInstanceOf(Array);
+  });
+});
+
+describe("documentation", () => {
+  it("describes every served route, and no other, as OpenAPI 3.1", async () => {
+    const served = new Set<string>();
+    const open = testGateway();
+    open.app.addHook("onRoute", ({ method, url, schema }) => {
+      const methods = (Array.isArray(method) ? method : [method]).filter((one) => one !== "HEAD");
+      const isHidden = (schema as { hide?: boolean } | undefined)?.hide === true;
+      if (!isHidden) for (const one of methods) served.add(`${one} ${url.replace(/:(\w+)/g, "{$1}")}`);
+    });
+    await open.app.ready();
+    const document = (await open.app.inject("/docs/json")).json();
+    const described = Object.entries(document.paths).flatMap(([path, item]) =>
+      Object.keys(item as object).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(document.openapi).toBe("3.1.0");
+    expect(described.sort()).toEqual([...served].sort());
+    expect(described.length).toBeGreaterThan(25);
+    await open.app.close();
+  });
+
+  it("shows itself without inline scripts", async () => {
+    const page = await get("/docs");
+    expect(page.body).not.toMatch(/<script>[^<]/);
+    expect(page.headers["content-security-policy"]).toContain("script-src 'self'");
+    expect(page.headers["content-security-policy"]).not.toContain("unsafe");
+    for (const [, file] of page.body.matchAll(/(?:src|href)="(\/docs\/static\/[^"]+)"/g)) {
+      expect((await get(file as string)).statusCode).toBe(200);
+    }
+    expect((await get("/docs/static/constructor")).statusCode).toBe(404);
+    expect((await get("/docs/static/..%2Fpackage.json")).statusCode).toBe(404);
+  });
+
+  it("publishes the schema of graph files", async () => {
+    expect((await get("/schemas/graph.schema.json")).json()).toEqual({ type: "object" });
+  });
+});
