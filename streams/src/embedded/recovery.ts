@@ -231,8 +231,13 @@ class Recovery {
       logId: current.logId,
       base: { pos: current.base, chain: current.prev0 },
       end: this.#expected.position,
-      chainAt: async (pos) => ends.get(pos) ?? (await this.#chainInSealed(pos)),
+      chainsAt: async (pos) => [ends.get(pos) ?? (await this.#chainInSealed(pos)) ?? [], this.#sealsAt(pos)].flat(),
     });
+  }
+
+  #sealsAt(pos: number): number[] {
+    const segments = Object.values({ ...this.#manifest.current.segments, ...this.#seals });
+    return segments.filter((segment) => segment.endPos === pos).map((segment) => segment.sealHead);
   }
 
   async #chainInSealed(pos: number): Promise<number | undefined> {
@@ -320,8 +325,10 @@ function fileOf(context: RecoveryContext, manifest: Manifest): ManifestFile {
 async function createLog(context: RecoveryContext): Promise<ManifestFile> {
   const { disk, directory, env, segmentBytes } = context;
   for (const name of await disk.list(directory)) {
-    if (serialOf(name) === undefined) continue;
     const path = `${directory}/${name}`;
+    // Not used again: a late write of a process that was killed while creating would land in the new file.
+    if (name.endsWith(".tmp")) await disk.unlink(path);
+    if (serialOf(name) === undefined) continue;
     if (await holdsBlocks(disk, path)) {
       throw embeddedLogError("LOG-MANIFEST", "there is no manifest, but a segment holds blocks", {
         place: { file: path },

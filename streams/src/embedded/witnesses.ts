@@ -20,8 +20,8 @@ export interface Testimony {
   /** Position that the log begins with, and the chain value there. */
   readonly base: { readonly pos: number; readonly chain: number };
   readonly end: number;
-  /** Header checksum of the block that ends at `pos`; `undefined` when none does. */
-  chainAt(pos: number): Promise<number | undefined>;
+  /** Header checksums of the blocks that end at `pos`: a data block and, at the end of a segment, its seal. */
+  chainsAt(pos: number): Promise<readonly number[]>;
 }
 
 /** @throws LOG-TAIL-LOST naming the witness */
@@ -34,8 +34,8 @@ export async function compareWitnesses(witnesses: readonly Witness[], log: Testi
       const message = `${witness.name} has seen position ${witness.pos}, the log ends at ${log.end}`;
       throw embeddedLogError("LOG-TAIL-LOST", message, { place, details });
     }
-    const chain = witness.pos === log.base.pos ? log.base.chain : await log.chainAt(witness.pos);
-    if (chain !== witness.chain) {
+    const chains = witness.pos === log.base.pos ? [log.base.chain] : await log.chainsAt(witness.pos);
+    if (!chains.includes(witness.chain)) {
       const message = `${witness.name} has seen another log before position ${witness.pos}`;
       throw embeddedLogError("LOG-TAIL-LOST", message, { place, details });
     }

@@ -1,0 +1,156 @@
+/**
+ * Appends messages to a file, exactly once (guarantee `offset`): what is committed is the length of the file, and whatever a
+ * crash left behind that is cut off before the next line is written. The file is byte-identical to that of an uninterrupted
+ * run. It must not be written by anyone else.
+ */
+import { type FileHandle, mkdir, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import {
+  engineError,
+  type InputSlice,
+  InvariantViolation,
+  invariant,
+  isJsonObject,
+  type Json,
+  messageOf,
+  type SinkConnector,
+} from "@millrace/engine";
+import { csvLines, type LineFormat, ndjsonLines } from "./line-format.ts";
+
+export interface FileSinkOptions {
+  /** Folders on the way are made. */
+  readonly path: string;
+  readonly format: "ndjson" | "csv";
+}
+
+/** Text is written when this much of it has gathered; a delivery's end writes the rest. */
+const BUFFER_CHARS = 1 << 18;
+const DISK_FULL_RETRY_MS = 1000;
+
+/** @throws (from `open` and `deliver`) SINK-FAILED; nothing half-written survives it */
+export function fileSink(options: FileSinkOptions): SinkConnector {
+  return new FileSink(options);
+}
+
+class FileSink implements SinkConnector {
+  readonly guarantee = "offset";
+  readonly #path: string;
+  readonly #format: "ndjson" | "csv";
+  #lines: LineFormat = ndjsonLines();
+  #file: FileHandle | undefined;
+  /** Length of what is committed or delivered. */
+  #bytes = 0;
+
+  constructor({ path, format }: FileSinkOptions) {
+    this.#path = path;
+    this.#format = format;
+  }
+
+  async open(committed: Json | undefined): Promise<void> {
+    await this.close();
+    const bytes = committed === undefined ? 0 : bytesOf(committed);
+    await this.#attempt(async () => {
+      await mkdir(dirname(this.#path), { recursive: true });
+      // Not "w": an existing file keeps its bytes up to the committed length.
+      this.#file = await open(this.#path, bytes === 0 ? "a+" : "r+");
+      await this.#file.close();
+      this.#file = await open(this.#path, "r+");
+      const { size } = await this.#file.stat();
+      if (size < bytes)
+        throw new Error(`it has ${size} bytes, but ${bytes} were written to it before; it was cut or replaced`);
+      if (size > bytes) await this.#file.truncate(bytes);
+      await this.#file.datasync();
+    });
+    this.#bytes = bytes;
+    this.#lines = this.#format === "ndjson" ? ndjsonLines() : csvLines(bytes === 0 ? undefined : await this.#header());
+  }
+
+  async deliver(slices: readonly InputSlice[]): Promise<Json> {
+    const before = this.#bytes;
+    try {
+      await this.#attempt(() => this.#append(slices));
+    } catch (failure) {
+      this.#bytes = before;
+      // On a full disk cutting back works; where it does not, the next open does it.
+      await this.#file?.truncate(before).catch(() => this.close());
+      throw failure;
+    }
+    return { bytes: this.#bytes };
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  async #append(slices: readonly InputSlice[]): Promise<void> {
+    let text = "";
+    for (const { batch } of slices) {
+      if (batch.n > 0 && this.#bytes === 0 && text === "") text = this.#lines.header(batch);
+      text += this.#lines.lines(batch);
+      if (text.length < BUFFER_CHARS) continue;
+      await this.#write(text);
+      text = "";
+    }
+    if (text !== "") await this.#write(text);
+    await this.#file?.datasync();
+  }
+
+  async #write(text: string): Promise<void> {
+    invariant(this.#file !== undefined, "a sink is open before it delivers");
+    const bytes = Buffer.from(text, "utf8");
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#bytes + at);
+      at += bytesWritten;
+    }
+    this.#bytes += bytes.length;
+  }
+
+  /** The columns of a CSV file that was begun earlier. */
+  async #header(): Promise<readonly string[]> {
+    invariant(this.#file !== undefined, "the header is read from an open file");
+    let text = "";
+    const chunk = Buffer.alloc(4096);
+    for (let at = 0; ; at += chunk.length) {
+      const { bytesRead } = await this.#file.read(chunk, 0, chunk.length, at);
+      text += chunk.toString("latin1", 0, bytesRead);
+      const names = firstRecord(text);
+      if (names !== undefined || bytesRead === 0)
+        return (names ?? []).map((name) => Buffer.from(name, "latin1").toString("utf8"));
+    }
+  }
+
+  async #attempt(write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (cause) {
+      if (cause instanceof InvariantViolation) throw cause;
+      const isFull = cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT");
+      const retry = isFull ? { retryAfterMs: DISK_FULL_RETRY_MS } : {};
+      throw engineError("SINK-FAILED", `cannot write ${this.#path}: ${messageOf(cause)}`, {
+        place: { file: this.#path },
+        cause,
+        ...retry,
+      });
+    }
+  }
+}
+
+function bytesOf(committed: Json): number {
+  const bytes = isJsonObject(committed) ? committed.bytes : undefined;
+  if (typeof bytes !== "number") throw new InvariantViolation("a file sink commits the length of its file");
+  return bytes;
+}
+
+/** The cells of the first line, once it is there as a whole. Quoted names may hold line ends. */
+function firstRecord(text: string): string[] | undefined {
+  const names: string[] = [];
+  const cell = /(?:"((?:[^"]|"")*)"|([^",\n]*))([,\n])/y;
+  for (;;) {
+    const match = cell.exec(text);
+    if (match === null) return undefined;
+    names.push(match[1] === undefined ? (match[2] as string) : match[1].replaceAll('""', '"'));
+    if (match[3] === "\n") return names;
+  }
+}
