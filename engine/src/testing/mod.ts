@@ -12,4 +12,10 @@ export {
 } from "./simulated-disk.ts";
 export { PAGE_BYTES, SECTOR_BYTES } from "./simulated-file.ts";
 export { SimulatedMount } from "./simulated-mount.ts";
+export {
+  type Acknowledged,
+  type LogFaults,
+  SimulatedLog,
+  type SimulatedLogOptions,
+} from "./simulation/simulated-log.ts";
 export { type VirtualEnv, type VirtualEnvOptions, type VirtualProcess, virtualEnv } from "./virtual-env.ts";
