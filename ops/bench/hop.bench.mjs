@@ -70,7 +70,7 @@ const actors = (behaviors) => async (n) => {
   const sink = new Counter(scheduler, n, finished.resolve);
   let mailbox = sink.mailbox;
   for (let i = behaviors.length - 1; i >= 0; i--) {
-    const edge = { name: `${i}`, link: new LocalLink(mailbox), nextPath: new Int32Array([0]), meter: new EdgeMeter() };
+    const edge = { name: `${i}`, link: new LocalLink(mailbox), nextPath: new Map([[0, 0]]), meter: new EdgeMeter() };
     let actor;
     const own = new Mailbox({ capacity: FRAME * 4 }, () => actor.wake());
     actor = new PureActor({ node: `${i}`, revision: 1, behavior: behaviors[i], scheduler, mailbox: own, meter: new ActorMeter(), edges: [[edge]], failed: finished.reject });

@@ -58,7 +58,9 @@ type Loop = (rows: readonly Json[], n: number, out: Json[], sources: Uint32Array
  */
 function compileLoop(functions: readonly RowFunction[]): Loop {
   const names = functions.map((_, i) => `f${i}`);
-  const calls = names.map((name, i) => `v = ${name}(v); if (v === undefined) { dropped[${i}]++; continue; }`).join("\n");
+  const calls = names
+    .map((name, i) => `v = ${name}(v); if (v === undefined) { dropped[${i}]++; continue; }`)
+    .join("\n");
   const body = `return (rows, n, out, sources, dropped) => {
     let k = 0;
     for (let i = 0; i < n; i++) {
@@ -121,7 +123,12 @@ function staged(stages: readonly Stage[], input: Batch): PureResult {
   for (const stage of stages) {
     const result = attempt(stage.node, stage.behavior, batch, input.n);
     const output = result.outputs[0] as PureOutput;
-    for (const failure of result.failures) failures.push({ node: stage.node, ...failure, index: sources === null ? failure.index : (sources[failure.index] as number) });
+    for (const failure of result.failures)
+      failures.push({
+        node: stage.node,
+        ...failure,
+        index: sources === null ? failure.index : (sources[failure.index] as number),
+      });
     meterStage(stage, batch.n, output.batch.n);
     stage.meter.dead += result.failures.length;
     stage.edge?.sample(output.batch);
@@ -138,7 +145,10 @@ function attempt(node: string, behavior: PureBehavior, batch: Batch, inputs: num
   } catch (error) {
     // Meters of the stages before count such a frame again when its halves are tried: an upper bound, as with any retry.
     if (inputs > 1 || batch.n !== 1) throw error;
-    return { outputs: [{ batch: new RowBatch([]), sources: new Uint32Array(0) }], failures: [{ index: 0, error, node }] };
+    return {
+      outputs: [{ batch: new RowBatch([]), sources: new Uint32Array(0) }],
+      failures: [{ index: 0, error, node }],
+    };
   }
 }
 

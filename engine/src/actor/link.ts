@@ -30,8 +30,8 @@ export interface OutEdge {
   /** `from -> to` of the graph file. */
   readonly name: string;
   readonly link: Link;
-  /** Path of a frame after this edge, by its path before; -1 where the path does not lead along it. */
-  readonly nextPath: Int32Array;
+  /** Path of a frame after this edge, by its path before; without an entry the path does not lead along it. */
+  readonly nextPath: ReadonlyMap<number, number>;
   /** Counters and samples of the edge; kept by the sender. */
   readonly meter: EdgeMeter;
 }
@@ -66,8 +66,8 @@ export class EdgeMeter {
 export function sendAlong(edges: readonly OutEdge[], frame: Frame): void {
   let carriesDead = true;
   for (const edge of edges) {
-    const path = edge.nextPath[frame.head.path] as number;
-    if (path < 0) continue;
+    const path = edge.nextPath.get(frame.head.path);
+    if (path === undefined) continue;
     const onward = carriesDead || frame.dead.length === 0 ? frame : frame.carrying(frame.batch, frame.positions, []);
     carriesDead = false;
     const sent = onward.along(path);
@@ -76,11 +76,17 @@ export function sendAlong(edges: readonly OutEdge[], frame: Frame): void {
   }
 }
 
+/** An edge without credit, and the path for which it has none. */
+export interface FullEdge {
+  readonly link: Link;
+  readonly path: number;
+}
+
 /** The first edge that has no credit for a frame of this path; `undefined` when all have. */
-export function withoutCredit(edges: readonly OutEdge[], path: number): OutEdge | undefined {
-  for (const edge of edges) {
-    const next = edge.nextPath[path] as number;
-    if (next >= 0 && !edge.link.hasCredit(next)) return edge;
+export function withoutCredit(edges: readonly OutEdge[], path: number): FullEdge | undefined {
+  for (const { link, nextPath } of edges) {
+    const next = nextPath.get(path);
+    if (next !== undefined && !link.hasCredit(next)) return { link, path: next };
   }
   return undefined;
 }

@@ -98,7 +98,7 @@ export class PureActor extends Turnable {
       const full = withoutCredit(edges, frame.head.path);
       if (full === undefined) continue;
       this.#blockedSinceMs = now;
-      full.link.whenCredit(full.nextPath[frame.head.path] as number, this.wake);
+      full.link.whenCredit(full.path, this.wake);
       return true;
     }
     return false;

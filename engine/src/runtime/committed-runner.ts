@@ -176,7 +176,7 @@ export class CommittedRunner implements NodeRunner {
       failed: (error) => this.#context.failed(this.name, error),
     });
     for (const lane of lanes) {
-      const cursor = cursorOf(lane.name);
+      const cursor = cursorOf(lane);
       if (cursor !== undefined) outbox.seed(lane.path, cursor.durable, cursor.durableAnchor);
     }
     const nextSeq = recovered.chain.nextSeq.get(origin.part) ?? 0;

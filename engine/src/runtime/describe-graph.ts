@@ -132,7 +132,7 @@ function describeEdges(program: GraphProgram, wiring: GraphWiring, nowMs: number
   return wiring.plan.edges.map((edge, i) => {
     const out = wiring.edges[i] as (typeof wiring.edges)[number];
     const mailbox = wiring.mailbox(edge.to);
-    const paths = [...out.nextPath].filter((path) => path >= 0);
+    const paths = [...out.nextPath.values()];
     const oldest = mailbox.oldestBornMs;
     const { messages, frames, watermark } = out.meter;
     return {

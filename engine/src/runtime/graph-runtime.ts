@@ -17,7 +17,7 @@ import { describeGraph, type NodeView } from "./describe-graph.ts";
 import { type Chain, chainsOf } from "./fusion.ts";
 import { type Carriers, GraphWiring } from "./graph-wiring.ts";
 import type { NodeRunner, RunnerContext } from "./node-runner.ts";
-import { type Plan, planGraph } from "./plan.ts";
+import { type Plan, type PlanLane, planGraph } from "./plan.ts";
 import type { GraphProgram, ProgramNode } from "./program.ts";
 import { PureRunner } from "./pure-runner.ts";
 import { SourceRunner } from "./source-runner.ts";
@@ -45,6 +45,7 @@ export class GraphRuntime {
   readonly program: GraphProgram;
   readonly #ports: RuntimePorts;
   readonly #scheduler: Scheduler;
+  readonly #nodes: ReadonlyMap<string, ProgramNode>;
   readonly #runners = new Map<string, NodeRunner>();
   readonly #waiting = new Map<string, ErrorReport>();
   readonly #supervisor: Supervisor;
@@ -60,6 +61,7 @@ export class GraphRuntime {
   constructor(program: GraphProgram, ports: RuntimePorts) {
     this.program = program;
     this.#ports = ports;
+    this.#nodes = new Map(program.nodes.map((node) => [node.name, node]));
     this.#scheduler = new Scheduler(ports.env, ports.scheduler);
     this.#finished = new Promise((resolve) => {
       this.#resolveFinished = resolve;
@@ -202,17 +204,13 @@ export class GraphRuntime {
     }
   }
 
-  #cursorOf(lane: string): LaneCursor | undefined {
-    for (const runner of this.#runners.values()) {
-      if (!(runner instanceof CommittedRunner)) continue;
-      const found = runner.lanes.find((l) => l.name === lane);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+  #cursorOf(lane: PlanLane): LaneCursor | undefined {
+    const receiver = this.#runners.get(lane.receiver);
+    return receiver instanceof CommittedRunner ? receiver.lanes.find((l) => l.path === lane.path) : undefined;
   }
 
   async #startSupervised(runner: NodeRunner): Promise<void> {
-    const restart = this.program.nodes.find((n) => n.name === runner.name)?.restart ?? "permanent";
+    const restart = this.#nodes.get(runner.name)?.restart ?? "permanent";
     this.#supervisor.supervise({
       id: runner.name,
       restart,

@@ -5,6 +5,7 @@
 import type { Link, OriginControl, OutEdge } from "../actor/link.ts";
 import { EdgeMeter } from "../actor/link.ts";
 import { Mailbox } from "../mailbox/mailbox.ts";
+import { groupBy } from "./group-by.ts";
 import { LocalLink, OriginAddress } from "./local-link.ts";
 import { edgeName, type Plan, type PlanEdge, type PlanLane, type PlanOrigin } from "./plan.ts";
 import type { GraphProgram, ProgramNode } from "./program.ts";
@@ -24,6 +25,11 @@ export class GraphWiring {
   readonly #origins = new Map<string, OriginAddress>();
   readonly #controls = new Map<string, OriginControl>();
 
+  readonly #edgesFrom: ReadonlyMap<string, readonly number[]>;
+  readonly #originsOf: ReadonlyMap<string, readonly PlanOrigin[]>;
+  readonly #lanesOf: ReadonlyMap<PlanOrigin, readonly PlanLane[]>;
+  readonly #lanesInto: ReadonlyMap<string, readonly PlanLane[]>;
+
   constructor(program: GraphProgram, plan: Plan, carriers: Carriers | undefined) {
     this.plan = plan;
     for (const node of program.nodes) if (node.role !== "source") this.#mailboxes.set(node.name, this.#mailbox(node));
@@ -32,10 +38,19 @@ export class GraphWiring {
       this.#origins.set(origin.name, address);
       this.#controls.set(origin.name, carriers?.control(origin, address) ?? address);
     }
+    this.#edgesFrom = groupBy(plan.edges.keys(), (i) => (plan.edges[i] as PlanEdge).from);
+    this.#originsOf = groupBy(plan.origins, (origin) => origin.node);
+    this.#lanesOf = groupBy(plan.lanes, (lane) => lane.origin);
+    this.#lanesInto = groupBy(plan.lanes, (lane) => lane.receiver);
     this.edges = plan.edges.map((edge, i) => {
       const local = new LocalLink(this.mailbox(edge.to));
       const link = carriers?.link(edge, local) ?? local;
-      return { name: edgeName(edge), link, nextPath: plan.nextPath[i] as Int32Array, meter: new EdgeMeter() };
+      return {
+        name: edgeName(edge),
+        link,
+        nextPath: plan.nextPath[i] as ReadonlyMap<number, number>,
+        meter: new EdgeMeter(),
+      };
     });
   }
 
@@ -59,22 +74,21 @@ export class GraphWiring {
   }
 
   edgesFrom(node: string, port?: string): OutEdge[] {
-    return this.edges.filter((_, i) => {
-      const edge = this.plan.edges[i] as PlanEdge;
-      return edge.from === node && (port === undefined || edge.port === port);
-    });
+    const leaving = this.#edgesFrom.get(node) ?? [];
+    const chosen = port === undefined ? leaving : leaving.filter((i) => this.plan.edges[i]?.port === port);
+    return chosen.map((i) => this.edges[i] as OutEdge);
   }
 
-  originsOf(node: string): PlanOrigin[] {
-    return this.plan.origins.filter((origin) => origin.node === node);
+  originsOf(node: string): readonly PlanOrigin[] {
+    return this.#originsOf.get(node) ?? [];
   }
 
-  lanesOf(origin: PlanOrigin): PlanLane[] {
-    return this.plan.lanes.filter((lane) => lane.origin === origin);
+  lanesOf(origin: PlanOrigin): readonly PlanLane[] {
+    return this.#lanesOf.get(origin) ?? [];
   }
 
-  lanesInto(node: string): PlanLane[] {
-    return this.plan.lanes.filter((lane) => lane.receiver === node);
+  lanesInto(node: string): readonly PlanLane[] {
+    return this.#lanesInto.get(node) ?? [];
   }
 
   #mailbox(node: ProgramNode): Mailbox {

@@ -7,6 +7,7 @@ import type { EventLog } from "../log/event-log.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
 import type { GraphWiring } from "./graph-wiring.ts";
+import type { PlanLane } from "./plan.ts";
 import type { GraphProgram } from "./program.ts";
 
 /** What every node of a graph shares. */
@@ -21,7 +22,7 @@ export interface RunnerContext {
   /** Grows with every start of the graph; the epoch of its sources. */
   readonly startEpoch: number;
   /** The receiver's cursor of a lane, once its node has recovered. */
-  readonly cursorOf: (laneName: string) => LaneCursor | undefined;
+  readonly cursorOf: (lane: PlanLane) => LaneCursor | undefined;
   readonly failed: (node: string, error: unknown) => void;
   readonly waiting: (node: string, error: unknown) => void;
   /** Something was read, committed or finished: the graph may be done. */

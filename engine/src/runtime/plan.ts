@@ -4,6 +4,7 @@
  * is the lane.
  */
 import { defineErrors } from "../errors.ts";
+import { groupBy } from "./group-by.ts";
 
 export const planError = defineErrors({
   "PLAN-ROUTES": {
@@ -67,8 +68,8 @@ export interface Plan {
   readonly edges: readonly PlanEdge[];
   readonly origins: readonly PlanOrigin[];
   readonly lanes: readonly PlanLane[];
-  /** By index of the edge: the path after it, by the path before; -1 where the path does not lead along it. */
-  readonly nextPath: readonly Int32Array[];
+  /** By index of the edge: the path after it, by the path before. */
+  readonly nextPath: readonly ReadonlyMap<number, number>[];
 }
 
 const ROUTES_MAX = 64;
@@ -85,6 +86,8 @@ export function edgeName(edge: Pick<PlanEdge, "from" | "port" | "to">): string {
 class Planner {
   readonly #nodes: ReadonlyMap<string, PlanNode>;
   readonly #edges: readonly PlanEdge[];
+  /** Indices of the edges that leave a node. */
+  readonly #leaving: ReadonlyMap<string, readonly number[]>;
   readonly #origins: PlanOrigin[] = [];
   readonly #lanes: PlanLane[] = [];
   /** Steps of the tree: path before, edge, path after. */
@@ -94,18 +97,19 @@ class Planner {
   constructor(nodes: readonly PlanNode[], edges: readonly PlanEdge[]) {
     this.#nodes = new Map(nodes.map((node) => [node.name, node]));
     this.#edges = edges;
+    this.#leaving = groupBy(edges.keys(), (index) => (edges[index] as PlanEdge).from);
   }
 
   plan(): Plan {
     for (const node of this.#nodes.values()) {
-      if (node.role === "pure" && !this.#edges.some((e) => e.from === node.name)) {
+      if (node.role === "pure" && !this.#leaving.has(node.name)) {
         throw planError("PLAN-DANGLING", `the output of ${node.name} goes nowhere`, { place: { node: node.name } });
       }
       if (node.role !== "pure") this.#origin(node);
     }
     this.#limitRoutes();
-    const nextPath = this.#edges.map(() => new Int32Array(this.#paths).fill(-1));
-    for (const { before, edge, after } of this.#steps) (nextPath[edge] as Int32Array)[before] = after;
+    const nextPath = this.#edges.map(() => new Map<number, number>());
+    for (const { before, edge, after } of this.#steps) nextPath[edge]?.set(before, after);
     return {
       nodes: [...this.#nodes.values()],
       edges: this.#edges,
@@ -122,35 +126,34 @@ class Planner {
       const origin = { name, node: node.name, part, rootPath: this.#paths++ };
       this.#origins.push(origin);
       const port = node.role === "source" ? undefined : part;
-      this.#follow(origin, node.name, port, origin.rootPath, name, false, new Set());
+      this.#follow(origin, { node: node.name, port, path: origin.rootPath, name, feedback: false, before: undefined });
     }
   }
 
-  /** Extends a route by every edge that leaves `from`. `within`: pure nodes on the route already. */
-  #follow(
-    origin: PlanOrigin,
-    from: string,
-    port: string | undefined,
-    path: number,
-    route: string,
-    feedback: boolean,
-    within: ReadonlySet<string>,
-  ): void {
-    this.#edges.forEach((edge, index) => {
-      if (edge.from !== from || (port !== undefined && edge.port !== port)) return;
-      const target = this.#nodes.get(edge.to) as PlanNode;
-      const after = this.#paths++;
-      this.#steps.push({ before: path, edge: index, after });
-      const name = `${route}${edge.port === "out" || port !== undefined ? "" : `.${edge.port}`}>${edge.to}${edge.input === 0 ? "" : `:${edge.input}`}`;
-      const loops = feedback || edge.feedback;
-      if (target.role === "committed") {
-        this.#lanes.push({ name, origin, path: after, receiver: edge.to, input: edge.input, feedback: loops });
-        return;
-      }
-      if (within.has(edge.to))
-        throw planError("PLAN-CYCLE", `the cycle ${[...within, edge.to].join(" -> ")} has no committed node`);
-      this.#follow(origin, edge.to, undefined, after, name, loops, new Set(within).add(edge.to));
-    });
+  /** All routes from an origin, depth first, so that paths are numbered in the order of the graph file. */
+  #follow(origin: PlanOrigin, start: Route): void {
+    const open = [start];
+    for (let route = open.pop(); route !== undefined; route = open.pop()) {
+      const onward = (this.#leaving.get(route.node) ?? []).map((index) => this.#step(origin, route as Route, index));
+      open.push(...onward.filter((next) => next !== undefined).reverse());
+    }
+  }
+
+  /** Extends a route by one edge; `undefined` when it ends there or does not lead along it. */
+  #step(origin: PlanOrigin, route: Route, index: number): Route | undefined {
+    const edge = this.#edges[index] as PlanEdge;
+    if (route.port !== undefined && edge.port !== route.port) return undefined;
+    const path = this.#paths++;
+    this.#steps.push({ before: route.path, edge: index, after: path });
+    const port = edge.port === "out" || route.port !== undefined ? "" : `.${edge.port}`;
+    const name = `${route.name}${port}>${edge.to}${edge.input === 0 ? "" : `:${edge.input}`}`;
+    const feedback = route.feedback || edge.feedback;
+    if (this.#nodes.get(edge.to)?.role === "committed") {
+      this.#lanes.push({ name, origin, path, receiver: edge.to, input: edge.input, feedback });
+      return undefined;
+    }
+    refuseLoop(route, edge.to);
+    return { node: edge.to, port: undefined, path, name, feedback, before: route };
   }
 
   #limitRoutes(): void {
@@ -164,5 +167,25 @@ class Planner {
           place: { node: lane.receiver },
         });
     }
+  }
+}
+
+/** Where a route has come to. */
+interface Route {
+  readonly node: string;
+  /** For committed nodes: the port that is the origin. */
+  readonly port: string | undefined;
+  readonly path: number;
+  readonly name: string;
+  readonly feedback: boolean;
+  readonly before: Route | undefined;
+}
+
+function refuseLoop(route: Route, next: string): void {
+  const within = [next];
+  for (let at: Route | undefined = route; at !== undefined; at = at.before) {
+    within.push(at.node);
+    if (at.node === next)
+      throw planError("PLAN-CYCLE", `the cycle ${within.reverse().join(" -> ")} has no committed node`);
   }
 }

@@ -1,6 +1,6 @@
-import { ActorMeter } from "../actor/meter.ts";
 import { fuse } from "../actor/fuse.ts";
 import type { OutEdge } from "../actor/link.ts";
+import { ActorMeter } from "../actor/meter.ts";
 import { PureActor } from "../actor/pure-actor.ts";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import type { PureBehavior } from "../behavior/pure-behavior.ts";

@@ -86,7 +86,7 @@ export class SourceRunner implements NodeRunner {
       progressed: this.#context.progressed,
     });
     for (const lane of lanes) {
-      const cursor = cursorOf(lane.name);
+      const cursor = cursorOf(lane);
       if (cursor !== undefined) actor.seed(lane.path, cursor.durable, cursor.durableAnchor);
     }
     wiring.bind(origin, actor);

@@ -194,11 +194,11 @@ export class SourceActor implements OriginControl {
   async #untilCredit(): Promise<void> {
     const { edges, rootPath } = this.#options;
     for (let full = withoutCredit(edges, rootPath); full !== undefined; full = withoutCredit(edges, rootPath)) {
-      const { link, nextPath } = full;
+      const { link, path } = full;
       const since = this.#options.env.clock.monotonic();
       await new Promise<void>((resolve) => {
         this.#wakeUp = resolve;
-        link.whenCredit(nextPath[rootPath] as number, resolve);
+        link.whenCredit(path, resolve);
       });
       this.meter.blockedMs += this.#options.env.clock.monotonic() - since;
       if (this.#stop.signal.aborted || this.#rewind !== undefined) return;

@@ -580,7 +580,7 @@ export class CommittedActor extends Turnable {
   }
 
   #count(draft: StepDraft, work: readonly StepWork[], dead: readonly DeadLettered[]): void {
-    for (const { frame } of work) this.meter.in += frame.n;
+    for (const { frame } of work) this.meter.in += frame.n + frame.dead.filter((d) => d.node === this.node).length;
     for (const { batch } of draft.emits) this.meter.out += batch.n;
     for (const { count } of draft.drops) this.meter.dropped += count;
     for (const { frame } of work) this.meter.dropped += frame.head.shed;

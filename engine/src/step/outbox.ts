@@ -179,7 +179,7 @@ export class Outbox extends Turnable implements OriginControl {
   #isBlocked(): boolean {
     const full = withoutCredit(this.#options.edges, this.#options.rootPath);
     if (full === undefined) return false;
-    full.link.whenCredit(full.nextPath[this.#options.rootPath] as number, this.#wake);
+    full.link.whenCredit(full.path, this.#wake);
     return true;
   }
 
