@@ -105,6 +105,11 @@ export class LogMachine {
     mount.kill();
   }
 
+  /** Deletes the index, which has seen the end of the log. */
+  forgetWitnesses(): void {
+    this.indexStore = memoryOrderedStore();
+  }
+
   #optionsFor(
     env: Env,
     mount: SimulatedMount,

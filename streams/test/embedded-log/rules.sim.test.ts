@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+import type { Rule } from "../../src/embedded/rules.ts";
+import { type Scenario, Stage, scenarios } from "./rule-scenarios.ts";
+
+/** What the first failing seed violated. */
+async function firstViolation(
+  scenario: Scenario,
+  rulesOff: readonly Rule[],
+  failure = /./,
+): Promise<string | undefined> {
+  for (let seed = 0; seed < scenario.seeds; seed++) {
+    const stage = new Stage(seed, rulesOff);
+    await scenario.run(stage);
+    const violated = stage.model.violations.join("; ");
+    if (failure.test(violated)) return `seed ${seed}: ${violated}`;
+  }
+  return undefined;
+}
+
+describe("each rule of the log prevents a failure", () => {
+  for (const scenario of scenarios) {
+    it(`${scenario.rule}: ${scenario.title}: nothing is violated while it holds`, async () => {
+      expect(await firstViolation(scenario, [])).toBeUndefined();
+    });
+
+    it(`${scenario.rule}: ${scenario.title}: it goes wrong without the rule`, async () => {
+      expect(await firstViolation(scenario, [scenario.rule], scenario.failure)).toMatch(/^seed \d+/);
+    });
+  }
+});
