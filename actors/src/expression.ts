@@ -2,6 +2,8 @@
 import type { Batch, Column, Json, MessageFailure } from "@millrace/engine";
 
 export interface Expression {
+  /** Two expressions of one source are computed once. */
+  readonly source?: string;
   /** The value for one message. Throws when it has none. */
   row(event: Json): Json;
   /** The messages for which the value is `true`, ascending, and those for which it failed. */

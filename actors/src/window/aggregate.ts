@@ -6,10 +6,11 @@ import type { Expression } from "../expression.ts";
 
 export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max";
 
+/** As `parseAggregate` of the engine makes it. */
 export interface Aggregate {
   readonly fn: AggregateFunction;
-  /** What to aggregate; nulls are left out. `null` only for `count`: every message counts. */
-  readonly of: Expression | null;
+  /** What to aggregate; nulls are left out. Absent only for `count`: every message counts. */
+  readonly argument?: Expression;
 }
 
 /** `messages` counts all of a group, `nulls` those whose value is null. */
@@ -53,13 +54,15 @@ export function planAggregates(compute: ReadonlyMap<string, Aggregate>): Aggrega
     return found >= 0 ? found : cells.push({ fold, input }) - 1;
   };
   const inputOf = (expression: Expression, needsNumber: boolean): number => {
-    const found = expressions.indexOf(expression);
+    const found = expressions.findIndex(
+      (other) => other === expression || (other.source !== undefined && other.source === expression.source),
+    );
     const input = found >= 0 ? found : expressions.push(expression) - 1;
     numeric[input] = (numeric[input] ?? false) || needsNumber;
     return input;
   };
-  const fields = [...compute].map(([name, { fn, of }]): ComputedField => {
-    if (of === null) return { name, fn, cell: 0, nulls: -1 };
+  const fields = [...compute].map(([name, { fn, argument: of }]): ComputedField => {
+    if (of === undefined) return { name, fn, cell: 0, nulls: -1 };
     const input = inputOf(of, fn !== "count");
     const nulls = fn === "count" || fn === "avg" ? cellOf("nulls", input) : -1;
     if (fn === "count") return { name, fn, cell: 0, nulls };

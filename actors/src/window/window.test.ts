@@ -31,11 +31,11 @@ interface Message {
 }
 
 const compute = new Map<string, Aggregate>([
-  ["flights", { fn: "count", of: null }],
-  ["known", { fn: "count", of: field("delay") }],
+  ["flights", { fn: "count" }],
+  ["known", { fn: "count", argument: field("delay") }],
 ]);
 const delay = field("delay");
-for (const fn of ["sum", "avg", "min", "max"] as const) compute.set(fn, { fn, of: delay });
+for (const fn of ["sum", "avg", "min", "max"] as const) compute.set(fn, { fn, argument: delay });
 
 function hourly(extra: { latenessMs?: number; late?: "drop" | "port" } = {}): CommittedBehavior {
   return window({ sizeMs: HOUR, time: field("date"), by: new Map([["origin", field("origin")]]), compute, ...extra });
@@ -338,7 +338,7 @@ test("keys of several fields, keys that are objects, and no key at all are told 
       sizeMs: HOUR,
       time: field("t"),
       by,
-      compute: new Map([["n", { fn: "count", of: null }]]),
+      compute: new Map([["n", { fn: "count" }]]),
     });
     behavior.take(draft, slice(batch));
     behavior.advance?.(draft, Number.POSITIVE_INFINITY);
