@@ -130,5 +130,5 @@ function bytesOf(array: TypedArray): Uint8Array {
 
 /** Bytes out of a decoder start anywhere; typed arrays need them at a multiple of their width. */
 function aligned(bytes: Uint8Array): ArrayBuffer {
-  return bytes.slice().buffer as ArrayBuffer;
+  return new Uint8Array(bytes).buffer;
 }

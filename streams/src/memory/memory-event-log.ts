@@ -210,9 +210,13 @@ function copyOf(event: EventInput): EventInput {
   const { causationId, correlationId } = event.context;
   return {
     ...event,
-    id: event.id.slice(),
-    payload: event.payload.slice(),
-    context: { ...event.context, causationId: causationId.slice(), correlationId: correlationId.slice() },
+    id: new Uint8Array(event.id),
+    payload: new Uint8Array(event.payload),
+    context: {
+      ...event.context,
+      causationId: new Uint8Array(causationId),
+      correlationId: new Uint8Array(correlationId),
+    },
   };
 }
 

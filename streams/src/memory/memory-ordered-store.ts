@@ -26,7 +26,8 @@ class MemoryOrderedStore implements OrderedStore {
 
   get(table: string, key: Key): Uint8Array | undefined {
     this.#mustBeOpen();
-    return this.#tables.get(table)?.get(keyText(key))?.slice();
+    const value = this.#tables.get(table)?.get(keyText(key));
+    return value === undefined ? undefined : new Uint8Array(value);
   }
 
   range(table: string, options: RangeOptions = {}): Iterable<Entry> {
@@ -42,7 +43,7 @@ class MemoryOrderedStore implements OrderedStore {
     const entries = this.#tables.get(table);
     if (entries === undefined) return;
     for (const [key, value] of options.reverse ? entries.descending(gte, lt) : entries.ascending(gte, lt)) {
-      yield { key: Buffer.from(key, "latin1"), value: value.slice() };
+      yield { key: Buffer.from(key, "latin1"), value: new Uint8Array(value) };
       left -= 1;
       if (left <= 0) return;
     }
@@ -110,7 +111,7 @@ class Transaction implements OrderedWriter {
     const entries = this.#table(table);
     const name = keyText(key);
     const before = entries.get(name);
-    entries.set(name, value.slice());
+    entries.set(name, new Uint8Array(value));
     this.#undo.push(before === undefined ? () => entries.delete(name) : () => entries.set(name, before));
   }
 

@@ -46,8 +46,8 @@ function points(make: MakeOrderedStore): void {
 
   it("returns copies: neither side sees the other's changes", () =>
     withStore(make, async (store) => {
-      const key = bytes(1);
-      const value = bytes(1, 2, 3);
+      const key = Buffer.from([1]);
+      const value = Buffer.from([1, 2, 3]);
       await store.transact((tx) => {
         tx.put("t", key, value);
         value.fill(9);

@@ -1,0 +1,102 @@
+/** What nodes gave up on: each dead letter by place, and how many there are by graph, node and code. */
+import {
+  type DeadLetter,
+  type DeadLettered,
+  decodeStep,
+  type JsonObject,
+  type RecordedEvent,
+  STEP,
+  unpackState,
+} from "@millrace/engine";
+import { defineProjection, type Projection } from "../projection.ts";
+import type { Rows } from "../row/rows.ts";
+
+export const DEAD_LETTERS = "dead-letters";
+export const DEAD_LETTER_COUNTS = "dead-letter-counts";
+
+/** Event of a graph's stream: dead letters were sent through their node again, or given up. Payload: `{ ids, state }`. */
+export const DEAD_LETTERS_SETTLED = "DeadLettersSettled";
+
+/** What an event says about dead letters. */
+export type DeadLetterFact =
+  | { readonly is: "recorded"; readonly letters: readonly DeadLettered[] }
+  | { readonly is: "settled"; readonly ids: readonly string[]; readonly state: "redriven" | "discarded" };
+
+export function deadLetterFact(event: RecordedEvent): DeadLetterFact {
+  if (event.type === STEP) return { is: "recorded", letters: decodeStep(event.payload).dead };
+  const settled = unpackState(event.payload) as { ids: readonly string[]; state: "redriven" | "discarded" };
+  return { is: "settled", ids: settled.ids, state: settled.state };
+}
+
+type Decode = (event: RecordedEvent) => DeadLetterFact;
+
+const handles = { types: [STEP, DEAD_LETTERS_SETTLED] };
+
+/** Every dead letter, in the order of the log; found by `id` too. */
+export function deadLetterProjection(decode: Decode = deadLetterFact): Projection {
+  return defineProjection({
+    name: DEAD_LETTERS,
+    version: 1,
+    handles,
+    key: ["position", "index"],
+    index: "id",
+    fold(rows, event) {
+      const fact = decode(event);
+      if (fact.is === "recorded") fact.letters.forEach((letter, index) => void rows.put(rowOf(letter, index, event)));
+      else for (const id of fact.ids) settle(rows, id, fact.state);
+    },
+  });
+}
+
+function rowOf(letter: DeadLettered, index: number, { context, position, timeMs }: RecordedEvent): JsonObject {
+  return {
+    position,
+    index,
+    id: letter.id,
+    graph: context.graph,
+    node: letter.node,
+    code: letter.error.code,
+    lane: letter.lane,
+    pos: letter.pos,
+    ord: letter.ord,
+    attempts: letter.attempts,
+    // A report is made of what JSON can say.
+    error: letter.error as unknown as JsonObject,
+    input: letter.input ?? null,
+    timeMs,
+    state: "waiting",
+  };
+}
+
+function settle(rows: Rows, id: string, state: string): void {
+  const row = rows.find(id);
+  if (row !== undefined) rows.put({ ...row, state });
+}
+
+/** A row of {@link deadLetterProjection} without what only orders it. */
+export function deadLetterOf(row: JsonObject): DeadLetter {
+  // Its fold made the row of these fields.
+  const { id, graph, node, lane, pos, ord, attempts, error, input, position, timeMs, state } =
+    row as unknown as DeadLetter;
+  return { id, graph, node, lane, pos, ord, attempts, error, input, position, timeMs, state };
+}
+
+/** How many dead letters there were, by graph, node and code, with the newest. */
+export function deadLetterCountProjection(decode: Decode = deadLetterFact): Projection {
+  return defineProjection({
+    name: DEAD_LETTER_COUNTS,
+    version: 1,
+    handles: { types: [STEP] },
+    key: ["graph", "node", "code"],
+    fold(rows, event) {
+      const fact = decode(event);
+      if (fact.is !== "recorded") return;
+      for (const { node, error, id } of fact.letters) {
+        const { graph } = event.context;
+        const before = rows.get(graph, node, error.code)?.count as number | undefined;
+        const newest = { id, position: event.position, timeMs: event.timeMs, message: error.message };
+        rows.put({ graph, node, code: error.code, count: (before ?? 0) + 1, newest });
+      }
+    },
+  });
+}

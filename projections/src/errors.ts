@@ -1,0 +1,29 @@
+import { defineErrors } from "@millrace/engine";
+
+export const projectionError = defineErrors({
+  "PROJECTION-UNKNOWN": {
+    kind: "rejected",
+    summary: "There is no projection of that name.",
+    remedy: "Look at the list of projections.",
+  },
+  "PROJECTION-QUERY": {
+    kind: "rejected",
+    summary: "A query of a projection makes no sense.",
+    remedy: "Read the message: it names the parameter.",
+  },
+  "PROJECTION-BEHIND": {
+    kind: "transient",
+    summary: "A projection has not folded the wanted position in time.",
+    remedy: "Ask again; if it lasts, look at the projection's lag and state.",
+  },
+  "PROJECTION-PARKED": {
+    kind: "terminal",
+    summary: "Folding an event failed; the projection stands before it.",
+    remedy: "Read the cause, correct the fold, and give the projection a new version.",
+  },
+  "PROJECTION-AHEAD": {
+    kind: "terminal",
+    summary: "A projection has folded positions that the log does not have: the log lost its tail.",
+    remedy: "Find out what happened to the log; rebuild the projection only if the loss is accepted.",
+  },
+});
