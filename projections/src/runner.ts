@@ -15,7 +15,7 @@ export interface ProjectionRunnerOptions {
   readonly store: OrderedStore;
   readonly projections: readonly Projection[];
   readonly env: Env;
-  /** A transaction ends after this many rows, at an event's end. Default 10,000. */
+  /** A transaction ends after this many rows, at an event's end. Default 4096. */
   readonly transactionRowsMax?: number;
   /** Pause in ms after a commit at the log's end. Default 20. */
   readonly lingerMs?: number;
@@ -78,7 +78,7 @@ export function projectionRunner(options: ProjectionRunnerOptions): ProjectionRu
   return new Runner(options);
 }
 
-const TRANSACTION_ROWS_MAX = 10_000;
+const TRANSACTION_ROWS_MAX = 4096;
 const LINGER_MS = 20;
 const WAIT_MS_MAX = 5000;
 /** Counting walks the rows, so its result is shown for a while. */

@@ -1,0 +1,360 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type EventLog,
+  type JsonObject,
+  type OrderedStore,
+  type OrderedWriter,
+  storeError,
+  systemEnv,
+} from "@millrace/engine";
+import { sampleEvent, to, virtualEnv } from "@millrace/engine/testing";
+import { openLmdbStore } from "@millrace/native";
+import { defineProjection, type Projection, type ProjectionRunner, projectionRunner } from "@millrace/projections";
+import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+import { afterEach, describe, expect, it } from "vitest";
+
+const env = systemEnv();
+
+/** Sums numbers by name: each event's payload is `{ name, n }`. */
+function sums(overrides: Partial<Projection> = {}): Projection {
+  return defineProjection({
+    name: "sums",
+    version: 1,
+    handles: { types: ["Added"] },
+    key: ["name"],
+    fold(rows, event) {
+      const { name, n } = JSON.parse(Buffer.from(event.payload).toString()) as { name: string; n: number };
+      const before = (rows.get(name)?.sum ?? 0) as number;
+      rows.put({ name, sum: before + n, last: event.position });
+    },
+    ...overrides,
+  });
+}
+
+const added = (name: string, n: number): ReturnType<typeof sampleEvent> =>
+  sampleEvent({ type: "Added", payload: Buffer.from(JSON.stringify({ name, n })) });
+
+async function add(log: EventLog, count: number, from = 0): Promise<void> {
+  for (let i = from; i < from + count; i++) await log.append(to("s", added(`n${i % 7}`, i)));
+}
+
+const open: ProjectionRunner[] = [];
+afterEach(async () => {
+  for (const runner of open.splice(0)) await runner.stop();
+});
+
+function run(log: EventLog, store: OrderedStore, projections: readonly Projection[], rowsMax = 3): ProjectionRunner {
+  const runner = projectionRunner({
+    log,
+    store,
+    projections,
+    env,
+    transactionRowsMax: rowsMax,
+    lingerMs: 0,
+    waitMsMax: 300,
+  });
+  open.push(runner);
+  runner.start();
+  return runner;
+}
+
+const newLog = (): EventLog => memoryEventLog({ env });
+
+/** The rows that a fold of the whole log from scratch leads to. */
+async function rowsFromScratch(log: EventLog, projection: Projection): Promise<readonly JsonObject[]> {
+  const runner = run(log, memoryOrderedStore(), [projection], 1_000_000);
+  await runner.reached(log.durableEnd);
+  return (await runner.query(projection.name, { limit: 1000 })).rows;
+}
+
+/** A store that fails transactions as a test plans it. */
+function failing(store: OrderedStore, fails: (transaction: number) => Error | undefined): OrderedStore {
+  let transaction = 0;
+  return {
+    get: (table, key) => store.get(table, key),
+    range: (table, options) => store.range(table, options),
+    count: (table) => store.count(table),
+    drop: (table) => store.drop(table),
+    close: () => store.close(),
+    transact: <T>(write: (tx: OrderedWriter) => T) =>
+      store.transact((tx) => {
+        const value = write(tx);
+        transaction += 1;
+        const error = fails(transaction);
+        if (error !== undefined) throw error;
+        return value;
+      }),
+  };
+}
+
+describe("a projection", () => {
+  it("follows the log, and says as of which position its rows are", async () => {
+    const log = newLog();
+    await add(log, 20);
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    await runner.reached(20);
+    const page = await runner.query("sums", { where: { name: "n6" } });
+    expect(page).toEqual({ asOf: 20, rows: [{ name: "n6", sum: 6 + 13, last: 13 }], next: null });
+    await log.append(to("s", added("n6", 100)));
+    expect((await runner.query("sums", { where: { name: "n6" }, minPosition: 20 })).rows).toEqual([
+      { name: "n6", sum: 119, last: 20 },
+    ]);
+    expect(runner.list()).toMatchObject([{ name: "sums", version: 1, asOf: 21, lag: 0, lagMs: 0, state: "live" }]);
+  });
+
+  it("moves on over events that do not concern it", async () => {
+    const log = newLog();
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    for (let i = 0; i < 30; i++) await log.append(to("s", sampleEvent({ type: "Other" })));
+    expect((await runner.query("sums", { minPosition: 29 })).asOf).toBe(30);
+  });
+
+  it("resumes at its checkpoint and folds nothing twice", async () => {
+    const log = newLog();
+    const store = memoryOrderedStore();
+    await add(log, 25);
+    const first = run(log, store, [sums()]);
+    await first.reached(25);
+    await first.stop();
+    await add(log, 25, 25);
+    const folded: number[] = [];
+    const watched = sums({
+      fold(rows, event) {
+        folded.push(event.position);
+        sums().fold(rows, event);
+      },
+    });
+    const second = run(log, store, [watched]);
+    await second.reached(50);
+    expect(folded).toEqual(Array.from({ length: 25 }, (_, i) => 25 + i));
+    expect((await second.query("sums")).rows).toEqual(await rowsFromScratch(log, sums()));
+  });
+
+  it("that crashed in any transaction has the same rows as one that did not", async () => {
+    const log = newLog();
+    await add(log, 40);
+    const wanted = await rowsFromScratch(log, sums());
+    for (let crash = 1; crash <= 16; crash++) {
+      const store = memoryOrderedStore();
+      const crashing = failing(store, (n) => (n === crash ? new Error("power cut") : undefined));
+      const first = run(log, crashing, [sums()]);
+      await first.reached(40);
+      await first.stop();
+      const second = run(log, store, [sums()]);
+      await second.reached(40);
+      expect((await second.query("sums")).rows).toEqual(wanted);
+    }
+  });
+
+  it("waits out a full store and goes on by itself", async () => {
+    const virtual = virtualEnv("full store");
+    const log = newLog();
+    await add(log, 10);
+    const store = failing(memoryOrderedStore(), (n) =>
+      n >= 3 && n < 6 ? storeError("STORE-FULL", "full") : undefined,
+    );
+    const runner = projectionRunner({
+      log,
+      store,
+      projections: [sums()],
+      env: virtual,
+      transactionRowsMax: 3,
+      lingerMs: 0,
+    });
+    open.push(runner);
+    runner.start();
+    await settle();
+    expect(runner.list()[0]).toMatchObject({ state: "building", reason: expect.stringContaining("STORE-FULL") });
+    for (let i = 0; i < 5; i++) {
+      await virtual.advance(1000);
+      await settle();
+    }
+    expect(runner.list()[0]).toMatchObject({ state: "live", asOf: 10 });
+    expect((await runner.query("sums")).rows).toEqual(await rowsFromScratch(log, sums()));
+  });
+
+  it("does not answer for a position that it has not folded", async () => {
+    const log = newLog();
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    await expect(runner.query("sums", { minPosition: 5 })).rejects.toMatchObject({ code: "PROJECTION-BEHIND" });
+    await expect(runner.query("nobody")).rejects.toMatchObject({ code: "PROJECTION-UNKNOWN" });
+  });
+});
+
+describe("a projection whose fold throws", () => {
+  const poisoned = (): Projection =>
+    sums({
+      fold(rows, event) {
+        if (event.position === 11) throw new RangeError("eleven");
+        sums().fold(rows, event);
+      },
+    });
+
+  it("is parked before that event, with the cause, while others go on", async () => {
+    const log = newLog();
+    await add(log, 20);
+    const runner = run(log, memoryOrderedStore(), [poisoned(), sums({ name: "healthy" })], 1000);
+    await runner.reached(20);
+    const [parked, healthy] = runner.list();
+    expect(parked).toMatchObject({ state: "failed", asOf: 11, lag: 9 });
+    expect(parked?.reason).toMatch(/PROJECTION-PARKED: .*position 11.*eleven/);
+    expect(healthy).toMatchObject({ state: "live", asOf: 20 });
+    expect((await runner.query("sums", { where: { name: "n3" } })).rows).toEqual([{ name: "n3", sum: 13, last: 10 }]);
+  });
+
+  it("goes on from there once it is corrected", async () => {
+    const log = newLog();
+    const store = memoryOrderedStore();
+    await add(log, 20);
+    const first = run(log, store, [poisoned()]);
+    await first.reached(20);
+    await first.stop();
+    const second = run(log, store, [sums()]);
+    await second.reached(20);
+    expect((await second.query("sums")).rows).toEqual(await rowsFromScratch(log, sums()));
+  });
+});
+
+describe("a new version", () => {
+  const doubled = (hold?: () => void): Projection =>
+    sums({
+      version: 2,
+      fold(rows, event) {
+        hold?.();
+        sums().fold(rows, event);
+        const { name } = JSON.parse(Buffer.from(event.payload).toString()) as { name: string };
+        rows.put({ ...rows.get(name), name, version: 2 });
+      },
+    });
+
+  it("is built beside the old one, which answers until the swap; then the old rows are gone", async () => {
+    const log = newLog();
+    const store = memoryOrderedStore();
+    await add(log, 20);
+    const first = run(log, store, [sums()]);
+    await first.reached(20);
+    await first.stop();
+    let blocked = true;
+    const waiting = doubled(() => {
+      if (blocked) throw new Error("not yet");
+    });
+    const second = run(log, store, [waiting]);
+    await second.reached(20);
+    expect(second.list()[0]).toMatchObject({ version: 1, asOf: 20, state: "failed" });
+    expect((await second.query("sums")).rows).toHaveLength(7);
+    await second.stop();
+    blocked = false;
+    const third = run(log, store, [waiting]);
+    await third.reached(20);
+    expect(third.list()[0]).toMatchObject({ version: 2, asOf: 20, rows: 7 });
+    const { rows } = await third.query("sums");
+    expect(rows.every((row) => row.version === 2)).toBe(true);
+    expect([store.count("projection/sums/1"), store.count("projection/sums/2")]).toEqual([0, 7]);
+  });
+
+  it("rebuilt from the log equals the live one", async () => {
+    const log = newLog();
+    await add(log, 30);
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    await runner.reached(30);
+    const live = await runner.query("sums");
+    await runner.rebuild("sums");
+    await runner.reached(30);
+    expect(await runner.query("sums")).toEqual(live);
+  });
+});
+
+describe("a checkpoint", () => {
+  it("of another log is worth nothing: the rows are built again", async () => {
+    const store = memoryOrderedStore();
+    const other = newLog();
+    await add(other, 30);
+    const first = run(other, store, [sums()]);
+    await first.reached(30);
+    await first.stop();
+    const log = newLog();
+    await add(log, 5);
+    const second = run(log, store, [sums()]);
+    await second.reached(5);
+    expect((await second.query("sums")).rows).toEqual(await rowsFromScratch(log, sums()));
+    expect(store.count("projection/sums/1")).toBe(0);
+  });
+
+  it("ahead of its log refuses: the log has lost its tail", async () => {
+    const store = memoryOrderedStore();
+    const log = newLog();
+    await add(log, 10);
+    const first = run(log, store, [sums()]);
+    await first.reached(10);
+    await first.stop();
+    const shorter = newLog();
+    await add(shorter, 4);
+    const lost: EventLog = Object.create(shorter, {
+      id: { value: log.id },
+      durableEnd: { get: () => shorter.durableEnd },
+      subscribe: { value: shorter.subscribe.bind(shorter) },
+    });
+    const second = run(lost, store, [sums()]);
+    await second.reached(10);
+    expect(second.list()[0]).toMatchObject({ state: "failed", reason: expect.stringContaining("PROJECTION-AHEAD") });
+    expect((await second.query("sums")).asOf).toBe(10);
+  });
+});
+
+describe("the past", () => {
+  it("at any position is what was live then", async () => {
+    const log = newLog();
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    const then: (readonly JsonObject[])[] = [[]];
+    for (let i = 0; i < 15; i++) {
+      await log.append(to("s", added(`n${i % 4}`, i)));
+      then.push((await runner.query("sums", { minPosition: i })).rows);
+    }
+    for (const [asOf, rows] of then.entries())
+      expect(await runner.query("sums", { asOf })).toEqual({ asOf, rows, next: null });
+    await expect(runner.query("sums", { asOf: 16 })).rejects.toMatchObject({ code: "PROJECTION-QUERY" });
+  });
+
+  it("at any time is what was live at its end", async () => {
+    let now = 1000;
+    const log = memoryEventLog({ env: { ...env, clock: { ...env.clock, now: () => now } } });
+    for (const ms of [1000, 2000, 2000, 3000]) {
+      now = ms;
+      await log.append(to("s", added("x", ms)));
+    }
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    const at = async (asOfTimeMs: number): Promise<unknown> =>
+      (await runner.query("sums", { asOfTimeMs })).rows[0]?.sum;
+    expect([await at(999), await at(1000), await at(2500), await at(9000)]).toEqual([undefined, 1000, 5000, 8000]);
+  });
+});
+
+describe("a projection on LMDB", () => {
+  it("survives the store's end and its loss", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "millrace-projection-"));
+    try {
+      const log = newLog();
+      await add(log, 50);
+      const wanted = await rowsFromScratch(log, sums());
+      for (const step of ["build", "resume", "lose"]) {
+        if (step === "lose") rmSync(dir, { recursive: true });
+        const store = await openLmdbStore({ dir });
+        const runner = run(log, store, [sums()], 10);
+        await runner.reached(50);
+        expect((await runner.query("sums")).rows).toEqual(wanted);
+        expect(runner.list()[0]?.rows).toBe(7);
+        await runner.stop();
+        await store.close();
+      }
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+});
+
+/** Lets everything run that waits for nothing. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
