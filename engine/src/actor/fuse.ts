@@ -80,18 +80,22 @@ function compileLoop(functions: readonly RowFunction[]): Loop {
 }
 
 function interpretedLoop(functions: readonly RowFunction[]): Loop {
+  const apply = (row: Json, dropped: Float64Array): Json | undefined => {
+    let value: Json | undefined = row;
+    for (let f = 0; f < functions.length; f++) {
+      value = (functions[f] as RowFunction)(value as Json);
+      if (value !== undefined) continue;
+      dropped[f] = (dropped[f] as number) + 1;
+      return undefined;
+    }
+    return value;
+  };
   return (rows, n, out, sources, dropped) => {
     let k = 0;
-    rows: for (let i = 0; i < n; i++) {
-      let value: Json | undefined = rows[i];
-      for (let f = 0; f < functions.length; f++) {
-        value = (functions[f] as RowFunction)(value as Json);
-        if (value === undefined) {
-          dropped[f] = (dropped[f] as number) + 1;
-          continue rows;
-        }
-      }
-      out[k] = value as Json;
+    for (let i = 0; i < n; i++) {
+      const value = apply(rows[i] as Json, dropped);
+      if (value === undefined) continue;
+      out[k] = value;
       sources[k++] = i;
     }
     return k;
