@@ -36,6 +36,8 @@ export interface SourceActorOptions {
   readonly speed?: number;
   /** Most messages in a frame. Default 4096. */
   readonly frameMessagesMax?: number;
+  /** Wait after a frame that is not full, in ms, so that a live source does not send rows one by one. Default 1. */
+  readonly lingerMs?: number;
   readonly probeAfterMs?: number;
   /** A failure that waiting does not cure. */
   readonly failed: (error: unknown) => void;
@@ -46,6 +48,7 @@ export interface SourceActorOptions {
 }
 
 const FRAME_MESSAGES_MAX = 4096;
+const LINGER_MS = 1;
 const PROBE_AFTER_MS = 1000;
 
 export class SourceActor implements OriginControl {
@@ -175,7 +178,13 @@ export class SourceActor implements OriginControl {
     if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
     if (read === "idle") this.#sendIdle();
     else if (read === "end") this.#sendEnd();
-    else await this.#sendBatch(read);
+    else await this.#sendAndLinger(read);
+  }
+
+  async #sendAndLinger(read: SourceBatch): Promise<void> {
+    const { env, lingerMs = LINGER_MS, frameMessagesMax = FRAME_MESSAGES_MAX } = this.#options;
+    await this.#sendBatch(read);
+    if (read.batch.n < frameMessagesMax) await sleep(env, lingerMs, this.#stop.signal).catch(() => undefined);
   }
 
   async #reopen(at: Anchor): Promise<void> {
@@ -271,7 +280,7 @@ export class SourceActor implements OriginControl {
     const first = times[start] as number;
     this.#pace ??= { atMs: env.clock.monotonic(), eventMs: first };
     const dueMs = (first - this.#pace.eventMs) / speed - (env.clock.monotonic() - this.#pace.atMs);
-    if (dueMs > 0) await sleep(env, dueMs, this.#stop.signal).catch(() => undefined);
+    if (dueMs > 0) await sleep(env, Math.max(dueMs, this.#options.lingerMs ?? LINGER_MS), this.#stop.signal).catch(() => undefined);
     const now = this.#pace.eventMs + (env.clock.monotonic() - this.#pace.atMs) * speed;
     let end = start + 1;
     while (end < times.length && !((times[end] as number) > now)) end++;
