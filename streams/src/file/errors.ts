@@ -4,7 +4,7 @@ import { defineErrors, engineError, type MillraceError, messageOf } from "@millr
 export const fileError = defineErrors({
   "SOURCE-TRUNCATED": {
     kind: "transient",
-    summary: "A followed file became shorter than what was already read of it.",
+    summary: "A file is shorter than what was already read of it.",
     remedy: "Rotate files by renaming them; the source goes on with what is written from now on.",
   },
   "SOURCE-DAMAGED": {
