@@ -1,0 +1,300 @@
+/**
+ * Runs one scenario under one seed: a graph on a virtual machine with faults for a while, then without until it is done, and
+ * every invariant checked on what is left (step-protocol §9). The same seed gives the same history.
+ */
+import { messageOf } from "../../errors.ts";
+import type { GraphProgram } from "../../runtime/program.ts";
+import { type ProtocolRules, type RuleId, rulesWithout } from "../../step/protocol-rules.ts";
+import type { SeededRandom } from "../seeded-random.ts";
+import { type VirtualEnv, virtualEnv } from "../virtual-env.ts";
+import { checkOutcome } from "./checks/check-outcome.ts";
+import { FaultPlan } from "./fault-plan.ts";
+import type { HostView, Scenario, Workload } from "./scenario.ts";
+import { SimulatedHost } from "./simulated-host.ts";
+import { SimulatedLog } from "./simulated-log.ts";
+import { SimulatedNetwork } from "./simulated-network.ts";
+import { type SourceFaults, simulatedSource } from "./simulated-source.ts";
+import { SimulatedTarget, simulatedSink } from "./simulated-target.ts";
+
+export interface SimulationOptions {
+  readonly rulesOff?: readonly RuleId[];
+  /** The planted bug of the log: success is answered before anything is durable. */
+  readonly ackBeforeDurable?: boolean;
+  /** Virtual time in which everything must be done once faults have stopped. Default 2 h. */
+  readonly calmMs?: number;
+}
+
+export interface SimulationResult {
+  readonly seed: string;
+  readonly scenario: string;
+  /** One line that names the broken invariant and how to run it again; `undefined` when all hold. */
+  readonly failure: string | undefined;
+  readonly virtualMs: number;
+  readonly crashes: number;
+  readonly framesDropped: number;
+  readonly events: number;
+  readonly faults: readonly string[];
+}
+
+const CALM_MS = 2 * 3_600_000;
+const ACTION_EVERY_MS = 15_000;
+const RESTART_WITHIN_MS = 3000;
+const JUMP_MS = 3_600_000;
+const EPOCH_MS = Date.UTC(2026, 0, 1);
+
+export async function simulate(
+  seed: string | number,
+  scenario: Scenario,
+  options: SimulationOptions = {},
+): Promise<SimulationResult> {
+  return await new Simulation(String(seed), scenario, options).run();
+}
+
+class Simulation {
+  readonly #seed: string;
+  readonly #scenario: Scenario;
+  readonly #options: SimulationOptions;
+  readonly #env: VirtualEnv;
+  readonly #random: SeededRandom;
+  readonly #rules: ProtocolRules;
+  readonly #log: SimulatedLog;
+  readonly #network: SimulatedNetwork;
+  readonly #plan: FaultPlan;
+  readonly #targets: SimulatedTarget[] = [];
+  readonly #sourceFaults: SourceFaults = { failing: 0, crash: false };
+  readonly #workload: Workload;
+  readonly #parked: string[] = [];
+  #host: SimulatedHost | undefined;
+  /** Owners of before that do not know it yet. */
+  #stale: SimulatedHost[] = [];
+  #hosts = 0;
+  #restartMs = 0;
+  #crashes = 0;
+  #spaceAgainMs = 0;
+
+  constructor(seed: string, scenario: Scenario, options: SimulationOptions) {
+    this.#seed = seed;
+    this.#scenario = scenario;
+    this.#options = options;
+    this.#rules = rulesWithout(options.rulesOff ?? []);
+    this.#env = virtualEnv(`${scenario.name}/${seed}`, { startMs: EPOCH_MS });
+    this.#random = this.#env.random.fork("actions");
+    this.#log = new SimulatedLog({ env: this.#env, random: this.#env.random.fork("log") });
+    this.#log.faults.ackBeforeDurable = options.ackBeforeDurable ?? false;
+    this.#network = new SimulatedNetwork(this.#env.random.fork("network"));
+    this.#plan = new FaultPlan(this.#env.random.fork("faults"), scenario.always, scenario.never);
+    this.#workload = scenario.build({
+      env: this.#env,
+      random: this.#env.random.fork("workload"),
+      rules: this.#rules,
+      target: (target) => this.#target(target),
+    });
+  }
+
+  async run(): Promise<SimulationResult> {
+    let failure: string | undefined;
+    try {
+      await this.#underFaults();
+      await this.#untilFinished();
+      await checkOutcome({
+        log: this.#log,
+        host: this.#host as SimulatedHost,
+        program: this.#program(this.#view(this.#env)),
+        workload: this.#workload,
+      });
+    } catch (error) {
+      failure = this.#line(error);
+    } finally {
+      this.#host?.kill();
+      for (const host of this.#stale) host.kill();
+    }
+    return this.#result(failure);
+  }
+
+  async #underFaults(): Promise<void> {
+    this.#plan.rage(this.#log.faults, this.#network.faults, this.#targetFaults, this.#sourceFaults);
+    const untilMs = this.#lastInputMs() * 1.2 + 20_000;
+    this.#start();
+    for (let nextMs = 0; this.#env.clock.monotonic() < untilMs; ) {
+      await this.#env.advance(100 + this.#random.below(900));
+      this.#supervise();
+      if (this.#env.clock.monotonic() < nextMs) continue;
+      this.#act();
+      nextMs = this.#env.clock.monotonic() + ACTION_EVERY_MS * this.#random.unit();
+    }
+    this.#plan.calm(this.#log.faults, this.#network.faults, this.#targetFaults, this.#sourceFaults);
+    for (const host of this.#stale.splice(0)) host.kill();
+    this.#host?.crashing.clear();
+    this.#host?.unavailable.clear();
+  }
+
+  async #untilFinished(): Promise<void> {
+    const untilMs = this.#env.clock.monotonic() + (this.#options.calmMs ?? CALM_MS);
+    while (this.#host?.isFinished !== true) {
+      if (this.#env.clock.monotonic() > untilMs) throw new Error(`I9 not finished: ${this.#standing()}`);
+      await this.#env.advance(1000);
+      this.#supervise();
+      if (this.#parked.length > 0) throw new Error(`I9 parked: ${this.#parked.join("; ")}`);
+    }
+  }
+
+  /** What an operator does: starts the host again when it is gone, ends a shortage of space. */
+  #supervise(): void {
+    const now = this.#env.clock.monotonic();
+    if (this.#log.faults.full && now >= this.#spaceAgainMs) this.#log.faults.full = false;
+    const failure = this.#host?.failure;
+    if (failure !== undefined) this.#stopHost();
+    if (this.#host === undefined && now >= this.#restartMs) this.#start();
+  }
+
+  #start(): void {
+    const name = `host ${this.#hosts++}`;
+    const process = this.#env.process(name);
+    this.#host = new SimulatedHost({
+      name,
+      process,
+      log: this.#log,
+      carriers: this.#network.carriers(process.env),
+      program: this.#program(this.#view(process.env)),
+      rules: this.#rules,
+      onLifecycle: (event) => {
+        if (event.type === "NodeParked") this.#parked.push(`${event.nodes.join()} ${event.error.message}`);
+      },
+    });
+  }
+
+  #stopHost(): void {
+    this.#host?.kill();
+    this.#host = undefined;
+    this.#restartMs = this.#env.clock.monotonic() + RESTART_WITHIN_MS * this.#random.unit();
+  }
+
+  #crashHost(): void {
+    if (this.#host === undefined) return;
+    this.#crashes++;
+    this.#stopHost();
+    if (!this.#plan.has("remoteLog")) this.#log.crash();
+  }
+
+  #act(): void {
+    const random = this.#random;
+    const has = (kind: Parameters<FaultPlan["has"]>[0]): boolean => this.#plan.has(kind) && random.chance(0.6);
+    if (has("clockJump")) this.#env.jumpClock((random.chance(0.5) ? 1 : -1) * random.between(1, JUMP_MS));
+    if (has("logFull")) this.#fillDisk();
+    if (has("nodeCrash")) this.#crashNode();
+    if (has("transient")) this.#host?.unavailable.add(this.#anyNode());
+    if (has("syncError")) this.#failSync();
+    else if (has("staleOwner")) this.#replaceOwner();
+    else if (has("hostCrash")) this.#crashHost();
+    if (this.#host === undefined && has("recoveryCrash")) this.#crashInRecovery();
+  }
+
+  #fillDisk(): void {
+    this.#log.faults.full = true;
+    this.#spaceAgainMs = this.#env.clock.monotonic() + 3000 * this.#random.unit();
+  }
+
+  #crashNode(): void {
+    this.#crashes++;
+    if (this.#random.chance(0.2)) this.#sourceFaults.crash = true;
+    else this.#host?.crashing.add(this.#anyNode());
+  }
+
+  #failSync(): void {
+    if (this.#host === undefined) return;
+    this.#crashes++;
+    this.#log.failSync();
+  }
+
+  /** A second owner starts while the first is only thought dead. */
+  #replaceOwner(): void {
+    if (this.#host === undefined) return;
+    for (const host of this.#stale.splice(0)) host.kill();
+    this.#stale.push(this.#host);
+    this.#start();
+  }
+
+  #crashInRecovery(): void {
+    this.#start();
+    const host = this.#host as SimulatedHost | undefined;
+    this.#env.timers.after(60 * this.#random.unit(), () => {
+      if (host === this.#host) this.#crashHost();
+    });
+  }
+
+  #anyNode(): string {
+    const nodes = this.#host?.runtime.program.nodes.filter((n) => n.role !== "source") ?? [];
+    return nodes.length === 0 ? "" : this.#random.pick(nodes).name;
+  }
+
+  #program(view: HostView): GraphProgram {
+    return {
+      graph: this.#scenario.name,
+      revision: 1,
+      codeVersion: "simulation",
+      durability: this.#workload.durability ?? "durable",
+      nodes: this.#workload.nodes(view),
+      edges: this.#workload.edges,
+      supervision: { intensity: 1000, backoffMaxMs: 1000 },
+    };
+  }
+
+  #view(env: HostView["env"]): HostView {
+    const random = this.#env.random.fork(`sources ${this.#hosts}`);
+    return {
+      env,
+      source: (partitions) => simulatedSource(partitions, env, random, this.#sourceFaults),
+      sink: (target, poison) => simulatedSink(target.open(env), poison as Parameters<typeof simulatedSink>[1]),
+    };
+  }
+
+  #target(options: Pick<ConstructorParameters<typeof SimulatedTarget>[0], "name" | "kind" | "keyOf">): SimulatedTarget {
+    const target = new SimulatedTarget({
+      ...options,
+      env: this.#env,
+      random: this.#env.random.fork(`target ${options.name}`),
+      conditional: this.#rules.R27,
+    });
+    this.#targets.push(target);
+    return target;
+  }
+
+  get #targetFaults(): readonly SimulatedTarget["faults"][] {
+    return this.#targets.map((t) => t.faults);
+  }
+
+  #lastInputMs(): number {
+    let last = 0;
+    for (const partitions of this.#workload.sources.values())
+      for (const messages of partitions.values()) for (const m of messages) last = Math.max(last, m.availableMs);
+    return last;
+  }
+
+  #standing(): string {
+    const status = this.#host?.runtime.status();
+    if (status === undefined) return "no host";
+    const nodes = status.nodes.map((n) => `${n.node}=${n.state}${n.reason === "" ? "" : `(${n.reason})`} in ${n.messagesIn}`);
+    return `${status.state}: ${nodes.join(", ")}`;
+  }
+
+  #line(error: unknown): string {
+    const off = this.#options.rulesOff?.join(",") ?? "";
+    const planted = this.#options.ackBeforeDurable === true ? " ackBeforeDurable" : "";
+    return `SIM seed=${this.#seed} scenario=${this.#scenario.name} rulesOff=${off}${planted} : ${messageOf(error).replaceAll("\n", " ")}`;
+  }
+
+  #result(failure: string | undefined): SimulationResult {
+    let framesDropped = 0;
+    for (const counts of this.#network.counts.values()) framesDropped += counts.framesDropped;
+    return {
+      seed: this.#seed,
+      scenario: this.#scenario.name,
+      failure,
+      virtualMs: this.#env.clock.monotonic(),
+      crashes: this.#crashes + this.#log.counts.syncErrors,
+      framesDropped,
+      events: this.#log.events.length,
+      faults: [...this.#plan.kinds],
+    };
+  }
+}
