@@ -293,7 +293,7 @@ export class CommittedActor extends Turnable {
       return;
     }
     const kind = error instanceof MillraceError ? error.kind : "terminal";
-    if (kind === "programmer") this.#options.failed(error);
+    if (kind === "programmer") this.#fail(error);
     else if (kind === "transient") this.#retryLater(error, work);
     else this.#isolate(error, work);
   }
@@ -323,7 +323,7 @@ export class CommittedActor extends Turnable {
       return;
     }
     if (only === undefined || only.frame.n === 0) {
-      this.#options.failed(error);
+      this.#fail(error);
       return;
     }
     if (only.frame.n > 1) {
@@ -585,6 +585,12 @@ export class CommittedActor extends Turnable {
     for (const { count } of draft.drops) this.meter.dropped += count;
     for (const { frame } of work) this.meter.dropped += frame.head.shed;
     this.meter.dead += dead.length;
+  }
+
+  /** What was admitted and not committed is lost with this incarnation, so it must take no more. */
+  #fail(error: unknown): void {
+    this.stop();
+    this.#options.failed(error);
   }
 
   #lost(error: unknown): void {

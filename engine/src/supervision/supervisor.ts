@@ -38,6 +38,8 @@ interface Entry {
   restarts: number;
   lastError: ErrorReport | null;
   timer: Timer | undefined;
+  /** The new incarnation failed before its start was over. */
+  failedEarly: { readonly error: unknown } | undefined;
 }
 
 export class Supervisor {
@@ -62,6 +64,7 @@ export class Supervisor {
       restarts: 0,
       lastError: null,
       timer: undefined,
+      failedEarly: undefined,
     });
   }
 
@@ -72,6 +75,7 @@ export class Supervisor {
   /** Tells that a child failed. Failures of a child that is down already are ignored. */
   failed(id: string, error: unknown): void {
     const entry = this.#entries.get(id);
+    if (entry?.state === "restarting") entry.failedEarly = { error };
     if (entry === undefined || entry.state !== "running" || this.#stopping) return;
     const report = reportOf(error);
     entry.lastError = report;
@@ -130,13 +134,15 @@ export class Supervisor {
 
   async #start(entry: Entry): Promise<void> {
     entry.state = "restarting";
+    entry.failedEarly = undefined;
     try {
       await entry.child.start();
-      if (entry.state === "restarting") entry.state = "running";
     } catch (error) {
-      entry.state = "running";
-      this.failed(entry.child.id, error);
+      entry.failedEarly = { error };
     }
+    if (entry.state !== "restarting") return;
+    entry.state = "running";
+    if (entry.failedEarly !== undefined) this.failed(entry.child.id, entry.failedEarly.error);
   }
 
   #park(group: Entry[], report: ErrorReport): void {
