@@ -174,7 +174,8 @@ export class GraphRuntime {
   }
 
   #context(wiring: GraphWiring): RunnerContext {
-    const { env, log, host, snapshots } = this.#ports;
+    const { log, host, snapshots } = this.#ports;
+    const committed = (): NodeRunner[] => [...this.#runners.values()].filter((r) => r instanceof CommittedRunner);
     return {
       program: this.program,
       wiring,
@@ -182,7 +183,9 @@ export class GraphRuntime {
       log,
       snapshots,
       host,
-      startEpoch: env.clock.now(),
+      get startEpoch() {
+        return Math.max(0, ...committed().map((runner) => runner.position));
+      },
       cursorOf: (lane) => this.#cursorOf(lane),
       failed: (node, error) => this.#failed(node, error),
       waiting: (node, error) => {

@@ -19,7 +19,10 @@ export interface RunnerContext {
   readonly snapshots: SnapshotStore | undefined;
   /** Name of this host, for `Owned` events. */
   readonly host: string;
-  /** Grows with every start of the graph; the epoch of its sources. */
+  /**
+   * Log position after this start's `Owned` events, once all committed nodes have recovered: the epoch of sources. Unlike a
+   * clock it grows with every start.
+   */
   readonly startEpoch: number;
   /** The receiver's cursor of a lane, once its node has recovered. */
   readonly cursorOf: (lane: PlanLane) => LaneCursor | undefined;

@@ -17,6 +17,7 @@ export class SourceRunner implements NodeRunner {
   readonly #context: RunnerContext;
   #actors: SourceActor[] = [];
   #suspended = false;
+  #epoch = -1;
 
   constructor(node: ProgramNode & SourceNode, context: RunnerContext) {
     this.name = node.name;
@@ -25,7 +26,7 @@ export class SourceRunner implements NodeRunner {
   }
 
   get epoch(): number {
-    return this.#context.startEpoch;
+    return this.#epoch;
   }
 
   get watermark(): number {
@@ -39,6 +40,7 @@ export class SourceRunner implements NodeRunner {
   }
 
   async recover(): Promise<void> {
+    this.#epoch = this.#context.startEpoch;
     this.#actors = this.#context.wiring.originsOf(this.name).map((origin) => this.#actor(origin));
   }
 
@@ -64,7 +66,7 @@ export class SourceRunner implements NodeRunner {
   }
 
   #actor(origin: PlanOrigin): SourceActor {
-    const { wiring, scheduler, program, startEpoch, cursorOf } = this.#context;
+    const { wiring, scheduler, program, cursorOf } = this.#context;
     const lanes = wiring.lanesOf(origin);
     const { connector, eventTime, speed, frameMessagesMax } = this.#node;
     const actor = new SourceActor({
@@ -76,7 +78,8 @@ export class SourceRunner implements NodeRunner {
       edges: wiring.edgesFrom(this.name),
       lanes: lanes.map((lane) => lane.path),
       revision: program.revision,
-      epoch: startEpoch,
+      epoch: this.#epoch,
+      after: this.#actors.find((before) => before.partition === origin.part)?.transmission,
       meter: this.meter,
       ...(eventTime === undefined ? {} : { eventTime }),
       ...(speed === undefined ? {} : { speed }),

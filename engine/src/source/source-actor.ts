@@ -17,6 +17,12 @@ import { type Env, sleep, type Timer } from "../time/clock.ts";
 import type { RejectedInput, SourceBatch, SourceConnector, SourceReader } from "./source-connector.ts";
 import { type EventTimeOptions, WatermarkGenerator } from "./watermark-generator.ts";
 
+/** How far an origin's transmissions are numbered. */
+export interface Transmission {
+  readonly generation: number;
+  readonly marks: number;
+}
+
 export interface SourceActorOptions {
   readonly node: string;
   readonly partition: string;
@@ -29,6 +35,8 @@ export interface SourceActorOptions {
   readonly revision: number;
   /** Grows with every start of the host, so that receivers can tell an old incarnation's frames. */
   readonly epoch: number;
+  /** The incarnation before, in this process: generations and marks go on growing. */
+  readonly after?: Transmission | undefined;
   /** Outlives the incarnation. */
   readonly meter: ActorMeter;
   readonly eventTime?: EventTimeOptions;
@@ -53,6 +61,7 @@ const PROBE_AFTER_MS = 1000;
 
 export class SourceActor implements OriginControl {
   readonly node: string;
+  readonly partition: string;
   readonly meter: ActorMeter;
   readonly #options: SourceActorOptions;
   readonly #acks: LaneAcks;
@@ -61,8 +70,8 @@ export class SourceActor implements OriginControl {
   #watermarks: WatermarkGenerator | undefined;
   /** Everything up to here was read and sent. */
   #sent: Point;
-  #generation = 0;
-  #marks = 0;
+  #generation: number;
+  #marks: number;
   #idle = false;
   #ended = false;
   /** Where to go back to before the next read. */
@@ -76,8 +85,11 @@ export class SourceActor implements OriginControl {
 
   constructor(options: SourceActorOptions) {
     this.node = options.node;
+    this.partition = options.partition;
     this.meter = options.meter;
     this.#options = options;
+    this.#generation = options.after?.generation ?? 0;
+    this.#marks = options.after?.marks ?? 0;
     this.#acks = new LaneAcks(options.lanes);
     this.#sent = wholly(START_ANCHOR.pos);
   }
@@ -89,6 +101,10 @@ export class SourceActor implements OriginControl {
   /** The end was read, and every lane has durably passed it. */
   get isFinished(): boolean {
     return this.#ended && this.#acks.confirm(this.#sent, Number.POSITIVE_INFINITY);
+  }
+
+  get transmission(): Transmission {
+    return { generation: this.#generation, marks: this.#marks };
   }
 
   get hasEnded(): boolean {
@@ -280,7 +296,8 @@ export class SourceActor implements OriginControl {
     const first = times[start] as number;
     this.#pace ??= { atMs: env.clock.monotonic(), eventMs: first };
     const dueMs = (first - this.#pace.eventMs) / speed - (env.clock.monotonic() - this.#pace.atMs);
-    if (dueMs > 0) await sleep(env, Math.max(dueMs, this.#options.lingerMs ?? LINGER_MS), this.#stop.signal).catch(() => undefined);
+    if (dueMs > 0)
+      await sleep(env, Math.max(dueMs, this.#options.lingerMs ?? LINGER_MS), this.#stop.signal).catch(() => undefined);
     const now = this.#pace.eventMs + (env.clock.monotonic() - this.#pace.atMs) * speed;
     let end = start + 1;
     while (end < times.length && !((times[end] as number) > now)) end++;
@@ -324,6 +341,7 @@ export class SourceActor implements OriginControl {
   /** Nothing will follow: every window may close. */
   #sendEnd(): void {
     this.#ended = true;
+    this.#idle = false;
     this.#sendMark();
     this.#options.progressed();
   }
