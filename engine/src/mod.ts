@@ -1,11 +1,10 @@
 /** The engine's public entry. Every export is listed by name. */
 
-export type { Link, OriginControl, OutEdge } from "./actor/link.ts";
 export { fuse, type Stage } from "./actor/fuse.ts";
+export type { Link, OriginControl, OutEdge } from "./actor/link.ts";
 export { EdgeMeter } from "./actor/link.ts";
 export { ActorMeter } from "./actor/meter.ts";
 export { PureActor, type PureActorOptions } from "./actor/pure-actor.ts";
-export { LocalLink } from "./runtime/local-link.ts";
 export { Scheduler, type SchedulerOptions, Turnable } from "./actor/scheduler.ts";
 export type {
   CommittedBehavior,
@@ -21,6 +20,15 @@ export {
   type PureResult,
   pureResult,
 } from "./behavior/pure-behavior.ts";
+export type {
+  CompareAndSet,
+  Coordination,
+  CoordinationEntry,
+  Member,
+  Membership,
+} from "./coordination/coordination.ts";
+export { coordinationError } from "./coordination/coordination-errors.ts";
+export { checkCoordinationKey } from "./coordination/coordination-key.ts";
 export {
   type Disk,
   DiskError,
@@ -65,6 +73,37 @@ export { type DeadItem, Frame, type FrameHead, type LateMark, type Mark, type Tr
 export { isJsonObject, isoTime, type Json, type JsonObject } from "./frame/json.ts";
 export { comparePoints, END, formatPoint, leastPoint, type Point, START, wholly } from "./frame/point.ts";
 export { Positions } from "./frame/positions.ts";
+export { type GraphBuilder, type GraphOptions, graph, type NodeOutput } from "./graph/builder.ts";
+export type { CheckOptions } from "./graph/check.ts";
+export { isModulePath } from "./graph/connectors-check.ts";
+export { canonicalJson, definitionHash } from "./graph/definition-hash.ts";
+export { durationMs, formatDuration, parseDuration } from "./graph/duration.ts";
+export { type FormatOptions, formatGraph } from "./graph/format.ts";
+export { graphError } from "./graph/graph-errors.ts";
+export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } from "./graph/model.ts";
+export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from "./graph/parse.ts";
+export { formatProblem, type Problem } from "./graph/problem.ts";
+export {
+  type CalculatorDefinition,
+  type EdgeDefinition,
+  type EnrichDefinition,
+  type FilterDefinition,
+  type GraphDefinition,
+  type GraphTestDefinition,
+  graphSchema,
+  type MailboxDefinition,
+  type MapDefinition,
+  type MergeDefinition,
+  type NodeDefinition,
+  type NodeKind,
+  type SinkDefinition,
+  type SourceDefinition,
+  type SupervisionDefinition,
+  type SwitchDefinition,
+  type WindowDefinition,
+} from "./graph/schema.ts";
+export { type Environment, secretsOf } from "./graph/substitution.ts";
+export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
 export { eventFilter } from "./log/event-filter.ts";
 export type {
   AppendResult,
@@ -82,9 +121,19 @@ export type {
 export { logError } from "./log/log-errors.ts";
 export { type Discipline, deadline, fair, fifo, lifo, priority } from "./mailbox/discipline.ts";
 export { Mailbox, type MailboxOptions, type Overflow } from "./mailbox/mailbox.ts";
+export { CopiedLease } from "./payload/copied-lease.ts";
+export { payloadError } from "./payload/payload-errors.ts";
+export type {
+  PayloadFormat,
+  PayloadLease,
+  PayloadStore,
+  PayloadStoreStats,
+  PayloadToken,
+} from "./payload/payload-store.ts";
 export { streamOf } from "./runtime/committed-runner.ts";
 export { GraphRuntime, type LifecycleEvent, type RuntimePorts } from "./runtime/graph-runtime.ts";
 export type { Carriers } from "./runtime/graph-wiring.ts";
+export { LocalLink } from "./runtime/local-link.ts";
 export {
   edgeName,
   type Plan,
@@ -164,3 +213,11 @@ export {
 } from "./supervision/supervisor.ts";
 export { type Clock, type Env, type Random, sleep, type Timer, type Timers, type Turns } from "./time/clock.ts";
 export { systemEnv } from "./time/system-env.ts";
+export type {
+  Delivery,
+  Subscription,
+  SubscriptionOptions,
+  Transport,
+  TransportMessage,
+} from "./transport/transport.ts";
+export { transportError } from "./transport/transport-errors.ts";

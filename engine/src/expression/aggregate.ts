@@ -30,8 +30,17 @@ function isAggregate(name: string): name is AggregateFunction {
   return (AGGREGATES as readonly string[]).includes(name);
 }
 
+/** What other languages call them. */
+const SYNONYMS: ReadonlyMap<string, AggregateFunction> = new Map([
+  ["average", "avg"],
+  ["mean", "avg"],
+  ["total", "sum"],
+  ["minimum", "min"],
+  ["maximum", "max"],
+]);
+
 function unknownAggregate(name: string): string {
-  const guess = nearest(name, AGGREGATES);
+  const guess = SYNONYMS.get(name.toLowerCase()) ?? nearest(name, AGGREGATES);
   const hint = guess === undefined ? "" : `; did you mean ${guess}(…)?`;
   return `expected ${AGGREGATES.map((fn) => `${fn}(…)`).join(", ")}${hint}`;
 }

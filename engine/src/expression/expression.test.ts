@@ -106,15 +106,16 @@ describe("an expression over one message", () => {
   });
 
   test.each<[string, number, string]>([
-    ["event.delay >=", 14, "Unexpected token: EOF"],
-    ["evnt.delay", 0, "Unknown variable: evnt"],
+    ["event.delay >=", 14, "Unexpected end of the expression"],
+    ["evnt.delay", 0, "Unknown variable: evnt; did you mean `event`?"],
+    ["delay > 3", 0, "Unknown variable: delay; a field of the message is written `event.delay`"],
     ["1 + 'a'", 0, "no such overload: int + string"],
     ["event.a > timestamp('monday')", 10, "timestamp() requires"],
     ["event.t - duration('1 day') > event.u", 10, "Invalid duration string"],
     ["event.s.matches('(')", 16, "invalid regular expression: ("],
     ["event.s.foo()", 0, "found no matching overload for"],
-    ["[", 1, "Unexpected token: EOF"],
-    ["", 0, "Unexpected token: EOF"],
+    ["[", 1, "Unexpected end of the expression"],
+    ["", 0, "Unexpected end of the expression"],
     [`${"(".repeat(20_000)}1${")".repeat(20_000)}`, 100, "Exceeded maxDepth"],
   ])("%.40s is refused when it is compiled", (source, at, message) => {
     const error = thrownBy(() => compileExpression(source));

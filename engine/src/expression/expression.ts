@@ -15,6 +15,7 @@ import { expressionError } from "./expression-errors.ts";
 import { Failed, Hopeless } from "./failed.ts";
 import { IndexArena } from "./index-arena.ts";
 import { UNSURE } from "./lift.ts";
+import { didYouMean } from "./nearest.ts";
 import { notBool } from "./operators.ts";
 import { compileRow, type Row } from "./row.ts";
 import { NO_SCOPE, pathOf, readsOf } from "./syntax.ts";
@@ -76,8 +77,15 @@ function parse(source: string, place: Place | undefined): { node: CelNode; type:
     return { node: parsed.ast, type: checked.type ?? "dyn" };
   } catch (thrown) {
     const { summary, range } = thrown as Partial<ParseError>;
-    throw invalid(source, summary ?? messageOf(thrown), range?.start ?? 0, place);
+    throw invalid(source, readable(summary ?? messageOf(thrown)), range?.start ?? 0, place);
   }
+}
+
+/** The parser's words for a person who knows the message but not the parser. */
+function readable(message: string): string {
+  const unknown = /^Unknown variable: (.*)$/.exec(message)?.[1];
+  if (unknown === undefined) return message.replace(/\b(?:token: )?EOF\b/, "end of the expression");
+  return `${message}${didYouMean(unknown, ["event"]) || `; a field of the message is written \`event.${unknown}\``}`;
 }
 
 /** Without the library's error as cause: it says the same again, and drags the whole syntax tree along. */

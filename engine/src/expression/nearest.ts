@@ -29,3 +29,9 @@ export function editDistance(a: string, b: string): number {
   }
   return above[b.length] as number;
 }
+
+/** `; did you mean `x`?` when something is near, else nothing: to be put behind a message. */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const guess = nearest(word, candidates);
+  return guess === undefined ? "" : `; did you mean \`${guess}\`?`;
+}

@@ -1,0 +1,191 @@
+/** Checks what sources read, sinks write, tables hold and calculators run: addresses, formats, capabilities, files. */
+import { didYouMean, nearest } from "../expression/nearest.ts";
+import type { DraftNode } from "./draft.ts";
+import { parseDuration } from "./duration.ts";
+import type { Path, ProblemList } from "./problem.ts";
+import {
+  extensionOf,
+  parseTarget,
+  plainPath,
+  SINK_SCHEMES,
+  SOURCE_FORMATS,
+  SOURCE_SCHEMES,
+  TABLE_SCHEMES,
+  type Target,
+} from "./target.ts";
+
+/** What the caller knows about the place where the graph is to run. What is absent is not checked. */
+export interface Surroundings {
+  /** Whether a file exists; `path` is as written in the graph, relative to the graph file. */
+  readonly fileExists?: ((path: string) => boolean) | undefined;
+  /** Names of installed calculators. */
+  readonly calculators?: Iterable<string> | undefined;
+}
+
+export function checkConnectors(node: DraftNode, around: Surroundings, problems: ProblemList): void {
+  switch (node.kind) {
+    case "source":
+      checkSource(node, around, problems);
+      break;
+    case "sink":
+      checkSink(node, problems);
+      break;
+    case "enrich":
+      checkTable(node, around, problems);
+      break;
+    case "calculator":
+      checkCalculator(node, around, problems);
+      break;
+    case "map":
+      checkMap(node, problems);
+      break;
+    default:
+      break;
+  }
+}
+
+function targetOf(node: DraftNode, key: string, schemes: readonly string[], problems: ProblemList): Target | undefined {
+  const uri = node.text(key);
+  if (uri === undefined || uri === "") return undefined;
+  const target = parseTarget(uri);
+  const path = ["nodes", node.name, key];
+  if (target === undefined)
+    problems.add("GRAPH-SCHEMA", path, `\`${uri}\` has no scheme; for a file write \`file:${uri}\``);
+  else if (schemes.includes(target.scheme)) return target;
+  else problems.add("GRAPH-SCHEMA", path, unknownScheme(target.scheme, schemes));
+  return undefined;
+}
+
+function unknownScheme(scheme: string, schemes: readonly string[]): string {
+  const guess = nearest(scheme, schemes);
+  const hint =
+    guess === undefined ? `; known are ${schemes.map((s) => `${s}:`).join(", ")}` : `; did you mean \`${guess}:\`?`;
+  return `unknown scheme \`${scheme}:\`${hint}`;
+}
+
+function checkSource(node: DraftNode, around: Surroundings, problems: ProblemList): void {
+  const target = targetOf(node, "from", SOURCE_SCHEMES, problems);
+  if (target === undefined) return;
+  const path = ["nodes", node.name, "from"];
+  if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
+  else forbid(node, ["speed", "follow"], `a ${target.scheme}: source has no past to read; only file: has`, problems);
+  if (target.scheme === "http" && !/^\/[^/]/.test(target.address)) {
+    problems.add("GRAPH-SCHEMA", path, "expected a path of this server, as in http:/flights");
+  }
+  if (target.scheme === "metronome") checkPeriod(target.address, path, problems);
+  if (target.scheme === "cron" && ![5, 6].includes(target.address.trim().split(/\s+/).length)) {
+    problems.add("GRAPH-TIME", path, "a cron schedule has 5 fields, or 6 with seconds, as in cron:*/5 * * * *");
+  }
+}
+
+function forbid(node: DraftNode, keys: readonly string[], why: string, problems: ProblemList): void {
+  for (const key of keys)
+    if (node.has(key)) problems.add("GRAPH-CAP", ["nodes", node.name, key], `\`${key}\`: ${why}`, "key");
+}
+
+function checkFileSource(node: DraftNode, address: string, around: Surroundings, problems: ProblemList): void {
+  const format = node.text("format") ?? SOURCE_FORMATS.get(extensionOf(address));
+  const from = ["nodes", node.name, "from"];
+  if (format === undefined) problems.add("GRAPH-SCHEMA", from, unknownFormat(address, [...SOURCE_FORMATS.keys()]));
+  else if (format !== "csv" && format !== "ndjson")
+    forbid(node, ["follow"], `a ${format} file is complete when it is written`, problems);
+  // What is followed may be created later.
+  if (!node.flag("follow")) checkFile(address, from, around, problems);
+}
+
+function unknownFormat(address: string, known: readonly string[]): string {
+  const extension = extensionOf(address);
+  const guess = extension === "" ? undefined : nearest(extension, known);
+  return `the format of \`${address}\` is not known by its name; ${guess === undefined ? "set `format`" : `did you mean .${guess}? Else set \`format\``}`;
+}
+
+function checkFile(address: string, path: Path, { fileExists }: Surroundings, problems: ProblemList): void {
+  if (fileExists === undefined || address.includes("${") || fileExists(address)) return;
+  problems.add("GRAPH-FILE", path, `there is no file \`${address}\``);
+}
+
+function checkPeriod(address: string, path: Path, problems: ProblemList): void {
+  const period = parseDuration(address);
+  if ("fault" in period)
+    problems.add("GRAPH-TIME", path, `\`${address}\`: ${period.fault}`, { index: "metronome:".length + period.at });
+}
+
+const SINK_FORMATS = ["ndjson", "jsonl", "csv", "json"];
+
+function checkSink(node: DraftNode, problems: ProblemList): void {
+  const target = targetOf(node, "to", SINK_SCHEMES, problems);
+  if (target === undefined) return;
+  const { scheme, address } = target;
+  const path = ["nodes", node.name, "to"];
+  if (scheme === "projection" && !/^[A-Za-z][A-Za-z0-9_-]*$/.test(address)) {
+    problems.add("GRAPH-SCHEMA", path, `\`${address}\` is no name of a projection`);
+  }
+  if (scheme === "file" && node.text("format") === undefined && !SINK_FORMATS.includes(extensionOf(address))) {
+    problems.add("GRAPH-SCHEMA", path, unknownFormat(address, SINK_FORMATS));
+  }
+  if (scheme.startsWith("http") && !address.includes("${") && !URL.canParse(`${scheme}:${address}`)) {
+    problems.add("GRAPH-SCHEMA", path, `\`${scheme}:${address}\` is no URL`);
+  }
+}
+
+function checkTable(node: DraftNode, around: Surroundings, problems: ProblemList): void {
+  const target = targetOf(node, "table", TABLE_SCHEMES, problems);
+  if (target?.scheme !== "file") return;
+  const path = ["nodes", node.name, "table"];
+  if (SOURCE_FORMATS.has(extensionOf(target.address))) checkFile(target.address, path, around, problems);
+  else problems.add("GRAPH-SCHEMA", path, `the format of \`${target.address}\` is not known by its name`);
+}
+
+/** A path rather than the name of something installed. */
+export function isModulePath(use: string): boolean {
+  return /^\.{0,2}\//.test(use) || /\.(?:[cm]?[jt]s|py|jar|so|wasm)$/.test(use);
+}
+
+function checkCalculator(node: DraftNode, around: Surroundings, problems: ProblemList): void {
+  const use = node.text("use");
+  if (use === undefined || use === "") return;
+  const path = ["nodes", node.name, "use"];
+  if (isModulePath(use)) checkFile(use, path, around, problems);
+  else if (around.calculators !== undefined) checkInstalled(use, [...around.calculators], path, problems);
+}
+
+function checkInstalled(use: string, installed: readonly string[], path: Path, problems: ProblemList): void {
+  if (installed.includes(use)) return;
+  const hint = didYouMean(use, installed) || "; for a module write its path, ./name.ts";
+  problems.add("GRAPH-CALC", path, `no calculator \`${use}\` is installed${hint}`);
+}
+
+function checkMap(node: DraftNode, problems: ProblemList): void {
+  const path = ["nodes", node.name];
+  const used = ["set", "select", "drop", "value"].filter((key) => node.has(key));
+  if (used.length === 0) problems.add("GRAPH-SCHEMA", path, "a map needs `set`, `select`, `drop` or `value`", "key");
+  if (used.length > 1 && used.includes("value"))
+    problems.add(
+      "GRAPH-SCHEMA",
+      [...path, "value"],
+      "`value` replaces the whole message; it leaves nothing to set, select or drop",
+      "key",
+    );
+  if (used.includes("select") && used.includes("drop"))
+    problems.add("GRAPH-SCHEMA", [...path, "drop"], "fields are either selected or dropped", "key");
+}
+
+const SHAREABLE = new Set(["stdout", "discard", "http", "https"]);
+
+/** Two sinks that write one file, table or topic would overwrite or mix each other's rows. */
+export function checkSinkTargets(nodes: ReadonlyMap<string, DraftNode>, problems: ProblemList): void {
+  const first = new Map<string, string>();
+  for (const node of nodes.values()) {
+    const target = node.kind === "sink" ? parseTarget(node.text("to") ?? "") : undefined;
+    if (target === undefined || SHAREABLE.has(target.scheme)) continue;
+    const key = `${target.scheme}:${target.scheme === "file" ? plainPath(target.address) : target.address}`;
+    const other = first.get(key);
+    if (other === undefined) first.set(key, node.name);
+    else
+      problems.add(
+        "GRAPH-DUP",
+        ["nodes", node.name, "to"],
+        `\`${node.text("to")}\` is the target of \`${other}\` already, at ${problems.otherPlace(["nodes", other, "to"])}`,
+      );
+  }
+}

@@ -1,0 +1,66 @@
+/** Compiles every expression of a definition, so that a mistake shows before anything runs, at its character in the file. */
+import { MillraceError } from "../errors.ts";
+import { parseAggregate } from "../expression/aggregate.ts";
+import { compileExpression } from "../expression/expression.ts";
+import type { DraftNode } from "./draft.ts";
+import type { Path, ProblemList } from "./problem.ts";
+
+export function checkExpressions(node: DraftNode, problems: ProblemList): void {
+  const at = (...keys: readonly string[]): Path => ["nodes", node.name, ...keys];
+  const one = (key: string, check: Check): void => {
+    const source = node.text(key);
+    if (source !== undefined) check(source, at(key), problems);
+  };
+  const each = (key: string, check: Check): void => {
+    for (const [name, source] of node.texts(key)) check(source, at(key, name), problems);
+  };
+  switch (node.kind) {
+    case "filter":
+      one("where", checkPredicate);
+      break;
+    case "map":
+      each("set", checkValue);
+      one("value", checkValue);
+      break;
+    case "enrich":
+      one("key", checkValue);
+      break;
+    case "window":
+      each("by", checkValue);
+      each("compute", checkAggregate);
+      break;
+    case "switch":
+      each("cases", checkPredicate);
+      break;
+    default:
+      break;
+  }
+}
+
+type Check = (source: string, path: Path, problems: ProblemList) => void;
+
+export const checkValue: Check = (source, path, problems) => {
+  attempt(source, path, problems, compileExpression);
+};
+
+const checkPredicate: Check = (source, path, problems) => {
+  const expression = attempt(source, path, problems, compileExpression);
+  if (expression === undefined || expression.type === "bool" || expression.type === "dyn") return;
+  problems.add("GRAPH-EXPR", path, `expected true or false, but this is a ${expression.type}`);
+};
+
+const checkAggregate: Check = (source, path, problems) => {
+  attempt(source, path, problems, parseAggregate);
+};
+
+function attempt<T>(source: string, path: Path, problems: ProblemList, compile: (source: string) => T): T | undefined {
+  // An empty text is reported by the schema.
+  if (source === "") return undefined;
+  try {
+    return compile(source);
+  } catch (thrown) {
+    if (!(thrown instanceof MillraceError) || thrown.code !== "EXPR-INVALID") throw thrown;
+    problems.add("GRAPH-EXPR", path, thrown.message, { index: Number(thrown.details?.at ?? 0) });
+    return undefined;
+  }
+}

@@ -1,0 +1,151 @@
+/** Checks a value against the graph schema and says what is wrong in terms of the format, one message per mistake. */
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import { didYouMean } from "../expression/nearest.ts";
+import type { Json } from "../frame/json.ts";
+import { parseDuration } from "./duration.ts";
+import type { Path, ProblemList } from "./problem.ts";
+import { graphSchema, isNodeKind, keysOfKind, NODE_KINDS } from "./schema.ts";
+
+let compiled: ValidateFunction | undefined;
+
+/** Compiled at first use: it takes some ten milliseconds, which `--help` need not pay. */
+function validator(): ValidateFunction {
+  if (compiled === undefined) {
+    const ajv = new Ajv({ allErrors: true, discriminator: true, strict: false, verbose: true });
+    ajv.addFormat("millrace-duration", (text: string) => "ms" in parseDuration(text));
+    compiled = ajv.compile(graphSchema);
+  }
+  return compiled;
+}
+
+export function checkSchema(value: Json, problems: ProblemList): void {
+  const validate = validator();
+  if (validate(value)) return;
+  for (const error of validate.errors ?? []) report(error, problems);
+}
+
+function pathOf({ instancePath }: ErrorObject): Path {
+  const keys = instancePath.split("/").slice(1);
+  return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+function report(error: ErrorObject, problems: ProblemList): void {
+  const path = pathOf(error);
+  switch (error.keyword) {
+    case "additionalProperties":
+      unknownKey(error, path, problems);
+      break;
+    case "required":
+      missingKey(String(error.params.missingProperty), path, problems);
+      break;
+    case "discriminator":
+      unknownKind(error, path, problems);
+      break;
+    case "propertyNames": {
+      const name = String(error.params.propertyName);
+      problems.add("GRAPH-SCHEMA", [...path, name], badName(name), "key");
+      break;
+    }
+    case "format":
+      badDuration(String(error.data), path, problems);
+      break;
+    case "pattern":
+      // Of keys, `propertyNames` has said it.
+      if (error.propertyName === undefined) problems.add("GRAPH-SCHEMA", path, badName(String(error.data)));
+      break;
+    default:
+      problems.add("GRAPH-SCHEMA", path, describe(error));
+  }
+}
+
+function unknownKey({ params, parentSchema, data }: ErrorObject, path: Path, problems: ProblemList): void {
+  const key = String(params.additionalProperty);
+  const known = Object.keys((parentSchema?.properties as object | undefined) ?? {});
+  const kind: unknown = path.length === 2 && path[0] === "nodes" ? (data as { kind?: unknown }).kind : undefined;
+  const guess = didYouMean(key, known);
+  const message = `unknown key \`${key}\`${isNodeKind(kind) ? ` of a ${kind}` : ""}`;
+  problems.add("GRAPH-SCHEMA", [...path, key], `${message}${guess === "" ? alternatives(key, known) : guess}`, "key");
+}
+
+/** A key of other kinds of node is told from one that nobody has. */
+function alternatives(key: string, known: readonly string[]): string {
+  const owners = NODE_KINDS.filter((kind) => keysOfKind(kind).includes(key));
+  return owners.length > 0 ? `; it belongs to ${owners.join(", ")}` : `; known are ${known.join(", ")}`;
+}
+
+function missingKey(key: string, path: Path, problems: ProblemList): void {
+  // `kind` is reported by the discriminator, with the kinds there are.
+  if (key === "kind") return;
+  const of = path.length === 2 && path[0] === "nodes" ? ` of node \`${path[1]}\`` : "";
+  problems.add("GRAPH-SCHEMA", path, `key \`${key}\`${of} is missing`, "key");
+}
+
+function unknownKind({ params }: ErrorObject, path: Path, problems: ProblemList): void {
+  const kinds = NODE_KINDS.join(", ");
+  if (params.error === "mapping") {
+    const kind = String(params.tagValue);
+    const hint = didYouMean(kind, NODE_KINDS) || `: ${kinds}`;
+    problems.add("GRAPH-SCHEMA", [...path, "kind"], `unknown kind \`${kind}\`${hint}`);
+  } else problems.add("GRAPH-SCHEMA", path, `\`kind\` of node \`${path.at(-1)}\` is missing: ${kinds}`, "key");
+}
+
+function badName(name: string): string {
+  return `\`${name}\` is no name: a letter, then letters, digits, \`-\` or \`_\``;
+}
+
+function badDuration(text: string, path: Path, problems: ProblemList): void {
+  const result = parseDuration(text);
+  if ("fault" in result) problems.add("GRAPH-TIME", path, `\`${text}\`: ${result.fault}`, { index: result.at });
+}
+
+function describe({ keyword, params, data, message }: ErrorObject): string {
+  switch (keyword) {
+    case "enum": {
+      const allowed = params.allowedValues as readonly string[];
+      return `unknown value ${show(data)}${(typeof data === "string" && didYouMean(data, allowed)) || `: ${allowed.join(", ")}`}`;
+    }
+    case "type":
+      return `expected ${[params.type].flat().map(typeText).join(" or ")}, got ${got(data)}`;
+    case "minLength":
+      return "must not be empty";
+    case "minItems":
+    case "minProperties":
+      return "needs at least one entry";
+    case "uniqueItems":
+      return `${show((data as readonly unknown[])[Number(params.i)])} is listed twice`;
+    case "minimum":
+      return `must be at least ${params.limit}`;
+    case "maximum":
+      return `must be at most ${params.limit}`;
+    case "exclusiveMinimum":
+      return `must be greater than ${params.limit}`;
+    default:
+      return message ?? keyword;
+  }
+}
+
+const TYPE_TEXTS: ReadonlyMap<unknown, string> = new Map([
+  ["object", "a map"],
+  ["array", "a list"],
+  ["string", "a text"],
+  ["number", "a number"],
+  ["integer", "a whole number"],
+  ["boolean", "true or false"],
+]);
+
+function typeText(type: unknown): string {
+  return TYPE_TEXTS.get(type) ?? String(type);
+}
+
+function got(data: unknown): string {
+  if (data === null) return "nothing";
+  if (typeof data === "object") return Array.isArray(data) ? "a list" : "a map";
+  return show(data);
+}
+
+const SHOWN_MAX = 60;
+
+function show(data: unknown): string {
+  const text = JSON.stringify(data) ?? String(data);
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+}

@@ -1,0 +1,391 @@
+/**
+ * The format of graph files: one schema for validation, static types, the published JSON Schema and editors. Unknown keys are
+ * errors. Nodes are told apart by `kind`.
+ */
+import Type, { type Static, type TProperties, type TSchema } from "typebox";
+
+/** Letters, digits, `-` and `_`: dots address ports and slashes streams. */
+const NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,99}$";
+const REFERENCE_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,99}(\\.[A-Za-z][A-Za-z0-9_-]{0,99})?$";
+
+/** A closed object: a misspelt key is an error, not a setting that never takes effect. */
+const closed = <P extends TProperties>(properties: P, options: object = {}) =>
+  Type.Object(properties, { additionalProperties: false, ...options });
+
+const choice = <const V extends readonly string[]>(values: V, description: string) =>
+  Type.Unsafe<V[number]>({ type: "string", enum: [...values], description });
+
+const text = (description: string) => Type.String({ minLength: 1, description });
+const cel = (description: string) => Type.String({ minLength: 1, description: `${description} (CEL)` });
+const flag = (description: string) => Type.Boolean({ description });
+const count = (description: string) => Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description });
+
+/** The format is checked by `parseDuration`; editors show the example. */
+const duration = (description: string) =>
+  Type.String({ format: "millrace-duration", description, examples: ["1h", "250ms", "1h30m"] });
+
+/** Field names of messages are the user's own. */
+const fields = (value: TSchema, description: string) =>
+  Type.Unsafe<Readonly<Record<string, string>>>({ type: "object", additionalProperties: value, description });
+
+const fieldNames = (description: string) =>
+  Type.Array(Type.String({ minLength: 1 }), { minItems: 1, uniqueItems: true, description });
+
+const reference = Type.String({ pattern: REFERENCE_PATTERN });
+
+/** One schema instead of a union, so that a mistake gives one message. */
+const input = Type.Unsafe<string | readonly string[]>({
+  type: ["string", "array"],
+  pattern: REFERENCE_PATTERN,
+  items: reference,
+  minItems: 1,
+  description: "The node that it takes messages from, or several; `node.port` for a port other than the main one.",
+});
+
+const overflow = choice(
+  ["block", "drop-oldest", "drop-newest", "conflate"],
+  "What happens when the receiver's mailbox is full; all but block lose messages and count them. Default block.",
+);
+
+const mailbox = closed(
+  {
+    capacity: Type.Optional(count("Messages per lane. Default 8192.")),
+    bytes: Type.Optional(count("Bytes per lane. Default 64 MiB.")),
+    discipline: Type.Optional(
+      choice(
+        ["fifo", "lifo", "priority", "deadline", "fair"],
+        "Which lane is served next; within a lane order is kept. Default fifo.",
+      ),
+    ),
+    overflow: Type.Optional(overflow),
+    conflateBy: Type.Optional(cel("For overflow conflate: the key of which only the newest message is kept")),
+  },
+  { description: "Bounds of what waits before the node." },
+);
+
+const mode = choice(
+  ["stream", "state"],
+  "stream: every message. state: the latest value wins, unchanged values do not propagate. Default stream.",
+);
+
+const common = {
+  description: Type.Optional(Type.String()),
+  mode: Type.Optional(mode),
+  mailbox: Type.Optional(mailbox),
+  supervision: Type.Optional(
+    closed(
+      {
+        restart: Type.Optional(
+          choice(["permanent", "transient", "temporary"], "When it is restarted. Default permanent."),
+        ),
+      },
+      { description: "How the node's failures are met." },
+    ),
+  ),
+};
+
+const source = closed(
+  {
+    kind: Type.Literal("source"),
+    from: text("Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:"),
+    time: Type.Optional(text("Field with the event time: ISO 8601, or milliseconds since 1970.")),
+    watermark: Type.Optional(duration("How far behind the newest event time messages may come. Default 0.")),
+    speed: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "Replays at this multiple of event time. Default: as fast as possible.",
+      }),
+    ),
+    follow: Type.Optional(flag("Reads on when the file grows, as tail -F does.")),
+    format: Type.Optional(
+      choice(
+        ["csv", "ndjson", "json", "arrow", "parquet"],
+        "Format of the content. Default: by the file's extension; ndjson otherwise.",
+      ),
+    ),
+    record: Type.Optional(
+      flag("Keeps the input in the log, so that it can be replayed when the source has forgotten it."),
+    ),
+    batch: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 65_536, description: "Most messages per frame. Default 4096." }),
+    ),
+    ...common,
+  },
+  { description: "Brings messages in." },
+);
+
+const filter = closed(
+  { kind: Type.Literal("filter"), input, where: cel("Messages for which this is true pass"), ...common },
+  { description: "Lets messages through." },
+);
+
+const map = closed(
+  {
+    kind: Type.Literal("map"),
+    input,
+    set: Type.Optional(
+      fields(cel("Value of the field"), "Fields to add or replace, all computed from the message as it came."),
+    ),
+    select: Type.Optional(fieldNames("Fields to keep, after `set`.")),
+    drop: Type.Optional(fieldNames("Fields to remove, after `set`.")),
+    value: Type.Optional(cel("Replaces the whole message")),
+    ...common,
+  },
+  { description: "Changes each message." },
+);
+
+const enrich = closed(
+  {
+    kind: Type.Literal("enrich"),
+    input,
+    table: text("What is joined: file:./x.csv or projection:name."),
+    key: cel("Key of the message"),
+    on: text("Column of the table that the key is looked up in."),
+    as: text("Field that the table's row is put into."),
+    required: Type.Optional(flag("A message without a row is dead-lettered. Default false: the field is null.")),
+    ...common,
+  },
+  { description: "Joins each message with a row of a table." },
+);
+
+const window = closed(
+  {
+    kind: Type.Literal("window"),
+    input,
+    tumbling: duration("Length of the windows; they are aligned to 1970-01-01T00:00Z."),
+    by: Type.Optional(fields(cel("Part of the key"), "Fields of the key; one group per window without it.")),
+    compute: Type.Unsafe<Readonly<Record<string, string>>>({
+      type: "object",
+      minProperties: 1,
+      additionalProperties: Type.String({
+        minLength: 1,
+        description: "count(), count(x), sum(x), avg(x), min(x) or max(x)",
+      }),
+      description: "Fields to compute per window and key.",
+    }),
+    time: Type.Optional(text("Field with the event time. Default: that of the source.")),
+    lateness: Type.Optional(
+      duration("How long a window waits for late messages after its end, in event time. Default 0."),
+    ),
+    late: Type.Optional(
+      choice(
+        ["drop", "output"],
+        "What happens to messages that come later still: dropped and counted, or sent to port `late`. Default drop.",
+      ),
+    ),
+    ...common,
+  },
+  { description: "Aggregates messages by event time; emits {<by>, window_start, window_end, <compute>}." },
+);
+
+const calculator = closed(
+  {
+    kind: Type.Literal("calculator"),
+    input,
+    use: text("Module (./score.ts) or name of an installed calculator."),
+    export: Type.Optional(text("Export of the module. Default: default.")),
+    pure: Type.Optional(
+      flag("Promises that the result depends on the message alone, so that it need not be logged. Default false."),
+    ),
+    deadline: Type.Optional(duration("Longest time for one message. Default 30s.")),
+    isolation: Type.Optional(choice(["inline", "thread", "process"], "Where the code runs. Default inline.")),
+    config: Type.Optional(
+      Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", description: "Handed to the calculator." }),
+    ),
+    ...common,
+  },
+  { description: "Runs code on each message." },
+);
+
+const switchNode = closed(
+  {
+    kind: Type.Literal("switch"),
+    input,
+    cases: Type.Unsafe<Readonly<Record<string, string>>>({
+      type: "object",
+      minProperties: 1,
+      propertyNames: { pattern: NAME_PATTERN },
+      additionalProperties: cel("Messages for which this is true go to the port of this name"),
+      description: "Ports by name, tried in order; the first that holds takes the message.",
+    }),
+    otherwise: Type.Optional(
+      Type.String({
+        pattern: NAME_PATTERN,
+        description: "Port for messages that match no case; they are dead-lettered without it.",
+      }),
+    ),
+    ...common,
+  },
+  { description: "Sends each message to one of several ports, addressed as `name.port`." },
+);
+
+const merge = closed(
+  {
+    kind: Type.Literal("merge"),
+    inputs: Type.Array(reference, { minItems: 1, description: "The nodes that it takes messages from." }),
+    ...common,
+  },
+  { description: "Brings several inputs together." },
+);
+
+const sink = closed(
+  {
+    kind: Type.Literal("sink"),
+    input,
+    to: text("Where messages go: projection:name, file:out.ndjson, https://…, stdout:, discard:"),
+    key: Type.Optional(fieldNames("Fields that identify a row of the target.")),
+    format: Type.Optional(
+      choice(["ndjson", "csv", "json"], "Format of the content. Default: by the file's extension; ndjson otherwise."),
+    ),
+    ...common,
+  },
+  { description: "Takes messages out." },
+);
+
+const kinds = { source, filter, map, enrich, window, calculator, switch: switchNode, merge, sink };
+
+export type SourceDefinition = Static<typeof source>;
+export type FilterDefinition = Static<typeof filter>;
+export type MapDefinition = Static<typeof map>;
+export type EnrichDefinition = Static<typeof enrich>;
+export type WindowDefinition = Static<typeof window>;
+export type CalculatorDefinition = Static<typeof calculator>;
+export type SwitchDefinition = Static<typeof switchNode>;
+export type MergeDefinition = Static<typeof merge>;
+export type SinkDefinition = Static<typeof sink>;
+
+export type NodeDefinition =
+  | SourceDefinition
+  | FilterDefinition
+  | MapDefinition
+  | EnrichDefinition
+  | WindowDefinition
+  | CalculatorDefinition
+  | SwitchDefinition
+  | MergeDefinition
+  | SinkDefinition;
+
+export type NodeKind = NodeDefinition["kind"];
+
+export const NODE_KINDS: readonly NodeKind[] = Object.keys(kinds) as NodeKind[];
+
+/** Keys that a node of the kind may have. */
+export function keysOfKind(kind: NodeKind): readonly string[] {
+  return Object.keys(kinds[kind].properties);
+}
+
+export function isNodeKind(kind: unknown): kind is NodeKind {
+  return typeof kind === "string" && Object.hasOwn(kinds, kind);
+}
+
+const node = Type.Unsafe<NodeDefinition>({
+  type: "object",
+  required: ["kind"],
+  discriminator: { propertyName: "kind" },
+  oneOf: Object.values(kinds),
+});
+
+const edgeDefaults = {
+  via: Type.Optional(choice(["local", "nats", "kafka"], "What carries the edge between hosts. Default local.")),
+  capacity: Type.Optional(count("Messages that may wait on the edge. Default: the receiver's mailbox.")),
+  overflow: Type.Optional(overflow),
+};
+
+const edge = closed(
+  {
+    ...edgeDefaults,
+    feedback: Type.Optional(
+      flag("Closes a cycle; the receiver drains it first and its watermark ignores it. Default false."),
+    ),
+  },
+  { description: "Settings of one edge." },
+);
+
+const supervision = closed(
+  {
+    strategy: Type.Optional(
+      choice(
+        ["one_for_one", "one_for_all", "rest_for_one"],
+        "Which nodes restart with a failed one. Default one_for_one.",
+      ),
+    ),
+    intensity: Type.Optional(
+      Type.Integer({ minimum: 0, description: "Restarts within the period; one more parks the graph. Default 5." }),
+    ),
+    periodMs: Type.Optional(Type.Integer({ minimum: 1, description: "Default 30000." })),
+    backoffMs: Type.Optional(
+      Type.Integer({ minimum: 0, description: "First wait before a restart; doubles each time. Default 100." }),
+    ),
+    backoffMaxMs: Type.Optional(Type.Integer({ minimum: 0, description: "Longest wait. Default 10000." })),
+    jitter: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 1, description: "Share of the wait that is random. Default 0.2." }),
+    ),
+  },
+  { description: "How often nodes may fail, and how long to wait before they start again." },
+);
+
+type Rows = readonly unknown[];
+
+const rowsByNode = (description: string) =>
+  Type.Unsafe<Readonly<Record<string, Rows>>>({ type: "object", additionalProperties: { type: "array" }, description });
+
+const graphTest = closed(
+  {
+    name: Type.Optional(Type.String()),
+    given: rowsByNode("Messages of sources."),
+    expect: rowsByNode("Messages that sinks must get."),
+  },
+  { description: "A test of the graph: with these messages in, these come out." },
+);
+
+const graph = closed(
+  {
+    name: Type.String({ pattern: NAME_PATTERN, description: "Name of the graph." }),
+    description: Type.Optional(Type.String()),
+    durability: Type.Optional(
+      choice(
+        ["durable", "relaxed"],
+        "durable: nothing leaves before it is on disk. relaxed: it may, and a crash may lose it. Default durable.",
+      ),
+    ),
+    defaults: Type.Optional(
+      closed({
+        edge: Type.Optional(closed(edgeDefaults)),
+        mailbox: Type.Optional(mailbox),
+        mode: Type.Optional(mode),
+      }),
+    ),
+    nodes: Type.Unsafe<Readonly<Record<string, NodeDefinition>>>({
+      type: "object",
+      minProperties: 1,
+      propertyNames: { pattern: NAME_PATTERN },
+      additionalProperties: node,
+      description: "Nodes by name.",
+    }),
+    edges: Type.Optional(
+      Type.Unsafe<Readonly<Record<string, EdgeDefinition>>>({
+        type: "object",
+        additionalProperties: edge,
+        description: "Settings of edges, by `from -> to`.",
+      }),
+    ),
+    tests: Type.Optional(Type.Array(graphTest)),
+    supervision: Type.Optional(supervision),
+  },
+  {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "Millrace graph",
+    description: "A graph of supervised actors over an event log.",
+  },
+);
+
+export type EdgeDefinition = Static<typeof edge>;
+export type SupervisionDefinition = Static<typeof supervision>;
+export type MailboxDefinition = Static<typeof mailbox>;
+export type GraphTestDefinition = Static<typeof graphTest>;
+
+/** A graph as a file says it. */
+export type GraphDefinition = Static<typeof graph>;
+
+/** JSON Schema (draft 7) of {@link GraphDefinition}, with OpenAPI's `discriminator` on nodes. */
+export const graphSchema: TSchema = graph;
