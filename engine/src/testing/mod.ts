@@ -1,7 +1,9 @@
+export { type CoordinationHarness, coordinationContract, type MakeCoordination } from "./coordination-contract.ts";
 export type { EventLogHarness, MakeEventLog } from "./event-log/harness.ts";
 export { eventLogContract } from "./event-log-contract.ts";
 export type { MakeOrderedStore, OrderedStoreHarness } from "./ordered-store/harness.ts";
 export { orderedStoreContract } from "./ordered-store-contract.ts";
+export { type MakePayloadStore, type PayloadStoreHarness, payloadStoreContract } from "./payload-store-contract.ts";
 export { type EventOverrides, gather, sampleEvent, sampleEvents, to, uniqueId } from "./sample-events.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export {
@@ -18,4 +20,7 @@ export {
   SimulatedLog,
   type SimulatedLogOptions,
 } from "./simulation/simulated-log.ts";
+export { type SinkHarness, sinkContract } from "./sink-contract.ts";
+export { type SourceHarness, type SourceMaker, sourceContract } from "./source-contract.ts";
+export { type MakeTransport, type TransportHarness, transportContract } from "./transport-contract.ts";
 export { type VirtualEnv, type VirtualEnvOptions, type VirtualProcess, virtualEnv } from "./virtual-env.ts";

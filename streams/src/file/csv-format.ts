@@ -66,7 +66,14 @@ class CsvFormat implements RecordFormat<CsvBatch> {
     return new CsvBatch(this.#names, this.#dictionaries);
   }
 
+  /** A record of several lines that is none after all costs its first line only: the quote that opened it may be a stray one. */
   add(scanner: LineScanner, batch: CsvBatch, isEnd: boolean): RecordResult {
+    const result = this.#add(scanner, batch, isEnd);
+    if (typeof result === "object") scanner.shorten();
+    return result;
+  }
+
+  #add(scanner: LineScanner, batch: CsvBatch, isEnd: boolean): RecordResult {
     const cells = this.#cells(scanner, isEnd);
     if (cells === "wait" || "code" in cells) return cells;
     const { texts, quoted } = cells;
@@ -99,7 +106,6 @@ class CsvFormat implements RecordFormat<CsvBatch> {
         scanner.untake();
         return "wait";
       }
-      scanner.shorten();
       return fault("a quote is opened and not closed");
     }
   }

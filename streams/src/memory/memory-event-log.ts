@@ -16,6 +16,7 @@ import {
   type SubscribeOptions,
   type SubscriptionBatch,
 } from "@millrace/engine";
+import { Changes } from "./changes.ts";
 
 export interface MemoryEventLogOptions {
   readonly env: Env;
@@ -43,8 +44,8 @@ class MemoryEventLog implements EventLog {
   readonly #streams = new Map<string, number[]>();
   /** Appends by the id of their first event, to recognise retries. */
   readonly #appends = new Map<string, { readonly request: readonly StreamAppend[]; readonly result: AppendResult }>();
-  /** Called at the next append and at close. */
-  #waiting: (() => void)[] = [];
+  /** Appends, and the close. */
+  readonly #changes = new Changes();
   #lastTimeMs = 0;
   #closed = false;
 
@@ -69,7 +70,7 @@ class MemoryEventLog implements EventLog {
     const revisions = copied.map((a) => this.#write(a.stream, a.events));
     const result = { position: this.#events.length - 1, firstPosition, revisions, repeated: false };
     this.#appends.set(firstId(copied), { request: copied, result });
-    this.#wake();
+    this.#changes.happened();
     return result;
   }
 
@@ -96,7 +97,7 @@ class MemoryEventLog implements EventLog {
     let announced = false;
     while (!signal.aborted && !this.#closed) {
       if (end > this.#events.length || (end === this.#events.length && announced)) {
-        await this.#change(signal);
+        await this.#changes.next(signal);
         continue;
       }
       const events: RecordedEvent[] = [];
@@ -112,7 +113,7 @@ class MemoryEventLog implements EventLog {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#wake();
+    this.#changes.happened();
   }
 
   #mustBeOpen(): void {
@@ -154,28 +155,6 @@ class MemoryEventLog implements EventLog {
       positions.push(position);
     }
     return positions.length - 1;
-  }
-
-  #wake(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resume of waiting) resume();
-  }
-
-  /** Resolves at the next append, at close, or when `signal` aborts. */
-  #change(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const resume = (): void => {
-        signal.removeEventListener("abort", stop);
-        resolve();
-      };
-      const stop = (): void => {
-        this.#waiting = this.#waiting.filter((other) => other !== resume);
-        resolve();
-      };
-      this.#waiting.push(resume);
-      signal.addEventListener("abort", stop, { once: true });
-    });
   }
 }
 
