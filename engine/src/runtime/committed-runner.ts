@@ -82,6 +82,7 @@ export class CommittedRunner implements NodeRunner {
       return new LaneCursor({ name, path, input, feedback, origin: wiring.control(lane.origin) });
     });
     const recovered = await takeOver({
+      env: this.#context.scheduler.env,
       log,
       stream,
       host,

@@ -195,7 +195,7 @@ export class CommittedActor extends Turnable {
       }
     }
     const now = this.#scheduler.env.clock.monotonic();
-    this.meter.busy(now - startMs);
+    this.meter.busyMs += now - startMs;
     return now;
   }
 
@@ -539,12 +539,11 @@ export class CommittedActor extends Turnable {
     out: { watermark: number; idle: boolean },
   ): void {
     const sent = draft.emits.filter((e) => this.#options.outboxes.get(e.port)?.isConnected === true);
-    for (let i = 0; i < emitted.length; i++) {
-      const { port, firstSeq } = emitted[i] as Emitted;
-      this.#options.outboxes
-        .get(port)
-        ?.emit(firstSeq, (sent[i] as (typeof sent)[number]).batch, out.watermark, out.idle, trace);
-    }
+    emitted.forEach(({ port, firstSeq }, i) => {
+      const { batch } = sent[i] as (typeof sent)[number];
+      const exact = !emitted.some((later, k) => k > i && later.port === port);
+      this.#options.outboxes.get(port)?.emit({ firstSeq, batch, ...out, exact }, trace);
+    });
     for (const outbox of this.#options.outboxes.values()) outbox.progress(out.watermark, out.idle);
   }
 

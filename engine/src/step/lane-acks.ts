@@ -16,6 +16,10 @@ export class LaneAcks {
     return this.#acked.size;
   }
 
+  cursorOf(path: number): Point {
+    return this.#acked.get(path)?.cursor ?? START;
+  }
+
   /** True when something moved. */
   note(path: number, cursor: Point, anchor: Anchor): boolean {
     const lane = this.#acked.get(path);

@@ -15,6 +15,17 @@ import type { Timer } from "../time/clock.ts";
 import { LaneAcks } from "./lane-acks.ts";
 import type { Anchor } from "./lane-cursor.ts";
 
+/** What one step emitted on one port. */
+export interface Output {
+  readonly firstSeq: number;
+  readonly batch: Batch;
+  /** Of the node after the step. */
+  readonly watermark: number;
+  readonly idle: boolean;
+  /** False when the same step emitted more behind it: only at the end of that is the watermark reached (R19). */
+  readonly exact: boolean;
+}
+
 export interface OutboxOptions {
   /** `node.port`, for errors. */
   readonly name: string;
@@ -88,24 +99,19 @@ export class Outbox extends Turnable implements OriginControl {
   }
 
   /** Puts back committed output that some lane has not passed, oldest first, and the watermark as of the last step. */
-  restore(
-    output: readonly { firstSeq: number; batch: Batch }[],
-    nextSeq: number,
-    watermark: number,
-    idle: boolean,
-  ): void {
+  restore(output: readonly Output[], nextSeq: number, watermark: number, idle: boolean): void {
     this.#watermark = watermark;
     this.#idle = idle;
     const first = output[0];
     this.#pruned = wholly((first?.firstSeq ?? nextSeq) - 1);
     this.#last = wholly(nextSeq - 1);
-    for (const { firstSeq, batch } of output) this.#keep(firstSeq, batch, watermark, null);
+    for (const one of output) this.#keep(one, null);
   }
 
   /** Lets frames leave. The first thing sent is a mark, so that receivers learn the watermark and notice what they miss. */
   start(): void {
     this.#started = true;
-    this.#markWaiting = this.isConnected && this.#watermark > Number.NEGATIVE_INFINITY;
+    this.#markWaiting = this.isConnected && (this.#watermark > Number.NEGATIVE_INFINITY || this.#idle);
     this.#wake();
   }
 
@@ -115,11 +121,13 @@ export class Outbox extends Turnable implements OriginControl {
   }
 
   /** Committed output leaves as soon as its edges have credit. */
-  emit(firstSeq: number, batch: Batch, watermark: number, idle: boolean, trace: Trace): void {
+  emit(output: Output, trace: Trace): void {
     if (!this.isConnected) return;
-    this.#watermark = watermark;
-    this.#idle = idle;
-    this.#keep(firstSeq, batch, watermark, trace);
+    if (output.exact) {
+      this.#watermark = output.watermark;
+      this.#idle = output.idle;
+    }
+    this.#keep(output, trace);
     this.#wake();
   }
 
@@ -137,8 +145,11 @@ export class Outbox extends Turnable implements OriginControl {
     this.#prune();
   }
 
-  resume(path: number, cursor: Point, _anchor: Anchor): void {
+  resume(path: number, asked: Point, _anchor: Anchor): void {
     if (this.#stopped) return;
+    // A request that was overtaken by an acknowledgement asks for what the lane has durably passed since.
+    const acked = this.#acks.cursorOf(path);
+    const cursor = comparePoints(asked, acked) < 0 ? acked : asked;
     if (comparePoints(cursor, this.#pruned) < 0) {
       const details = { path, after: cursor, through: this.#pruned };
       this.#options.failed(
@@ -183,11 +194,10 @@ export class Outbox extends Turnable implements OriginControl {
     return true;
   }
 
-  #keep(firstSeq: number, batch: Batch, watermark: number, trace: Trace | null): void {
+  #keep({ firstSeq, batch, watermark, idle, exact }: Output, trace: Trace | null): void {
     const to = wholly(firstSeq + batch.n - 1);
-    this.#kept.push(
-      new Frame(this.#head(wholly(firstSeq - 1), to, watermark, trace), batch, Positions.dense(firstSeq, batch.n)),
-    );
+    const head = { ...this.#head(wholly(firstSeq - 1), to, watermark, trace), idle: idle && exact, exact };
+    this.#kept.push(new Frame(head, batch, Positions.dense(firstSeq, batch.n)));
     this.#unsent += batch.n;
     this.#last = to;
   }

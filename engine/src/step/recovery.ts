@@ -6,16 +6,18 @@
 import { createHash } from "node:crypto";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { engineError, MillraceError } from "../errors.ts";
-import type { Batch } from "../frame/batch.ts";
 import { decodeBatch } from "../frame/batch-codec.ts";
 import type { Point } from "../frame/point.ts";
 import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
+import { type Env, sleep } from "../time/clock.ts";
 import type { LaneCursor } from "./lane-cursor.ts";
+import type { Output } from "./outbox.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 import { leastWatermark, StepChain } from "./step-chain.ts";
-import { decodeOwned, decodeStep, encodeOwned, OWNED, STEP } from "./step-record.ts";
+import { decodeOwned, decodeStep, type Emitted, encodeOwned, OWNED, STEP } from "./step-record.ts";
 
 export interface RecoveryOptions {
+  readonly env: Env;
   readonly log: EventLog;
   readonly stream: string;
   readonly host: string;
@@ -36,6 +38,7 @@ export interface Recovered {
 }
 
 const OWN_ATTEMPTS_MAX = 16;
+const OWN_WAIT_MAX_MS = 1000;
 
 /** @throws NODE-FENCED when other owners keep writing; whatever reading and appending throw */
 export async function takeOver(options: RecoveryOptions): Promise<Recovered> {
@@ -46,6 +49,8 @@ export async function takeOver(options: RecoveryOptions): Promise<Recovered> {
     const position = await own(options, folding.chain);
     if (position !== undefined)
       return { chain: folding.chain, epoch: folding.chain.epoch, watermark: folding.watermark, position };
+    // What refused the append may still be on its way to the disk, and cannot be read yet.
+    await sleep(options.env, Math.min(OWN_WAIT_MAX_MS, 2 ** attempt));
   }
   throw engineError("NODE-FENCED", `other owners keep writing ${options.stream}`, {
     place: { stream: options.stream },
@@ -53,22 +58,17 @@ export async function takeOver(options: RecoveryOptions): Promise<Recovered> {
 }
 
 /** Output of one port above `after`, oldest first: what must be kept to be sent again. */
-export async function unacknowledged(
-  log: EventLog,
-  stream: string,
-  port: string,
-  after: Point,
-): Promise<{ firstSeq: number; batch: Batch }[]> {
-  const output: { firstSeq: number; batch: Batch }[] = [];
+export async function unacknowledged(log: EventLog, stream: string, port: string, after: Point): Promise<Output[]> {
+  const output: Output[] = [];
   for await (const events of log.readStream(stream, { direction: "backward" })) {
     for (const event of events) {
       if (event.type !== STEP) continue;
-      const emitted = decodeStep(event.payload)
-        .emitted.filter((e) => e.port === port)
-        .reverse();
-      for (const e of emitted) {
+      const { emitted, out } = decodeStep(event.payload);
+      const onPort = emitted.filter((e) => e.port === port);
+      for (let i = onPort.length - 1; i >= 0; i--) {
+        const e = onPort[i] as Emitted;
         if (e.firstSeq + e.count - 1 <= after.pos) return output.reverse();
-        output.push({ firstSeq: e.firstSeq, batch: decodeBatch(e.batch) });
+        output.push({ firstSeq: e.firstSeq, batch: decodeBatch(e.batch), ...out, exact: i === onPort.length - 1 });
       }
     }
   }
@@ -129,7 +129,9 @@ class Folding {
   }
 }
 
-/** The log position after `Owned`, or `undefined` when the stream has grown meanwhile. */
+const MAYBE_GROWN = ["LOG-WRONG-REVISION", "LOG-UNKNOWN"];
+
+/** The log position after `Owned`, or `undefined` when the stream has, or may have, grown meanwhile. */
 async function own(options: RecoveryOptions, chain: StepChain): Promise<number | undefined> {
   const epoch = chain.epoch + 1;
   const id = new Uint8Array(
@@ -146,7 +148,7 @@ async function own(options: RecoveryOptions, chain: StepChain): Promise<number |
     chain.epoch = epoch;
     return result.position + 1;
   } catch (error) {
-    if (error instanceof MillraceError && error.code === "LOG-WRONG-REVISION") return undefined;
+    if (error instanceof MillraceError && MAYBE_GROWN.includes(error.code)) return undefined;
     throw error;
   }
 }
