@@ -113,7 +113,7 @@ export class Frame {
   /** The frame in two, cut after message `i - 1`, `0 < i < n`. The first part's watermark is not exact. */
   cutBefore(i: number, watermarkAtFrom: number): [Frame, Frame] {
     const at = this.positions.point(i - 1);
-    const first = { ...this.head, to: at, watermark: watermarkAtFrom, exact: false, mark: null, shed: 0 };
+    const first = { ...this.head, to: at, watermark: watermarkAtFrom, exact: false, idle: false, mark: null, shed: 0 };
     return [
       new Frame(
         first,
