@@ -34,6 +34,8 @@ export class StepFlights {
   #settled = new Map<Flight, number>();
   #outstanding = 0;
   #failure: unknown;
+  /** The first step that was refused for its revision. */
+  #refusal: unknown;
   #stopped = false;
 
   constructor(options: FlightsOptions) {
@@ -46,12 +48,12 @@ export class StepFlights {
 
   /** True while a failed append is being repeated: no new step may be started. */
   get isStalled(): boolean {
-    return this.#failure !== undefined;
+    return this.#failure !== undefined || this.#refusal !== undefined;
   }
 
   launch(flight: Flight): void {
     this.#flights.push(flight);
-    if (this.#failure === undefined) this.#append(flight);
+    if (!this.isStalled) this.#append(flight);
   }
 
   stop(): void {
@@ -92,23 +94,35 @@ export class StepFlights {
   #failed(error: unknown): void {
     this.#outstanding--;
     if (this.#stopped) return;
-    // Steps behind a refused one are refused for their revision: the first failure is the one that counts.
-    const follows = this.#failure !== undefined && codeOf(error) === "LOG-WRONG-REVISION";
-    if (!follows) {
-      const retriable = error instanceof MillraceError && error.kind === "transient";
-      if (!retriable) {
-        this.stop();
-        this.#options.lost(error);
-        return;
-      }
+    const refused = codeOf(error) === "LOG-WRONG-REVISION";
+    if (!refused && !(error instanceof MillraceError && error.kind === "transient")) {
+      this.#lose(error);
+      return;
+    }
+    if (!refused && this.#failure === undefined) {
       this.#failure = error;
       this.#options.waiting(error);
     }
+    if (refused) this.#refusal ??= error;
     this.#retryIfQuiet();
   }
 
+  #lose(error: unknown): void {
+    this.stop();
+    this.#options.lost(error);
+  }
+
+  /**
+   * Steps behind one that failed are refused for their revision, and may hear so earlier than it does. A refusal means another
+   * writer only if, all answers known, nothing before it failed.
+   */
   #retryIfQuiet(): void {
-    if (this.#failure === undefined || this.#outstanding > 0) return;
+    if (this.#outstanding > 0) return;
+    if (this.#failure === undefined) {
+      if (this.#refusal !== undefined) this.#lose(this.#refusal);
+      return;
+    }
+    this.#refusal = undefined;
     const { retryAfterMs } = this.#failure as MillraceError;
     this.#options.env.timers.after(retryAfterMs ?? RETRY_MS, () => {
       if (this.#stopped) return;
