@@ -218,15 +218,19 @@ export class GraphRuntime {
       id: runner.name,
       restart,
       start: async () => {
-        await runner.recover();
-        await runner.start();
+        try {
+          await runner.recover();
+          await runner.start();
+        } catch (error) {
+          this.#failed(runner.name, error);
+        }
       },
       stop: () => runner.stop(),
     });
     try {
       await runner.start();
     } catch (error) {
-      this.#supervisor.failed(runner.name, error);
+      this.#failed(runner.name, error);
     }
   }
 
