@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { systemEnv } from "../../time/system-env.ts";
 import { bytes, entries, hex, hexOf, type MakeOrderedStore, withStore } from "./harness.ts";
+
+const { turns } = systemEnv();
 
 export function transactionContract(make: MakeOrderedStore): void {
   describe("transactions", () => {
@@ -76,7 +79,7 @@ function outcome(make: MakeOrderedStore): void {
       })();
       while (!finished) {
         expect(hexOf(store.get("a", bytes(1)))).toBe(hexOf(store.get("b", bytes(1))));
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        await new Promise<void>((resolve) => turns.yieldToIo(resolve));
       }
       await writing;
     }));

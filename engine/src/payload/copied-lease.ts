@@ -1,0 +1,38 @@
+import { payloadError } from "./payload-errors.ts";
+import type { PayloadLease, PayloadToken } from "./payload-store.ts";
+
+/**
+ * A lease on bytes that were copied for it alone: nothing can take them away, so it is valid until it is released. For
+ * stores that copy.
+ */
+export class CopiedLease implements PayloadLease {
+  readonly token: PayloadToken;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  readonly #released: () => void;
+
+  /** `bytes` must own their buffer. `released` is called once. */
+  constructor(token: PayloadToken, bytes: Uint8Array<ArrayBuffer>, released: () => void) {
+    this.token = token;
+    this.#bytes = bytes;
+    this.#released = released;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#bytes !== undefined) return this.#bytes;
+    throw payloadError("PAYLOAD-RELEASED", `the lease on payload ${this.token.id} was released`);
+  }
+
+  isValid(): boolean {
+    return this.#bytes !== undefined;
+  }
+
+  release(): boolean {
+    const bytes = this.#bytes;
+    if (bytes === undefined) return false;
+    this.#bytes = undefined;
+    // Whoever still has a view must not read on: moving the buffer leaves them an empty one.
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    this.#released();
+    return true;
+  }
+}

@@ -1,0 +1,15 @@
+import { defineErrors } from "../errors.ts";
+
+export const payloadError = defineErrors({
+  "PAYLOAD-FAILED": {
+    kind: "transient",
+    summary: "The payload store's storage failed.",
+    remedy: "Read the cause; payloads travel inline meanwhile.",
+  },
+  "PAYLOAD-RELEASED": {
+    kind: "programmer",
+    summary: "A payload was read after its lease was released.",
+    remedy: "Copy what outlives the step, or hold the lease longer.",
+  },
+  "PAYLOAD-CLOSED": { kind: "terminal", summary: "The payload store was closed.", remedy: "Open it again." },
+});

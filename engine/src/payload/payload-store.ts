@@ -1,0 +1,67 @@
+/**
+ * Hand-over of large payloads on one machine: written once, they travel as a small token (DESIGN §9). Nothing here is truth:
+ * whatever a store loses is in the log, and a token that does not resolve is a gap that its origin fills (P-R16).
+ *
+ * Implementations: memory (`streams/memory`) and files that are copied (`native`). Both pass `payloadStoreContract` of
+ * `engine/testing`.
+ */
+
+export type PayloadFormat = "raw" | "msgpack" | "json" | "npy" | "arrow";
+
+/** What travels in place of a payload. Good on one machine only; never in the log (P-R20). Plain data. */
+export interface PayloadToken {
+  readonly store: string;
+  /** Never used again for another payload. */
+  readonly id: string;
+  readonly format: PayloadFormat;
+  /** Bytes of the payload. */
+  readonly length: number;
+  /** SHA-256 of the bytes, 64 hex digits. */
+  readonly hash: string;
+}
+
+/** The right to read a payload until it is released. */
+export interface PayloadLease {
+  readonly token: PayloadToken;
+  /**
+   * The payload. Read it; what is written to it is seen by nobody else. Detached on release.
+   * @throws PAYLOAD-RELEASED after release
+   */
+  readonly bytes: Uint8Array;
+  /** Whether every byte read so far was this payload's: asked after the last use and before the step is appended (P-R6). */
+  isValid(): boolean;
+  /** Ends the lease and detaches the bytes. Answers as {@link isValid} did; a second call does nothing and answers false. */
+  release(): boolean;
+}
+
+export interface PayloadStoreStats {
+  /** Payloads that this process wrote and that are not freed. */
+  readonly payloads: number;
+  readonly bytes: number;
+  /** Leases of this process. */
+  readonly leases: number;
+}
+
+export interface PayloadStore {
+  /** Payloads of a store resolve only in it. */
+  readonly id: string;
+  /**
+   * Writes a payload and holds it for its producer until {@link discard}. Never waits for room (P-R18): the answer
+   * `undefined` says that there is none, and the payload travels inline.
+   *
+   * @throws PAYLOAD-FAILED the storage failed
+   * @throws PAYLOAD-CLOSED the store was closed
+   */
+  put(bytes: Uint8Array, format: PayloadFormat): Promise<PayloadToken | undefined>;
+  /** Ends the producer's hold: the payload is freed once no lease names it. Tokens of others and unknown ones are ignored. */
+  discard(token: PayloadToken): Promise<void>;
+  /**
+   * Leases a payload. `undefined` when the token does not resolve: of another store, freed, or damaged.
+   *
+   * @throws PAYLOAD-CLOSED the store was closed
+   */
+  acquire(token: PayloadToken): Promise<PayloadLease | undefined>;
+  stats(): PayloadStoreStats;
+  /** Frees what this process wrote. Leases of this process are released. */
+  close(): Promise<void>;
+}
