@@ -8,12 +8,4 @@ export class ActorMeter {
   steps = 0;
   busyMs = 0;
   blockedMs = 0;
-  /** Time per turn of work: bucket `b` counts times in `[2^(b-1), 2^b)` microseconds. */
-  readonly turnMicros: Uint32Array = new Uint32Array(24);
-
-  busy(ms: number): void {
-    this.busyMs += ms;
-    const bucket = Math.min(23, 32 - Math.clz32(ms * 1000));
-    this.turnMicros[bucket] = (this.turnMicros[bucket] as number) + 1;
-  }
 }

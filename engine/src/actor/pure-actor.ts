@@ -18,6 +18,7 @@ import { type LanePass, newLanePass, outRange, renumbered } from "./lane-pass.ts
 import { type OutEdge, sendAlong, withoutCredit } from "./link.ts";
 import type { ActorMeter } from "./meter.ts";
 import { type Scheduler, Turnable } from "./scheduler.ts";
+import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 
 const FRAMES_PER_TURN = 8;
 
@@ -27,6 +28,8 @@ export interface PureActorOptions {
   readonly behavior: PureBehavior;
   readonly scheduler: Scheduler;
   readonly mailbox: Mailbox;
+  /** Default: all kept; simulations switch single ones off. */
+  readonly rules?: ProtocolRules;
   /** Outlives the incarnation. */
   readonly meter: ActorMeter;
   /** False when the behavior itself counts messages, as fused stages do. Default true. */
@@ -48,6 +51,7 @@ export class PureActor extends Turnable {
   readonly #edges: readonly (readonly OutEdge[])[];
   readonly #failed: (error: unknown) => void;
   readonly #lanes: (LanePass | undefined)[] = [];
+  readonly #rules: ProtocolRules;
   #stopped = false;
   #blockedSinceMs = -1;
 
@@ -55,6 +59,7 @@ export class PureActor extends Turnable {
     super();
     this.node = options.node;
     this.meter = options.meter;
+    this.#rules = options.rules ?? ALL_RULES;
     this.#mailbox = options.mailbox;
     this.#revision = options.revision;
     this.#behavior = options.behavior;
@@ -86,7 +91,7 @@ export class PureActor extends Turnable {
       if (frame.n > 0 && this.#blocked(frame, now)) return now;
       if (this.#handle(frame)) mailbox.take();
       const after = this.#scheduler.env.clock.monotonic();
-      this.meter.busy(after - now);
+      this.meter.busyMs += after - now;
       now = after;
     }
     if (!mailbox.isEmpty) this.wake();
@@ -148,7 +153,7 @@ export class PureActor extends Turnable {
     try {
       return this.#behavior.transform(frame.batch);
     } catch (error) {
-      if (error instanceof MillraceError && (error.kind === "transient" || error.kind === "programmer")) throw error;
+      if (this.#mustPass(error)) throw error;
       return this.#bisect(frame, 0, frame.n, error, dead);
     }
   }
@@ -167,9 +172,15 @@ export class PureActor extends Turnable {
     try {
       return shifted(this.#behavior.transform(frame.batch.slice(start, end)), start, end - start);
     } catch (error) {
-      if (error instanceof MillraceError && (error.kind === "transient" || error.kind === "programmer")) throw error;
+      if (this.#mustPass(error)) throw error;
       return this.#bisect(frame, start, end, error, dead);
     }
+  }
+
+  /** R24: only what fails on the same bytes again is given up. */
+  #mustPass(error: unknown): boolean {
+    if (!(error instanceof MillraceError)) return false;
+    return error.kind === "programmer" || (error.kind === "transient" && this.#rules.R24);
   }
 
   #deadItem(frame: Frame, index: number, error: unknown, node: string = this.node): DeadItem {
@@ -184,7 +195,9 @@ export class PureActor extends Turnable {
       const edges = this.#edges[port] as readonly OutEdge[];
       if (this.#counts) this.meter.out += output.batch.n;
       if (edges.length === 0) continue;
-      sendAlong(edges, this.#passed(frame, pass, port, output, carried));
+      const isEmptied = output.batch.n === 0 && carried.length === 0 && frame.n > 0;
+      if (isEmptied && !this.#rules.R3) continue;
+      sendAlong(edges, this.#passed(frame, pass, port, output, carried), this.#rules);
       carried = [];
     }
   }
@@ -192,7 +205,7 @@ export class PureActor extends Turnable {
   /** The frame that leaves on a port: same range, other messages. */
   #passed(frame: Frame, pass: LanePass, port: number, output: PureOutput, dead: readonly DeadItem[]): Frame {
     const { batch, sources } = output;
-    if (this.#behavior.expands === true) {
+    if (this.#behavior.expands === true && this.#rules.R4) {
       const numbered = renumbered(frame, sources, batch.n, dead, pass, port);
       return new Frame(
         { ...frame.head, ...outRange(frame, pass, port) },

@@ -16,6 +16,7 @@ import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-p
 import { type Env, sleep, type Timer } from "../time/clock.ts";
 import type { RejectedInput, SourceBatch, SourceConnector, SourceReader } from "./source-connector.ts";
 import { type EventTimeOptions, WatermarkGenerator } from "./watermark-generator.ts";
+import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 
 /** How far an origin's transmissions are numbered. */
 export interface Transmission {
@@ -39,12 +40,14 @@ export interface SourceActorOptions {
   readonly after?: Transmission | undefined;
   /** Outlives the incarnation. */
   readonly meter: ActorMeter;
+  /** Default: all kept; simulations switch single ones off. */
+  readonly rules?: ProtocolRules;
   readonly eventTime?: EventTimeOptions;
   /** Replays at this multiple of event-time speed; absent: as fast as credit allows. Needs `eventTime`. */
   readonly speed?: number;
   /** Most messages in a frame. Default 4096. */
   readonly frameMessagesMax?: number;
-  /** Wait after a frame that is not full, in ms, so that a live source does not send rows one by one. Default 1. */
+  /** Wait after a frame that is not full, in ms, so that a live source does not send rows one by one. Default 2. */
   readonly lingerMs?: number;
   readonly probeAfterMs?: number;
   /** A failure that waiting does not cure. */
@@ -56,7 +59,7 @@ export interface SourceActorOptions {
 }
 
 const FRAME_MESSAGES_MAX = 4096;
-const LINGER_MS = 1;
+const LINGER_MS = 2;
 const PROBE_AFTER_MS = 1000;
 
 export class SourceActor implements OriginControl {
@@ -65,6 +68,7 @@ export class SourceActor implements OriginControl {
   readonly meter: ActorMeter;
   readonly #options: SourceActorOptions;
   readonly #acks: LaneAcks;
+  readonly #rules: ProtocolRules;
   readonly #stop = new AbortController();
   #reader: SourceReader | undefined;
   #watermarks: WatermarkGenerator | undefined;
@@ -88,6 +92,7 @@ export class SourceActor implements OriginControl {
     this.partition = options.partition;
     this.meter = options.meter;
     this.#options = options;
+    this.#rules = options.rules ?? ALL_RULES;
     this.#generation = options.after?.generation ?? 0;
     this.#marks = options.after?.marks ?? 0;
     this.#acks = new LaneAcks(options.lanes);
@@ -207,13 +212,14 @@ export class SourceActor implements OriginControl {
     await this.#reader?.close();
     this.#reader = await this.#options.connector.open(this.#options.partition, at.pos);
     this.#rewind = undefined;
-    this.#generation++;
+    if (this.#rules.R11) this.#generation++;
     this.#ended = false;
     this.#idle = false;
     this.#pace = undefined;
     this.#sent = wholly(at.pos);
     const { eventTime } = this.#options;
-    this.#watermarks = eventTime === undefined ? undefined : new WatermarkGenerator(eventTime, at.watermark);
+    const from = this.#rules.R19 ? at.watermark : Number.NEGATIVE_INFINITY;
+    this.#watermarks = eventTime === undefined ? undefined : new WatermarkGenerator(eventTime, from);
   }
 
   async #untilCredit(): Promise<void> {
@@ -382,6 +388,7 @@ export class SourceActor implements OriginControl {
   /** R10: an empty frame at the end shows a receiver that it lost the tail, or the last mark. */
   #armProbe(): void {
     const { env, probeAfterMs = PROBE_AFTER_MS } = this.#options;
+    if (!this.#rules.R10) return;
     this.#probe ??= env.timers.after(probeAfterMs, () => {
       this.#probe = undefined;
       if (this.#stop.signal.aborted || (!this.#idle && this.#acks.confirm(this.#sent, this.watermark))) return;

@@ -37,6 +37,7 @@ import {
   type StepInput,
 } from "./step-record.ts";
 import { bisected, type StepWork, sliceOf } from "./step-work.ts";
+import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 
 export interface CommittedActorOptions {
   readonly node: string;
@@ -59,6 +60,8 @@ export interface CommittedActorOptions {
   readonly chain: StepChain;
   /** The node's watermark as of the last step. */
   readonly watermark: number;
+  /** Default: all kept; simulations switch single ones off. */
+  readonly rules?: ProtocolRules;
   /** Steps that may be in flight. Default 32. */
   readonly flightsMax?: number;
   /** Silence after which progress without effect is committed (R18), in ms. Default 250. */
@@ -89,6 +92,7 @@ export class CommittedActor extends Turnable {
   readonly #latency: LatencyWindow;
   readonly #mailbox: Mailbox;
   readonly #options: CommittedActorOptions;
+  readonly #rules: ProtocolRules;
   readonly #behavior: CommittedBehavior;
   readonly #scheduler: Scheduler;
   readonly #flights: StepFlights;
@@ -113,6 +117,7 @@ export class CommittedActor extends Turnable {
     super();
     this.node = options.node;
     this.#options = options;
+    this.#rules = options.rules ?? ALL_RULES;
     this.#behavior = options.behavior;
     this.#scheduler = options.scheduler;
     this.#chain = options.chain;
@@ -120,11 +125,12 @@ export class CommittedActor extends Turnable {
     this.meter = options.meter;
     this.#latency = options.latency;
     this.#mailbox = options.mailbox;
-    for (const lane of options.lanes) this.#byPath.set(lane.path, lane);
+    for (const lane of options.lanes) this.#byPath.set(lane.path, this.#rules.R1 ? lane : firstOf(options.lanes, lane));
     this.#flights = new StepFlights({
       log: options.log,
       stream: options.stream,
       env: options.scheduler.env,
+      rules: this.#rules,
       lost: (error) => this.#lost(error),
       waiting: (error) => {
         options.waiting(error);
@@ -252,7 +258,8 @@ export class CommittedActor extends Turnable {
   }
 
   #draft(): StepDraft {
-    return new StepDraft(this.node, Math.max(this.#chain.at, this.#scheduler.env.clock.now()));
+    const now = this.#scheduler.env.clock.now();
+    return new StepDraft(this.node, this.#rules.R13 ? Math.max(this.#chain.at, now) : now);
   }
 
   #compute(draft: StepDraft, work: readonly StepWork[], request: Request | undefined): void | Promise<void> {
@@ -287,7 +294,7 @@ export class CommittedActor extends Turnable {
   }
 
   #failedAttempt(error: unknown, work: StepWork[], request: Request | undefined): void {
-    this.#behavior.discard();
+    if (this.#rules.R14) this.#behavior.discard();
     if (request !== undefined) {
       request.refused(error);
       return;
@@ -359,7 +366,7 @@ export class CommittedActor extends Turnable {
       this.#postpone(work, before);
       return;
     }
-    this.#commit(draft, [...this.#takeLazy(), ...work], dead, request);
+    this.#commit(draft, [...this.#takeLazy(), ...work], dead, request, before);
   }
 
   #carriedDead(work: readonly StepWork[]): DeadLettered[] {
@@ -390,7 +397,7 @@ export class CommittedActor extends Turnable {
       );
       return;
     }
-    this.#commit(this.#draft(), this.#takeLazy(), [], undefined);
+    this.#commit(this.#draft(), this.#takeLazy(), [], undefined, this.#watermark);
   }
 
   #takeLazy(): StepWork[] {
@@ -401,11 +408,13 @@ export class CommittedActor extends Turnable {
     return lazy;
   }
 
+  /** `since`: the node's watermark before the newest of `work`. */
   #commit(
     draft: StepDraft,
     work: readonly StepWork[],
     dead: readonly DeadLettered[],
     request: Request | undefined,
+    since: number,
   ): void {
     const inputs = this.#inputs(work);
     const id = this.#stepId(inputs);
@@ -414,6 +423,7 @@ export class CommittedActor extends Turnable {
     const emitted = this.#emitted(draft);
     const step = {
       at: draft.at,
+      since,
       inputs,
       opened,
       recorded: draft.recorded,
@@ -430,7 +440,7 @@ export class CommittedActor extends Turnable {
     this.#count(draft, work, dead);
     const snapshot = this.#snapshotIfDue();
     const trace = { causationId: id, correlationId: traceOf(work)?.correlationId ?? id };
-    const early = this.#options.durability === "relaxed";
+    const early = this.#options.durability === "relaxed" || !this.#rules.R16;
     if (early) this.#release(draft, emitted, trace, out);
     this.#flights.launch({
       event: {
@@ -460,7 +470,8 @@ export class CommittedActor extends Turnable {
 
   #inputs(work: readonly StepWork[]): StepInput[] {
     const inputs: StepInput[] = [];
-    for (const { lane, frame } of work) {
+    const ordered = this.#rules.R12 ? work : [...work].sort((a, b) => a.lane.number - b.lane.number);
+    for (const { lane, frame } of ordered) {
       const { from, to, watermark, exact, idle, mark, revision, shed } = frame.head;
       const messages = frame.n + frame.dead.length;
       const last = inputs.at(-1);
@@ -500,7 +511,7 @@ export class CommittedActor extends Turnable {
 
   #outputWatermark(draft: StepDraft): number {
     const own = this.#options.lanes.length === 0 ? (draft.watermark ?? this.#chain.out.watermark) : this.#watermark;
-    const held = this.#behavior.hold?.();
+    const held = this.#rules.R20 ? this.#behavior.hold?.() : undefined;
     return Math.max(this.#chain.out.watermark, held === undefined ? own : Math.min(own, held));
   }
 
@@ -600,6 +611,11 @@ export class CommittedActor extends Turnable {
       fenced ? engineError("NODE-FENCED", `another owner writes ${this.#options.stream}`, { cause: error }) : error,
     );
   }
+}
+
+/** One cursor for all lanes of an origin (R1 switched off). */
+function firstOf(lanes: readonly LaneCursor[], lane: LaneCursor): LaneCursor {
+  return lanes.find((other) => other.origin === lane.origin) ?? lane;
 }
 
 function traceOf(work: readonly StepWork[]): Trace | null {

@@ -10,8 +10,9 @@ const BUCKETS = 24 * BUCKETS_PER_OCTAVE;
 export class LatencyWindow {
   readonly #clock: Clock;
   readonly #windowMs: number;
-  #current = new Float64Array(BUCKETS);
-  #previous = new Float64Array(BUCKETS);
+  /** Made with the first figure: most of ten thousand nodes may never have one. */
+  #current: Float64Array | undefined;
+  #previous: Float64Array | undefined;
   #sinceMs: number;
 
   constructor(clock: Clock, windowMs = 10_000) {
@@ -24,6 +25,7 @@ export class LatencyWindow {
     this.#rotate();
     const bucket = Math.floor(Math.log2(Math.max(1e-3, ms) * 1000) * BUCKETS_PER_OCTAVE);
     const i = Math.max(0, Math.min(BUCKETS - 1, bucket));
+    this.#current ??= new Float64Array(BUCKETS);
     this.#current[i] = (this.#current[i] as number) + weight;
   }
 
@@ -42,14 +44,14 @@ export class LatencyWindow {
   }
 
   #at(i: number): number {
-    return (this.#current[i] as number) + (this.#previous[i] as number);
+    return (this.#current?.[i] ?? 0) + (this.#previous?.[i] ?? 0);
   }
 
   #rotate(): void {
     const now = this.#clock.monotonic();
     if (now - this.#sinceMs < this.#windowMs) return;
-    this.#previous = now - this.#sinceMs < 2 * this.#windowMs ? this.#current : new Float64Array(BUCKETS);
-    this.#current = new Float64Array(BUCKETS);
+    this.#previous = now - this.#sinceMs < 2 * this.#windowMs ? this.#current : undefined;
+    this.#current = undefined;
     this.#sinceMs = now;
   }
 }
