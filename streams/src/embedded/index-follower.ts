@@ -3,7 +3,7 @@
  * (L-R22), always up to the end of a block. It runs off the append path; when the store fails, the follower waits and tries
  * again, and appends go on until the un-indexed tail reaches its bound.
  */
-import { type Env, type OrderedStore, type OrderedWriter, sleep } from "@millrace/engine";
+import type { Env, OrderedStore, OrderedWriter } from "@millrace/engine";
 import { paddedBytes } from "./block.ts";
 import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, ScannedBlock } from "./block-scanner.ts";
@@ -26,6 +26,7 @@ import {
   streamKey,
 } from "./index-keys.ts";
 import { encodeBlock, type IndexCursor, numberIn } from "./log-index.ts";
+import { pause } from "./pause.ts";
 import { graphAt, nodeAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import type { SegmentReaders } from "./segment-readers.ts";
 import type { BlockLocation, RecordLocation, TailTable } from "./tail-table.ts";
@@ -53,7 +54,7 @@ export interface IndexFollowerOptions {
 export class IndexFollower {
   readonly #options: IndexFollowerOptions;
   #running: Promise<void> | undefined;
-  #stopped = false;
+  readonly #stop = new AbortController();
   #failure: unknown;
 
   constructor(options: IndexFollowerOptions) {
@@ -67,7 +68,7 @@ export class IndexFollower {
 
   /** There may be more to index. */
   wake(): void {
-    if (this.#running !== undefined || this.#stopped) return;
+    if (this.#running !== undefined || this.#stop.signal.aborted) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
       if (this.#hasWork()) this.wake();
@@ -80,16 +81,16 @@ export class IndexFollower {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort();
     await this.#running;
   }
 
   #hasWork(): boolean {
-    return !this.#stopped && this.#options.tail.blocks.length > 0;
+    return !this.#stop.signal.aborted && this.#options.tail.blocks.length > 0;
   }
 
   async #run(): Promise<void> {
-    await sleep(this.#options.env, this.#options.lingerMs);
+    await this.#pause(this.#options.lingerMs);
     while (this.#hasWork()) {
       try {
         await this.#indexSome();
@@ -97,9 +98,14 @@ export class IndexFollower {
       } catch (thrown) {
         this.#failure = thrown;
         this.#options.onProgress();
-        await sleep(this.#options.env, RETRY_MS);
+        await this.#pause(RETRY_MS);
       }
     }
+  }
+
+  /** Ends early when the follower is stopped. */
+  #pause(delayMs: number): Promise<void> {
+    return pause(this.#options.env, delayMs, this.#stop.signal);
   }
 
   async #indexSome(): Promise<void> {

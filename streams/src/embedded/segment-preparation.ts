@@ -5,10 +5,11 @@
  *
  * Zeroing at full speed halves the rate of appends (FORMAT.md), so it goes in pieces, paced to twice the append rate.
  */
-import { type Disk, type DiskFile, type Env, sleep } from "@millrace/engine";
+import type { Disk, DiskFile, Env } from "@millrace/engine";
 import type { Crc32c } from "./crc32c.ts";
 import { lockFile } from "./directory-lock.ts";
 import type { Manifest, ManifestFile } from "./manifest.ts";
+import { pause } from "./pause.ts";
 import type { RulesOff } from "./rules.ts";
 import { readFully, segmentPath, unlinkIfThere, writeFully } from "./segment-files.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment-header.ts";
@@ -55,7 +56,7 @@ export class SegmentPreparation {
   readonly #pace: Pace;
   #ready: PreparedSegment | undefined;
   #failure: unknown;
-  #stopped = false;
+  readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
   constructor(context: PreparationContext, pace: Pace) {
@@ -90,14 +91,14 @@ export class SegmentPreparation {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort();
     await this.#running;
     await this.take()?.file.close();
   }
 
   async #untilReady(serial: number, change: (manifest: Manifest) => Manifest): Promise<void> {
     let listed = false;
-    while (!this.#stopped) {
+    while (!this.#stop.signal.aborted) {
       try {
         if (!listed) await this.#context.manifest.update(change);
         listed = true;
@@ -107,18 +108,18 @@ export class SegmentPreparation {
         return;
       } catch (thrown) {
         this.#failure = thrown;
-        if (this.#stopped) return;
+        if (this.#stop.signal.aborted) return;
         this.#pace.changed();
-        await sleep(this.#context.env, RETRY_MS);
+        await pause(this.#context.env, RETRY_MS, this.#stop.signal);
       }
     }
   }
 
   async #pause(): Promise<void> {
-    if (this.#stopped) throw new Error("the log is closing");
-    if (this.#pace.isUrgent()) return;
+    const { signal } = this.#stop;
     const rate = Math.max(IDLE_RATE, 2 * this.#pace.appendRate());
-    await sleep(this.#context.env, (1000 * PIECE_BYTES) / rate);
+    if (!this.#pace.isUrgent()) await pause(this.#context.env, (1000 * PIECE_BYTES) / rate, signal);
+    if (signal.aborted) throw new Error("the log is closing");
   }
 }
 

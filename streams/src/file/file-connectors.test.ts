@@ -2,10 +2,15 @@ import { mkdtempSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DuckDBInstance } from "@duckdb/node-api";
 import { type Json, type JsonObject, type SourceConnector, systemEnv } from "@millrace/engine";
 import { type SourceHarness, type SourceMaker, sinkContract, sourceContract } from "@millrace/engine/testing";
+import { Bool, Float64, Int32, Table, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
 import { parse } from "csv-parse/sync";
+import { arrowSource } from "./arrow-source.ts";
 import { fileSink } from "./file-sink.ts";
+import { jsonSource } from "./json-source.ts";
+import { parquetSource } from "./parquet-source.ts";
 import { csvSource, ndjsonSource } from "./text-sources.ts";
 
 const env = systemEnv();
@@ -78,6 +83,87 @@ sourceContract(
   "a followed file",
   maker("rows.ndjson", (path) => ndjsonSource({ path, follow: true, pollMs: 5 }, env), ndjson, ["{", "]"]),
 );
+
+const json = (rows: readonly JsonObject[]): string => `[\n${rows.map((row) => JSON.stringify(row)).join(" ,\n")}]`;
+sourceContract("a JSON array", {
+  holding: (rows) => fileOf("rows.json", json(rows), (path) => jsonSource({ path })),
+  async holdingBad(rows) {
+    const bad = ["{a:1}", `"${long}"`, "", "[1 2]", '"\u00ff"', '{"a":[}]'];
+    const elements: string[] = rows.map((row) => JSON.stringify(row));
+    for (const [i, element] of bad.entries()) elements.splice(4 * i + 1, 0, element);
+    const content = Buffer.concat(
+      elements.map((element, i) =>
+        Buffer.from(`${i === 0 ? "[" : ","}${element}`, element.includes("\u00ff") ? "latin1" : "utf8"),
+      ),
+    );
+    const harness = await fileOf("rows.json", Buffer.concat([content, Buffer.from("]")]), (path) =>
+      jsonSource({ path, elementBytesMax: 200 }),
+    );
+    return { ...harness, bad: bad.length };
+  },
+  missing: async () => ({
+    connector: jsonSource({ path: join(tmpdir(), "no such file.json") }),
+    close: async () => {},
+  }),
+});
+
+sourceContract("an Arrow file", {
+  async holding(rows) {
+    return fileOf("rows.arrow", tableToIPC(tableOf(rows), "file"), (path) => arrowSource({ path }));
+  },
+  missing: async () => ({
+    connector: arrowSource({ path: join(tmpdir(), "no such file.arrow") }),
+    close: async () => {},
+  }),
+});
+
+/** Several record batches, so that reading on passes over some. */
+function tableOf(rows: readonly JsonObject[]): Table {
+  const parts: Table[] = [];
+  for (let at = 0; at === 0 || at < rows.length; at += 17) parts.push(partOf(rows.slice(at, at + 17)));
+  const [first, ...rest] = parts;
+  return (first as Table).concat(...rest);
+}
+
+function partOf(rows: readonly JsonObject[]): Table {
+  return new Table({
+    id: vectorFromArray(
+      rows.map((row) => row.id as number),
+      new Int32(),
+    ),
+    name: vectorFromArray(
+      rows.map((row) => row.name as string),
+      new Utf8(),
+    ),
+    amount: vectorFromArray(
+      rows.map((row) => row.amount as number | null),
+      new Float64(),
+    ),
+    ok: vectorFromArray(
+      rows.map((row) => row.ok as boolean),
+      new Bool(),
+    ),
+  });
+}
+
+sourceContract("a Parquet file", {
+  async holding(rows) {
+    const dir = folder();
+    await writeFile(join(dir, "rows.ndjson"), ndjson(rows));
+    const columns = "{id: 'BIGINT', name: 'VARCHAR', amount: 'DOUBLE', ok: 'BOOLEAN'}";
+    const instance = await DuckDBInstance.create();
+    const connection = await instance.connect();
+    await connection.run(
+      `COPY (FROM read_json('${join(dir, "rows.ndjson")}', format='newline_delimited', columns=${columns})) TO '${join(dir, "rows.parquet")}' (COMPRESSION zstd)`,
+    );
+    connection.closeSync();
+    return { connector: parquetSource({ path: join(dir, "rows.parquet") }), close: () => rm(dir, { recursive: true }) };
+  },
+  missing: async () => ({
+    connector: parquetSource({ path: join(tmpdir(), "no such file.parquet") }),
+    close: async () => {},
+  }),
+});
 
 sinkContract("an NDJSON file", async () => {
   const dir = folder();

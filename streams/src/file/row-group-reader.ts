@@ -21,6 +21,7 @@ export class RowGroupReader implements SourceReader {
   /** First row not yet handed out. */
   #next: number;
   readonly #closed: Promise<"idle">;
+  #isClosed = false;
   #close: (answer: "idle") => void = () => {};
 
   /** Hands out rows from number `next` on; `groups` begins with the group that has it. */
@@ -33,10 +34,16 @@ export class RowGroupReader implements SourceReader {
   }
 
   read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
-    return Promise.race([this.#closed, this.#read(messagesMax)]);
+    if (this.#isClosed) return this.#closed;
+    const reading = this.#read(messagesMax);
+    // Closing ends the read at once; what it was reading may then fail unheard.
+    reading.catch(() => {});
+    return Promise.race([this.#closed, reading]);
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#close("idle");
     await this.#groups.close();
   }

@@ -1,0 +1,45 @@
+/** Gives failures of a columnar file a code and a place. */
+import { type MillraceError, messageOf } from "@millrace/engine";
+import { codeOf, fileError, readError } from "./errors.ts";
+import type { RowGroup, RowGroups } from "./row-group.ts";
+
+export class NamedRowGroups implements RowGroups {
+  readonly #path: string;
+  readonly #kind: string;
+  readonly #open: () => Promise<RowGroups>;
+  #groups: Promise<RowGroups> | undefined;
+  #read = 0;
+
+  /** The file is opened with the first `next`. */
+  constructor(path: string, kind: "Parquet" | "Arrow", open: () => Promise<RowGroups>) {
+    this.#path = path;
+    this.#kind = kind;
+    this.#open = open;
+  }
+
+  async next(): Promise<RowGroup | undefined> {
+    try {
+      this.#groups ??= this.#open();
+      const group = await (await this.#groups).next();
+      if (group !== undefined) this.#read = group.first + group.n;
+      return group;
+    } catch (cause) {
+      throw this.#errorOf(cause);
+    }
+  }
+
+  async close(): Promise<void> {
+    const groups = await this.#groups?.catch(() => undefined);
+    await groups?.close();
+  }
+
+  #errorOf(cause: unknown): MillraceError {
+    // Only the operating system's errors have codes here.
+    if (codeOf(cause) !== undefined) return readError(this.#path, cause);
+    const place = { file: this.#path, position: this.#read };
+    return fileError("SOURCE-DAMAGED", `${this.#path} is not a whole ${this.#kind} file: ${messageOf(cause)}`, {
+      place,
+      cause,
+    });
+  }
+}
