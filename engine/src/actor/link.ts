@@ -7,6 +7,7 @@ import type { Frame } from "../frame/frame.ts";
 import type { Point } from "../frame/point.ts";
 import type { Positions } from "../frame/positions.ts";
 import type { Anchor } from "../step/lane-cursor.ts";
+import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 
 export interface Link {
   /** The receiver takes at least one more frame of this path. Empty frames need no credit. */
@@ -63,13 +64,13 @@ export class EdgeMeter {
 }
 
 /** Sends a frame down every edge that its path leads along. The dead letters of a branch go down the first (R23). */
-export function sendAlong(edges: readonly OutEdge[], frame: Frame): void {
+export function sendAlong(edges: readonly OutEdge[], frame: Frame, rules: ProtocolRules = ALL_RULES): void {
   let carriesDead = true;
   for (const edge of edges) {
     const path = edge.nextPath.get(frame.head.path);
     if (path === undefined) continue;
     const onward = carriesDead || frame.dead.length === 0 ? frame : frame.carrying(frame.batch, frame.positions, []);
-    carriesDead = false;
+    if (rules.R23) carriesDead = false;
     const sent = onward.along(path);
     edge.meter.note(sent);
     edge.link.send(sent);

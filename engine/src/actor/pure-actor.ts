@@ -13,12 +13,12 @@ import type { DeadItem } from "../frame/frame.ts";
 import { Frame } from "../frame/frame.ts";
 import { comparePoints, END } from "../frame/point.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
+import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { joinOutputs } from "./join-outputs.ts";
 import { type LanePass, newLanePass, outRange, renumbered } from "./lane-pass.ts";
 import { type OutEdge, sendAlong, withoutCredit } from "./link.ts";
 import type { ActorMeter } from "./meter.ts";
 import { type Scheduler, Turnable } from "./scheduler.ts";
-import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 
 const FRAMES_PER_TURN = 8;
 

@@ -12,6 +12,7 @@ import type { Column } from "../frame/column.ts";
 import { Frame } from "../frame/frame.ts";
 import { isJsonObject, type Json } from "../frame/json.ts";
 import { comparePoints } from "../frame/point.ts";
+import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { type Discipline, fifo } from "./discipline.ts";
 import { LaneQueue } from "./lane-queue.ts";
 
@@ -44,12 +45,14 @@ export class Mailbox {
   readonly #byPath = new Map<number, LaneQueue>();
   readonly #wake: () => void;
   readonly #observers = new Set<(frame: Frame) => void>();
+  readonly #rules: ProtocolRules;
   #arrivals = 0;
   /** Messages that lossy overflow removed. */
   shed = 0;
 
   /** `wake` is called when a frame arrives. */
-  constructor(options: MailboxOptions, wake: () => void) {
+  constructor(options: MailboxOptions, wake: () => void, rules: ProtocolRules = ALL_RULES) {
+    this.#rules = rules;
     this.capacity = options.capacity ?? CAPACITY_DEFAULT;
     this.bytesMax = options.bytesMax ?? BYTES_DEFAULT;
     this.overflow = options.overflow ?? "block";
@@ -95,6 +98,7 @@ export class Mailbox {
 
   hasCredit(path: number): boolean {
     if (this.overflow !== "block") return true;
+    if (!this.#rules.R25) return this.depth < this.capacity;
     const lane = this.#byPath.get(path);
     return lane === undefined || (lane.messages < this.capacity && lane.bytes < this.bytesMax);
   }

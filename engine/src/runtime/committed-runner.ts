@@ -73,13 +73,14 @@ export class CommittedRunner implements NodeRunner {
 
   /** Folds the stream and owns it. The lanes' cursors are known afterwards. */
   async recover(): Promise<void> {
-    const { wiring, log, host, snapshots } = this.#context;
+    const { wiring, log, host, snapshots, rules } = this.#context;
     const behavior = this.#node.make();
     const stream = streamOf(this.#context.program.graph, this.name);
     this.#behavior = behavior;
     this.#lanes = wiring.lanesInto(this.name).map((lane) => {
       const { name, path, input, feedback } = lane;
-      return new LaneCursor({ name, path, input, feedback, origin: wiring.control(lane.origin) });
+      const origin = wiring.control(lane.origin);
+      return new LaneCursor({ name, path, input, feedback: feedback && rules.R20, origin }, rules);
     });
     const recovered = await takeOver({
       env: this.#context.scheduler.env,
@@ -155,6 +156,7 @@ export class CommittedRunner implements NodeRunner {
       snapshots: this.#context.snapshots,
       chain,
       watermark: recovered.watermark,
+      rules: this.#context.rules,
       failed: (error) => this.#context.failed(this.name, error),
       waiting: (error) => this.#context.waiting(this.name, error),
       progressed: this.#context.progressed,
@@ -173,6 +175,7 @@ export class CommittedRunner implements NodeRunner {
       lanes: lanes.map((lane) => lane.path),
       revision: program.revision,
       epoch: recovered.epoch,
+      rules: this.#context.rules,
       drained: () => this.#actor?.wake(),
       failed: (error) => this.#context.failed(this.name, error),
     });

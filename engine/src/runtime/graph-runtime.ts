@@ -8,6 +8,7 @@ import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { type ErrorReport, engineError, MillraceError, reportOf } from "../errors.ts";
 import type { EventLog } from "../log/event-log.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
+import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
 import { DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import { Supervisor } from "../supervision/supervisor.ts";
@@ -38,6 +39,8 @@ export interface RuntimePorts {
   /** Replaces in-process hand-over; default none. */
   readonly carriers?: Carriers;
   readonly scheduler?: SchedulerOptions;
+  /** Default: all kept; simulations switch single ones off. */
+  readonly rules?: ProtocolRules;
   readonly onLifecycle?: (event: LifecycleEvent) => void;
 }
 
@@ -93,7 +96,7 @@ export class GraphRuntime {
     this.#state = "starting";
     this.#startedMs = this.#ports.env.clock.now();
     const plan = await this.#plan();
-    this.#wiring = new GraphWiring(this.program, plan, this.#ports.carriers);
+    this.#wiring = new GraphWiring(this.program, plan, this.#ports.carriers, this.#ports.rules);
     const context = this.#context(this.#wiring);
     this.#makeRunners(context);
     const runners = [...this.#runners.values()];
@@ -174,7 +177,7 @@ export class GraphRuntime {
   }
 
   #context(wiring: GraphWiring): RunnerContext {
-    const { log, host, snapshots } = this.#ports;
+    const { log, host, snapshots, rules = ALL_RULES } = this.#ports;
     const committed = (): NodeRunner[] => [...this.#runners.values()].filter((r) => r instanceof CommittedRunner);
     return {
       program: this.program,
@@ -183,6 +186,7 @@ export class GraphRuntime {
       log,
       snapshots,
       host,
+      rules,
       get startEpoch() {
         return Math.max(0, ...committed().map((runner) => runner.position));
       },

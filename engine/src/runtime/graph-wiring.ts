@@ -5,6 +5,7 @@
 import type { Link, OriginControl, OutEdge } from "../actor/link.ts";
 import { EdgeMeter } from "../actor/link.ts";
 import { Mailbox } from "../mailbox/mailbox.ts";
+import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { groupBy } from "./group-by.ts";
 import { LocalLink, OriginAddress } from "./local-link.ts";
 import { edgeName, type Plan, type PlanEdge, type PlanLane, type PlanOrigin } from "./plan.ts";
@@ -23,6 +24,7 @@ export class GraphWiring {
   readonly #mailboxes = new Map<string, Mailbox>();
   readonly #wakes = new Map<string, () => void>();
   readonly #origins = new Map<string, OriginAddress>();
+  readonly #rules: ProtocolRules;
   readonly #controls = new Map<string, OriginControl>();
 
   readonly #edgesFrom: ReadonlyMap<string, readonly number[]>;
@@ -30,7 +32,8 @@ export class GraphWiring {
   readonly #lanesOf: ReadonlyMap<PlanOrigin, readonly PlanLane[]>;
   readonly #lanesInto: ReadonlyMap<string, readonly PlanLane[]>;
 
-  constructor(program: GraphProgram, plan: Plan, carriers: Carriers | undefined) {
+  constructor(program: GraphProgram, plan: Plan, carriers: Carriers | undefined, rules: ProtocolRules = ALL_RULES) {
+    this.#rules = rules;
     this.plan = plan;
     for (const node of program.nodes) if (node.role !== "source") this.#mailboxes.set(node.name, this.#mailbox(node));
     for (const origin of plan.origins) {
@@ -92,6 +95,6 @@ export class GraphWiring {
   }
 
   #mailbox(node: ProgramNode): Mailbox {
-    return new Mailbox(node.mailbox ?? {}, () => this.#wakes.get(node.name)?.());
+    return new Mailbox(node.mailbox ?? {}, () => this.#wakes.get(node.name)?.(), this.#rules);
   }
 }

@@ -5,6 +5,7 @@ import type { Scheduler } from "../actor/scheduler.ts";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import type { EventLog } from "../log/event-log.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
+import type { ProtocolRules } from "../step/protocol-rules.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
 import type { GraphWiring } from "./graph-wiring.ts";
 import type { PlanLane } from "./plan.ts";
@@ -19,6 +20,7 @@ export interface RunnerContext {
   readonly snapshots: SnapshotStore | undefined;
   /** Name of this host, for `Owned` events. */
   readonly host: string;
+  readonly rules: ProtocolRules;
   /**
    * Log position after this start's `Owned` events, once all committed nodes have recovered: the epoch of sources. Unlike a
    * clock it grows with every start.

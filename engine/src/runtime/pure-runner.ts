@@ -58,6 +58,7 @@ export class PureRunner implements NodeRunner {
       behavior,
       scheduler,
       mailbox: wiring.mailbox(this.name),
+      rules: this.#context.rules,
       meter: this.meter,
       countsMessages: this.#nodes.length === 1,
       edges: this.#edges(behavior),

@@ -80,6 +80,7 @@ export class SourceRunner implements NodeRunner {
       revision: program.revision,
       epoch: this.#epoch,
       after: this.#actors.find((before) => before.partition === origin.part)?.transmission,
+      rules: this.#context.rules,
       meter: this.meter,
       ...(eventTime === undefined ? {} : { eventTime }),
       ...(speed === undefined ? {} : { speed }),

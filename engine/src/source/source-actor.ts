@@ -12,11 +12,11 @@ import { comparePoints, type Point, wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
 import { LaneAcks } from "../step/lane-acks.ts";
 import { type Anchor, START_ANCHOR } from "../step/lane-cursor.ts";
+import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import { type Env, sleep, type Timer } from "../time/clock.ts";
 import type { RejectedInput, SourceBatch, SourceConnector, SourceReader } from "./source-connector.ts";
 import { type EventTimeOptions, WatermarkGenerator } from "./watermark-generator.ts";
-import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 
 /** How far an origin's transmissions are numbered. */
 export interface Transmission {

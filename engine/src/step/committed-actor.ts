@@ -23,6 +23,7 @@ import { deadLetterId } from "./dead-letter-id.ts";
 import type { LaneCursor, LaneProgress } from "./lane-cursor.ts";
 import type { LatencyWindow } from "./latency-window.ts";
 import type { Outbox } from "./outbox.ts";
+import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
 import { leastWatermark, type StepChain } from "./step-chain.ts";
 import { StepDraft } from "./step-draft.ts";
@@ -37,7 +38,6 @@ import {
   type StepInput,
 } from "./step-record.ts";
 import { bisected, type StepWork, sliceOf } from "./step-work.ts";
-import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 
 export interface CommittedActorOptions {
   readonly node: string;

@@ -38,6 +38,14 @@ export class LaneAcks {
     return least;
   }
 
+  /** The highest acknowledged cursor: what must not decide (R21). */
+  get greatest(): Point | undefined {
+    let greatest: Point | undefined;
+    for (const { cursor } of this.#acked.values())
+      if (greatest === undefined || comparePoints(cursor, greatest) > 0) greatest = cursor;
+    return greatest;
+  }
+
   /** Every lane is durably at `cursor` or beyond and knows a watermark of at least `watermark`. */
   confirm(cursor: Point, watermark: number): boolean {
     for (const lane of this.#acked.values()) {

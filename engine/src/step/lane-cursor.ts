@@ -3,8 +3,9 @@
  * after a gap (step-protocol §3).
  */
 import type { OriginControl } from "../actor/link.ts";
-import type { Frame, FrameHead, Mark } from "../frame/frame.ts";
+import { Frame, type FrameHead, type Mark } from "../frame/frame.ts";
 import { comparePoints, formatPoint, type Point, START } from "../frame/point.ts";
+import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 
 /**
  * The last frame end, at or below a cursor, at which the lane's watermark is known exactly: where the origin can restart its
@@ -75,8 +76,10 @@ export class LaneCursor implements LaneAddress {
   /** Generation whose frames started the gap; further frames of it do not ask again. */
   #askedGeneration = -1;
   #admittedMark: Mark | null = null;
+  readonly #rules: ProtocolRules;
 
-  constructor(lane: LaneAddress) {
+  constructor(lane: LaneAddress, rules: ProtocolRules = ALL_RULES) {
+    this.#rules = rules;
     this.name = lane.name;
     this.path = lane.path;
     this.input = lane.input;
@@ -89,11 +92,18 @@ export class LaneCursor implements LaneAddress {
     const { from, to, epoch, mark } = frame.head;
     if (epoch < this.#epoch) return OLD;
     this.#epoch = epoch;
-    if (comparePoints(from, this.cursor) > 0) return GAP;
+    if (!this.#rules.R15 && mark !== null && comparePoints(from, to) === 0) return this.#anyMark(frame);
+    if (this.#rules.R7 && comparePoints(from, this.cursor) > 0) return GAP;
     const left = comparePoints(to, this.cursor);
     if (left > 0) return { verdict: "take", frame: frame.trimmed(this.cursor) };
     const marks = left === 0 && comparePoints(from, to) === 0 && mark !== null && isNewer(mark, this.#admittedMark);
     return marks ? { verdict: "take", frame } : OLD;
+  }
+
+  /** Believes a mark wherever it stands and however old it is (R15 switched off). */
+  #anyMark(frame: Frame): Admission {
+    const { cursor } = this;
+    return { verdict: "take", frame: Frame.empty({ ...frame.head, from: cursor, to: cursor }) };
   }
 
   /** Asks the origin once per transmission for what is missing. */

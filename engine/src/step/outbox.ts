@@ -14,6 +14,7 @@ import { Positions } from "../frame/positions.ts";
 import type { Timer } from "../time/clock.ts";
 import { LaneAcks } from "./lane-acks.ts";
 import type { Anchor } from "./lane-cursor.ts";
+import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 
 /** What one step emitted on one port. */
 export interface Output {
@@ -41,6 +42,8 @@ export interface OutboxOptions {
   readonly backlogMax?: number;
   /** Silence after which unacknowledged output is probed for a lost tail (R10), in ms. Default 1000. */
   readonly probeAfterMs?: number;
+  /** Default: all kept; simulations switch single ones off. */
+  readonly rules?: ProtocolRules;
   /** Called when room came back. */
   readonly drained: () => void;
   readonly failed: (error: unknown) => void;
@@ -52,6 +55,7 @@ const PROBE_AFTER_MS = 1000;
 export class Outbox extends Turnable implements OriginControl {
   readonly #options: OutboxOptions;
   readonly #acks: LaneAcks;
+  readonly #rules: ProtocolRules;
   /** In sequence order; before `#next` sent, from it on unsent. */
   #kept: Frame[] = [];
   #next = 0;
@@ -71,6 +75,7 @@ export class Outbox extends Turnable implements OriginControl {
   constructor(options: OutboxOptions) {
     super();
     this.#options = options;
+    this.#rules = options.rules ?? ALL_RULES;
     this.#acks = new LaneAcks(options.lanes);
   }
 
@@ -157,7 +162,7 @@ export class Outbox extends Turnable implements OriginControl {
       );
       return;
     }
-    this.#generation++;
+    if (this.#rules.R11) this.#generation++;
     const first = this.#kept.findIndex((frame) => comparePoints(frame.head.to, cursor) > 0);
     const resent = first < 0 ? this.#kept.length : first;
     if (resent < this.#next) {
@@ -244,7 +249,7 @@ export class Outbox extends Turnable implements OriginControl {
   }
 
   #prune(): void {
-    const least = this.#acks.least as Point;
+    const least = (this.#rules.R21 ? this.#acks.least : this.#acks.greatest) as Point;
     let passed = 0;
     while (passed < this.#next && comparePoints((this.#kept[passed] as Frame).head.to, least) <= 0) passed++;
     if (passed === 0) return;
@@ -255,7 +260,7 @@ export class Outbox extends Turnable implements OriginControl {
 
   /** R10: while the tail is unconfirmed and nothing moves, an empty frame at the end reveals it to a receiver that is behind. */
   #armProbe(): void {
-    if (this.#probe !== undefined || this.isDrained) return;
+    if (this.#probe !== undefined || this.isDrained || !this.#rules.R10) return;
     const before = this.#acks.least;
     this.#probe = this.#options.scheduler.env.timers.after(this.#options.probeAfterMs ?? PROBE_AFTER_MS, () => {
       this.#probe = undefined;

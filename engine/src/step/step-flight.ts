@@ -4,8 +4,9 @@
  * ids and revisions, never by new ones (R17).
  */
 import { MillraceError } from "../errors.ts";
-import type { EventInput, EventLog } from "../log/event-log.ts";
+import type { EventInput, EventLog, ExpectedRevision } from "../log/event-log.ts";
 import type { Env } from "../time/clock.ts";
+import type { ProtocolRules } from "./protocol-rules.ts";
 
 export interface Flight {
   readonly event: EventInput;
@@ -19,6 +20,7 @@ export interface FlightsOptions {
   readonly log: EventLog;
   readonly stream: string;
   readonly env: Env;
+  readonly rules: ProtocolRules;
   /** The stream has another writer, or the log is gone: this incarnation must publish nothing more. */
   readonly lost: (error: unknown) => void;
   /** The log accepts nothing now (`error`), or again (`undefined`). */
@@ -61,14 +63,17 @@ export class StepFlights {
     this.#flights = [];
   }
 
-  #append(flight: Flight): void {
+  #append(flight: Flight, expected: ExpectedRevision = flight.expected, id = flight.event.id): void {
     this.#outstanding++;
-    this.#options.log
-      .append([{ stream: this.#options.stream, expected: flight.expected, events: [flight.event] }])
-      .then(
-        (result) => this.#succeeded(flight, result.position),
-        (error: unknown) => this.#failed(error),
-      );
+    this.#options.log.append([{ stream: this.#options.stream, expected, events: [{ ...flight.event, id }] }]).then(
+      (result) => this.#succeeded(flight, result.position),
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  #repeat(flight: Flight): void {
+    if (this.#options.rules.R17) this.#append(flight);
+    else this.#append(flight, "any", this.#options.env.random.bytes(16));
   }
 
   #succeeded(flight: Flight, position: number): void {
@@ -127,7 +132,7 @@ export class StepFlights {
     this.#options.env.timers.after(retryAfterMs ?? RETRY_MS, () => {
       if (this.#stopped) return;
       this.#failure = undefined;
-      for (const flight of this.#flights) if (!this.#settled.has(flight)) this.#append(flight);
+      for (const flight of this.#flights) if (!this.#settled.has(flight)) this.#repeat(flight);
       if (this.#flights.length === 0) this.#options.waiting(undefined);
     });
   }

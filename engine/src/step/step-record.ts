@@ -66,6 +66,11 @@ export interface Dropped {
 export interface StepRecord {
   /** Tick of the step: ms since 1970, never falling in a stream (R13). */
   readonly at: number;
+  /**
+   * The node's watermark when it took the step's messages. Above that of the step before if inputs without messages moved it
+   * meanwhile: those ride in this step as its first inputs (R18).
+   */
+  readonly since: number;
   readonly inputs: readonly StepInput[];
   readonly opened: readonly LaneOpened[];
   readonly recorded: readonly Json[];
@@ -106,15 +111,19 @@ export function encodeStep(step: StepRecord): Uint8Array {
     ]),
     step.dropped.map((d) => [d.reason, d.count]),
     [step.out.watermark, step.out.idle],
+    step.since,
   ]);
 }
 
 /** @throws Error when the payload is not a step */
 export function decodeStep(payload: Uint8Array): StepRecord {
   // The log stores what encodeStep wrote and checks it by CRC, so its shape is known.
-  const [at, inputs, opened, recorded, state, emitted, dead, dropped, out] = unpackr.unpack(payload) as PackedStep;
+  const [at, inputs, opened, recorded, state, emitted, dead, dropped, out, since] = unpackr.unpack(
+    payload,
+  ) as PackedStep;
   return {
     at,
+    since,
     inputs: inputs.map(unpackInput),
     opened: opened.map(([lane, name]) => ({ lane, name })),
     recorded,
@@ -164,6 +173,7 @@ type PackedStep = [
   [string, string, number, number, string, number, ErrorReport, Json[]][],
   [string, number][],
   [number, boolean],
+  number,
 ];
 
 const EXACT = 1;
