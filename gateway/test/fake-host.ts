@@ -17,6 +17,7 @@ export function nodeStatus(node: string, kind: string, more: Partial<NodeStatus>
     restarts: 0,
     steps: 0,
     stepsInFlight: 0,
+    commitP99Ms: null,
     busyMs: 0,
     blockedMs: 0,
     pressure: "none",

@@ -68,6 +68,7 @@ function describeNode(
     restarts: child?.restarts ?? 0,
     steps: meter?.steps ?? 0,
     stepsInFlight: runner?.stepsInFlight ?? 0,
+    commitP99Ms: runner?.commitP99Ms ?? null,
     busyMs: meter?.busyMs ?? 0,
     blockedMs: meter?.blockedMs ?? 0,
     pressure: pressureOn(node, runner, waiting, wiring),

@@ -31,6 +31,8 @@ export interface NodeStatus {
   readonly steps: number;
   /** Steps appended and not yet durable. */
   readonly stepsInFlight: number;
+  /** 99th percentile of arrival → durable over the last ten seconds, in ms; `null` where there was no step. */
+  readonly commitP99Ms: number | null;
   /** Milliseconds of CPU that the behavior used. */
   readonly busyMs: number;
   /** Milliseconds in which the node had input but no credit to pass output on. */

@@ -22,6 +22,7 @@ const NodeStatusFields = Type.Object({
   restarts: Count,
   steps: Count,
   stepsInFlight: Count,
+  commitP99Ms: Nullable("number", "99th percentile of arrival to durable over the last ten seconds, in ms."),
   busyMs: Type.Number({ minimum: 0 }),
   blockedMs: Type.Number({ minimum: 0 }),
   pressure: Type.String({ enum: ["none", "source", "cpu", "sink", "downstream"] }),
