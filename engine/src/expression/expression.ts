@@ -17,7 +17,8 @@ import { IndexArena } from "./index-arena.ts";
 import { UNSURE } from "./lift.ts";
 import { didYouMean } from "./nearest.ts";
 import { notBool } from "./operators.ts";
-import { compileRow, type Row } from "./row.ts";
+import { compileRow } from "./row.ts";
+import type { Row } from "./row-context.ts";
 import { NO_SCOPE, pathOf, readsOf } from "./syntax.ts";
 import { type CelValue, toJson } from "./values.ts";
 

@@ -6,7 +6,7 @@
 import { Dictionary } from "../frame/column.ts";
 import type { Json } from "../frame/json.ts";
 import { Failed } from "./failed.ts";
-import type { Row } from "./row.ts";
+import type { Row } from "./row-context.ts";
 import { type CelValue, toJson } from "./values.ts";
 
 /** A cell whose result only the row form can tell: a failure, or a type that does not fit. */

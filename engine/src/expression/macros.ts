@@ -2,7 +2,7 @@
 import type { CelNode } from "./cel.ts";
 import { Failed, Hopeless } from "./failed.ts";
 import { truth } from "./operators.ts";
-import type { Row, RowContext } from "./row.ts";
+import type { Row, RowContext } from "./row-context.ts";
 import type { Macro } from "./syntax.ts";
 import { type CelValue, isMap, typeName } from "./values.ts";
 

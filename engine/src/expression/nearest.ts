@@ -1,7 +1,8 @@
 /** "Did you mean": the candidate closest to what was written, by optimal string alignment (Damerau–Levenshtein). */
 
-/** `undefined` when nothing is close: more than a third of the letters would have to change. */
+/** `undefined` when nothing is close: more than a third of the letters, and more than one, would have to change. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length < 2) return undefined;
   let best: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {

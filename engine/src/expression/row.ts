@@ -22,17 +22,9 @@ import {
   type Ordering,
   truth,
 } from "./operators.ts";
-import { macroOf, NO_SCOPE, pathOf, readsOf, type Scope } from "./syntax.ts";
+import type { Row, RowContext } from "./row-context.ts";
+import { macroOf, NO_SCOPE, pathOf, readsOf } from "./syntax.ts";
 import { type CelValue, isMap, typeName } from "./values.ts";
-
-export type Row = (event: Json) => CelValue;
-
-/** Where a compilation stands: loop variables in scope, and the slots that hold their current values. */
-export interface RowContext {
-  readonly scope: Scope;
-  /** Shared by all closures of one expression: evaluation is synchronous and never re-enters itself. */
-  readonly slots: CelValue[];
-}
 
 export function compileRow(node: CelNode, context: RowContext = { scope: NO_SCOPE, slots: [] }): Row {
   const row = compileNode(node, context);

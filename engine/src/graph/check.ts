@@ -6,7 +6,8 @@ import { checkCycles, kahnOrder } from "./cycles.ts";
 import { type DraftNode, draftNodes } from "./draft.ts";
 import { checkOutputs, type DraftEdge, draftEdges, edgeName, edgeSettings } from "./edges.ts";
 import { checkEventTimes, EventTimes } from "./event-time.ts";
-import { checkExpressions, checkValue } from "./expressions-check.ts";
+import { checkExpressions, checkValue, type FieldUse } from "./expressions-check.ts";
+import { checkFields } from "./fields-check.ts";
 import { NODES_MAX } from "./limits.ts";
 import { type GraphModel, graphModel } from "./model.ts";
 import type { Locator, Path, ProblemList } from "./problem.ts";
@@ -37,19 +38,16 @@ export function checkedModel(
   const settings = edgeSettings(value, edges, problems);
   const isFeedback = (edge: DraftEdge): boolean => settings.get(edgeName(edge))?.feedback === true;
   checkCycles(nodes, edges, isFeedback, problems);
-  const times = new EventTimes(
-    nodes,
-    edges,
-    kahnOrder(
-      nodes.keys(),
-      edges.filter((edge) => !isFeedback(edge)),
-    ),
-  );
+  const forward = edges.filter((edge) => !isFeedback(edge));
+  const order = kahnOrder(nodes.keys(), forward);
+  const times = new EventTimes(nodes, edges, order);
   checkEventTimes(nodes, times, problems);
+  const uses = new Map<string, readonly FieldUse[]>();
   for (const node of nodes.values()) {
-    checkExpressions(node, problems);
+    uses.set(node.name, checkExpressions(node, problems));
     checkConnectors(node, options, problems);
   }
+  checkFields({ nodes, edges, order, uses }, problems);
   checkMailboxes(value, problems);
   checkSinkTargets(nodes, problems);
   checkTests(value, nodes, problems);

@@ -14,6 +14,8 @@ export interface DraftNode {
   has(key: string): boolean;
   /** Entries of a map of texts. */
   texts(key: string): readonly (readonly [string, string])[];
+  /** Texts of a list. */
+  list(key: string): readonly string[];
   /** Nodes or ports that it takes messages from, with where each is written. */
   readonly inputs: readonly DraftInput[];
 }
@@ -39,11 +41,16 @@ function draftNode(name: string, node: Json): DraftNode {
     flag: (key) => fields[key] === true,
     has: (key) => fields[key] !== undefined,
     texts: (key) => textEntries(fields[key]),
+    list: (key) => textItems(fields[key]),
     inputs: [...inputsOf(name, "input", fields.input), ...inputsOf(name, "inputs", fields.inputs)],
   };
 }
 
-export function textEntries(value: Json | undefined): readonly (readonly [string, string])[] {
+function textItems(value: Json | undefined): readonly string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
+}
+
+function textEntries(value: Json | undefined): readonly (readonly [string, string])[] {
   if (!isJsonObject(value)) return [];
   return Object.entries(value).flatMap(([key, text]) => (typeof text === "string" ? [[key, text] as const] : []));
 }

@@ -41,6 +41,11 @@ export const graphError = defineErrors({
     summary: "An expression in a graph file is not valid CEL.",
     remedy: "Correct the expression at the position.",
   },
+  "GRAPH-TYPE": {
+    kind: "rejected",
+    summary: "A node reads a field that the messages reaching it never have.",
+    remedy: "Correct the field's name, or keep the field upstream.",
+  },
   "GRAPH-TIME": {
     kind: "rejected",
     summary: "A duration or schedule is not valid, or a node needs an event time that nothing gives.",

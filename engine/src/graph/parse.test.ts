@@ -391,6 +391,27 @@ tests:
     else expect(found.join("\n")).toContain(problem);
   });
 
+  test("include fields that no message has any more, as far as that is known", () => {
+    const text = graphOf(
+      SOURCE,
+      "w: { kind: window, input: in, tumbling: 1h, by: { origin: event.origin }, compute: { mean_delay: avg(event.delay) } }",
+      'late: { kind: filter, input: w, where: "event.meandelay > 5 && event.window_end != null" }',
+      'named: { kind: enrich, input: late, table: "file:t.csv", key: event.airport, on: iata, as: airport }',
+      "kept: { kind: map, input: named, set: { x: event.airport.name }, select: [x, orign] }",
+      "day: { kind: window, input: kept, tumbling: 1d, compute: { n: count(), y: max(event.y) }, time: window_start }",
+      'odd: { kind: filter, input: [w, in], where: "event.anything > 1" }',
+      'careful: { kind: filter, input: w, where: "has(event.extra) && event.extra > 1" }',
+      'out: { kind: sink, input: [day, odd, careful], to: "discard:" }',
+    );
+    expect(problems(text)).toEqual([
+      "g.yaml:5:43 GRAPH-TYPE messages that arrive here have no field `meandelay`; did you mean `mean_delay`?",
+      "g.yaml:6:65 GRAPH-TYPE messages that arrive here have no field `airport`; they have `origin`, `window_start`, `window_end`, `mean_delay`",
+      "g.yaml:7:80 GRAPH-TYPE messages that arrive here have no field `orign`; did you mean `origin`?",
+      "g.yaml:8:81 GRAPH-TYPE messages that arrive here have no field `y`; they have `x`, `orign`",
+      "g.yaml:8:99 GRAPH-TYPE messages that arrive here have no field `window_start`; they have `x`, `orign`",
+    ]);
+  });
+
   test("include a window over a source without event time", () => {
     const text = graphOf(
       'in: { kind: source, from: "http:/in" }',
