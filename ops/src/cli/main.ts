@@ -1,2 +1,196 @@
 #!/usr/bin/env node
-export {};
+/**
+ * The command line. Only what every command needs is loaded here; a command loads its own parts when it runs, so that
+ * `--help` answers at once.
+ */
+import { Command, InvalidArgumentError, Option } from "commander";
+
+const VERSION = "0.1.0";
+const PORT = 8080;
+const DATA = "./.millrace";
+
+const program = new Command("millrace")
+  .description("A reactive stream engine: graphs of supervised actors over an append-only event log.")
+  .version(VERSION)
+  .showHelpAfterError("(--help shows what is possible)")
+  .configureHelp({ sortSubcommands: false })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+const portOption = (): Option =>
+  new Option("--port <port>", "HTTP port on 127.0.0.1").argParser((text) => integer(text, 0, 65_535));
+const dataOption = (): Option =>
+  new Option("--data <dir>", "data directory: the event log and all that follows from it");
+const jsonOption = (): Option => new Option("--json", "one JSON object on stdout instead of text");
+const urlOption = (): Option =>
+  new Option("--url <url>", "address of the server").default(`http://127.0.0.1:${PORT}`).env("MILLRACE_URL");
+const reasonOption = (): Option =>
+  new Option("--reason <text>", "why; it becomes part of the event").default("asked on the command line");
+const limitOption = (): Option =>
+  new Option("--limit <n>", "most rows").default(20).argParser((text) => integer(text, 1, 1000));
+const speedOption = (): Option =>
+  new Option("--speed <factor>", "replay sources with an event time at this multiple of it").argParser((text) =>
+    number(text),
+  );
+
+program
+  .command("run")
+  .description("run a graph file; its console is at the port")
+  .argument("<graph>", "graph file, YAML or JSON")
+  .addOption(dataOption().default(DATA))
+  .option(
+    "--until-done",
+    "end when all bounded sources are read and everything is durable; without HTTP unless --port is given",
+  )
+  .addOption(portOption())
+  .addOption(speedOption())
+  .addOption(jsonOption())
+  .action(async (graph, options) => (await import("./command/run.ts")).run(graph, options));
+
+program
+  .command("validate")
+  .description("check graph files; every problem as file:line:col")
+  .argument("<files...>", "graph files")
+  .addOption(jsonOption())
+  .action(async (files, options) => (await import("./command/validate.ts")).validate(files, options));
+
+const graph = program.command("graph").description("graphs of a running server");
+graph
+  .command("ls")
+  .description("list graphs")
+  .addOption(urlOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/graph.ts")).listGraphs(options));
+graph
+  .command("show")
+  .description("nodes and edges of a graph")
+  .argument("<graph>")
+  .addOption(urlOption())
+  .addOption(jsonOption())
+  .action(async (name, options) => (await import("./command/graph.ts")).showGraph(name, options));
+for (const [verb, description] of [
+  ["stop", "stop a graph after its steps in flight"],
+  ["start", "start a stopped graph where it left off"],
+  ["suspend", "stop the intake of a graph; what is under way flows on"],
+  ["resume", "end a suspension, and give parked nodes another start"],
+] as const) {
+  graph
+    .command(verb)
+    .description(description)
+    .argument("<graph>")
+    .addOption(urlOption())
+    .addOption(reasonOption())
+    .addOption(jsonOption())
+    .action(async (name, options) => (await import("./command/graph.ts")).changeGraph(verb, name, options));
+}
+
+program
+  .command("events")
+  .description("the event log")
+  .command("ls")
+  .description("list events, newest first")
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .option("--graph <name>")
+  .option("--node <name>")
+  .option("--stream <name>", "exactly this stream")
+  .option("--type <types>", "event types, separated by commas")
+  .option("--from <position>", "first position", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
+  .option("--forward", "oldest first")
+  .addOption(limitOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/events.ts")).listEvents(options));
+
+const projection = program.command("projection").description("projections: tables that follow the log");
+projection
+  .command("ls")
+  .description("list projections and how far they are")
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/projection.ts")).listProjections(options));
+projection
+  .command("query")
+  .description("rows of a projection")
+  .argument("<name>")
+  .option("--where <field=value>", "equality; may be repeated", collect, [])
+  .addOption(new Option("--order <order>", "order of the key").choices(["asc", "desc"]).default("asc"))
+  .option("--as-of <position>", "rows as they were at this position", (text) =>
+    integer(text, 0, Number.MAX_SAFE_INTEGER),
+  )
+  .addOption(limitOption())
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (name, options) => (await import("./command/projection.ts")).queryProjection(name, options));
+
+const dlq = program.command("dlq").description("dead letters: messages that nodes gave up on");
+dlq
+  .command("ls")
+  .description("list dead letters, newest first")
+  .option("--graph <name>")
+  .option("--node <name>")
+  .option("--code <code>", "error code")
+  .addOption(new Option("--state <state>").choices(["waiting", "redriven", "discarded"]))
+  .addOption(limitOption())
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/dlq.ts")).listDeadLetters(options));
+dlq
+  .command("show")
+  .description("one dead letter with its input and error")
+  .argument("<id>")
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (id, options) => (await import("./command/dlq.ts")).showDeadLetter(id, options));
+dlq
+  .command("redrive")
+  .description("send dead letters through their node again")
+  .argument("<ids...>")
+  .addOption(urlOption())
+  .addOption(reasonOption())
+  .addOption(jsonOption())
+  .action(async (ids, options) => (await import("./command/dlq.ts")).redriveDeadLetters(ids, options));
+
+program
+  .command("doctor")
+  .description("check this machine: Node, disk, LMDB, port, and a server if one runs")
+  .addOption(dataOption().default(DATA))
+  .addOption(portOption().default(PORT))
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/doctor.ts")).doctor(options));
+
+program
+  .command("serve")
+  .description("run graphs with console and API; without graph files, the demo")
+  .argument("[graphs...]", "graph files")
+  .addOption(dataOption())
+  .addOption(portOption().default(PORT))
+  .addOption(speedOption())
+  .addOption(jsonOption())
+  .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  const { reportFailure } = await import("./failure.ts");
+  process.exitCode = reportFailure(thrown, process.argv.includes("--json"));
+}
+
+function integer(text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < min || value > max)
+    throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}.`);
+  return value;
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("expected a number above 0.");
+  return value;
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}

@@ -1,0 +1,64 @@
+import type { DeadLetter } from "@millrace/engine";
+import { type ApiOptions, withApi } from "../api.ts";
+import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+
+export interface ListOptions extends ApiOptions {
+  readonly graph?: string;
+  readonly node?: string;
+  readonly code?: string;
+  readonly state?: string;
+  readonly limit: number;
+  readonly json?: boolean;
+}
+
+export async function listDeadLetters(options: ListOptions): Promise<void> {
+  const { graph, node, code, state, limit, json = false } = options;
+  await withApi(options, async (api) => {
+    const answer = await api.get("/api/v1/dlq", { graph, node, code, state, limit });
+    if (json) return writeJson(answer);
+    const { rows } = answer as unknown as { readonly rows: readonly DeadLetter[] };
+    writeTable(
+      ["id", "time", "graph", "node", "code", "state", "message"],
+      rows.map((d) => [d.id, timeText(d.timeMs), d.graph, d.node, d.error.code, d.state, d.error.message]),
+    );
+  });
+}
+
+const pathOf = (id: string): string => `/api/v1/dlq/${encodeURIComponent(id)}`;
+
+export async function showDeadLetter(id: string, options: ApiOptions & { readonly json?: boolean }): Promise<void> {
+  await withApi(options, async (api) => {
+    const answer = await api.get(pathOf(id));
+    if (options.json === true) return writeJson(answer);
+    const letter = answer as unknown as DeadLetter;
+    writeLine(`${letter.id}  ${letter.state}  ${timeText(letter.timeMs)}`);
+    writeLine(
+      `graph ${letter.graph}, node ${letter.node}, lane ${letter.lane}, at (${letter.pos}, ${letter.ord}), log position ${letter.position}`,
+    );
+    writeLine(`${letter.error.code} ${letter.error.message} (${letter.attempts} attempts)`);
+    for (const cause of letter.error.causes ?? []) writeLine(`  because: ${cause}`);
+    writeLine(JSON.stringify(letter.input, null, 2));
+  });
+}
+
+export async function redriveDeadLetters(
+  ids: readonly string[],
+  { url, reason, json = false }: { readonly url: string; readonly reason: string; readonly json?: boolean },
+): Promise<void> {
+  await withApi({ url }, async (api) => {
+    const byGraph = new Map<string, string[]>();
+    for (const id of ids) {
+      const { graph } = (await api.get(pathOf(id))) as unknown as DeadLetter;
+      byGraph.set(graph, [...(byGraph.get(graph) ?? []), id]);
+    }
+    let redriven = 0;
+    for (const [graph, own] of byGraph) {
+      const answer = (await api.post("/api/v1/dlq/redrive", { graph, ids: own, reason })) as {
+        readonly redriven: number;
+      };
+      redriven += answer.redriven;
+    }
+    if (json) writeJson({ redriven });
+    else writeLine(`${redriven} of ${ids.length} sent again; the others had been before`);
+  });
+}

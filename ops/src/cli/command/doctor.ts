@@ -1,0 +1,158 @@
+import { constants } from "node:fs";
+import { mkdir, mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname, join, resolve } from "node:path";
+import { messageOf } from "@millrace/engine";
+import pc from "picocolors";
+import { EXIT } from "../failure.ts";
+import { writeJson, writeLine } from "../output.ts";
+
+export interface DoctorOptions {
+  readonly data: string;
+  readonly port: number;
+  readonly json?: boolean;
+}
+
+interface Check {
+  readonly name: string;
+  readonly verdict: "ok" | "warning" | "failed";
+  readonly detail: string;
+}
+
+/** Checks this machine, each finding in one sentence; exit code 1 if something is in the way. */
+export async function doctor({ data, port, json = false }: DoctorOptions): Promise<void> {
+  const checks = [
+    nodeCheck(),
+    await guarded("disk", () => diskCheck(data)),
+    await guarded("sync", () => syncCheck(data)),
+    await guarded("LMDB", () => lmdbCheck(data)),
+    await guarded("port", () => portCheck(port)),
+    clockCheck(),
+  ];
+  if (json) writeJson({ ok: checks.every(({ verdict }) => verdict !== "failed"), checks });
+  else for (const { name, verdict, detail } of checks) writeLine(`${mark(verdict)} ${name.padEnd(6)} ${detail}`);
+  if (checks.some(({ verdict }) => verdict === "failed")) process.exitCode = EXIT.findings;
+}
+
+function mark(verdict: Check["verdict"]): string {
+  if (verdict === "ok") return pc.green("ok     ");
+  return verdict === "warning" ? pc.yellow("warning") : pc.red("failed ");
+}
+
+async function guarded(name: string, check: () => Promise<Check>): Promise<Check> {
+  try {
+    return await check();
+  } catch (thrown) {
+    return { name, verdict: "failed", detail: messageOf(thrown) };
+  }
+}
+
+const NODE_MIN = [20, 19] as const;
+
+function nodeCheck(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const ok = major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1]);
+  const detail = `${process.versions.node} on ${process.platform}-${process.arch}${ok ? "" : `; ${NODE_MIN.join(".")} or newer is needed`}`;
+  return { name: "Node", verdict: ok ? "ok" : "failed", detail };
+}
+
+const FREE_BYTES_MIN = 1 << 30;
+
+/** The nearest folder of the path that exists: nothing is left behind by looking. */
+async function nearest(path: string): Promise<string> {
+  for (let at = resolve(path); ; at = dirname(at)) {
+    const found = await stat(at).catch(() => undefined);
+    if (found?.isDirectory() === true || at === dirname(at)) return at;
+  }
+}
+
+async function diskCheck(data: string): Promise<Check> {
+  const directory = await nearest(data);
+  const { bavail, bsize } = await statfs(directory);
+  const free = bavail * bsize;
+  const verdict = free < FREE_BYTES_MIN ? "warning" : "ok";
+  return { name: "disk", verdict, detail: `${(free / 2 ** 30).toFixed(1)} GiB free at ${directory}` };
+}
+
+const SYNCS = 32;
+const PAGE_BYTES = 4096;
+const SYNC_MS_MAX = 20;
+
+/** Times the write that a commit waits for: one page, synchronously. */
+async function syncCheck(data: string): Promise<Check> {
+  return inScratch(data, async (directory) => {
+    const file = await open(join(directory, "sync"), constants.O_CREAT | constants.O_WRONLY | constants.O_DSYNC);
+    try {
+      const page = Buffer.alloc(PAGE_BYTES);
+      const times: number[] = [];
+      for (let i = 0; i < SYNCS; i++) {
+        const started = performance.now();
+        await file.write(page, 0, PAGE_BYTES, i * PAGE_BYTES);
+        times.push(performance.now() - started);
+      }
+      const medianMs = times.sort((a, b) => a - b)[SYNCS >> 1] as number;
+      const verdict = medianMs > SYNC_MS_MAX ? "warning" : "ok";
+      return {
+        name: "sync",
+        verdict,
+        detail: `a durable 4 KiB write takes ${medianMs.toFixed(2)} ms (median of ${SYNCS})`,
+      };
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+async function lmdbCheck(data: string): Promise<Check> {
+  return inScratch(data, async (directory) => {
+    const { openLmdbStore } = await import("@millrace/native");
+    const store = await openLmdbStore({ dir: join(directory, "lmdb") });
+    try {
+      await store.transact((tx) => tx.put("doctor", Buffer.from("key"), Buffer.from("value")));
+      return { name: "LMDB", verdict: "ok", detail: "opens, writes and syncs" };
+    } finally {
+      await store.close();
+    }
+  });
+}
+
+async function inScratch<T>(data: string, use: (directory: string) => Promise<T>): Promise<T> {
+  const base = await nearest(data);
+  await mkdir(base, { recursive: true });
+  const directory = await mkdtemp(join(base, ".millrace-doctor-"));
+  try {
+    return await use(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function portCheck(port: number): Promise<Check> {
+  const free = await new Promise<boolean>((answer) => {
+    const probe = createServer();
+    probe.once("error", () => answer(false));
+    probe.listen({ port, host: "127.0.0.1" }, () => probe.close(() => answer(true)));
+  });
+  if (free) return { name: "port", verdict: "ok", detail: `${port} is free` };
+  const health = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(2000) }).catch(
+    () => undefined,
+  );
+  const answer = (await health?.json().catch(() => undefined)) as
+    | { readonly version?: string; readonly status?: string }
+    | undefined;
+  if (answer?.version === undefined)
+    return { name: "port", verdict: "warning", detail: `${port} is taken by another program` };
+  return {
+    name: "port",
+    verdict: answer.status === "ok" ? "ok" : "warning",
+    detail: `Millrace ${answer.version} answers at ${port}: ${answer.status}`,
+  };
+}
+
+const EPOCH_MIN = Date.UTC(2026, 0, 1);
+
+function clockCheck(): Check {
+  const now = Date.now();
+  const verdict = now < EPOCH_MIN ? "failed" : "ok";
+  return { name: "clock", verdict, detail: new Date(now).toISOString() };
+}

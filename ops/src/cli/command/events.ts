@@ -1,0 +1,35 @@
+import type { EventDocument } from "@millrace/gateway";
+import { type ApiOptions, withApi } from "../api.ts";
+import { timeText, writeJson, writeTable } from "../output.ts";
+
+export interface EventsOptions extends ApiOptions {
+  readonly graph?: string;
+  readonly node?: string;
+  readonly stream?: string;
+  readonly type?: string;
+  readonly from?: number;
+  readonly forward?: boolean;
+  readonly limit: number;
+  readonly json?: boolean;
+}
+
+export async function listEvents(options: EventsOptions): Promise<void> {
+  const { graph, node, stream, type, from, limit, forward = false, json = false } = options;
+  await withApi(options, async (api) => {
+    const direction = forward ? "forward" : "backward";
+    const query = { graph, node, stream, type, from, limit, direction, payload: json ? "full" : "none" };
+    const answer = await api.get("/api/v1/events", query);
+    if (json) return writeJson(answer);
+    const { events } = answer as unknown as { readonly events: readonly EventDocument[] };
+    const rows = events.map((e) => [
+      e.position,
+      timeText(e.timeMs),
+      e.stream,
+      e.revision,
+      e.type,
+      e.payloadBytes,
+      e.principal,
+    ]);
+    writeTable(["position", "time", "stream", "revision", "type", "bytes", "principal"], rows);
+  });
+}

@@ -1,0 +1,72 @@
+import type { GraphStatus, Json } from "@millrace/engine";
+import { withApi } from "../api.ts";
+import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+
+interface Options {
+  readonly url: string;
+  readonly json?: boolean;
+}
+
+const pathOf = (graph: string): string => `/api/v1/graphs/${encodeURIComponent(graph)}`;
+
+export async function listGraphs({ url, json = false }: Options): Promise<void> {
+  await withApi({ url }, async (api) => {
+    const answer = (await api.get("/api/v1/graphs")) as unknown as { readonly graphs: readonly GraphStatus[] };
+    if (json) return writeJson(answer);
+    const rows = answer.graphs.map((g) => [
+      g.graph,
+      g.revision,
+      g.state,
+      g.messagesIn,
+      g.messagesOut,
+      g.deadLettered,
+      g.dropped,
+    ]);
+    writeTable(["graph", "revision", "state", "in", "out", "dead", "dropped"], rows);
+  });
+}
+
+export async function showGraph(name: string, { url, json = false }: Options): Promise<void> {
+  await withApi({ url }, async (api) => {
+    const answer = await api.get(pathOf(name));
+    if (json) writeJson(answer);
+    else writeGraph(answer as unknown as GraphStatus);
+  });
+}
+
+function writeGraph(status: GraphStatus): void {
+  const started = status.startedMs === 0 ? "never" : timeText(status.startedMs);
+  writeLine(`${status.graph} revision ${status.revision}, ${status.state}, ${status.durability}, started ${started}`);
+  writeLine();
+  writeTable(
+    ["node", "kind", "state", "in", "out", "dead", "dropped", "pressure"],
+    status.nodes.map((n) => [
+      n.node,
+      n.kind,
+      n.state,
+      n.messagesIn,
+      n.messagesOut,
+      n.deadLettered,
+      n.dropped,
+      n.pressure,
+    ]),
+  );
+  for (const node of status.nodes) if (node.reason !== "") writeLine(`${node.node}: ${node.reason}`);
+  writeLine();
+  writeTable(
+    ["edge", "messages", "depth", "capacity", "dropped"],
+    status.edges.map((e) => [e.edge, e.messages, e.depth, e.capacity, e.dropped]),
+  );
+}
+
+export async function changeGraph(
+  verb: "stop" | "start" | "suspend" | "resume",
+  name: string,
+  { url, reason, json = false }: Options & { readonly reason: string },
+): Promise<void> {
+  await withApi({ url }, async (api) => {
+    const answer: Json = await api.post(`${pathOf(name)}/${verb}`, { reason });
+    if (json) writeJson(answer);
+    else writeLine(`${name}: ${(answer as unknown as GraphStatus).state}`);
+  });
+}

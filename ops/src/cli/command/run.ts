@@ -1,0 +1,101 @@
+import { type GraphStatus, messageOf } from "@millrace/engine";
+import { opsError } from "../../errors.ts";
+import type { RunningGraph } from "../../host/running-graph.ts";
+import { EXIT } from "../failure.ts";
+import { writeJson, writeLine } from "../output.ts";
+import { openSession, type Session } from "../session.ts";
+import { onInterruption } from "../signals.ts";
+
+export interface RunOptions {
+  readonly data: string;
+  readonly untilDone?: boolean;
+  readonly port?: number;
+  readonly speed?: number;
+  readonly json?: boolean;
+}
+
+/** The last line of stdout with `--json`. Counts are those of this run; a run that was continued counts from there. */
+interface Summary {
+  readonly graph: string;
+  readonly revision: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  readonly deadLettered: number;
+  readonly dropped: number;
+  readonly durationMs: number;
+  /** Log position after the newest step. */
+  readonly position: number;
+}
+
+const PORT = 8080;
+
+export async function run(file: string, options: RunOptions): Promise<void> {
+  const { data, untilDone = false, speed, json = false } = options;
+  const port = options.port ?? (untilDone ? undefined : PORT);
+  const interruption = onInterruption();
+  const session = await openSession({
+    files: [file],
+    data,
+    untilDone,
+    ...(port === undefined ? {} : { port }),
+    ...(speed === undefined ? {} : { speed }),
+  });
+  const started = performance.now();
+  if (session.url !== undefined && !json) writeLine(`${session.graphs[0]?.model.name} runs at ${session.url}`);
+  try {
+    const interrupted = interruption.signal.then(() => "interrupted" as const);
+    const outcome = await Promise.race([interrupted, ...(untilDone ? [whenDone(session)] : [])]);
+    const summary = summaryOf(session, performance.now() - started);
+    await session.close(outcome === "interrupted" ? "interrupted" : "done");
+    if (outcome === "interrupted") process.exitCode = EXIT.interrupted;
+    if (json) writeJson(summary);
+    else writeSummary(summary, outcome);
+  } catch (thrown) {
+    await session.close(messageOf(thrown));
+    throw thrown;
+  } finally {
+    interruption.release();
+  }
+}
+
+/** Resolves when everything is drained and projections show it. @throws HOST-PARKED */
+async function whenDone({ opened, graphs }: Session): Promise<"done"> {
+  const name = graphs[0]?.model.name ?? "";
+  const running = opened.host.running(name);
+  await Promise.race([running.runtime.whenFinished, parked(running)]);
+  await running.stream.settled();
+  await opened.projections.reached(opened.log.durableEnd);
+  return "done";
+}
+
+function parked(running: RunningGraph): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    running.onParked(({ nodes, error }) => {
+      const message = `${nodes.join(", ")} gave up: ${error.code} ${error.message}`;
+      reject(opsError("HOST-PARKED", message, { place: { graph: running.name, ...error.place } }));
+    });
+  });
+}
+
+function summaryOf({ opened, graphs }: Session, elapsedMs: number): Summary {
+  const status = opened.host.status(graphs[0]?.model.name ?? "") as GraphStatus;
+  const { graph, revision, messagesIn, messagesOut, deadLettered, dropped, position } = status;
+  return {
+    graph,
+    revision,
+    messagesIn,
+    messagesOut,
+    deadLettered,
+    dropped,
+    durationMs: Math.round(elapsedMs),
+    position,
+  };
+}
+
+function writeSummary(s: Summary, outcome: "done" | "interrupted"): void {
+  const n = (value: number): string => value.toLocaleString("en-US");
+  writeLine(`${s.graph} revision ${s.revision}: ${outcome} after ${(s.durationMs / 1000).toFixed(1)} s`);
+  writeLine(
+    `${n(s.messagesIn)} in, ${n(s.messagesOut)} out, ${n(s.deadLettered)} dead-lettered, ${n(s.dropped)} dropped; log at ${n(s.position)}`,
+  );
+}

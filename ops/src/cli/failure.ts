@@ -1,0 +1,48 @@
+/** What a person sees when a command fails, and the exit code of it (see `exit-codes` in the documentation). */
+import { type ErrorReport, errorEntry, MillraceError, reportOf } from "@millrace/engine";
+import pc from "picocolors";
+
+export const EXIT = {
+  ok: 0,
+  /** Findings: validation errors, a failed check, a run that could not end. */
+  findings: 1,
+  /** Wrong usage or broken configuration. */
+  usage: 2,
+  unreachable: 3,
+  notPermitted: 4,
+  interrupted: 130,
+} as const;
+
+const CODES: Readonly<Record<string, number>> = {
+  "CLI-UNREACHABLE": EXIT.unreachable,
+  "HTTP-FORBIDDEN": EXIT.notPermitted,
+  "HTTP-UNAUTHORIZED": EXIT.notPermitted,
+  "HOST-PARKED": EXIT.findings,
+  "LOG-FSYNC": 70,
+};
+
+/** Writes the failure and returns the exit code. */
+export function reportFailure(thrown: unknown, json: boolean): number {
+  const report = reportOf(thrown);
+  if (json) process.stdout.write(`${JSON.stringify({ error: report })}\n`);
+  process.stderr.write(`${failureText(report)}\n`);
+  if (!(thrown instanceof MillraceError) && thrown instanceof Error && process.env.MILLRACE_STACK) {
+    process.stderr.write(`${thrown.stack}\n`);
+  }
+  return exitCodeOf(thrown, report.code);
+}
+
+function exitCodeOf(thrown: unknown, code: string): number {
+  const own = CODES[code];
+  if (own !== undefined) return own;
+  return thrown instanceof MillraceError && thrown.kind === "rejected" ? EXIT.usage : EXIT.findings;
+}
+
+/** `place CODE message`, the causes, and what to do. */
+export function failureText({ code, message, place, causes = [] }: ErrorReport): string {
+  const line = place?.line === undefined ? "" : `:${place.line}:${place.column ?? 1}`;
+  const where = place?.file === undefined ? "" : `${place.file}${line} `;
+  const remedy = errorEntry(code)?.remedy;
+  const lines = [`${where}${pc.red(code)} ${message}`, ...causes.map((cause) => `  because: ${cause}`)];
+  return [...lines, ...(remedy === undefined ? [] : [`  ${pc.dim(remedy)}`])].join("\n");
+}

@@ -1,0 +1,45 @@
+/** Graph files from disk: checked, or with all their problems. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { type GraphModel, messageOf, type Problem, parseGraph } from "@millrace/engine";
+import { opsError } from "../errors.ts";
+
+export interface LoadedGraph {
+  readonly file: string;
+  readonly text: string;
+  /** Folder that addresses in the file start at. */
+  readonly dir: string;
+  readonly model: GraphModel | undefined;
+  /** Empty if there is a model. */
+  readonly problems: readonly Problem[];
+}
+
+/** @throws CLI-USAGE the file cannot be read */
+export function loadGraph(file: string): LoadedGraph {
+  const bytes = readGraphFile(file);
+  const dir = dirname(resolve(file));
+  const parsed = parseGraph(bytes, {
+    file,
+    env: process.env,
+    fileExists: (path) => existsSync(resolve(dir, path)),
+    secretExists: (reference) => secretExists(reference, dir),
+  });
+  const text = bytes.toString("utf8");
+  return "graph" in parsed
+    ? { file, text, dir, model: parsed.graph, problems: [] }
+    : { file, text, dir, model: undefined, problems: parsed.problems };
+}
+
+function readGraphFile(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw opsError("CLI-USAGE", `cannot read ${file}: ${messageOf(cause)}`, { cause, place: { file } });
+  }
+}
+
+function secretExists(reference: string, dir: string): boolean {
+  const [scheme, ...rest] = reference.split(":");
+  const name = rest.join(":");
+  return scheme === "env" ? process.env[name] !== undefined : existsSync(resolve(dir, name));
+}

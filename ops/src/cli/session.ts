@@ -1,0 +1,140 @@
+/** What `run` and `serve` share: graph files compiled, a data directory opened, graphs started, the server listening. */
+import { createServer } from "node:net";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Env, errnoOf, formatProblem, graphSchema, type JsonObject, messageOf, systemEnv } from "@millrace/engine";
+import { compileGraph } from "../compile/compile-graph.ts";
+import type { CompiledGraph } from "../compile/compiled-graph.ts";
+import { opsError } from "../errors.ts";
+import { dataDirectory } from "../host/data-directory.ts";
+import { deadLetterReader } from "../host/dead-letters.ts";
+import { describeEvent } from "../host/describe-event.ts";
+import { type OpenedData, openData } from "../host/open-data.ts";
+import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
+import { VERSION } from "../version.ts";
+import { type LoadedGraph, loadGraph } from "./load-graph.ts";
+
+export interface SessionOptions {
+  readonly files: readonly string[];
+  /** Data directory. */
+  readonly data: string;
+  /** Absent: no HTTP. 0: any free port. */
+  readonly port?: number;
+  /** Multiple of event time that sources are replayed at. */
+  readonly speed?: number;
+  /** The session ends with its graphs. */
+  readonly untilDone: boolean;
+}
+
+export interface Session {
+  readonly opened: OpenedHost;
+  readonly data: OpenedData;
+  readonly graphs: readonly CompiledGraph[];
+  /** Where the console is; absent without HTTP. */
+  readonly url: string | undefined;
+  close(reason: string): Promise<void>;
+}
+
+/**
+ * @throws GRAPH-INVALID with every problem, HOST-REVISION, HOST-PORT, LOG-LOCKED and other refusals of the log
+ */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const env = systemEnv();
+  const loaded = options.files.map(loadGraph);
+  refuseProblems(loaded);
+  if (options.port !== undefined) await requireFreePort(options.port);
+  const graphs = await compileAll(loaded, options, env);
+  const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
+  const opened = await openSafely(data, graphs, options, env);
+  const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
+  const close = async (reason: string): Promise<void> => {
+    await server?.close();
+    await opened.close(reason);
+  };
+  return { opened, data, graphs, url: server?.url, close };
+}
+
+function refuseProblems(loaded: readonly LoadedGraph[]): void {
+  const problems = loaded.flatMap((graph) => graph.problems);
+  if (problems.length === 0) return;
+  throw opsError("CLI-USAGE", `${problems.map(formatProblem).join("\n")}`);
+}
+
+async function compileAll(loaded: readonly LoadedGraph[], options: SessionOptions, env: Env): Promise<CompiledGraph[]> {
+  const { out } = dataDirectory(options.data);
+  const speed = options.speed === undefined ? {} : { speed: options.speed };
+  const compiled: CompiledGraph[] = [];
+  for (const { model, text, dir } of loaded)
+    if (model !== undefined) compiled.push(await compileGraph(model, text, { dir, out, env, ...speed }));
+  return compiled;
+}
+
+async function openSafely(
+  data: OpenedData,
+  graphs: readonly CompiledGraph[],
+  { untilDone }: SessionOptions,
+  env: Env,
+): Promise<OpenedHost> {
+  const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
+  const by = { principal: "cli", reason: "" };
+  const traceRatio = Number(process.env.MILLRACE_TRACE_RATIO ?? 0);
+  return openHost({ data, env, hostName: hostname(), graphs, by, untilDone, report, traceRatio });
+}
+
+const LOOPBACK = "127.0.0.1";
+
+/** Finds out before anything is opened, so that a second server changes nothing. */
+async function requireFreePort(port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once("error", reject);
+      probe.listen({ port, host: LOOPBACK }, resolve);
+    });
+  } catch (cause) {
+    const why = errnoOf(cause) === "EADDRINUSE" ? "is taken by another process" : `cannot be used: ${messageOf(cause)}`;
+    throw opsError("HOST-PORT", `port ${port} ${why}`, { cause });
+  } finally {
+    probe.close();
+  }
+}
+
+async function listen(
+  opened: OpenedHost,
+  _data: OpenedData,
+  port: number,
+  env: Env,
+): Promise<{ readonly url: string; close(): Promise<void> }> {
+  const [{ buildGateway }, { Registry }] = await Promise.all([import("@millrace/gateway"), import("prom-client")]);
+  const token = process.env.MILLRACE_TOKEN;
+  const app = buildGateway({
+    host: opened.host,
+    log: opened.log,
+    projections: opened.projections,
+    deadLetters: deadLetterReader(opened.projections),
+    metrics: new Registry(),
+    health: opened.health,
+    env,
+    version: VERSION,
+    hostName: hostname(),
+    describeEvent,
+    // TypeBox schemas are JSON.
+    graphSchema: graphSchema as unknown as JsonObject,
+    consoleDir: consoleDirectory(),
+    ...(token === undefined ? {} : { guard: { token } }),
+    report: (thrown, correlationId) => void process.stderr.write(`${correlationId} ${messageOf(thrown)}\n`),
+  });
+  try {
+    const url = await app.listen({ host: LOOPBACK, port });
+    return { url, close: () => app.close() };
+  } catch (cause) {
+    await opened.close("the port could not be opened");
+    throw opsError("HOST-PORT", `port ${port} cannot be used: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function consoleDirectory(): string {
+  const entry = fileURLToPath(import.meta.resolve("@millrace/gateway"));
+  return join(dirname(dirname(entry)), "dist-console");
+}

@@ -1,0 +1,43 @@
+/** A server over the files of a stopped one: everything can be asked, nothing runs. */
+import { systemEnv } from "@millrace/engine";
+import { buildGateway } from "@millrace/gateway";
+import { Registry } from "prom-client";
+import { deadLetterReader } from "../host/dead-letters.ts";
+import { describeEvent } from "../host/describe-event.ts";
+import { SYSTEM } from "../host/graph-stream.ts";
+import { openStoppedData } from "../host/open-data.ts";
+import { exitOnFatal, openHost } from "../host/open-host.ts";
+import { VERSION } from "../version.ts";
+
+export async function openStopped(
+  path: string,
+): Promise<{ app: ReturnType<typeof buildGateway>; close: () => Promise<void> }> {
+  const env = systemEnv();
+  const data = await openStoppedData({ path, env, onFatal: exitOnFatal });
+  const opened = await openHost({
+    data,
+    env,
+    hostName: "stopped",
+    graphs: [],
+    by: SYSTEM,
+    untilDone: true,
+    report: () => undefined,
+  });
+  await opened.projections.reached(data.log.durableEnd);
+  const app = buildGateway({
+    host: opened.host,
+    log: data.log,
+    projections: opened.projections,
+    deadLetters: deadLetterReader(opened.projections),
+    metrics: new Registry(),
+    health: opened.health,
+    env,
+    version: VERSION,
+    describeEvent,
+  });
+  const close = async (): Promise<void> => {
+    await app.close();
+    await opened.close("read only");
+  };
+  return { app, close };
+}

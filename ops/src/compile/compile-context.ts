@@ -1,0 +1,50 @@
+/** What the compilers of single nodes share: where things are, and what they found out on the way. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Env, GraphModel, Place, RestartPolicy } from "@millrace/engine";
+import type { DeclaredProjection } from "../host/graph-stream.ts";
+
+export interface CompileOptions {
+  /** Folder of the graph file: addresses of sources, tables and modules start here. */
+  readonly dir: string;
+  /** Folder where the addresses of sinks start. */
+  readonly out: string;
+  readonly env: Env;
+  /** Replays every source with an event time at this multiple of event time, whatever the file says. */
+  readonly speed?: number;
+  /** What `${env:NAME}` secrets are read from. Default: the process's environment. */
+  readonly secrets?: Readonly<Record<string, string | undefined>>;
+}
+
+export type Supervision = Partial<RestartPolicy>;
+
+export class CompileContext {
+  readonly model: GraphModel;
+  readonly options: CompileOptions;
+  readonly parts = new Map<string, string>();
+  readonly projections: DeclaredProjection[] = [];
+
+  constructor(model: GraphModel, options: CompileOptions) {
+    this.model = model;
+    this.options = options;
+  }
+
+  place(node: string, ...keys: readonly string[]): Place {
+    return this.model.source.node(node, ...keys);
+  }
+
+  /** Absolute path of an address of the graph file. */
+  path(address: string): string {
+    return resolve(this.options.dir, address);
+  }
+
+  /** Makes a file part of the revision: other contents are another revision. */
+  async pin(address: string): Promise<void> {
+    this.parts.set(address, sha256(await readFile(this.path(address))));
+  }
+}
+
+export function sha256(content: Uint8Array | string): string {
+  return createHash("sha256").update(content).digest("hex");
+}

@@ -1,0 +1,111 @@
+/**
+ * From a checked graph model to a program: every kind of node gets its behavior or connector. The one place that knows them
+ * all; the engine and the behaviors do not know each other.
+ */
+import {
+  canonicalJson,
+  compileExpression,
+  type Discipline,
+  deadline,
+  fair,
+  fifo,
+  type GraphModel,
+  type GraphProgram,
+  type Json,
+  lifo,
+  type MailboxOptions,
+  type NodeModel,
+  type ProgramEdge,
+  type ProgramNode,
+} from "@millrace/engine";
+import { opsError } from "../errors.ts";
+import { CompileContext, type CompileOptions, sha256 } from "./compile-context.ts";
+import { compileNode } from "./compile-node.ts";
+import type { CompiledGraph } from "./compiled-graph.ts";
+
+/**
+ * Loads tables and calculators and makes a program of revision 0.
+ *
+ * @throws HOST-CONNECTOR, HOST-TABLE, HOST-PATH, CALC-LOAD with the place in the graph file or module
+ */
+export async function compileGraph(model: GraphModel, text: string, options: CompileOptions): Promise<CompiledGraph> {
+  const context = new CompileContext(model, options);
+  const nodes: ProgramNode[] = [];
+  for (const node of model.nodes.values()) {
+    const mailbox = mailboxOf(node, context);
+    nodes.push({
+      name: node.name,
+      kind: node.kind,
+      restart: node.restart,
+      mailbox,
+      ...(await compileNode(node, context)),
+    });
+  }
+  context.parts.set("", model.definitionHash);
+  const parts = Object.fromEntries([...context.parts].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const hash = sha256(canonicalJson(parts));
+  return { model, text, program: programOf(model, nodes, hash), hash, parts, projections: context.projections };
+}
+
+/** Digits of the revision's hash that events carry as their code version. */
+const CODE_VERSION_DIGITS = 16;
+
+function programOf(model: GraphModel, nodes: readonly ProgramNode[], hash: string): GraphProgram {
+  const edges = model.edges.map(({ from, port, to, input, feedback, via }): ProgramEdge => {
+    return { from, port, to, input, feedback, via };
+  });
+  return {
+    graph: model.name,
+    revision: 0,
+    codeVersion: hash.slice(0, CODE_VERSION_DIGITS),
+    durability: model.durability,
+    nodes,
+    edges,
+    supervision: model.supervision,
+  };
+}
+
+/** Settings of an edge are settings of the lane in its receiver's mailbox; of several edges the roomiest counts. */
+function mailboxOf(node: NodeModel, context: CompileContext): MailboxOptions {
+  const { capacity, bytes, overflow, discipline, conflateBy } = node.mailbox;
+  const capacities = [capacity, ...node.inputs.map((edge) => edge.capacity)].filter((c) => c !== undefined);
+  const lossy = overflow ?? node.inputs.find((edge) => edge.overflow !== undefined)?.overflow;
+  return {
+    ...(capacities.length === 0 ? {} : { capacity: Math.max(...capacities) }),
+    ...(bytes === undefined ? {} : { bytesMax: bytes }),
+    ...(lossy === undefined ? {} : { overflow: lossy }),
+    ...(discipline === undefined ? {} : { discipline: disciplineOf(discipline, node, context) }),
+    ...(conflateBy === undefined ? {} : { conflateBy: conflateKey(conflateBy, node, context) }),
+  };
+}
+
+function disciplineOf(name: string, node: NodeModel, context: CompileContext): Discipline {
+  switch (name) {
+    case "lifo":
+      return lifo;
+    case "fair":
+      return fair();
+    case "deadline":
+      return deadline(() => 0);
+    case "priority": {
+      const place = context.place(node.name, "mailbox", "discipline");
+      throw opsError("HOST-CONNECTOR", "discipline `priority` needs ranks, which graph files cannot give yet", {
+        place,
+      });
+    }
+    default:
+      return fifo;
+  }
+}
+
+function conflateKey(source: string, node: NodeModel, context: CompileContext): (message: Json) => Json {
+  const key = compileExpression(source, context.place(node.name, "mailbox", "conflateBy"));
+  return (message) => {
+    try {
+      return key.row(message);
+    } catch {
+      // A message without the key is kept apart from all others that have one.
+      return null;
+    }
+  };
+}

@@ -1,0 +1,115 @@
+import { enrich, field, filter, map, merge, switchTo, window } from "@millrace/actors";
+import {
+  type AnyNodeModel,
+  type CommittedNode,
+  compileExpression,
+  durationMs,
+  type Expression,
+  type PureNode,
+  parseAggregate,
+  parseTarget,
+  type SourceNode,
+} from "@millrace/engine";
+import { opsError } from "../errors.ts";
+import { compileCalculator } from "./compile-calculator.ts";
+import type { CompileContext } from "./compile-context.ts";
+import { compileSink } from "./compile-sink.ts";
+import { compileSource, fileConnector } from "./compile-source.ts";
+import { loadTable } from "./table.ts";
+
+export type CompiledNode = SourceNode | PureNode | CommittedNode;
+
+type Kind<K extends AnyNodeModel["kind"]> = Extract<AnyNodeModel, { kind: K }>;
+
+export async function compileNode(node: AnyNodeModel, context: CompileContext): Promise<CompiledNode> {
+  switch (node.kind) {
+    case "source":
+      return compileSource(node, context);
+    case "filter":
+      return compileFilter(node, context);
+    case "map":
+      return compileMap(node, context);
+    case "enrich":
+      return compileEnrich(node, context);
+    case "window":
+      return compileWindow(node, context);
+    case "calculator":
+      return compileCalculator(node, context);
+    case "switch":
+      return compileSwitch(node, context);
+    case "merge":
+      return { role: "pure", make: merge };
+    case "sink":
+      return compileSink(node, context);
+  }
+}
+
+function compileFilter({ name, definition }: Kind<"filter">, context: CompileContext): PureNode {
+  const where = compileExpression(definition.where, context.place(name, "where"));
+  return { role: "pure", make: () => filter({ where }) };
+}
+
+function compileMap({ name, definition }: Kind<"map">, context: CompileContext): PureNode {
+  const { set, select, drop, value } = definition;
+  const options = {
+    ...(set === undefined ? {} : { set: expressions(set, context, name, "set") }),
+    ...(select === undefined ? {} : { select }),
+    ...(drop === undefined ? {} : { drop }),
+    ...(value === undefined ? {} : { value: compileExpression(value, context.place(name, "value")) }),
+  };
+  return { role: "pure", make: () => map(options) };
+}
+
+async function compileEnrich({ name, definition }: Kind<"enrich">, context: CompileContext): Promise<PureNode> {
+  const { table: uri, on, as, required = false } = definition;
+  const target = parseTarget(uri);
+  if (target?.scheme !== "file") {
+    const place = context.place(name, "table");
+    throw opsError("HOST-CONNECTOR", `tables are read from file: only, not from ${uri}`, { place });
+  }
+  await context.pin(target.address);
+  const connector = await fileConnector(
+    { path: context.path(target.address), types: { [on]: "text" } },
+    context.options.env,
+    context.place(name, "table"),
+  );
+  const table = await loadTable(connector, on, context.place(name, "on"));
+  const key = compileExpression(definition.key, context.place(name, "key"));
+  return { role: "pure", make: () => enrich({ table, key, as, required }) };
+}
+
+function compileWindow({ name, definition, timeField }: Kind<"window">, context: CompileContext): CommittedNode {
+  const { tumbling, by = {}, compute, lateness, late } = definition;
+  const options = {
+    sizeMs: durationMs(tumbling),
+    time: field(timeField ?? "time"),
+    by: expressions(by, context, name, "by"),
+    compute: new Map(
+      Object.entries(compute).map(
+        ([as, call]) => [as, parseAggregate(call, context.place(name, "compute", as))] as const,
+      ),
+    ),
+    ...(lateness === undefined ? {} : { latenessMs: durationMs(lateness) }),
+    late: late === "output" ? ("port" as const) : ("drop" as const),
+  };
+  return { role: "committed", make: () => window(options) };
+}
+
+function compileSwitch({ name, definition }: Kind<"switch">, context: CompileContext): PureNode {
+  const { otherwise } = definition;
+  const cases = Object.entries(definition.cases).map(([port, when]) => ({
+    port,
+    when: compileExpression(when, context.place(name, "cases", port)),
+  }));
+  return { role: "pure", make: () => switchTo({ cases, ...(otherwise === undefined ? {} : { otherwise }) }) };
+}
+
+function expressions(
+  sources: Readonly<Record<string, string>>,
+  context: CompileContext,
+  ...at: readonly [string, string]
+): ReadonlyMap<string, Expression> {
+  return new Map(
+    Object.entries(sources).map(([as, source]) => [as, compileExpression(source, context.place(...at, as))]),
+  );
+}

@@ -1,0 +1,60 @@
+import { isAbsolute, relative, resolve } from "node:path";
+import { connectorSink, discardSink, projectionSink } from "@millrace/actors";
+import {
+  type AnyNodeModel,
+  type CommittedNode,
+  type Place,
+  parseTarget,
+  type SinkConnector,
+  streamOf,
+} from "@millrace/engine";
+import { opsError } from "../errors.ts";
+import type { CompileContext } from "./compile-context.ts";
+
+type SinkModel = Extract<AnyNodeModel, { kind: "sink" }>;
+
+export async function compileSink(node: SinkModel, context: CompileContext): Promise<CommittedNode> {
+  const { name, definition } = node;
+  const { scheme, address } = parseTarget(definition.to) ?? { scheme: "", address: "" };
+  const place = context.place(name, "to");
+  switch (scheme) {
+    case "projection": {
+      const key = definition.key ?? [];
+      context.projections.push({ name: address, key, streams: [streamOf(context.model.name, name)] });
+      return { role: "committed", isSink: true, make: () => projectionSink({ name: address, key }) };
+    }
+    case "discard":
+      return { role: "committed", isSink: true, make: discardSink };
+    default: {
+      const connector = await sinkConnector(node, scheme, address, context, place);
+      return { role: "committed", isSink: true, make: () => connectorSink(connector()) };
+    }
+  }
+}
+
+/** A function that makes the connector: each incarnation has its own. */
+async function sinkConnector(
+  { definition }: SinkModel,
+  scheme: string,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<() => SinkConnector> {
+  if (scheme === "file") {
+    const { fileSink } = await import("@millrace/streams/file");
+    const path = outPath(address, context, place);
+    const format =
+      (definition.format ?? (address.toLowerCase().endsWith(".csv") ? "csv" : "ndjson")) === "csv" ? "csv" : "ndjson";
+    return () => fileSink({ path, format });
+  }
+  throw opsError("HOST-CONNECTOR", `no sink for ${scheme}: is part of this host`, { place });
+}
+
+/** Two data directories must not write one file, so relative addresses lie in the data directory. */
+function outPath(address: string, context: CompileContext, place: Place): string {
+  const { out } = context.options;
+  const path = resolve(out, address);
+  if (!isAbsolute(address) && relative(out, path).startsWith(".."))
+    throw opsError("HOST-PATH", `\`${address}\` leaves the output folder of the data directory`, { place });
+  return path;
+}

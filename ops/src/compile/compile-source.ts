@@ -1,0 +1,55 @@
+import {
+  type AnyNodeModel,
+  type CommittedNode,
+  durationMs,
+  type Env,
+  type Place,
+  parseTarget,
+  type SourceConnector,
+  type SourceNode,
+} from "@millrace/engine";
+import type { FileSourceOptions } from "@millrace/streams/file";
+import { opsError } from "../errors.ts";
+import type { CompileContext } from "./compile-context.ts";
+
+type SourceModel = Extract<AnyNodeModel, { kind: "source" }>;
+
+export async function compileSource(node: SourceModel, context: CompileContext): Promise<SourceNode | CommittedNode> {
+  const { name, definition } = node;
+  const { scheme, address } = parseTarget(definition.from) ?? { scheme: "", address: "" };
+  const place = context.place(name, "from");
+  if (scheme !== "file") throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
+  const { format, follow } = definition;
+  const connector = await fileConnector(
+    { path: context.path(address), ...(format === undefined ? {} : { format }), follow: follow === true },
+    context.options.env,
+    place,
+  );
+  return sourceNode(node, connector, context);
+}
+
+function sourceNode(
+  { definition, timeField }: SourceModel,
+  connector: SourceConnector,
+  context: CompileContext,
+): SourceNode {
+  const { watermark, batch } = definition;
+  const speed = context.options.speed ?? definition.speed;
+  const boundMs = watermark === undefined ? 0 : durationMs(watermark);
+  return {
+    role: "source",
+    connector,
+    ...(timeField === undefined ? {} : { eventTime: { field: timeField, boundMs } }),
+    ...(speed === undefined || timeField === undefined ? {} : { speed }),
+    ...(batch === undefined ? {} : { frameMessagesMax: batch }),
+  };
+}
+
+/** Reads a file whose format the address names, or the definition says. @throws HOST-CONNECTOR */
+export async function fileConnector(options: FileSourceOptions, env: Env, place: Place): Promise<SourceConnector> {
+  const { fileSource } = await import("@millrace/streams/file");
+  const connector = fileSource(options, env);
+  if (connector === undefined)
+    throw opsError("HOST-CONNECTOR", `the format of ${options.path} is not known`, { place });
+  return connector;
+}

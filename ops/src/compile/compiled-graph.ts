@@ -1,0 +1,16 @@
+import type { GraphModel, GraphProgram } from "@millrace/engine";
+import type { DeclaredProjection } from "../host/graph-stream.ts";
+
+/** A graph that is ready for a host, with all that its results depend on. */
+export interface CompiledGraph {
+  readonly model: GraphModel;
+  /** The graph file as it was read. */
+  readonly text: string;
+  /** Of revision 0: which one it is only the host's log can tell. */
+  readonly program: GraphProgram;
+  /** Identifies the definition together with the contents of tables and calculators. */
+  readonly hash: string;
+  /** Content hash of the definition (under `""`), and of each table and calculator by its address. */
+  readonly parts: Readonly<Record<string, string>>;
+  readonly projections: readonly DeclaredProjection[];
+}

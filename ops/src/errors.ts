@@ -1,0 +1,80 @@
+/** The error catalogue of the host and the command line. */
+import { defineErrors } from "@millrace/engine";
+
+export const opsError = defineErrors({
+  "HOST-REVISION": {
+    kind: "rejected",
+    summary: "A data directory holds another revision of the graph.",
+    remedy: "Run the new revision in another directory (`--data DIR`), or put the former files back.",
+  },
+  "HOST-GRAPH": {
+    kind: "rejected",
+    summary: "There is no such graph on this host, or two graphs have one name.",
+    remedy: "Look at `millrace graph ls`.",
+  },
+  "HOST-NODE": {
+    kind: "rejected",
+    summary: "A node cannot do what is asked of it.",
+    remedy: "Look at the node's kind in the graph file.",
+  },
+  "HOST-STATE": {
+    kind: "rejected",
+    summary: "A graph is not in a state in which this can be done.",
+    remedy: "Look at the graph's state; start or resume it first.",
+  },
+  "HOST-PROJECTION": {
+    kind: "rejected",
+    summary: "Two sinks declare one projection differently.",
+    remedy: "Give the projections different names, or the same key.",
+  },
+  "HOST-REDRIVE": {
+    kind: "rejected",
+    summary: "A dead letter cannot be sent through its node again.",
+    remedy: "Read the message: it says why; correct the input at its source.",
+  },
+  "HOST-PATH": {
+    kind: "rejected",
+    summary: "A sink's file lies outside of the data directory's `out` folder.",
+    remedy: "Name a file below it, or an absolute path.",
+  },
+  "HOST-CONNECTOR": {
+    kind: "rejected",
+    summary: "This host has no connector or table reader for an address.",
+    remedy: "Use an address that this version supports.",
+  },
+  "HOST-TABLE": {
+    kind: "rejected",
+    summary: "A table of an enrich node cannot be read.",
+    remedy: "Correct the file at the place given; the key column must exist.",
+  },
+  "HOST-PORT": {
+    kind: "terminal",
+    summary: "The HTTP port is taken or may not be used.",
+    remedy: "Stop the other process, or choose another port with `--port`.",
+  },
+  "HOST-PARKED": {
+    kind: "terminal",
+    summary: "A node failed more often than allowed, so the run cannot end.",
+    remedy: "Read the cause, correct it, and run again with the same data directory: it goes on where it stopped.",
+  },
+  "HOST-EMPTY": {
+    kind: "rejected",
+    summary: "A directory holds no Millrace data.",
+    remedy: "Name the directory that `run` or `serve` wrote to.",
+  },
+  "CLI-USAGE": {
+    kind: "rejected",
+    summary: "A command was given something that it cannot use.",
+    remedy: "Look at the command's `--help`.",
+  },
+  "CLI-UNREACHABLE": {
+    kind: "transient",
+    summary: "No Millrace server answers at the address.",
+    remedy: "Start one with `millrace serve`, name it with `--url`, or read a stopped one's files with `--data DIR`.",
+  },
+  "CLI-REFUSED": {
+    kind: "rejected",
+    summary: "The server refused a request.",
+    remedy: "Read its message.",
+  },
+});

@@ -1,0 +1,25 @@
+/** Where everything of one host lies. The log is the truth; `index` and `projections` may be deleted and are built again. */
+import { join, resolve } from "node:path";
+
+export interface DataDirectory {
+  readonly root: string;
+  /** Segments and manifest of the event log. */
+  readonly log: string;
+  /** Indexes of the log and snapshots of nodes. */
+  readonly index: string;
+  /** Rows and checkpoints of projections. */
+  readonly projections: string;
+  /** Files that sinks write; relative addresses start here. */
+  readonly out: string;
+}
+
+export function dataDirectory(path: string): DataDirectory {
+  const root = resolve(path);
+  return {
+    root,
+    log: join(root, "log"),
+    index: join(root, "index"),
+    projections: join(root, "projections"),
+    out: join(root, "out"),
+  };
+}

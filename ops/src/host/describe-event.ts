@@ -1,0 +1,71 @@
+/** Stored payloads as people read them: steps and host events are msgpack in the log. */
+import {
+  decodeBatch,
+  decodeOwned,
+  decodeStep,
+  type Json,
+  OWNED,
+  type RecordedEvent,
+  STEP,
+  type StateEvent,
+  unpackState,
+} from "@millrace/engine";
+import { graphStreamOf } from "./graph-stream.ts";
+
+/** Rows of a batch that are shown; the rest is counted. */
+const ROWS_SHOWN = 20;
+
+/** Never throws: a payload of unknown form is shown as its first bytes. */
+export function describeEvent(event: RecordedEvent): Json {
+  try {
+    if (event.type === STEP) return describeStep(event);
+    if (event.type === OWNED) return { ...decodeOwned(event.payload) };
+    if (event.stream === graphStreamOf(event.context.graph)) return plain(unpackState(event.payload));
+  } catch {
+    // Of another version, or not ours: bytes are all that can be said.
+  }
+  return { bytes: event.payload.byteLength, hex: Buffer.from(event.payload.subarray(0, 64)).toString("hex") };
+}
+
+function describeStep(event: RecordedEvent): Json {
+  const step = decodeStep(event.payload);
+  return {
+    at: step.at,
+    inputs: step.inputs.map(({ lane, from, to, watermark, messages, shed }) => {
+      const range = { lane, from: [from.pos, from.ord], to: [to.pos, to.ord], messages, shed };
+      return { ...range, watermark: Number.isFinite(watermark) ? new Date(watermark).toISOString() : null };
+    }),
+    opened: step.opened.map((lane) => ({ ...lane })),
+    recorded: step.recorded,
+    state: step.state.map(describeState),
+    emitted: step.emitted.map(({ port, firstSeq, count, batch }) => ({ port, firstSeq, count, rows: rowsOf(batch) })),
+    dead: step.dead.map((dead) => plain(dead)),
+    dropped: step.dropped.map((dropped) => ({ ...dropped })),
+  };
+}
+
+/** State events of projection sinks hold rows; others are shown as they are. */
+function describeState(state: StateEvent): Json {
+  const rows = typeof state === "object" && state !== null && "rows" in state ? state.rows : undefined;
+  return rows === undefined ? plain(state) : { rows: rowsOf(rows) };
+}
+
+function rowsOf(encoded: StateEvent): Json {
+  const batch = decodeBatch(encoded);
+  return batch.slice(0, Math.min(ROWS_SHOWN, batch.n)).rows() as Json;
+}
+
+const BYTES_SHOWN = 32;
+
+/** What msgpack can say and JSON cannot: byte arrays become text, numbers that are none become `null`. */
+function plain(value: unknown): Json {
+  if (value instanceof Uint8Array) {
+    const hex = Buffer.from(value.subarray(0, BYTES_SHOWN)).toString("hex");
+    return value.byteLength > BYTES_SHOWN ? `${hex}… (${value.byteLength} bytes)` : hex;
+  }
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (typeof value === "bigint") return value.toString();
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== "object" || value === null) return (value ?? null) as Json;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part)]));
+}

@@ -1,0 +1,194 @@
+/**
+ * The stream `graph/<name>`: what happened to a graph as a whole, and who did it. Nodes have streams of their own.
+ */
+import {
+  type Env,
+  type EventInput,
+  type EventLog,
+  type Json,
+  type Mutation,
+  packState,
+  type RecordedEvent,
+  type StateEvent,
+  unpackState,
+} from "@millrace/engine";
+
+/** What the host itself does, without a person asking. */
+export const SYSTEM: Mutation = { principal: "system", reason: "" };
+
+export interface GraphEvent {
+  readonly type: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** The node that the event is about; default none. */
+  readonly node?: string;
+}
+
+/** A projection as its graph declares it. */
+export interface DeclaredProjection {
+  readonly name: string;
+  readonly key: readonly string[];
+  /** Streams of the sinks that write its rows. */
+  readonly streams: readonly string[];
+}
+
+/** Payload of `GraphDeployed`: one revision of a graph, with everything that its results depend on. */
+export interface Deployment {
+  readonly revision: number;
+  /** The graph file as it was read. */
+  readonly definition: string;
+  /** Identifies definition, tables and calculators together. */
+  readonly hash: string;
+  /** Content hash of the definition (under `""`) and of every file that is part of the revision. */
+  readonly parts: Readonly<Record<string, string>>;
+  readonly projections: readonly DeclaredProjection[];
+}
+
+export const GRAPH_DEPLOYED = "GraphDeployed";
+export const DEAD_LETTER_REDRIVEN = "DeadLetterRedriven";
+const PREFIX = "graph/";
+const REDRIVEN_MAX = 1000;
+
+export function graphStreamOf(graph: string): string {
+  return `${PREFIX}${graph}`;
+}
+
+export class GraphStream {
+  readonly #log: EventLog;
+  readonly #env: Env;
+  readonly #graph: string;
+  /** Appends are made one after the other, so that the stream tells things in the order in which they happened. */
+  #last: Promise<unknown> = Promise.resolve();
+  #revision = 0;
+  #codeVersion = "";
+  #waiting: (() => void)[] = [];
+
+  constructor(log: EventLog, env: Env, graph: string) {
+    this.#log = log;
+    this.#env = env;
+    this.#graph = graph;
+  }
+
+  /** Events from now on are about this revision. */
+  about(revision: number, codeVersion: string): void {
+    this.#revision = revision;
+    this.#codeVersion = codeVersion;
+  }
+
+  /** Appends all or nothing; resolves with the position of the last event. */
+  append(events: readonly GraphEvent[], by: Mutation): Promise<number> {
+    const append = this.#last.then(() => this.#append(events, by));
+    this.#last = append.catch(() => undefined);
+    return append;
+  }
+
+  /** The newest revision that was deployed. */
+  async deployment(): Promise<Deployment | undefined> {
+    const options = { direction: "backward", limit: 1, filter: { types: [GRAPH_DEPLOYED] } } as const;
+    for await (const [event] of this.#log.readStream(graphStreamOf(this.#graph), options)) {
+      if (event !== undefined) return deploymentOf(event);
+    }
+    return undefined;
+  }
+
+  /** Whether an event of this type ever happened. */
+  async has(type: string): Promise<boolean> {
+    const options = { limit: 1, filter: { types: [type] } };
+    for await (const events of this.#log.readStream(graphStreamOf(this.#graph), options)) return events.length > 0;
+    return false;
+  }
+
+  /** Redriven inputs for `node` after a revision of this stream, oldest first. */
+  async redriven(node: string, after: number): Promise<readonly RecordedEvent[]> {
+    const found: RecordedEvent[] = [];
+    const options = { from: after + 1, limit: REDRIVEN_MAX, filter: { types: [DEAD_LETTER_REDRIVEN], node } };
+    for await (const events of this.#log.readStream(graphStreamOf(this.#graph), options)) found.push(...events);
+    return found;
+  }
+
+  /** Resolves at the next append, or when the signal aborts. */
+  appended(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve();
+      this.#waiting.push(resolve);
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+
+  /** Resolves when everything appended so far is durable, or has failed. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  /** Appends the first revision of the graph, and that there is such a graph. */
+  async deploy(deployment: Deployment, by: Mutation): Promise<void> {
+    const deployed = this.#inputs([{ type: GRAPH_DEPLOYED, payload: { ...deployment } }], by);
+    const added = this.#inputs([{ type: GRAPH_ADDED, payload: {} }], by);
+    await this.#log.append([
+      { stream: graphStreamOf(this.#graph), expected: "none", events: deployed },
+      { stream: GRAPHS_STREAM, expected: "any", events: added },
+    ]);
+  }
+
+  async #append(events: readonly GraphEvent[], by: Mutation): Promise<number> {
+    const inputs = this.#inputs(events, by);
+    const { position } = await this.#log.append([
+      { stream: graphStreamOf(this.#graph), expected: "any", events: inputs },
+    ]);
+    for (const wake of this.#waiting.splice(0)) wake();
+    return position;
+  }
+
+  #inputs(events: readonly GraphEvent[], by: Mutation): EventInput[] {
+    const correlationId = this.#env.random.bytes(16);
+    return events.map(({ type, payload, node = "" }) => ({
+      id: this.#env.random.bytes(16),
+      type,
+      schemaVersion: 1,
+      context: {
+        causationId: correlationId,
+        correlationId,
+        principal: by.principal,
+        tenant: "",
+        codeVersion: this.#codeVersion,
+        graph: this.#graph,
+        graphRevision: this.#revision,
+        node,
+        epoch: 0,
+      },
+      // Payloads are made of what msgpack can say; `undefined` fields are left out by it.
+      payload: packState((by.reason === "" ? payload : { ...payload, reason: by.reason }) as StateEvent),
+    }));
+  }
+}
+
+/** What a `GraphDeployed` event says. */
+export function deploymentOf(event: RecordedEvent): Deployment {
+  // Written by the host, checked by the log's own checksum.
+  return unpackState(event.payload) as unknown as Deployment;
+}
+
+/** Payload of {@link DEAD_LETTER_REDRIVEN}; the event's node is the one that gets the input again. */
+export interface Redriven {
+  readonly id: string;
+  readonly input: Json;
+}
+
+export function redrivenOf(event: RecordedEvent): Redriven {
+  return unpackState(event.payload) as unknown as Redriven;
+}
+
+/** Names of all graphs of a log, each once: no prefix needs to be searched for them. */
+const GRAPHS_STREAM = "graphs";
+const GRAPH_ADDED = "GraphAdded";
+
+/** The newest deployment of every graph that the log knows. */
+export async function deployments(log: EventLog, env: Env): Promise<ReadonlyMap<string, Deployment>> {
+  const found = new Map<string, Deployment>();
+  for await (const events of log.readStream(GRAPHS_STREAM)) {
+    for (const { context } of events) {
+      const deployment = await new GraphStream(log, env, context.graph).deployment();
+      if (deployment !== undefined) found.set(context.graph, deployment);
+    }
+  }
+  return found;
+}

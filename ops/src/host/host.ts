@@ -1,0 +1,180 @@
+/** The graphs of this process, and everything that may be done with them. Every change says who and why, and is an event. */
+import {
+  type CommittedBehavior,
+  type DeadLetter,
+  type EdgeMeter,
+  type Env,
+  type GraphHost,
+  type GraphStatus,
+  type Json,
+  type Mutation,
+  type PeekedMessage,
+  sleep,
+} from "@millrace/engine";
+import { DEAD_LETTERS_SETTLED } from "@millrace/projections";
+import type { CompiledGraph } from "../compile/compiled-graph.ts";
+import { opsError } from "../errors.ts";
+import { DEAD_LETTER_REDRIVEN, SYSTEM } from "./graph-stream.ts";
+import { RunningGraph, type RunningGraphPorts } from "./running-graph.ts";
+
+export interface HostPorts extends RunningGraphPorts {
+  /** Finds a dead letter by its id. */
+  readonly deadLetter: (id: string) => DeadLetter | undefined;
+}
+
+/** A behavior that takes messages from outside. */
+interface Pushable {
+  push(messages: readonly Json[], idempotencyKey?: string): Promise<number>;
+}
+
+const RECENT_MAX = 50;
+const PEEK_EVERY_MS = 250;
+
+export class Host implements GraphHost {
+  readonly #ports: HostPorts;
+  readonly #graphs = new Map<string, RunningGraph>();
+
+  constructor(ports: HostPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Deploys and starts a graph.
+   *
+   * @throws HOST-REVISION, HOST-GRAPH
+   */
+  async add(compiled: CompiledGraph, by: Mutation): Promise<RunningGraph> {
+    const { name } = compiled.model;
+    if (this.#graphs.has(name)) throw opsError("HOST-GRAPH", `graph ${name} runs on this host already`);
+    const graph = await RunningGraph.deploy(compiled, by, this.#ports);
+    this.#graphs.set(name, graph);
+    await graph.start(by);
+    return graph;
+  }
+
+  /** @throws HOST-GRAPH */
+  running(graph: string): RunningGraph {
+    return this.#get(graph);
+  }
+
+  /** True if the graph had reached its end before this host started it. */
+  wasFinished(graph: string): boolean {
+    return this.#graphs.get(graph)?.wasFinished === true;
+  }
+
+  list(): readonly GraphStatus[] {
+    return [...this.#graphs.values()].map((graph) => graph.status());
+  }
+
+  status(graph: string): GraphStatus | undefined {
+    return this.#graphs.get(graph)?.status();
+  }
+
+  source(graph: string): string | undefined {
+    return this.#graphs.get(graph)?.compiled.text;
+  }
+
+  async start(graph: string, by: Mutation): Promise<void> {
+    await this.#get(graph).start(by);
+  }
+
+  async stop(graph: string, by: Mutation): Promise<void> {
+    await this.#get(graph).stop(by);
+  }
+
+  async suspend(graph: string, by: Mutation): Promise<void> {
+    await this.#get(graph).suspend(by);
+  }
+
+  async resume(graph: string, by: Mutation): Promise<void> {
+    await this.#get(graph).resume(by);
+  }
+
+  async *peek(
+    graph: string,
+    edge: string,
+    perSecond: number,
+    signal: AbortSignal,
+  ): AsyncIterable<readonly PeekedMessage[]> {
+    const most = Math.max(1, Math.floor((perSecond * PEEK_EVERY_MS) / 1000));
+    let seen: EdgeMeter["newest"] = null;
+    while (!signal.aborted) {
+      const meter = this.#get(graph).edge(edge);
+      if (meter !== undefined && meter.newest !== seen) {
+        seen = meter.newest;
+        yield newestOf(edge, meter, most, this.#ports.env);
+      }
+      await sleep(this.#ports.env, PEEK_EVERY_MS, signal).catch(() => undefined);
+    }
+  }
+
+  recent(graph: string, edge: string): readonly PeekedMessage[] {
+    const meter = this.#get(graph).edge(edge);
+    return meter === undefined ? [] : newestOf(edge, meter, RECENT_MAX, this.#ports.env);
+  }
+
+  async push(graph: string, node: string, messages: readonly Json[], idempotencyKey?: string): Promise<number> {
+    const behavior = this.#get(graph).runtime.behavior(node);
+    if (!isPushable(behavior))
+      throw opsError("HOST-NODE", `node ${node} of graph ${graph} takes no messages from outside`);
+    return behavior.push(messages, idempotencyKey);
+  }
+
+  async redrive(graph: string, ids: readonly string[], by: Mutation): Promise<number> {
+    const running = this.#get(graph);
+    const letters = [...new Set(ids)].map((id) => this.#letterOf(running, id)).filter((l) => l.state === "waiting");
+    if (letters.length === 0) return 0;
+    for (const node of new Set(letters.map((letter) => letter.node))) await running.openRedrive(node);
+    const redriven = letters.map(({ id, node, input }) => ({
+      type: DEAD_LETTER_REDRIVEN,
+      node,
+      payload: { id, input },
+    }));
+    const settled = { type: DEAD_LETTERS_SETTLED, payload: { ids: letters.map(({ id }) => id), state: "redriven" } };
+    await running.stream.append([...redriven, settled], by);
+    return letters.length;
+  }
+
+  /** Stops every graph after its steps in flight. */
+  async close(reason: string): Promise<void> {
+    const by = { ...SYSTEM, reason };
+    await Promise.all([...this.#graphs.values()].map((graph) => graph.stop(by)));
+    await Promise.all([...this.#graphs.values()].map((graph) => graph.stream.settled()));
+  }
+
+  #letterOf(running: RunningGraph, id: string): DeadLetter {
+    const letter = this.#ports.deadLetter(id);
+    if (letter === undefined || letter.graph !== running.name)
+      throw opsError("HOST-REDRIVE", `graph ${running.name} has no dead letter ${id}`);
+    const node = running.compiled.model.nodes.get(letter.node);
+    if (node === undefined) throw opsError("HOST-REDRIVE", `graph ${running.name} has no node ${letter.node} any more`);
+    if (node.kind === "source")
+      throw opsError(
+        "HOST-REDRIVE",
+        `${id} never was a message: source ${letter.node} rejected it (${letter.error.code})`,
+      );
+    return letter;
+  }
+
+  #get(name: string): RunningGraph {
+    const graph = this.#graphs.get(name);
+    if (graph === undefined) throw opsError("HOST-GRAPH", `there is no graph ${name} on this host`);
+    return graph;
+  }
+}
+
+function isPushable(behavior: CommittedBehavior | undefined): behavior is CommittedBehavior & Pushable {
+  return behavior !== undefined && "push" in behavior && typeof behavior.push === "function";
+}
+
+/** The newest messages of an edge, newest first. */
+function newestOf(edge: string, { newest, newestPositions }: EdgeMeter, most: number, env: Env): PeekedMessage[] {
+  if (newest === null) return [];
+  const atMs = env.clock.now();
+  const messages: PeekedMessage[] = [];
+  for (let i = newest.n - 1; i >= 0 && messages.length < most; i--) {
+    const { pos, ord } = newestPositions?.point(i) ?? { pos: 0, ord: 0 };
+    messages.push({ edge, pos, ord, atMs, value: newest.row(i) });
+  }
+  return messages;
+}

@@ -1,0 +1,134 @@
+/** Opens a data directory: the log, its index, snapshots, and the projections of every graph that it knows. */
+import { mkdir, stat } from "node:fs/promises";
+import { type DeadLetter, type Env, type MillraceError, type OrderedStore, SnapshotStore } from "@millrace/engine";
+import { openLmdbStore } from "@millrace/native";
+import {
+  DEAD_LETTERS,
+  deadLetterCountProjection,
+  deadLetterOf,
+  deadLetterProjection,
+  graphProjection,
+  type Projection,
+  type ProjectionRunner,
+  projectionRunner,
+  tableProjection,
+} from "@millrace/projections";
+import { type EmbeddedLog, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { opsError } from "../errors.ts";
+import { type DataDirectory, dataDirectory } from "./data-directory.ts";
+import { type DeclaredProjection, deployments } from "./graph-stream.ts";
+
+export interface OpenedData {
+  readonly directory: DataDirectory;
+  readonly log: EmbeddedLog;
+  readonly snapshots: SnapshotStore;
+  /** Starts a runner for the projections of the log and these further ones. @throws HOST-PROJECTION */
+  project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner>;
+  close(): Promise<void>;
+}
+
+export interface OpenDataOptions {
+  readonly path: string;
+  readonly env: Env;
+  /** Called once when the log stops for good; the process must exit. */
+  readonly onFatal: (error: MillraceError) => void;
+}
+
+export async function openData({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData> {
+  const directory = dataDirectory(path);
+  await mkdir(directory.root, { recursive: true, mode: 0o700 });
+  // Each step is undone when a later one fails.
+  const index = await openLmdbStore({ dir: directory.index });
+  try {
+    const store = await openLmdbStore({ dir: directory.projections });
+    try {
+      const log = await openEmbeddedLog({
+        directory: directory.log,
+        disk: systemDisk(),
+        env,
+        indexStore: index,
+        onFatal,
+      });
+      return new Data(directory, log, index, store, env);
+    } catch (thrown) {
+      await store.close();
+      throw thrown;
+    }
+  } catch (thrown) {
+    await index.close();
+    throw thrown;
+  }
+}
+
+/** The same for a directory that must have been written before. @throws HOST-EMPTY */
+export async function openStoppedData(options: OpenDataOptions): Promise<OpenedData> {
+  const { log, root } = dataDirectory(options.path);
+  const found = await stat(log).catch(() => undefined);
+  if (found === undefined) throw opsError("HOST-EMPTY", `${root} holds no Millrace data`);
+  return openData(options);
+}
+
+class Data implements OpenedData {
+  readonly directory: DataDirectory;
+  readonly log: EmbeddedLog;
+  readonly snapshots: SnapshotStore;
+  readonly #index: OrderedStore;
+  readonly #store: OrderedStore;
+  readonly #env: Env;
+  #runner: ProjectionRunner | undefined;
+
+  constructor(directory: DataDirectory, log: EmbeddedLog, index: OrderedStore, store: OrderedStore, env: Env) {
+    this.directory = directory;
+    this.log = log;
+    this.snapshots = new SnapshotStore(index, log.id, () => log.durableEnd);
+    this.#index = index;
+    this.#store = store;
+    this.#env = env;
+  }
+
+  async project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner> {
+    const known = [...(await deployments(this.log, this.#env)).values()].flatMap(({ projections }) => projections);
+    const projections = [
+      graphProjection(),
+      deadLetterProjection(),
+      deadLetterCountProjection(),
+      ...tables([...declared, ...known]),
+    ];
+    this.#runner = projectionRunner({ log: this.log, store: this.#store, projections, env: this.#env });
+    this.#runner.start();
+    return this.#runner;
+  }
+
+  async close(): Promise<void> {
+    await this.#runner?.stop();
+    await this.log.close();
+    await this.#store.close();
+    await this.#index.close();
+  }
+}
+
+const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
+const RESERVED: ReadonlySet<string> = new Set(["graphs", DEAD_LETTERS, "dead-letter-counts"]);
+
+/** One projection per name; sinks of several graphs may write to one if they agree on its key. */
+function tables(declared: readonly DeclaredProjection[]): readonly Projection[] {
+  const byName = new Map<string, { key: readonly string[]; streams: Set<string> }>();
+  for (const { name, key, streams } of declared) {
+    if (!NAME.test(name))
+      throw opsError("HOST-PROJECTION", `projection ${name}: names are lower-case letters, digits and . _ -`);
+    if (RESERVED.has(name))
+      throw opsError("HOST-PROJECTION", `projection ${name}: the host itself has one of this name`);
+    const table = byName.get(name) ?? { key, streams: new Set<string>() };
+    if (JSON.stringify(table.key) !== JSON.stringify(key))
+      throw opsError("HOST-PROJECTION", `projection ${name} is declared with the keys [${table.key}] and [${key}]`);
+    for (const stream of streams) table.streams.add(stream);
+    byName.set(name, table);
+  }
+  return Array.from(byName, ([name, { key, streams }]) => tableProjection({ name, key, streams: [...streams].sort() }));
+}
+
+/** A dead letter by its id, as far as the projection has folded. */
+export function deadLetterIn(runner: ProjectionRunner, id: string): DeadLetter | undefined {
+  const row = runner.find(DEAD_LETTERS, id);
+  return row === undefined ? undefined : deadLetterOf(row);
+}

@@ -1,0 +1,71 @@
+/** Puts a host together: data directory, projections, graphs, and on demand the HTTP server. */
+import type { Env, EventLog, MillraceError, Mutation } from "@millrace/engine";
+import type { HealthReport } from "@millrace/gateway";
+import type { ProjectionRunner } from "@millrace/projections";
+import type { CompiledGraph } from "../compile/compiled-graph.ts";
+import { healthReport } from "./health.ts";
+import { Host } from "./host.ts";
+import { deadLetterIn, type OpenedData } from "./open-data.ts";
+import { tracedLog } from "./traced-log.ts";
+
+export interface OpenHostOptions {
+  readonly data: OpenedData;
+  readonly env: Env;
+  readonly hostName: string;
+  readonly graphs: readonly CompiledGraph[];
+  readonly by: Mutation;
+  /** True when the process ends with its graphs. */
+  readonly untilDone: boolean;
+  readonly report: (thrown: unknown) => void;
+  /** Share of appends that make a span, `0..1`. Default 0. */
+  readonly traceRatio?: number;
+}
+
+export interface OpenedHost {
+  readonly host: Host;
+  readonly log: EventLog;
+  readonly projections: ProjectionRunner;
+  health(): HealthReport;
+  /** Stops the graphs, then everything below them. */
+  close(reason: string): Promise<void>;
+}
+
+/**
+ * Deploys and starts all graphs, or none: the first that is refused closes what was opened.
+ *
+ * @throws HOST-REVISION, HOST-GRAPH, HOST-PROJECTION
+ */
+export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
+  const { data, env, hostName, graphs, by, untilDone, report, traceRatio = 0 } = options;
+  const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
+  const projections = await data.project(graphs.flatMap((graph) => graph.projections));
+  const host = new Host({
+    log,
+    env,
+    host: hostName,
+    snapshots: data.snapshots,
+    untilDone,
+    report,
+    deadLetter: (id) => deadLetterIn(projections, id),
+  });
+  const close = async (reason: string): Promise<void> => {
+    await host.close(reason);
+    await data.close();
+  };
+  try {
+    for (const graph of graphs) await host.add(graph, by);
+  } catch (thrown) {
+    await close("another graph was refused");
+    throw thrown;
+  }
+  const health = (): HealthReport => healthReport(data.log.health, projections.list(), host.list());
+  return { host, log, projections, health, close };
+}
+
+/** What the host does when its log stops for good: nothing may go on that was promised to be durable. */
+export const EXIT_LOG_STOPPED = 70;
+
+export function exitOnFatal(error: MillraceError): void {
+  process.stderr.write(`${error.code} ${error.message}\n`);
+  process.exit(EXIT_LOG_STOPPED);
+}
