@@ -3,18 +3,12 @@ import type { ColumnBatch } from "../frame/batch.ts";
 import { type Column, Dictionary } from "../frame/column.ts";
 import type { Json } from "../frame/json.ts";
 import type { CelNode } from "./cel.ts";
-import {
-  dictionaryOf,
-  liftOf,
-  type MaskForm,
-  maskForm,
-  type NumbersForm,
-  numbersForm,
-  type TimesForm,
-  timesForm,
-} from "./columnar.ts";
+import { dictionaryOf, liftOf, type MaskForm, type NumbersForm, type TimesForm } from "./columnar.ts";
 import { ResultEntries, UNSURE } from "./lift.ts";
+import { maskForm } from "./mask-form.ts";
+import { numbersForm } from "./numbers-form.ts";
 import { NO_SCOPE, pathOf } from "./syntax.ts";
+import { timesForm } from "./times-form.ts";
 
 /** What the columnar form made, and the messages that it leaves to the row form. */
 export interface Drafted {

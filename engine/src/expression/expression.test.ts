@@ -5,9 +5,9 @@ import { type Column, cell, Dictionary } from "../frame/column.ts";
 import type { Json } from "../frame/json.ts";
 import { cel } from "./cel.ts";
 import { columnForm } from "./column-result.ts";
-import { maskForm } from "./columnar.ts";
 import { compileExpression } from "./expression.ts";
 import { UNSURE } from "./lift.ts";
+import { maskForm } from "./mask-form.ts";
 
 function thrownBy(run: () => unknown): MillraceError {
   try {

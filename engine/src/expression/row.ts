@@ -2,20 +2,20 @@
  * Compiles a checked syntax tree once into nested closures over one message. Every closure throws {@link Failed} when the
  * message gives it no value. What reads no message is computed at compile time.
  */
-import type { Json, JsonObject } from "../frame/json.ts";
-import { type CelNode, constantOf, OPERANDS_MAX, operation } from "./cel.ts";
+import { applied, callSource, compileMatch } from "./call.ts";
+import { type CelNode, constantOf, OPERANDS_MAX } from "./cel.ts";
 import { Failed, Hopeless } from "./failed.ts";
-import { FUNCTIONS } from "./functions.ts";
+import { memberLiterals, numberLiteral } from "./literal.ts";
+import { compareWith, computeWith, equalTo, memberOf } from "./literal-operand.ts";
 import { compileMacro } from "./macros.ts";
+import { compilePath, select } from "./member.ts";
 import {
   type Arithmetic,
   BINARY,
   type BinaryOperator,
   DOUBLE,
-  equal,
   MIRRORED,
   negated,
-  noOverload,
   not,
   notBool,
   ORDERINGS,
@@ -24,7 +24,7 @@ import {
 } from "./operators.ts";
 import type { Row, RowContext } from "./row-context.ts";
 import { macroOf, NO_SCOPE, pathOf, readsOf } from "./syntax.ts";
-import { type CelValue, isMap, typeName } from "./values.ts";
+import type { CelValue } from "./values.ts";
 
 export function compileRow(node: CelNode, context: RowContext = { scope: NO_SCOPE, slots: [] }): Row {
   const row = compileNode(node, context);
@@ -89,43 +89,6 @@ function compileName(name: string, { scope, slots }: RowContext): Row {
   if (name === "event") return (event) => event;
   const value = constantOf(name);
   return () => value;
-}
-
-/** The member of a JSON value; its names are no names of `Object.prototype`, so a plain read finds own members only. */
-function member(of: Json, key: string, at: number): Json {
-  if (typeof of === "object" && of !== null && !Array.isArray(of)) {
-    const value = (of as JsonObject)[key];
-    if (value !== undefined) return value;
-  }
-  throw new Failed(`No such key: ${key}`, at);
-}
-
-function compilePath(path: readonly string[], at: number): Row {
-  if (path.some((key) => key in Object.prototype))
-    return (event) => path.reduce<CelValue>((of, key) => select(of, key, at), event);
-  const [first, second] = path as [string, string?];
-  if (second === undefined) return (event) => member(event, first, at);
-  if (path.length === 2) return (event) => member(member(event, first, at), second, at);
-  return (event) => {
-    let value = event;
-    for (const key of path) value = member(value, key, at);
-    return value;
-  };
-}
-
-function select(of: CelValue, key: CelValue, at: number): CelValue {
-  if (Array.isArray(of)) return element(of, key, at);
-  if (isMap(of) && Object.hasOwn(of, key as PropertyKey)) {
-    const value = of[key as string];
-    if (value !== undefined) return value;
-  }
-  throw new Failed(`No such key: ${key}`, at);
-}
-
-function element(of: readonly CelValue[], index: CelValue, at: number): CelValue {
-  const value = typeof index === "bigint" || typeof index === "number" ? of[Number(index)] : undefined;
-  if (value !== undefined) return value;
-  throw new Failed(`No such key: index ${index} of a list of ${of.length}`, at);
 }
 
 function compileSelect(of: Row, key: Row, at: number): Row {
@@ -200,63 +163,6 @@ function compileBinary(
   return (event) => compute(a(event), b(event), at);
 }
 
-/** Spares doubles the conversion of an int literal for each message. */
-function computeWith(op: Arithmetic, row: Row, operand: number, literal: Row, at: number): Row {
-  const ofDoubles = DOUBLE[op];
-  const general = BINARY[op];
-  return (event) => {
-    const value = row(event);
-    return typeof value === "number" ? ofDoubles(value, operand) : general(value, literal(event), at);
-  };
-}
-
-function equalTo(wanted: boolean, row: Row, other: number, at: number): Row {
-  return (event) => {
-    const value = row(event);
-    if (typeof value === "number") return (value === other) === wanted;
-    return equal(value, other, at) === wanted;
-  };
-}
-
-/** The elements of a list literal when they are all strings, or all numbers that a double holds. */
-export function memberLiterals(node: CelNode): ReadonlySet<CelValue> | undefined {
-  if (node.op !== "list") return undefined;
-  const strings = node.args.filter((item) => item.op === "value" && typeof item.args === "string");
-  if (strings.length === node.args.length) return new Set(strings.map((item) => item.args));
-  const numbers = node.args.map(numberLiteral);
-  return numbers.includes(undefined) ? undefined : new Set(numbers);
-}
-
-function memberOf(row: Row, list: Row, members: ReadonlySet<CelValue>, at: number): Row {
-  return (event) => {
-    const value = row(event);
-    if (typeof value === "number" || typeof value === "string") return members.has(value);
-    return BINARY.in(value, list(event), at);
-  };
-}
-
-/** The number that a literal means, if a double holds it exactly. */
-export function numberLiteral(node: CelNode): number | undefined {
-  if (node.op === "-_") {
-    const positive = numberLiteral(node.args);
-    return positive === undefined ? undefined : -positive;
-  }
-  if (node.op !== "value") return undefined;
-  if (typeof node.args === "number") return node.args;
-  return typeof node.args === "bigint" && BigInt(Number(node.args)) === node.args ? Number(node.args) : undefined;
-}
-
-function compareWith(op: Ordering, row: Row, limit: number, literal: CelNode, at: number): Row {
-  const holds = ORDERINGS[op];
-  const asWritten = literal.op === "value" ? literal.args : limit;
-  return (event) => {
-    const value = row(event);
-    if (typeof value === "number") return holds(value, limit);
-    if (typeof value === "bigint" || typeName(value) === "uint") return holds(value as number, limit);
-    throw noOverload(op, value, asWritten, at);
-  };
-}
-
 function compileList(items: readonly CelNode[], context: RowContext): Row {
   const rows = items.map((item) => compileRow(item, context));
   return (event) => rows.map((row) => row(event));
@@ -288,48 +194,4 @@ function compileCall(node: CelNode & { readonly op: "call" | "rcall" }, context:
   if (pattern?.op === "value" && typeof pattern.args === "string")
     return compileMatch(rows[0] as Row, pattern.args, pattern.pos);
   return applied(callSource(node), rows, node.pos);
-}
-
-/** The call with its operands named `a0`, `a1` …: the key of {@link FUNCTIONS} and what the library is asked otherwise. */
-function callSource(node: CelNode & { readonly op: "call" | "rcall" }): string {
-  const names = (from: number, count: number): string =>
-    Array.from({ length: count }, (_, i) => `a${from + i}`).join(", ");
-  return node.op === "call"
-    ? `${node.args[0]}(${names(0, node.args[1].length)})`
-    : `a0.${node.args[0]}(${names(1, node.args[2].length)})`;
-}
-
-function applied(source: string, rows: readonly Row[], at: number): Row {
-  const general = operation(source);
-  const quick = FUNCTIONS.get(source);
-  if (quick === undefined)
-    return (event) =>
-      general(
-        rows.map((row) => row(event)),
-        at,
-      );
-  const [a, b] = rows as [Row, Row?];
-  return (event) => {
-    const first = a(event);
-    const second = b?.(event);
-    return quick(first, second) ?? general(b === undefined ? [first] : [first, second], at);
-  };
-}
-
-function compileMatch(text: Row, pattern: string, at: number): Row {
-  const matcher = regularExpression(pattern, at);
-  const general = operation("a0.matches(a1)");
-  return (event) => {
-    const value = text(event);
-    return typeof value === "string" ? matcher.test(value) : general([value, pattern], at);
-  };
-}
-
-function regularExpression(pattern: string, at: number): RegExp {
-  try {
-    return new RegExp(pattern);
-  } catch {
-    // The engine's text repeats the pattern and adds nothing.
-    throw new Hopeless(`invalid regular expression: ${pattern}`, at);
-  }
 }

@@ -1,0 +1,23 @@
+/** Literals whose values compilers can use while they compile. */
+import type { CelNode } from "./cel.ts";
+import type { CelValue } from "./values.ts";
+
+/** The elements of a list literal when they are all strings, or all numbers that a double holds. */
+export function memberLiterals(node: CelNode): ReadonlySet<CelValue> | undefined {
+  if (node.op !== "list") return undefined;
+  const strings = node.args.filter((item) => item.op === "value" && typeof item.args === "string");
+  if (strings.length === node.args.length) return new Set(strings.map((item) => item.args));
+  const numbers = node.args.map(numberLiteral);
+  return numbers.includes(undefined) ? undefined : new Set(numbers);
+}
+
+/** The number that a literal means, if a double holds it exactly. */
+export function numberLiteral(node: CelNode): number | undefined {
+  if (node.op === "-_") {
+    const positive = numberLiteral(node.args);
+    return positive === undefined ? undefined : -positive;
+  }
+  if (node.op !== "value") return undefined;
+  if (typeof node.args === "number") return node.args;
+  return typeof node.args === "bigint" && BigInt(Number(node.args)) === node.args ? Number(node.args) : undefined;
+}
