@@ -76,7 +76,10 @@ export class ColumnBatch implements Batch {
     if (this.#rows !== undefined) return this.#rows[i] as Json;
     const at = this.at(i);
     const row: Record<string, Json> = {};
-    for (const [name, column] of this.columns) row[name] = cell(column, at);
+    for (const [name, column] of this.columns) {
+      if (name === "__proto__") defineField(row, name, cell(column, at));
+      else row[name] = cell(column, at);
+    }
     return row;
   }
 
@@ -102,4 +105,9 @@ export class ColumnBatch implements Batch {
   with(name: string, column: Column): ColumnBatch {
     return new ColumnBatch(new Map(this.columns).set(name, column), this.selection, this.n);
   }
+}
+
+/** An assignment to `__proto__` would let a message choose the prototype of its row. */
+function defineField(row: Record<string, Json>, name: string, value: Json): void {
+  Object.defineProperty(row, name, { value, enumerable: true, writable: true, configurable: true });
 }

@@ -4,21 +4,25 @@
  */
 import { isoTime, type Json } from "./json.ts";
 
+/** A `Map` takes -0 for 0. */
+const NEGATIVE_ZERO = Symbol("-0");
+
 /**
  * Distinct values that cells refer to by code. Append-only and shared between frames of one lane, so what is computed per
  * entry can be cached as long as the cache follows `values.length`.
  */
 export class Dictionary {
   readonly values: Json[] = [];
-  readonly #codes = new Map<Json, number>();
+  readonly #codes = new Map<Json | typeof NEGATIVE_ZERO, number>();
 
   /** The code of `value`, given one if it is new. Only scalars are found again; objects get a new code each time. */
   code(value: Json): number {
-    const found = this.#codes.get(value);
+    const key = Object.is(value, -0) ? NEGATIVE_ZERO : value;
+    const found = this.#codes.get(key);
     if (found !== undefined) return found;
     const code = this.values.length;
     this.values.push(value);
-    this.#codes.set(value, code);
+    this.#codes.set(key, code);
     return code;
   }
 }
