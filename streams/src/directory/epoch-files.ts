@@ -3,8 +3,9 @@
  * under the next number, which one process only can do. The file system alone decides; nothing is locked, nobody waits for
  * somebody who died.
  *
- * Deleting writes an entry without a value, so that epochs never come again. Older files are removed by whoever wrote the
- * newest; a link that comes so late that its number was free again finds a higher one and takes itself back.
+ * Deleting writes an entry without a value, so that epochs never come again. Files that are much older than the newest are
+ * removed. A writer that was stopped for so long that its number is free again finds far higher ones after its link, takes
+ * the link back, and says that it does not know whether it was ever seen.
  */
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,6 +21,8 @@ const DELETED = 0;
 const PRESENT = 1;
 /** How often a reader follows a writer that removes files under it. */
 const TRIES_MAX = 100;
+/** Epochs whose files stay, so that a number is taken for long after it was written. */
+const KEPT = 64;
 
 export class EpochFiles {
   readonly #dir: string;
@@ -46,7 +49,11 @@ export class EpochFiles {
     throw new Error(`key ${key} changes faster than it can be read`);
   }
 
-  /** Writes the entry after `epoch`, `undefined` deletes. False when somebody else did, or it is not the newest any more. */
+  /**
+   * Writes the entry after `epoch`; `undefined` deletes. False when somebody else has written it.
+   *
+   * @throws Error the file system failed, or this process was stopped in between for very long
+   */
   write(key: string, epoch: number, value: Uint8Array | undefined): boolean {
     const folder = this.#folderOf(key);
     const path = join(folder, nameOf(epoch + 1));
@@ -65,11 +72,12 @@ export class EpochFiles {
       rmSync(draft, { force: true });
     }
     const epochs = epochsIn(folder);
-    if (epochs.at(-1) !== epoch + 1) {
+    const newest = epochs.at(-1) ?? 0;
+    if (newest > epoch + KEPT) {
       rmSync(path, { force: true });
-      return false;
+      throw new Error(`key ${key} went on to ${newest} while ${epoch + 1} was written`);
     }
-    for (const old of epochs.slice(0, -1)) rmSync(join(folder, nameOf(old)), { force: true });
+    for (const old of epochs) if (old <= newest - KEPT) rmSync(join(folder, nameOf(old)), { force: true });
     return true;
   }
 
