@@ -62,9 +62,14 @@ export const actorError = defineErrors({
     summary: "A calculator used more memory than its worker is allowed.",
     remedy: "Look at the dead letter for the message; raise the memory limit if the work needs it.",
   },
-  "HTTP-PUSH-CLOSED": {
+  "PUSH-CLOSED": {
     kind: "transient",
     summary: "A push source is not running, so it accepts nothing.",
     remedy: "Send again once the graph runs.",
+  },
+  "PUSH-FULL": {
+    kind: "transient",
+    summary: "More rows were pushed than the graph can take at once.",
+    remedy: "Send again after the time given; send less at once.",
   },
 });

@@ -92,6 +92,7 @@ export function projectionSink({ name, key }: ProjectionSinkOptions): CommittedB
 }
 
 function keyless(batch: Batch, key: readonly string[], name: string): readonly MessageFailure[] {
+  if (key.length === 0) return [];
   if (batch instanceof ColumnBatch && key.every((field) => isComplete(batch, field))) return [];
   const failures: MessageFailure[] = [];
   for (let index = 0; index < batch.n; index++) {

@@ -20,6 +20,7 @@ export {
   type PureResult,
   pureResult,
 } from "./behavior/pure-behavior.ts";
+export { Message, rxBehavior, rxEach, rxError } from "./behavior/rx-behavior.ts";
 export type {
   CompareAndSet,
   Coordination,
@@ -104,6 +105,7 @@ export {
 } from "./graph/schema.ts";
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
+export type { HostProbe, HostSample } from "./host/host-probe.ts";
 export { eventFilter } from "./log/event-filter.ts";
 export type {
   AppendResult,
@@ -130,7 +132,6 @@ export type {
   PayloadStoreStats,
   PayloadToken,
 } from "./payload/payload-store.ts";
-export { streamOf } from "./runtime/committed-runner.ts";
 export { GraphRuntime, type LifecycleEvent, type RuntimePorts } from "./runtime/graph-runtime.ts";
 export type { Carriers } from "./runtime/graph-wiring.ts";
 export { LocalLink } from "./runtime/local-link.ts";
@@ -146,6 +147,7 @@ export {
   type Role,
 } from "./runtime/plan.ts";
 export type { CommittedNode, GraphProgram, ProgramEdge, ProgramNode, PureNode, SourceNode } from "./runtime/program.ts";
+export type { CutPoint, CutTarget } from "./runtime/revision-cut.ts";
 export type {
   DeadLetter,
   EdgeStatus,
@@ -158,7 +160,9 @@ export type {
   PeekedMessage,
   Pressure,
 } from "./runtime/status.ts";
+export { streamOf } from "./runtime/stream-of.ts";
 export type { SinkConnector, SinkGuarantee } from "./sink/sink-connector.ts";
+export { HORIZON } from "./source/send-horizon.ts";
 export type {
   RejectedInput,
   SourceBatch,

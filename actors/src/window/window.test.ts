@@ -4,11 +4,9 @@ import {
   ColumnBatch,
   type CommittedBehavior,
   Dictionary,
-  type Draft,
   isJsonObject,
   type Json,
   type LateMark,
-  type MessageFailure,
   Positions,
   RowBatch,
   reportOf,
@@ -16,6 +14,7 @@ import {
 } from "@millrace/engine";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
 import { field } from "../field.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
 import { OpenWindows } from "./open-windows.ts";
@@ -39,34 +38,6 @@ for (const fn of ["sum", "avg", "min", "max"] as const) compute.set(fn, { fn, ar
 
 function hourly(extra: { latenessMs?: number; late?: "drop" | "port" } = {}): CommittedBehavior {
   return window({ sizeMs: HOUR, time: field("date"), by: new Map([["origin", field("origin")]]), compute, ...extra });
-}
-
-class Recorder implements Draft {
-  at = 0;
-  readonly rows: Json[] = [];
-  readonly late: Json[] = [];
-  readonly events: StateEvent[] = [];
-  readonly failures: MessageFailure[] = [];
-  dropped = 0;
-  emit(port: string, batch: Batch): void {
-    (port === "late" ? this.late : this.rows).push(...batch.rows());
-  }
-  change(event: StateEvent): void {
-    this.events.push(structuredClone(event));
-  }
-  reject(_: unknown, failures: readonly MessageFailure[]): void {
-    this.failures.push(...failures);
-  }
-  advanceOutput(): void {}
-  drop(count: number): void {
-    this.dropped += count;
-  }
-  record<T extends Json>(obtain: () => T): T {
-    return obtain();
-  }
-  recordAsync<T extends Json>(obtain: () => Promise<T>): Promise<T> {
-    return obtain();
-  }
 }
 
 type Make = (messages: readonly Message[]) => Batch;
@@ -145,19 +116,19 @@ function run(
       late,
     };
     const watermark = end && to === messages.length ? Number.POSITIVE_INFINITY : (after[to - 1] as number);
-    const scrapped = new Recorder();
+    const scrapped = new RecordingDraft();
     behavior.take(scrapped, slice);
     behavior.advance?.(scrapped, watermark);
     behavior.discard();
-    const draft = new Recorder();
+    const draft = new RecordingDraft();
     behavior.take(draft, slice);
     behavior.advance?.(draft, watermark);
     void behavior.finish?.(draft);
     behavior.seal();
     for (const event of draft.events) replica.fold(event);
     replica.foldWatermark?.(watermark);
-    rows.push(...draft.rows);
-    dropped += draft.dropped;
+    rows.push(...draft.out);
+    dropped += draft.drops.late ?? 0;
   }
   return { rows, dropped, behavior, replica };
 }
@@ -244,32 +215,24 @@ test("a replica that folded the log, or a snapshot of it, stands where the node 
         restored.restore?.(structuredClone(behavior.snapshot?.()) as StateEvent);
         expect(replica.snapshot?.()).toEqual(behavior.snapshot?.());
         expect(restored.snapshot?.()).toEqual(behavior.snapshot?.());
-        const rest = new Recorder();
-        const folded = new Recorder();
+        const rest = new RecordingDraft();
+        const folded = new RecordingDraft();
         behavior.advance?.(rest, Number.POSITIVE_INFINITY);
         replica.advance?.(folded, Number.POSITIVE_INFINITY);
-        expect(folded.rows).toEqual(rest.rows);
+        expect(folded.out).toEqual(rest.out);
       }
     }),
     { numRuns: 200 },
   );
 });
 
-const slice = (batch: Batch, late: readonly LateMark[] = []) => ({
-  lane: "l",
-  input: 0,
-  batch,
-  positions: Positions.dense(0, batch.n),
-  late,
-});
-
 test("messages without a time or with a value that is no number are rejected, the rest counts", () => {
   const behavior = hourly();
-  const draft = new Recorder();
+  const draft = new RecordingDraft();
   const good = { date: "2001-01-01T00:10:00", origin: "ATL", delay: 3 };
   behavior.take(
     draft,
-    slice(
+    sliceOf(
       new RowBatch([
         good,
         { ...good, date: "soon" },
@@ -285,43 +248,43 @@ test("messages without a time or with a value that is no number are rejected, th
     [2, "WINDOW-VALUE"],
     [3, "WINDOW-TIME"],
   ]);
-  expect(draft.rows).toMatchObject([{ window_start: "2001-01-01T00:00:00.000Z", flights: 2, sum: 6 }]);
+  expect(draft.out).toMatchObject([{ window_start: "2001-01-01T00:00:00.000Z", flights: 2, sum: 6 }]);
 });
 
 test("late messages go to the late port where the graph has one", () => {
   const behavior = hourly({ late: "port" });
-  const draft = new Recorder();
+  const draft = new RecordingDraft();
   const batch = new RowBatch([
     { date: 10, origin: "A", delay: 1 },
     { date: 20, origin: "B", delay: 2 },
   ]);
-  behavior.take(draft, slice(batch, [{ pos: 1, watermark: 5 * HOUR }]));
+  behavior.take(draft, sliceOf(batch, [{ pos: 1, watermark: 5 * HOUR }]));
   behavior.advance?.(draft, Number.POSITIVE_INFINITY);
-  expect(draft.late).toEqual([{ date: 20, origin: "B", delay: 2 }]);
-  expect(draft.rows).toMatchObject([{ origin: "A" }]);
-  expect(draft.dropped).toBe(0);
+  expect(draft.emitted.get("late")).toEqual([{ date: 20, origin: "B", delay: 2 }]);
+  expect(draft.out).toMatchObject([{ origin: "A" }]);
+  expect(draft.drops.late ?? 0).toBe(0);
 });
 
 test("a lane that was idle cannot open a window again that the node has closed", () => {
   const behavior = hourly();
-  const draft = new Recorder();
+  const draft = new RecordingDraft();
   behavior.advance?.(draft, 5 * HOUR);
-  behavior.take(draft, slice(new RowBatch([{ date: 10, origin: "A", delay: 1 }])));
+  behavior.take(draft, sliceOf(new RowBatch([{ date: 10, origin: "A", delay: 1 }])));
   behavior.advance?.(draft, Number.POSITIVE_INFINITY);
-  expect([draft.dropped, draft.rows]).toEqual([1, []]);
+  expect([draft.drops.late ?? 0, draft.out]).toEqual([1, []]);
 });
 
 test("a sum beyond the range of numbers is null, not a value that JSON cannot say", () => {
   const behavior = hourly();
-  const draft = new Recorder();
-  behavior.take(draft, slice(new RowBatch([1, 2].map(() => ({ date: 1, origin: "A", delay: 1.7e308 })))));
+  const draft = new RecordingDraft();
+  behavior.take(draft, sliceOf(new RowBatch([1, 2].map(() => ({ date: 1, origin: "A", delay: 1.7e308 })))));
   behavior.advance?.(draft, Number.POSITIVE_INFINITY);
-  expect(draft.rows).toMatchObject([{ sum: null, max: 1.7e308 }]);
+  expect(draft.out).toMatchObject([{ sum: null, max: 1.7e308 }]);
 });
 
 test("the node's output watermark waits for the first window that may still be emitted", () => {
   const behavior = hourly({ latenessMs: HOUR });
-  behavior.advance?.(new Recorder(), 4.5 * HOUR);
+  behavior.advance?.(new RecordingDraft(), 4.5 * HOUR);
   expect(behavior.hold?.()).toBe(3 * HOUR);
 });
 
@@ -333,16 +296,16 @@ test("keys of several fields, keys that are objects, and no key at all are told 
     { t: 1, a: { y: 2, x: 1 }, b: null },
   ]);
   const counted = (by: Map<string, ReturnType<typeof field>>): Json[] => {
-    const draft = new Recorder();
+    const draft = new RecordingDraft();
     const behavior = window({
       sizeMs: HOUR,
       time: field("t"),
       by,
       compute: new Map([["n", { fn: "count" }]]),
     });
-    behavior.take(draft, slice(batch));
+    behavior.take(draft, sliceOf(batch));
     behavior.advance?.(draft, Number.POSITIVE_INFINITY);
-    return draft.rows.map((row) => (isJsonObject(row) ? (row.n as Json) : null));
+    return draft.out.map((row) => (isJsonObject(row) ? (row.n as Json) : null));
   };
   expect(
     counted(
@@ -362,12 +325,12 @@ test("keys that never return are forgotten, and the groups of the others stay th
   const count = (hour: number, origins: readonly string[]): void => {
     const batch = new RowBatch(origins.map((origin, i) => ({ date: hour * HOUR + i, origin, delay: i })));
     const options = { ...plan, sizeMs: HOUR, latenessMs: 0, time: field("date"), by: [field("origin")] };
-    windows.accumulate(windowInput(slice(batch), 0, options), plan.cells);
+    windows.accumulate(windowInput(sliceOf(batch), 0, options), plan.cells);
     windows.close((hour + 1) * HOUR);
     windows.seal();
   };
   windows.accumulate(
-    windowInput(slice(new RowBatch([{ date: 99 * HOUR, origin: "late riser", delay: 0 }])), 0, {
+    windowInput(sliceOf(new RowBatch([{ date: 99 * HOUR, origin: "late riser", delay: 0 }])), 0, {
       ...plan,
       sizeMs: HOUR,
       latenessMs: 0,
