@@ -6,7 +6,7 @@ import { parseTarget } from "./target.ts";
 
 /** Sources whose messages are made here carry the time at which they were made. */
 const MADE_HERE: ReadonlySet<string | undefined> = new Set(["metronome", "cron", "telemetry"]);
-const MADE_AT = "time";
+const MADE_AT = "at";
 
 /** Rows of a window belong to the larger window that its start lies in; its end may be the next one's start. */
 const WINDOW_TIME = "window_start";
