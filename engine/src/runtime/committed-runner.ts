@@ -9,11 +9,8 @@ import { type Recovered, takeOver, unacknowledged } from "../step/recovery.ts";
 import type { NodeRunner, RunnerContext } from "./node-runner.ts";
 import type { PlanOrigin } from "./plan.ts";
 import type { CommittedNode, ProgramNode } from "./program.ts";
-
-/** The stream of a node: what a committed actor appends to. */
-export function streamOf(graph: string, node: string): string {
-  return `${graph}/${node}`;
-}
+import { beginAt, type CutPoint } from "./revision-cut.ts";
+import { streamOf } from "./stream-of.ts";
 
 /** Runs a committed node: takes its stream over, then steps. */
 export class CommittedRunner implements NodeRunner {
@@ -28,6 +25,7 @@ export class CommittedRunner implements NodeRunner {
   #lanes: LaneCursor[] = [];
   #outboxes = new Map<string, Outbox>();
   #closing = new AbortController();
+  #isSuspended = false;
   /** Incarnations after the first are restored by {@link start} alone. */
   #isPrepared = false;
 
@@ -68,7 +66,7 @@ export class CommittedRunner implements NodeRunner {
 
   get isFinished(): boolean {
     if (this.#node.isSource === true && this.#lanes.length === 0) return false;
-    return (this.#actor?.isQuiet ?? false) && [...this.#outboxes.values()].every((outbox) => outbox.isDrained);
+    return this.isDrained;
   }
 
   /** Folds the stream and owns it. The lanes' cursors are known afterwards. */
@@ -91,7 +89,9 @@ export class CommittedRunner implements NodeRunner {
       lanes: this.#lanes,
       context: this.#eventContext(),
       snapshots,
+      stateSince: this.#node.stateSince ?? 0,
     });
+    this.#begin();
     let next = recovered.chain.lanes.size;
     for (const lane of this.#lanes) lane.number = recovered.chain.lanes.get(lane.name)?.number ?? next++;
     this.#recovered = recovered;
@@ -117,6 +117,7 @@ export class CommittedRunner implements NodeRunner {
       signal: this.#closing.signal,
     });
     this.#context.wiring.onArrival(this.name, actor.wake);
+    if (this.#isSuspended) this.suspend();
     actor.start();
   }
 
@@ -128,9 +129,35 @@ export class CommittedRunner implements NodeRunner {
     await this.#behavior?.close?.();
   }
 
-  suspend(): void {}
+  suspend(): void {
+    this.#isSuspended = true;
+    if (this.#node.isSource === true) this.#actor?.pause();
+  }
 
-  unsuspend(): void {}
+  unsuspend(): void {
+    this.#isSuspended = false;
+    this.#actor?.unpause();
+  }
+
+  /** Nothing is under way, and every lane has durably passed what was emitted. */
+  get isDrained(): boolean {
+    return (this.#actor?.isQuiet ?? false) && [...this.#outboxes.values()].every((outbox) => outbox.isDrained);
+  }
+
+  /** Where the origins of this node stand; meaningful once everything is drained. */
+  get cutPoints(): readonly CutPoint[] {
+    return [...this.#outboxes].map(([port, outbox]) => ({ origin: `${this.name}.${port}`, ...outbox.end }));
+  }
+
+  /** Lanes that begin with this revision begin where the last one ended (R22). */
+  #begin(): void {
+    const { wiring, program } = this.#context;
+    for (const lane of wiring.lanesInto(this.name)) {
+      const point = program.begins?.find(({ origin }) => origin === lane.origin.name);
+      const cursor = this.#lanes.find(({ path }) => path === lane.path);
+      if (point !== undefined && cursor !== undefined) beginAt(cursor, point);
+    }
+  }
 
   #eventContext(): Omit<EventContext, "causationId" | "correlationId" | "epoch"> {
     const { graph, revision, codeVersion } = this.#context.program;
@@ -155,7 +182,6 @@ export class CommittedRunner implements NodeRunner {
       durability: program.durability,
       snapshots: this.#context.snapshots,
       chain,
-      watermark: recovered.watermark,
       rules: this.#context.rules,
       failed: (error) => this.#context.failed(this.name, error),
       waiting: (error) => this.#context.waiting(this.name, error),

@@ -21,6 +21,7 @@ import type { NodeRunner, RunnerContext } from "./node-runner.ts";
 import { type Plan, type PlanLane, planGraph } from "./plan.ts";
 import type { GraphProgram, ProgramNode } from "./program.ts";
 import { PureRunner } from "./pure-runner.ts";
+import type { CutPoint, CutTarget } from "./revision-cut.ts";
 import { SourceRunner } from "./source-runner.ts";
 import type { GraphState, GraphStatus } from "./status.ts";
 
@@ -54,6 +55,7 @@ export class GraphRuntime {
   readonly #supervisor: Supervisor;
   readonly #finished: Promise<void>;
   #resolveFinished: () => void = () => undefined;
+  #resolveDrained: (points: readonly CutPoint[]) => void = () => undefined;
   #wiring: GraphWiring | undefined;
   #state: GraphState = "stopped";
   #startedMs = 0;
@@ -127,6 +129,27 @@ export class GraphRuntime {
     if (this.#state === "suspended") this.#state = "running";
     for (const runner of this.#runners.values()) runner.unsuspend();
     await this.#supervisor.resume();
+  }
+
+  /** How far the present revision must run before another can take its place: to be logged before {@link drainTo} (R22). */
+  cutTargets(): readonly CutTarget[] {
+    return this.#sources().flatMap((source) => source.cutTargets);
+  }
+
+  /**
+   * Runs to the targets and no further, and resolves with where every origin stands once all that follows is durable. The
+   * graph then waits to be stopped; the next revision begins at these points.
+   */
+  drainTo(targets: readonly CutTarget[]): Promise<readonly CutPoint[]> {
+    this.#state = "draining";
+    for (const runner of this.#runners.values()) {
+      if (runner instanceof SourceRunner) runner.drainTo(targets);
+      else runner.suspend();
+    }
+    return new Promise((resolve) => {
+      this.#resolveDrained = resolve;
+      this.#watchTail();
+    });
   }
 
   /** The live behavior of a committed node, for whoever feeds it from outside (HTTP push, redrive). */
@@ -259,8 +282,23 @@ export class GraphRuntime {
     });
   }
 
+  #sources(): SourceRunner[] {
+    return [...this.#runners.values()].filter((runner) => runner instanceof SourceRunner);
+  }
+
+  #checkDrained(): void {
+    const runners = [...this.#runners.values()];
+    const origins = runners.filter((r) => r instanceof SourceRunner || r instanceof CommittedRunner);
+    if (!runners.every((r) => (r instanceof PureRunner ? r.isFinished : true)) || !origins.every((r) => r.isDrained)) {
+      this.#watchTail();
+      return;
+    }
+    this.#resolveDrained(origins.flatMap((origin) => origin.cutPoints));
+  }
+
   #checkFinished(): void {
-    if (this.#state !== "running" && this.#state !== "draining") return;
+    if (this.#state === "draining") this.#checkDrained();
+    if (this.#state !== "running") return;
     const runners = [...this.#runners.values()];
     if (runners.some((r) => r instanceof SourceRunner && r.isFinished)) this.#watchTail();
     if (!runners.every((runner) => runner.isFinished)) return;

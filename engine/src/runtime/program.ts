@@ -8,6 +8,7 @@ import type { MailboxOptions } from "../mailbox/mailbox.ts";
 import type { SourceConnector } from "../source/source-connector.ts";
 import type { EventTimeOptions } from "../source/watermark-generator.ts";
 import type { Restart, RestartPolicy } from "../supervision/restart-policy.ts";
+import type { CutPoint } from "./revision-cut.ts";
 
 export interface SourceNode {
   readonly role: "source";
@@ -31,6 +32,8 @@ export interface CommittedNode {
   readonly isSink?: boolean;
   /** True for committed sources: what they emit counts as the graph's input. */
   readonly isSource?: boolean;
+  /** First graph revision with this definition of the node: older state events are not folded. Default 0. */
+  readonly stateSince?: number;
 }
 
 export type ProgramNode = {
@@ -61,4 +64,6 @@ export interface GraphProgram {
   readonly nodes: readonly ProgramNode[];
   readonly edges: readonly ProgramEdge[];
   readonly supervision?: Partial<RestartPolicy>;
+  /** Where lanes begin that the streams do not know: the points at which the revision before ended. */
+  readonly begins?: readonly CutPoint[];
 }

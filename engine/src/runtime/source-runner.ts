@@ -1,9 +1,12 @@
 import { ActorMeter } from "../actor/meter.ts";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import { SendHorizon } from "../source/send-horizon.ts";
 import { SourceActor } from "../source/source-actor.ts";
 import type { NodeRunner, RunnerContext } from "./node-runner.ts";
 import type { PlanOrigin } from "./plan.ts";
 import type { ProgramNode, SourceNode } from "./program.ts";
+import type { CutPoint, CutTarget } from "./revision-cut.ts";
+import { streamOf } from "./stream-of.ts";
 
 /** Runs a source: one actor for each of its partitions. */
 export class SourceRunner implements NodeRunner {
@@ -41,7 +44,49 @@ export class SourceRunner implements NodeRunner {
 
   async recover(): Promise<void> {
     this.#epoch = this.#context.startEpoch;
-    this.#actors = this.#context.wiring.originsOf(this.name).map((origin) => this.#actor(origin));
+    const origins = this.#context.wiring.originsOf(this.name);
+    this.#actors = await Promise.all(origins.map(async (origin) => this.#actor(origin, await this.#horizon(origin))));
+  }
+
+  /** How far each partition may have been sent by any incarnation of this source. */
+  get cutTargets(): readonly CutTarget[] {
+    return this.#actors.map(({ partition, horizon }) => ({ origin: `${this.name}#${partition}`, pos: horizon }));
+  }
+
+  get cutPoints(): readonly CutPoint[] {
+    return this.#actors.map(({ partition, end }) => ({ origin: `${this.name}#${partition}`, ...end }));
+  }
+
+  get isDrained(): boolean {
+    return this.#actors.every((actor) => actor.isDrained);
+  }
+
+  drainTo(targets: readonly CutTarget[]): void {
+    for (const actor of this.#actors) {
+      const target = targets.find(({ origin }) => origin === `${this.name}#${actor.partition}`);
+      actor.drainTo(target?.pos ?? actor.horizon);
+    }
+  }
+
+  #horizon(origin: PlanOrigin): Promise<SendHorizon> {
+    const { log, program, scheduler } = this.#context;
+    const { graph, revision: graphRevision, codeVersion } = program;
+    const context = {
+      principal: "system",
+      tenant: "",
+      codeVersion,
+      graph,
+      graphRevision,
+      node: this.name,
+      epoch: this.#epoch,
+    };
+    return SendHorizon.open({
+      log,
+      stream: streamOf(graph, this.name),
+      partition: origin.part,
+      context,
+      random: scheduler.env.random,
+    });
   }
 
   async start(): Promise<void> {
@@ -65,7 +110,7 @@ export class SourceRunner implements NodeRunner {
     for (const actor of this.#actors) actor.unsuspend();
   }
 
-  #actor(origin: PlanOrigin): SourceActor {
+  #actor(origin: PlanOrigin, horizon: SendHorizon): SourceActor {
     const { wiring, scheduler, program, cursorOf } = this.#context;
     const lanes = wiring.lanesOf(origin);
     const { connector, eventTime, speed, frameMessagesMax } = this.#node;
@@ -81,6 +126,7 @@ export class SourceRunner implements NodeRunner {
       epoch: this.#epoch,
       after: this.#actors.find((before) => before.partition === origin.part)?.transmission,
       rules: this.#context.rules,
+      horizon,
       meter: this.meter,
       ...(eventTime === undefined ? {} : { eventTime }),
       ...(speed === undefined ? {} : { speed }),

@@ -15,6 +15,7 @@ import { type Anchor, START_ANCHOR } from "../step/lane-cursor.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import { type Env, sleep, type Timer } from "../time/clock.ts";
+import type { SendHorizon } from "./send-horizon.ts";
 import type { RejectedInput, SourceBatch, SourceConnector, SourceReader } from "./source-connector.ts";
 import { type EventTimeOptions, WatermarkGenerator } from "./watermark-generator.ts";
 
@@ -45,6 +46,8 @@ export interface SourceActorOptions {
   readonly eventTime?: EventTimeOptions;
   /** Replays at this multiple of event-time speed; absent: as fast as credit allows. Needs `eventTime`. */
   readonly speed?: number;
+  /** Asked before anything is sent that was not sent before; absent: revisions of this graph are never changed. */
+  readonly horizon?: SendHorizon;
   /** Most messages in a frame. Default 4096. */
   readonly frameMessagesMax?: number;
   /** Wait after a frame that is not full, in ms, so that a live source does not send rows one by one. Default 2. */
@@ -61,6 +64,8 @@ export interface SourceActorOptions {
 const FRAME_MESSAGES_MAX = 4096;
 const LINGER_MS = 2;
 const PROBE_AFTER_MS = 1000;
+/** How many frames may be sent before the horizon is moved again. */
+const HORIZON_FRAMES = 64;
 
 export class SourceActor implements OriginControl {
   readonly node: string;
@@ -86,6 +91,9 @@ export class SourceActor implements OriginControl {
   #unsuspend: (() => void) | undefined;
   #pace: { readonly atMs: number; readonly eventMs: number } | undefined;
   #running: Promise<void> | undefined;
+  /** The old revision runs to here (R22). */
+  #drainTo: number | undefined;
+  #hasDrained = false;
 
   constructor(options: SourceActorOptions) {
     this.node = options.node;
@@ -110,6 +118,28 @@ export class SourceActor implements OriginControl {
 
   get transmission(): Transmission {
     return { generation: this.#generation, marks: this.#marks };
+  }
+
+  /** How far this partition may have been sent by any incarnation. */
+  get horizon(): number {
+    return Math.max(this.#sent.pos, this.#options.horizon?.reached ?? -1);
+  }
+
+  /** Reads on to `pos`, or to where the source has nothing more, and stops there without saying that it ended (R22). */
+  drainTo(pos: number): void {
+    this.#drainTo = pos;
+    this.#unsuspend?.();
+    this.#wakeUp?.();
+  }
+
+  /** Everything up to the point of {@link drainTo} was sent, and every lane has durably passed it. */
+  get isDrained(): boolean {
+    return this.#hasDrained && this.#rewind === undefined && this.#acks.confirm(this.#sent, Number.NEGATIVE_INFINITY);
+  }
+
+  /** Where the partition stands; meaningful once it is drained. */
+  get end(): Anchor {
+    return { pos: this.#sent.pos, watermark: this.watermark };
   }
 
   get hasEnded(): boolean {
@@ -150,7 +180,7 @@ export class SourceActor implements OriginControl {
   }
 
   acknowledge(path: number, cursor: Point, anchor: Anchor): void {
-    if (this.#acks.note(path, cursor, anchor) && this.#ended) this.#options.progressed();
+    if (this.#acks.note(path, cursor, anchor) && (this.#ended || this.#hasDrained)) this.#options.progressed();
   }
 
   resume(_path: number, cursor: Point, anchor: Anchor): void {
@@ -191,19 +221,30 @@ export class SourceActor implements OriginControl {
 
   async #turn(): Promise<void> {
     if (this.#rewind !== undefined) await this.#reopen(this.#rewind);
-    if (this.#suspended !== undefined) await this.#suspended;
-    if (this.#ended) return this.#untilWoken();
+    if (this.#drainTo !== undefined && (this.#ended || this.#sent.pos >= this.#drainTo)) this.#drained();
+    if (this.#suspended !== undefined && this.#drainTo === undefined) await this.#suspended;
+    if (this.#ended || this.#hasDrained) return this.#untilWoken();
     await this.#untilCredit();
-    if (this.#rewind !== undefined || this.#stop.signal.aborted || this.#suspended !== undefined) return;
+    if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+    if (this.#suspended !== undefined && this.#drainTo === undefined) return;
     const read = await (this.#reader as SourceReader).read(this.#options.frameMessagesMax ?? FRAME_MESSAGES_MAX);
     if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
-    if (read === "idle") this.#sendIdle();
+    if (this.#drainTo !== undefined && typeof read === "string") this.#drained();
+    else if (read === "idle") this.#sendIdle();
     else if (read === "end") this.#sendEnd();
     else await this.#sendAndLinger(read);
   }
 
-  async #sendAndLinger(read: SourceBatch): Promise<void> {
-    const { env, lingerMs = LINGER_MS, frameMessagesMax = FRAME_MESSAGES_MAX } = this.#options;
+  #drained(): void {
+    this.#hasDrained = true;
+    this.#options.progressed();
+  }
+
+  async #sendAndLinger(whole: SourceBatch): Promise<void> {
+    const { env, lingerMs = LINGER_MS, frameMessagesMax = FRAME_MESSAGES_MAX, horizon } = this.#options;
+    const read = this.#drainTo === undefined ? whole : upTo(whole, this.#drainTo);
+    await horizon?.cover(read.through, (read.through - this.#sent.pos) * HORIZON_FRAMES);
+    if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
     await this.#sendBatch(read);
     if (read.batch.n < frameMessagesMax) await sleep(env, lingerMs, this.#stop.signal).catch(() => undefined);
   }
@@ -214,6 +255,7 @@ export class SourceActor implements OriginControl {
     this.#rewind = undefined;
     if (this.#rules.R11) this.#generation++;
     this.#ended = false;
+    this.#hasDrained = false;
     this.#idle = false;
     this.#pace = undefined;
     this.#sent = wholly(at.pos);
@@ -396,4 +438,12 @@ export class SourceActor implements OriginControl {
       this.#armProbe();
     });
   }
+}
+
+/** The part of a read that lies at or below `pos`. */
+function upTo(read: SourceBatch, pos: number): SourceBatch {
+  if (read.through <= pos) return read;
+  const n = read.positions.countThrough(wholly(pos));
+  const rejected = read.rejected.filter((r) => r.pos <= pos);
+  return { batch: read.batch.slice(0, n), positions: read.positions.slice(0, n), through: pos, rejected };
 }

@@ -58,8 +58,6 @@ export interface CommittedActorOptions {
   readonly snapshots: SnapshotStore | undefined;
   /** The stream as recovery left it; the actor goes on with it. */
   readonly chain: StepChain;
-  /** The node's watermark as of the last step. */
-  readonly watermark: number;
   /** Default: all kept; simulations switch single ones off. */
   readonly rules?: ProtocolRules;
   /** Steps that may be in flight. Default 32. */
@@ -109,6 +107,7 @@ export class CommittedActor extends Turnable {
   #watermark: number;
   #snapshotAtStep = 0;
   #busy = false;
+  #paused = false;
   #stopped = false;
   /** Log position after the newest durable step. */
   position = 0;
@@ -121,7 +120,7 @@ export class CommittedActor extends Turnable {
     this.#behavior = options.behavior;
     this.#scheduler = options.scheduler;
     this.#chain = options.chain;
-    this.#watermark = options.watermark;
+    this.#watermark = options.chain.watermark;
     this.meter = options.meter;
     this.#latency = options.latency;
     this.#mailbox = options.mailbox;
@@ -149,8 +148,8 @@ export class CommittedActor extends Turnable {
 
   /** Nothing waits, nothing is computed, nothing is on its way to the disk. */
   get isQuiet(): boolean {
-    const idle = !this.#busy && this.#again.length === 0 && this.#lazy.length === 0 && this.#requests.length === 0;
-    return idle && this.#flights.count === 0 && this.#mailbox.isEmpty;
+    const waiting = this.#again.length + this.#lazy.length + (this.#paused ? 0 : this.#requests.length);
+    return !this.#busy && waiting === 0 && this.#flights.count === 0 && this.#mailbox.isEmpty;
   }
 
   readonly wake = (): void => {
@@ -174,6 +173,16 @@ export class CommittedActor extends Turnable {
     for (const request of this.#requests.splice(0)) request.refused(closed);
   }
 
+  /** Lets requests wait until {@link unpause}: the intake of a node that is fed from outside. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  unpause(): void {
+    this.#paused = false;
+    this.wake();
+  }
+
   /** A step without inputs (R13); resolves with its position once it is durable. */
   request(run: (draft: Draft) => void | Promise<void>): Promise<number> {
     return new Promise((landed, refused) => {
@@ -192,7 +201,7 @@ export class CommittedActor extends Turnable {
         this.wake();
         break;
       }
-      const request = this.#again.length === 0 ? this.#requests.shift() : undefined;
+      const request = this.#again.length === 0 && !this.#paused ? this.#requests.shift() : undefined;
       if (request !== undefined) this.#attempt([], request);
       else {
         const work = this.#gather();
@@ -431,6 +440,7 @@ export class CommittedActor extends Turnable {
       emitted,
       dead,
       dropped: draft.drops,
+      watermark: this.#watermark,
       out,
     };
     const payload = encodeStep(step);

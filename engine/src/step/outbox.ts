@@ -93,6 +93,11 @@ export class Outbox extends Turnable implements OriginControl {
     return !this.#markWaiting && this.#next === this.#kept.length && this.#acks.confirm(this.#last, this.#watermark);
   }
 
+  /** The last sequence number that was emitted, and the watermark there. */
+  get end(): Anchor {
+    return { pos: this.#last.pos, watermark: this.#watermark };
+  }
+
   /** Where the lanes stood when the host started; called before {@link restore} and {@link start}. */
   seed(path: number, cursor: Point, anchor: Anchor): void {
     this.#acks.note(path, cursor, anchor);

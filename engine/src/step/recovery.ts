@@ -13,7 +13,7 @@ import { type Env, sleep } from "../time/clock.ts";
 import type { LaneCursor } from "./lane-cursor.ts";
 import type { Output } from "./outbox.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
-import { leastWatermark, StepChain } from "./step-chain.ts";
+import { StepChain } from "./step-chain.ts";
 import { decodeOwned, decodeStep, type Emitted, encodeOwned, OWNED, STEP } from "./step-record.ts";
 
 export interface RecoveryOptions {
@@ -26,13 +26,13 @@ export interface RecoveryOptions {
   readonly lanes: readonly LaneCursor[];
   readonly context: Omit<EventContext, "causationId" | "correlationId" | "epoch">;
   readonly snapshots: SnapshotStore | undefined;
+  /** First graph revision whose state events the behavior understands; what came before counts for cursors only. */
+  readonly stateSince: number;
 }
 
 export interface Recovered {
   readonly chain: StepChain;
   readonly epoch: number;
-  /** The node's watermark as of the last step. */
-  readonly watermark: number;
   /** Log position after `Owned`. */
   readonly position: number;
 }
@@ -47,8 +47,7 @@ export async function takeOver(options: RecoveryOptions): Promise<Recovered> {
   for (let attempt = 0; attempt < OWN_ATTEMPTS_MAX; attempt++) {
     await folding.foldTail();
     const position = await own(options, folding.chain);
-    if (position !== undefined)
-      return { chain: folding.chain, epoch: folding.chain.epoch, watermark: folding.watermark, position };
+    if (position !== undefined) return { chain: folding.chain, epoch: folding.chain.epoch, position };
     // What refused the append may still be on its way to the disk, and cannot be read yet.
     await sleep(options.env, Math.min(OWN_WAIT_MAX_MS, 2 ** attempt));
   }
@@ -77,7 +76,6 @@ export async function unacknowledged(log: EventLog, stream: string, port: string
 
 class Folding {
   chain: StepChain = new StepChain();
-  watermark: number = Number.NEGATIVE_INFINITY;
   readonly #options: RecoveryOptions;
 
   constructor(options: RecoveryOptions) {
@@ -94,15 +92,18 @@ class Folding {
     behavior.restore?.(found.state);
     this.chain = found.chain;
     this.#follow();
-    behavior.seal();
   }
 
   async foldTail(): Promise<void> {
-    const { log, stream, behavior } = this.#options;
+    const { log, stream, lanes } = this.#options;
     for await (const events of log.readStream(stream, { from: this.chain.revision + 1 })) {
       for (const event of events) this.#fold(event);
     }
-    behavior.seal();
+    for (const lane of lanes) {
+      const known = this.chain.lanes.get(lane.name);
+      if (known !== undefined) lane.recover(known.cursor, known.progress);
+    }
+    this.#follow();
   }
 
   #fold(event: RecordedEvent): void {
@@ -110,22 +111,17 @@ class Folding {
     if (event.type === OWNED) this.chain.epoch = Math.max(this.chain.epoch, decodeOwned(event.payload).epoch);
     if (event.type !== STEP) return;
     const step = decodeStep(event.payload);
-    for (const change of step.state) this.#options.behavior.fold(change);
     this.chain.fold(step);
+    // What an older definition of the node made of its state means nothing to this one.
+    if (event.context.graphRevision < this.#options.stateSince) return;
+    for (const change of step.state) this.#options.behavior.fold(change);
     this.#follow();
   }
 
-  /** Gives the plan's lanes what the chain knows of them; the node's watermark follows. */
   #follow(): void {
-    const { lanes, behavior } = this.#options;
-    for (const lane of lanes) {
-      const known = this.chain.lanes.get(lane.name);
-      if (known !== undefined) lane.recover(known.cursor, known.progress);
-    }
-    const least = leastWatermark(lanes);
-    if (least === undefined || least <= this.watermark) return;
-    this.watermark = least;
-    behavior.foldWatermark?.(least);
+    const { behavior } = this.#options;
+    if (this.chain.watermark > Number.NEGATIVE_INFINITY) behavior.foldWatermark?.(this.chain.watermark);
+    behavior.seal();
   }
 }
 

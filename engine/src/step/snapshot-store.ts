@@ -49,7 +49,15 @@ export class SnapshotStore {
         anchor.watermark,
       ];
     });
-    const head = [chain.revision, chain.epoch, chain.at, chain.steps, chain.out.watermark, chain.out.idle];
+    const head = [
+      chain.revision,
+      chain.epoch,
+      chain.at,
+      chain.steps,
+      chain.out.watermark,
+      chain.out.idle,
+      chain.watermark,
+    ];
     return { codeVersion, stateVersion, body: packState([head, lanes as StateEvent, [...chain.nextSeq], state]) };
   }
 
@@ -70,6 +78,7 @@ export class SnapshotStore {
     const chain = new StepChain();
     [chain.revision, chain.epoch, chain.at, chain.steps] = head;
     chain.out = { watermark: head[4], idle: head[5] };
+    chain.watermark = head[6];
     for (const [number, name, pos, ord, watermark, idle, mark, anchorPos, anchorWatermark] of lanes) {
       const lane = chain.open({ lane: number, name });
       lane.cursor = { pos, ord };
@@ -85,5 +94,10 @@ function markOf(packed: readonly [number, number] | null): Mark | null {
 }
 
 type PackedLane = [number, string, number, number, number, boolean, [number, number] | null, number, number];
-type PackedBody = [[number, number, number, number, number, boolean], PackedLane[], [string, number][], StateEvent];
+type PackedBody = [
+  [number, number, number, number, number, boolean, number],
+  PackedLane[],
+  [string, number][],
+  StateEvent,
+];
 type PackedSnapshot = [string, string, number, number, Uint8Array];

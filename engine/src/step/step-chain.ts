@@ -24,6 +24,8 @@ export class StepChain {
   readonly lanes = new Map<string, ChainLane>();
   /** Next sequence number per port. */
   readonly nextSeq = new Map<string, number>();
+  /** The node's own watermark after the last step. */
+  watermark: number = Number.NEGATIVE_INFINITY;
   out = { watermark: Number.NEGATIVE_INFINITY, idle: false };
   readonly #byNumber: ChainLane[] = [];
 
@@ -44,6 +46,7 @@ export class StepChain {
     }
     for (const emitted of step.emitted) this.emitted(emitted);
     this.at = Math.max(this.at, step.at);
+    this.watermark = step.watermark;
     this.out = { ...step.out };
     this.steps++;
   }

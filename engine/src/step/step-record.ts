@@ -78,6 +78,8 @@ export interface StepRecord {
   readonly emitted: readonly Emitted[];
   readonly dead: readonly DeadLettered[];
   readonly dropped: readonly Dropped[];
+  /** The node's own watermark after the step. */
+  readonly watermark: number;
   /** Watermark of what the node sends from here on, and whether it is idle. */
   readonly out: { readonly watermark: number; readonly idle: boolean };
 }
@@ -112,13 +114,14 @@ export function encodeStep(step: StepRecord): Uint8Array {
     step.dropped.map((d) => [d.reason, d.count]),
     [step.out.watermark, step.out.idle],
     step.since,
+    step.watermark,
   ]);
 }
 
 /** @throws Error when the payload is not a step */
 export function decodeStep(payload: Uint8Array): StepRecord {
   // The log stores what encodeStep wrote and checks it by CRC, so its shape is known.
-  const [at, inputs, opened, recorded, state, emitted, dead, dropped, out, since] = unpackr.unpack(
+  const [at, inputs, opened, recorded, state, emitted, dead, dropped, out, since, watermark] = unpackr.unpack(
     payload,
   ) as PackedStep;
   return {
@@ -140,6 +143,7 @@ export function decodeStep(payload: Uint8Array): StepRecord {
       input: input[0],
     })),
     dropped: dropped.map(([reason, count]) => ({ reason, count })),
+    watermark,
     out: { watermark: out[0], idle: out[1] },
   };
 }
@@ -173,6 +177,7 @@ type PackedStep = [
   [string, string, number, number, string, number, ErrorReport, Json[]][],
   [string, number][],
   [number, boolean],
+  number,
   number,
 ];
 

@@ -1,7 +1,14 @@
+import { streamOf } from "../../../runtime/stream-of.ts";
 import type { GraphProgram } from "../../../runtime/program.ts";
 import type { Workload } from "../scenario.ts";
 import type { SimulatedHost } from "../simulated-host.ts";
 import type { SimulatedLog } from "../simulated-log.ts";
+import { checkLog } from "./check-log.ts";
+import { checkFold, checkReexecution, type ReplayedNode } from "./check-replay.ts";
+import { checkSteps } from "./check-steps.ts";
+import { checkTarget } from "./check-targets.ts";
+import { LaneModel } from "./lane-model.ts";
+import { historyOf, type NodeHistory } from "./node-history.ts";
 
 /** What is left when a simulation has come to its end. */
 export interface SimulationOutcome {
@@ -12,7 +19,31 @@ export interface SimulationOutcome {
   readonly workload: Workload;
 }
 
-/** Throws with the invariant that does not hold. */
-export async function checkOutcome(outcome: SimulationOutcome): Promise<void> {
-  outcome.workload.expect?.();
+/** Throws a `Violation` with the first invariant that does not hold. */
+export async function checkOutcome({ log, host, program, workload }: SimulationOutcome): Promise<void> {
+  checkLog(log);
+  const histories = new Map<string, NodeHistory>();
+  for (const { name, role } of program.nodes)
+    if (role === "committed") histories.set(name, historyOf(name, eventsOf(log, streamOf(program.graph, name))));
+  const model = new LaneModel(program, workload.sources, histories);
+  for (const history of histories.values()) checkSteps(history, model.into(history.node));
+  for (const node of program.nodes) {
+    if (node.role !== "committed") continue;
+    const replayed: ReplayedNode = {
+      history: histories.get(node.name) as NodeHistory,
+      lanes: model.into(node.name),
+      make: node.make,
+      connectedPorts: new Set(program.edges.filter((e) => e.from === node.name).map((e) => e.port ?? "out")),
+      request: workload.requests?.get(node.name),
+    };
+    checkFold(replayed, host.runtime.behavior(node.name));
+    await checkReexecution(replayed, host.runtime.behavior(node.name));
+    const target = workload.targets.get(node.name);
+    if (target !== undefined) checkTarget(target, replayed.history, replayed.lanes);
+  }
+  workload.expect?.();
+}
+
+function eventsOf(log: SimulatedLog, stream: string): SimulatedLog["events"][number][] {
+  return log.positionsOf(stream).map((position) => log.event(position));
 }
