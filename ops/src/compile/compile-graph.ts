@@ -3,6 +3,7 @@
  * all; the engine and the behaviors do not know each other.
  */
 import {
+  type CommittedBehavior,
   canonicalJson,
   compileExpression,
   type Discipline,
@@ -33,13 +34,14 @@ export async function compileGraph(model: GraphModel, text: string, options: Com
   const nodes: ProgramNode[] = [];
   for (const node of model.nodes.values()) {
     const mailbox = mailboxOf(node, context);
-    nodes.push({
-      name: node.name,
-      kind: node.kind,
-      restart: node.restart,
-      mailbox,
-      ...(await compileNode(node, context)),
-    });
+    const compiled = await compileNode(node, context);
+    const { name, kind, restart } = node;
+    if (compiled.role === "source" && node.kind === "source" && node.definition.record === true) {
+      nodes.push({ name: inputOf(name), kind, restart, ...compiled });
+      nodes.push({ name, kind: "record", restart, mailbox, role: "committed", make: recorder });
+      continue;
+    }
+    nodes.push({ name, kind, restart, mailbox, ...compiled });
   }
   context.parts.set("", model.definitionHash);
   const parts = Object.fromEntries([...context.parts].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -47,13 +49,34 @@ export async function compileGraph(model: GraphModel, text: string, options: Com
   return { model, text, program: programOf(model, nodes, hash), hash, parts, projections: context.projections };
 }
 
+/** What a source that keeps its input reads from; the source itself is then the node that logs what was read. */
+function inputOf(name: string): string {
+  return `${name}~input`;
+}
+
+/** Puts everything that it takes into the log, and sends it on. */
+function recorder(): CommittedBehavior {
+  return {
+    kind: "committed",
+    ports: ["out"],
+    take: (draft, slice) => draft.emit("out", slice.batch),
+    seal() {},
+    discard() {},
+    fold() {},
+  };
+}
+
 /** Digits of the revision's hash that events carry as their code version. */
 const CODE_VERSION_DIGITS = 16;
 
 function programOf(model: GraphModel, nodes: readonly ProgramNode[], hash: string): GraphProgram {
-  const edges = model.edges.map(({ from, port, to, input, feedback, via }): ProgramEdge => {
-    return { from, port, to, input, feedback, via };
-  });
+  const recorded = nodes.filter(({ kind }) => kind === "record");
+  const edges = [
+    ...recorded.map(({ name }): ProgramEdge => ({ from: inputOf(name), to: name })),
+    ...model.edges.map(({ from, port, to, input, feedback, via }): ProgramEdge => {
+      return { from, port, to, input, feedback, via };
+    }),
+  ];
   return {
     graph: model.name,
     revision: 0,

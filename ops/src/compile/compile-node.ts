@@ -1,4 +1,4 @@
-import { enrich, field, filter, map, merge, switchTo, window } from "@millrace/actors";
+import { enrich, field, filter, map, merge, stateMode, switchTo, window } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
@@ -22,6 +22,20 @@ export type CompiledNode = SourceNode | PureNode | CommittedNode;
 type Kind<K extends AnyNodeModel["kind"]> = Extract<AnyNodeModel, { kind: K }>;
 
 export async function compileNode(node: AnyNodeModel, context: CompileContext): Promise<CompiledNode> {
+  const compiled = await compileStream(node, context);
+  return node.mode === "state" && node.kind !== "source" && node.kind !== "sink" && node.kind !== "window"
+    ? withState(node.name, compiled, context)
+    : compiled;
+}
+
+/** A stateless node in `mode: state` keeps its last result, and is committed for it. */
+function withState(name: string, compiled: CompiledNode, context: CompileContext): CommittedNode {
+  if (compiled.role === "pure") return { role: "committed", make: () => stateMode({ behavior: compiled.make() }) };
+  const place = context.place(name, "mode");
+  throw opsError("HOST-CONNECTOR", "`mode: state` needs a calculator that is `pure: true`", { place });
+}
+
+async function compileStream(node: AnyNodeModel, context: CompileContext): Promise<CompiledNode> {
   switch (node.kind) {
     case "source":
       return compileSource(node, context);

@@ -47,6 +47,10 @@ async function sinkConnector(
       (definition.format ?? (address.toLowerCase().endsWith(".csv") ? "csv" : "ndjson")) === "csv" ? "csv" : "ndjson";
     return () => fileSink({ path, format });
   }
+  if (scheme === "stdout") {
+    const { stdoutSink } = await import("./stdout-sink.ts");
+    return stdoutSink;
+  }
   throw opsError("HOST-CONNECTOR", `no sink for ${scheme}: is part of this host`, { place });
 }
 

@@ -1,3 +1,4 @@
+import { httpPush, metronome } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
@@ -17,13 +18,28 @@ type SourceModel = Extract<AnyNodeModel, { kind: "source" }>;
 export async function compileSource(node: SourceModel, context: CompileContext): Promise<SourceNode | CommittedNode> {
   const { name, definition } = node;
   const { scheme, address } = parseTarget(definition.from) ?? { scheme: "", address: "" };
+  const { env } = context.options;
   const place = context.place(name, "from");
-  if (scheme !== "file") throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
-  const { format, follow } = definition;
+  switch (scheme) {
+    case "file":
+      return compileFileSource(node, address, context);
+    case "http":
+      return { role: "committed", isSource: true, make: () => httpPush() };
+    case "metronome":
+      return { role: "committed", isSource: true, make: () => metronome({ everyMs: durationMs(address) }, env) };
+    case "cron":
+      return { role: "committed", isSource: true, make: () => metronome({ cron: address.trim() }, env) };
+    default:
+      throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
+  }
+}
+
+async function compileFileSource(node: SourceModel, address: string, context: CompileContext): Promise<SourceNode> {
+  const { format, follow } = node.definition;
   const connector = await fileConnector(
     { path: context.path(address), ...(format === undefined ? {} : { format }), follow: follow === true },
     context.options.env,
-    place,
+    context.place(node.name, "from"),
   );
   return sourceNode(node, connector, context);
 }

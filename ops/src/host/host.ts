@@ -1,4 +1,5 @@
 /** The graphs of this process, and everything that may be done with them. Every change says who and why, and is an event. */
+import type { HttpPush } from "@millrace/actors";
 import {
   type CommittedBehavior,
   type DeadLetter,
@@ -20,11 +21,6 @@ import { RunningGraph, type RunningGraphPorts } from "./running-graph.ts";
 export interface HostPorts extends RunningGraphPorts {
   /** Finds a dead letter by its id. */
   readonly deadLetter: (id: string) => DeadLetter | undefined;
-}
-
-/** A behavior that takes messages from outside. */
-interface Pushable {
-  push(messages: readonly Json[], idempotencyKey?: string): Promise<number>;
 }
 
 const RECENT_MAX = 50;
@@ -117,7 +113,7 @@ export class Host implements GraphHost {
     const behavior = this.#get(graph).runtime.behavior(node);
     if (!isPushable(behavior))
       throw opsError("HOST-NODE", `node ${node} of graph ${graph} takes no messages from outside`);
-    return behavior.push(messages, idempotencyKey);
+    return behavior.accept(messages, idempotencyKey === undefined ? {} : { id: idempotencyKey });
   }
 
   async redrive(graph: string, ids: readonly string[], by: Mutation): Promise<number> {
@@ -163,8 +159,8 @@ export class Host implements GraphHost {
   }
 }
 
-function isPushable(behavior: CommittedBehavior | undefined): behavior is CommittedBehavior & Pushable {
-  return behavior !== undefined && "push" in behavior && typeof behavior.push === "function";
+function isPushable(behavior: CommittedBehavior | undefined): behavior is HttpPush {
+  return behavior !== undefined && "accept" in behavior && typeof behavior.accept === "function";
 }
 
 /** The newest messages of an edge, newest first. */
