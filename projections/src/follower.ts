@@ -77,6 +77,11 @@ export class Follower {
     return this.#position;
   }
 
+  /** Position of the last commit: rows do not change without it. */
+  get committed(): number {
+    return this.#record.next?.position ?? this.#record.active?.position ?? 0;
+  }
+
   /** Time of the newest event folded, in ms since 1970; 0 before the first. */
   get foldedMs(): number {
     return this.#foldedMs;
@@ -134,7 +139,7 @@ export class Follower {
   /** Finds the build to go on with, and begins one if there is none for this version and log. */
   async #prepare(): Promise<void> {
     const { store, log, projection } = this.#options;
-    const { record, dropped } = prepared(this.#record, projection.name, projection.version, log.id);
+    const { record, dropped } = prepared(this.#record, projection, log.id);
     if (record !== this.#record) {
       await store.transact((tx) => writeRecord(tx, projection.name, record));
       this.#record = record;

@@ -7,7 +7,7 @@ import type { Rows } from "./row/rows.ts";
 
 export interface Projection {
   readonly name: string;
-  /** A new version is built beside the old one from the log's start, then takes its place. Change it with `fold` or `key`. */
+  /** A new version is built beside the old one from the log's start, then takes its place. Change it with `fold`. */
   readonly version: number;
   /** Events that `fold` is called with. */
   readonly handles: EventFilter;
@@ -15,6 +15,8 @@ export interface Projection {
   readonly key: readonly string[];
   /** A field that finds a row too: no two rows have the same value, and the row of a key never changes it. */
   readonly index?: string;
+  /** What else the rows depend on, as text. A change of it, of `key` or of `index` counts as a new version. */
+  readonly variant?: string;
   /**
    * Changes the rows by one event. It must depend on nothing but its arguments. An exception parks the projection before
    * this event.

@@ -3,10 +3,13 @@
  * beside it, how far each is, and in which log.
  */
 import type { OrderedReader, OrderedWriter } from "@millrace/engine";
+import type { Projection } from "./projection.ts";
 
 /** One set of rows, made by one version of a projection. */
 export interface Build {
   readonly version: number;
+  /** Key, index and variant of the definition that made it. */
+  readonly layout: string;
   /** Table of the store that holds its rows. */
   readonly table: string;
   readonly logId: string;
@@ -40,20 +43,33 @@ export function writeRecord(tx: OrderedWriter, name: string, record: ProjectionR
   tx.put(TABLE, keyOf(name), Buffer.from(JSON.stringify(record), "utf8"));
 }
 
-/** The build that a fold of `version` over the log `logId` goes on with, after `record` has been brought up to date for it. */
+/** A build without rows; `number` makes its table one of its own. */
+export function freshBuild(projection: Projection, number: number, logId: string): Build {
+  const { name, version } = projection;
+  const table = `projection/${name}/${number}`;
+  return { version, layout: layoutOf(projection), table, logId, position: 0, shapes: [] };
+}
+
+function layoutOf({ key, index = "", variant = "" }: Projection): string {
+  return JSON.stringify([key, index, variant]);
+}
+
+/** The build that a fold of `projection` over the log `logId` goes on with, after `record` has been brought up to date for it. */
 export function prepared(
   record: ProjectionRecord,
-  name: string,
-  version: number,
+  projection: Projection,
   logId: string,
 ): { readonly record: ProjectionRecord; readonly dropped: readonly string[] } {
-  const fits = (build: Build | null): boolean => build !== null && build.version === version && build.logId === logId;
+  const layout = layoutOf(projection);
+  const { version } = projection;
+  const fits = (build: Build | null): boolean =>
+    build !== null && build.version === version && build.layout === layout && build.logId === logId;
   const { active, next } = record;
   if (fits(next)) return { record, dropped: [] };
   const dropped = next === null ? [] : [next.table];
   if (fits(active)) return { record: { ...record, next: null }, dropped };
   const builds = record.builds + 1;
-  const fresh: Build = { version, table: `projection/${name}/${builds}`, logId, position: 0, shapes: [] };
+  const fresh = freshBuild(projection, builds, logId);
   if (active !== null && active.logId === logId) return { record: { active, next: fresh, builds }, dropped };
   // Rows of another log answer nothing about this one.
   return {

@@ -5,7 +5,7 @@ import { Follower } from "./follower.ts";
 import { Past } from "./past.ts";
 import type { Projection } from "./projection.ts";
 import { type Page, type PageQuery, type RowRange, readPage } from "./query.ts";
-import { type Build, readRecord, writeRecord } from "./record.ts";
+import { type Build, freshBuild, readRecord, writeRecord } from "./record.ts";
 import { indexKey } from "./row/key-codec.ts";
 import { readRow, Shapes } from "./row/row-codec.ts";
 
@@ -81,13 +81,17 @@ export function projectionRunner(options: ProjectionRunnerOptions): ProjectionRu
 const TRANSACTION_ROWS_MAX = 4096;
 const LINGER_MS = 20;
 const WAIT_MS_MAX = 5000;
-/** Counting walks the rows, so its result is shown for a while. */
+/** Counting walks the rows: its result is shown for so long at least, and for so many times as long as it took. */
 const COUNT_MS = 2000;
+const COUNT_SHARE = 500;
 
 interface Counted {
   readonly table: string;
+  /** What was committed when it was counted. */
+  readonly committed: number;
   readonly rows: number;
-  readonly atMs: number;
+  /** Not counted again before. */
+  readonly untilMs: number;
 }
 
 class Runner implements ProjectionRunner {
@@ -150,8 +154,7 @@ class Runner implements ProjectionRunner {
     const { store, log } = this.#options;
     const record = readRecord(store, name);
     const builds = record.builds + 1;
-    const table = `projection/${name}/${builds}`;
-    const next: Build = { version: follower.projection.version, table, logId: log.id, position: 0, shapes: [] };
+    const next = freshBuild(follower.projection, builds, log.id);
     await store.transact((tx) => writeRecord(tx, name, { ...record, next, builds }));
     if (record.next !== null) await store.drop(record.next.table);
     const again = this.#follower(follower.projection);
@@ -216,18 +219,22 @@ class Runner implements ProjectionRunner {
       lagMs: lag === 0 || follower.foldedMs === 0 ? 0 : Math.max(0, env.clock.now() - follower.foldedMs),
       state: state === "stopped" ? "live" : state,
       ...reason,
-      rows: build === undefined ? 0 : this.#count(projection, build),
+      rows: build === undefined ? 0 : this.#count(follower, build),
       key: projection.key,
     };
   }
 
-  #count(projection: Projection, { table }: Build): number {
-    const now = this.#options.env.clock.monotonic();
+  #count({ projection, committed }: Follower, { table }: Build): number {
+    const { clock } = this.#options.env;
+    const startMs = clock.monotonic();
     const known = this.#counted.get(projection.name);
-    if (known !== undefined && known.table === table && now - known.atMs < COUNT_MS) return known.rows;
+    const isCurrent = known?.committed === committed || startMs < (known?.untilMs ?? 0);
+    if (known?.table === table && isCurrent) return known.rows;
     // Every row of a projection with an index has an entry there too.
     const rows = this.#options.store.count(table) / (projection.index === undefined ? 1 : 2);
-    this.#counted.set(projection.name, { table, rows, atMs: now });
+    const tookMs = clock.monotonic() - startMs;
+    const untilMs = startMs + Math.max(COUNT_MS, tookMs * COUNT_SHARE);
+    this.#counted.set(projection.name, { table, committed, rows, untilMs });
     return rows;
   }
 }

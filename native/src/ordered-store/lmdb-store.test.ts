@@ -129,7 +129,7 @@ const noTmpfs = process.env.MILLRACE_SKIP_TMPFS ?? (process.getuid?.() === 0 ? u
 describe(`an LMDB store on a full disk${noTmpfs === undefined ? "" : ` (skipped: ${noTmpfs})`}`, () => {
   it.skipIf(noTmpfs !== undefined)("refuses by code, keeps what it has, and resumes once there is room", async () => {
     const dir = freshDir();
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", dir]);
+    execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", dir]);
     const unhandled: unknown[] = [];
     const note = (reason: unknown): void => void unhandled.push(reason);
     process.on("unhandledRejection", note);
@@ -163,7 +163,7 @@ describe(`an LMDB store on a full disk${noTmpfs === undefined ? "" : ` (skipped:
       expect(unhandled).toEqual([]);
     } finally {
       process.off("unhandledRejection", note);
-      execFileSync("umount", ["-l", dir]);
+      execFileSync("/bin/umount", ["-l", dir]);
       rmSync(dir, { recursive: true, force: true });
     }
   });

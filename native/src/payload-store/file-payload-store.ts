@@ -8,7 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { open, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   CopiedLease,
@@ -144,20 +144,28 @@ class FilePayloadStore implements PayloadStore {
 /** Reads a file of exactly this length, into memory of its own. */
 async function readWhole(path: string, length: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
-    await using file = await open(path, "r");
-    if ((await file.stat()).size !== length) return undefined;
-    const bytes = new Uint8Array(length);
-    for (let at = 0; at < length; ) {
-      const { bytesRead } = await file.read(bytes, at, length - at, at);
-      if (bytesRead === 0) return undefined;
-      at += bytesRead;
+    const file = await open(path, "r");
+    try {
+      return await readExactly(file, length);
+    } finally {
+      await file.close();
     }
-    return bytes;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw payloadError("PAYLOAD-FAILED", `reading ${path} failed`, { cause: error });
   }
+}
+
+async function readExactly(file: FileHandle, length: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if ((await file.stat()).size !== length) return undefined;
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await file.read(bytes, at, length - at, at);
+    if (bytesRead === 0) return undefined;
+    at += bytesRead;
+  }
+  return bytes;
 }
 
 /** The id of the store in `dir`: that of whoever was first. */

@@ -254,6 +254,23 @@ describe("a new version", () => {
     expect([store.count("projection/sums/1"), store.count("projection/sums/2")]).toEqual([0, 7]);
   });
 
+  it("is begun by another key alone", async () => {
+    const log = newLog();
+    const store = memoryOrderedStore();
+    await add(log, 10);
+    const first = run(log, store, [sums()]);
+    await first.reached(10);
+    await first.stop();
+    const other = sums({
+      key: ["last", "name"],
+      fold: (rows, { position }) => rows.put({ last: position, name: "x" }),
+    });
+    const second = run(log, store, [other]);
+    await second.reached(10);
+    expect((await second.query("sums")).rows).toHaveLength(10);
+    expect(store.count("projection/sums/1")).toBe(0);
+  });
+
   it("rebuilt from the log equals the live one", async () => {
     const log = newLog();
     await add(log, 30);

@@ -4,7 +4,7 @@ import { defineProjection, type Projection } from "../projection.ts";
 
 export interface TableProjectionOptions {
   readonly name: string;
-  /** Version of the graph file's declaration: raise it when `key` changes. Default 1. */
+  /** Default 1. Another key and other streams build it anew by themselves. */
   readonly version?: number;
   /** Streams of the sink nodes that write to it. */
   readonly streams: readonly string[];
@@ -21,6 +21,7 @@ export function tableProjection(options: TableProjectionOptions): Projection {
     name,
     version,
     key,
+    variant: [...streams].sort().join("\n"),
     handles: { types: [STEP], ...(options.streams.length === 1 ? { streamPrefix: options.streams[0] as string } : {}) },
     fold(rows, event) {
       if (!streams.has(event.stream)) return;

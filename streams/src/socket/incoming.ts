@@ -2,7 +2,7 @@
 import { connect, type Socket } from "node:net";
 import { type Delivery, type Env, type Subscription, sleep } from "@millrace/engine";
 import { send } from "./outgoing.ts";
-import type { SocketAddress } from "./socket-transport.ts";
+import type { SocketAddress } from "./socket-address.ts";
 import { isProtocolError, type Packet, PacketReader } from "./wire.ts";
 
 export interface IncomingOptions {

@@ -1,7 +1,7 @@
 /** A transport over Unix sockets and TCP. */
+export type { SocketAddress } from "./socket-address.ts";
 export {
   openSocketTransport,
-  type SocketAddress,
   type SocketTransport,
   type SocketTransportOptions,
 } from "./socket-transport.ts";

@@ -2,7 +2,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { type TransportMessage, transportError } from "@millrace/engine";
 import { type QueuedMessage, SubjectQueue } from "../memory/subject-queue.ts";
-import type { SocketAddress } from "./socket-transport.ts";
+import type { SocketAddress } from "./socket-address.ts";
 import { encodePacket, isProtocolError, type Packet, PacketReader } from "./wire.ts";
 
 /** Receivers send small packets only. */

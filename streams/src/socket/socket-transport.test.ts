@@ -6,7 +6,8 @@ import { type Delivery, systemEnv } from "@millrace/engine";
 import { transportContract } from "@millrace/engine/testing";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { openSocketTransport, type SocketAddress, type SocketTransport } from "./socket-transport.ts";
+import type { SocketAddress } from "./socket-address.ts";
+import { openSocketTransport, type SocketTransport } from "./socket-transport.ts";
 import { encodePacket, type Packet, PacketReader } from "./wire.ts";
 
 const env = systemEnv();

@@ -13,9 +13,8 @@ import {
 } from "@millrace/engine";
 import { Incoming } from "./incoming.ts";
 import { Outgoing } from "./outgoing.ts";
+import type { SocketAddress } from "./socket-address.ts";
 import { HEADERS_BYTES_MAX } from "./wire.ts";
-
-export type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 export interface SocketTransportOptions {
   readonly env: Env;

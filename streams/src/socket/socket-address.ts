@@ -1,0 +1,1 @@
+export type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number };
