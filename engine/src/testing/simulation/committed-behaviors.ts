@@ -233,7 +233,8 @@ export function delayed(env: Env, delayMs: number): CommittedBehavior & { fire(d
       arm();
     },
     take(draft, slice) {
-      for (const row of rowsOf(slice)) pending.set(draft, String(row.id), [draft.at + delayMs, { ...row, taken: draft.at }]);
+      for (const row of rowsOf(slice))
+        pending.set(draft, String(row.id), [draft.at + delayMs, { ...row, taken: draft.at }]);
     },
     fire,
     hold: () => Math.min(...pending.keys.map((key) => rowOf((pending.get(key) as readonly [number, Json])[1]).time)),
@@ -259,7 +260,7 @@ export function looping(): CommittedBehavior {
       const out: Json[] = [];
       const again: Json[] = [];
       for (const row of rowsOf(slice)) {
-        const hops = slice.input === 0 ? row.value : Number(row["hops"]) - 1;
+        const hops = slice.input === 0 ? row.value : Number(row.hops) - 1;
         if (hops > 0) {
           again.push({ ...row, hops });
           if (slice.input === 0) open.set(draft, String(row.id), row.time);

@@ -1,8 +1,8 @@
 /** What a simulation runs: a graph, the input that a seed wrote for it, targets, and what must come out. */
 import type { CommittedBehavior, Draft } from "../../behavior/committed-behavior.ts";
-import type { ProtocolRules } from "../../step/protocol-rules.ts";
 import type { GraphProgram, ProgramEdge, ProgramNode } from "../../runtime/program.ts";
 import type { SourceConnector } from "../../source/source-connector.ts";
+import type { ProtocolRules } from "../../step/protocol-rules.ts";
 import type { Env } from "../../time/clock.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 import type { VirtualEnv } from "../virtual-env.ts";

@@ -273,7 +273,9 @@ class Simulation {
   #standing(): string {
     const status = this.#host?.runtime.status();
     if (status === undefined) return "no host";
-    const nodes = status.nodes.map((n) => `${n.node}=${n.state}${n.reason === "" ? "" : `(${n.reason})`} in ${n.messagesIn}`);
+    const nodes = status.nodes.map(
+      (n) => `${n.node}=${n.state}${n.reason === "" ? "" : `(${n.reason})`} in ${n.messagesIn}`,
+    );
     return `${status.state}: ${nodes.join(", ")}`;
   }
 

@@ -65,13 +65,7 @@ class Reader implements SourceReader {
   readonly #closing = new AbortController();
   #next: number;
 
-  constructor(
-    messages: readonly SourceMessage[],
-    after: number,
-    env: Env,
-    random: SeededRandom,
-    faults: SourceFaults,
-  ) {
+  constructor(messages: readonly SourceMessage[], after: number, env: Env, random: SeededRandom, faults: SourceFaults) {
     this.#messages = messages;
     this.#env = env;
     this.#random = random;

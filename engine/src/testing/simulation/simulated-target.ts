@@ -56,6 +56,11 @@ export class SimulatedTarget {
     this.kind = options.kind;
   }
 
+  /** What a row replaces in an upsert target. */
+  keyOf(row: Json): string {
+    return this.#options.keyOf?.(row) ?? "";
+  }
+
   get isExactlyOnce(): boolean {
     return this.kind !== "at-least-once";
   }
@@ -114,7 +119,7 @@ export class SimulatedTarget {
   }
 
   #upsert(row: Delivered): void {
-    const key = this.#options.keyOf?.(row.row) ?? "";
+    const key = this.keyOf(row.row);
     const known = this.#byKey.get(key);
     const conditional = this.#options.conditional ?? true;
     if (conditional && known !== undefined && known.lane === row.lane && comparePoints(row, known) <= 0) return;
@@ -141,7 +146,10 @@ function deliveredOf(slice: InputSlice): Delivered[] {
 }
 
 /** A sink that delivers, then commits what the target answered. `poison` says which rows no target would take. */
-export function simulatedSink(connector: SinkConnector, poison: (row: Json) => boolean = () => false): CommittedBehavior {
+export function simulatedSink(
+  connector: SinkConnector,
+  poison: (row: Json) => boolean = () => false,
+): CommittedBehavior {
   let committed: Json | undefined;
   let answer: { readonly result: Json } | undefined;
   let slices: InputSlice[] = [];

@@ -1,5 +1,5 @@
-import { streamOf } from "../../../runtime/stream-of.ts";
 import type { GraphProgram } from "../../../runtime/program.ts";
+import { streamOf } from "../../../runtime/stream-of.ts";
 import type { Workload } from "../scenario.ts";
 import type { SimulatedHost } from "../simulated-host.ts";
 import type { SimulatedLog } from "../simulated-log.ts";

@@ -1,5 +1,5 @@
-import { filterRows } from "../pure-behaviors.ts";
 import { runningSum } from "../committed-behaviors.ts";
+import { filterRows } from "../pure-behaviors.ts";
 import type { Scenario } from "../scenario.ts";
 import { writePartitions } from "../workload.ts";
 

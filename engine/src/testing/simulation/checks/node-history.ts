@@ -1,0 +1,27 @@
+import type { RecordedEvent } from "../../../log/event-log.ts";
+import { decodeOwned, decodeStep, OWNED, STEP, type StepRecord } from "../../../step/step-record.ts";
+
+export interface LoggedStep {
+  readonly revision: number;
+  readonly epoch: number;
+  readonly step: StepRecord;
+}
+
+/** One node's stream, decoded. */
+export interface NodeHistory {
+  readonly node: string;
+  readonly steps: readonly LoggedStep[];
+  /** Epochs of its owners, in order. */
+  readonly owners: readonly number[];
+}
+
+export function historyOf(node: string, events: readonly RecordedEvent[]): NodeHistory {
+  const steps: LoggedStep[] = [];
+  const owners: number[] = [];
+  for (const event of events) {
+    if (event.type === OWNED) owners.push(decodeOwned(event.payload).epoch);
+    if (event.type !== STEP) continue;
+    steps.push({ revision: event.revision, epoch: event.context.epoch, step: decodeStep(event.payload) });
+  }
+  return { node, steps, owners };
+}
