@@ -6,7 +6,7 @@ export interface HostSample {
   readonly memory: number;
   /** Load average over one minute; 0 where the system has none. */
   readonly load: number;
-  /** How late timers of this process ran since the sample before, in ms, at the 99th percentile. */
+  /** How late timers of this process ran since the sample before, at worst, in ms. */
   readonly loopLagMs: number;
   /** Memory of this process in bytes, and of that the heap in use. */
   readonly residentBytes: number;

@@ -2,6 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Writable } from "node:stream";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { type Json, type JsonObject, type SourceConnector, systemEnv } from "@millrace/engine";
 import { type SourceHarness, type SourceMaker, sinkContract, sourceContract } from "@millrace/engine/testing";
@@ -11,6 +12,7 @@ import { arrowSource } from "./arrow-source.ts";
 import { fileSink } from "./file-sink.ts";
 import { jsonSource } from "./json-source.ts";
 import { parquetSource } from "./parquet-source.ts";
+import { stdoutSink } from "./stdout-sink.ts";
 import { csvSource, ndjsonSource } from "./text-sources.ts";
 
 const env = systemEnv();
@@ -190,5 +192,22 @@ sinkContract("a CSV file", async () => {
         cast: (value, { header, column }) => (header || column === "name" ? value : Number(value)),
       }) as Json[],
     close: () => rm(dir, { recursive: true }),
+  };
+});
+
+sinkContract("standard output", async () => {
+  let text = "";
+  const write = (chunk: Buffer, _: string, done: () => void): void => {
+    text += chunk.toString("utf8");
+    done();
+  };
+  return {
+    connect: () => stdoutSink(new Writable({ write })),
+    content: async () =>
+      text
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Json),
+    close: async () => {},
   };
 });

@@ -1,1 +1,3 @@
-export {};
+/** Web targets. Every export is listed by name. */
+export { httpError } from "./errors.ts";
+export { type WebhookSinkOptions, webhookSink } from "./webhook-sink.ts";

@@ -1,0 +1,133 @@
+/**
+ * Posts messages to a web address. Batches are posted as they come, which is at-least-once: after a crash a batch may be
+ * posted again, cut differently. `keyed` posts every message by itself with an `Idempotency-Key` made of its lane, position
+ * and ordinal, the same for ever; a target that compares that key has each message once (R27).
+ */
+import {
+  engineError,
+  type InputSlice,
+  type Json,
+  MillraceError,
+  messageOf,
+  type SinkConnector,
+  type SinkGuarantee,
+} from "@millrace/engine";
+import type { Agent, Dispatcher } from "undici";
+import { httpError } from "./errors.ts";
+
+export interface WebhookSinkOptions {
+  readonly url: string;
+  /** Body of a batch: a JSON array, or one JSON value per line. Default array. A keyed message is a JSON value. */
+  readonly body?: "array" | "lines";
+  /** The target compares `Idempotency-Key`. Default false. */
+  readonly keyed?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** For connecting, and for each part of the answer, in ms. Default 10 000. */
+  readonly timeoutMs?: number;
+  /** Most messages in one request. Default 1000. */
+  readonly messagesMax?: number;
+}
+
+const TIMEOUT_MS = 10_000;
+const MESSAGES_MAX = 1000;
+/** How much of a refusal is shown. */
+const ANSWER_CHARS = 500;
+const RETRY_AFTER_MS_MAX = 3_600_000;
+
+/**
+ * @throws (from `deliver`) SINK-FAILED, transient: no answer, or 408, 425, 429, 5xx, with the target's `Retry-After`;
+ * SINK-REFUSED, terminal: any other answer that is no success
+ */
+export function webhookSink(options: WebhookSinkOptions): SinkConnector {
+  return new WebhookSink(options);
+}
+
+class WebhookSink implements SinkConnector {
+  readonly guarantee: SinkGuarantee;
+  readonly #options: WebhookSinkOptions;
+  #agent: Agent | undefined;
+
+  constructor(options: WebhookSinkOptions) {
+    this.#options = options;
+    this.guarantee = options.keyed === true ? "key" : "at-least-once";
+  }
+
+  async open(): Promise<void> {
+    await this.close();
+    // Loading the library takes 45 ms, which only graphs that post should pay.
+    const { Agent } = await import("undici");
+    const timeout = this.#options.timeoutMs ?? TIMEOUT_MS;
+    this.#agent = new Agent({ connect: { timeout }, headersTimeout: timeout, bodyTimeout: timeout, connections: 1 });
+  }
+
+  async deliver(slices: readonly InputSlice[]): Promise<Json> {
+    if (this.#options.keyed === true) await this.#deliverEach(slices);
+    else await this.#deliverBatches(slices.flatMap((slice) => slice.batch.rows()));
+    return null;
+  }
+
+  async close(): Promise<void> {
+    const agent = this.#agent;
+    this.#agent = undefined;
+    await agent?.destroy();
+  }
+
+  async #deliverEach(slices: readonly InputSlice[]): Promise<void> {
+    for (const { lane, batch, positions } of slices) {
+      for (let i = 0; i < batch.n; i++) {
+        const key = `${encodeURIComponent(lane)}/${positions.pos(i)}/${positions.ord(i)}`;
+        await this.#post(JSON.stringify(batch.row(i)), "application/json", { "idempotency-key": key });
+      }
+    }
+  }
+
+  async #deliverBatches(rows: readonly Json[]): Promise<void> {
+    const most = this.#options.messagesMax ?? MESSAGES_MAX;
+    for (let at = 0; at < rows.length; at += most) {
+      const part = rows.slice(at, at + most);
+      if (this.#options.body === "lines")
+        await this.#post(part.map((row) => `${JSON.stringify(row)}\n`).join(""), "application/x-ndjson", {});
+      else await this.#post(JSON.stringify(part), "application/json", {});
+    }
+  }
+
+  async #post(body: string, type: string, extra: Readonly<Record<string, string>>): Promise<void> {
+    const { request } = await import("undici");
+    const headers = { "content-type": type, ...this.#options.headers, ...extra };
+    try {
+      const dispatcher = this.#agent;
+      if (dispatcher === undefined) throw new Error("the sink is not open");
+      await this.#judge(await request(this.#options.url, { method: "POST", body, headers, dispatcher }));
+    } catch (cause) {
+      if (cause instanceof MillraceError) throw cause;
+      throw engineError("SINK-FAILED", `${this.#address()} gave no answer: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  async #judge({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<void> {
+    if (statusCode >= 200 && statusCode < 300) return body.dump();
+    const answer = (await body.text()).slice(0, ANSWER_CHARS);
+    const details = { status: statusCode, answer };
+    const message = `${this.#address()} answered ${statusCode}`;
+    if (!isTransient(statusCode)) throw httpError("SINK-REFUSED", message, { details });
+    const retryAfterMs = retryAfter(headers["retry-after"], headers.date);
+    throw engineError("SINK-FAILED", message, { details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+  }
+
+  /** Without what may be a secret in it: user information and query. */
+  #address(): string {
+    const { origin, pathname } = new URL(this.#options.url);
+    return origin + pathname;
+  }
+}
+
+function isTransient(status: number): boolean {
+  return status === 408 || status === 425 || status === 429 || status >= 500;
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date, which is taken against the target's own clock. */
+function retryAfter(value: string | string[] | undefined, date: string | string[] | undefined): number | undefined {
+  if (typeof value !== "string") return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.parse(String(date));
+  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, RETRY_AFTER_MS_MAX) : undefined;
+}
