@@ -7,6 +7,7 @@ import {
   type AppendResult,
   type Env,
   type EventContext,
+  type EventInput,
   InvariantViolation,
   logError,
   type MillraceError,
@@ -14,7 +15,7 @@ import {
 } from "@millrace/engine";
 import type { BlockWriter } from "./block-writer.ts";
 import { type Dictionary, encodeNames, NAME_BYTES_MAX, type Name, type NameKind, TYPE_NAME } from "./dictionary.ts";
-import type { Ack } from "./open-block.ts";
+import type { OpenBlock } from "./open-block.ts";
 import type { RecentAppends } from "./recent-appends.ts";
 import { APPEND_RECORDS_MAX, type ContextNumbers, type RecordPlace, recordBytes } from "./record.ts";
 import type { StreamHeads, StreamState } from "./stream-heads.ts";
@@ -42,10 +43,13 @@ export interface ControlRecord {
   readonly payload: Uint8Array;
 }
 
+type Resolve = (result: AppendResult) => void;
+type Reject = (error: Error) => void;
+
 interface Request {
   readonly appends: readonly StreamAppend[];
-  readonly resolve: (result: AppendResult) => void;
-  readonly reject: (error: Error) => void;
+  readonly resolve: Resolve;
+  readonly reject: Reject;
 }
 
 const CONTEXT_KINDS = ["principal", "tenant", "codeVersion", "graph", "node"] as const;
@@ -58,6 +62,11 @@ export class Appender {
   readonly #place: RecordPlace = { position: 0, timeMs: 0, stream: 0, revision: 0, type: 0, index: 0, size: 0 };
   readonly #numbers: ContextNumbers = { principal: 0, tenant: 0, codeVersion: 0, graph: 0, node: 0 };
   #numbersOf: EventContext | undefined;
+  /** The last type and its number: most appends repeat it. */
+  #type: string | undefined;
+  #typeNumber = 0;
+  /** Of the streams of the append that is being admitted. */
+  readonly #states: (StreamState | undefined)[] = [];
   #controls: ControlRecord[] = [];
   #lastTimeMs: number;
   #stopped: Error | undefined;
@@ -74,17 +83,21 @@ export class Appender {
 
   append(appends: readonly StreamAppend[]): Promise<AppendResult> {
     return new Promise((resolve, reject) => {
-      const request = { appends, resolve, reject };
       if (this.#stopped !== undefined) reject(this.#stopped);
-      else if (this.#waiting.length > 0 || !this.#admit(request)) this.#waiting.push(request);
+      else if (this.#waiting.length > 0 || !this.#admit(appends, resolve, reject)) {
+        this.#waiting.push({ appends, resolve, reject });
+      }
     });
   }
 
   /** Tries what waits, in order. */
   drain(): void {
     let admitted = 0;
-    while (admitted < this.#waiting.length && this.#admit(this.#waiting[admitted] as Request)) admitted++;
-    this.#waiting.splice(0, admitted);
+    for (; admitted < this.#waiting.length; admitted++) {
+      const { appends, resolve, reject } = this.#waiting[admitted] as Request;
+      if (!this.#admit(appends, resolve, reject)) break;
+    }
+    if (admitted > 0) this.#waiting.splice(0, admitted);
   }
 
   /** Refuses everything from now on, what waits included. */
@@ -93,49 +106,46 @@ export class Appender {
     for (const request of this.#waiting.splice(0)) request.reject(error);
   }
 
-  /** False when it has to wait for room; otherwise the request has been answered or is in the open block. */
-  #admit(request: Request): boolean {
+  /** False when it has to wait for room; otherwise the append has been answered or is in the open block. */
+  #admit(appends: readonly StreamAppend[], resolve: Resolve, reject: Reject): boolean {
     try {
-      const { appends } = request;
       const conflict = this.#conflictIn(appends);
-      const retryOf = conflict === undefined ? this.#repeatedAt(appends) : this.#conflictRetry(appends, conflict);
-      if (retryOf !== undefined || conflict !== undefined) {
-        this.#answerLater(request, retryOf, conflict);
+      const retryOf = conflict < 0 ? this.#repeatedAt(appends) : this.#conflictRetry(appends, conflict);
+      if (retryOf >= 0 || conflict >= 0) {
+        this.#answerLater(appends, resolve, reject, retryOf, Math.max(0, conflict));
         return true;
       }
       const names = this.#newNames(appends);
-      const bytes = this.#bytesOf(appends, names);
-      const room = this.#parts.writer().room(bytes);
+      const room = this.#parts.writer().room(this.#bytesOf(appends, names));
       if (room === "wait") return false;
       if (room === "full")
         throw logError("LOG-FULL", "no prepared segment has space", { retryAfterMs: RETRY_AFTER_MS });
-      this.#encode(request, names);
-      return true;
+      this.#encode(appends, names, resolve, reject);
     } catch (thrown) {
-      request.reject(thrown instanceof Error ? thrown : new InvariantViolation("an append failed", { cause: thrown }));
-      return true;
+      reject(thrown instanceof Error ? thrown : new InvariantViolation("an append failed", { cause: thrown }));
     }
+    return true;
   }
 
-  /** The first stream whose head is not as expected. */
-  #conflictIn(appends: readonly StreamAppend[]): number | undefined {
+  /** The first stream whose head is not as expected, -1 when all are. Leaves the states of the streams in `#states`. */
+  #conflictIn(appends: readonly StreamAppend[]): number {
+    if (appends.length === 0) throw new InvariantViolation("an append without streams");
     for (let i = 0; i < appends.length; i++) {
-      const append = appends[i] as StreamAppend;
-      if (append.events.length === 0) throw new InvariantViolation("an append names a stream without events for it");
-      if (append.expected === "any") continue;
+      const { stream, expected, events } = appends[i] as StreamAppend;
+      if (events.length === 0) throw new InvariantViolation("an append names a stream without events for it");
+      this.#states[i] = this.#parts.heads.find(stream);
+      if (expected === "any") continue;
       const head = this.#headBefore(appends, i);
-      const holds =
-        append.expected === "none" ? head < 0 : append.expected === "exists" ? head >= 0 : head === append.expected;
+      const holds = expected === "none" ? head < 0 : expected === "exists" ? head >= 0 : head === expected;
       if (!holds) return i;
     }
-    if (appends.length === 0) throw new InvariantViolation("an append without streams");
-    return undefined;
+    return -1;
   }
 
   /** The stream's head as part `i` of an append meets it. */
   #headBefore(appends: readonly StreamAppend[], i: number): number {
     const stream = (appends[i] as StreamAppend).stream;
-    let head = this.#parts.heads.find(stream)?.head ?? -1;
+    let head = this.#states[i]?.head ?? -1;
     for (let j = 0; j < i; j++) {
       const before = appends[j] as StreamAppend;
       if (before.stream === stream) head += before.events.length;
@@ -143,36 +153,43 @@ export class Appender {
     return head;
   }
 
-  /** Where an append that nothing contradicts was appended before; only without an exact expectation can it have been. */
-  #repeatedAt(appends: readonly StreamAppend[]): number | undefined {
-    for (const { expected } of appends) if (expected !== "any" && expected !== "exists") return undefined;
-    const position = this.#parts.recent.find(firstIdOf(appends));
-    return position < 0 ? undefined : position;
+  /** Where an append that nothing contradicts was appended before, or -1; only without an exact expectation can it have been. */
+  #repeatedAt(appends: readonly StreamAppend[]): number {
+    for (let i = 0; i < appends.length; i++) {
+      const { expected } = appends[i] as StreamAppend;
+      if (expected !== "any" && expected !== "exists") return -1;
+    }
+    return this.#parts.recent.find(firstIdOf(appends));
   }
 
-  /** Where a refused append must have begun if it had been appended before. */
-  #conflictRetry(appends: readonly StreamAppend[], conflict: number): number | undefined {
+  /** Where a refused append must have begun if it had been appended before; -1 when it cannot have been. */
+  #conflictRetry(appends: readonly StreamAppend[], conflict: number): number {
     const recent = this.#parts.recent.find(firstIdOf(appends));
     if (recent >= 0) return recent;
     const { stream, expected } = appends[conflict] as StreamAppend;
-    if (expected === "any" || expected === "exists") return undefined;
+    if (expected === "any" || expected === "exists") return -1;
     const position = this.#parts.positionOf(stream, expected === "none" ? 0 : expected + 1);
-    if (position === undefined) return undefined;
+    if (position === undefined) return -1;
     let before = 0;
     for (let i = 0; i < conflict; i++) before += (appends[i] as StreamAppend).events.length;
-    return position - before < 0 ? undefined : position - before;
+    return Math.max(-1, position - before);
   }
 
-  #answerLater(request: Request, retryOf: number | undefined, conflict: number | undefined): void {
-    const { appends } = request;
-    const refusal = this.#wrongRevision(appends, conflict ?? 0);
-    if (retryOf === undefined) {
-      request.reject(refusal);
+  #answerLater(
+    appends: readonly StreamAppend[],
+    resolve: Resolve,
+    reject: Reject,
+    retryOf: number,
+    conflict: number,
+  ): void {
+    const refusal = this.#wrongRevision(appends, conflict);
+    if (retryOf < 0) {
+      reject(refusal);
       return;
     }
     this.#parts.recall(appends, retryOf).then(
-      (result) => (result === undefined ? request.reject(refusal) : request.resolve(result)),
-      (thrown: unknown) => request.reject(thrown as Error),
+      (result) => (result === undefined ? reject(refusal) : resolve(result)),
+      (thrown: unknown) => reject(thrown as Error),
     );
   }
 
@@ -193,10 +210,12 @@ export class Appender {
       missing ??= new Map();
       missing.set(`${kind}/${name}`, [kind, name]);
     };
-    for (const { stream, events } of appends) {
-      if (this.#parts.heads.find(stream) === undefined) need("stream", stream);
-      for (const { type, context } of events) {
-        need("type", type);
+    for (let i = 0; i < appends.length; i++) {
+      const { stream, events } = appends[i] as StreamAppend;
+      if (this.#states[i] === undefined) need("stream", stream);
+      for (let j = 0; j < events.length; j++) {
+        const { type, context } = events[j] as EventInput;
+        if (type !== this.#type) need("type", type);
         if (this.#resolve(context) === undefined) for (const kind of CONTEXT_KINDS) need(kind, context[kind]);
       }
     }
@@ -207,9 +226,11 @@ export class Appender {
     let bytes = 0;
     let records = this.#controls.length + (names === undefined ? 0 : 1);
     for (const control of this.#controls) bytes += recordBytes(control.payload.length);
-    for (const { events } of appends) {
+    for (let i = 0; i < appends.length; i++) {
+      const { events } = appends[i] as StreamAppend;
       records += events.length;
-      for (const event of events) {
+      for (let j = 0; j < events.length; j++) {
+        const event = events[j] as EventInput;
         if (event.id.length !== ID_BYTES)
           throw new InvariantViolation(`an event id has ${event.id.length} bytes, not 16`);
         bytes += recordBytes(event.payload.length);
@@ -228,10 +249,15 @@ export class Appender {
     return bytes;
   }
 
-  #encode(request: Request, names: Map<string, readonly [NameKind, string]> | undefined): void {
-    const { appends } = request;
-    const { env, recent, writer } = this.#parts;
-    const block = writer().open;
+  #encode(
+    appends: readonly StreamAppend[],
+    names: Map<string, readonly [NameKind, string]> | undefined,
+    resolve: Resolve,
+    reject: Reject,
+  ): void {
+    const { env, recent } = this.#parts;
+    const writer = this.#parts.writer();
+    const block = writer.open;
     const firstPosition = block.first + block.count;
     const place = this.#place;
     this.#lastTimeMs = Math.max(this.#lastTimeMs, Math.floor(env.clock.now()));
@@ -239,15 +265,17 @@ export class Appender {
     place.position = firstPosition;
     place.index = 0;
     place.size = this.#controls.length + (names === undefined ? 0 : 1);
-    for (const { events } of appends) place.size += events.length;
+    for (let i = 0; i < appends.length; i++) place.size += (appends[i] as StreamAppend).events.length;
     this.#encodeControls(names);
     const revisions: number[] = [];
-    for (const append of appends) revisions.push(this.#encodeStream(append));
+    for (let i = 0; i < appends.length; i++) revisions.push(this.#encodeStream(appends[i] as StreamAppend, i, block));
     recent.add(firstIdOf(appends), firstPosition);
-    const result = { position: place.position - 1, firstPosition, revisions, repeated: false };
-    const ack: Ack = { result, resolve: request.resolve, reject: request.reject };
-    block.acks.push(ack);
-    writer().arm();
+    block.acks.push({
+      result: { position: place.position - 1, firstPosition, revisions, repeated: false },
+      resolve,
+      reject,
+    });
+    writer.arm();
   }
 
   #encodeControls(names: Map<string, readonly [NameKind, string]> | undefined): void {
@@ -268,14 +296,18 @@ export class Appender {
     }
   }
 
-  #encodeStream({ stream, events }: StreamAppend): number {
-    const { heads, names, tail, writer } = this.#parts;
-    const state: StreamState = heads.get(stream, names.numberOf("stream", stream) as number);
+  #encodeStream({ stream, events }: StreamAppend, i: number, block: OpenBlock): number {
+    const { heads, names, tail } = this.#parts;
+    const state = this.#states[i] ?? heads.get(stream, names.numberOf("stream", stream) as number);
     const place = this.#place;
-    const block = writer().open;
     place.stream = state.number;
-    for (const event of events) {
-      place.type = names.numberOf("type", event.type) as number;
+    for (let j = 0; j < events.length; j++) {
+      const event = events[j] as EventInput;
+      if (event.type !== this.#type) {
+        this.#typeNumber = names.numberOf("type", event.type) as number;
+        this.#type = event.type;
+      }
+      place.type = this.#typeNumber;
       place.revision = ++state.head;
       tail.add(state.lastPosition, block.used);
       block.addEvent(event, place, this.#resolve(event.context) as ContextNumbers);

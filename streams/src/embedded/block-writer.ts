@@ -60,6 +60,9 @@ export interface WriterStart {
   readonly position: number;
 }
 
+/** From here on a larger block gains the disk less than waiting for it costs. */
+const EAGER_BYTES = 64 * 1024;
+
 export type Room = "fits" | "wait" | "full";
 
 export class BlockWriter {
@@ -124,9 +127,14 @@ export class BlockWriter {
     return SEGMENT_HEADER_BYTES + needed + this.#sealBytes <= this.#active.sizeBytes ? "fits" : "wait";
   }
 
-  /** The open block goes out once pending I/O had its chance, so that everything of this turn joins it. */
+  /**
+   * The open block goes out once pending I/O had its chance, so that everything of this turn joins it; or at once when it is
+   * large enough, so that the disk works while the rest of the turn is encoded.
+   */
   arm(): void {
-    if (this.#armed || this.#flying.length >= this.#flightsMax) return;
+    if (this.#flying.length >= this.#flightsMax) return;
+    if (this.#open.used >= EAGER_BYTES) this.#issue();
+    if (this.#armed) return;
     this.#armed = true;
     this.#options.env.turns.yieldToIo(this.#flush);
   }

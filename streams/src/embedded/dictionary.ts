@@ -46,22 +46,24 @@ class NamesOfKind {
 }
 
 export class Dictionary {
-  readonly #kinds: ReadonlyMap<NameKind, NamesOfKind>;
+  readonly #kinds: Readonly<Record<NameKind, NamesOfKind>>;
   readonly #source: NameSource;
 
   constructor(source: NameSource) {
     this.#source = source;
-    this.#kinds = new Map(
-      NAME_KINDS.map((kind) => {
-        if (kind === "stream") return [kind, new NamesOfKind([CONTROL_STREAM], 1)];
-        if (kind === "type") return [kind, new NamesOfKind(CONTROL_TYPES, FIRST_TYPE)];
-        return [kind, new NamesOfKind([""], 1)];
-      }),
-    );
+    this.#kinds = {
+      stream: new NamesOfKind([CONTROL_STREAM], 1),
+      type: new NamesOfKind(CONTROL_TYPES, FIRST_TYPE),
+      principal: new NamesOfKind([""], 1),
+      tenant: new NamesOfKind([""], 1),
+      codeVersion: new NamesOfKind([""], 1),
+      graph: new NamesOfKind([""], 1),
+      node: new NamesOfKind([""], 1),
+    };
   }
 
   numberOf(kind: NameKind, name: string): number | undefined {
-    const names = this.#of(kind);
+    const names = this.#kinds[kind];
     const number = names.numbers.get(name);
     if (number !== undefined) return number;
     const stored = this.#source.numberOf(kind, name);
@@ -71,7 +73,7 @@ export class Dictionary {
 
   /** @throws LOG-CORRUPT when no control record gave this number a name */
   nameOf(kind: NameKind, number: number): string {
-    const names = this.#of(kind);
+    const names = this.#kinds[kind];
     const name = names.names.get(number) ?? this.#source.nameOf(kind, number);
     if (name === undefined) throw embeddedLogError("LOG-CORRUPT", `${kind} ${number} has no name in the dictionary`);
     names.names.set(number, name);
@@ -80,13 +82,13 @@ export class Dictionary {
 
   /** Gives the next number. The caller writes the name into the same append. */
   assign(kind: NameKind, name: string): Name {
-    const entry = { kind, number: this.#of(kind).next, name };
+    const entry = { kind, number: this.#kinds[kind].next, name };
     this.learn(entry);
     return entry;
   }
 
   learn({ kind, number, name }: Name): void {
-    const names = this.#of(kind);
+    const names = this.#kinds[kind];
     names.numbers.set(name, number);
     names.names.set(number, name);
     if (number >= names.next) names.next = number + 1;
@@ -94,16 +96,13 @@ export class Dictionary {
 
   /** The next number of each kind, in the order of {@link NAME_KINDS}. */
   nextNumbers(): readonly number[] {
-    return NAME_KINDS.map((kind) => this.#of(kind).next);
+    return NAME_KINDS.map((kind) => this.#kinds[kind].next);
   }
 
   /** Numbers below these are taken, whether or not their names are in memory. */
   restoreNextNumbers(next: readonly number[]): void {
-    for (const [i, kind] of NAME_KINDS.entries()) this.#of(kind).next = Math.max(this.#of(kind).next, next[i] ?? 0);
-  }
-
-  #of(kind: NameKind): NamesOfKind {
-    return this.#kinds.get(kind) as NamesOfKind;
+    for (const [i, kind] of NAME_KINDS.entries())
+      this.#kinds[kind].next = Math.max(this.#kinds[kind].next, next[i] ?? 0);
   }
 }
 

@@ -49,7 +49,7 @@ export interface EmbeddedLogOptions {
   readonly tailEventsMax?: number;
   /** How long commits gather before they are indexed. Default 20. */
   readonly indexLingerMs?: number;
-  /** How many of the last appends are recognised when they are retried expecting any revision. A power of two, default 65 536. */
+  /** How many of the last appends are recognised when they are retried expecting any revision. A power of two, default 16 384. */
   readonly recentAppends?: number;
   /** How long to wait for the lock of a process that is just dying. Default 1000. */
   readonly lockWaitMs?: number;
@@ -180,7 +180,7 @@ class Opening {
       onProgress: () => commits.fire(),
     });
     await this.#fold(scanner, files, tail, heads, follower, place, recovered.next.position);
-    const recent = new RecentAppends(this.#options.recentAppends ?? 65_536);
+    const recent = new RecentAppends(this.#options.recentAppends ?? 16_384);
     await this.#recall(reader, scanner, files, recent, recovered.next.position);
     const lastTimeMs = await timeOfLast(reader, recovered.next.position);
 
