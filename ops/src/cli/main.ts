@@ -171,6 +171,12 @@ program
   .addOption(jsonOption())
   .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));
 
+// Whoever reads the output may have seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
+
 try {
   await program.parseAsync();
 } catch (thrown) {

@@ -102,7 +102,9 @@ async function projectionHash(data) {
     const hash = createHash("sha256");
     let rows = 0;
     for (let cursor = ""; cursor !== null; ) {
-      const answer = await app.inject(`/api/v1/projections/departures?limit=1000${cursor === "" ? "" : `&cursor=${cursor}`}`);
+      const answer = await app.inject(
+        `/api/v1/projections/departures?limit=1000${cursor === "" ? "" : `&cursor=${cursor}`}`,
+      );
       const page = answer.json();
       rows += page.rows.length;
       hash.update(JSON.stringify(page.rows));
@@ -128,7 +130,11 @@ function mulberry32(seed) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [kills = "200", seed] = process.argv.slice(2);
   const progress = (line) => process.stderr.write(`${line}\n`);
-  const result = await killDemo({ kills: Number(kills), progress, ...(seed === undefined ? {} : { seed: Number(seed) }) });
+  const result = await killDemo({
+    kills: Number(kills),
+    progress,
+    ...(seed === undefined ? {} : { seed: Number(seed) }),
+  });
   for (const difference of result.differences) process.stderr.write(`${difference}\n`);
   console.log(
     `demo-kill: ${result.kills} kills in ${result.runs} runs of ${result.rows} rows, ${result.differences.length} differences, seed ${result.seed}`,

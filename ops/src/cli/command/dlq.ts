@@ -59,6 +59,9 @@ export async function redriveDeadLetters(
       redriven += answer.redriven;
     }
     if (json) writeJson({ redriven });
-    else writeLine(`${redriven} of ${ids.length} sent again; the others had been before`);
+    else
+      writeLine(
+        `${redriven} of ${ids.length} sent again${redriven < ids.length ? "; the others had been before" : ""}`,
+      );
   });
 }

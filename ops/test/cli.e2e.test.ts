@@ -1,0 +1,346 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { lastJson, millrace, type Running, start } from "./millrace.ts";
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "millrace-cli-"));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Writes files into a folder of their own. */
+function folder(name: string, files: Readonly<Record<string, string>>): string {
+  const path = join(directory, name);
+  mkdirSync(path, { recursive: true });
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
+  return path;
+}
+
+const ORDERS = `name: orders
+nodes:
+  orders: { kind: source, from: "file:./orders.ndjson" }
+  large:  { kind: filter, input: orders, where: "event.amount > 10" }
+  priced: { kind: map, input: large, set: { vat: "event.amount * 0.5" } }
+  table:  { kind: sink, input: priced, to: "projection:large-orders", key: [id] }
+  file:   { kind: sink, input: priced, to: "file:large.csv" }
+`;
+
+/** Lines 3 and 5 are bad: one is no JSON, the other has no amount. */
+const ORDER_LINES = [
+  '{"id":1,"amount":12}',
+  '{"id":2,"amount":3}',
+  '{"id":3,"amount":',
+  '{"id":4,"amount":40}',
+  '{"id":5}',
+  "",
+].join("\n");
+
+describe("help", () => {
+  it.each([
+    "",
+    "run",
+    "validate",
+    "graph",
+    "graph stop",
+    "events ls",
+    "projection query",
+    "dlq",
+    "dlq redrive",
+    "doctor",
+    "serve",
+  ])("of millrace %s is as documented", async (command) => {
+    const { code, stdout } = await millrace([...command.split(" ").filter(Boolean), "--help"]);
+    expect(code).toBe(0);
+    await expect(stdout).toMatchFileSnapshot(
+      `golden/help${command === "" ? "" : `-${command.replaceAll(" ", "-")}`}.txt`,
+    );
+  });
+});
+
+describe("exit codes", () => {
+  it.each([
+    ["an unknown command", ["frobnicate"], 2],
+    ["an unknown option", ["run", "x.yaml", "--frobnicate"], 2],
+    ["a port that is none", ["serve", "--port", "70000"], 2],
+    ["a missing graph file", ["run", "does-not-exist.yaml"], 2],
+    ["a server that is not there", ["graph", "ls", "--url", "http://127.0.0.1:1"], 3],
+    ["a data directory that holds nothing", ["events", "ls", "--data", "does-not-exist"], 2],
+    ["a condition that is none", ["projection", "query", "x", "--where", "origin", "--url", "http://127.0.0.1:1"], 2],
+  ])("%s", async (_what, args, expected) => {
+    const { code, stderr } = await millrace(args, { cwd: directory });
+    expect(code).toBe(expected);
+    expect(stderr).not.toBe("");
+    expect(existsSync(join(directory, "does-not-exist"))).toBe(false);
+  });
+
+  it("says what failed as JSON too", async () => {
+    const { stdout } = await millrace(["graph", "ls", "--json", "--url", "http://127.0.0.1:1"]);
+    expect(lastJson(stdout)).toMatchObject({ error: { code: "CLI-UNREACHABLE" } });
+  });
+});
+
+describe("validate", () => {
+  it("says of good files what is in them", async () => {
+    const cwd = folder("good", { "graph.yaml": ORDERS, "orders.ndjson": "" });
+    expect(await millrace(["validate", "graph.yaml"], { cwd })).toMatchObject({
+      code: 0,
+      stdout: "ok graph.yaml: graph orders, 5 nodes\n",
+    });
+  });
+
+  it("shows every problem of every file with its place, and ends with 1", async () => {
+    const broken = ORDERS.replace("input: large,", "input: lrage,").replace("kind: filter", "kind: fliter");
+    const cwd = folder("broken", { "a.yaml": broken, "b.yaml": ORDERS });
+    const { code, stdout } = await millrace(["validate", "a.yaml", "b.yaml"], { cwd });
+    expect(code).toBe(1);
+    await expect(stdout).toMatchFileSnapshot("golden/validate.txt");
+    const { problems } = lastJson((await millrace(["validate", "a.yaml", "b.yaml", "--json"], { cwd })).stdout) as {
+      problems: unknown[];
+    };
+    expect(problems).toHaveLength(stdout.trimEnd().split("\n").length);
+  });
+});
+
+describe("run --until-done", () => {
+  let cwd: string;
+
+  beforeAll(async () => {
+    cwd = folder("orders", { "graph.yaml": ORDERS, "orders.ndjson": ORDER_LINES });
+    const { code, stdout } = await millrace(["run", "graph.yaml", "--until-done", "--json"], { cwd });
+    expect(code).toBe(0);
+    expect(lastJson(stdout)).toMatchObject({
+      graph: "orders",
+      revision: 1,
+      messagesIn: 5,
+      messagesOut: 4,
+      deadLettered: 2,
+      dropped: 0,
+    });
+  });
+
+  const ask = async (...args: string[]): Promise<unknown> => {
+    const { code, stdout, stderr } = await millrace([...args, "--json", "--data", ".millrace"], { cwd });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return lastJson(stdout);
+  };
+
+  it("writes to the data directory what its sinks are given", () => {
+    expect(readFileSync(join(cwd, ".millrace", "out", "large.csv"), "utf8")).toBe("id,amount,vat\n1,12,6\n4,40,20\n");
+  });
+
+  it("leaves projections that can be asked", async () => {
+    expect(await ask("projection", "query", "large-orders")).toMatchObject({
+      rows: [
+        { id: 1, amount: 12, vat: 6 },
+        { id: 4, amount: 40, vat: 20 },
+      ],
+      next: null,
+    });
+    const { projections } = (await ask("projection", "ls")) as { projections: { name: string; lag: number }[] };
+    expect(projections.map(({ name, lag }) => [name, lag])).toContainEqual(["large-orders", 0]);
+  });
+
+  it("dead-letters what it cannot read or judge, with place and reason", async () => {
+    const { rows } = (await ask("dlq", "ls")) as { rows: { id: string; node: string; error: { code: string } }[] };
+    expect(rows.map(({ node, error }) => [node, error.code]).sort()).toEqual([
+      ["large", "EXPR-FAILED"],
+      ["orders", "MSG-DECODE"],
+    ]);
+    const large = rows.find(({ node }) => node === "large")?.id ?? "";
+    expect(await ask("dlq", "show", large)).toMatchObject({
+      input: { id: 5 },
+      state: "waiting",
+      error: { place: { file: "graph.yaml", line: 4 } },
+    });
+  });
+
+  it("logs who deployed, started and stopped the graph", async () => {
+    const { events } = (await ask("events", "ls", "--stream", "graph/orders", "--forward")) as {
+      events: { type: string; principal: string }[];
+    };
+    expect(events.map(({ type, principal }) => [type, principal])).toEqual([
+      ["GraphDeployed", "cli"],
+      ["GraphStarted", "cli"],
+      ["GraphFinished", "system"],
+      ["GraphStopped", "system"],
+    ]);
+  });
+
+  it("refuses another revision in the same directory, and names what changed and the way out", async () => {
+    const other = folder("orders-changed", {
+      "graph.yaml": ORDERS.replace("> 10", "> 20"),
+      "orders.ndjson": ORDER_LINES,
+    });
+    const { code, stderr } = await millrace(["run", "graph.yaml", "--until-done", "--data", join(cwd, ".millrace")], {
+      cwd: other,
+    });
+    expect(code).toBe(2);
+    expect(stderr).toContain("HOST-REVISION");
+    expect(stderr).toContain("the graph file changed");
+    expect(stderr).toContain("--data DIR");
+  });
+
+  it("ends with 1 when a node gives up, and goes on from there when it is corrected", async () => {
+    const graph = `name: flaky
+supervision: { intensity: 1, backoffMs: 1, backoffMaxMs: 2 }
+nodes:
+  in:  { kind: source, from: "file:./in.ndjson" }
+  out: { kind: sink, input: in, to: "file:/dev/null/impossible.ndjson" }
+`;
+    const own = folder("flaky", { "graph.yaml": graph, "in.ndjson": '{"a":1}\n' });
+    const { code, stderr } = await millrace(["run", "graph.yaml", "--until-done"], { cwd: own });
+    expect(code).toBe(1);
+    expect(stderr).toContain("HOST-PARKED");
+    expect(stderr).toContain("SINK-FAILED");
+  });
+});
+
+describe("a server", () => {
+  const servers: Running[] = [];
+  afterEach(async () => {
+    for (const server of servers.splice(0)) {
+      server.child.kill("SIGTERM");
+      await server.finished;
+    }
+  });
+
+  async function serve(cwd: string, ...args: string[]): Promise<{ url: string; server: Running }> {
+    const server = start(["serve", "graph.yaml", "--port", "0", "--json", ...args], { cwd });
+    servers.push(server);
+    const { url } = JSON.parse(await server.line(/^\{/)) as { url: string };
+    return { url, server };
+  }
+
+  it("shows, suspends, resumes, stops and starts graphs, and logs who asked and why", async () => {
+    const cwd = folder("server", { "graph.yaml": ORDERS, "orders.ndjson": ORDER_LINES });
+    const { url } = await serve(cwd);
+    const shown = await millrace(["graph", "show", "orders", "--url", url]);
+    expect(shown.stdout).toContain("orders revision 1, ");
+    expect(shown.stdout).toContain("priced -> table");
+    expect((await millrace(["graph", "stop", "orders", "--reason", "testing", "--url", url])).stdout).toBe(
+      "orders: stopped\n",
+    );
+    expect((await millrace(["graph", "resume", "orders", "--url", url])).code).toBe(2);
+    expect((await millrace(["graph", "start", "orders", "--url", url])).code).toBe(0);
+    const events = await millrace(["events", "ls", "--type", "GraphStopped", "--json", "--url", url]);
+    expect(lastJson(events.stdout)).toMatchObject({ events: [{ principal: "local", payload: { reason: "testing" } }] });
+  });
+
+  it("sends a dead letter through its node again, once, also after a restart", async () => {
+    const cwd = folder("redrive", {
+      "in.ndjson": '{"n":1}\n{"n":2}\n',
+      "halve.mjs": `import { existsSync } from "node:fs";
+        export default (row) => {
+          if (row.n === 2 && existsSync(new URL("./broken", import.meta.url))) throw new Error("it is broken");
+          return { n: row.n, half: row.n / 2 };
+        };`,
+      broken: "",
+      "graph.yaml": `name: halves
+nodes:
+  in:   { kind: source, from: "file:./in.ndjson" }
+  half: { kind: calculator, input: in, use: ./halve.mjs }
+  out:  { kind: sink, input: half, to: "projection:halves", key: [n] }
+`,
+    });
+    const ran = await millrace(["run", "graph.yaml", "--until-done", "--json"], { cwd });
+    expect(lastJson(ran.stdout)).toMatchObject({ messagesIn: 2, messagesOut: 1, deadLettered: 1 });
+    rmSync(join(cwd, "broken"));
+
+    const { url, server } = await serve(cwd);
+    const listed = await millrace(["dlq", "ls", "--json", "--url", url]);
+    const { rows } = lastJson(listed.stdout) as { rows: { id: string; error: { code: string } }[] };
+    expect(rows.map(({ error }) => error.code)).toEqual(["CALC-THREW"]);
+    const id = rows[0]?.id ?? "";
+    expect((await millrace(["dlq", "redrive", id, "--url", url])).stdout).toContain("1 of 1 sent again");
+    const halves = async (): Promise<unknown> =>
+      (
+        lastJson((await millrace(["projection", "query", "halves", "--json", "--url", url])).stdout) as {
+          rows: unknown;
+        }
+      ).rows;
+    await expect.poll(halves, { timeout: 10_000 }).toEqual([
+      { n: 1, half: 0.5 },
+      { n: 2, half: 1 },
+    ]);
+    expect(lastJson((await millrace(["dlq", "show", id, "--json", "--url", url])).stdout)).toMatchObject({
+      state: "redriven",
+    });
+    expect((await millrace(["dlq", "redrive", id, "--url", url])).stdout).toContain("0 of 1 sent again");
+    server.child.kill("SIGTERM");
+    expect((await server.finished).code).toBe(0);
+
+    const again = await millrace(["run", "graph.yaml", "--until-done", "--json"], { cwd });
+    expect(lastJson(again.stdout)).toMatchObject({ messagesIn: 0, messagesOut: 0, deadLettered: 0 });
+  }, 60_000);
+
+  it("takes pushed messages, durably, and each idempotency key once", async () => {
+    const cwd = folder("push", {
+      "graph.yaml": `name: inbox
+nodes:
+  in:  { kind: source, from: "http:/in" }
+  out: { kind: sink, input: in, to: "projection:inbox" }
+`,
+    });
+    const { url } = await serve(cwd);
+    const push = (body: string, key?: string): Promise<Response> =>
+      fetch(`${url}/api/v1/graphs/inbox/push/in`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...(key === undefined ? {} : { "idempotency-key": key }) },
+        body,
+      });
+    expect((await push('[{"a":1},{"a":2}]', "first-push")).status).toBe(200);
+    expect((await push('[{"a":1},{"a":2}]', "first-push")).status).toBe(200);
+    expect((await push('[{"a":3}]')).status).toBe(200);
+    const rows = async (): Promise<unknown> =>
+      (lastJson((await millrace(["projection", "query", "inbox", "--json", "--url", url])).stdout) as { rows: unknown })
+        .rows;
+    await expect.poll(rows, { timeout: 10_000 }).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
+  });
+
+  it("leaves a port to whoever has it", async () => {
+    const cwd = folder("taken", { "graph.yaml": ORDERS, "orders.ndjson": "" });
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
+    const { port } = holder.address() as { port: number };
+    try {
+      const { code, stderr } = await millrace(["serve", "graph.yaml", "--port", String(port)], { cwd });
+      expect(code).toBe(1);
+      expect(stderr).toContain(`HOST-PORT port ${port} is taken by another process`);
+      expect(existsSync(join(cwd, ".millrace"))).toBe(false);
+    } finally {
+      holder.close();
+    }
+  });
+
+  it("refuses a second one on the same data", async () => {
+    const cwd = folder("locked", { "graph.yaml": ORDERS, "orders.ndjson": "" });
+    await serve(cwd);
+    const { code, stderr } = await millrace(["projection", "ls", "--data", ".millrace"], { cwd });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/LOG-LOCKED|STORE-FAILED/);
+  });
+
+  it("ends in order at the first signal, with 130 when a person sent it", async () => {
+    const cwd = folder("signal", { "graph.yaml": ORDERS, "orders.ndjson": "" });
+    const { server } = await serve(cwd);
+    server.child.kill("SIGINT");
+    expect((await server.finished).code).toBe(130);
+    const events = await millrace(["events", "ls", "--type", "GraphStopped", "--json", "--data", ".millrace"], { cwd });
+    expect(lastJson(events.stdout)).toMatchObject({ events: [{ payload: { reason: "SIGINT" } }] });
+  });
+});
+
+describe("doctor", () => {
+  it("finds this machine fit, and leaves nothing behind", async () => {
+    const cwd = folder("doctor", {});
+    const { code, stdout } = await millrace(["doctor", "--json", "--port", "0"], { cwd });
+    expect(code).toBe(0);
+    const { ok, checks } = lastJson(stdout) as { ok: boolean; checks: { name: string }[] };
+    expect(ok).toBe(true);
+    expect(checks.map(({ name }) => name)).toEqual(["Node", "disk", "sync", "LMDB", "port", "clock"]);
+    expect(existsSync(join(cwd, ".millrace"))).toBe(false);
+  });
+});
