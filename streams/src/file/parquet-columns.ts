@@ -43,10 +43,12 @@ export class ParquetColumns {
     const text = new TextCodes();
     const isText =
       element.type === "BYTE_ARRAY" && (element.converted_type === "UTF8" || element.logical_type?.type === "STRING");
-    const parsers = {
-      ...TIMES,
-      ...(isText ? { stringFromBytes: (bytes: Uint8Array | undefined) => text.code(bytes) } : {}),
-    };
+    // Times inside nested values stay dates, which become ISO 8601 text.
+    const parsers = isText
+      ? { stringFromBytes: (bytes: Uint8Array | undefined) => text.code(bytes) }
+      : isTime(element)
+        ? TIMES
+        : {};
     const scan = await parquetScan({
       file: this.#file,
       metadata: this.#metadata,

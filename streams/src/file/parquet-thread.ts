@@ -10,10 +10,13 @@ export class ParquetThread implements RowGroups {
   readonly #worker: Worker;
   #ahead: Promise<ParquetWorkerAnswer>;
 
-  constructor(path: string, fromRow: number) {
+  /** @param entry the built module of the thread */
+  constructor(path: string, fromRow: number, entry: URL = new URL("./parquet-worker.js", import.meta.url)) {
     const data: ParquetWorkerData = { path, fromRow };
-    this.#worker = new Worker(new URL("./parquet-worker.js", import.meta.url), {
+    this.#worker = new Worker(entry, {
       workerData: { parquet: data },
+      // Flags of the process, such as export conditions, are not meant for built code.
+      execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
     });
     this.#ahead = this.#ask();
