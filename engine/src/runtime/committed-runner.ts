@@ -92,7 +92,7 @@ export class CommittedRunner implements NodeRunner {
       stateSince: this.#node.stateSince ?? 0,
     });
     this.#begin();
-    let next = recovered.chain.lanes.size;
+    let next = 1 + Math.max(-1, ...[...recovered.chain.lanes.values()].map((lane) => lane.number));
     for (const lane of this.#lanes) lane.number = recovered.chain.lanes.get(lane.name)?.number ?? next++;
     this.#recovered = recovered;
     this.#isPrepared = true;
@@ -141,7 +141,8 @@ export class CommittedRunner implements NodeRunner {
 
   /** Nothing is under way, and every lane has durably passed what was emitted. */
   get isDrained(): boolean {
-    return (this.#actor?.isQuiet ?? false) && [...this.#outboxes.values()].every((outbox) => outbox.isDrained);
+    const isDone = this.#actor !== undefined && this.#actor.isQuiet && this.#actor.hasEnded;
+    return isDone && [...this.#outboxes.values()].every((outbox) => outbox.isDrained);
   }
 
   /** Where the origins of this node stand; meaningful once everything is drained. */

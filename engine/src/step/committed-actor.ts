@@ -152,6 +152,11 @@ export class CommittedActor extends Turnable {
     return !this.#busy && waiting === 0 && this.#flights.count === 0 && this.#mailbox.isEmpty;
   }
 
+  /** Its inputs have ended, and it holds nothing back that it may still emit (R20). */
+  get hasEnded(): boolean {
+    return this.#options.lanes.length === 0 || this.#chain.out.watermark === Number.POSITIVE_INFINITY;
+  }
+
   readonly wake = (): void => {
     if (!this.#stopped) this.#scheduler.ready(this);
   };
