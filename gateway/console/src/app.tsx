@@ -19,13 +19,15 @@ import { graphPage, navigate, type Route, useRoute } from "./router.ts";
 const DESTINATIONS: readonly {
   readonly to: string;
   readonly name: string;
+  /** Where the rail has no room for it. */
+  readonly title?: string;
   readonly icon: IconName;
   readonly key: string;
 }[] = [
   { to: "/graphs", name: "Graphs", icon: "graphs", key: "graphs" },
   { to: "/events", name: "Events", icon: "events", key: "events" },
   { to: "/projections", name: "Views", icon: "views", key: "projections" },
-  { to: "/dead-letters", name: "Dead", icon: "dead", key: "dead-letters" },
+  { to: "/dead-letters", name: "Dead", title: "Dead letters", icon: "dead", key: "dead-letters" },
   { to: "/host", name: "Host", icon: "host", key: "host" },
 ];
 
@@ -126,7 +128,7 @@ function TopBar({ route: { path } }: { readonly route: Route }): ReactElement {
         <span className="sr-only">Millrace</span>
       </Link>
       <h1 className="crumb">
-        {destination ? <Link to={destination.to}>{destination.name}</Link> : <span>Millrace</span>}
+        {destination ? <Link to={destination.to}>{destination.title ?? destination.name}</Link> : <span>Millrace</span>}
         {name !== undefined && (
           <>
             <span aria-hidden="true">/</span>

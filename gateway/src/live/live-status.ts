@@ -25,6 +25,8 @@ export interface LiveNode {
   readonly restarts: number;
   readonly steps: number;
   readonly stepsInFlight: number;
+  /** 99th percentile of arrival to durable over the last ten seconds; `null` for nodes that append nothing. */
+  readonly commitP99Ms: number | null;
   readonly watermarkMs: number | null;
   readonly reason: string;
   readonly error: string | null;

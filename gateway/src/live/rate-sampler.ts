@@ -125,6 +125,7 @@ function liveNode(
     restarts: node.restarts,
     steps: node.steps,
     stepsInFlight: node.stepsInFlight,
+    commitP99Ms: node.commitP99Ms,
     watermarkMs: node.watermarkMs,
     reason: node.reason,
     error: node.lastError ? `${node.lastError.code}: ${node.lastError.message}` : null,

@@ -58,7 +58,7 @@ export function pushRoutes(app: App, context: RouteContext): void {
 
 function requireSource(context: RouteContext, graph: string, node: string): void {
   const status = graphOf(context, graph);
-  if (!status.nodes.some((one) => one.node === node && one.role === "source")) {
+  if (!status.nodes.some((one) => one.node === node && one.kind === "source")) {
     throw gatewayError("HTTP-NOT-FOUND", `graph ${graph} has no source ${node}`);
   }
 }

@@ -4,8 +4,16 @@ import type { Box, NodePair } from "./layout.ts";
 export interface PlacedEdge {
   readonly path: Path2D;
   readonly box: Box;
-  /** `above` the middle of the edge, or `left` of it where the edge is steep. */
-  readonly label: { readonly x: number; readonly y: number; readonly side: "above" | "left" };
+  readonly label: LabelPlace;
+}
+
+/** A place at the edge's line, and on which side of it a label stands free. */
+export interface LabelPlace {
+  readonly x: number;
+  readonly y: number;
+  /** The label begins, ends or is centred at `x`. */
+  readonly align: "start" | "end" | "center";
+  readonly side: "above" | "below" | "level";
 }
 
 /** The column of a place, its centre, and its row. */
@@ -22,6 +30,9 @@ interface Spot {
 }
 
 const PORT_GAP = 12;
+/** Edges that rise or fall less than this are as good as level. */
+const SLOPE_MIN = 14;
+const LABEL_GAP = 9;
 
 export function edgePaths(
   routes: readonly (readonly number[])[],
@@ -40,13 +51,14 @@ export function edgePaths(
     nodes,
     (index) => far(index, -2),
   );
+  const fans = repeated(links.map(({ from }) => from));
   return routes.map((route, index) => {
     const from = nodes[links[index]?.from as number] as Box;
     const to = nodes[links[index]?.to as number] as Box;
     const [first, last] = [spanOf(route[0] as number), spanOf(route.at(-1) as number)];
     if (first.row < last.row) return between(from, to);
     if (to.x <= from.x) return feedback(from, to);
-    return curve([
+    const points = [
       { x: from.x + from.width, y: middleOf(from) + (starts[index] as number) },
       ...route.slice(1, -1).flatMap((place) => {
         const span = spanOf(place);
@@ -56,7 +68,8 @@ export function edgePaths(
         ];
       }),
       { x: to.x, y: middleOf(to) + (ends[index] as number) },
-    ]);
+    ];
+    return curve(points, fans.has(links[index]?.from as number));
   });
 }
 
@@ -79,7 +92,23 @@ function ports(ownerOf: readonly number[], nodes: readonly Box[], farOf: (index:
   return offsets;
 }
 
-function curve(points: readonly Spot[]): PlacedEdge {
+function repeated(nodes: readonly number[]): ReadonlySet<number> {
+  const seen = new Set<number>();
+  return new Set(nodes.filter((node) => seen.size === seen.add(node).size));
+}
+
+/** Where several edges part, labels stand at their far ends; where they meet, at their near ones; away from the curve. */
+function labelOf(points: readonly Spot[], isFan: boolean): LabelPlace {
+  const [first, second] = [points[0] as Spot, points[1] as Spot];
+  const [before, last] = [points.at(-2) as Spot, points.at(-1) as Spot];
+  const rise = isFan ? before.y - last.y : first.y - second.y;
+  if (Math.abs(rise) < SLOPE_MIN)
+    return { x: (first.x + second.x) / 2, y: (first.y + second.y) / 2, align: "center", side: "above" };
+  if (isFan) return { x: last.x - LABEL_GAP, y: last.y, align: "end", side: rise > 0 ? "above" : "below" };
+  return { x: first.x + LABEL_GAP, y: first.y, align: "start", side: rise > 0 ? "below" : "above" };
+}
+
+function curve(points: readonly Spot[], isFan: boolean): PlacedEdge {
   const path = new Path2D();
   const first = points[0] as Spot;
   path.moveTo(first.x, first.y);
@@ -90,9 +119,7 @@ function curve(points: readonly Spot[]): PlacedEdge {
     if (a.y === b.y) path.lineTo(b.x, b.y);
     else path.bezierCurveTo(middle, a.y, middle, b.y, b.x, b.y);
   }
-  const second = points[1] as Spot;
-  const side = Math.abs(second.y - first.y) > 14 ? "left" : "above";
-  return { path, box: around(points), label: { x: (first.x + second.x) / 2, y: (first.y + second.y) / 2, side } };
+  return { path, box: around(points), label: labelOf(points, isFan) };
 }
 
 /** An edge to the row below leaves at the bottom and arrives at the top. */
@@ -103,8 +130,11 @@ function between(from: Box, to: Box): PlacedEdge {
   const path = new Path2D();
   path.moveTo(a.x, a.y);
   path.bezierCurveTo(a.x, middle + 10, b.x, middle - 10, b.x, b.y);
-  const isStraight = Math.abs(a.x - b.x) < 40;
-  return { path, box: around([a, b]), label: { x: (a.x + b.x) / 2, y: middle, side: isStraight ? "left" : "above" } };
+  const label: LabelPlace =
+    Math.abs(a.x - b.x) < 40
+      ? { x: (a.x + b.x) / 2 + LABEL_GAP, y: middle, align: "start", side: "level" }
+      : { x: (a.x + b.x) / 2, y: middle, align: "center", side: "above" };
+  return { path, box: around([a, b]), label };
 }
 
 /** An edge back to an earlier column, or to its own node, runs below. */
@@ -118,7 +148,7 @@ function feedback(from: Box, to: Box): PlacedEdge {
   path.lineTo(end.x, below);
   path.bezierCurveTo(end.x - 50, below, end.x - 50, end.y, end.x, end.y);
   const box = around([start, end, { x: start.x + 50, y: below }, { x: end.x - 50, y: below }]);
-  return { path, box, label: { x: (start.x + end.x) / 2, y: below, side: "above" } };
+  return { path, box, label: { x: (start.x + end.x) / 2, y: below, align: "center", side: "above" } };
 }
 
 function around(points: readonly Spot[]): Box {

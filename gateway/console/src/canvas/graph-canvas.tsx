@@ -6,6 +6,7 @@ import { type Marked, NONE } from "./painter.ts";
 import { type Scene, sceneOf } from "./scene.ts";
 import { Stage } from "./stage.ts";
 import { readTheme } from "./theme.ts";
+import type { Inset } from "./view.ts";
 
 interface GraphCanvasProps {
   readonly status: GraphStatus;
@@ -16,6 +17,8 @@ interface GraphCanvasProps {
 
 /** Room for the toolbar above and the legend below. */
 const INSET = { top: 84, right: 36, bottom: 150, left: 36 };
+/** On a narrow page they are above and below the canvas. */
+const INSET_NARROW = { top: 30, right: 18, bottom: 24, left: 18 };
 /** Small changes of the window do not fold the graph anew. */
 const ROOM_STEP = 60;
 
@@ -34,8 +37,8 @@ export function GraphCanvas({ status, source, selection, onSelect }: GraphCanvas
     if (!canvas.current) return;
     const onResize = (width: number, height: number): void => {
       const next = {
-        width: stepped(width - INSET.left - INSET.right),
-        height: stepped(height - INSET.top - INSET.bottom),
+        width: stepped(width - inset().left - inset().right),
+        height: stepped(height - inset().top - inset().bottom),
       };
       setRoom((now) => (now.width === next.width && now.height === next.height ? now : next));
     };
@@ -43,7 +46,7 @@ export function GraphCanvas({ status, source, selection, onSelect }: GraphCanvas
     stage.current = opened;
     return () => opened.close();
   }, []);
-  useEffect(() => stage.current?.show(scene, INSET), [scene]);
+  useEffect(() => stage.current?.show(scene, inset()), [scene]);
   const marked = useMemo(() => markedOf(scene, selection), [scene, selection]);
   useEffect(() => stage.current?.mark(marked), [marked]);
 
@@ -61,6 +64,7 @@ export function GraphCanvas({ status, source, selection, onSelect }: GraphCanvas
   };
   return (
     <>
+      {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: arrow keys move through the picture. */}
       <canvas
         ref={canvas}
         className="canvas"
@@ -83,6 +87,8 @@ export function GraphCanvas({ status, source, selection, onSelect }: GraphCanvas
     </>
   );
 }
+
+const inset = (): Inset => (matchMedia("(max-width: 1020px)").matches ? INSET_NARROW : INSET);
 
 const stepped = (length: number): number => Math.max(ROOM_STEP, Math.floor(length / ROOM_STEP) * ROOM_STEP);
 

@@ -4,7 +4,7 @@
  */
 import { rate, short } from "../format.ts";
 import type { LiveEdge, LiveNode } from "../live/live-types.ts";
-import type { PlacedEdge } from "./edge-path.ts";
+import type { LabelPlace, PlacedEdge } from "./edge-path.ts";
 import { type Box, NODE_HEIGHT } from "./layout.ts";
 import type { Scene, SceneNode } from "./scene.ts";
 import { kindColour, type Theme } from "./theme.ts";
@@ -96,7 +96,7 @@ function edgeColour(theme: Theme, edge: LiveEdge | undefined): string {
 function paintEdge(context: CanvasRenderingContext2D, picture: Picture, placed: PlacedEdge, index: number): void {
   const { scene, theme, numbers, selected, hovered, movingMs, view } = picture;
   const live = numbers.edge(scene.edges[index]?.name ?? "");
-  const width = widthOf(live?.rate ?? 0) * (view.zoom < NAME_ZOOM ? 0.8 : 1);
+  const width = Math.max(widthOf(live?.rate ?? 0), 1 / view.zoom);
   context.lineCap = "butt";
   if (selected.edge === index || hovered.edge === index) {
     context.strokeStyle = theme.water;
@@ -147,10 +147,7 @@ function paintLabel(context: CanvasRenderingContext2D, picture: Picture, placed:
   context.textAlign = "center";
   context.textBaseline = "middle";
   const width = context.measureText(text).width;
-  const half = widthOf(live.rate) / 2;
-  const isAbove = placed.label.side === "above";
-  const x = isAbove ? placed.label.x : placed.label.x - half - width / 2 - 8;
-  const y = isAbove ? placed.label.y - half - 11 : placed.label.y;
+  const { x, y } = labelCentre(placed.label, width, widthOf(live.rate) / 2);
   context.fillStyle = theme.bg;
   context.globalAlpha = 0.82;
   context.beginPath();
@@ -161,11 +158,26 @@ function paintLabel(context: CanvasRenderingContext2D, picture: Picture, placed:
   context.fillText(text, x, y);
 }
 
+function labelCentre(
+  { x, y, align, side }: LabelPlace,
+  width: number,
+  half: number,
+): { readonly x: number; readonly y: number } {
+  const away = side === "level" ? 0 : (half + 11) * (side === "above" ? -1 : 1);
+  return { x: align === "center" ? x : align === "end" ? x - width / 2 : x + width / 2, y: y + away };
+}
+
 function borderOf(theme: Theme, live: LiveNode | undefined): string {
   if (live?.state === "parked") return theme.bad;
   if (live?.state === "backing-off") return theme.warn;
   const fill = live ? fillOf(live.fill, 1) : "flow";
   return fill === "full" ? theme.bad : fill === "filling" ? theme.warn : theme.line;
+}
+
+/** Too small for gauges: the box itself tells how full it is. */
+function overviewColour(theme: Theme, live: LiveNode | undefined): string {
+  const border = borderOf(theme, live);
+  return border === theme.line ? theme.idle : border;
 }
 
 function paintNode(context: CanvasRenderingContext2D, picture: Picture, box: Box, index: number): void {
@@ -181,15 +193,18 @@ function paintNode(context: CanvasRenderingContext2D, picture: Picture, box: Box
     context.shadowBlur = 12 * view.zoom;
     context.shadowOffsetY = 3 * view.zoom;
   }
-  context.fillStyle = theme.node;
+  context.fillStyle = view.zoom < NAME_ZOOM ? overviewColour(theme, live) : theme.node;
   context.fill();
   context.shadowColor = "transparent";
-  context.lineWidth = isSelected ? 2 : hovered.node === index ? 1.6 : 1.1;
+  context.lineWidth = Math.max(
+    isSelected ? 2 : hovered.node === index ? 1.6 : 1.1,
+    (isSelected ? 2.5 : 0.8) / view.zoom,
+  );
   context.strokeStyle = isSelected || hovered.node === index ? theme.water : borderOf(theme, live);
   context.stroke();
   context.fillStyle = kindColour(theme, node.kind);
   context.beginPath();
-  context.roundRect(box.x, box.y + 11, 4, box.height - 22, [0, 3, 3, 0]);
+  context.roundRect(box.x, box.y + 11, Math.max(4, 2 / view.zoom), box.height - 22, [0, 3, 3, 0]);
   context.fill();
   if (view.zoom < NAME_ZOOM) return;
   paintText(context, theme, node, live, box, isDetailed);

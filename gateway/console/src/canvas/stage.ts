@@ -3,7 +3,7 @@
  * and people who like motion — thirty times a second. Nothing of it goes through React.
  */
 import { live } from "../live/live-store.ts";
-import type { PlacedEdge } from "./edge-path.ts";
+import type { LabelPlace } from "./edge-path.ts";
 import { type Marked, NONE, paint } from "./painter.ts";
 import type { Scene } from "./scene.ts";
 import { onThemeChange, readTheme } from "./theme.ts";
@@ -19,9 +19,10 @@ export interface StageEvents {
   readonly onResize: (width: number, height: number) => void;
 }
 
-function isNearLabel({ x, y, side }: PlacedEdge["label"], atX: number, atY: number): boolean {
-  if (side === "above") return Math.abs(atX - x) < 26 && atY > y - 24 && atY < y;
-  return atX > x - 62 && atX < x && Math.abs(atY - y) < 10;
+function isNearLabel({ x, y, align, side }: LabelPlace, atX: number, atY: number): boolean {
+  const from = align === "start" ? x : align === "end" ? x - 54 : x - 27;
+  const top = side === "above" ? y - 24 : side === "below" ? y : y - 10;
+  return atX > from && atX < from + 54 && atY > top && atY < top + 22;
 }
 
 export class Stage {

@@ -34,6 +34,8 @@ export class LiveStore {
   #source: EventSource | undefined;
   #address = "";
   #heardMs = 0;
+  /** False until the first snapshot of a connection: where nobody watched before, it has no rates yet. */
+  #isWarm = false;
   readonly #listeners: Record<Topic, Set<() => void>> = {
     status: new Set(),
     events: new Set(),
@@ -82,6 +84,7 @@ export class LiveStore {
   #open(): void {
     this.#source?.close();
     this.#source = undefined;
+    this.#isWarm = false;
     if (document.hidden || this.#address === "") return;
     const source = new EventSource(this.#address);
     this.#source = source;
@@ -115,7 +118,8 @@ export class LiveStore {
     const full = message.graphs.find(({ nodes }) => nodes !== undefined);
     this.#nodes = new Map(full?.nodes?.map((node) => [node.node, node]));
     this.#edges = new Map(full?.edges?.map((edge) => [edge.edge, edge]));
-    this.histories.add(message);
+    if (this.#isWarm) this.histories.add(message);
+    this.#isWarm = true;
     this.#become("live");
     this.#tell("status");
   }

@@ -19,6 +19,7 @@ export interface LiveNode {
   readonly restarts: number;
   readonly steps: number;
   readonly stepsInFlight: number;
+  readonly commitP99Ms: number | null;
   readonly watermarkMs: number | null;
   readonly reason: string;
   readonly error: string | null;

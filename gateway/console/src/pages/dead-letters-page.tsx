@@ -33,7 +33,6 @@ export function DeadLettersPage({ query }: { readonly query: URLSearchParams }):
   return (
     <main id="main" className="page">
       <div className="list-head">
-        <h2 className="page-title">Dead letters</h2>
         {value && (
           <span className="num faint">
             {count(value.rows.length)}
@@ -108,7 +107,7 @@ function GroupSection({
         <span className="group-count num">{count(letters.length)}</span>
         <h3>
           {code}
-          <small>
+          <small className="group-place">
             {graph} · {node}
           </small>
         </h3>

@@ -20,7 +20,6 @@ export function GraphsPage(): ReactElement {
   );
   return (
     <main id="main" className="page">
-      <h2 className="page-title">Graphs</h2>
       {graphs?.length === 0 && <NoGraphs />}
       <ul className="cards">
         {graphs?.map(({ graph, revision, state, durability, nodeCount, edgeCount }) => (

@@ -32,7 +32,6 @@ export function ProjectionPage({
   return (
     <main id="main" className="page page-fill">
       <div className="list-head">
-        <h2 className="page-title">{name}</h2>
         <span className={table?.isLive ? "pill clock num" : "pill num"} role="status">
           {table?.isLive && <i className="dot" />}
           {table ? `as of #${count(table.asOf)}` : "…"}

@@ -14,7 +14,6 @@ export function ProjectionsPage(): ReactElement {
   const { value, failure } = useRequest("projections", (signal) => getJson<List>("/api/v1/projections", signal), 1000);
   return (
     <main id="main" className="page">
-      <h2 className="page-title">Views</h2>
       <p className="page-lead">Tables folded from the log. Each row is exactly as of the position beside it.</p>
       {failure && <Failure failure={failure} />}
       {value?.projections.length === 0 && (

@@ -22,7 +22,7 @@ export function EventList({ query }: { readonly query: Readonly<Record<string, s
             <Link to={`/events?${search}&at=${position}`}>
               <span className="num">#{count(position)}</span>
               <strong>{type}</strong>
-              <small className="num">
+              <small className="num event-list-more">
                 {clockMs(timeMs)} {query.node === undefined ? `· ${node} ` : ""}· {bytes(payloadBytes)}
               </small>
             </Link>

@@ -27,18 +27,20 @@ export function Inspector({ status, source, selection, tab }: InspectorProps): R
   const title = node?.node ?? (edge ? arrow(edge.edge) : status.graph);
   return (
     <aside className="side" aria-label="Inspector">
-      <div className="tabs" role="tablist" aria-label={title}>
-        {tabs.map(({ name }) => (
-          <button
-            key={name}
-            type="button"
-            role="tab"
-            aria-selected={name === open?.name}
-            onClick={() => setQuery({ tab: name })}
-          >
-            {name}
-          </button>
-        ))}
+      <div className="tabs">
+        <div role="tablist" aria-label={title}>
+          {tabs.map(({ name }) => (
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              aria-selected={name === open?.name}
+              onClick={() => setQuery({ tab: name })}
+            >
+              {name}
+            </button>
+          ))}
+        </div>
         {(node || edge) && (
           <button
             type="button"
@@ -97,6 +99,11 @@ function nodeTabs(status: GraphStatus, node: NodeStatus, source: string): readon
             <Fact name="Busy">{fact(({ busy }) => percent(busy))}</Fact>
             <Fact name="Held by credit">{fact(({ blocked }) => percent(blocked))}</Fact>
             <Fact name="Held back by">{fact(({ pressure }) => (pressure === "none" ? "nothing" : pressure))}</Fact>
+            {node.role === "committed" && (
+              <Fact name="Arrival to durable, p99">
+                {fact(({ commitP99Ms }) => (commitP99Ms === null ? "–" : duration(commitP99Ms)))}
+              </Fact>
+            )}
             <Fact name="Watermark">{fact(({ watermarkMs }) => minute(watermarkMs))}</Fact>
           </Facts>
           <Facts>
