@@ -150,7 +150,7 @@ export class EmbeddedLog implements EventLog {
     const end = this.#durableEnd;
     const { tail, commits, follower } = this.#parts;
     while (tail.base < end && this.#state === "open") {
-      follower.wake();
+      follower.hurry();
       await commits.next();
     }
   }

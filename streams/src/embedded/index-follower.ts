@@ -34,6 +34,8 @@ import type { BlockLocation, RecordLocation, TailTable } from "./tail-table.ts";
 /** Records per transaction, about; whole blocks. Bounds how long one transaction holds the event loop. */
 const TRANSACTION_RECORDS = 2048;
 const RETRY_MS = 1000;
+/** Rest after a transaction, in multiples of what it took: appends come first while the tail is short. */
+const REST_SHARE = 4;
 
 export interface IndexFollowerOptions {
   readonly env: Env;
@@ -47,6 +49,8 @@ export interface IndexFollowerOptions {
   readonly scanner: BlockScanner;
   /** How long to let blocks gather before a transaction, so that a busy log pays for fewer of them. */
   readonly lingerMs: number;
+  /** From so many events behind on, the follower no longer rests between transactions. */
+  readonly urgentEvents: number;
   /** Called after each transaction. */
   readonly onProgress: () => void;
 }
@@ -54,7 +58,9 @@ export interface IndexFollowerOptions {
 export class IndexFollower {
   readonly #options: IndexFollowerOptions;
   #running: Promise<void> | undefined;
-  readonly #stop = new AbortController();
+  #stopped = false;
+  #rest = new AbortController();
+  #hurriedTo = 0;
   #failure: unknown;
 
   constructor(options: IndexFollowerOptions) {
@@ -66,9 +72,16 @@ export class IndexFollower {
     return this.#failure;
   }
 
+  /** No rests until everything that is durable now is indexed. */
+  hurry(): void {
+    this.#hurriedTo = this.#options.tail.end;
+    this.#rest.abort();
+    this.wake();
+  }
+
   /** There may be more to index. */
   wake(): void {
-    if (this.#running !== undefined || this.#stop.signal.aborted) return;
+    if (this.#running !== undefined || this.#stopped) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
       if (this.#hasWork()) this.wake();
@@ -81,31 +94,43 @@ export class IndexFollower {
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
+    this.#stopped = true;
+    this.#rest.abort();
     await this.#running;
   }
 
   #hasWork(): boolean {
-    return !this.#stop.signal.aborted && this.#options.tail.blocks.length > 0;
+    return !this.#stopped && this.#options.tail.blocks.length > 0;
   }
 
   async #run(): Promise<void> {
-    await this.#pause(this.#options.lingerMs);
+    const { env, lingerMs, onProgress } = this.#options;
+    let restMs = lingerMs;
     while (this.#hasWork()) {
+      if (!this.#isUrgent()) await this.#pause(restMs);
+      if (this.#stopped) return;
+      const startedMs = env.clock.monotonic();
       try {
         await this.#indexSome();
         this.#failure = undefined;
+        restMs = Math.max(lingerMs, REST_SHARE * (env.clock.monotonic() - startedMs));
       } catch (thrown) {
         this.#failure = thrown;
-        this.#options.onProgress();
+        onProgress();
         await this.#pause(RETRY_MS);
       }
     }
   }
 
-  /** Ends early when the follower is stopped. */
+  #isUrgent(): boolean {
+    const { tail, urgentEvents } = this.#options;
+    return tail.base < this.#hurriedTo || tail.size >= urgentEvents;
+  }
+
+  /** Ends early when the follower is stopped or hurried. */
   #pause(delayMs: number): Promise<void> {
-    return pause(this.#options.env, delayMs, this.#stop.signal);
+    this.#rest = new AbortController();
+    return pause(this.#options.env, delayMs, this.#rest.signal);
   }
 
   async #indexSome(): Promise<void> {

@@ -47,7 +47,7 @@ export interface EmbeddedLogOptions {
   readonly bufferBytes?: number;
   /** Events that may wait for the index before appends are refused with LOG-LAG. Default 1 048 576 (12 bytes of memory each). */
   readonly tailEventsMax?: number;
-  /** How long commits gather before they are indexed. Default 20. */
+  /** How long commits gather before they are indexed. Default 50. */
   readonly indexLingerMs?: number;
   /** How many of the last appends are recognised when they are retried expecting any revision. A power of two, default 16 384. */
   readonly recentAppends?: number;
@@ -71,6 +71,7 @@ const RESERVE_BYTES_MAX = 128 * 1024;
 const RESERVE_SHARE = 16;
 const URGENT_SHARE = 4;
 const RATE_WINDOW_MS = 250;
+const TAIL_EVENTS_MAX = 1_048_576;
 
 /**
  * Opens the log of a directory, or makes it: takes its lock, recovers, catches up with the index, then takes appends.
@@ -116,6 +117,10 @@ class Opening {
     this.#segmentBytesOfNew = segmentBytes;
     this.#index = new LogIndex(options.indexStore);
     this.#names = new Dictionary(this.#index);
+  }
+
+  get #tailEventsMax(): number {
+    return this.#options.tailEventsMax ?? TAIL_EVENTS_MAX;
   }
 
   async open(lock: Awaited<ReturnType<typeof lockDirectory>>): Promise<EmbeddedLog> {
@@ -176,7 +181,8 @@ class Opening {
       names: this.#names,
       files,
       scanner,
-      lingerMs: this.#options.indexLingerMs ?? 20,
+      lingerMs: this.#options.indexLingerMs ?? 50,
+      urgentEvents: this.#tailEventsMax / 2,
       onProgress: () => commits.fire(),
     });
     await this.#fold(scanner, files, tail, heads, follower, place, recovered.next.position);
@@ -229,7 +235,7 @@ class Opening {
         recent,
         writer: () => writer,
         appendBytesMax,
-        tailEventsMax: this.#options.tailEventsMax ?? 1_048_576,
+        tailEventsMax: this.#tailEventsMax,
         recall: (appends, position) => recallAppend(log, reader, appends, position),
         positionOf: (stream, revision) => positionOf(heads, this.#index, stream, revision),
       },
@@ -285,7 +291,7 @@ class Opening {
     end: number,
   ): Promise<void> {
     if (tail.end >= end) return;
-    const boundEvents = (this.#options.tailEventsMax ?? 1_048_576) / 2;
+    const boundEvents = this.#tailEventsMax / 2;
     for await (const blocks of scanner.blocks(from, end)) {
       for (const block of blocks) {
         const { header, view, bytes, serial, offset } = block;

@@ -1,0 +1,321 @@
+/**
+ * The embedded log against what one would write by hand: a file that is appended to and synced for all waiting callers at once, and
+ * SQLite in WAL mode with full synchronisation. Every append is acknowledged only when it is durable. Then a replay of the
+ * log with decoding against a scan of a plain file with the same decoding. One process, interleaved, medians of the repeats.
+ *
+ * The payload is encoded once beforehand: encoding is the caller's, not the log's.
+ */
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { systemEnv } from "@millrace/engine";
+import { openLmdbStore } from "@millrace/native";
+import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { Packr } from "msgpackr";
+import { median } from "./measure.mjs";
+
+const APPENDERS = [64, 1024];
+const RUN_MS = 500;
+const REPLAY_EVENTS = 300_000;
+const SEGMENT_BYTES = 64 * 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
+const SQLITE = new URL("./peers/sqlite/", import.meta.url);
+
+const packr = new Packr({ structures: [] });
+const event = (i) => ({
+  stream: `order-${i & 1023}`,
+  seq: i,
+  ts: 1.7e12 + i,
+  type: "PriceChanged",
+  key: `k${i}`,
+  val: i * 1.5,
+  pad: "x".repeat(110),
+});
+const PAYLOADS = Array.from({ length: 1024 }, (_, i) => new Uint8Array(packr.pack(event(i))));
+const STREAMS = Array.from({ length: 1024 }, (_, i) => `order-${i}`);
+
+/** A file that is appended to: what waits is written and synced together, then the next. */
+function plainFile(directory) {
+  const fd = fs.openSync(join(directory, "plain"), "a");
+  let parts = [];
+  let waiting = [];
+  let busy = false;
+  const flush = () => {
+    const acks = waiting;
+    const bytes = Buffer.concat(parts);
+    parts = [];
+    waiting = [];
+    fs.write(fd, bytes, 0, bytes.length, null, (failed) => {
+      if (failed) throw failed;
+      fs.fdatasync(fd, (failedToo) => {
+        if (failedToo) throw failedToo;
+        for (const ack of acks) ack();
+        if (parts.length > 0) flush();
+        else busy = false;
+      });
+    });
+  };
+  return {
+    appender: () => (i) => {
+      const payload = PAYLOADS[i & 1023];
+      const header = Buffer.allocUnsafe(4);
+      header.writeUInt32LE(payload.length);
+      parts.push(header, payload);
+      return new Promise((resolve) => {
+        waiting.push(resolve);
+        if (busy) return;
+        busy = true;
+        queueMicrotask(flush);
+      });
+    },
+    close: async () => fs.closeSync(fd),
+  };
+}
+
+/** One transaction for all who wait in a turn of the loop. */
+function sqlite(directory) {
+  const Database = createRequire(new URL("package.json", SQLITE))("better-sqlite3");
+  const db = new Database(join(directory, "sqlite"));
+  db.pragma("journal_mode=WAL");
+  db.pragma("synchronous=FULL");
+  db.exec("create table e(id integer primary key, b blob)");
+  const insert = db.prepare("insert into e(b) values(?)");
+  const begin = db.prepare("begin");
+  const commit = db.prepare("commit");
+  let waiting = [];
+  const flush = () => {
+    const batch = waiting;
+    waiting = [];
+    begin.run();
+    for (const { payload } of batch) insert.run(payload);
+    commit.run();
+    for (const { resolve } of batch) resolve();
+  };
+  return {
+    appender: () => (i) =>
+      new Promise((resolve) => {
+        if (waiting.push({ payload: PAYLOADS[i & 1023], resolve }) === 1) setImmediate(flush);
+      }),
+    close: async () => db.close(),
+  };
+}
+
+let logs = 0;
+
+/** With its index on LMDB, which follows behind the appends. */
+async function embedded(directory) {
+  const indexStore = await openLmdbStore({ dir: join(directory, "index") });
+  const log = await openEmbeddedLog({
+    directory: join(directory, "log"),
+    disk: systemDisk(),
+    env: systemEnv(),
+    indexStore,
+    segmentBytes: SEGMENT_BYTES,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  while (!log.health.nextSegmentReady) await new Promise((resolve) => setTimeout(resolve, 20));
+  const run = ++logs;
+  const nobody = new Uint8Array(16);
+  const context = {
+    causationId: nobody,
+    correlationId: nobody,
+    principal: "bench",
+    tenant: "",
+    codeVersion: "1",
+    graph: "bench",
+    graphRevision: 1,
+    node: "n",
+    epoch: 1,
+  };
+  return {
+    log,
+    appender: (caller) => {
+      const id = new Uint8Array(16);
+      const fields = new DataView(id.buffer);
+      fields.setUint32(8, run);
+      fields.setUint32(12, caller);
+      let own = 0;
+      return (i) => {
+        fields.setUint32(0, own++);
+        return log.append([
+          {
+            stream: STREAMS[i & 1023],
+            expected: "any",
+            events: [{ id, type: "PriceChanged", schemaVersion: 1, context, payload: PAYLOADS[i & 1023] }],
+          },
+        ]);
+      };
+    },
+    close: async () => {
+      await log.close();
+      await indexStore.close();
+    },
+  };
+}
+
+/** Events per second that `appenders` concurrent callers get acknowledged. */
+async function rateOf(store, appenders) {
+  let acknowledged = 0;
+  const startedMs = performance.now();
+  const endMs = startedMs + RUN_MS;
+  const caller = async (number) => {
+    const append = store.appender(number);
+    for (let i = number; performance.now() < endMs; i += appenders) {
+      await append(i);
+      acknowledged++;
+    }
+  };
+  await Promise.all(Array.from({ length: appenders }, (_, number) => caller(number)));
+  return (acknowledged * 1000) / (performance.now() - startedMs);
+}
+
+const STORES = { "embedded log": embedded, "plain append + fdatasync": plainFile, "better-sqlite3 WAL FULL": sqlite };
+
+async function appendRates(repeats) {
+  const rates = new Map();
+  for (let repeat = 0; repeat <= repeats; repeat++) {
+    for (const appenders of APPENDERS) {
+      for (const [name, open] of Object.entries(STORES)) {
+        const directory = fs.mkdtempSync(join(tmpdir(), "millrace-log-bench-"));
+        const store = await open(directory);
+        globalThis.gc?.();
+        const rate = await rateOf(store, appenders);
+        await store.close();
+        fs.rmSync(directory, { recursive: true });
+        // The first round warms up code, page cache and journal.
+        if (repeat > 0) listIn(rates, `${name}/${appenders}`).push(rate);
+      }
+    }
+  }
+  return rates;
+}
+
+async function replayRates(repeats) {
+  const directory = fs.mkdtempSync(join(tmpdir(), "millrace-log-bench-"));
+  const store = await embedded(directory);
+  const append = store.appender(0);
+  const fd = fs.openSync(join(directory, "plain"), "w");
+  for (let i = 0; i < REPLAY_EVENTS; ) {
+    const batch = [];
+    const parts = [];
+    for (const end = i + 1000; i < end; i++) {
+      const payload = PAYLOADS[i & 1023];
+      const header = Buffer.allocUnsafe(4);
+      header.writeUInt32LE(payload.length);
+      parts.push(header, payload);
+      batch.push(append(i));
+    }
+    await Promise.all(batch);
+    fs.writeSync(fd, Buffer.concat(parts));
+  }
+  fs.closeSync(fd);
+  await store.log.indexed();
+  const rates = new Map();
+  for (let repeat = 0; repeat <= repeats; repeat++) {
+    for (const [name, replay] of [
+      ["embedded log", () => replayLog(store.log)],
+      ["raw scan", () => replayFile(join(directory, "plain"))],
+    ]) {
+      globalThis.gc?.();
+      const startedMs = performance.now();
+      const count = await replay();
+      if (count !== REPLAY_EVENTS) throw new Error(`${name} replayed ${count} of ${REPLAY_EVENTS} events`);
+      if (repeat > 0) listIn(rates, name).push((count * 1000) / (performance.now() - startedMs));
+    }
+  }
+  await store.close();
+  fs.rmSync(directory, { recursive: true });
+  return rates;
+}
+
+async function replayLog(log) {
+  let count = 0;
+  for await (const events of log.read()) {
+    for (const { payload } of events) if (packr.unpack(payload).seq >= 0) count++;
+  }
+  return count;
+}
+
+/** Length-prefixed records, a mebibyte at a time, without any check. */
+async function replayFile(path) {
+  const file = await fs.promises.open(path, "r");
+  let count = 0;
+  let rest = Buffer.alloc(0);
+  for (;;) {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES);
+    if (bytesRead === 0) break;
+    const bytes =
+      rest.length === 0 ? chunk.subarray(0, bytesRead) : Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+    let at = 0;
+    while (at + 4 <= bytes.length) {
+      const end = at + 4 + bytes.readUInt32LE(at);
+      if (end > bytes.length) break;
+      if (packr.unpack(bytes.subarray(at + 4, end)).seq >= 0) count++;
+      at = end;
+    }
+    rest = bytes.subarray(at);
+  }
+  await file.close();
+  return count;
+}
+
+function listIn(map, key) {
+  if (!map.has(key)) map.set(key, []);
+  return map.get(key);
+}
+
+function line(name, rates, base) {
+  const [low, high] = [Math.min(...rates), Math.max(...rates)].map((rate) => Math.round(rate / 1000));
+  return `  ${name.padEnd(40)} ${Math.round(median(rates)).toLocaleString("en").padStart(12)}/s  ×${(median(rates) / base).toPrecision(3).padEnd(6)} [${low}k … ${high}k]`;
+}
+
+/** better-sqlite3 compiles for a minute when it is first needed; it is in no install of the project itself. */
+function installSqlite() {
+  if (fs.existsSync(new URL("node_modules/better-sqlite3/build/Release/better_sqlite3.node", SQLITE))) return;
+  process.stderr.write("installing better-sqlite3 for comparison (once, about a minute)\n");
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund"], {
+    cwd: fileURLToPath(SQLITE),
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+}
+
+/** @param {{ repeats?: number }} options */
+export async function main({ repeats = 5 } = {}) {
+  installSqlite();
+  const appends = await appendRates(repeats);
+  const replays = await replayRates(repeats);
+  const rate = (name) => median(appends.get(name));
+  const lines = [
+    `log   node ${process.version}, durable appends of ${PAYLOADS[0].length} B per second, medians of ${repeats}`,
+  ];
+  for (const appenders of APPENDERS) {
+    lines.push(` ${appenders} concurrent appenders; × the plain file`);
+    for (const name of Object.keys(STORES)) {
+      lines.push(line(name, appends.get(`${name}/${appenders}`), rate(`plain append + fdatasync/${appenders}`)));
+    }
+  }
+  lines.push(" replay with decoding; × the raw scan");
+  for (const [name, rates] of replays) lines.push(line(name, rates, median(replays.get("raw scan"))));
+  process.stdout.write(`${lines.join("\n")}\n`);
+  const against = (peer, appenders) =>
+    Number((rate(`embedded log/${appenders}`) / rate(`${peer}/${appenders}`)).toFixed(3));
+  return {
+    ratios: {
+      plainAppendAt1024: against("plain append + fdatasync", 1024),
+      plainAppendAt64: against("plain append + fdatasync", 64),
+      sqliteWalFull: against("better-sqlite3 WAL FULL", 1024),
+      rawScan: Number((median(replays.get("embedded log")) / median(replays.get("raw scan"))).toFixed(3)),
+    },
+  };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const result = await main();
+  if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify(result)}\n`);
+}
