@@ -88,7 +88,7 @@ export class PureActor extends Turnable {
     for (let k = 0; k < FRAMES_PER_TURN && !this.#stopped; k++) {
       const frame = mailbox.peek();
       if (frame === undefined) return now;
-      if (frame.n > 0 && this.#blocked(frame, now)) return now;
+      if (frame.n + frame.dead.length > 0 && this.#blocked(frame, now)) return now;
       if (this.#handle(frame)) mailbox.take();
       const after = this.#scheduler.env.clock.monotonic();
       this.meter.busyMs += after - now;

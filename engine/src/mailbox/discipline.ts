@@ -1,7 +1,7 @@
 /** Which lane of a mailbox is served next. Disciplines never reorder within a lane: that would be loss (R6). */
 import type { LaneQueue } from "./lane-queue.ts";
 
-/** Picks a lane with something in it; `undefined` when none has. */
+/** Picks a lane with something in it; `undefined` when none has. Called once for each frame that is taken. */
 export type Discipline = (lanes: readonly LaneQueue[]) => LaneQueue | undefined;
 
 /** The lane whose oldest frame came first. */
@@ -24,12 +24,18 @@ export function deadline(withinMs: (path: number) => number): Discipline {
   return (lanes) => best(lanes, (lane) => -((lane.head()?.head.bornMs ?? 0) + withinMs(lane.path)));
 }
 
-/** Lanes take turns by messages served, so that a busy lane cannot starve a quiet one. */
+/**
+ * Lanes take turns by messages served, so that a busy lane cannot starve a quiet one. A lane that comes back after a pause gets
+ * no credit for it (start-time fair queueing, Goyal, Vin and Cheng 1996).
+ */
 export function fair(): Discipline {
   const served = new Map<number, number>();
+  let now = 0;
   return (lanes) => {
-    const lane = best(lanes, (l) => -(served.get(l.path) ?? 0));
-    if (lane !== undefined) served.set(lane.path, (served.get(lane.path) ?? 0) + Math.max(1, lane.head()?.n ?? 0));
+    const lane = best(lanes, (l) => -Math.max(now, served.get(l.path) ?? 0));
+    if (lane === undefined) return undefined;
+    now = Math.max(now, served.get(lane.path) ?? 0);
+    served.set(lane.path, now + Math.max(1, lane.head()?.n ?? 0));
     return lane;
   };
 }

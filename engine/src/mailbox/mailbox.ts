@@ -9,11 +9,11 @@
 import { Observable } from "rxjs";
 import type { Batch } from "../frame/batch.ts";
 import type { Column } from "../frame/column.ts";
-import { Frame } from "../frame/frame.ts";
+import type { Frame } from "../frame/frame.ts";
 import { isJsonObject, type Json } from "../frame/json.ts";
-import { comparePoints } from "../frame/point.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { type Discipline, fifo } from "./discipline.ts";
+import { joinedEmpty } from "./empty-frames.ts";
 import { LaneQueue } from "./lane-queue.ts";
 
 /** What happens to messages that find the lane full. All but `block` count what they shed, and shed messages, never ranges (R3). */
@@ -46,6 +46,8 @@ export class Mailbox {
   readonly #wake: () => void;
   readonly #observers = new Set<(frame: Frame) => void>();
   readonly #rules: ProtocolRules;
+  /** The lane that {@link peek} promised. */
+  #chosen: LaneQueue | undefined;
   #arrivals = 0;
   /** Messages that lossy overflow removed. */
   shed = 0;
@@ -113,19 +115,21 @@ export class Mailbox {
     if (!this.#joined(lane, frame)) {
       const bytes = this.bytesMax === Number.POSITIVE_INFINITY ? 0 : approximateBytes(frame.batch);
       lane.push(frame, bytes, ++this.#arrivals);
-      if (this.overflow !== "block" && lane.messages > this.capacity) this.#shed(lane);
+      if (this.overflow !== "block" && this.#isOver(lane)) this.#shed(lane);
     }
     for (const see of this.#observers) see(frame);
     this.#wake();
   }
 
-  /** The frame that {@link take} would return. */
+  /** The frame that the next {@link take} returns, whatever arrives until then. */
   peek(): Frame | undefined {
-    return this.#next()?.head();
+    this.#chosen ??= this.#next();
+    return this.#chosen?.head();
   }
 
   take(): Frame | undefined {
-    const lane = this.#next();
+    const lane = this.#chosen ?? this.#next();
+    this.#chosen = undefined;
     if (lane === undefined) return undefined;
     const frame = lane.shift();
     if (lane.waiters.length > 0 && lane.messages <= this.capacity >> 1 && lane.bytes <= this.bytesMax / 2) lane.wake();
@@ -134,6 +138,7 @@ export class Mailbox {
 
   /** Forgets everything that waits; the origins will be asked for it again. */
   clear(): void {
+    this.#chosen = undefined;
     for (const lane of this.#lanes) {
       lane.clear();
       lane.wake();
@@ -160,35 +165,25 @@ export class Mailbox {
 
   /** An empty frame extends the empty frame before it instead of taking a slot of its own. */
   #joined(lane: LaneQueue, frame: Frame): boolean {
-    if (!isBare(frame) || frame.head.mark !== null) return false;
     const last = lane.last();
-    if (last === undefined || !isBare(last) || !continues(last, frame)) return false;
-    const shed = last.head.shed + frame.head.shed;
-    lane.replaceLast(Frame.empty({ ...frame.head, from: last.head.from, shed, bornMs: last.head.bornMs }));
+    const joined = last === undefined ? undefined : joinedEmpty(last, frame);
+    if (joined === undefined) return false;
+    lane.replaceLast(joined);
     return true;
   }
 
-  #shed(lane: LaneQueue): void {
-    const excess = lane.messages - this.capacity;
-    if (this.overflow === "conflate") this.shed += lane.conflate(this.#conflateBy);
-    else this.shed += this.overflow === "drop-oldest" ? lane.dropOldest(excess) : lane.dropNewest(excess);
+  #isOver(lane: LaneQueue): boolean {
+    return lane.messages > this.capacity || lane.bytes > this.bytesMax;
   }
-}
 
-function isBare(frame: Frame): boolean {
-  return frame.n === 0 && frame.dead.length === 0;
-}
-
-function continues(last: Frame, frame: Frame): boolean {
-  const a = last.head;
-  const b = frame.head;
-  return (
-    a.mark === null &&
-    a.generation === b.generation &&
-    a.epoch === b.epoch &&
-    a.revision === b.revision &&
-    comparePoints(a.to, b.from) === 0
-  );
+  /** What conflation leaves may still be too much: then the oldest go. */
+  #shed(lane: LaneQueue): void {
+    if (this.overflow === "conflate") this.shed += lane.conflate(this.#conflateBy);
+    if (!this.#isOver(lane)) return;
+    const { capacity, bytesMax } = this;
+    this.shed +=
+      this.overflow === "drop-newest" ? lane.dropNewest(capacity, bytesMax) : lane.dropOldest(capacity, bytesMax);
+  }
 }
 
 const SAMPLES = 3;

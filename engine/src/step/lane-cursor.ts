@@ -91,13 +91,14 @@ export class LaneCursor implements LaneAddress {
   admit(frame: Frame): Admission {
     const { from, to, epoch, mark } = frame.head;
     if (epoch < this.#epoch) return OLD;
+    if (epoch > this.#epoch) this.#askedGeneration = -1;
     this.#epoch = epoch;
     if (!this.#rules.R15 && mark !== null && comparePoints(from, to) === 0) return this.#anyMark(frame);
     if (this.#rules.R7 && comparePoints(from, this.cursor) > 0) return GAP;
     const left = comparePoints(to, this.cursor);
     if (left > 0) return { verdict: "take", frame: frame.trimmed(this.cursor) };
-    const marks = left === 0 && comparePoints(from, to) === 0 && mark !== null && isNewer(mark, this.#admittedMark);
-    return marks ? { verdict: "take", frame } : OLD;
+    const marks = left === 0 && mark !== null && isNewer(mark, this.#admittedMark);
+    return marks ? { verdict: "take", frame: frame.trimmed(this.cursor) } : OLD;
   }
 
   /** Believes a mark wherever it stands and however old it is (R15 switched off). */
@@ -106,7 +107,7 @@ export class LaneCursor implements LaneAddress {
     return { verdict: "take", frame: Frame.empty({ ...frame.head, from: cursor, to: cursor }) };
   }
 
-  /** Asks the origin once per transmission for what is missing. */
+  /** Asks the origin once per transmission for what is missing; an empty frame, which may be a probe, asks always. */
   ask(frame: Frame): void {
     if (frame.head.generation === this.#askedGeneration && frame.n > 0) return;
     this.#askedGeneration = frame.head.generation;
