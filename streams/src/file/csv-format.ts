@@ -100,14 +100,19 @@ class CsvFormat implements RecordFormat<CsvBatch> {
       if (text.includes("\0")) return fault("a NUL character");
       const record = csvRecord(text, this.#delimiter);
       if (record !== "open") return "fault" in record ? fault(record.fault) : record;
-      const isOpenEnded = end - start > OPEN_BYTES_MAX;
-      if (!isOpenEnded && (scanner.extendTo(QUOTE) || (isEnd && scanner.extendToRest()))) continue;
-      if (!isOpenEnded && !isEnd) {
+      if (this.#goesOn(scanner, isEnd)) continue;
+      if (!isEnd && scanner.bytes.length - scanner.start <= OPEN_BYTES_MAX) {
         scanner.untake();
         return "wait";
       }
       return fault("a quote is opened and not closed");
     }
+  }
+
+  /** Adds the lines up to the next quote to a record that is open. */
+  #goesOn(scanner: LineScanner, isEnd: boolean): boolean {
+    const hasMore = scanner.extendTo(QUOTE) || (isEnd && scanner.extendToRest());
+    return hasMore && scanner.end - scanner.start <= OPEN_BYTES_MAX;
   }
 }
 

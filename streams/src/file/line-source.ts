@@ -104,8 +104,20 @@ class LineReader implements SourceReader {
   }
 
   async #read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
-    const file = this.#file ?? (await this.#open());
-    if (file === undefined) return this.#idle();
+    for (;;) {
+      const file = this.#file ?? (await this.#open());
+      if (file === undefined) return this.#idle();
+      const batch = await this.#batch(file, messagesMax);
+      if (batch !== undefined) return batch;
+      if (this.#options.follow !== true) return "end";
+      // A file that was rotated away is read to its end first, and then the one that took its name.
+      if (file.isComplete) await this.#leave(file);
+      else if (!(await this.#isRotated(file))) return this.#idle();
+    }
+  }
+
+  /** What is there now; `undefined` for nothing. */
+  async #batch(file: OpenFile, messagesMax: number): Promise<SourceBatch | undefined> {
     const batch = file.format.batch();
     const offsets: number[] = [];
     const rejected = this.#pending.splice(0);
@@ -113,20 +125,18 @@ class LineReader implements SourceReader {
     while (batch.n + rejected.length < messagesMax && (file.scanner.take() || (await this.#isAtLine(file)))) {
       const result = this.#add(file, batch);
       if (result === "wait") {
-        if (!(await file.scanner.fill())) break;
+        if (await file.scanner.fill()) continue;
+        if (file.isComplete || this.#options.follow === true) break;
+        file.isComplete = true;
         continue;
       }
       this.#through = positionOf({ file: file.number, offset: file.scanner.last });
       if (result === "taken") offsets.push(this.#through);
       else if (result !== "nothing") rejected.push(await this.#rejection(file, result));
     }
-    if (offsets.length === 0 && rejected.length === 0) return this.#atEnd(file);
-    return {
-      batch: batch.build(),
-      positions: Positions.of(Float64Array.from(offsets)),
-      through: this.#through,
-      rejected,
-    };
+    if (offsets.length === 0 && rejected.length === 0) return undefined;
+    const positions = Positions.of(Float64Array.from(offsets));
+    return { batch: batch.build(), positions, through: this.#through, rejected };
   }
 
   #add(file: OpenFile, batch: RecordBatch): RecordResult {
@@ -145,29 +155,22 @@ class LineReader implements SourceReader {
     return true;
   }
 
-  async #atEnd(file: OpenFile): Promise<"idle" | "end"> {
-    if (this.#options.follow !== true) return "end";
-    if (file.isComplete) {
-      // All of the old file was read: the next read begins with the one that took its name.
-      this.#file = undefined;
-      this.#through = positionOf({ file: file.number + 1, offset: -1 });
-      await file.handle.close();
-      return "idle";
-    }
-    await this.#look(file);
-    return file.isComplete ? "idle" : this.#idle();
+  async #leave(file: OpenFile): Promise<void> {
+    this.#file = undefined;
+    this.#through = positionOf({ file: file.number + 1, offset: -1 });
+    await file.handle.close();
   }
 
-  /** Whether the file was rotated or cut back since. */
-  async #look(file: OpenFile): Promise<void> {
+  /** Whether another file has taken the name. A name that nobody has is waited for. */
+  async #isRotated(file: OpenFile): Promise<boolean> {
     const own = await file.handle.stat();
     if (own.size < file.scanner.readTo) throw this.#truncated(own.size);
     const named = await stat(this.#options.path).catch((cause: unknown) => {
       if (codeOf(cause) === "ENOENT") return undefined;
       throw cause;
     });
-    if (named === undefined || (named.ino === own.ino && named.dev === own.dev)) return;
-    file.isComplete = true;
+    file.isComplete = named !== undefined && (named.ino !== own.ino || named.dev !== own.dev);
+    return file.isComplete;
   }
 
   async #idle(): Promise<"idle"> {
@@ -219,7 +222,9 @@ class LineReader implements SourceReader {
     while (await this.#isAtLine(file)) {
       const result = begin(file.scanner, file.isComplete);
       if (result !== "wait") return { result, last: file.scanner.last };
-      if (!(await file.scanner.fill()) && this.#options.follow === true) return undefined;
+      if (await file.scanner.fill()) continue;
+      if (this.#options.follow === true) return undefined;
+      file.isComplete = true;
     }
     return undefined;
   }

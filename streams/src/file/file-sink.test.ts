@@ -1,0 +1,134 @@
+import { mkdtempSync } from "node:fs";
+import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Batch,
+  type Column,
+  ColumnBatch,
+  Dictionary,
+  type InputSlice,
+  type Json,
+  Positions,
+  RowBatch,
+} from "@millrace/engine";
+import fc from "fast-check";
+import { afterAll, expect, test } from "vitest";
+import { fileSink } from "./file-sink.ts";
+import { csvLines, ndjsonLines } from "./line-format.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "file-sink-"));
+afterAll(() => rm(folder, { recursive: true }));
+let files = 0;
+const fresh = (): string => join(folder, `${files++}.out`);
+
+function sliceOf(batch: Batch): InputSlice {
+  return { lane: "lane", input: 0, batch, positions: Positions.dense(0, batch.n), late: [] };
+}
+
+const rows = (...messages: Json[]): InputSlice => sliceOf(new RowBatch(messages));
+
+test("columns are written as the same text as rows", () => {
+  const nullable = <T>(values: readonly (T | null)[]): Uint8Array | null =>
+    values.includes(null) ? Uint8Array.from(values, (v) => (v === null ? 1 : 0)) : null;
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.record({
+          n: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
+          i: fc.integer(),
+          t: fc.option(fc.integer({ min: -1e12, max: 4e12 })),
+          d: fc.option(fc.string()),
+          b: fc.boolean(),
+          j: fc.jsonValue(),
+        }),
+        { maxLength: 8 },
+      ),
+      (messages) => {
+        const dictionary = new Dictionary();
+        const codes = Uint32Array.from(messages, ({ d }) => (d === null ? 0 : dictionary.code(d)));
+        const of = <K extends keyof (typeof messages)[number]>(key: K): (typeof messages)[number][K][] =>
+          messages.map((m) => m[key]);
+        const columns = new Map<string, Column>([
+          ["n", { type: "number", values: Float64Array.from(of("n"), (v) => v ?? 0), nulls: nullable(of("n")) }],
+          ["i", { type: "number", values: Int32Array.from(of("i")), nulls: null }],
+          ["t", { type: "time", values: Float64Array.from(of("t"), (v) => v ?? 0), nulls: nullable(of("t")) }],
+          ['a "key"', { type: "dictionary", codes, dictionary, nulls: nullable(of("d")) }],
+          ["b", { type: "boolean", values: Uint8Array.from(of("b"), Number), nulls: null }],
+          ["j", { type: "json", values: of("j") as Json[] }],
+        ]);
+        const selection = Uint32Array.from(messages, (_, i) => i).filter((i) => i % 2 === 0);
+        for (const batch of [
+          new ColumnBatch(columns, null, messages.length),
+          new ColumnBatch(columns, selection, selection.length),
+        ]) {
+          expect(ndjsonLines().lines(batch)).toBe(ndjsonLines().lines(new RowBatch(batch.rows())));
+        }
+      },
+    ),
+  );
+});
+
+test("a CSV file keeps the columns of its first message, also after a restart", async () => {
+  const path = fresh();
+  const first = fileSink({ path, format: "csv" });
+  await first.open(undefined);
+  const committed = await first.deliver([rows({ 'say "a"': 1, b: "x,y" }, { b: 'q"q' })]);
+  await first.close();
+  const second = fileSink({ path, format: "csv" });
+  await second.open(committed);
+  await second.deliver([rows({ b: [1, 2], c: "left out", 'say "a"': "" })]);
+  await second.close();
+  expect(await readFile(path, "utf8")).toBe('"say ""a""",b\n1,"x,y"\n,"q""q"\n"","[1,2]"\n');
+  expect(csvLines(undefined).header(new RowBatch([5]))).toBe("value\n");
+});
+
+test("bytes behind the committed length are cut off, and bytes that are missing are not made up", async () => {
+  const path = fresh();
+  await writeFile(path, "left by somebody\n");
+  const sink = fileSink({ path, format: "ndjson" });
+  await sink.open(undefined);
+  const committed = await sink.deliver([rows(1, 2)]);
+  await sink.close();
+  await appendFile(path, '{"half":');
+  await sink.open(committed);
+  await sink.deliver([rows(3)]);
+  await sink.close();
+  expect(await readFile(path, "utf8")).toBe("1\n2\n3\n");
+  await writeFile(path, "1\n");
+  await expect(sink.open(committed)).rejects.toMatchObject({ code: "SINK-FAILED", kind: "transient" });
+  await sink.close();
+});
+
+test("a delivery is repeated in one piece after it failed half-way", async () => {
+  const path = fresh();
+  const sink = fileSink({ path, format: "ndjson" });
+  await sink.open(undefined);
+  const committed = await sink.deliver([rows("a")]);
+  const broken = {
+    ...rows(),
+    batch: new Proxy(new RowBatch(["c"]), {
+      get: (target, name) => (name === "rows" ? fail : Reflect.get(target, name)),
+    }),
+  };
+  const big = "b".repeat(300_000);
+  await expect(sink.deliver([rows(big), broken])).rejects.toMatchObject({ code: "SINK-FAILED" });
+  expect(await readFile(path, "utf8")).toBe('"a"\n');
+  expect(committed).toEqual({ bytes: 4 });
+  expect(await sink.deliver([rows("d")])).toEqual({ bytes: 8 });
+  await sink.close();
+});
+
+function fail(): never {
+  throw new Error("the disk is full");
+}
+
+test("a folder in the file's place is a failure that may pass", async () => {
+  const sink = fileSink({ path: folder, format: "ndjson" });
+  await expect(sink.open(undefined)).rejects.toMatchObject({
+    code: "SINK-FAILED",
+    kind: "transient",
+    place: { file: folder },
+  });
+  await sink.close();
+});
