@@ -2,20 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import {
-  type Batch,
-  type CommittedBehavior,
-  type Draft,
-  type InputSlice,
-  type Json,
-  type MessageFailure,
-  Positions,
-  type PureBehavior,
-  RowBatch,
-  reportOf,
-  systemEnv,
-} from "@millrace/engine";
+import { type CommittedBehavior, type Json, type PureBehavior, RowBatch, reportOf, systemEnv } from "@millrace/engine";
 import { afterAll, afterEach, expect, test } from "vitest";
+import { RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
 import { type CalculatorOptions, calculator } from "./calculator.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "calculator-"));
@@ -42,54 +31,21 @@ async function committed(source: string, options: Partial<CalculatorOptions> = {
   return behavior;
 }
 
-interface Step {
-  readonly out: readonly Json[];
-  readonly failures: readonly string[];
-  readonly messages: readonly string[];
-  readonly attempts: number | undefined;
-  readonly recorded: readonly Json[];
-}
-
 /** Runs one step over rows; with `recorded` as a replay does. */
-async function step(behavior: CommittedBehavior, rows: readonly Json[], recorded?: readonly Json[]): Promise<Step> {
-  const out: Json[] = [];
-  const failed: MessageFailure[] = [];
-  const results: Json[] = [];
-  let attempts: number | undefined;
-  const draft: Draft = {
-    at: 1_000,
-    emit: (_: string, batch: Batch) => void out.push(...batch.rows()),
-    change() {},
-    reject(_: InputSlice, failures, count) {
-      failed.push(...failures);
-      attempts = count;
-    },
-    advanceOutput() {},
-    drop() {},
-    record: (obtain) => obtain(),
-    async recordAsync<T extends Json>(obtain: () => Promise<T>): Promise<T> {
-      const result = (recorded === undefined ? await obtain() : recorded[results.length]) as T;
-      results.push(result);
-      return structuredClone(result);
-    },
-  };
-  behavior.take(draft, {
-    lane: "l",
-    input: 0,
-    batch: new RowBatch(rows),
-    positions: Positions.dense(0, rows.length),
-    late: [],
-  });
+async function step(
+  behavior: CommittedBehavior,
+  rows: readonly Json[],
+  recorded?: readonly Json[],
+): Promise<RecordingDraft> {
+  const draft = new RecordingDraft(recorded);
+  behavior.take(draft, sliceOf(rows));
   await behavior.finish?.(draft);
   behavior.seal();
-  return {
-    out,
-    failures: failed.map((f) => `${f.index} ${reportOf(f.error).code}`),
-    messages: failed.map((f) => reportOf(f.error).message),
-    attempts,
-    recorded: results,
-  };
+  return draft;
 }
+
+const messagesOf = (draft: RecordingDraft): readonly string[] =>
+  draft.failures.map(({ error }) => reportOf(error).message);
 
 test("a TypeScript module is loaded without its types, and may expand and drop messages", async () => {
   const behavior = await committed(`
@@ -115,8 +71,8 @@ export default (row: { n: N }) => {
     [0, 1, 2, 3, 4, 5].map((n) => ({ n })),
   );
   expect(result.out).toEqual([{ n: 0 }, { n: 5 }]);
-  expect(result.failures).toEqual(["1 CALC-THREW", "2 CALC-THREW", "3 CALC-THREW", "4 CALC-THREW"]);
-  expect(result.messages.slice(0, 2)).toEqual(["one is odd", "threw undefined, which is not an Error"]);
+  expect(result.rejected).toEqual(["1 CALC-THREW", "2 CALC-THREW", "3 CALC-THREW", "4 CALC-THREW"]);
+  expect(messagesOf(result).slice(0, 2)).toEqual(["one is odd", "threw undefined, which is not an Error"]);
   const failure = ((await calculator({ url, pure: true }, systemEnv())) as PureBehavior).transform(
     new RowBatch([{ n: 1 }]),
   ).failures[0];
@@ -130,9 +86,9 @@ test("a result that is no JSON is rejected with the path of the bad field", asyn
     export default (row) => typeof row === "number" ? bad[row] : { ok: [Number.NaN, new Date(0), undefined === 1], gone: undefined };
   `);
   const result = await step(behavior, [0, 1, 2, 3, 4, "fine"]);
-  expect(result.failures.map((f) => f.slice(2))).toEqual(Array(5).fill("CALC-RESULT"));
-  expect(result.messages[1]).toContain("a bigint at /a/1");
-  expect(result.messages[4]).toContain("an instance of Map at /m");
+  expect(result.rejected.map((f) => f.slice(2))).toEqual(Array(5).fill("CALC-RESULT"));
+  expect(messagesOf(result)[1]).toContain("a bigint at /a/1");
+  expect(messagesOf(result)[4]).toContain("an instance of Map at /m");
   expect(result.out).toEqual([{ ok: [null, "1970-01-01T00:00:00.000Z", false] }]);
 });
 
@@ -145,7 +101,7 @@ test("a loop and a promise that never settles cost their own message only", asyn
     };
   `);
   const result = await step(behavior, [1, "loop", 2, 3, "never", 4]);
-  expect(result.failures).toEqual(["1 CALC-TIMEOUT", "4 CALC-TIMEOUT"]);
+  expect(result.rejected).toEqual(["1 CALC-TIMEOUT", "4 CALC-TIMEOUT"]);
   expect(result.attempts).toBe(2);
   expect(result.out).toEqual([1, 2, 3, 4]);
 });
@@ -160,7 +116,7 @@ test("leaving the process or filling the memory ends the worker, not the host", 
     { memoryMib: 32, deadlineMs: 5000 },
   );
   const result = await step(behavior, [1, "exit", 2, "fill", 3]);
-  expect(result.failures).toEqual(["1 CALC-EXIT", "3 CALC-OOM"]);
+  expect(result.rejected).toEqual(["1 CALC-EXIT", "3 CALC-OOM"]);
   expect(result.out).toEqual([1, 2, 3]);
 });
 
@@ -184,7 +140,7 @@ test("a replay takes the logged results and calls nothing", async () => {
   const first = await step(behavior, ["a", "b", "c"]);
   const again = await step(behavior, ["a", "b", "c"], first.recorded);
   expect(first.out).toEqual([0, 2]);
-  expect([again.out, again.failures]).toEqual([first.out, first.failures]);
+  expect([again.out, again.rejected]).toEqual([first.out, first.rejected]);
 });
 
 test("a module is told its configuration, the step's time and its node", async () => {
@@ -220,7 +176,7 @@ test("a module that says it is pure runs inline", async () => {
 test("a module that does not load is refused with its place", async () => {
   const loading = async (source: string, pure: boolean): Promise<unknown> => {
     try {
-      return await calculator({ url: moduleOf(source), pure, loadMs: 2_000 }, systemEnv());
+      return await calculator({ url: moduleOf(source), pure }, systemEnv());
     } catch (thrown) {
       const report = reportOf(thrown);
       return `${report.code} ${report.place?.line ?? "?"}`;
