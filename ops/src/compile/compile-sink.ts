@@ -10,6 +10,7 @@ import {
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { withSecrets } from "./secrets.ts";
 
 type SinkModel = Extract<AnyNodeModel, { kind: "sink" }>;
 
@@ -46,6 +47,11 @@ async function sinkConnector(
     const format =
       (definition.format ?? (address.toLowerCase().endsWith(".csv") ? "csv" : "ndjson")) === "csv" ? "csv" : "ndjson";
     return () => fileSink({ path, format });
+  }
+  if (scheme === "http" || scheme === "https") {
+    const { webhookSink } = await import("@millrace/streams/http");
+    const url = withSecrets(`${scheme}:${address}`, context, place);
+    return () => webhookSink({ url });
   }
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");

@@ -1,9 +1,10 @@
-import { httpPush, metronome } from "@millrace/actors";
+import { httpPush, metronome, telemetry } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
   durationMs,
   type Env,
+  type HostProbe,
   type Place,
   parseTarget,
   type SourceConnector,
@@ -29,9 +30,32 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return { role: "committed", isSource: true, make: () => metronome({ everyMs: durationMs(address) }, env) };
     case "cron":
       return { role: "committed", isSource: true, make: () => metronome({ cron: address.trim() }, env) };
+    case "telemetry":
+      return compileTelemetry(env);
     default:
       throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
   }
+}
+
+async function compileTelemetry(env: Env): Promise<CommittedNode> {
+  const { machineProbe } = await import("@millrace/streams/host");
+  return {
+    role: "committed",
+    isSource: true,
+    make: () => telemetry({ probe: lateProbe(() => machineProbe(env)) }, env),
+  };
+}
+
+/** A probe watches the event loop from its making on; behaviors are also made only to be looked at. */
+function lateProbe(open: () => HostProbe): HostProbe {
+  let probe: HostProbe | undefined;
+  return {
+    sample() {
+      probe ??= open();
+      return probe.sample();
+    },
+    close: () => probe?.close(),
+  };
 }
 
 async function compileFileSource(node: SourceModel, address: string, context: CompileContext): Promise<SourceNode> {
