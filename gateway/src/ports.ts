@@ -11,6 +11,8 @@ export interface ProjectionInfo {
   readonly asOf: number;
   /** Events of the log that it has not folded yet. */
   readonly lag: number;
+  /** Age in ms of the newest event folded while there is lag. */
+  readonly lagMs?: number;
   /** `live` follows the log; `building` catches up; `failed` stands still, `reason` says why. */
   readonly state: "building" | "live" | "failed";
   readonly reason?: string;
@@ -31,6 +33,8 @@ export interface ProjectionQuery {
   readonly minPosition?: number;
   /** Rows as they were at this position. */
   readonly asOf?: number;
+  /** Rows as they were at the end of this millisecond since 1970. */
+  readonly asOfTimeMs?: number;
 }
 
 export interface ProjectionPage {

@@ -129,12 +129,12 @@ describe("the live stream", () => {
     const stream = messages(`/api/v1/live?peek=${peek}`);
     const first = await next(stream, named("peek"));
     expect(first.data.messages[0].value).toEqual({ origin: "ATL", delay: 42 });
-    const batch: PeekedMessage[] = Array.from({ length: 500 }, (_, pos) => ({
+    const batch: PeekedMessage[] = Array.from({ length: 500 }, (_, i) => ({
       edge: "flights -> late",
-      pos,
+      pos: 499 - i,
       ord: 0,
       atMs: 0,
-      value: pos,
+      value: i,
     }));
     gateway.host.emit(batch);
     const second = await next(stream, named("peek"));

@@ -152,6 +152,10 @@ describe("projections", () => {
   it("passes the past and the wished position on", async () => {
     expect((await get("/api/v1/projections/departures?asOf=12&minPosition=3&order=desc")).json().asOf).toBe(12);
     expect(gateway.projections.queries.at(-1)).toEqual({ limit: 100, asOf: 12, minPosition: 3, order: "desc" });
+    await get("/api/v1/projections/departures?asOf=2001-02-11T14:00Z");
+    expect(gateway.projections.queries.at(-1)).toEqual({ limit: 100, asOfTimeMs: 981_900_000_000 });
+    expect((await get("/api/v1/projections/departures?asOf=yesterday")).statusCode).toBe(400);
+    expect((await get("/api/v1/projections/departures?asOf=2001-99-99T14:00Z")).statusCode).toBe(400);
   });
 
   it("pages with cursors", async () => {

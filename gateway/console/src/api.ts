@@ -76,6 +76,7 @@ export interface ProjectionInfo {
   readonly version: number;
   readonly asOf: number;
   readonly lag: number;
+  readonly lagMs?: number;
   readonly state: string;
   readonly reason?: string;
   readonly rows?: number;

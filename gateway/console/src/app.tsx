@@ -1,5 +1,5 @@
 import { type ReactElement, type ReactNode, useEffect } from "react";
-import { getHealth } from "./api.ts";
+import { getHealth, getJson } from "./api.ts";
 import { clock, count } from "./format.ts";
 import { live } from "./live/live-store.ts";
 import { LiveText, useConnection, useLive } from "./live/use-live.tsx";
@@ -58,7 +58,7 @@ function liveParameters({ path, query }: Route): Record<string, string> {
   const [page, name] = path;
   if (page === "graphs" && name !== undefined) {
     const edge = query.get("edge");
-    return { graph: name, ...(edge === null ? {} : { peek: `${name}/${edge}` }) };
+    return { graph: name, events: "none", ...(edge === null ? {} : { peek: `${name}/${edge}` }) };
   }
   if (page === "events") {
     const filter = ["type", "graph", "node", "streamPrefix", "correlation"].flatMap((key) => {
@@ -98,17 +98,29 @@ function Page({ route: { path, query } }: { readonly route: Route }): ReactNode 
   }
 }
 
+const BADGE_MAX = 100;
+
+/** Dead letters that wait for somebody, counted again when more came. */
+function useWaitingDeadLetters(): string {
+  const recorded = useLive(() => live.status?.graphs.reduce((sum, { deadLettered }) => sum + deadLettered, 0) ?? 0);
+  const address = `/api/v1/dlq?state=waiting&limit=${BADGE_MAX}`;
+  const ask = (signal: AbortSignal) => getJson<{ readonly rows: readonly unknown[] }>(address, signal);
+  const { value } = useRequest(`${address} ${recorded}`, ask, 5000);
+  const waiting = value?.rows.length ?? 0;
+  return waiting === 0 ? "" : waiting >= BADGE_MAX ? `${BADGE_MAX - 1}+` : String(waiting);
+}
+
 function Rail({ current }: { readonly current: string }): ReactElement {
-  const dead = useLive(() => live.status?.graphs.reduce((sum, { deadLettered }) => sum + deadLettered, 0) ?? 0);
+  const waiting = useWaitingDeadLetters();
   return (
     <nav className="rail" aria-label="Main">
       {DESTINATIONS.map(({ to, name, icon, key }) => (
         <Link key={key} to={to} isCurrent={key === current}>
           <Icon name={icon} />
           {name}
-          {key === "dead-letters" && dead > 0 && (
+          {key === "dead-letters" && waiting !== "" && (
             <span className="badge">
-              {count(dead)}
+              {waiting}
               <span className="sr-only"> dead letters</span>
             </span>
           )}

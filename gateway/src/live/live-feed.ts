@@ -22,6 +22,8 @@ export interface Beat {
   newest(): Promise<readonly EventHead[]>;
 }
 
+const NOTHING_YET = { end: 0, events: [] as readonly EventHead[] };
+
 export type Watcher = (beat: Beat) => void;
 
 export class LiveFeed {
@@ -29,6 +31,7 @@ export class LiveFeed {
   readonly #log: EventLog;
   readonly #sampler: RateSampler;
   readonly #watchers = new Set<Watcher>();
+  #newest: Promise<{ readonly end: number; readonly events: readonly EventHead[] }> = Promise.resolve(NOTHING_YET);
   #timer: Timer | undefined;
 
   constructor(host: GraphHost, log: EventLog, env: Env) {
@@ -58,6 +61,14 @@ export class LiveFeed {
     this.#sampler.reset();
   }
 
+  /** The newest events at `end`; of those known from the beat before only the new ones are read. */
+  async #newestAt(end: number): Promise<readonly EventHead[]> {
+    const known = await this.#newest;
+    const fresh = newestEvents(this.#log, end, known.end);
+    this.#newest = fresh.then((events) => ({ end, events: [...known.events, ...events].slice(-NEWEST_MAX) }));
+    return (await this.#newest).events;
+  }
+
   #schedule(): void {
     this.#timer = this.#env.timers.after(BEAT_MS, () => {
       const beat = this.#beat();
@@ -80,7 +91,7 @@ export class LiveFeed {
         return made;
       },
       newest: () => {
-        newest ??= newestEvents(this.#log, end);
+        newest ??= this.#newestAt(end);
         return newest;
       },
     };
@@ -96,10 +107,12 @@ function statusJson({ atMs, graphs }: Snapshot, end: number, detail: string): st
   return JSON.stringify({ atMs, end, graphs: shown });
 }
 
-async function newestEvents(log: EventLog, end: number): Promise<readonly EventHead[]> {
-  if (end === 0) return [];
+/** At most {@link NEWEST_MAX} events before `end` and not before `from`, oldest first. */
+async function newestEvents(log: EventLog, end: number, from: number): Promise<readonly EventHead[]> {
+  const limit = Math.min(NEWEST_MAX, end - from);
+  if (limit <= 0) return [];
   const found: EventHead[] = [];
-  for await (const batch of log.read({ from: end - 1, direction: "backward", limit: NEWEST_MAX })) {
+  for await (const batch of log.read({ from: end - 1, direction: "backward", limit })) {
     for (const event of batch) found.push(eventHead(event));
   }
   return found.reverse();

@@ -36,8 +36,8 @@ export class PeekSampler {
   async run(signal: AbortSignal): Promise<void> {
     const { graph, edge } = this.#target;
     for await (const batch of this.#host.peek(graph, edge, PEEK_PER_SECOND, signal)) {
-      for (const message of batch) this.#waiting.unshift(message);
-      this.#waiting.length = Math.min(this.#waiting.length, PER_BEAT);
+      // Newest first, as the host gives them.
+      this.#waiting = [...batch, ...this.#waiting].slice(0, PER_BEAT);
     }
   }
 

@@ -50,7 +50,9 @@ export async function projectionOf({ deps }: RouteContext, name: string): Promis
 
 /** The port's query from the query string: `where.<field>` keys become one object. */
 export function projectionQuery(query: object): ProjectionQuery {
-  const { limit, cursor, order, minPosition, asOf } = query as ProjectionQuery;
+  const { limit, cursor, order, minPosition, asOf } = query as Omit<ProjectionQuery, "asOf"> & {
+    readonly asOf?: string;
+  };
   const where = Object.fromEntries(
     Object.entries(query).flatMap(([key, value]) =>
       key.startsWith("where.") ? [[key.slice("where.".length), String(value)]] : [],
@@ -61,7 +63,15 @@ export function projectionQuery(query: object): ProjectionQuery {
     ...(cursor === undefined ? {} : { cursor }),
     ...(order === undefined ? {} : { order }),
     ...(minPosition === undefined ? {} : { minPosition }),
-    ...(asOf === undefined ? {} : { asOf }),
+    ...(asOf === undefined ? {} : momentOf(asOf)),
     ...(Object.keys(where).length > 0 ? { where } : {}),
   };
+}
+
+/** A position, or a time. */
+function momentOf(asOf: string): Pick<ProjectionQuery, "asOf" | "asOfTimeMs"> {
+  if (/^\d+$/.test(asOf)) return { asOf: Number(asOf) };
+  const asOfTimeMs = Date.parse(asOf);
+  if (Number.isNaN(asOfTimeMs)) throw gatewayError("HTTP-INVALID", "querystring/asOf is no time");
+  return { asOfTimeMs };
 }

@@ -8,6 +8,7 @@ const ProjectionInfoFields = Type.Object({
   version: Type.Integer(),
   asOf: Type.Integer({ description: "Folded up to this position, exclusive." }),
   lag: Type.Integer({ description: "Events not folded yet." }),
+  lagMs: Type.Optional(Type.Number({ description: "Age in ms of the newest event folded while there is lag." })),
   state: Type.String({ enum: ["building", "live", "failed"] }),
   reason: Type.Optional(Type.String()),
   rows: Type.Optional(Type.Integer()),
@@ -25,7 +26,7 @@ export const ProjectionParams = Type.Object({ name: Name });
 const whereFields = { "^where\\.[^.].*$": { type: "string", maxLength: 500 } };
 
 export interface ProjectionQueryString {
-  readonly asOf?: number;
+  readonly asOf?: string;
   readonly minPosition?: number;
   readonly limit: number;
   readonly cursor?: string;
@@ -36,7 +37,11 @@ export interface ProjectionQueryString {
 export const ProjectionQuerySchema = Type.Unsafe<ProjectionQueryString>({
   type: "object",
   properties: {
-    asOf: { ...Position, description: "The rows as they were at this position." },
+    asOf: {
+      type: "string",
+      pattern: "^(?:\\d{1,15}|\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(?::\\d\\d(?:\\.\\d{1,3})?)?Z)$",
+      description: "The rows as they were at this position, or at this time (ISO 8601, UTC).",
+    },
     minPosition: { ...Position, description: "Waits until this position is folded." },
     limit: Limit(1000, 100),
     cursor: Cursor,

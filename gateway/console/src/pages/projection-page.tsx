@@ -24,7 +24,7 @@ export function ProjectionPage({
   const search = parameters(query);
   const asOf = query.get("asOf");
   const [table, failure] = useTable(name, search, asOf);
-  const address = `/api/v1/projections/${encodeURIComponent(name)}?${search}${asOf === null ? "" : `&asOf=${asOf}`}`;
+  const address = `/api/v1/projections/${encodeURIComponent(name)}?${search}${asOf === null ? "" : `&asOf=${encodeURIComponent(asOf)}`}`;
   const [isCopied, setIsCopied] = useState(false);
   const copy = (): void => {
     void navigator.clipboard.writeText(`curl '${location.origin}${address}'`).then(() => setIsCopied(true));
@@ -141,13 +141,11 @@ function QueryForm({ query }: { readonly query: URLSearchParams }): ReactElement
         <input
           key={query.get("asOf") ?? ""}
           defaultValue={query.get("asOf") ?? ""}
-          inputMode="numeric"
-          pattern="[0-9]*"
           placeholder="now"
-          onBlur={(event) => setQuery({ asOf: event.target.value.replace(/\D/g, "") })}
-          onKeyDown={(event) =>
-            event.key === "Enter" && setQuery({ asOf: event.currentTarget.value.replace(/\D/g, "") })
-          }
+          title="A position, or a time such as 2001-02-11T14:00Z"
+          spellCheck={false}
+          onBlur={(event) => setQuery({ asOf: momentOf(event.target.value) })}
+          onKeyDown={(event) => event.key === "Enter" && setQuery({ asOf: momentOf(event.currentTarget.value) })}
         />
       </label>
       <label className="filter">
@@ -163,6 +161,12 @@ function QueryForm({ query }: { readonly query: URLSearchParams }): ReactElement
     </form>
   );
 }
+
+/** People type `#1 284` and `2001-02-11 14:00`. */
+const momentOf = (text: string): string => {
+  const tidy = text.trim();
+  return /^\d{4}-/.test(tidy) ? tidy.replace(" ", "T").replace(/Z?$/, "Z") : tidy.replace(/[#\s,]/g, "");
+};
 
 function RowTable({ rows, isLive }: { readonly rows: readonly Row[]; readonly isLive: boolean }): ReactElement {
   const columns = [...new Set(rows.slice(0, 50).flatMap((row) => Object.keys(row)))];

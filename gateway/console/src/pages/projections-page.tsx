@@ -1,6 +1,6 @@
 import type { ReactElement } from "react";
 import { getJson, type ProjectionInfo } from "../api.ts";
-import { count } from "../format.ts";
+import { count, duration } from "../format.ts";
 import { Link } from "../parts/link.tsx";
 import { Empty, Failure } from "../parts/notice.tsx";
 import { useRequest } from "../parts/use-request.ts";
@@ -43,7 +43,7 @@ export function ProjectionsPage(): ReactElement {
             </tr>
           </thead>
           <tbody>
-            {value.projections.map(({ name, version, asOf, lag, state, reason, rows }) => (
+            {value.projections.map(({ name, version, asOf, lag, lagMs = 0, state, reason, rows }) => (
               <tr key={name}>
                 <th scope="row">
                   <Link to={`/projections/${encodeURIComponent(name)}`}>{name}</Link>
@@ -51,7 +51,9 @@ export function ProjectionsPage(): ReactElement {
                 <td title={reason}>{state === "failed" ? `■ failed ${reason ?? ""}` : state}</td>
                 <td className="right num">{rows === undefined ? "–" : count(rows)}</td>
                 <td className="right num">#{count(asOf)}</td>
-                <td className="right num">{lag === 0 ? "–" : `${count(lag)} events`}</td>
+                <td className="right num">
+                  {lag === 0 ? "–" : `${count(lag)} events${lagMs > 0 ? `, ${duration(lagMs)}` : ""}`}
+                </td>
                 <td className="right num">{version}</td>
               </tr>
             ))}
