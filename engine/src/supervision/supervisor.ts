@@ -38,6 +38,8 @@ interface Entry {
   restarts: number;
   lastError: ErrorReport | null;
   timer: Timer | undefined;
+  /** The restart that the child waits for or is in the middle of; a later one takes its place. */
+  attempt: symbol | undefined;
   /** The new incarnation failed before its start was over. */
   failedEarly: { readonly error: unknown } | undefined;
 }
@@ -64,6 +66,7 @@ export class Supervisor {
       restarts: 0,
       lastError: null,
       timer: undefined,
+      attempt: undefined,
       failedEarly: undefined,
     });
   }
@@ -118,15 +121,25 @@ export class Supervisor {
 
   #restartLater(failed: Entry, group: Entry[], report: ErrorReport, failures: number): void {
     const delayMs = backoffDelayMs(this.#policy, failures, this.#env);
-    for (const entry of group) entry.state = "backing-off";
+    const attempt = Symbol(failed.child.id);
+    for (const entry of group) {
+      entry.timer?.cancel();
+      entry.state = "backing-off";
+      entry.attempt = attempt;
+    }
     this.#events.restarting?.(failed.child.id, report, delayMs);
-    failed.timer = this.#env.timers.after(delayMs, () => void this.#restart(group));
+    failed.timer = this.#env.timers.after(delayMs, () => void this.#restart(group, attempt));
   }
 
-  async #restart(group: Entry[]): Promise<void> {
+  /** Siblings that are `temporary` stay down: they are never restarted, whoever failed. */
+  async #restart(group: readonly Entry[], attempt: symbol): Promise<void> {
     for (const entry of [...group].reverse()) await entry.child.stop();
     for (const entry of group) {
-      if (this.#stopping || entry.state === "parked") return;
+      if (this.#stopping || entry.attempt !== attempt) return;
+      if (entry.child.restart === "temporary") {
+        entry.state = "stopped";
+        continue;
+      }
       entry.restarts++;
       await this.#start(entry);
     }
@@ -140,7 +153,11 @@ export class Supervisor {
     } catch (error) {
       entry.failedEarly = { error };
     }
-    if (entry.state !== "restarting") return;
+    if (entry.state !== "restarting") {
+      // Parked or stopped while it started: what has started since must not run on.
+      if (entry.state !== "backing-off") await entry.child.stop();
+      return;
+    }
     entry.state = "running";
     if (entry.failedEarly !== undefined) this.failed(entry.child.id, entry.failedEarly.error);
   }
@@ -149,6 +166,7 @@ export class Supervisor {
     const error = engineError("NODE-PARKED", `${report.code}: ${report.message}`, { details: { after: report } });
     for (const entry of group) {
       entry.state = "parked";
+      entry.attempt = undefined;
       entry.timer?.cancel();
       entry.lastError = report;
       void entry.child.stop();
