@@ -66,7 +66,7 @@ export class CommittedRunner implements NodeRunner {
 
   get isFinished(): boolean {
     if (this.#node.isSource === true && this.#lanes.length === 0) return false;
-    return this.isDrained;
+    return this.isDrained && (this.#actor?.hasEnded ?? false);
   }
 
   /** Folds the stream and owns it. The lanes' cursors are known afterwards. */
@@ -141,8 +141,7 @@ export class CommittedRunner implements NodeRunner {
 
   /** Nothing is under way, and every lane has durably passed what was emitted. */
   get isDrained(): boolean {
-    const isDone = this.#actor !== undefined && this.#actor.isQuiet && this.#actor.hasEnded;
-    return isDone && [...this.#outboxes.values()].every((outbox) => outbox.isDrained);
+    return (this.#actor?.isQuiet ?? false) && [...this.#outboxes.values()].every((outbox) => outbox.isDrained);
   }
 
   /** Where the origins of this node stand; meaningful once everything is drained. */
@@ -213,7 +212,8 @@ export class CommittedRunner implements NodeRunner {
     const nextSeq = recovered.chain.nextSeq.get(origin.part) ?? 0;
     const after = outbox.neededFrom;
     const behind = after !== undefined && after.pos < nextSeq - 1;
-    const output = behind ? await unacknowledged(log, streamOf(program.graph, this.name), origin.part, after) : [];
+    const stream = streamOf(program.graph, this.name);
+    const output = behind ? await unacknowledged(log, stream, origin.part, after, nextSeq) : [];
     outbox.restore(output, nextSeq, recovered.chain.out.watermark, recovered.chain.out.idle);
     wiring.bind(origin, outbox);
     return outbox;
