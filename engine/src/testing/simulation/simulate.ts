@@ -20,7 +20,7 @@ export interface SimulationOptions {
   readonly rulesOff?: readonly RuleId[];
   /** The planted bug of the log: success is answered before anything is durable. */
   readonly ackBeforeDurable?: boolean;
-  /** Virtual time in which everything must be done once faults have stopped. Default 2 h. */
+  /** Virtual time in which everything must be done once faults have stopped. Default 3 h. */
   readonly calmMs?: number;
 }
 
@@ -36,7 +36,7 @@ export interface SimulationResult {
   readonly faults: readonly string[];
 }
 
-const CALM_MS = 2 * 3_600_000;
+const CALM_MS = 3 * 3_600_000;
 const ACTION_EVERY_MS = 15_000;
 const RESTART_WITHIN_MS = 3000;
 const JUMP_MS = 3_600_000;
@@ -71,6 +71,7 @@ class Simulation {
   #restartMs = 0;
   #crashes = 0;
   #spaceAgainMs = 0;
+  #clockAheadMs = 0;
 
   constructor(seed: string, scenario: Scenario, options: SimulationOptions) {
     this.#seed = seed;
@@ -179,7 +180,7 @@ class Simulation {
   #act(): void {
     const random = this.#random;
     const has = (kind: Parameters<FaultPlan["has"]>[0]): boolean => this.#plan.has(kind) && random.chance(0.6);
-    if (has("clockJump")) this.#env.jumpClock((random.chance(0.5) ? 1 : -1) * random.between(1, JUMP_MS));
+    if (has("clockJump")) this.#jumpClock();
     if (has("logFull")) this.#fillDisk();
     if (has("nodeCrash")) this.#crashNode();
     if (has("transient")) this.#host?.unavailable.add(this.#anyNode());
@@ -187,6 +188,13 @@ class Simulation {
     else if (has("staleOwner")) this.#replaceOwner();
     else if (has("hostCrash")) this.#crashHost();
     if (this.#host === undefined && has("recoveryCrash")) this.#crashInRecovery();
+  }
+
+  /** Up to an hour forth, and back again. */
+  #jumpClock(): void {
+    const toMs = this.#random.between(-JUMP_MS, JUMP_MS);
+    this.#env.jumpClock(toMs - this.#clockAheadMs);
+    this.#clockAheadMs = toMs;
   }
 
   #fillDisk(): void {

@@ -1,9 +1,11 @@
 import { runningSum } from "../committed-behaviors.ts";
-import { filterRows } from "../pure-behaviors.ts";
+import { edge, pureNode, sinkNode, sourceNode, statefulNode } from "../graph-parts.ts";
+import { filterRows, mapRows } from "../pure-behaviors.ts";
+import { expectRows } from "../reference.ts";
 import type { Scenario } from "../scenario.ts";
-import { writePartitions } from "../workload.ts";
+import { allRows, writePartitions } from "../workload.ts";
 
-/** Source, filter, running sum, sink by key: the smallest graph with everything in it. */
+/** Source, filter, map, running sum, sink by key: the smallest graph with everything in it. */
 export const chain: Scenario = {
   name: "chain",
   covers: [1],
@@ -14,16 +16,17 @@ export const chain: Scenario = {
       sources: new Map([["input", input]]),
       targets: new Map([["board", board]]),
       nodes: (host) => [
-        { name: "input", kind: "source", role: "source", connector: host.source(input) },
-        { name: "even", kind: "filter", role: "pure", make: () => filterRows((row) => row.value % 2 === 0) },
-        { name: "sums", kind: "sum", role: "committed", make: runningSum },
-        { name: "board", kind: "sink", role: "committed", isSink: true, make: () => host.sink(board) },
+        sourceNode(host, "input", input),
+        pureNode("even", () => filterRows((row) => row.value % 2 === 0)),
+        pureNode("double", () => mapRows((row) => ({ ...row, value: row.value * 2 }))),
+        statefulNode("sums", runningSum, { capacity: 16 }),
+        sinkNode(host, board),
       ],
-      edges: [
-        { from: "input", to: "even" },
-        { from: "even", to: "sums" },
-        { from: "sums", to: "board" },
-      ],
+      edges: [edge("input -> even"), edge("even -> double"), edge("double -> sums"), edge("sums -> board")],
+      expect: () => {
+        const ids = allRows(input).filter((row) => row.value % 2 === 0);
+        expectRows(board, ids, (row) => (row as { readonly id: number }).id);
+      },
     };
   },
 };

@@ -1,0 +1,42 @@
+/** Batch references: what a graph must give, computed from its whole input at once. */
+import type { Json } from "../../frame/json.ts";
+import { Violation } from "./checks/violation.ts";
+import type { Row } from "./pure-behaviors.ts";
+import type { SimulatedTarget } from "./simulated-target.ts";
+
+/** The target's rows are these, each as often, in any order; compared by `of`. */
+export function expectRows(
+  target: SimulatedTarget,
+  expected: readonly Json[],
+  of: (row: Json) => Json = (row) => row,
+): void {
+  const wanted = tally(expected.map(of));
+  const held = tally(target.rows.map((r) => of(r.row)));
+  for (const key of new Set([...wanted.keys(), ...held.keys()])) {
+    const [want = 0, have = 0] = [wanted.get(key), held.get(key)];
+    if (want !== have)
+      throw new Violation("I2", `${target.name} holds ${key} ${have} times, the batch reference ${want}`);
+  }
+}
+
+/** Tumbling windows over all rows, as `sumWindow` emits them. */
+export function windowsOf(rows: readonly Row[], sizeMs: number): Json[] {
+  const groups = new Map<string, Row & { count: number }>();
+  for (const { key, time, value } of rows) {
+    const start = Math.floor(time / sizeMs) * sizeMs;
+    const group = groups.get(`${start}/${key}`);
+    if (group === undefined)
+      groups.set(`${start}/${key}`, { id: start, key, time: start + sizeMs - 1, value, count: 1 });
+    else groups.set(`${start}/${key}`, { ...group, value: group.value + value, count: group.count + 1 });
+  }
+  return [...groups.values()];
+}
+
+function tally(rows: readonly Json[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const row of rows) {
+    const key = JSON.stringify(row);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
+}

@@ -1,0 +1,31 @@
+import { runningSum, undetermined } from "../committed-behaviors.ts";
+import { edge, sinkNode, sourceNode, statefulNode } from "../graph-parts.ts";
+import { expectRows } from "../reference.ts";
+import type { Scenario } from "../scenario.ts";
+import { allRows, writePartitions } from "../workload.ts";
+
+/** Outputs leave before their step is durable, to receivers whose steps stand behind it in the same log. */
+export const relaxedDurability: Scenario = {
+  name: "relaxed-durability",
+  covers: [19],
+  always: ["hostCrash", "logSlow"],
+  // With answers lost or appends refused, a receiver's step could come to stand before its sender's.
+  never: ["remoteLog", "logFull"],
+  build({ random, target }) {
+    const input = writePartitions(random);
+    const out = target({ name: "out", kind: "offset" });
+    return {
+      durability: "relaxed",
+      sources: new Map([["input", input]]),
+      targets: new Map([["out", out]]),
+      nodes: (host) => [
+        sourceNode(host, "input", input),
+        statefulNode("draws", () => undetermined(host.env)),
+        statefulNode("sums", runningSum),
+        sinkNode(host, out),
+      ],
+      edges: [edge("input -> draws"), edge("draws -> sums"), edge("sums -> out")],
+      expect: () => expectRows(out, allRows(input), (row) => (row as { readonly id: number }).id),
+    };
+  },
+};
