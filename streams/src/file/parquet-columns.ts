@@ -4,13 +4,17 @@
  */
 import {
   type AsyncBuffer,
+  type ColumnMetaData,
+  type Compressors,
   type FileMetaData,
+  type ParquetParsers,
   parquetMetadataAsync,
   parquetScan,
   type SchemaElement,
   toJson,
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
+import { requiredRead } from "./parquet-levels.ts";
 import type { FlatColumn, RowGroup, RowRange } from "./row-group.ts";
 
 export class ParquetColumns {
@@ -49,20 +53,43 @@ export class ParquetColumns {
       : isTime(element)
         ? TIMES
         : {};
-    const scan = await parquetScan({
-      file: this.#file,
-      metadata: this.#metadata,
-      compressors,
-      parsers,
-      columns: [column],
-    });
-    const values = (await scan.readColumn({ column, rowStart, rowEnd })) as ArrayLike<unknown>;
+    const values = await this.#values(column, element, parsers, { rowStart, rowEnd });
     if (isText) return textColumn(values, text);
     if (isTime(element)) return { type: "time", ...numbers(values) };
     if (element.type === "BOOLEAN") return booleans(values);
     if (element.type !== undefined && NUMERIC.has(element.type) && !isNested(element))
       return { type: "number", ...numbers(values) };
     return { type: "json", values: Array.from(values, toJson) };
+  }
+
+  async #values(
+    column: string,
+    element: SchemaElement,
+    parsers: Partial<ParquetParsers>,
+    range: RowRange,
+  ): Promise<ArrayLike<unknown>> {
+    const required = requiredRead(this.#metadata, element, this.#chunk(column, range));
+    const read = async (metadata: FileMetaData, codecs: Compressors): Promise<ArrayLike<unknown>> => {
+      const scan = await parquetScan({ file: this.#file, metadata, compressors: codecs, parsers, columns: [column] });
+      return (await scan.readColumn({ column, ...range })) as ArrayLike<unknown>;
+    };
+    if (required !== undefined) {
+      const values = await read(required.metadata, required.compressors).catch(() => undefined);
+      if (values !== undefined && required.isSound(range.rowEnd - range.rowStart)) return values;
+    }
+    return read(this.#metadata, compressors);
+  }
+
+  /** What the file says of a column in the row group that is `range`. */
+  #chunk(column: string, { rowStart, rowEnd }: RowRange): ColumnMetaData | undefined {
+    let first = 0;
+    for (const { columns, num_rows } of this.#metadata.row_groups) {
+      const next = first + Number(num_rows);
+      if (first === rowStart && next === rowEnd)
+        return columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === column)?.meta_data;
+      first = next;
+    }
+    return undefined;
   }
 }
 
