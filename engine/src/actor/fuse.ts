@@ -4,6 +4,7 @@
  * (performance.md §8). To metrics, peeking and dead letters every stage stays a node of its own.
  */
 import type { MessageFailure, PureBehavior, PureOutput, PureResult } from "../behavior/pure-behavior.ts";
+import { MillraceError } from "../errors.ts";
 import { type Batch, RowBatch } from "../frame/batch.ts";
 import type { Json } from "../frame/json.ts";
 import type { EdgeMeter } from "./link.ts";
@@ -119,9 +120,13 @@ function meterStage({ meter, edge }: Stage, entered: number, left: number): void
   edge.frames++;
 }
 
-/** The stages one after another: for columns, which have no per-row cost to save, for failures, and for samples. */
+/**
+ * The stages one after another: for columns, which have no per-row cost to save, for failures, and for samples. Meters move only
+ * when all stages are through, so that a batch that throws and is tried again in halves is counted once.
+ */
 function staged(stages: readonly Stage[], input: Batch): PureResult {
   const failures: MessageFailure[] = [];
+  const passed: { readonly entered: number; readonly output: Batch; readonly dead: number }[] = [];
   let batch = input;
   let sources: Uint32Array | null = null;
   for (const stage of stages) {
@@ -133,12 +138,16 @@ function staged(stages: readonly Stage[], input: Batch): PureResult {
         ...failure,
         index: sources === null ? failure.index : (sources[failure.index] as number),
       });
-    meterStage(stage, batch.n, output.batch.n);
-    stage.meter.dead += result.failures.length;
-    stage.edge?.sample(output.batch);
+    passed.push({ entered: batch.n, output: output.batch, dead: result.failures.length });
     sources = composed(sources, output.sources);
     batch = output.batch;
   }
+  passed.forEach(({ entered, output, dead }, i) => {
+    const stage = stages[i] as Stage;
+    meterStage(stage, entered, output.n);
+    stage.meter.dead += dead;
+    stage.edge?.sample(output);
+  });
   return { outputs: [{ batch, sources }], failures: failures.sort((a, b) => a.index - b.index) };
 }
 
@@ -147,13 +156,17 @@ function attempt(node: string, behavior: PureBehavior, batch: Batch, inputs: num
   try {
     return behavior.transform(batch);
   } catch (error) {
-    // Meters of the stages before count such a frame again when its halves are tried: an upper bound, as with any retry.
-    if (inputs > 1 || batch.n !== 1) throw error;
+    if (inputs > 1 || batch.n !== 1 || !isPoison(error)) throw error;
     return {
       outputs: [{ batch: new RowBatch([]), sources: new Uint32Array(0) }],
       failures: [{ index: 0, error, node }],
     };
   }
+}
+
+/** A transient failure or a bug says nothing of the message (R24). */
+function isPoison(error: unknown): boolean {
+  return !(error instanceof MillraceError) || (error.kind !== "transient" && error.kind !== "programmer");
 }
 
 function composed(outer: Uint32Array | null, inner: Uint32Array | null): Uint32Array | null {

@@ -229,5 +229,5 @@ function shifted(result: PureResult, by: number, n: number): PureResult {
     batch,
     sources: sources === null ? Uint32Array.from({ length: n }, (_, i) => i + by) : sources.map((s) => s + by),
   }));
-  return { outputs, failures: result.failures.map((f) => ({ index: f.index + by, error: f.error })) };
+  return { outputs, failures: result.failures.map((f) => ({ ...f, index: f.index + by })) };
 }

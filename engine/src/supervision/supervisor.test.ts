@@ -27,8 +27,10 @@ class Family {
         parked: (ids, error) => this.told.push(`parked ${ids.join()} by ${error.code}`),
       },
     );
-    for (const child of children)
-      this.supervisor.supervise(this.#child(...(typeof child === "string" ? ([child] as const) : child)));
+    for (const child of children) {
+      const [id, restart] = typeof child === "string" ? [child] : child;
+      this.supervisor.supervise(this.#child(id, restart));
+    }
   }
 
   states(): string {
