@@ -1,4 +1,5 @@
 import type { DeadLetter, JsonObject } from "@millrace/engine";
+import type { ProjectionRunner } from "@millrace/projections";
 import type {
   DeadLetterFilter,
   DeadLetterPage,
@@ -8,6 +9,9 @@ import type {
   ProjectionQuery,
   ProjectionReader,
 } from "../src/mod.ts";
+
+/** What the projections workspace offers fits the port as it is. */
+void ((runner: ProjectionRunner): ProjectionReader => runner);
 
 /** Projections as plain rows. Cursors are row numbers. */
 export class FakeProjections implements ProjectionReader {

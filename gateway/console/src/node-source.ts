@@ -43,8 +43,9 @@ function fieldOf(text: string, key: string): string | undefined {
 
 /** An address tells more than the kind: `projection · departures`, `kafka · late-flights`. */
 function told(kind: string, value: string): string {
-  const [, scheme, rest] = /^([a-z]+):(?:\/\/)?(.+)$/.exec(value) ?? [];
+  const [, scheme, rest] = /^([a-z]+):(?:\/\/)?(.*)$/.exec(value) ?? [];
   if (scheme === undefined || rest === undefined) return `${kind} · ${tidy(value)}`;
+  if (rest === "") return `${kind} · ${scheme}`;
   return `${kind === "sink" ? scheme : kind} · ${tidy(rest)}`;
 }
 

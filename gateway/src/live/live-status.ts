@@ -4,7 +4,7 @@ import type { GraphState, NodeState, NodeStatus, Pressure } from "@millrace/engi
 export interface LiveNode {
   readonly node: string;
   readonly state: NodeState;
-  /** Messages per second over the last second. */
+  /** Messages per second over the last two seconds. */
   readonly inRate: number;
   readonly outRate: number;
   /** Share of its time that the behavior computed, `0..1`. */
@@ -34,7 +34,7 @@ export interface LiveNode {
 
 export interface LiveEdge {
   readonly edge: string;
-  /** Messages per second over the last second. */
+  /** Messages per second over the last two seconds. */
   readonly rate: number;
   readonly messages: number;
   readonly depth: number;

@@ -32,13 +32,13 @@ class Scene {
 }
 
 describe("rates", () => {
-  it("are the growth of a counter over about the last second", () => {
+  it("are the growth of a counter over about the last two seconds", () => {
     const scene = new Scene();
     expect(scene.at(0, 1000)?.inRate).toBe(0);
     expect(scene.at(0.25, 1100)?.inRate).toBe(400);
-    for (let beat = 2; beat <= 8; beat++) scene.at(beat / 4, 1000 + beat * 100);
-    expect(scene.at(2.25, 5000)?.inRate).toBe(3500);
-    expect(scene.at(2.5, 5000)?.edges[0]?.rate).toBe(3400);
+    for (let beat = 2; beat <= 16; beat++) scene.at(beat / 4, 1000 + beat * 100);
+    expect(scene.at(4.25, 5000)?.inRate).toBe(1550);
+    expect(scene.at(4.5, 5000)?.edges[0]?.rate).toBe(1500);
   });
 
   it("count from zero in a new incarnation, never below", () => {

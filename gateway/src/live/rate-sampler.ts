@@ -1,13 +1,14 @@
 /**
- * Rates from counters. A rate is the growth of a counter since the sample about one second ago, so that it is steady at
- * 4 Hz and follows within a second. A counter that fell (a new incarnation) counts from zero.
+ * Rates from counters. A rate is the growth of a counter since the sample about two seconds ago: sources read in large
+ * pieces, and over a shorter time their rates would jump between none and double. A counter that fell (a new incarnation)
+ * counts from zero.
  */
 import type { Clock, EdgeStatus, GraphHost, GraphStatus, NodeStatus } from "@millrace/engine";
 import { bottlenecksOf } from "./bottlenecks.ts";
 import type { LiveEdge, LiveGraphDetail, LiveNode, Snapshot } from "./live-status.ts";
 
-const WINDOW_MS = 1000;
-const SAMPLES_MAX = 8;
+const WINDOW_MS = 2000;
+const SAMPLES_MAX = 16;
 
 interface Sample {
   readonly monotonicMs: number;
