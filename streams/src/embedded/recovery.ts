@@ -3,8 +3,8 @@
  * again, and only then let anyone see it. The steps are those of FORMAT.md; each may be repeated after a crash.
  */
 import { createHash, type Hash } from "node:crypto";
-import type { Disk, DiskFile, Env } from "@millrace/engine";
-import { BLOCK_SEAL, getBlockHeader, isZero, paddedBytes, putBlockHeader } from "./block.ts";
+import { type Disk, type DiskFile, type Env, invariant } from "@millrace/engine";
+import { BLOCK_SEAL, getBlockHeader, isZero, PADDING, paddedBytes, putBlockHeader } from "./block.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { type Expected, type Walk, type WalkEnd, walkSegment, wholeRecords } from "./block-walk.ts";
 import type { ActiveSegment } from "./block-writer.ts";
@@ -287,9 +287,15 @@ class Recovery {
     }
   }
 
-  /** The page cache may show a whole block that the disk does not have (L-R14). */
+  /**
+   * The page cache may show a whole block that the disk does not have (L-R14). Its padding may be missing alone; left so, the
+   * block would look torn once a bit of it flips.
+   */
   async #rewriteLast(): Promise<void> {
     if (this.#last === undefined || this.#context.rulesOff.has("L-R14")) return;
+    const header = getBlockHeader(this.#last.bytes, 0, this.#context.crc);
+    invariant(header !== undefined, "the last block has just been verified");
+    this.#last.bytes.fill(PADDING, header.bytes);
     await writeFully(this.#last.file, this.#last.bytes, this.#last.offset, this.#last.path);
   }
 
