@@ -14,7 +14,7 @@ import {
   toJson,
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
-import { requiredRead } from "./parquet-levels.ts";
+import { replaced, requiredRead } from "./parquet-levels.ts";
 import type { FlatColumn, RowGroup, RowRange } from "./row-group.ts";
 
 export class ParquetColumns {
@@ -39,27 +39,24 @@ export class ParquetColumns {
   async read({ rowStart, rowEnd }: RowRange): Promise<RowGroup> {
     const columns: [string, FlatColumn][] = [];
     for (const [name, element] of this.#schema)
-      columns.push([name, await this.#column(name, element, rowStart, rowEnd)]);
+      columns.push([name, await this.#column(name, element, { rowStart, rowEnd })]);
     return { first: rowStart, n: rowEnd - rowStart, columns };
   }
 
-  async #column(column: string, element: SchemaElement, rowStart: number, rowEnd: number): Promise<FlatColumn> {
+  async #column(column: string, element: SchemaElement, range: RowRange): Promise<FlatColumn> {
     const text = new TextCodes();
     const isText =
       element.type === "BYTE_ARRAY" && (element.converted_type === "UTF8" || element.logical_type?.type === "STRING");
+    if (isText) {
+      const codes = { stringFromBytes: (bytes: Uint8Array | undefined) => text.code(bytes) };
+      return textColumn(await this.#values(column, element, codes, range), text);
+    }
     // Times inside nested values stay dates, which become ISO 8601 text.
-    const parsers = isText
-      ? { stringFromBytes: (bytes: Uint8Array | undefined) => text.code(bytes) }
-      : isTime(element)
-        ? TIMES
-        : {};
-    const values = await this.#values(column, element, parsers, { rowStart, rowEnd });
-    if (isText) return textColumn(values, text);
-    if (isTime(element)) return { type: "time", ...numbers(values) };
+    if (isTime(element)) return { type: "time", ...numbers(await this.#values(column, element, TIMES, range)) };
+    const values = await this.#values(column, element, { timestampFromMilliseconds: Number }, range);
     if (element.type === "BOOLEAN") return booleans(values);
-    if (element.type !== undefined && NUMERIC.has(element.type) && !isNested(element))
-      return { type: "number", ...numbers(values) };
-    return { type: "json", values: Array.from(values, toJson) };
+    const isNumber = element.type !== undefined && NUMERIC.has(element.type) && !isNested(element);
+    return isNumber ? { type: "number", ...numbers(values) } : { type: "json", values: Array.from(values, toJson) };
   }
 
   async #values(
@@ -68,16 +65,21 @@ export class ParquetColumns {
     parsers: Partial<ParquetParsers>,
     range: RowRange,
   ): Promise<ArrayLike<unknown>> {
-    const required = requiredRead(this.#metadata, element, this.#chunk(column, range));
-    const read = async (metadata: FileMetaData, codecs: Compressors): Promise<ArrayLike<unknown>> => {
-      const scan = await parquetScan({ file: this.#file, metadata, compressors: codecs, parsers, columns: [column] });
-      return (await scan.readColumn({ column, ...range })) as ArrayLike<unknown>;
+    const chunk = this.#chunk(column, range);
+    const isInteger = isPlainInteger(element) && chunk?.encodings.some((encoding) => encoding.endsWith("_DICTIONARY"));
+    const seen = isInteger === true ? { ...element, ...AS_MILLIS } : element;
+    const own = isNested(element) ? {} : parsers;
+    const metadata = replaced(this.#metadata, element, seen);
+    const read = async (from: FileMetaData, codecs: Compressors): Promise<ArrayLike<unknown>> => {
+      const options = { file: this.#file, metadata: from, compressors: codecs, parsers: own, columns: [column] };
+      return (await (await parquetScan(options)).readColumn({ column, ...range })) as ArrayLike<unknown>;
     };
+    const required = requiredRead(metadata, seen, chunk);
     if (required !== undefined) {
       const values = await read(required.metadata, required.compressors).catch(() => undefined);
       if (values !== undefined && required.isSound(range.rowEnd - range.rowStart)) return values;
     }
-    return read(this.#metadata, compressors);
+    return read(metadata, compressors);
   }
 
   /** What the file says of a column in the row group that is `range`. */
@@ -92,6 +94,19 @@ export class ParquetColumns {
     return undefined;
   }
 }
+
+/** A 64-bit integer that the file says no more of. */
+function isPlainInteger({ type, converted_type, logical_type, repetition_type }: SchemaElement): boolean {
+  return (
+    type === "INT64" && converted_type === undefined && logical_type === undefined && repetition_type !== "REPEATED"
+  );
+}
+
+/**
+ * A dictionary of 64-bit integers is decoded as one of times, because times have a parser: it makes numbers of the entries,
+ * where the decoder would make a BigInt of every value (2.4 times as long).
+ */
+const AS_MILLIS = { logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MILLIS" } } as const;
 
 const NUMERIC = new Set(["INT32", "INT64", "FLOAT", "DOUBLE"]);
 

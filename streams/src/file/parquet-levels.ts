@@ -34,10 +34,11 @@ export function requiredRead(
     isDictionary = false;
     return page;
   };
-  const schema = metadata.schema.map((other) =>
-    other === element ? { ...element, repetition_type: "REQUIRED" as const } : other,
-  );
-  return { metadata: { ...metadata, schema }, compressors: { [chunk.codec]: strip }, isSound: (n) => values === n };
+  return {
+    metadata: replaced(metadata, element, { ...element, repetition_type: "REQUIRED" }),
+    compressors: { [chunk.codec]: strip },
+    isSound: (n) => values === n,
+  };
 }
 
 /**
@@ -58,4 +59,9 @@ function takeLevels(page: Uint8Array): number {
   // The page keeps its length, which the decoder checks; it does not read behind the last value.
   page.copyWithin(0, at + 1);
   return header >> 1;
+}
+
+/** The same file with another description of one of its columns. */
+export function replaced(metadata: FileMetaData, element: SchemaElement, by: SchemaElement): FileMetaData {
+  return { ...metadata, schema: metadata.schema.map((other) => (other === element ? by : other)) };
 }
