@@ -105,6 +105,12 @@ export interface EventLog {
   readonly appendBytesMax: number;
   /** Position after the last durable event: what readers may see (L-R21). */
   readonly durableEnd: number;
+  /**
+   * How many appends to one stream a writer may have under way at once; absent: any number. 1 for a log whose requests travel
+   * one by one: if the first of two were lost, another owner's event could take its place and let the second meet its expected
+   * revision, which would then fence nobody (R26).
+   */
+  readonly appendsAheadMax?: number;
 
   /**
    * Appends all or nothing and resolves once it is durable. Appends of one caller to one stream are applied in call order.

@@ -213,7 +213,7 @@ export class CommittedRunner implements NodeRunner {
     const after = outbox.neededFrom;
     const behind = after !== undefined && after.pos < nextSeq - 1;
     const stream = streamOf(program.graph, this.name);
-    const output = behind ? await unacknowledged(log, stream, origin.part, after, nextSeq) : [];
+    const output = behind ? await unacknowledged(log, stream, origin.part, after) : [];
     outbox.restore(output, nextSeq, recovered.chain.out.watermark, recovered.chain.out.idle);
     wiring.bind(origin, outbox);
     return outbox;

@@ -104,6 +104,7 @@ export class CommittedActor extends Turnable {
   #lazy: StepWork[] = [];
   #lazyTimer: Timer | undefined;
   #backoff: Timer | undefined;
+  readonly #flightsMax: number;
   #watermark: number;
   #snapshotAtStep = 0;
   #busy = false;
@@ -117,6 +118,7 @@ export class CommittedActor extends Turnable {
     this.node = options.node;
     this.#options = options;
     this.#rules = options.rules ?? ALL_RULES;
+    this.#flightsMax = Math.min(options.flightsMax ?? FLIGHTS_MAX, options.log.appendsAheadMax ?? FLIGHTS_MAX);
     this.#behavior = options.behavior;
     this.#scheduler = options.scheduler;
     this.#chain = options.chain;
@@ -221,7 +223,7 @@ export class CommittedActor extends Turnable {
 
   #mayStep(): boolean {
     if (this.#stopped || this.#busy || this.#backoff !== undefined || this.#flights.isStalled) return false;
-    if (this.#flights.count >= (this.#options.flightsMax ?? FLIGHTS_MAX)) return false;
+    if (this.#flights.count >= this.#flightsMax) return false;
     for (const outbox of this.#options.outboxes.values()) if (!outbox.hasRoom) return false;
     return true;
   }

@@ -57,15 +57,8 @@ export async function takeOver(options: RecoveryOptions): Promise<Recovered> {
 }
 
 /** Output of one port above `after`, oldest first: what must be kept to be sent again. */
-export async function unacknowledged(
-  log: EventLog,
-  stream: string,
-  port: string,
-  after: Point,
-  nextSeq: number,
-): Promise<Output[]> {
+export async function unacknowledged(log: EventLog, stream: string, port: string, after: Point): Promise<Output[]> {
   const output: Output[] = [];
-  let end = nextSeq;
   for await (const events of log.readStream(stream, { direction: "backward" })) {
     for (const event of events) {
       if (event.type !== STEP) continue;
@@ -73,23 +66,12 @@ export async function unacknowledged(
       const onPort = emitted.filter((e) => e.port === port);
       for (let i = onPort.length - 1; i >= 0; i--) {
         const e = onPort[i] as Emitted;
-        if (end - 1 <= after.pos) return output.reverse();
-        // What does not end where the next output begins is of a void step.
-        if (e.firstSeq + e.count !== end) continue;
-        end = e.firstSeq;
+        if (e.firstSeq + e.count - 1 <= after.pos) return output.reverse();
         output.push({ firstSeq: e.firstSeq, batch: decodeBatch(e.batch), ...out, exact: i === onPort.length - 1 });
       }
     }
   }
   return output.reverse();
-}
-
-/**
- * A step that an earlier owner had sent ahead, behind one that was lost, and that met its expected revision only because the
- * later owner's `Owned` took the lost one's place. Its writer never acted on it, because what comes before never landed.
- */
-export function isVoid(event: RecordedEvent, ownerEpoch: number): boolean {
-  return event.context.epoch < ownerEpoch;
 }
 
 class Folding {
@@ -127,7 +109,7 @@ class Folding {
   #fold(event: RecordedEvent): void {
     this.chain.revision = event.revision;
     if (event.type === OWNED) this.chain.epoch = Math.max(this.chain.epoch, decodeOwned(event.payload).epoch);
-    if (event.type !== STEP || isVoid(event, this.chain.epoch)) return;
+    if (event.type !== STEP) return;
     const step = decodeStep(event.payload);
     this.chain.fold(step);
     // What an older definition of the node made of its state means nothing to this one.

@@ -49,6 +49,8 @@ export interface SimulatedLogOptions {
   readonly random: SeededRandom;
   /** Default 16 MiB. */
   readonly appendBytesMax?: number;
+  /** Outside of the hosts: requests travel one by one, and may be lost one by one. Default false. */
+  readonly isRemote?: boolean;
 }
 
 interface Pending {
@@ -68,6 +70,7 @@ const UNKNOWN_AFTER_MS = 400;
 export class SimulatedLog {
   readonly id: string;
   readonly appendBytesMax: number;
+  readonly appendsAheadMax: number;
   readonly faults: LogFaults = { commitMs: 1, wayMs: 0, lost: 0, full: false, ackBeforeDurable: false };
   readonly acknowledged: Acknowledged[] = [];
   /** How often each fault happened. */
@@ -89,6 +92,7 @@ export class SimulatedLog {
     this.#env = options.env;
     this.#random = options.random;
     this.appendBytesMax = options.appendBytesMax ?? APPEND_BYTES_MAX;
+    this.appendsAheadMax = options.isRemote === true ? 1 : Number.POSITIVE_INFINITY;
     this.id = hex(options.random.bytes(16));
   }
 
@@ -290,6 +294,7 @@ export class SimulatedLog {
 class LogClient implements EventLog {
   readonly id: string;
   readonly appendBytesMax: number;
+  readonly appendsAheadMax: number;
   readonly #log: SimulatedLog;
   readonly #env: Env;
   readonly #random: SeededRandom;
@@ -306,6 +311,7 @@ class LogClient implements EventLog {
     this.#life = log.life;
     this.id = log.id;
     this.appendBytesMax = log.appendBytesMax;
+    this.appendsAheadMax = log.appendsAheadMax;
   }
 
   get durableEnd(): number {

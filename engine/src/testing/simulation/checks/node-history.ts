@@ -1,5 +1,4 @@
 import type { RecordedEvent } from "../../../log/event-log.ts";
-import { isVoid } from "../../../step/recovery.ts";
 import { decodeOwned, decodeStep, OWNED, STEP, type StepRecord } from "../../../step/step-record.ts";
 
 export interface LoggedStep {
@@ -21,7 +20,7 @@ export function historyOf(node: string, events: readonly RecordedEvent[]): NodeH
   const owners: number[] = [];
   for (const event of events) {
     if (event.type === OWNED) owners.push(decodeOwned(event.payload).epoch);
-    if (event.type !== STEP || isVoid(event, owners.at(-1) ?? -1)) continue;
+    if (event.type !== STEP) continue;
     steps.push({ revision: event.revision, epoch: event.context.epoch, step: decodeStep(event.payload) });
   }
   return { node, steps, owners };
