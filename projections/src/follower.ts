@@ -209,25 +209,18 @@ export class Follower {
   /** Rows and checkpoint in one transaction. `fold` returns the position that it leads to. */
   async #commit(fold: () => number): Promise<void> {
     const { store, projection } = this.#options;
-    const before = this.#shapes.all;
-    try {
-      const record = await store.transact((tx) => {
-        this.#rows.written = 0;
-        this.#rows.enter(spaceOf(tx, this.#build.table));
-        this.#shapes.restore(before);
-        const position = fold();
-        const build = { ...this.#build, position, shapes: this.#shapes.all };
-        const changed =
-          this.#record.next === null ? { ...this.#record, active: build } : { ...this.#record, next: build };
-        writeRecord(tx, projection.name, changed);
-        return changed;
-      });
-      this.#record = record;
-      this.#moved(this.#build.position);
-    } catch (error) {
-      this.#shapes.restore(before);
-      throw error;
-    }
+    const record = await store.transact((tx) => {
+      this.#rows.written = 0;
+      this.#rows.enter(spaceOf(tx, this.#build.table));
+      const position = fold();
+      const build = { ...this.#build, position, shapes: this.#shapes.all };
+      const changed =
+        this.#record.next === null ? { ...this.#record, active: build } : { ...this.#record, next: build };
+      writeRecord(tx, projection.name, changed);
+      return changed;
+    });
+    this.#record = record;
+    this.#moved(this.#build.position);
   }
 
   async #advance(end: number, live: boolean): Promise<void> {

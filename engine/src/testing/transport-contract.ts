@@ -196,6 +196,12 @@ function answering(withTransport: With): void {
       await inbox.has(4);
       expect(inbox.bodies).toEqual(["1", "2", "1", "3"]);
       expect(inbox.deliveries.map((d) => d.attempt)).toEqual([1, 1, 2, 1]);
+      first?.ack();
+      await subscription.close();
+      const next = new Inbox();
+      await subscriber.subscribe("s", next.receive, { credit: 5 });
+      await next.has(2);
+      expect(next.bodies).toEqual(["1", "3"]);
     }),
   );
 

@@ -16,7 +16,7 @@ const JSON_TEXT = 7;
 
 const SHORT_BYTES_MAX = 255;
 
-/** Field lists in the order of their numbers. Grows only; what an aborted transaction added is forgotten by `restore`. */
+/** Field lists in the order of their numbers. Grows only. */
 export class Shapes {
   #fields: (readonly string[])[];
   #numbers = new Map<string, number>();

@@ -120,6 +120,9 @@ describe("the socket transport", () => {
     await transport.close();
   });
 
+  /** Takes longer than a receiver waits before it dials again. */
+  const MANY = 5000;
+
   it("tells a receiver in another process that it was replaced, so that the two do not take turns", async () => {
     const publisher = await openSocketTransport({ env, listen: loopback, addressOf: () => publisher.address });
     const addressOf = (): SocketAddress => publisher.address;
@@ -139,13 +142,13 @@ describe("the socket transport", () => {
     });
     let arrivals = 0;
     await new Promise<void>((resolve) => {
-      const all = (): void => void (++arrivals === 20 && resolve());
-      void b.subscribe("s", take("b", all), { credit: 100 }).then(async () => {
+      const all = (): void => void (++arrivals === MANY && resolve());
+      void b.subscribe("s", take("b", all), { credit: MANY * 2 }).then(async () => {
         while (got.every((line) => line.startsWith("a"))) {
           await publisher.publish("s", { headers: {}, body: Buffer.from("x") });
           await new Promise<void>((next) => setImmediate(next));
         }
-        for (let i = 0; i < 20; i++) await publisher.publish("s", { headers: {}, body: Buffer.from(String(i)) });
+        for (let i = 0; i < MANY; i++) await publisher.publish("s", { headers: {}, body: Buffer.from(String(i)) });
       });
     });
     const firstOfB = got.findIndex((line) => line.startsWith("b"));

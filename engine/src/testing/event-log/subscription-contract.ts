@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { EventFilter, EventLog, RecordedEvent, SubscriptionBatch } from "../../log/event-log.ts";
+import { systemEnv } from "../../time/system-env.ts";
 import { sampleEvent, sampleEvents, to } from "../sample-events.ts";
 import { type MakeEventLog, withLog } from "./harness.ts";
+
+const { turns } = systemEnv();
 
 export function subscriptionContract(make: MakeEventLog): void {
   describe("subscribing", () => {
@@ -131,6 +134,20 @@ function progress(make: MakeEventLog): void {
       await appended;
       expect(seen.positions).toEqual([30]);
       expect(seen.batches.find((b) => b.end === 20)).toMatchObject({ events: [], live: true });
+    }));
+
+  it("is silent while nothing happens", () =>
+    withLog(make, async (log) => {
+      await log.append(to("s", sampleEvent()));
+      const abort = new AbortController();
+      const ends: number[] = [];
+      const following = (async () => {
+        for await (const batch of log.subscribe({ from: 1, signal: abort.signal })) ends.push(batch.end);
+      })();
+      for (let turn = 0; turn < 50; turn++) await new Promise<void>((resolve) => turns.yieldToIo(resolve));
+      abort.abort();
+      await following;
+      expect(ends).toEqual([1]);
     }));
 
   it("says so at once when there is nothing to catch up with", () =>
