@@ -1,9 +1,9 @@
 /**
  * Appends messages to a file, exactly once (guarantee `offset`): what is committed is the length of the file, and whatever a
  * crash left behind that is cut off before the next line is written. The file is byte-identical to that of an uninterrupted
- * run. It must not be written by anyone else.
+ * run. It must not be written by anyone else; what is in it when a sink first opens it is removed.
  */
-import { type FileHandle, mkdir, open } from "node:fs/promises";
+import { constants, type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
   engineError,
@@ -50,14 +50,13 @@ class FileSink implements SinkConnector {
     await this.close();
     const bytes = committed === undefined ? 0 : bytesOf(committed);
     await this.#attempt(async () => {
-      await mkdir(dirname(this.#path), { recursive: true });
-      // Not "w": an existing file keeps its bytes up to the committed length.
-      this.#file = await open(this.#path, bytes === 0 ? "a+" : "r+");
-      await this.#file.close();
-      this.#file = await open(this.#path, "r+");
+      await makeFolders(dirname(this.#path));
+      this.#file = await open(this.#path, constants.O_RDWR | constants.O_CREAT);
+      await syncFolder(dirname(this.#path));
       const { size } = await this.#file.stat();
-      if (size < bytes)
+      if (size < bytes) {
         throw new Error(`it has ${size} bytes, but ${bytes} were written to it before; it was cut or replaced`);
+      }
       if (size > bytes) await this.#file.truncate(bytes);
       await this.#file.datasync();
     });
@@ -134,6 +133,22 @@ class FileSink implements SinkConnector {
         ...retry,
       });
     }
+  }
+}
+
+/** Makes a folder and those above it, and their names durable: a file's bytes are worth nothing without its name. */
+async function makeFolders(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
