@@ -397,7 +397,7 @@ export class CommittedActor extends Turnable {
   /** R18: an advance that fires nothing rides in the next step, or is committed after a while so that origins can prune. */
   #postpone(work: readonly StepWork[], watermarkBefore: number): void {
     this.#lazy.push(...work);
-    if (this.#watermark > watermarkBefore) this.#progressOutputs();
+    if (this.#watermark > watermarkBefore && this.#isProgressSure()) this.#progressOutputs();
     this.#lazyTimer ??= this.#scheduler.env.timers.after(this.#options.progressAfterMs ?? PROGRESS_AFTER_MS, () =>
       this.#commitLazy(),
     );
@@ -573,6 +573,14 @@ export class CommittedActor extends Turnable {
       this.#options.outboxes.get(port)?.emit({ firstSeq, batch, ...out, exact }, trace);
     });
     for (const outbox of this.#options.outboxes.values()) outbox.progress(out.watermark, out.idle);
+  }
+
+  /**
+   * True when a restart would find the watermark again before anything older could be emitted: no output waits for its step to
+   * land, and no lane was left out for an idleness that is not yet in the log. Otherwise the lazy step brings it.
+   */
+  #isProgressSure(): boolean {
+    return this.#flights.count === 0 && this.#options.lanes.every((lane) => lane.feedback || !lane.progress.idle);
   }
 
   /** Lazy progress moves the outputs' watermark at once: a restart finds it again from the same inputs. */
