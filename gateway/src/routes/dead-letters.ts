@@ -1,5 +1,4 @@
 import { gatewayError } from "../errors.ts";
-import { NoQuery, problemResponses } from "../schema/common.ts";
 import {
   DeadLetterPageSchema,
   DeadLetterParams,
@@ -8,6 +7,8 @@ import {
   RedriveAnswer,
   RedriveBody,
 } from "../schema/dead-letter.ts";
+import { NoQuery } from "../schema/field.ts";
+import { problemResponses } from "../schema/problem.ts";
 import { type App, graphOf, type RouteContext } from "./route-context.ts";
 
 const tags = ["dead letters"];

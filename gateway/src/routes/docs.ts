@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { Type } from "typebox";
 import { gatewayError } from "../errors.ts";
-import { NoQuery } from "../schema/common.ts";
+import { NoQuery } from "../schema/field.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
 const PAGE = `<!doctype html>

@@ -2,8 +2,9 @@ import type { EventFilter, ReadOptions, RecordedEvent } from "@millrace/engine";
 import type { Static } from "typebox";
 import { gatewayError } from "../errors.ts";
 import { brief, describeBytes, type EventDocument, eventHead } from "../event-json.ts";
-import { NoQuery, problemResponses } from "../schema/common.ts";
 import { EventPage, EventParams, EventQuery, EventSchema } from "../schema/event.ts";
+import { NoQuery } from "../schema/field.ts";
+import { problemResponses } from "../schema/problem.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
 const tags = ["events"];

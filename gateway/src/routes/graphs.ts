@@ -1,8 +1,9 @@
 import type { Mutation } from "@millrace/engine";
 import { Type } from "typebox";
 import { gatewayError } from "../errors.ts";
-import { NoQuery, problemResponses } from "../schema/common.ts";
+import { NoQuery } from "../schema/field.ts";
 import { EdgeParams, GraphList, GraphParams, GraphStatusSchema, MutationBody, PeekAnswer } from "../schema/graph.ts";
+import { problemResponses } from "../schema/problem.ts";
 import { type App, graphOf, type RouteContext, requireEdge, requireRevision } from "./route-context.ts";
 
 const tags = ["graphs"];

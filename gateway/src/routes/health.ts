@@ -1,6 +1,6 @@
 import type { FastifyReply } from "fastify";
 import type { Static } from "typebox";
-import { NoQuery } from "../schema/common.ts";
+import { NoQuery } from "../schema/field.ts";
 import { HealthAnswer, LiveAnswer } from "../schema/health.ts";
 import type { App, RouteContext } from "./route-context.ts";
 

@@ -6,8 +6,8 @@ import { EventTail } from "../live/event-tail.ts";
 import type { Beat } from "../live/live-feed.ts";
 import { PeekSampler, type PeekTarget } from "../live/peek-sampler.ts";
 import { SseStream } from "../live/sse-stream.ts";
-import { problemResponses } from "../schema/common.ts";
 import { LiveHeaders, LiveQuery } from "../schema/live.ts";
+import { problemResponses } from "../schema/problem.ts";
 import { eventFilter } from "./events.ts";
 import { type App, graphOf, type RouteContext, requireEdge } from "./route-context.ts";
 

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { NoQuery } from "../schema/common.ts";
+import { NoQuery } from "../schema/field.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
 const tags = ["metrics"];

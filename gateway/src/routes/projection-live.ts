@@ -1,7 +1,7 @@
 /** A page of a projection that stays current: first the page, then only the rows that changed. */
 import type { Beat } from "../live/live-feed.ts";
 import { SseStream } from "../live/sse-stream.ts";
-import { problemResponses } from "../schema/common.ts";
+import { problemResponses } from "../schema/problem.ts";
 import { ProjectionLiveQuerySchema, ProjectionParams } from "../schema/projection.ts";
 import { eventStream, openStream } from "./live.ts";
 import { projectionOf, projectionQuery } from "./projections.ts";

@@ -1,6 +1,7 @@
 import { gatewayError } from "../errors.ts";
 import type { ProjectionInfo, ProjectionQuery } from "../ports.ts";
-import { NoQuery, problemResponses } from "../schema/common.ts";
+import { NoQuery } from "../schema/field.ts";
+import { problemResponses } from "../schema/problem.ts";
 import { ProjectionList, ProjectionPageSchema, ProjectionParams, ProjectionQuerySchema } from "../schema/projection.ts";
 import type { App, RouteContext } from "./route-context.ts";
 

@@ -3,8 +3,9 @@ import type { Json } from "@millrace/engine";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { gatewayError } from "../errors.ts";
-import { NoQuery, problemResponses } from "../schema/common.ts";
+import { NoQuery } from "../schema/field.ts";
 import { PushAnswer, PushHeaders, PushParams } from "../schema/graph.ts";
+import { problemResponses } from "../schema/problem.ts";
 import { type App, graphOf, type RouteContext } from "./route-context.ts";
 
 const BODY_BYTES_MAX = 16 << 20;

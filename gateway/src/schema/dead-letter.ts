@@ -1,6 +1,7 @@
 import type { DeadLetter } from "@millrace/engine";
 import { Type } from "typebox";
-import { AnyJson, Cursor, ErrorReportSchema, Limit, Name, Nullable, typed } from "./common.ts";
+import { AnyJson, Cursor, Limit, Name, Nullable, typed } from "./field.ts";
+import { ErrorReportSchema } from "./problem.ts";
 
 const DeadLetterFields = Type.Object({
   id: Type.String(),

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import type { EventDocument } from "../event-json.ts";
-import { AnyJson, Cursor, Limit, Nullable, Position, typed } from "./common.ts";
+import { AnyJson, Cursor, Limit, Nullable, Position, typed } from "./field.ts";
 
 export const EventFilterFields = {
   stream: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: "Exactly this stream." })),

@@ -1,6 +1,7 @@
 import type { GraphStatus, PeekedMessage } from "@millrace/engine";
 import { Type } from "typebox";
-import { AnyJson, ErrorReportSchema, Name, Nullable, typed } from "./common.ts";
+import { AnyJson, Name, Nullable, typed } from "./field.ts";
+import { ErrorReportSchema } from "./problem.ts";
 
 const Count = Type.Integer({ minimum: 0 });
 

@@ -1,7 +1,7 @@
 import type { JsonObject } from "@millrace/engine";
 import { Type } from "typebox";
 import type { ProjectionInfo } from "../ports.ts";
-import { Cursor, Limit, Name, Nullable, Position, typed } from "./common.ts";
+import { Cursor, Limit, Name, Nullable, Position, typed } from "./field.ts";
 
 const ProjectionInfoFields = Type.Object({
   name: Type.String(),

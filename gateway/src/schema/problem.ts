@@ -1,26 +1,4 @@
-import { type TSchema, Type } from "typebox";
-
-/** A schema whose static type is one of the engine's; a type test holds the two together. */
-export const typed = <T>(schema: TSchema) => Type.Unsafe<T>(schema);
-
-export const Nullable = <T extends "number" | "string" | "integer">(type: T, description: string) =>
-  Type.Unsafe<(T extends "string" ? string : number) | null>({ type: [type, "null"], description });
-
-/** Any JSON value. */
-export const AnyJson = Type.Unknown({ description: "Any JSON value." });
-
-export const Name = Type.String({ minLength: 1, maxLength: 200 });
-
-export const Position = Type.Integer({
-  minimum: 0,
-  maximum: Number.MAX_SAFE_INTEGER,
-  description: "A position in the log.",
-});
-
-export const Limit = (most: number, otherwise: number) =>
-  Type.Integer({ minimum: 1, maximum: most, default: otherwise, description: "Most items to answer." });
-
-export const Cursor = Type.String({ minLength: 1, maxLength: 1024, description: "`next` of the answer before." });
+import { Type } from "typebox";
 
 export const ProblemSchema = Type.Object(
   {
@@ -49,9 +27,6 @@ export const problemResponses = {
     content: { "application/problem+json": { schema: ProblemSchema } },
   },
 };
-
-/** A schema without fields that denies unknown query keys. */
-export const NoQuery = Type.Object({}, { additionalProperties: false });
 
 export const ErrorReportSchema = Type.Object({
   code: Type.String(),
