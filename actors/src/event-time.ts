@@ -1,5 +1,5 @@
 /** Event times as milliseconds since 1970, from what messages carry: ISO 8601 text (UTC unless it says otherwise) or numbers. */
-import { type Column, cell, type Json } from "@millrace/engine";
+import { type Column, cell, type Dictionary, type Json } from "@millrace/engine";
 
 const ISO = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
 
@@ -14,20 +14,28 @@ export function eventTimeOf(value: Json): number {
   );
 }
 
+/** Times of each dictionary's entries so far. */
+const timesByDictionary = new WeakMap<Dictionary, Float64Array>();
+
 /** The times of a column by physical index, for as many rows as `physicalRows` says; `NaN` where there is none. */
 export function eventTimesOf(column: Column, physicalRows: () => number): Float64Array {
   if (column.type === "time" && column.nulls === null) return column.values;
-  const physicalCount = physicalRows();
-  const times = new Float64Array(physicalCount);
-  if (column.type === "dictionary") {
-    const byCode = Float64Array.from(column.dictionary.values, eventTimeOf);
-    for (let i = 0; i < physicalCount; i++)
-      times[i] = column.nulls?.[i] === 1 ? Number.NaN : (byCode[column.codes[i] as number] as number);
-    return times;
-  }
-  for (let i = 0; i < physicalCount; i++) {
-    if (column.type === "time") times[i] = column.nulls?.[i] === 1 ? Number.NaN : (column.values[i] as number);
+  const times = new Float64Array(physicalRows());
+  const byCode = column.type === "dictionary" ? entryTimes(column.dictionary) : undefined;
+  for (let i = 0; i < times.length; i++) {
+    if (column.type !== "json" && column.nulls !== null && column.nulls[i] === 1) times[i] = Number.NaN;
+    else if (column.type === "time") times[i] = column.values[i] as number;
+    else if (column.type === "dictionary") times[i] = byCode?.[column.codes[i] as number] ?? Number.NaN;
     else times[i] = eventTimeOf(cell(column, i));
   }
+  return times;
+}
+
+/** Entries stay what they are, so only new ones are parsed. */
+function entryTimes(dictionary: Dictionary): Float64Array {
+  const known = timesByDictionary.get(dictionary);
+  if (known !== undefined && known.length === dictionary.values.length) return known;
+  const times = Float64Array.from(dictionary.values, (value, code) => known?.[code] ?? eventTimeOf(value));
+  timesByDictionary.set(dictionary, times);
   return times;
 }
