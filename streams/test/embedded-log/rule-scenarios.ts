@@ -341,7 +341,7 @@ export const scenarios: readonly Scenario[] = [
   {
     rule: "L-R21",
     title: "a subscriber reads while a block is on its way, then power is cut",
-    seeds: 80,
+    seeds: 600,
     async run(stage) {
       const process = await stage.machine.open();
       void stage.appendForEver(process, 6000);

@@ -1,0 +1,48 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Dictionary, decodeNames, encodeNames, NAME_KINDS, type NameSource } from "./dictionary.ts";
+
+const nothing: NameSource = { numberOf: () => undefined, nameOf: () => undefined };
+
+describe("the dictionary", () => {
+  it("gives each name of a kind one number, and number 0 the empty name", () => {
+    const names = new Dictionary(nothing);
+    expect(names.numberOf("tenant", "")).toBe(0);
+    expect(names.numberOf("stream", "a")).toBeUndefined();
+    const a = names.assign("stream", "a");
+    const b = names.assign("stream", "b");
+    expect([a.number, b.number, names.numberOf("stream", "a")]).toEqual([1, 2, 1]);
+    expect(names.assign("type", "a").number).toBe(16);
+    expect(names.nameOf("stream", 2)).toBe("b");
+  });
+
+  it("never gives a number that the index knows, and reads what the index knows", () => {
+    const names = new Dictionary({
+      numberOf: (kind, name) => (kind === "stream" && name === "old" ? 7 : undefined),
+      nameOf: (kind, number) => (kind === "stream" && number === 7 ? "old" : undefined),
+    });
+    names.restoreNextNumbers([9, 20, 1, 1, 1, 1, 1]);
+    expect(names.numberOf("stream", "old")).toBe(7);
+    expect(names.nameOf("stream", 7)).toBe("old");
+    expect(names.assign("stream", "new").number).toBe(9);
+  });
+
+  it("says that the log is damaged when a number has no name", () => {
+    expect(() => new Dictionary(nothing).nameOf("graph", 5)).toThrow(expect.objectContaining({ code: "LOG-CORRUPT" }));
+  });
+
+  it("writes names and reads them back, and refuses anything else", () => {
+    const name = fc.record({
+      kind: fc.constantFrom(...NAME_KINDS),
+      number: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      name: fc.string({ unit: "grapheme", maxLength: 20 }),
+    });
+    fc.assert(
+      fc.property(fc.array(name, { maxLength: 6 }), (names) => {
+        const bytes = encodeNames(names);
+        expect(decodeNames(bytes)).toEqual(names);
+        if (bytes.length > 0) expect(() => decodeNames(bytes.subarray(0, bytes.length - 1))).toThrow("does not decode");
+      }),
+    );
+  });
+});
