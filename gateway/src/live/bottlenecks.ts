@@ -18,7 +18,7 @@ const SENTENCES: Readonly<Record<Pressure, (node: LiveNode) => string>> = {
 
 /** A node that only waits for those after it is a victim, so what blocks it counts against its share. */
 function shareOf(node: LiveNode): number {
-  if (isStuck(node.state)) return 1;
+  if (isStuck(node.state)) return node.state === "parked" ? 1 : 0.95;
   if (node.pressure === "source") return 0;
   const load = Math.max(node.busy, node.fill);
   if (node.pressure === "sink") return Math.max(load, node.blocked);
@@ -31,11 +31,15 @@ function describe(node: LiveNode, share: number): Bottleneck {
   return { node: node.node, share, cause: node.pressure, sentence: SENTENCES[node.pressure](node) };
 }
 
+/** What does not run at all comes before what runs slowly. */
+const rankOf = ({ cause, share }: Bottleneck): number =>
+  cause === "parked" || cause === "backing-off" ? 1 + share : share;
+
 /** At most five, the worst first. */
 export function bottlenecksOf(nodes: readonly LiveNode[]): readonly Bottleneck[] {
   return nodes
     .map((node) => describe(node, Math.min(1, shareOf(node))))
     .filter(({ share }) => share >= SHARE_MIN)
-    .sort((a, b) => b.share - a.share || (a.node < b.node ? -1 : 1))
+    .sort((a, b) => rankOf(b) - rankOf(a) || (a.node < b.node ? -1 : 1))
     .slice(0, LISTED_MAX);
 }

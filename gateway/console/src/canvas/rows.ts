@@ -48,7 +48,7 @@ export function rowsOf(
 const zoomOf = ({ width, height }: Rows, room: Room): number =>
   Math.min(ZOOM_MAX, room.width / width, room.height / height);
 
-/** Layers before which a row may begin: few edges come in, and only from the layer before. Later ones first. */
+/** Layers before which a row may begin: one edge leads to them, from the layer before. Later ones first. */
 function cutsOf({ layers, places }: Layered): number[] {
   const cuts: number[] = [];
   for (let layer = layers.length - 1; layer > 0; layer--) {
@@ -56,7 +56,7 @@ function cutsOf({ layers, places }: Layered): number[] {
       (places[place]?.before ?? []).map((from) => [place, from] as const),
     );
     const isClean = entering.every(([place, from]) => places[place]?.node !== -1 && places[from]?.node !== -1);
-    if (isClean && entering.length > 0 && entering.length <= 2) cuts.push(layer);
+    if (isClean && entering.length === 1) cuts.push(layer);
   }
   return cuts;
 }
