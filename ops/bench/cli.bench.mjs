@@ -16,7 +16,11 @@ function timed(args) {
 /** @param {{ repeats?: number }} options */
 export async function main({ repeats = 21 } = {}) {
   const times = new Map(Object.keys(VARIANTS).map((name) => [name, []]));
-  for (let r = 0; r < repeats; r++) for (const [name, args] of Object.entries(VARIANTS)) times.get(name).push(timed(args));
-  for (const [name, of] of times) process.stdout.write(`  ${name.padEnd(20)} ${median(of).toFixed(1).padStart(8)} ms\n`);
-  return { ratios: { help: Number((median(times.get("millrace --help")) / median(times.get("node -e 0"))).toFixed(3)) } };
+  for (let r = 0; r < repeats; r++)
+    for (const [name, args] of Object.entries(VARIANTS)) times.get(name).push(timed(args));
+  for (const [name, of] of times)
+    process.stdout.write(`  ${name.padEnd(20)} ${median(of).toFixed(1).padStart(8)} ms\n`);
+  return {
+    ratios: { help: Number((median(times.get("millrace --help")) / median(times.get("node -e 0"))).toFixed(3)) },
+  };
 }

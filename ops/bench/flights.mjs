@@ -23,7 +23,10 @@ const expression = (source) => compileExpression(source, {});
 
 /** Suppresses state events: what logging only cursors would cost. Such a log cannot be recovered from. */
 function withoutState(behavior) {
-  const silent = (draft) => new Proxy(draft, { get: (d, key) => (key === "change" ? () => undefined : typeof d[key] === "function" ? d[key].bind(d) : d[key]) });
+  const silent = (draft) =>
+    new Proxy(draft, {
+      get: (d, key) => (key === "change" ? () => undefined : typeof d[key] === "function" ? d[key].bind(d) : d[key]),
+    });
   return {
     ...behavior,
     take: (draft, slice) => behavior.take(silent(draft), slice),
@@ -56,13 +59,42 @@ export async function flightsProgram(connector, { out, stateDelta = true, frameM
     codeVersion: "bench",
     durability: "durable",
     nodes: [
-      { name: "flights", kind: "source", role: "source", connector, eventTime: { field: "date", boundMs: HOUR }, frameMessagesMax },
+      {
+        name: "flights",
+        kind: "source",
+        role: "source",
+        connector,
+        eventTime: { field: "date", boundMs: HOUR },
+        frameMessagesMax,
+      },
       { name: "late", kind: "filter", role: "pure", make: () => filter({ where: late }) },
-      { name: "located", kind: "enrich", role: "pure", make: () => enrich({ table: airports, key: expression("event.origin"), as: "airport" }) },
-      { name: "by-airport", kind: "window", role: "committed", make: () => (stateDelta ? makeWindow() : withoutState(makeWindow())) },
+      {
+        name: "located",
+        kind: "enrich",
+        role: "pure",
+        make: () => enrich({ table: airports, key: expression("event.origin"), as: "airport" }),
+      },
+      {
+        name: "by-airport",
+        kind: "window",
+        role: "committed",
+        make: () => (stateDelta ? makeWindow() : withoutState(makeWindow())),
+      },
       { name: "scored", kind: "calculator", role: "pure", make: () => scored },
-      { name: "board", kind: "sink", role: "committed", isSink: true, make: () => projectionSink({ name: "departures", key: ["origin", "window_start"] }) },
-      { name: "file", kind: "sink", role: "committed", isSink: true, make: () => connectorSink(fileSink({ path: out, format: "ndjson" })) },
+      {
+        name: "board",
+        kind: "sink",
+        role: "committed",
+        isSink: true,
+        make: () => projectionSink({ name: "departures", key: ["origin", "window_start"] }),
+      },
+      {
+        name: "file",
+        kind: "sink",
+        role: "committed",
+        isSink: true,
+        make: () => connectorSink(fileSink({ path: out, format: "ndjson" })),
+      },
     ],
     edges: [
       { from: "flights", to: "late" },
@@ -78,7 +110,14 @@ export async function flightsProgram(connector, { out, stateDelta = true, frameM
 /** The whole file as columns in memory. */
 export async function loadFlights() {
   const reader = await parquetSource({ path: PARQUET, decode: "inline" }).open("0", -1);
-  const all = { n: 0, date: new Float64Array(3e6), delay: new Int32Array(3e6), distance: new Int32Array(3e6), origin: new Uint32Array(3e6), destination: new Uint32Array(3e6) };
+  const all = {
+    n: 0,
+    date: new Float64Array(3e6),
+    delay: new Int32Array(3e6),
+    distance: new Int32Array(3e6),
+    origin: new Uint32Array(3e6),
+    destination: new Uint32Array(3e6),
+  };
   const dictionaries = { origin: new Dictionary(), destination: new Dictionary() };
   for (let read = await reader.read(65_536); read !== "end"; read = await reader.read(65_536)) {
     const { batch } = read;
@@ -86,7 +125,10 @@ export async function loadFlights() {
       const into = all[name];
       for (let i = 0; i < batch.n; i++) {
         const at = batch.at(i);
-        into[all.n + i] = column.type === "dictionary" ? dictionaries[name].code(column.dictionary.values[column.codes[at]]) : column.values[at];
+        into[all.n + i] =
+          column.type === "dictionary"
+            ? dictionaries[name].code(column.dictionary.values[column.codes[at]])
+            : column.values[at];
       }
     }
     all.n += batch.n;
@@ -110,10 +152,16 @@ export function memorySource(flights, { rate, seconds = 0 } = {}) {
           if (at >= total) return "end";
           let end = Math.min(total, at + most);
           if (rate !== undefined) {
-            while (Math.floor(((performance.now() - started) / 1000) * rate) <= at) await new Promise((resolve) => setTimeout(resolve, 1));
+            while (Math.floor(((performance.now() - started) / 1000) * rate) <= at)
+              await new Promise((resolve) => setTimeout(resolve, 1));
             end = Math.min(end, Math.floor(((performance.now() - started) / 1000) * rate));
           }
-          const read = { batch: slice(flights, at, end), positions: Positions.dense(at, end - at), through: end - 1, rejected: [] };
+          const read = {
+            batch: slice(flights, at, end),
+            positions: Positions.dense(at, end - at),
+            through: end - 1,
+            rejected: [],
+          };
           at = end;
           return read;
         },
@@ -128,8 +176,19 @@ function slice(flights, a, b) {
     ["date", { type: "time", values: flights.date.subarray(a, b), nulls: null }],
     ["delay", { type: "number", values: flights.delay.subarray(a, b), nulls: null }],
     ["distance", { type: "number", values: flights.distance.subarray(a, b), nulls: null }],
-    ["origin", { type: "dictionary", codes: flights.origin.subarray(a, b), dictionary: dictionaries.origin, nulls: null }],
-    ["destination", { type: "dictionary", codes: flights.destination.subarray(a, b), dictionary: dictionaries.destination, nulls: null }],
+    [
+      "origin",
+      { type: "dictionary", codes: flights.origin.subarray(a, b), dictionary: dictionaries.origin, nulls: null },
+    ],
+    [
+      "destination",
+      {
+        type: "dictionary",
+        codes: flights.destination.subarray(a, b),
+        dictionary: dictionaries.destination,
+        nulls: null,
+      },
+    ],
   ]);
   return new ColumnBatch(columns, null, b - a);
 }
@@ -150,7 +209,15 @@ export function handWritten(flights, out) {
       const window_end = new Date(start + HOUR).toISOString();
       for (const [origin, g] of groups) {
         const mean_delay = g.sum / g.n;
-        const row = { origin, window_start, window_end, flights: g.n, mean_delay, worst: g.max, score: Math.min(100, mean_delay * 0.5 + g.max * 0.1 + g.n) };
+        const row = {
+          origin,
+          window_start,
+          window_end,
+          flights: g.n,
+          mean_delay,
+          worst: g.max,
+          score: Math.min(100, mean_delay * 0.5 + g.max * 0.1 + g.n),
+        };
         board.set(`${origin}|${window_start}`, row);
         text += `${JSON.stringify(row)}\n`;
         rows++;

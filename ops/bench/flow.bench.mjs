@@ -8,8 +8,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GraphRuntime, systemEnv } from "@millrace/engine";
-import { parquetSource } from "@millrace/streams/file";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { parquetSource } from "@millrace/streams/file";
 import { memoryOrderedStore } from "@millrace/streams/memory";
 import { flightsProgram, handWritten, loadFlights, memorySource, PARQUET } from "./flights.mjs";
 import { median } from "./measure.mjs";
@@ -30,7 +30,12 @@ async function inDirectory(run) {
 }
 
 async function openLog(directory, env) {
-  return openEmbeddedLog({ directory: join(directory, "log"), disk: systemDisk(), env, indexStore: memoryOrderedStore() });
+  return openEmbeddedLog({
+    directory: join(directory, "log"),
+    disk: systemDisk(),
+    env,
+    indexStore: memoryOrderedStore(),
+  });
 }
 
 /** Runs the graph to its end; returns seconds of wall time and the final status. */
@@ -53,7 +58,11 @@ async function flow(directory, connector, options = {}) {
 async function atRate(directory, connector) {
   const env = systemEnv();
   const log = await openLog(directory, env);
-  const runtime = new GraphRuntime(await flightsProgram(connector, { out: join(directory, "out.ndjson") }), { env, log, host: "bench" });
+  const runtime = new GraphRuntime(await flightsProgram(connector, { out: join(directory, "out.ndjson") }), {
+    env,
+    log,
+    host: "bench",
+  });
   await runtime.start();
   await new Promise((resolve) => setTimeout(resolve, WARM_SECONDS * 1000));
   const before = process.cpuUsage();
@@ -70,7 +79,9 @@ async function atRate(directory, connector) {
 
 function checked({ seconds, status }, rowsOut = ROWS_OUT) {
   if (status.deadLettered + status.dropped > 0 || status.messagesOut !== 2 * rowsOut) {
-    throw new Error(`${status.messagesOut} rows out, ${status.deadLettered} dead letters, ${status.dropped} dropped; expected ${2 * rowsOut} rows`);
+    throw new Error(
+      `${status.messagesOut} rows out, ${status.deadLettered} dead letters, ${status.dropped} dropped; expected ${2 * rowsOut} rows`,
+    );
   }
   return seconds;
 }
@@ -79,7 +90,11 @@ function checked({ seconds, status }, rowsOut = ROWS_OUT) {
 async function replay(directory, connector) {
   const env = systemEnv();
   const log = await openLog(directory, env);
-  const runtime = new GraphRuntime(await flightsProgram(connector, { out: join(directory, "out.ndjson") }), { env, log, host: "bench" });
+  const runtime = new GraphRuntime(await flightsProgram(connector, { out: join(directory, "out.ndjson") }), {
+    env,
+    log,
+    host: "bench",
+  });
   const started = performance.now();
   await runtime.start();
   const seconds = (performance.now() - started) / 1000;
@@ -104,25 +119,42 @@ async function round(flights, times) {
     note("replay of that log", await replay(directory, memorySource(flights)));
   });
   globalThis.gc?.();
-  await inDirectory(async (directory) => note("from memory, cursors only", checked(await flow(directory, memorySource(flights), { stateDelta: false }))));
+  await inDirectory(async (directory) =>
+    note("from memory, cursors only", checked(await flow(directory, memorySource(flights), { stateDelta: false }))),
+  );
   globalThis.gc?.();
-  await inDirectory(async (directory) => note("from the Parquet file, durable", checked(await flow(directory, parquetSource({ path: PARQUET })))));
+  await inDirectory(async (directory) =>
+    note("from the Parquet file, durable", checked(await flow(directory, parquetSource({ path: PARQUET })))),
+  );
 }
 
 /** @param {{ repeats?: number }} options */
 export async function main({ repeats = 5 } = {}) {
   const flights = await loadFlights();
-  const names = ["hand-written loop, nothing durable", "from memory, durable", "from memory, cursors only", "replay of that log", "from the Parquet file, durable"];
+  const names = [
+    "hand-written loop, nothing durable",
+    "from memory, durable",
+    "from memory, cursors only",
+    "replay of that log",
+    "from the Parquet file, durable",
+  ];
   const discard = Object.fromEntries(names.map((name) => [name, []]));
   await round(flights, discard);
   const times = Object.fromEntries(names.map((name) => [name, []]));
   for (let r = 0; r < repeats; r++) await round(flights, times);
   const seconds = Object.fromEntries(names.map((name) => [name, median(times[name])]));
-  const paced = await inDirectory((directory) => atRate(directory, memorySource(flights, { rate: RATE, seconds: WARM_SECONDS + RATE_SECONDS })));
+  const paced = await inDirectory((directory) =>
+    atRate(directory, memorySource(flights, { rate: RATE, seconds: WARM_SECONDS + RATE_SECONDS })),
+  );
   const rate = (name) => Math.round(flights.n / seconds[name]);
-  for (const name of names) process.stdout.write(`  ${name.padEnd(38)} ${(rate(name) / 1e6).toFixed(2).padStart(8)} M rows/s  [${times[name].map((s) => (flights.n / s / 1e6).toFixed(2)).join(" ")}]\n`);
+  for (const name of names)
+    process.stdout.write(
+      `  ${name.padEnd(38)} ${(rate(name) / 1e6).toFixed(2).padStart(8)} M rows/s  [${times[name].map((s) => (flights.n / s / 1e6).toFixed(2)).join(" ")}]\n`,
+    );
   const { p99Ms, cpuShare } = paced;
-  process.stdout.write(`  at ${RATE} rows/s: p99 ${p99Ms.toFixed(1)} ms from arrival to durable, ${(cpuShare * 100).toFixed(0)} % of a core\n`);
+  process.stdout.write(
+    `  at ${RATE} rows/s: p99 ${p99Ms.toFixed(1)} ms from arrival to durable, ${(cpuShare * 100).toFixed(0)} % of a core\n`,
+  );
   const per = (a, b) => Number((seconds[b] / seconds[a]).toFixed(3));
   return {
     rowsPerSecond: rate("from the Parquet file, durable"),

@@ -73,7 +73,16 @@ const actors = (behaviors) => async (n) => {
     const edge = { name: `${i}`, link: new LocalLink(mailbox), nextPath: new Map([[0, 0]]), meter: new EdgeMeter() };
     let actor;
     const own = new Mailbox({ capacity: FRAME * 4 }, () => actor.wake());
-    actor = new PureActor({ node: `${i}`, revision: 1, behavior: behaviors[i], scheduler, mailbox: own, meter: new ActorMeter(), edges: [[edge]], failed: finished.reject });
+    actor = new PureActor({
+      node: `${i}`,
+      revision: 1,
+      behavior: behaviors[i],
+      scheduler,
+      mailbox: own,
+      meter: new ActorMeter(),
+      edges: [[edge]],
+      failed: finished.reject,
+    });
     mailbox = own;
   }
   await feed(mailbox, n);
@@ -88,7 +97,21 @@ async function feed(mailbox, n) {
     const rows = new Array(k);
     for (let j = 0; j < k; j++) rows[j] = MESSAGES[(i + j) & 1023];
     const to = wholly(i + k - 1);
-    const head = { path: 0, generation: 0, epoch: 0, revision: 1, from, to, watermark: i, exact: true, idle: false, mark: null, shed: 0, trace: null, bornMs: 0 };
+    const head = {
+      path: 0,
+      generation: 0,
+      epoch: 0,
+      revision: 1,
+      from,
+      to,
+      watermark: i,
+      exact: true,
+      idle: false,
+      mark: null,
+      shed: 0,
+      trace: null,
+      bornMs: 0,
+    };
     mailbox.push(new Frame(head, new RowBatch(rows), Positions.dense(i, k)));
     from = to;
     i += k;
@@ -146,7 +169,17 @@ const own = [
   {
     name: "six actors fused by the planner",
     n: 2 * N,
-    run: (n) => actors([fuse(increments.map((fn, i) => ({ node: `${i}`, behavior: mapping(fn), meter: new ActorMeter(), edge: new EdgeMeter() })))])(n),
+    run: (n) =>
+      actors([
+        fuse(
+          increments.map((fn, i) => ({
+            node: `${i}`,
+            behavior: mapping(fn),
+            meter: new ActorMeter(),
+            edge: new EdgeMeter(),
+          })),
+        ),
+      ])(n),
   },
 ];
 
@@ -204,7 +237,9 @@ export function variants() {
 /** Node-RED brings globals of its own, so it is measured in a process of its own; CPU ns per message of five function nodes. */
 function nodeRed() {
   return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL("./node-red.peer.cjs", import.meta.url)), { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    const child = fork(fileURLToPath(new URL("./node-red.peer.cjs", import.meta.url)), {
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
     child.on("message", (ns) => resolve(ns));
     child.on("exit", (code) => reject(new Error(`Node-RED ended with ${code}`)));
   });
@@ -212,7 +247,11 @@ function nodeRed() {
 
 /** @param {{ repeats?: number }} options */
 export async function main({ repeats = 5 } = {}) {
-  const figures = await measureApart(import.meta.url, variants().map((v) => v.name), { repeats });
+  const figures = await measureApart(
+    import.meta.url,
+    variants().map((v) => v.name),
+    { repeats },
+  );
   const ns = await nodeRed();
   figures.set("Node-RED: five function nodes", { ns, min: ns, max: ns, wallNs: ns });
   process.stdout.write(`${table("hop", figures, "Subject.pipe(map)")}\n`);

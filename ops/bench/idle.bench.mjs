@@ -20,7 +20,10 @@ const silent = () => ({
   open: async () => {
     let end = () => undefined;
     return {
-      read: () => new Promise((resolve) => void (end = () => resolve("idle"))),
+      read: () =>
+        new Promise((resolve) => {
+          end = () => resolve("idle");
+        }),
       close: async () => end(),
     };
   },
@@ -50,7 +53,12 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export async function main({ seconds = 10 } = {}) {
   const directory = mkdtempSync(join(process.env.MILLRACE_BENCH_DIR ?? tmpdir(), "millrace-idle-"));
   const env = systemEnv();
-  const log = await openEmbeddedLog({ directory: join(directory, "log"), disk: systemDisk(), env, indexStore: memoryOrderedStore() });
+  const log = await openEmbeddedLog({
+    directory: join(directory, "log"),
+    disk: systemDisk(),
+    env,
+    indexStore: memoryOrderedStore(),
+  });
   const graph = program();
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
@@ -68,6 +76,8 @@ export async function main({ seconds = 10 } = {}) {
   await log.close();
   rmSync(directory, { recursive: true, force: true });
   const idleCpuShare = Number(((user + system) / 1e6 / seconds).toFixed(5));
-  process.stdout.write(`  ${graph.nodes.length} nodes: started in ${startMs} ms, ${bytesPerNode} B of heap each, ${(idleCpuShare * 100).toFixed(2)} % of a core while idle\n`);
+  process.stdout.write(
+    `  ${graph.nodes.length} nodes: started in ${startMs} ms, ${bytesPerNode} B of heap each, ${(idleCpuShare * 100).toFixed(2)} % of a core while idle\n`,
+  );
   return { nodes: graph.nodes.length, startMs, bytesPerNode, idleCpuShare };
 }

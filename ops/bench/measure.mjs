@@ -53,13 +53,20 @@ export async function measureApart(url, names, { repeats = 5 } = {}) {
   const figures = new Map();
   for (const [name, of] of runs) {
     const cpu = of.map((f) => f.cpuNs);
-    figures.set(name, { ns: median(cpu), min: Math.min(...cpu), max: Math.max(...cpu), wallNs: median(of.map((f) => f.wallNs)) });
+    figures.set(name, {
+      ns: median(cpu),
+      min: Math.min(...cpu),
+      max: Math.max(...cpu),
+      wallNs: median(of.map((f) => f.wallNs)),
+    });
   }
   return figures;
 }
 
 function runApart(url, name) {
-  const child = fork(fileURLToPath(new URL("./run-variant.mjs", import.meta.url)), [url, name], { execArgv: ["--expose-gc"] });
+  const child = fork(fileURLToPath(new URL("./run-variant.mjs", import.meta.url)), [url, name], {
+    execArgv: ["--expose-gc"],
+  });
   return new Promise((resolve, reject) => {
     child.once("message", resolve);
     child.once("exit", (code) => reject(new Error(`variant "${name}" ended with ${code} before it had a figure`)));

@@ -9,11 +9,26 @@ const server = http.createServer(peers("express")());
 
 let received = () => undefined;
 const node = (id, to, func) => ({
-  id, type: "function", z: "tab", name: id, x: 100, y: 100, func, outputs: 1, timeout: 0, noerr: 0, initialize: "", finalize: "", libs: [], wires: to ? [[to]] : [],
+  id,
+  type: "function",
+  z: "t1",
+  name: id,
+  x: 100,
+  y: 100,
+  func,
+  outputs: 1,
+  timeout: 0,
+  noerr: 0,
+  initialize: "",
+  finalize: "",
+  libs: [],
+  wires: to ? [[to]] : [],
 });
 const flow = [
-  { id: "tab", type: "tab", label: "five" },
-  ...[0, 1, 2, 3, 4].map((i) => node(`n${i}`, i < 4 ? `n${i + 1}` : "sink", "msg.payload = msg.payload + 1; return msg;")),
+  { id: "t1", type: "tab", label: "five" },
+  ...[0, 1, 2, 3, 4].map((i) =>
+    node(`n${i}`, i < 4 ? `n${i + 1}` : "sink", "msg.payload = msg.payload + 1; return msg;"),
+  ),
   node("sink", undefined, 'global.get("received")(); return null;'),
 ];
 
@@ -43,9 +58,14 @@ async function main() {
     functionGlobalContext: { received: () => received() },
     flowFile: "flow.json",
   });
+  const startedFlows = () => new Promise((resolve) => RED.events.once("flows:started", resolve));
+  // The stored flows are started after `start` has resolved, and would replace ours.
+  const stored = startedFlows();
   await RED.start();
+  await stored;
+  const own = startedFlows();
   await RED.runtime.flows.setFlows({ flows: { flows: flow }, deploymentType: "full" });
-  await new Promise((r) => setTimeout(r, 1500));
+  await own;
   const first = peers("@node-red/runtime/lib/flows").get("n0");
   await send(first, 2000);
   const figures = [];

@@ -30,7 +30,12 @@ function eager(total, seen) {
           const started = performance.now();
           const n = Math.min(most, total - at);
           const rows = Array.from({ length: n }, (_, i) => ({ id: at + i, on: true, payload: `${PAYLOAD}${at + i}` }));
-          const read = { batch: new RowBatch(rows), positions: Positions.dense(at, n), through: at + n - 1, rejected: [] };
+          const read = {
+            batch: new RowBatch(rows),
+            positions: Positions.dense(at, n),
+            through: at + n - 1,
+            rejected: [],
+          };
           at += n;
           seen.readMs += performance.now() - started;
           return read;
@@ -67,7 +72,12 @@ function slowSink(got) {
 export async function main({ seconds = 60 } = {}) {
   const directory = mkdtempSync(join(process.env.MILLRACE_BENCH_DIR ?? tmpdir(), "millrace-overload-"));
   const env = systemEnv();
-  const log = await openEmbeddedLog({ directory: join(directory, "log"), disk: systemDisk(), env, indexStore: memoryOrderedStore() });
+  const log = await openEmbeddedLog({
+    directory: join(directory, "log"),
+    disk: systemDisk(),
+    env,
+    indexStore: memoryOrderedStore(),
+  });
   const total = SINK_RATE * seconds;
   const got = { next: 0, wrong: 0 };
   const seen = { readMs: 0 };
@@ -76,11 +86,19 @@ export async function main({ seconds = 60 } = {}) {
     { name: "passing", kind: "filter", role: "pure", make: () => filter({ where: field("on") }) },
     { name: "slow", kind: "sink", role: "committed", isSink: true, make: () => slowSink(got) },
   ];
-  const edges = [{ from: "eager", to: "passing" }, { from: "passing", to: "slow" }];
-  const runtime = new GraphRuntime({ graph: "overload", revision: 1, codeVersion: "bench", durability: "durable", nodes, edges }, { env, log, host: "bench" });
+  const edges = [
+    { from: "eager", to: "passing" },
+    { from: "passing", to: "slow" },
+  ];
+  const runtime = new GraphRuntime(
+    { graph: "overload", revision: 1, codeVersion: "bench", durability: "durable", nodes, edges },
+    { env, log, host: "bench" },
+  );
   await runtime.start();
   let finished = false;
-  const done = runtime.whenFinished.then(() => void (finished = true));
+  const done = runtime.whenFinished.then(() => {
+    finished = true;
+  });
   await pause(Math.min(5000, seconds * 250));
   globalThis.gc?.();
   const base = process.memoryUsage().rss;
@@ -96,7 +114,9 @@ export async function main({ seconds = 60 } = {}) {
   const overload = Math.round(offered / SINK_RATE);
   const rssGrowthMiB = Math.round((peak - base) / 2 ** 20);
   const lost = total - got.next;
-  process.stdout.write(`  ${overload}× overload for ${seconds} s: ${got.next} of ${total} messages, ${lost} lost, ${got.wrong} out of order or twice, memory grew by ${rssGrowthMiB} MiB\n`);
+  process.stdout.write(
+    `  ${overload}× overload for ${seconds} s: ${got.next} of ${total} messages, ${lost} lost, ${got.wrong} out of order or twice, memory grew by ${rssGrowthMiB} MiB\n`,
+  );
   if (lost !== 0 || got.wrong !== 0) throw new Error("messages were lost or repeated");
   return { overload, seconds, messages: got.next, lost, twice: got.wrong, rssGrowthMiB };
 }

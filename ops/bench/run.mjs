@@ -56,7 +56,9 @@ if (name === undefined || !names().includes(name)) {
 }
 if (values.inside) {
   const numbers = Object.entries({ repeats: values.repeats, seconds: values.seconds });
-  const options = Object.fromEntries(numbers.flatMap(([key, text]) => (text === undefined ? [] : [[key, Number(text)]])));
+  const options = Object.fromEntries(
+    numbers.flatMap(([key, text]) => (text === undefined ? [] : [[key, Number(text)]])),
+  );
   await runBench(name, options, values.json);
   // Worker threads of what was measured may still be there.
   process.exit(0);
