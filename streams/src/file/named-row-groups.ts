@@ -34,8 +34,8 @@ export class NamedRowGroups implements RowGroups {
   }
 
   #errorOf(cause: unknown): MillraceError {
-    // Only the operating system's errors have codes here.
-    if (codeOf(cause) !== undefined) return readError(this.#path, cause);
+    // The operating system's codes, not those of Node's own checks, which a damaged file may run into.
+    if (/^E[A-Z0-9]+$/.test(codeOf(cause) ?? "")) return readError(this.#path, cause);
     const place = { file: this.#path, position: this.#read };
     return fileError("SOURCE-DAMAGED", `${this.#path} is not a whole ${this.#kind} file: ${messageOf(cause)}`, {
       place,
