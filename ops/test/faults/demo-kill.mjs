@@ -6,30 +6,29 @@
  *
  * Needs a build. The last line of stdout counts kills, finished runs and differences; the exit code is 1 if there is any.
  */
-import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { DEMO, differencesOf, finishDemo, resultOf, seeded, startDemo } from "./demo-run.mjs";
 
-const ops = join(import.meta.dirname, "..", "..");
-const cli = join(ops, "dist", "cli", "main.js");
-const graph = join(ops, "examples", "flights", "graph.yaml");
 /** Kills of one run: late ones meet state that earlier ones left behind. */
 const KILLS_PER_RUN_MAX = 10;
+/** Part of an uninterrupted run that a process may live: what one leaves undone the next one gets to. */
+const LIFE_MAX = 0.4;
 
 /**
- * @param {{ kills: number, seed?: number, progress?: (line: string) => void }} options
+ * `graph`: a graph file with the sinks of the demo. Default: the demo.
+ *
+ * @param {{ kills: number, seed?: number, graph?: string, progress?: (line: string) => void }} options
  * @returns {Promise<{ kills: number, runs: number, differences: string[], rows: number, seed: number }>}
  */
-export async function killDemo({ kills, seed = Date.now() % 1_000_000, progress = () => undefined }) {
+export async function killDemo({ kills, seed = Date.now() % 1_000_000, graph = DEMO, progress = () => undefined }) {
   const root = mkdtempSync(join(tmpdir(), "millrace-kill-"));
-  const random = mulberry32(seed);
+  const random = seeded(seed);
   try {
     const started = performance.now();
-    await finish(join(root, "reference"));
+    await finishDemo(graph, join(root, "reference"));
     const runMs = performance.now() - started;
     const expected = await resultOf(join(root, "reference"));
     const differences = [];
@@ -39,14 +38,12 @@ export async function killDemo({ kills, seed = Date.now() % 1_000_000, progress 
       const data = join(root, `run-${runs++}`);
       const wanted = Math.min(kills - done, 1 + Math.floor(random() * KILLS_PER_RUN_MAX));
       for (let killed = 0; killed < wanted; ) {
-        if (!(await killAfter(data, random() * runMs))) break;
+        if (!(await killAfter(graph, data, random() * runMs * LIFE_MAX))) break;
         killed++;
         done++;
       }
-      await finish(data);
-      const actual = await resultOf(data);
-      if (actual.file !== expected.file) differences.push(`run ${runs}: the sink's file differs`);
-      if (actual.projection !== expected.projection) differences.push(`run ${runs}: the projection differs`);
+      await finishDemo(graph, data);
+      differences.push(...differencesOf(await resultOf(data), expected, `run ${runs}`));
       progress(`${done} kills, ${runs} runs, ${differences.length} differences`);
       rmSync(data, { recursive: true, force: true });
     }
@@ -56,22 +53,9 @@ export async function killDemo({ kills, seed = Date.now() % 1_000_000, progress 
   }
 }
 
-function start(data) {
-  const args = [cli, "run", graph, "--until-done", "--json", "--data", data];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  child.stdout.on("data", (text) => {
-    output += text;
-  });
-  child.stderr.on("data", (text) => {
-    output += text;
-  });
-  return { child, exited: once(child, "exit").then(([code, signal]) => ({ code, signal, output })) };
-}
-
 /** True if the process was killed, false if it had ended before. */
-async function killAfter(data, delayMs) {
-  const { child, exited } = start(data);
+async function killAfter(graph, data, delayMs) {
+  const { child, exited } = startDemo(graph, data);
   const timer = setTimeout(() => child.kill("SIGKILL"), delayMs);
   const { code, signal, output } = await exited;
   clearTimeout(timer);
@@ -80,64 +64,17 @@ async function killAfter(data, delayMs) {
   return false;
 }
 
-async function finish(data) {
-  const { code, output } = await start(data).exited;
-  if (code !== 0) throw new Error(`the demo ended with ${code}: ${output}`);
-}
-
-async function resultOf(data) {
-  return { file: await fileHash(join(data, "out", "departures.ndjson")), ...(await projectionHash(data)) };
-}
-
-async function fileHash(path) {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path)) hash.update(chunk);
-  return hash.digest("hex");
-}
-
-async function projectionHash(data) {
-  const { openStopped } = await import("../../dist/cli/stopped-server.js");
-  const { app, close } = await openStopped(data);
-  try {
-    const hash = createHash("sha256");
-    let rows = 0;
-    for (let cursor = ""; cursor !== null; ) {
-      const answer = await app.inject(
-        `/api/v1/projections/departures?limit=1000${cursor === "" ? "" : `&cursor=${cursor}`}`,
-      );
-      const page = answer.json();
-      rows += page.rows.length;
-      hash.update(JSON.stringify(page.rows));
-      cursor = page.next;
-    }
-    return { projection: hash.digest("hex"), rows };
-  } finally {
-    await close();
-  }
-}
-
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+/** @param {Awaited<ReturnType<typeof killDemo>>} result */
+export function killLine({ kills, runs, rows, differences, seed }) {
+  return `demo-kill: ${kills} kills in ${runs} runs of ${rows} rows, ${differences.length} differences, seed ${seed}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [kills = "200", seed] = process.argv.slice(2);
   const progress = (line) => process.stderr.write(`${line}\n`);
-  const result = await killDemo({
-    kills: Number(kills),
-    progress,
-    ...(seed === undefined ? {} : { seed: Number(seed) }),
-  });
+  const options = { kills: Number(kills), progress, ...(seed === undefined ? {} : { seed: Number(seed) }) };
+  const result = await killDemo(options);
   for (const difference of result.differences) process.stderr.write(`${difference}\n`);
-  console.log(
-    `demo-kill: ${result.kills} kills in ${result.runs} runs of ${result.rows} rows, ${result.differences.length} differences, seed ${result.seed}`,
-  );
+  console.log(killLine(result));
   process.exitCode = result.differences.length === 0 ? 0 : 1;
 }
