@@ -228,7 +228,11 @@ class Lmdb implements LmdbStore {
     const number = this.#numberOf(table) ?? this.#begin(table);
     this.#growth.put(key.length, value.length);
     if (this.#growth.putBytes - this.#checkedBytes > UNCHECKED_BYTES_MAX) this.#mustFit();
-    this.#guarded(() => this.#root.putSync(this.#at(number, key), value));
+    try {
+      this.#root.putSync(this.#at(number, key), value);
+    } catch (error) {
+      throw storeFailure(error, this.#dir);
+    }
   }
 
   /** For the running transaction only. */
@@ -237,7 +241,11 @@ class Lmdb implements LmdbStore {
     const number = this.#numberOf(table);
     if (number === undefined) return;
     this.#growth.delete();
-    this.#guarded(() => this.#root.removeSync(this.#at(number, key)));
+    try {
+      this.#root.removeSync(this.#at(number, key));
+    } catch (error) {
+      throw storeFailure(error, this.#dir);
+    }
   }
 
   /** LMDB must not meet a full disk: see {@link Growth}. */
@@ -277,14 +285,6 @@ class Lmdb implements LmdbStore {
     }
   }
 
-  #guarded(write: () => unknown): void {
-    try {
-      write();
-    } catch (error) {
-      throw storeFailure(error, this.#dir);
-    }
-  }
-
   /** Scratch for calls that use their key before they return. lmdb-js hands it to {@link keyEncoder} as it is. */
   #at(table: number, key: Key): Key {
     this.#scratch.table = table;
@@ -305,7 +305,8 @@ class Lmdb implements LmdbStore {
     invariant(this.#tableCount < TABLE_NUMBER_MAX, "a store holds 65,534 tables");
     this.#tableCount += 1;
     const number = this.#tableCount;
-    this.#guarded(() => this.#root.putSync(this.#at(DIRECTORY, name), tableStart(number)));
+    this.#growth.put(name.length, 2);
+    this.#root.putSync(this.#at(DIRECTORY, name), tableStart(number));
     this.#begun.set(table, number);
     return number;
   }
@@ -350,11 +351,23 @@ class Transaction implements OrderedWriter {
   }
 
   put(table: string, key: Key, value: Uint8Array): void {
-    this.#write(() => this.#lmdb.put(table, key, value));
+    this.#mustRun();
+    try {
+      this.#lmdb.put(table, key, value);
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
   }
 
   delete(table: string, key: Key): void {
-    this.#write(() => this.#lmdb.delete(table, key));
+    this.#mustRun();
+    try {
+      this.#lmdb.delete(table, key);
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
   }
 
   deleteRange(table: string, options?: Pick<RangeOptions, "gte" | "lt">): void {
@@ -367,16 +380,6 @@ class Transaction implements OrderedWriter {
 
   end(): void {
     this.#ended = true;
-  }
-
-  #write(write: () => void): void {
-    this.#mustRun();
-    try {
-      write();
-    } catch (error) {
-      this.#failure = error;
-      throw error;
-    }
   }
 
   #mustRun(): void {
