@@ -4,6 +4,7 @@
  * `--help` answers at once.
  */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { exitFast } from "../fast-exit.ts";
 
 const VERSION = "0.1.0";
 const PORT = 8080;
@@ -174,7 +175,7 @@ program
 // Whoever reads the output may have seen enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
-  process.exit(0);
+  exitFast(0);
 });
 
 try {

@@ -1,4 +1,5 @@
 /** SIGINT and SIGTERM: the first ends the session in order, the second at once, which is safe because the log is. */
+import { exitFast } from "../fast-exit.ts";
 import { EXIT } from "./failure.ts";
 
 export interface Interruption {
@@ -15,7 +16,7 @@ export function onInterruption(): Interruption {
     resolveSignal = resolve;
   });
   const handle = (name: NodeJS.Signals): void => {
-    if (interrupted) process.exit(EXIT.interrupted);
+    if (interrupted) exitFast(EXIT.interrupted);
     interrupted = true;
     resolveSignal(name);
   };

@@ -15,6 +15,7 @@ import {
 } from "@millrace/projections";
 import { type EmbeddedLog, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
+import { closeBeforeExit } from "../fast-exit.ts";
 import { type DataDirectory, dataDirectory } from "./data-directory.ts";
 import { type DeclaredProjection, deployments } from "./graph-stream.ts";
 
@@ -75,6 +76,7 @@ class Data implements OpenedData {
   readonly #index: OrderedStore;
   readonly #store: OrderedStore;
   readonly #env: Env;
+  readonly #release: () => void;
   #runner: ProjectionRunner | undefined;
 
   constructor(directory: DataDirectory, log: EmbeddedLog, index: OrderedStore, store: OrderedStore, env: Env) {
@@ -84,6 +86,9 @@ class Data implements OpenedData {
     this.#index = index;
     this.#store = store;
     this.#env = env;
+    this.#release = closeBeforeExit(async () => {
+      await Promise.all([store.close(), index.close()]);
+    });
   }
 
   async project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner> {
@@ -104,6 +109,7 @@ class Data implements OpenedData {
     await this.log.close();
     await this.#store.close();
     await this.#index.close();
+    this.#release();
   }
 }
 

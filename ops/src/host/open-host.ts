@@ -3,6 +3,7 @@ import type { Env, EventLog, MillraceError, Mutation } from "@millrace/engine";
 import type { HealthReport } from "@millrace/gateway";
 import type { ProjectionRunner } from "@millrace/projections";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
+import { exitFast } from "../fast-exit.ts";
 import { healthReport } from "./health.ts";
 import { Host } from "./host.ts";
 import { deadLetterIn, type OpenedData } from "./open-data.ts";
@@ -63,9 +64,9 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
 }
 
 /** What the host does when its log stops for good: nothing may go on that was promised to be durable. */
-export const EXIT_LOG_STOPPED = 70;
+const EXIT_LOG_STOPPED = 70;
 
 export function exitOnFatal(error: MillraceError): void {
   process.stderr.write(`${error.code} ${error.message}\n`);
-  process.exit(EXIT_LOG_STOPPED);
+  exitFast(EXIT_LOG_STOPPED);
 }
