@@ -22,7 +22,7 @@ function rowLines(rows: readonly Json[]): string {
   return text;
 }
 
-/** The same text as of rows, without making them: 2 times as fast for a window's rows. */
+/** The same text as of rows, without making them: 1.6 times as fast for a window's rows. */
 function columnLines(batch: ColumnBatch): string {
   const columns = [...batch.columns].map(([name, column], i) => ({
     before: `${i === 0 ? "{" : ","}${JSON.stringify(name)}:`,
