@@ -1,5 +1,6 @@
 import { ActorMeter } from "../actor/meter.ts";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import { comparePoints, wholly } from "../frame/point.ts";
 import type { EventContext } from "../log/event-log.ts";
 import { CommittedActor } from "../step/committed-actor.ts";
 import { LaneCursor } from "../step/lane-cursor.ts";
@@ -211,7 +212,7 @@ export class CommittedRunner implements NodeRunner {
     }
     const nextSeq = recovered.chain.nextSeq.get(origin.part) ?? 0;
     const after = outbox.neededFrom;
-    const behind = after !== undefined && after.pos < nextSeq - 1;
+    const behind = after !== undefined && comparePoints(after, wholly(nextSeq - 1)) < 0;
     const stream = streamOf(program.graph, this.name);
     const output = behind ? await unacknowledged(log, stream, origin.part, after) : [];
     outbox.restore(output, nextSeq, recovered.chain.out.watermark, recovered.chain.out.idle);

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { engineError, MillraceError } from "../errors.ts";
 import { decodeBatch } from "../frame/batch-codec.ts";
-import type { Point } from "../frame/point.ts";
+import { comparePoints, type Point, wholly } from "../frame/point.ts";
 import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
 import { type Env, sleep } from "../time/clock.ts";
 import type { LaneCursor } from "./lane-cursor.ts";
@@ -66,7 +66,7 @@ export async function unacknowledged(log: EventLog, stream: string, port: string
       const onPort = emitted.filter((e) => e.port === port);
       for (let i = onPort.length - 1; i >= 0; i--) {
         const e = onPort[i] as Emitted;
-        if (e.firstSeq + e.count - 1 <= after.pos) return output.reverse();
+        if (comparePoints(wholly(e.firstSeq + e.count - 1), after) <= 0) return output.reverse();
         output.push({ firstSeq: e.firstSeq, batch: decodeBatch(e.batch), ...out, exact: i === onPort.length - 1 });
       }
     }
