@@ -63,7 +63,8 @@ class Simulation {
   readonly #targets: SimulatedTarget[] = [];
   readonly #sourceFaults: SourceFaults = { failing: 0, crash: false };
   readonly #workload: Workload;
-  readonly #parked: string[] = [];
+  /** What hosts reported that must not happen. */
+  readonly #broken: string[] = [];
   #host: SimulatedHost | undefined;
   /** Owners of before that do not know it yet. */
   #stale: SimulatedHost[] = [];
@@ -80,10 +81,11 @@ class Simulation {
     this.#rules = rulesWithout(options.rulesOff ?? []);
     this.#env = virtualEnv(`${scenario.name}/${seed}`, { startMs: EPOCH_MS });
     this.#random = this.#env.random.fork("actions");
-    this.#log = new SimulatedLog({ env: this.#env, random: this.#env.random.fork("log") });
-    this.#log.faults.ackBeforeDurable = options.ackBeforeDurable ?? false;
     this.#network = new SimulatedNetwork(this.#env.random.fork("network"));
     this.#plan = new FaultPlan(this.#env.random.fork("faults"), scenario.always, scenario.never);
+    const isRemote = this.#plan.has("remoteLog");
+    this.#log = new SimulatedLog({ env: this.#env, random: this.#env.random.fork("log"), isRemote });
+    this.#log.faults.ackBeforeDurable = options.ackBeforeDurable ?? false;
     this.#workload = scenario.build({
       env: this.#env,
       random: this.#env.random.fork("workload"),
@@ -135,12 +137,13 @@ class Simulation {
       if (this.#env.clock.monotonic() > untilMs) throw new Error(`I9 not finished: ${this.#standing()}`);
       await this.#env.advance(1000);
       this.#supervise();
-      if (this.#parked.length > 0) throw new Error(`I9 parked: ${this.#parked.join("; ")}`);
     }
   }
 
   /** What an operator does: starts the host again when it is gone, ends a shortage of space. */
   #supervise(): void {
+    const [broken] = this.#broken;
+    if (broken !== undefined) throw new Error(broken);
     const now = this.#env.clock.monotonic();
     if (this.#log.faults.full && now >= this.#spaceAgainMs) this.#log.faults.full = false;
     const failure = this.#host?.failure;
@@ -159,7 +162,9 @@ class Simulation {
       program: this.#program(this.#view(process.env)),
       rules: this.#rules,
       onLifecycle: (event) => {
-        if (event.type === "NodeParked") this.#parked.push(`${event.nodes.join()} ${event.error.message}`);
+        if (event.type === "NodeParked") this.#broken.push(`I9 parked: ${event.nodes.join()} ${event.error.message}`);
+        if (event.type === "NodeRestarting" && event.error.code === "EDGE-GAP")
+          this.#broken.push(`I7 ${event.error.message}`);
       },
     });
   }
