@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { Env, GraphModel, Place, RestartPolicy } from "@millrace/engine";
+import type { Env, GraphModel, Place } from "@millrace/engine";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
 
 export interface CompileOptions {
@@ -16,8 +16,6 @@ export interface CompileOptions {
   /** What `${env:NAME}` secrets are read from. Default: the process's environment. */
   readonly secrets?: Readonly<Record<string, string | undefined>>;
 }
-
-export type Supervision = Partial<RestartPolicy>;
 
 export class CompileContext {
   readonly model: GraphModel;
