@@ -182,9 +182,9 @@ export class Outbox extends Turnable implements OriginControl {
     if (this.#stopped || !this.#started) return nowMs;
     for (let k = 0; k < FRAMES_PER_TURN && this.#next < this.#kept.length; k++) {
       if (this.#isBlocked()) return nowMs;
-      this.#send(this.#kept[this.#next] as Frame);
-      this.#unsent -= (this.#kept[this.#next] as Frame).n;
-      this.#next++;
+      const frame = this.#kept[this.#next++] as Frame;
+      this.#unsent -= frame.n;
+      this.#send(frame);
     }
     if (this.#next < this.#kept.length) this.#wake();
     else if (this.#markWaiting) this.#sendMark();

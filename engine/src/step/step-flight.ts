@@ -32,12 +32,14 @@ const RETRY_MS = 1000;
 export class StepFlights {
   readonly #options: FlightsOptions;
   #flights: Flight[] = [];
-  /** How many of the first flights are durable but wait for nothing; always 0 between calls. */
+  /** Log positions of flights that are durable, but behind one that is not known to be. */
   #settled = new Map<Flight, number>();
   #outstanding = 0;
   #failure: unknown;
   /** The first step that was refused for its revision. */
   #refusal: unknown;
+  /** `waiting` was told of a failure and not yet of its end. */
+  #isWaiting = false;
   #stopped = false;
 
   constructor(options: FlightsOptions) {
@@ -81,6 +83,7 @@ export class StepFlights {
     if (this.#stopped) return;
     this.#settled.set(flight, position);
     this.#land();
+    if (!this.isStalled) this.#accepted();
     this.#retryIfQuiet();
   }
 
@@ -106,10 +109,17 @@ export class StepFlights {
     }
     if (!refused && this.#failure === undefined) {
       this.#failure = error;
+      this.#isWaiting = true;
       this.#options.waiting(error);
     }
     if (refused) this.#refusal ??= error;
     this.#retryIfQuiet();
+  }
+
+  #accepted(): void {
+    if (!this.#isWaiting || this.#stopped) return;
+    this.#isWaiting = false;
+    this.#options.waiting(undefined);
   }
 
   #lose(error: unknown): void {
@@ -133,7 +143,7 @@ export class StepFlights {
       if (this.#stopped) return;
       this.#failure = undefined;
       for (const flight of this.#flights) if (!this.#settled.has(flight)) this.#repeat(flight);
-      if (this.#flights.length === 0) this.#options.waiting(undefined);
+      if (this.#flights.length === 0) this.#accepted();
     });
   }
 }
