@@ -18,7 +18,6 @@ const CRC_FROM = 8;
 
 export const BLOCK_DATA = 0;
 export const BLOCK_SEAL = 1;
-export const BLOCK_CONTROL = 2;
 
 export interface BlockHeader {
   /** The segment's. */
