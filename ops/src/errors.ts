@@ -4,8 +4,9 @@ import { defineErrors } from "@millrace/engine";
 export const opsError = defineErrors({
   "HOST-REVISION": {
     kind: "rejected",
-    summary: "A data directory holds another revision of the graph.",
-    remedy: "Run the new revision in another directory (`--data DIR`), or put the former files back.",
+    summary: "The graph's present revision cannot be run to its end, so that another could take its place.",
+    remedy:
+      "Put the former tables and calculators back until the new graph file is deployed, or use another directory (`--data DIR`).",
   },
   "HOST-GRAPH": {
     kind: "rejected",

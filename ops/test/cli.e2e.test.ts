@@ -169,17 +169,46 @@ describe("run --until-done", () => {
     ]);
   });
 
-  it("refuses another revision in the same directory, and names what changed and the way out", async () => {
-    const other = folder("orders-changed", {
-      "graph.yaml": ORDERS.replace("> 10", "> 20"),
-      "orders.ndjson": ORDER_LINES,
-    });
-    const { code, stderr } = await millrace(["run", "graph.yaml", "--until-done", "--data", join(cwd, ".millrace")], {
-      cwd: other,
-    });
+  it("goes on with a changed graph file as the next revision, which begins where the one before ended", async () => {
+    const data = join(folder("revisions", {}), "data");
+    const lines = (from: number): string => Array.from({ length: 100 }, (_, i) => `{"v":${from + i}}\n`).join("");
+    const graphs = (filter: string, least: number): string => `name: numbers
+nodes:
+  in: { kind: source, from: "file:./in.ndjson" }
+  ${filter}: { kind: filter, input: in, where: "event.v % 100 >= ${least}" }
+  out: { kind: sink, input: ${filter}, to: "file:out.ndjson" }
+`;
+    const run = (files: Record<string, string>): ReturnType<typeof millrace> =>
+      millrace(["run", "graph.yaml", "--until-done", "--json", "--data", data], {
+        cwd: folder("revision-files", files),
+      });
+    const first = await run({ "graph.yaml": graphs("most", 10), "in.ndjson": lines(0) });
+    const second = await run({ "graph.yaml": graphs("few", 90), "in.ndjson": lines(0) + lines(100) });
+    expect([first.code, second.code]).toEqual([0, 0]);
+    expect(JSON.parse(second.stdout.trim().split("\n").at(-1) ?? "")).toMatchObject({ revision: 2, messagesOut: 10 });
+    const rows = readFileSync(join(data, "out", "out.ndjson"), "utf8")
+      .trim()
+      .split("\n");
+    expect(rows.length).toBe(90 + 10);
+  });
+
+  it("refuses another revision when the one before cannot be run to its end, and names what changed and the way out", async () => {
+    const data = join(folder("pinned", {}), "data");
+    const graph = `name: pinned
+nodes:
+  in: { kind: source, from: "file:./in.ndjson" }
+  known: { kind: enrich, input: in, table: "file:./table.csv", key: event.k, on: k, as: row }
+  out: { kind: sink, input: known, to: "file:out.ndjson" }
+`;
+    const run = (table: string): ReturnType<typeof millrace> => {
+      const files = { "graph.yaml": graph, "in.ndjson": '{"k":"a"}\n', "table.csv": table };
+      return millrace(["run", "graph.yaml", "--until-done", "--data", data], { cwd: folder("pinned-files", files) });
+    };
+    expect((await run("k,v\na,1\n")).code).toBe(0);
+    const { code, stderr } = await run("k,v\na,2\n");
     expect(code).toBe(2);
     expect(stderr).toContain("HOST-REVISION");
-    expect(stderr).toContain("the graph file changed");
+    expect(stderr).toContain("table.csv");
     expect(stderr).toContain("--data DIR");
   });
 

@@ -92,9 +92,9 @@ export class GraphRuntime {
 
   /**
    * Recovers and starts. Rejects when the plan is refused or the log cannot be read; a node that fails to open its target is
-   * the supervisor's affair.
+   * the supervisor's affair. `suspended`: the intake of sources waits for {@link resume} or {@link drainTo}.
    */
-  async start(): Promise<void> {
+  async start({ suspended = false }: { readonly suspended?: boolean } = {}): Promise<void> {
     this.#state = "starting";
     this.#startedMs = this.#ports.env.clock.now();
     const plan = await this.#plan();
@@ -105,7 +105,8 @@ export class GraphRuntime {
     // Cursors of all receivers must be known before any origin decides where to resume.
     await Promise.all(runners.filter((r) => r instanceof CommittedRunner).map((r) => r.recover()));
     await Promise.all(runners.filter((r) => !(r instanceof CommittedRunner)).map((r) => r.recover()));
-    this.#state = "running";
+    this.#state = suspended ? "suspended" : "running";
+    if (suspended) for (const runner of runners) runner.suspend();
     for (const runner of [...runners].reverse()) await this.#startSupervised(runner);
     this.#progressed();
   }

@@ -20,11 +20,14 @@ export interface SendHorizonOptions {
 
 export class SendHorizon {
   readonly #options: SendHorizonOptions;
+  /** What earlier incarnations may have sent. */
+  readonly inherited: number;
   #reached: number;
   #extending: Promise<void> | undefined;
 
   private constructor(options: SendHorizonOptions, reached: number) {
     this.#options = options;
+    this.inherited = reached;
     this.#reached = reached;
   }
 
@@ -40,11 +43,6 @@ export class SendHorizon {
     return new SendHorizon(options, -1);
   }
 
-  /** The last position that may have been sent. */
-  get reached(): number {
-    return this.#reached;
-  }
-
   /**
    * Makes sure that positions up to `through` may be sent. The log is asked for `ahead` positions more, and before they are used
    * up, so that a running source hardly ever waits.
@@ -52,6 +50,13 @@ export class SendHorizon {
   async cover(through: number, ahead: number): Promise<void> {
     if (through + ahead / 2 > this.#reached) this.#start(through + ahead);
     while (through > this.#reached) await this.#start(through + ahead);
+  }
+
+  /** The incarnation ends in order, having sent up to `sent`: what the log was asked for ahead was not used. */
+  async settle(sent: number): Promise<void> {
+    await this.#extending?.catch(() => undefined);
+    const used = Math.max(this.inherited, sent);
+    if (used < this.#reached) await this.#log(used);
   }
 
   #start(to: number): Promise<void> {
@@ -62,6 +67,15 @@ export class SendHorizon {
   }
 
   async #extend(to: number): Promise<void> {
+    try {
+      await this.#log(to);
+      this.#reached = Math.max(this.#reached, to);
+    } finally {
+      this.#extending = undefined;
+    }
+  }
+
+  async #log(to: number): Promise<void> {
     const { log, stream, partition, context, random } = this.#options;
     const id = random.bytes(16);
     const event = {
@@ -71,11 +85,6 @@ export class SendHorizon {
       context: { ...context, causationId: id, correlationId: id },
       payload: packState([partition, to]),
     };
-    try {
-      await log.append([{ stream, expected: "any", events: [event] }]);
-      this.#reached = Math.max(this.#reached, to);
-    } finally {
-      this.#extending = undefined;
-    }
+    await log.append([{ stream, expected: "any", events: [event] }]);
   }
 }

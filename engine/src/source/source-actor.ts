@@ -94,6 +94,8 @@ export class SourceActor implements OriginControl {
   /** The old revision runs to here (R22). */
   #drainTo: number | undefined;
   #hasDrained = false;
+  /** The last position that this incarnation ever sent. */
+  #sentMost = START_ANCHOR.pos;
 
   constructor(options: SourceActorOptions) {
     this.node = options.node;
@@ -122,7 +124,7 @@ export class SourceActor implements OriginControl {
 
   /** How far this partition may have been sent by any incarnation. */
   get horizon(): number {
-    return Math.max(this.#sent.pos, this.#options.horizon?.reached ?? -1);
+    return Math.max(this.#sentMost, this.#options.horizon?.inherited ?? -1);
   }
 
   /** Reads on to `pos`, or to where the source has nothing more, and stops there without saying that it ended (R22). */
@@ -163,6 +165,8 @@ export class SourceActor implements OriginControl {
     this.#unsuspend?.();
     await this.#reader?.close();
     await this.#running;
+    // Not settled, the horizon is further away than it need be, which is as safe.
+    await this.#options.horizon?.settle(this.#sentMost).catch(() => undefined);
   }
 
   /** Stops the intake until {@link unsuspend}; what was sent flows on. */
@@ -373,6 +377,7 @@ export class SourceActor implements OriginControl {
     this.#idle = false;
     const from = this.#sent;
     this.#sent = wholly(through);
+    this.#sentMost = Math.max(this.#sentMost, through);
     this.meter.out += batch.n;
     this.meter.dead += dead.length;
     sendAlong(this.#options.edges, new Frame(this.#head(from, this.#sent), batch, positions, dead, late));

@@ -12,6 +12,7 @@ import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
+import { ProjectionTables } from "../host/projection-tables.ts";
 import { VERSION } from "../version.ts";
 import { type LoadedGraph, loadGraph } from "./load-graph.ts";
 
@@ -44,9 +45,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const loaded = options.files.map(loadGraph);
   refuseProblems(loaded);
   if (options.port !== undefined) await requireFreePort(options.port);
-  const graphs = await compileAll(loaded, options, env);
+  const tables = new ProjectionTables();
+  const graphs = await compileAll(loaded, options, env, tables);
   const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
-  const opened = await openSafely(data, graphs, options, env);
+  const opened = await start(data, graphs, tables, options, env);
   const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
   const close = async (reason: string): Promise<void> => {
     await server?.close();
@@ -61,25 +63,31 @@ function refuseProblems(loaded: readonly LoadedGraph[]): void {
   throw opsError("CLI-USAGE", `${problems.map(formatProblem).join("\n")}`);
 }
 
-async function compileAll(loaded: readonly LoadedGraph[], options: SessionOptions, env: Env): Promise<CompiledGraph[]> {
+async function compileAll(
+  loaded: readonly LoadedGraph[],
+  options: SessionOptions,
+  env: Env,
+  tables: ProjectionTables,
+): Promise<CompiledGraph[]> {
   const { out } = dataDirectory(options.data);
   const speed = options.speed === undefined ? {} : { speed: options.speed };
   const compiled: CompiledGraph[] = [];
   for (const { model, text, dir } of loaded)
-    if (model !== undefined) compiled.push(await compileGraph(model, text, { dir, out, env, ...speed }));
+    if (model !== undefined) compiled.push(await compileGraph(model, text, { dir, out, env, tables, ...speed }));
   return compiled;
 }
 
-async function openSafely(
+async function start(
   data: OpenedData,
   graphs: readonly CompiledGraph[],
+  tables: ProjectionTables,
   { untilDone }: SessionOptions,
   env: Env,
 ): Promise<OpenedHost> {
   const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
   const by = { principal: "cli", reason: "" };
   const traceRatio = Number(process.env.MILLRACE_TRACE_RATIO ?? 0);
-  return openHost({ data, env, hostName: hostname(), graphs, by, untilDone, report, traceRatio });
+  return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio });
 }
 
 const LOOPBACK = "127.0.0.1";

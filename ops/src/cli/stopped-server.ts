@@ -7,6 +7,7 @@ import { describeEvent } from "../host/describe-event.ts";
 import { SYSTEM } from "../host/graph-stream.ts";
 import { openStoppedData } from "../host/open-data.ts";
 import { exitOnFatal, openHost } from "../host/open-host.ts";
+import { ProjectionTables } from "../host/projection-tables.ts";
 import { VERSION } from "../version.ts";
 
 export async function openStopped(
@@ -19,6 +20,7 @@ export async function openStopped(
     env,
     hostName: "stopped",
     graphs: [],
+    tables: new ProjectionTables(),
     by: SYSTEM,
     untilDone: true,
     report: () => undefined,

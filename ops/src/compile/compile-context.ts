@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Env, GraphModel, Place } from "@millrace/engine";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
+import type { ProjectionTables } from "../host/projection-tables.ts";
 
 export interface CompileOptions {
   /** Folder of the graph file: addresses of sources, tables and modules start here. */
@@ -11,6 +12,8 @@ export interface CompileOptions {
   /** Folder where the addresses of sinks start. */
   readonly out: string;
   readonly env: Env;
+  /** Projections that nodes look rows up in. */
+  readonly tables: ProjectionTables;
   /** Replays every source with an event time at this multiple of event time, whatever the file says. */
   readonly speed?: number;
   /** What `${env:NAME}` secrets are read from. Default: the process's environment. */

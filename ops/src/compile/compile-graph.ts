@@ -10,6 +10,7 @@ import {
   deadline,
   fair,
   fifo,
+  formatProblem,
   type GraphModel,
   type GraphProgram,
   type Json,
@@ -18,6 +19,7 @@ import {
   type NodeModel,
   type ProgramEdge,
   type ProgramNode,
+  parseGraph,
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
 import { CompileContext, type CompileOptions, sha256 } from "./compile-context.ts";
@@ -46,7 +48,21 @@ export async function compileGraph(model: GraphModel, text: string, options: Com
   context.parts.set("", model.definitionHash);
   const parts = Object.fromEntries([...context.parts].sort(([a], [b]) => (a < b ? -1 : 1)));
   const hash = sha256(canonicalJson(parts));
-  return { model, text, program: programOf(model, nodes, hash), hash, parts, projections: context.projections };
+  return {
+    model,
+    text,
+    program: programOf(model, nodes, hash),
+    hash,
+    parts,
+    projections: context.projections,
+    recompile: (earlier) => compileText(earlier, model.name, options),
+  };
+}
+
+async function compileText(text: string, graph: string, options: CompileOptions): Promise<CompiledGraph> {
+  const parsed = parseGraph(text, { file: `${graph} (from the log)`, env: process.env });
+  if ("graph" in parsed) return compileGraph(parsed.graph, text, options);
+  throw opsError("HOST-REVISION", parsed.problems.map(formatProblem).join("\n"), { place: { graph } });
 }
 
 /** What a source that keeps its input reads from; the source itself is then the node that logs what was read. */

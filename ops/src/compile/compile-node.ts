@@ -5,6 +5,7 @@ import {
   compileExpression,
   durationMs,
   type Expression,
+  type Json,
   type PureNode,
   parseAggregate,
   parseTarget,
@@ -15,6 +16,7 @@ import { compileCalculator } from "./compile-calculator.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileSink } from "./compile-sink.ts";
 import { compileSource, fileConnector } from "./compile-source.ts";
+import { enrichProjection } from "./enrich-projection.ts";
 import { loadTable } from "./table.ts";
 
 export type CompiledNode = SourceNode | PureNode | CommittedNode;
@@ -74,21 +76,24 @@ function compileMap({ name, definition }: Kind<"map">, context: CompileContext):
   return { role: "pure", make: () => map(options) };
 }
 
-async function compileEnrich({ name, definition }: Kind<"enrich">, context: CompileContext): Promise<PureNode> {
+async function compileEnrich(
+  { name, definition }: Kind<"enrich">,
+  context: CompileContext,
+): Promise<PureNode | CommittedNode> {
   const { table: uri, on, as, required = false } = definition;
-  const target = parseTarget(uri);
-  if (target?.scheme !== "file") {
-    const place = context.place(name, "table");
-    throw opsError("HOST-CONNECTOR", `tables are read from file: only, not from ${uri}`, { place });
-  }
-  await context.pin(target.address);
-  const connector = await fileConnector(
-    { path: context.path(target.address), types: { [on]: "text" } },
-    context.options.env,
-    context.place(name, "table"),
-  );
-  const table = await loadTable(connector, on, context.place(name, "on"));
+  const { scheme, address } = parseTarget(uri) ?? { scheme: "", address: "" };
   const key = compileExpression(definition.key, context.place(name, "key"));
+  const place = context.place(name, "table");
+  if (scheme === "projection") {
+    const { tables } = context.options;
+    tables.name(address, place);
+    const find = (k: Json): Promise<Json | undefined> => tables.find(address, on, k);
+    return { role: "committed", make: () => enrichProjection({ key, as, required, find }) };
+  }
+  await context.pin(address);
+  const options = { path: context.path(address), types: { [on]: "text" } } as const;
+  const connector = await fileConnector(options, context.options.env, place);
+  const table = await loadTable(connector, on, context.place(name, "on"));
   return { role: "pure", make: () => enrich({ table, key, as, required }) };
 }
 

@@ -13,4 +13,9 @@ export interface CompiledGraph {
   /** Content hash of the definition (under `""`), and of each table and calculator by its address. */
   readonly parts: Readonly<Record<string, string>>;
   readonly projections: readonly DeclaredProjection[];
+  /**
+   * Compiles an earlier text of the same graph file, with the tables and calculators of today, so that its revision can be run
+   * to its end. Has the hash of that revision only if nothing but the text has changed.
+   */
+  readonly recompile: (text: string) => Promise<CompiledGraph>;
 }

@@ -2,6 +2,8 @@
  * The stream `graph/<name>`: what happened to a graph as a whole, and who did it. Nodes have streams of their own.
  */
 import {
+  type CutPoint,
+  type CutTarget,
   type Env,
   type EventInput,
   type EventLog,
@@ -41,9 +43,21 @@ export interface Deployment {
   /** Content hash of the definition (under `""`) and of every file that is part of the revision. */
   readonly parts: Readonly<Record<string, string>>;
   readonly projections: readonly DeclaredProjection[];
+  /** Where the revision before ended, origin by origin: where new lanes begin. */
+  readonly begins: readonly CutPoint[];
+  /** First revision with the present definition of a node; nodes that are not named have it since the first. */
+  readonly stateSince: Readonly<Record<string, number>>;
+}
+
+/** Payload of `CutIntended`: how far the present revision runs before the next takes its place. */
+export interface CutIntent {
+  /** The revision that is to come. */
+  readonly revision: number;
+  readonly targets: readonly CutTarget[];
 }
 
 export const GRAPH_DEPLOYED = "GraphDeployed";
+export const CUT_INTENDED = "CutIntended";
 export const DEAD_LETTER_REDRIVEN = "DeadLetterRedriven";
 const PREFIX = "graph/";
 const REDRIVEN_MAX = 1000;
@@ -86,6 +100,16 @@ export class GraphStream {
     const options = { direction: "backward", limit: 1, filter: { types: [GRAPH_DEPLOYED] } } as const;
     for await (const [event] of this.#log.readStream(graphStreamOf(this.#graph), options)) {
       if (event !== undefined) return deploymentOf(event);
+    }
+    return undefined;
+  }
+
+  /** The newest intent to end a revision; it may have been carried out since. */
+  async cutIntent(): Promise<CutIntent | undefined> {
+    const options = { direction: "backward", limit: 1, filter: { types: [CUT_INTENDED] } } as const;
+    for await (const [event] of this.#log.readStream(graphStreamOf(this.#graph), options)) {
+      // Written by the host, checked by the log's own checksum.
+      if (event !== undefined) return unpackState(event.payload) as unknown as CutIntent;
     }
     return undefined;
   }

@@ -7,6 +7,7 @@ import { exitFast } from "../fast-exit.ts";
 import { healthReport } from "./health.ts";
 import { Host } from "./host.ts";
 import { deadLetterIn, type OpenedData } from "./open-data.ts";
+import type { ProjectionTables } from "./projection-tables.ts";
 import { tracedLog } from "./traced-log.ts";
 
 export interface OpenHostOptions {
@@ -14,6 +15,8 @@ export interface OpenHostOptions {
   readonly env: Env;
   readonly hostName: string;
   readonly graphs: readonly CompiledGraph[];
+  /** What the graphs look rows up in; opened before they start. */
+  readonly tables: ProjectionTables;
   readonly by: Mutation;
   /** True when the process ends with its graphs. */
   readonly untilDone: boolean;
@@ -37,7 +40,7 @@ export interface OpenedHost {
  * @throws HOST-REVISION, HOST-GRAPH, HOST-PROJECTION
  */
 export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
-  const { data, env, hostName, graphs, by, untilDone, report, traceRatio = 0 } = options;
+  const { data, env, hostName, graphs, tables, by, untilDone, report, traceRatio = 0 } = options;
   const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
   const projections = await data.project(graphs.flatMap((graph) => graph.projections));
   const host = new Host({
@@ -54,6 +57,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     await data.close();
   };
   try {
+    tables.open(projections);
     for (const graph of graphs) await host.add(graph, by);
   } catch (thrown) {
     await close("another graph was refused");

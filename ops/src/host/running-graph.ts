@@ -3,6 +3,7 @@
  * start; everything that lasts is in the log.
  */
 import {
+  type CutPoint,
   type EdgeMeter,
   type Env,
   type EventLog,
@@ -17,7 +18,16 @@ import {
 } from "@millrace/engine";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
-import { DEAD_LETTER_REDRIVEN, type Deployment, GraphStream, graphStreamOf, SYSTEM } from "./graph-stream.ts";
+import { compileDeployed, firstDeployment, nextDeployment, programAs } from "./deployment.ts";
+import {
+  CUT_INTENDED,
+  DEAD_LETTER_REDRIVEN,
+  type Deployment,
+  GRAPH_DEPLOYED,
+  GraphStream,
+  graphStreamOf,
+  SYSTEM,
+} from "./graph-stream.ts";
 import { redriveSource, redriveSourceOf } from "./redrive-source.ts";
 
 export interface RunningGraphPorts {
@@ -39,13 +49,14 @@ export class RunningGraph {
   wasFinished = false;
   readonly #ports: RunningGraphPorts;
   readonly #redriven: Set<string>;
+  readonly #deployment: Deployment;
   readonly #onParked: ((event: Extract<LifecycleEvent, { type: "NodeParked" }>) => void)[] = [];
   #runtime: GraphRuntime;
   #program: GraphProgram;
 
   private constructor(
     compiled: CompiledGraph,
-    revision: number,
+    deployment: Deployment,
     stream: GraphStream,
     redriven: Set<string>,
     ports: RunningGraphPorts,
@@ -54,15 +65,17 @@ export class RunningGraph {
     this.stream = stream;
     this.#ports = ports;
     this.#redriven = redriven;
-    this.#program = { ...compiled.program, revision };
-    stream.about(revision, compiled.program.codeVersion);
+    this.#deployment = deployment;
+    this.#program = compiled.program;
+    stream.about(deployment.revision, compiled.program.codeVersion);
     this.#runtime = this.#newRuntime();
   }
 
   /**
-   * Brings a graph onto this host, as the revision that the log has, or as its first.
+   * Brings a graph onto this host: as the revision that the log has, as its first, or as the next. Then the revision before
+   * runs to a cut first (R22).
    *
-   * @throws HOST-REVISION the log has another revision of the graph
+   * @throws HOST-REVISION the revision before cannot be run to its end, because tables or calculators changed as well
    */
   static async deploy(compiled: CompiledGraph, by: Mutation, ports: RunningGraphPorts): Promise<RunningGraph> {
     const { name } = compiled.model;
@@ -70,13 +83,26 @@ export class RunningGraph {
       throw opsError("HOST-GRAPH", `a graph cannot be called ${name}: its nodes' streams would be taken for graphs`);
     const stream = new GraphStream(ports.log, ports.env, name);
     const deployed = await stream.deployment();
-    if (deployed !== undefined) refuseOther(name, deployed, compiled);
-    const revision = deployed?.revision ?? 1;
     const redriven = await nodesRedriven(ports.log, name);
-    const graph = new RunningGraph(compiled, revision, stream, redriven, ports);
+    if (deployed === undefined) {
+      const first = firstDeployment(compiled);
+      await stream.deploy(first, by);
+      return new RunningGraph(compiled, first, stream, redriven, ports);
+    }
+    if (deployed.hash !== compiled.hash) {
+      const before = await compileDeployed(deployed, compiled);
+      const ending = new RunningGraph(before, deployed, stream, redriven, ports);
+      const next = nextDeployment(deployed, before, compiled, await ending.#runToCut(by));
+      await stream.append([{ type: GRAPH_DEPLOYED, payload: { ...next } }], by);
+      return new RunningGraph(compiled, next, stream, redriven, ports);
+    }
+    const graph = new RunningGraph(compiled, deployed, stream, redriven, ports);
     graph.wasFinished = await stream.has("GraphFinished");
-    if (deployed === undefined) await stream.deploy(firstDeployment(compiled), by);
     return graph;
+  }
+
+  get revision(): number {
+    return this.#deployment.revision;
   }
 
   get name(): string {
@@ -145,9 +171,23 @@ export class RunningGraph {
     if (state === "suspended") this.#runtime.suspend();
   }
 
+  /** Runs this revision to where the next begins; a cut that was intended before a crash is carried out as it was intended. */
+  async #runToCut(by: Mutation): Promise<readonly CutPoint[]> {
+    const revision = this.#deployment.revision + 1;
+    // Nothing more is read under this revision than what it may have sent already.
+    await this.#runtime.start({ suspended: true });
+    const intended = await this.stream.cutIntent();
+    const targets = intended?.revision === revision ? intended.targets : this.#runtime.cutTargets();
+    if (intended?.revision !== revision)
+      await this.stream.append([{ type: CUT_INTENDED, payload: { revision, targets } }], by);
+    const points = await this.#runtime.drainTo(targets);
+    await this.#runtime.stop();
+    return points;
+  }
+
   #newRuntime(): GraphRuntime {
     const { log, env, host, snapshots } = this.#ports;
-    this.#program = this.#withRedrives({ ...this.compiled.program, revision: this.#program.revision });
+    this.#program = this.#withRedrives(programAs(this.compiled.program, this.#deployment));
     return new GraphRuntime(this.#program, {
       log,
       env,
@@ -180,24 +220,6 @@ export class RunningGraph {
       place: { graph: this.name },
     });
   }
-}
-
-function firstDeployment({ text, hash, parts, projections }: CompiledGraph): Deployment {
-  return { revision: 1, definition: text, hash, parts, projections };
-}
-
-function refuseOther(graph: string, deployed: Deployment, { hash, parts }: CompiledGraph): void {
-  if (deployed.hash === hash) return;
-  const names = new Set([...Object.keys(deployed.parts), ...Object.keys(parts)]);
-  const changed = [...names]
-    .filter((name) => deployed.parts[name] !== parts[name])
-    .map((name) => name || "the graph file");
-  throw opsError(
-    "HOST-REVISION",
-    `this data directory holds revision ${deployed.revision} of graph ${graph}, and ${changed.join(", ")} changed since; ` +
-      "use another directory (--data DIR), or put the former contents back",
-    { place: { graph }, details: { revision: deployed.revision, changed } },
-  );
 }
 
 /** Nodes that dead letters were sent through again at any time: their lanes are part of what the log knows. */
