@@ -46,7 +46,7 @@ async function write(): Promise<void> {
   const files = Object.fromEntries(
     [...machine.disk.image()].map(([path, bytes]) => [path, gzipSync(bytes).toString("base64")]),
   );
-  writeFileSync(new URL(`v${FORMAT_VERSION}.json`, FOLDER), `${JSON.stringify({ files, events }, null, 1)}\n`);
+  writeFileSync(new URL(`v${FORMAT_VERSION}.json`, FOLDER), `${JSON.stringify({ files, events }, null, 2)}\n`);
 }
 
 if (process.env.LOG_GOLDEN_WRITE === "1") await write();
