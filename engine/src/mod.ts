@@ -58,6 +58,7 @@ export {
 export { AGGREGATES, type AggregateCall, type AggregateFunction, parseAggregate } from "./expression/aggregate.ts";
 export { type Computed, compileExpression, type Expression, type Selected } from "./expression/expression.ts";
 export { expressionError } from "./expression/expression-errors.ts";
+export type { Anchor } from "./frame/anchor.ts";
 export { type Batch, ColumnBatch, EMPTY_BATCH, RowBatch } from "./frame/batch.ts";
 export { decodeBatch, encodeBatch } from "./frame/batch-codec.ts";
 export {
@@ -171,7 +172,6 @@ export type {
   SourceReader,
 } from "./source/source-connector.ts";
 export type { EventTimeOptions } from "./source/watermark-generator.ts";
-export type { Anchor } from "./step/lane-cursor.ts";
 export { takeOver } from "./step/recovery.ts";
 export { SnapshotStore } from "./step/snapshot-store.ts";
 export {

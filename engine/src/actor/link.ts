@@ -2,11 +2,12 @@
  * One edge of the graph as its two ends see it. Data goes down a {@link Link}, under the receiver's credit; cursors come back
  * to the origin by {@link OriginControl}. Within a host a link is the receiver's mailbox; between hosts a transport.
  */
+
+import type { Anchor } from "../frame/anchor.ts";
 import type { Batch } from "../frame/batch.ts";
 import type { Frame } from "../frame/frame.ts";
 import type { Point } from "../frame/point.ts";
 import type { Positions } from "../frame/positions.ts";
-import type { Anchor } from "../step/lane-cursor.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 
 export interface Link {

@@ -1,8 +1,8 @@
 import type { Link, OriginControl } from "../actor/link.ts";
+import type { Anchor } from "../frame/anchor.ts";
 import type { Frame } from "../frame/frame.ts";
 import type { Point } from "../frame/point.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
-import type { Anchor } from "../step/lane-cursor.ts";
 
 /** An edge within a host: the receiver's mailbox. */
 export class LocalLink implements Link {

@@ -4,9 +4,10 @@
  * targets. All lanes of the new plan begin at the points of their origins, whatever they are called.
  */
 
+import type { Anchor } from "../frame/anchor.ts";
 import { comparePoints, wholly } from "../frame/point.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
-import { type Anchor, START_PROGRESS } from "../step/lane-cursor.ts";
+import { START_PROGRESS } from "../step/lane-cursor.ts";
 
 /** How far the old revision must run: sources by their own offsets. */
 export interface CutTarget {

@@ -48,7 +48,7 @@ export class SendHorizon {
    * up, so that a running source hardly ever waits.
    */
   async cover(through: number, ahead: number): Promise<void> {
-    if (through + ahead / 2 > this.#reached) this.#start(through + ahead);
+    if (through + ahead / 2 > this.#reached) void this.#start(through + ahead);
     while (through > this.#reached) await this.#start(through + ahead);
   }
 

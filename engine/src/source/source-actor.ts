@@ -6,12 +6,12 @@
 import { type OriginControl, type OutEdge, sendAlong, withoutCredit } from "../actor/link.ts";
 import type { ActorMeter } from "../actor/meter.ts";
 import { engineError, MillraceError, reportOf } from "../errors.ts";
+import { type Anchor, START_ANCHOR } from "../frame/anchor.ts";
 import { type Batch, EMPTY_BATCH } from "../frame/batch.ts";
 import { type DeadItem, Frame, type FrameHead, type LateMark } from "../frame/frame.ts";
 import { comparePoints, type Point, wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
 import { LaneAcks } from "../step/lane-acks.ts";
-import { type Anchor, START_ANCHOR } from "../step/lane-cursor.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import { type Env, sleep, type Timer } from "../time/clock.ts";

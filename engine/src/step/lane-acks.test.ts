@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { START_ANCHOR } from "../frame/anchor.ts";
 import { comparePoints, END, leastPoint, START, wholly } from "../frame/point.ts";
 import { LaneAcks } from "./lane-acks.ts";
-import { START_ANCHOR } from "./lane-cursor.ts";
 
 const anchorAt = (pos: number, watermark = pos) => ({ pos, watermark });
 

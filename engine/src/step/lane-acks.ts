@@ -1,5 +1,5 @@
+import { type Anchor, START_ANCHOR } from "../frame/anchor.ts";
 import { comparePoints, type Point, START } from "../frame/point.ts";
-import { type Anchor, START_ANCHOR } from "./lane-cursor.ts";
 
 /**
  * How far every lane of an origin is durably consumed. The slowest lane decides what may be pruned and where the origin

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
+import type { Anchor } from "../frame/anchor.ts";
 import { RowBatch } from "../frame/batch.ts";
 import { Frame, type FrameHead } from "../frame/frame.ts";
 import { type Point, START, wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
 import { emptyFrame, sampleFrame, sampleHead, within } from "../testing/sample-frames.ts";
-import { type Admission, type Anchor, LaneCursor, progressAfter, START_PROGRESS } from "./lane-cursor.ts";
+import { type Admission, LaneCursor, progressAfter, START_PROGRESS } from "./lane-cursor.ts";
 
 class Origin {
   readonly resumed: { readonly cursor: Point; readonly anchor: Anchor }[] = [];

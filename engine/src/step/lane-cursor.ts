@@ -3,20 +3,10 @@
  * after a gap (step-protocol §3).
  */
 import type { OriginControl } from "../actor/link.ts";
+import { type Anchor, START_ANCHOR } from "../frame/anchor.ts";
 import { Frame, type FrameHead, type Mark } from "../frame/frame.ts";
 import { comparePoints, formatPoint, type Point, START } from "../frame/point.ts";
 import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
-
-/**
- * The last frame end, at or below a cursor, at which the lane's watermark is known exactly: where the origin can restart its
- * watermark generator (R19).
- */
-export interface Anchor {
-  readonly pos: number;
-  readonly watermark: number;
-}
-
-export const START_ANCHOR: Anchor = { pos: START.pos, watermark: Number.NEGATIVE_INFINITY };
 
 export interface LaneProgress {
   readonly watermark: number;

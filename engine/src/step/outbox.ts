@@ -7,13 +7,13 @@
 import { type OriginControl, type OutEdge, sendAlong, withoutCredit } from "../actor/link.ts";
 import { type Scheduler, Turnable } from "../actor/scheduler.ts";
 import { engineError } from "../errors.ts";
+import type { Anchor } from "../frame/anchor.ts";
 import { type Batch, EMPTY_BATCH } from "../frame/batch.ts";
 import { Frame, type FrameHead, type Trace } from "../frame/frame.ts";
 import { comparePoints, type Point, START, wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
 import type { Timer } from "../time/clock.ts";
 import { LaneAcks } from "./lane-acks.ts";
-import type { Anchor } from "./lane-cursor.ts";
 import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 
 /** What one step emitted on one port. */

@@ -5,11 +5,11 @@
  * way counts like one that waits.
  */
 import type { Link, OriginControl } from "../../actor/link.ts";
+import type { Anchor } from "../../frame/anchor.ts";
 import type { Frame } from "../../frame/frame.ts";
 import { comparePoints, formatPoint, type Point } from "../../frame/point.ts";
 import type { Carriers } from "../../runtime/graph-wiring.ts";
 import type { PlanEdge } from "../../runtime/plan.ts";
-import type { Anchor } from "../../step/lane-cursor.ts";
 import type { Env } from "../../time/clock.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 
