@@ -346,7 +346,8 @@ export class SourceActor implements OriginControl {
     const { speed, env } = this.#options;
     if (speed === undefined) return times.length;
     const first = times[start] as number;
-    this.#pace ??= { atMs: env.clock.monotonic(), eventMs: first };
+    this.#pace ??= paceFrom(times.subarray(start), env.clock.monotonic());
+    if (this.#pace === undefined) return times.length;
     const dueMs = (first - this.#pace.eventMs) / speed - (env.clock.monotonic() - this.#pace.atMs);
     if (dueMs > 0)
       await sleep(env, Math.max(dueMs, this.#options.lingerMs ?? LINGER_MS), this.#stop.signal).catch(() => undefined);
@@ -443,6 +444,12 @@ export class SourceActor implements OriginControl {
       this.#armProbe();
     });
   }
+}
+
+/** Replay begins with the first message that has a time; those without one are due with their neighbours. */
+function paceFrom(times: Float64Array, atMs: number): { readonly atMs: number; readonly eventMs: number } | undefined {
+  const eventMs = times.find((time) => !Number.isNaN(time));
+  return eventMs === undefined ? undefined : { atMs, eventMs };
 }
 
 /** The part of a read that lies at or below `pos`. */
