@@ -51,7 +51,7 @@ export class Follower {
   #record: ProjectionRecord;
   /** Everything below is folded; what is beyond the committed position concerned no row. */
   #position = 0;
-  #foldedMs = 0;
+  #caughtUpMs: number;
   #state: FollowerState = "building";
   #failure: ErrorReport | undefined;
   #waiting: Waiter[] = [];
@@ -59,6 +59,7 @@ export class Follower {
 
   constructor(options: FollowerOptions) {
     this.#options = options;
+    this.#caughtUpMs = options.env.clock.now();
     this.projection = options.projection;
     this.#record = readRecord(options.store, options.projection.name);
     this.#rows = new RowTable(options.projection, this.#shapes, NOWHERE);
@@ -82,9 +83,9 @@ export class Follower {
     return this.#record.next?.position ?? this.#record.active?.position ?? 0;
   }
 
-  /** Time of the newest event folded, in ms since 1970; 0 before the first. */
-  get foldedMs(): number {
-    return this.#foldedMs;
+  /** When it was last at the log's end, or began to follow it, in ms since 1970. */
+  get caughtUpMs(): number {
+    return this.#caughtUpMs;
   }
 
   /** The build that queries read, with the position up to which its rows are the fold of the log. */
@@ -183,18 +184,13 @@ export class Follower {
 
   #foldUpTo(events: readonly RecordedEvent[], start: number, stop: number, end: number): Promise<number> {
     let i = start;
-    let foldedMs = this.#foldedMs;
     return this.#commit(() => {
       for (i = start; i < stop && this.#rows.written < this.#options.transactionRowsMax; i++) {
         const event = events[i] as RecordedEvent;
         this.#foldOne(event, i);
-        foldedMs = event.timeMs;
       }
       return events[i]?.position ?? end;
-    }).then(() => {
-      this.#foldedMs = foldedMs;
-      return i;
-    });
+    }).then(() => i);
   }
 
   #foldOne(event: RecordedEvent, index: number): void {
@@ -227,6 +223,7 @@ export class Follower {
     if (end - this.#build.position >= PROGRESS_MAX) await this.#commit(() => end);
     if (live && this.#record.next !== null) await this.#swap(end);
     this.#moved(end);
+    if (live) this.#caughtUpMs = this.#options.env.clock.now();
     if (live && this.#state === "building") this.#state = "live";
   }
 

@@ -31,7 +31,7 @@ export interface ProjectionStatus {
   readonly asOf: number;
   /** Events of the log that the fold has still to look at. */
   readonly lag: number;
-  /** Age in ms of the newest event folded while there is lag; 0 without. */
+  /** Time since it was last at the log's end, in ms; 0 while it is there. */
   readonly lagMs: number;
   /** `building` catches up, maybe beside rows of an older version; `failed` stands still, `reason` says why. */
   readonly state: "building" | "live" | "failed";
@@ -216,7 +216,7 @@ class Runner implements ProjectionRunner {
       version: build?.version ?? projection.version,
       asOf: build?.position ?? 0,
       lag,
-      lagMs: lag === 0 || follower.foldedMs === 0 ? 0 : Math.max(0, env.clock.now() - follower.foldedMs),
+      lagMs: lag === 0 ? 0 : Math.max(0, env.clock.now() - follower.caughtUpMs),
       state: state === "stopped" ? "live" : state,
       ...reason,
       rows: build === undefined ? 0 : this.#count(follower, build),

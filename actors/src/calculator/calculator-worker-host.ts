@@ -162,8 +162,8 @@ export class CalculatorWorkerHost {
       this.#worker = undefined;
       this.#settle?.(casualty);
     };
-    worker.on("message", (message: WorkerMessage) => {
-      if (this.#worker === worker) this.#settle?.(message);
+    worker.on("message", (message: unknown) => {
+      if (this.#worker === worker && isAnswer(message, this.#batches)) this.#settle?.(message);
     });
     worker.on("error", (error: Error & { code?: string }) => end(casualtyOf(error, this.#memoryMib)));
     worker.on("exit", (code) => end(actorError("CALC-EXIT", `the calculator ended its worker with exit code ${code}`)));
@@ -179,6 +179,13 @@ export class CalculatorWorkerHost {
 interface Suspect {
   readonly error: MillraceError;
   readonly attempts: number;
+}
+
+/** The port is open to the module too: what is no answer, or one to another batch, is none of ours. */
+function isAnswer(message: unknown, batch: number): message is WorkerMessage {
+  if (typeof message !== "object" || message === null) return false;
+  const { type, id } = message as { readonly type?: unknown; readonly id?: unknown };
+  return type === "done" ? id === batch : type === "ready" || type === "refused";
 }
 
 /** A batch does not reach into a suspect; a suspect goes alone, so that its next failure costs nobody else. */

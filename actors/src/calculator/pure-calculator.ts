@@ -9,6 +9,8 @@ export function pureCalculator({ calculate }: CalculatorModule, url: string): Pu
   return {
     kind: "pure",
     ports: ["out"],
+    // Any row may turn into several, so all are numbered as if it did (R4).
+    expands: true,
     transform(batch) {
       const rows = batch.rows();
       const out: Json[] = [];

@@ -8,7 +8,7 @@ const ProjectionInfoFields = Type.Object({
   version: Type.Integer(),
   asOf: Type.Integer({ description: "Folded up to this position, exclusive." }),
   lag: Type.Integer({ description: "Events not folded yet." }),
-  lagMs: Type.Optional(Type.Number({ description: "Age in ms of the newest event folded while there is lag." })),
+  lagMs: Type.Optional(Type.Number({ description: "Ms since it was last at the log's end; 0 while it is there." })),
   state: Type.String({ enum: ["building", "live", "failed"] }),
   reason: Type.Optional(Type.String()),
   rows: Type.Optional(Type.Integer()),
