@@ -1,3 +1,4 @@
+export { RULE_IDS, type RuleId } from "../step/protocol-rules.ts";
 export { type CoordinationHarness, coordinationContract, type MakeCoordination } from "./coordination-contract.ts";
 export type { EventLogHarness, MakeEventLog } from "./event-log/harness.ts";
 export { eventLogContract } from "./event-log-contract.ts";
@@ -14,6 +15,9 @@ export {
 } from "./simulated-disk.ts";
 export { PAGE_BYTES, SECTOR_BYTES } from "./simulated-file.ts";
 export { SimulatedMount } from "./simulated-mount.ts";
+export type { Scenario } from "./simulation/scenario.ts";
+export { SCENARIOS } from "./simulation/scenarios.ts";
+export { type SimulationOptions, type SimulationResult, simulate } from "./simulation/simulate.ts";
 export {
   type Acknowledged,
   type LogFaults,

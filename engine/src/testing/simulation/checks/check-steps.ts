@@ -96,8 +96,10 @@ class StepCheck {
     holds(comparePoints(input.to, cursor) >= 0, "I4", () => `${place}: cursor of ${range()} falls`);
     standing.cursor = input.to;
     const carried = itemsWithin(lane.items, input.from, input.to).length;
+    // A frame that was trimmed after an overflow still counts what it shed before the trimmed part.
+    const accounted = input.messages <= carried && carried <= input.messages + input.shed;
     holds(
-      carried === input.messages + input.shed,
+      accounted,
       "I10",
       () => `${place}: ${range()} has ${carried} messages, ${input.messages} came and ${input.shed} were shed`,
     );
