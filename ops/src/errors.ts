@@ -25,8 +25,8 @@ export const opsError = defineErrors({
   },
   "HOST-PROJECTION": {
     kind: "rejected",
-    summary: "Two sinks declare one projection differently.",
-    remedy: "Give the projections different names, or the same key.",
+    summary: "Sinks declare a projection in a way that cannot be, or a node reads one that there is not.",
+    remedy: "Give projections different names, or the same key; read one that a graph of this data directory writes.",
   },
   "HOST-REDRIVE": {
     kind: "rejected",

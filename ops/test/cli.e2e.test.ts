@@ -212,6 +212,35 @@ nodes:
     expect(stderr).toContain("--data DIR");
   });
 
+  it("joins messages with the rows of a projection, also of another graph", async () => {
+    const people = `name: people
+nodes:
+  in:  { kind: source, from: "file:./people.csv" }
+  out: { kind: sink, input: in, to: "projection:people", key: [id] }
+`;
+    const visits = `name: visits
+nodes:
+  in:     { kind: source, from: "file:./visits.ndjson" }
+  known:  { kind: enrich, input: in, table: "projection:people", key: event.who, on: id, as: person, required: true }
+  out:    { kind: sink, input: known, to: "file:visits.ndjson" }
+`;
+    const own = folder("join", {
+      "people.yaml": people,
+      "people.csv": "id,name\n1,Ada\n2,Alan\n",
+      "visits.yaml": visits,
+      "visits.ndjson": '{"who":2}\n{"who":7}\n{"who":1}\n',
+    });
+    expect((await millrace(["run", "visits.yaml", "--until-done", "--data", "alone"], { cwd: own })).stderr).toContain(
+      "visits.yaml:4:46 HOST-PROJECTION there is no projection people",
+    );
+    await millrace(["run", "people.yaml", "--until-done"], { cwd: own });
+    const { stdout } = await millrace(["run", "visits.yaml", "--until-done", "--json"], { cwd: own });
+    expect(lastJson(stdout)).toMatchObject({ messagesIn: 3, messagesOut: 2, deadLettered: 1 });
+    expect(readFileSync(join(own, ".millrace", "out", "visits.ndjson"), "utf8")).toBe(
+      '{"who":2,"person":{"id":2,"name":"Alan"}}\n{"who":1,"person":{"id":1,"name":"Ada"}}\n',
+    );
+  }, 60_000);
+
   it("ends with 1 when a node gives up, and goes on from there when it is corrected", async () => {
     const graph = `name: flaky
 supervision: { intensity: 1, backoffMs: 1, backoffMaxMs: 2 }

@@ -55,8 +55,12 @@ export function enrichProjection({ key, as, required, find }: EnrichProjectionOp
         const found = await draft.recordAsync(() =>
           Promise.all(distinct.map(async (k) => [k, (await find(k)) ?? null])),
         );
-        const rows = new Map((found as readonly (readonly [Json, Json])[]).map(([k, row]) => [JSON.stringify(k), row]));
-        draft.emit("out", new RowBatch(joined(keyed, rows, as, required, fail)));
+        // Recorded above in this shape, or in the same step of an earlier run.
+        const rows = new Map(
+          (found as unknown as readonly (readonly [Json, Json])[]).map(([k, row]) => [JSON.stringify(k), row]),
+        );
+        const out = joined(keyed, rows, as, required, fail);
+        if (out.length > 0) draft.emit("out", new RowBatch(out));
       }
       for (const [slice, own] of failures)
         draft.reject(

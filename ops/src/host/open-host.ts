@@ -42,7 +42,12 @@ export interface OpenedHost {
 export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
   const { data, env, hostName, graphs, tables, by, untilDone, report, traceRatio = 0 } = options;
   const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
-  const projections = await data.project(graphs.flatMap((graph) => graph.projections));
+  const projections = await data
+    .project(graphs.flatMap((graph) => graph.projections))
+    .catch(async (thrown: unknown) => {
+      await data.close();
+      throw thrown;
+    });
   const host = new Host({
     log,
     env,
