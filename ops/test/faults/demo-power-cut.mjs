@@ -21,12 +21,7 @@ const ROWS = 400_000;
  * @param {{ cuts: number, seed?: number, rows?: number, progress?: (line: string) => void }} options
  * @returns {Promise<{ cuts: number, cutsAtEnd: number, runs: number, differences: string[], rows: number, seed: number }>}
  */
-export async function cutPowerOfDemo({
-  cuts,
-  seed = Date.now() % 1_000_000,
-  rows = ROWS,
-  progress = () => undefined,
-}) {
+export async function cutPowerOfDemo({ cuts, seed = Date.now() % 1_000_000, rows = ROWS, progress = () => undefined }) {
   const root = mkdtempSync(join(tmpdir(), "millrace-cut-"));
   const random = seeded(seed);
   const volume = new Volume();

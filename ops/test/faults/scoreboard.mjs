@@ -20,6 +20,17 @@ export default class Scoreboard {
     for (const error of testCase.result().errors ?? []) write(`            ${error.stack ?? error.message}`);
   }
 
+  /** A suite that could not be set up skips its cases: none of them was survived. */
+  onTestSuiteResult(suite) {
+    const errors = suite.errors();
+    if (errors.length === 0) return;
+    const lost = [...suite.children.allTests()].filter((testCase) => testCase.result().state === "skipped").length;
+    this.#skipped -= lost;
+    this.#cases += lost;
+    write(`FAILED               ${suite.fullName}: ${lost} cases could not begin`);
+    for (const error of errors) write(`            ${error.stack ?? error.message}`);
+  }
+
   onTestRunEnd(modules, unhandled) {
     for (const module of modules) for (const error of module.errors()) write(`${module.moduleId}: ${error.message}`);
     for (const error of unhandled) write(error.stack ?? error.message);
