@@ -62,6 +62,8 @@ export interface WriterStart {
 
 /** From here on a larger block gains the disk less than waiting for it costs. */
 const EAGER_BYTES = 64 * 1024;
+/** A write that takes longer costs more than encoding what would have joined it. */
+const EAGER_WRITE_MS = 0.5;
 
 export type Room = "fits" | "wait" | "full";
 
@@ -77,6 +79,8 @@ export class BlockWriter {
   readonly #spare: OpenBlock[];
   readonly #flying: OpenBlock[] = [];
   #armed = false;
+  #issuedMs = 0;
+  #lastWriteMs = 0;
   #stopped = false;
   #idle: (() => void)[] = [];
   /** Bytes written to segments since the writer started. */
@@ -129,11 +133,12 @@ export class BlockWriter {
 
   /**
    * The open block goes out once pending I/O had its chance, so that everything of this turn joins it; or at once when it is
-   * large enough, so that the disk works while the rest of the turn is encoded.
+   * large and the disk is fast, so that the disk works while the rest of the turn is encoded. On a slow disk fewer and larger
+   * writes are worth more.
    */
   arm(): void {
     if (this.#flying.length >= this.#flightsMax) return;
-    if (this.#open.used >= EAGER_BYTES) this.#issue();
+    if (this.#open.used >= EAGER_BYTES && this.#lastWriteMs < EAGER_WRITE_MS) this.#issue();
     if (this.#armed) return;
     this.#armed = true;
     this.#options.env.turns.yieldToIo(this.#flush);
@@ -217,6 +222,7 @@ export class BlockWriter {
     active.offset += bytes.length;
     active.blocks++;
     this.writtenBytes += bytes.length;
+    this.#issuedMs = this.#options.env.clock.monotonic();
     const write = (): Promise<void> => writeFully(active.file, bytes, location.offset, active.path);
     const written = sealed === undefined ? write() : sealed.then(write);
     if (rulesOff.has("L-R21")) this.#options.onDurable(location);
@@ -230,13 +236,17 @@ export class BlockWriter {
 
   #finish(block: OpenBlock, location: BlockLocation): void {
     if (this.#stopped) return;
+    this.#lastWriteMs = this.#options.env.clock.monotonic() - this.#issuedMs;
     this.#flying.splice(this.#flying.indexOf(block), 1);
     const acks = block.acks;
     block.acks = [];
     this.#spare.push(block);
     if (!this.#options.rulesOff.has("L-R21")) this.#options.onDurable(location);
-    this.#issue();
+    const isFast = this.#lastWriteMs < EAGER_WRITE_MS;
+    if (isFast) this.#issue();
     for (const ack of acks) ack.resolve(ack.result);
+    // On a slow disk those who have just been told join the next write, instead of taking turns with those who wait.
+    if (!isFast && !this.#open.isEmpty) this.arm();
     if (!this.isBusy) for (const wake of this.#idle.splice(0)) wake();
   }
 
