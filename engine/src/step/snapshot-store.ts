@@ -9,6 +9,7 @@ import { StepChain } from "./step-chain.ts";
 import { packState, unpackState } from "./step-record.ts";
 
 const TABLE = "snapshots";
+const EVERY_STEPS = 4096;
 
 export interface Snapshot {
   readonly chain: StepChain;
@@ -22,12 +23,15 @@ export interface TakenSnapshot {
 }
 
 export class SnapshotStore {
+  /** Steps of a stream between two snapshots. */
+  readonly everySteps: number;
   readonly #store: OrderedStore;
   readonly #logId: string;
   readonly #durableEnd: () => number;
 
   /** `durableEnd`: a snapshot that is not below it would show what the log may lose, and is ignored. */
-  constructor(store: OrderedStore, logId: string, durableEnd: () => number) {
+  constructor(store: OrderedStore, logId: string, durableEnd: () => number, everySteps: number = EVERY_STEPS) {
+    this.everySteps = everySteps;
     this.#store = store;
     this.#logId = logId;
     this.#durableEnd = durableEnd;

@@ -26,6 +26,7 @@ export const FAULT_KINDS = [
   "staleOwner",
   "sinkFailing",
   "sourceFailing",
+  "snapshots",
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];

@@ -5,6 +5,7 @@
 import { messageOf } from "../../errors.ts";
 import type { GraphProgram } from "../../runtime/program.ts";
 import { type ProtocolRules, type RuleId, rulesWithout } from "../../step/protocol-rules.ts";
+import { SnapshotStore } from "../../step/snapshot-store.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 import { type VirtualEnv, virtualEnv } from "../virtual-env.ts";
 import { checkOutcome } from "./checks/check-outcome.ts";
@@ -14,6 +15,7 @@ import { SimulatedHost } from "./simulated-host.ts";
 import { SimulatedLog } from "./simulated-log.ts";
 import { SimulatedNetwork } from "./simulated-network.ts";
 import { type SourceFaults, simulatedSource } from "./simulated-source.ts";
+import { SimulatedStore } from "./simulated-store.ts";
 import { SimulatedTarget, simulatedSink } from "./simulated-target.ts";
 
 export interface SimulationOptions {
@@ -40,6 +42,7 @@ const CALM_MS = 3 * 3_600_000;
 const ACTION_EVERY_MS = 15_000;
 const RESTART_WITHIN_MS = 3000;
 const JUMP_MS = 3_600_000;
+const SNAPSHOT_EVERY_STEPS = 7;
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 export async function simulate(
@@ -68,6 +71,7 @@ class Simulation {
   #host: SimulatedHost | undefined;
   /** Owners of before that do not know it yet. */
   #stale: SimulatedHost[] = [];
+  #store = new SimulatedStore();
   #hosts = 0;
   #restartMs = 0;
   #crashes = 0;
@@ -159,6 +163,7 @@ class Simulation {
       process,
       log: this.#log,
       carriers: this.#network.carriers(process.env),
+      snapshots: this.#plan.has("snapshots") ? this.#snapshots() : undefined,
       program: this.#program(this.#view(process.env)),
       rules: this.#rules,
       onLifecycle: (event) => {
@@ -167,6 +172,12 @@ class Simulation {
           this.#broken.push(`I7 ${event.error.message}`);
       },
     });
+  }
+
+  /** Now and then the cache is gone. */
+  #snapshots(): SnapshotStore {
+    if (this.#random.chance(0.2)) this.#store = new SimulatedStore();
+    return new SnapshotStore(this.#store, this.#log.id, () => this.#log.durableEnd, SNAPSHOT_EVERY_STEPS);
   }
 
   #stopHost(): void {

@@ -6,6 +6,7 @@ import { GraphRuntime, type LifecycleEvent } from "../../runtime/graph-runtime.t
 import type { Carriers } from "../../runtime/graph-wiring.ts";
 import type { GraphProgram, ProgramNode } from "../../runtime/program.ts";
 import type { ProtocolRules } from "../../step/protocol-rules.ts";
+import type { SnapshotStore } from "../../step/snapshot-store.ts";
 import type { VirtualProcess } from "../virtual-env.ts";
 import type { SimulatedLog } from "./simulated-log.ts";
 
@@ -14,6 +15,7 @@ export interface SimulatedHostOptions {
   readonly process: VirtualProcess;
   readonly log: SimulatedLog;
   readonly carriers: Carriers;
+  readonly snapshots: SnapshotStore | undefined;
   readonly program: GraphProgram;
   readonly rules: ProtocolRules;
   readonly onLifecycle: (event: LifecycleEvent) => void;
@@ -39,6 +41,7 @@ export class SimulatedHost {
         log: options.log.open(options.process.env),
         host: options.name,
         carriers: options.carriers,
+        ...(options.snapshots === undefined ? {} : { snapshots: options.snapshots }),
         rules: options.rules,
         onLifecycle: options.onLifecycle,
       },

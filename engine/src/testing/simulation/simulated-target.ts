@@ -48,6 +48,7 @@ export class SimulatedTarget {
   readonly conflicts: string[] = [];
   readonly #options: SimulatedTargetOptions;
   readonly #byKey = new Map<string, Delivered>();
+  #opener: symbol | undefined;
   readonly #cursors = new Map<string, Point>();
 
   constructor(options: SimulatedTargetOptions) {
@@ -67,18 +68,20 @@ export class SimulatedTarget {
 
   /** A connector for one process. */
   open(env: Env): SinkConnector {
+    const opener = Symbol(this.name);
     const guarantee: SinkGuarantee = this.kind === "upsert" ? "key" : this.kind;
     return {
       guarantee,
       open: async (committed) => {
+        this.#opener = opener;
         if (this.kind === "offset") this.rows.length = (committed as number | undefined) ?? 0;
       },
-      deliver: (slices) => this.#deliver(env, slices),
+      deliver: (slices) => this.#deliver(env, slices, opener),
       close: async () => undefined,
     };
   }
 
-  #deliver(env: Env, slices: readonly InputSlice[]): Promise<Json> {
+  #deliver(env: Env, slices: readonly InputSlice[], opener: symbol): Promise<Json> {
     const { wayMs, failing } = this.faults;
     const random = this.#options.random;
     const rows = slices.flatMap(deliveredOf);
@@ -91,6 +94,8 @@ export class SimulatedTarget {
       if (fails && (this.kind === "offset" || random.chance(0.5))) return;
       const late = fails && random.chance(0.5) ? 2000 * random.unit() : 0;
       way.timers.after(wayMs * random.unit() + late, () => {
+        // A file is locked by, or an epoch given to, whoever opened it last.
+        if (this.kind === "offset" && this.#opener !== opener) return;
         this.#apply(rows);
         const answer = this.kind === "offset" ? this.rows.length : rows.length;
         if (!fails) env.timers.after(wayMs * random.unit(), () => resolve(answer));
