@@ -6,6 +6,8 @@ import type { Dictionary } from "./dictionary.ts";
 import type { LogIndex } from "./log-index.ts";
 import type { TailTable } from "./tail-table.ts";
 
+const INDEX_STEP = 64;
+
 export interface StreamState {
   readonly number: number;
   /** Revision of the last event, durable or in flight; -1 when there is none. */
@@ -44,8 +46,22 @@ export class StreamHeads {
     const state = this.find(stream);
     if (state === undefined) return -1;
     let head = state.head;
-    for (let at = state.lastPosition; at >= end; at = this.#tail.previousOf(at)) head--;
-    return head;
+    let at = state.lastPosition >= this.#tail.base ? state.lastPosition : -1;
+    for (; at >= end; at = this.#tail.previousOf(at)) head--;
+    return at < 0 && end < this.#tail.base ? this.#indexedHead(state.number, head, end) : head;
+  }
+
+  /** For a reader that began before the index came this far: the last revision at or below `head` whose event is below `end`. */
+  #indexedHead(stream: number, head: number, end: number): number {
+    let last = head;
+    while (last >= 0) {
+      const locations = this.#index.streamFrom(stream, last, true, INDEX_STEP);
+      const beyond = locations.findIndex((location) => location.position < end);
+      if (beyond >= 0) return last - beyond;
+      if (locations.length === 0) return last;
+      last -= locations.length;
+    }
+    return -1;
   }
 
   /**

@@ -210,6 +210,18 @@ describe("the index", () => {
     expect(process.log.health.indexLag).toBe(0);
   });
 
+  it("that comes past the end a reader began with does not show it more", async () => {
+    const bench = new Bench("early");
+    const process = await bench.machine.open();
+    for (let i = 0; i < 5; i++) await bench.append(process, "a", 100);
+    const early = process.log.readStream("a");
+    const earlyBackward = process.log.readStream("a", { direction: "backward", limit: 2 });
+    for (let i = 0; i < 5; i++) await bench.append(process, "a", 100);
+    await bench.machine.env.until(process.log.indexed());
+    expect((await bench.machine.env.until(gather(early))).map((event) => event.revision)).toEqual([0, 1, 2, 3, 4]);
+    expect((await bench.machine.env.until(gather(earlyBackward))).map((event) => event.revision)).toEqual([4, 3]);
+  });
+
   it("is wiped and rebuilt when it is another log's", async () => {
     const bench = await log();
     await setCursor(bench, (cursor) => {
