@@ -58,6 +58,11 @@ export const opsError = defineErrors({
     summary: "A node failed more often than allowed, so the run cannot end.",
     remedy: "Read the cause, correct it, and run again with the same data directory: it goes on where it stopped.",
   },
+  "HOST-DATA": {
+    kind: "terminal",
+    summary: "The data directory cannot be written to, or its disk fails.",
+    remedy: "Look at the directory's permissions, its file system and the space on it; nothing was changed.",
+  },
   "HOST-EMPTY": {
     kind: "rejected",
     summary: "A directory holds no Millrace data.",

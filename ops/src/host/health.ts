@@ -17,7 +17,8 @@ export function healthReport(
 
 function logCheck({ state, preparation, activeSegment }: EmbeddedLogHealth): HealthCheck {
   if (state === "open") return { name: "log", ok: true, detail: `writable, segment ${activeSegment}` };
-  const why = preparation === undefined ? "" : `: ${preparation.code} ${preparation.message}`;
+  // Appends are refused once the active segment has no room either.
+  const why = preparation === undefined ? "" : `: LOG-FULL, the next segment has no space: ${preparation.message}`;
   return { name: "log", ok: false, detail: `${state}${why}` };
 }
 

@@ -1,11 +1,10 @@
 /** Opens a data directory: the log, its index, snapshots, and the projections of every graph that it knows. */
 import { mkdir, stat } from "node:fs/promises";
-import { type DeadLetter, type Env, type MillraceError, type OrderedStore, SnapshotStore } from "@millrace/engine";
+import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore } from "@millrace/engine";
 import { openLmdbStore } from "@millrace/native";
 import {
   DEAD_LETTERS,
   deadLetterCountProjection,
-  deadLetterOf,
   deadLetterProjection,
   graphProjection,
   type Projection,
@@ -35,7 +34,18 @@ export interface OpenDataOptions {
   readonly onFatal: (error: MillraceError) => void;
 }
 
-export async function openData({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData> {
+/** @throws HOST-DATA, LOG-LOCKED and other refusals of the log and its stores */
+export async function openData(options: OpenDataOptions): Promise<OpenedData> {
+  try {
+    return await open(options);
+  } catch (thrown) {
+    if (thrown instanceof MillraceError) throw thrown;
+    const { root } = dataDirectory(options.path);
+    throw opsError("HOST-DATA", `${root} cannot be used: ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
+
+async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData> {
   const directory = dataDirectory(path);
   await mkdir(directory.root, { recursive: true, mode: 0o700 });
   // Each step is undone when a later one fails.
@@ -131,10 +141,4 @@ function tables(declared: readonly DeclaredProjection[]): readonly Projection[] 
     byName.set(name, table);
   }
   return Array.from(byName, ([name, { key, streams }]) => tableProjection({ name, key, streams: [...streams].sort() }));
-}
-
-/** A dead letter by its id, as far as the projection has folded. */
-export function deadLetterIn(runner: ProjectionRunner, id: string): DeadLetter | undefined {
-  const row = runner.find(DEAD_LETTERS, id);
-  return row === undefined ? undefined : deadLetterOf(row);
 }

@@ -48,7 +48,12 @@ export class GraphFolder {
   }
 
   begin(env: NodeJS.ProcessEnv = {}, graph = "graph.yaml"): Running {
-    return start(["run", graph, "--until-done", "--json", "--data", this.data], { cwd: this.path, env });
+    return start(this.arguments(graph), { cwd: this.path, env });
+  }
+
+  /** Of the command line that runs a graph to its end. */
+  arguments(graph = "graph.yaml"): readonly string[] {
+    return ["run", graph, "--until-done", "--json", "--data", this.data];
   }
 
   /** Runs a graph to its end and expects that it gets there. */

@@ -6,8 +6,6 @@ import { killDemo, killLine } from "./demo-kill.mjs";
 import { cutLine, cutPowerOfDemo } from "./demo-power-cut.mjs";
 import { DEMO, sliceDemo } from "./demo-run.mjs";
 import { isFull, limitMs, tell, times } from "./form.ts";
-import { killLog } from "./log-kill.mjs";
-import { cutPowerOfLog } from "./log-power-cut.mjs";
 
 /** Flights of the short forms: a run takes about as long as its process takes to start. */
 const ROWS = 150_000;
@@ -31,17 +29,6 @@ describe("kill -9 at random moments", () => {
     },
     limitMs(120_000),
   );
-
-  it(
-    "loses nothing that the log acknowledged",
-    async (context) => {
-      const { kills, acknowledged, lost } = await killLog(times(3, 200));
-      tell(context, `${kills} kills, ${acknowledged} acknowledged, ${lost} lost`);
-      expect(acknowledged).toBeGreaterThan(0);
-      expect(lost).toBe(0);
-    },
-    limitMs(60_000),
-  );
 });
 
 describe.skipIf(noPower)(`power cuts at random moments${noPower ? ` (skipped: ${noPower})` : ""}`, () => {
@@ -55,16 +42,5 @@ describe.skipIf(noPower)(`power cuts at random moments${noPower ? ` (skipped: ${
       expect(result.rows).toBeGreaterThan(1000);
     },
     limitMs(120_000),
-  );
-
-  it(
-    "lose nothing that the log acknowledged",
-    async (context) => {
-      const { cuts, acknowledged, lost } = await cutPowerOfLog(times(2, 50));
-      tell(context, `${cuts} cuts, ${acknowledged} acknowledged, ${lost} lost`);
-      expect(acknowledged).toBeGreaterThan(0);
-      expect(lost).toBe(0);
-    },
-    limitMs(60_000),
   );
 });

@@ -1,0 +1,61 @@
+/*
+ * Preloaded into a process, fails its disk calls on purpose, where libfiu would fail those of every file:
+ *   BLOCK_WRITE_FAILS_AT=n   the n-th synchronous write to a log segment fails with EIO, and every one after it
+ *   SEGMENT_SYNC_FAILS=n     the first n syncs of a segment in preparation fail with EIO
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int isNamed(int fd, const char *suffix) {
+  char link[64], path[4096];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(link, path, sizeof path - 1);
+  size_t end = strlen(suffix);
+  return length > (ssize_t)end && memcmp(path + length - end, suffix, end) == 0;
+}
+
+static int numberOf(const char *name) {
+  const char *text = getenv(name);
+  return text == NULL ? 0 : atoi(text);
+}
+
+static int isFailingWrite(int fd) {
+  static int writes = 0;
+  int failsAt = numberOf("BLOCK_WRITE_FAILS_AT");
+  if (failsAt == 0 || (fcntl(fd, F_GETFL) & O_DSYNC) == 0 || !isNamed(fd, ".seg")) return 0;
+  return __atomic_add_fetch(&writes, 1, __ATOMIC_SEQ_CST) >= failsAt;
+}
+
+static int isFailingSync(int fd) {
+  static int syncs = 0;
+  int fails = numberOf("SEGMENT_SYNC_FAILS");
+  if (fails == 0 || !isNamed(fd, ".seg.tmp")) return 0;
+  return __atomic_add_fetch(&syncs, 1, __ATOMIC_SEQ_CST) <= fails;
+}
+
+static int failed(void) {
+  errno = EIO;
+  return -1;
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
+  static ssize_t (*next)(int, const void *, size_t, off64_t);
+  if (isFailingWrite(fd)) return failed();
+  if (next == NULL) next = dlsym(RTLD_NEXT, "pwrite64");
+  return next(fd, bytes, count, offset);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) { return pwrite64(fd, bytes, count, offset); }
+
+int fsync(int fd) {
+  static int (*next)(int);
+  if (isFailingSync(fd)) return failed();
+  if (next == NULL) next = dlsym(RTLD_NEXT, "fsync");
+  return next(fd);
+}

@@ -1,0 +1,169 @@
+/** Disks that are full, or fail. */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { millrace, root } from "../millrace.ts";
+import { expectBalance } from "./balance.ts";
+import { limitMs } from "./form.ts";
+import { eventually, GraphFolder, type Server } from "./graph-folder.ts";
+
+const noMount = process.env.MILLRACE_SKIP_LOOP;
+const noCompiler = process.env.MILLRACE_SKIP_CC;
+const noFiu = process.env.MILLRACE_SKIP_FIU;
+
+const CLI = join(root, "ops", "dist", "cli", "main.js");
+
+const folders: GraphFolder[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) folder.remove();
+});
+
+function folderOf(files: ConstructorParameters<typeof GraphFolder>[0], data?: string): GraphFolder {
+  const folder = new GraphFolder(files, data);
+  folders.push(folder);
+  return folder;
+}
+
+/** Rows that fill a log: their text does not repeat. */
+function rowsOf(count: number, textBytes: number): string {
+  let state = 1;
+  const text = (): string => {
+    let made = "";
+    while (made.length < textBytes) {
+      state = Math.imul(state, 1664525) + 1013904223;
+      made += (state >>> 0).toString(36);
+    }
+    return made;
+  };
+  return Array.from({ length: count }, (_, id) => `{"id":${id},"text":"${text()}"}`).join("\n");
+}
+
+describe.skipIf(noMount)(`a full disk${noMount ? ` (skipped: ${noMount})` : ""}`, () => {
+  const DISK_MIB = 460;
+  const BALLAST_MIB = 340;
+  const ROWS = 160_000;
+
+  it(
+    "refuses appends with LOG-FULL in status, health and command line, is read from, and goes on when it has space",
+    async () => {
+      const rows = rowsOf(ROWS, 500);
+      const folder = folderOf(
+        {
+          "in.ndjson": rows,
+          "graph.yaml": `name: fill
+nodes:
+  in:    { kind: source, from: "file:./in.ndjson" }
+  board: { kind: sink, input: in, to: "projection:rows", key: [id] }
+`,
+        },
+        "disk/data",
+      );
+      const disk = join(folder.path, "disk");
+      const ballast = join(disk, "ballast");
+      mkdirSync(disk);
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${DISK_MIB}m`, "tmpfs", disk]);
+      let server: Server | undefined;
+      try {
+        execFileSync("fallocate", ["-l", `${BALLAST_MIB}m`, ballast]);
+        server = await folder.serve();
+        const { get, url } = { get: server.get.bind(server), url: server.url };
+        const board = async () => (await server?.status("fill"))?.nodes.find(({ node }) => node === "board");
+        await eventually(async () => expect((await board())?.lastError?.code).toBe("LOG-FULL"));
+        const log = (await server.health()).checks.find(({ name }) => name === "log");
+        expect(log).toMatchObject({ ok: false });
+        expect(log?.detail).toMatch(/LOG-FULL/);
+        expect((await millrace(["graph", "show", "fill", "--url", url])).stdout).toContain("board: LOG-FULL");
+        const { rows: read } = await get<{ rows: readonly unknown[] }>("/api/v1/projections/rows?limit=10");
+        expect(read).toHaveLength(10);
+        expect((await get<{ events: readonly unknown[] }>("/api/v1/events?limit=3")).events).toHaveLength(3);
+
+        rmSync(ballast);
+        await server.reaches("fill", "finished");
+        await eventually(async () => expect((await server?.health())?.status).toBe("ok"));
+        const listed = await get<{ projections: { name: string; rows: number; lag: number }[] }>("/api/v1/projections");
+        const { rows: rowsOut } = listed.projections.find(({ name }) => name === "rows") ?? { rows: -1 };
+        expectBalance({ rowsIn: ROWS, rowsOut, deadLetters: 0 });
+      } finally {
+        await server?.stop();
+        execFileSync("umount", [disk]);
+      }
+    },
+    limitMs(120_000),
+  );
+});
+
+const GRAPH = `name: copy
+nodes:
+  in:    { kind: source, from: "file:./in.ndjson", batch: 64 }
+  file:  { kind: sink, input: in, to: "file:out.ndjson" }
+  board: { kind: sink, input: in, to: "projection:rows", key: [id] }
+`;
+const COUNT = 20_000;
+
+function copying(): { readonly folder: GraphFolder; readonly rows: readonly string[] } {
+  const text = rowsOf(COUNT, 20);
+  return { folder: folderOf({ "in.ndjson": text, "graph.yaml": GRAPH }), rows: text.split("\n") };
+}
+
+async function expectCopied(folder: GraphFolder, rows: readonly string[]): Promise<void> {
+  expect(folder.lines("out.ndjson")).toEqual(rows);
+  expectBalance({
+    rowsIn: rows.length,
+    rowsOut: folder.lines("out.ndjson").length,
+    deadLetters: (await folder.deadLetters()).length,
+  });
+}
+
+describe.skipIf(noCompiler)(`a failing disk${noCompiler ? ` (skipped: ${noCompiler})` : ""}`, () => {
+  function preload(folder: GraphFolder): NodeJS.ProcessEnv {
+    const library = join(folder.path, "disk-faults.so");
+    copyFileSync(join(import.meta.dirname, "disk-faults.c"), join(folder.path, "disk-faults.c"));
+    execFileSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, join(folder.path, "disk-faults.c"), "-ldl"]);
+    return { LD_PRELOAD: library };
+  }
+
+  it.each([1, 4, 12])(
+    "at block write %i of the log ends the process with 70 and LOG-FSYNC; the next one has the right result",
+    async (write) => {
+      const { folder, rows } = copying();
+      const failing = await folder.run({ ...preload(folder), BLOCK_WRITE_FAILS_AT: String(write) });
+      expect(failing.stderr).toContain("LOG-FSYNC");
+      expect(failing).toMatchObject({ code: 70, signal: null });
+      await folder.finish();
+      await expectCopied(folder, rows);
+    },
+    limitMs(60_000),
+  );
+
+  it(
+    "at the first sync ends the process before anything has begun; the next one has the right result",
+    async () => {
+      const { folder, rows } = copying();
+      const { code, stderr } = await folder.run({ ...preload(folder), SEGMENT_SYNC_FAILS: "1" });
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/HOST-DATA .*EIO/);
+      await folder.finish();
+      await expectCopied(folder, rows);
+    },
+    limitMs(60_000),
+  );
+});
+
+describe.skipIf(noFiu)(`syncs that fail now and then${noFiu ? ` (skipped: ${noFiu})` : ""}`, () => {
+  it(
+    "in indexes and projections cost nothing but time",
+    async () => {
+      const { folder, rows } = copying();
+      const faults = "enable_random name=posix/io/sync/fdatasync,probability=0.2,failinfo=5";
+      execFileSync("fiu-run", ["-x", "-c", faults, process.execPath, CLI, ...folder.arguments()], {
+        cwd: folder.path,
+        stdio: "pipe",
+      });
+      await expectCopied(folder, rows);
+      await folder.finish();
+      await expectCopied(folder, rows);
+    },
+    limitMs(60_000),
+  );
+});
