@@ -19,8 +19,8 @@ import { DEAD_LETTER_REDRIVEN, SYSTEM } from "./graph-stream.ts";
 import { RunningGraph, type RunningGraphPorts } from "./running-graph.ts";
 
 export interface HostPorts extends RunningGraphPorts {
-  /** Finds a dead letter by its id. */
-  readonly deadLetter: (id: string) => DeadLetter | undefined;
+  /** Finds dead letters, as of the log's present end. */
+  readonly deadLetters: (ids: readonly string[]) => Promise<readonly (DeadLetter | undefined)[]>;
 }
 
 const RECENT_MAX = 50;
@@ -29,6 +29,8 @@ const PEEK_EVERY_MS = 250;
 export class Host implements GraphHost {
   readonly #ports: HostPorts;
   readonly #graphs = new Map<string, RunningGraph>();
+  /** The last change of each graph that was asked for. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(ports: HostPorts) {
     this.#ports = ports;
@@ -71,19 +73,19 @@ export class Host implements GraphHost {
   }
 
   async start(graph: string, by: Mutation): Promise<void> {
-    await this.#get(graph).start(by);
+    await this.#inTurn(graph, (running) => running.start(by));
   }
 
   async stop(graph: string, by: Mutation): Promise<void> {
-    await this.#get(graph).stop(by);
+    await this.#inTurn(graph, (running) => running.stop(by));
   }
 
   async suspend(graph: string, by: Mutation): Promise<void> {
-    await this.#get(graph).suspend(by);
+    await this.#inTurn(graph, (running) => running.suspend(by));
   }
 
   async resume(graph: string, by: Mutation): Promise<void> {
-    await this.#get(graph).resume(by);
+    await this.#inTurn(graph, (running) => running.resume(by));
   }
 
   async *peek(
@@ -116,9 +118,14 @@ export class Host implements GraphHost {
     return behavior.accept(messages, idempotencyKey === undefined ? {} : { id: idempotencyKey });
   }
 
-  async redrive(graph: string, ids: readonly string[], by: Mutation): Promise<number> {
-    const running = this.#get(graph);
-    const letters = [...new Set(ids)].map((id) => this.#letterOf(running, id)).filter((l) => l.state === "waiting");
+  redrive(graph: string, ids: readonly string[], by: Mutation): Promise<number> {
+    return this.#inTurn(graph, (running) => this.#redrive(running, ids, by));
+  }
+
+  async #redrive(running: RunningGraph, ids: readonly string[], by: Mutation): Promise<number> {
+    const wanted = [...new Set(ids)];
+    const found = await this.#ports.deadLetters(wanted);
+    const letters = wanted.map((id, i) => redrivable(running, id, found[i])).filter(({ state }) => state === "waiting");
     if (letters.length === 0) return 0;
     for (const node of new Set(letters.map((letter) => letter.node))) await running.openRedrive(node);
     const redriven = letters.map(({ id, node, input }) => ({
@@ -134,22 +141,19 @@ export class Host implements GraphHost {
   /** Stops every graph after its steps in flight. */
   async close(reason: string): Promise<void> {
     const by = { ...SYSTEM, reason };
-    await Promise.all([...this.#graphs.values()].map((graph) => graph.stop(by)));
+    await Promise.all([...this.#graphs.keys()].map((name) => this.#inTurn(name, (graph) => graph.stop(by))));
     await Promise.all([...this.#graphs.values()].map((graph) => graph.stream.settled()));
   }
 
-  #letterOf(running: RunningGraph, id: string): DeadLetter {
-    const letter = this.#ports.deadLetter(id);
-    if (letter === undefined || letter.graph !== running.name)
-      throw opsError("HOST-REDRIVE", `graph ${running.name} has no dead letter ${id}`);
-    const node = running.compiled.model.nodes.get(letter.node);
-    if (node === undefined) throw opsError("HOST-REDRIVE", `graph ${running.name} has no node ${letter.node} any more`);
-    if (node.kind === "source")
-      throw opsError(
-        "HOST-REDRIVE",
-        `${id} never was a message: source ${letter.node} rejected it (${letter.error.code})`,
-      );
-    return letter;
+  /** Changes of one graph are made one after the other, in the order in which they were asked for. */
+  #inTurn<T>(graph: string, change: (running: RunningGraph) => Promise<T>): Promise<T> {
+    const running = this.#get(graph);
+    const turn = (this.#turns.get(graph) ?? Promise.resolve()).then(() => change(running));
+    this.#turns.set(
+      graph,
+      turn.catch(() => undefined),
+    );
+    return turn;
   }
 
   #get(name: string): RunningGraph {
@@ -157,6 +161,20 @@ export class Host implements GraphHost {
     if (graph === undefined) throw opsError("HOST-GRAPH", `there is no graph ${name} on this host`);
     return graph;
   }
+}
+
+/** @throws HOST-REDRIVE it is not there, or never was a message */
+function redrivable(running: RunningGraph, id: string, letter: DeadLetter | undefined): DeadLetter {
+  if (letter === undefined || letter.graph !== running.name)
+    throw opsError("HOST-REDRIVE", `graph ${running.name} has no dead letter ${id}`);
+  const node = running.compiled.model.nodes.get(letter.node);
+  if (node === undefined) throw opsError("HOST-REDRIVE", `graph ${running.name} has no node ${letter.node} any more`);
+  if (node.kind === "source")
+    throw opsError(
+      "HOST-REDRIVE",
+      `${id} never was a message: source ${letter.node} rejected it (${letter.error.code})`,
+    );
+  return letter;
 }
 
 function isPushable(behavior: CommittedBehavior | undefined): behavior is HttpPush {

@@ -4,9 +4,10 @@ import type { HealthReport } from "@millrace/gateway";
 import type { ProjectionRunner } from "@millrace/projections";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { exitFast } from "../fast-exit.ts";
+import { deadLettersAtEnd } from "./dead-letters.ts";
 import { healthReport } from "./health.ts";
 import { Host } from "./host.ts";
-import { deadLetterIn, type OpenedData } from "./open-data.ts";
+import type { OpenedData } from "./open-data.ts";
 import type { ProjectionTables } from "./projection-tables.ts";
 import { tracedLog } from "./traced-log.ts";
 
@@ -55,7 +56,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     snapshots: data.snapshots,
     untilDone,
     report,
-    deadLetter: (id) => deadLetterIn(projections, id),
+    deadLetters: (ids) => deadLettersAtEnd(projections, log, ids),
   });
   const close = async (reason: string): Promise<void> => {
     await host.close(reason);

@@ -123,29 +123,29 @@ export class RunningGraph {
 
   /** Starts the graph where its log says it is. */
   async start(by: Mutation): Promise<void> {
-    const { state } = this.#runtime;
+    const { state, startedMs } = this.status();
     if (state !== "stopped" && state !== "failed") throw this.#wrongState("start");
-    if (this.#runtime.status().startedMs > 0) this.#runtime = this.#newRuntime();
+    await this.#runtime.stop();
+    if (startedMs > 0) this.#runtime = this.#newRuntime();
     const nodes = this.#program.nodes.map(({ name, kind }) => ({ node: name, kind }));
     await this.stream.append([{ type: "GraphStarted", payload: { nodes } }], by);
     await this.#runtime.start();
   }
 
   async stop(by: Mutation): Promise<void> {
-    const { state } = this.#runtime;
-    if (state === "stopped") return;
+    if (this.#runtime.state === "stopped") return;
     await this.#runtime.stop();
     await this.stream.append([{ type: "GraphStopped", payload: {} }], by);
   }
 
   async suspend(by: Mutation): Promise<void> {
-    if (this.#runtime.state !== "running") throw this.#wrongState("suspend");
+    if (this.status().state !== "running") throw this.#wrongState("suspend");
     this.#runtime.suspend();
     await this.stream.append([{ type: "GraphSuspended", payload: {} }], by);
   }
 
   async resume(by: Mutation): Promise<void> {
-    const { state } = this.#runtime;
+    const { state } = this.status();
     if (state === "stopped" || state === "failed") throw this.#wrongState("resume");
     await this.#runtime.resume();
     await this.stream.append([{ type: "GraphResumed", payload: {} }], by);
@@ -161,7 +161,7 @@ export class RunningGraph {
    * which the graph is started again: nothing is lost by that, it goes on from its log.
    */
   async openRedrive(node: string): Promise<void> {
-    const { state } = this.#runtime;
+    const { state } = this.status();
     const isWired = this.#redriven.has(node) && state !== "finished";
     this.#redriven.add(node);
     if (isWired || state === "stopped" || state === "failed") return;
@@ -216,7 +216,7 @@ export class RunningGraph {
   }
 
   #wrongState(verb: string): Error {
-    return opsError("HOST-STATE", `graph ${this.name} is ${this.#runtime.state}; it cannot ${verb}`, {
+    return opsError("HOST-STATE", `graph ${this.name} is ${this.status().state}; it cannot ${verb}`, {
       place: { graph: this.name },
     });
   }

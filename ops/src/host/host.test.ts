@@ -1,0 +1,188 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type EventLog,
+  type GraphModel,
+  parseGraph,
+  type RecordedEvent,
+  SnapshotStore,
+  systemEnv,
+} from "@millrace/engine";
+import {
+  DEAD_LETTERS,
+  deadLetterOf,
+  deadLetterProjection,
+  type ProjectionRunner,
+  projectionRunner,
+} from "@millrace/projections";
+import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { compileGraph } from "../compile/compile-graph.ts";
+import { deadLettersAtEnd } from "./dead-letters.ts";
+import { describeEvent } from "./describe-event.ts";
+import { graphStreamOf } from "./graph-stream.ts";
+import { Host } from "./host.ts";
+import { ProjectionTables } from "./projection-tables.ts";
+
+const env = systemEnv();
+const BY = { principal: "ada", reason: "because" };
+
+let directory: string;
+let log: EventLog;
+let projections: ProjectionRunner;
+let host: Host;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "millrace-host-"));
+  log = memoryEventLog({ env });
+  const store = memoryOrderedStore();
+  projections = projectionRunner({ log, store, env, projections: [deadLetterProjection()] });
+  projections.start();
+  host = new Host({
+    log,
+    env,
+    host: "test",
+    snapshots: new SnapshotStore(store, log.id, () => log.durableEnd),
+    untilDone: false,
+    report: (thrown) => {
+      throw thrown;
+    },
+    deadLetters: (ids) => deadLettersAtEnd(projections, log, ids),
+  });
+});
+
+afterEach(async () => {
+  await host.close("the test is over");
+  await projections.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function deploy(text: string, files: Readonly<Record<string, string>> = {}): Promise<void> {
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+  const parsed = parseGraph(text);
+  if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
+  const model: GraphModel = parsed.graph;
+  const options = { dir: directory, out: directory, env, tables: new ProjectionTables() };
+  await host.add(await compileGraph(model, text, options), BY);
+}
+
+const NUMBERS = `name: numbers
+nodes:
+  in:   { kind: source, from: "file:./in.ndjson" }
+  half: { kind: map, input: in, set: { half: "event.n / 2" } }
+  out:  { kind: sink, input: half, to: "discard:" }
+`;
+const IN = '{"n":4}\n{"m":1}\n{"n":8}\n';
+
+async function eventsOf(graph: string): Promise<readonly RecordedEvent[]> {
+  const found: RecordedEvent[] = [];
+  for await (const events of log.readStream(graphStreamOf(graph))) found.push(...events);
+  return found;
+}
+
+const finished = (): Promise<void> => host.running("numbers").runtime.whenFinished;
+
+describe("changes of a graph", () => {
+  it("are made one after the other: of two starts at once one is refused", async () => {
+    await deploy(NUMBERS, { "in.ndjson": IN });
+    await finished();
+    await host.stop("numbers", BY);
+    const outcomes = await Promise.allSettled([host.start("numbers", BY), host.start("numbers", BY)]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    expect(outcomes[1]).toMatchObject({ reason: { code: "HOST-STATE" } });
+  });
+
+  it("are events that say who and why", async () => {
+    await deploy(NUMBERS, { "in.ndjson": IN });
+    await finished();
+    await host.stop("numbers", BY);
+    const events = await eventsOf("numbers");
+    expect(events.map(({ type, context }) => [type, context.principal])).toEqual([
+      ["GraphDeployed", "ada"],
+      ["GraphStarted", "ada"],
+      ["GraphFinished", "system"],
+      ["GraphStopped", "ada"],
+    ]);
+    expect(describeEvent(events.at(-1) as RecordedEvent)).toEqual({ reason: "because" });
+    expect(describeEvent(events[0] as RecordedEvent)).toMatchObject({ revision: 1, definition: NUMBERS });
+  });
+
+  it("are refused where they make no sense", async () => {
+    await deploy(NUMBERS, { "in.ndjson": IN });
+    await finished();
+    await expect(host.suspend("numbers", BY)).rejects.toMatchObject({ code: "HOST-STATE" });
+    await expect(host.start("numbers", BY)).rejects.toMatchObject({ code: "HOST-STATE" });
+    await expect(async () => host.stop("other", BY)).rejects.toMatchObject({ code: "HOST-GRAPH" });
+    await expect(deploy(NUMBERS)).rejects.toMatchObject({ code: "HOST-GRAPH" });
+    await expect(host.push("numbers", "half", [])).rejects.toMatchObject({ code: "HOST-NODE" });
+  });
+});
+
+describe("a dead letter", () => {
+  async function letters(): Promise<ReturnType<typeof deadLetterOf>[]> {
+    const { rows } = await projections.query(DEAD_LETTERS, { minPosition: log.durableEnd - 1 });
+    return rows.map(deadLetterOf);
+  }
+
+  it("goes through its node again once, however often it is asked for", async () => {
+    await deploy(NUMBERS, { "in.ndjson": IN });
+    await finished();
+    const [letter] = await letters();
+    expect(letter).toMatchObject({ node: "half", input: { m: 1 }, state: "waiting" });
+    const id = letter?.id ?? "";
+    expect(await Promise.all([host.redrive("numbers", [id, id], BY), host.redrive("numbers", [id], BY)])).toEqual([
+      1, 0,
+    ]);
+    // It has no `n` still, so it fails again: as another dead letter, of a lane of its own.
+    await expect.poll(async () => (await letters()).map(({ state }) => state)).toEqual(["redriven", "waiting"]);
+    expect((await letters())[1]).toMatchObject({
+      node: "half",
+      input: { m: 1 },
+      lane: expect.stringContaining("redrive"),
+    });
+    expect(host.status("numbers")).toMatchObject({ messagesIn: 1 });
+  });
+
+  it("that never was a message is refused, with the reason", async () => {
+    await deploy(NUMBERS, { "in.ndjson": '{"n":4}\nrubbish\n' });
+    await finished();
+    const [letter] = await letters();
+    expect(letter?.node).toBe("in");
+    await expect(host.redrive("numbers", [letter?.id ?? ""], BY)).rejects.toMatchObject({
+      code: "HOST-REDRIVE",
+      message: expect.stringContaining("source in rejected it"),
+    });
+    await expect(host.redrive("numbers", ["0".repeat(32)], BY)).rejects.toMatchObject({ code: "HOST-REDRIVE" });
+  });
+});
+
+describe("an edge", () => {
+  it("shows its newest messages, newest first", async () => {
+    await deploy(NUMBERS, { "in.ndjson": IN });
+    await finished();
+    expect(host.recent("numbers", "half -> out").map(({ value }) => value)).toEqual([
+      { n: 8, half: 4 },
+      { n: 4, half: 2 },
+    ]);
+    const stop = new AbortController();
+    for await (const messages of host.peek("numbers", "in -> half", 4, stop.signal)) {
+      expect(messages.map(({ value }) => value)).toEqual([{ n: 8 }]);
+      stop.abort();
+    }
+  });
+});
+
+describe("a source that is recorded", () => {
+  it("has its input in the log", async () => {
+    await deploy(NUMBERS.replace("from:", "record: true, from:"), { "in.ndjson": '{"n":4}\n' });
+    await finished();
+    const steps: unknown[] = [];
+    for await (const events of log.readStream("numbers/in")) {
+      for (const event of events) if (event.type === "Step") steps.push(describeEvent(event));
+    }
+    expect(steps).toContainEqual(
+      expect.objectContaining({ emitted: [{ port: "out", firstSeq: 0, count: 1, rows: [{ n: 4 }] }] }),
+    );
+  });
+});
