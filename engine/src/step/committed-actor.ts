@@ -5,21 +5,22 @@
  * Steps are computed ahead of the disk, up to a bound. The state in memory may therefore be newer than the log; if an append
  * is lost the incarnation ends, and the next one folds the log.
  */
-import { createHash } from "node:crypto";
 import type { ActorMeter } from "../actor/meter.ts";
 import { type Scheduler, Turnable } from "../actor/scheduler.ts";
-import type { CommittedBehavior, Draft } from "../behavior/committed-behavior.ts";
-import { engineError, invariant, MillraceError, reportOf } from "../errors.ts";
+import type { CommittedBehavior, Draft, StateEvent } from "../behavior/committed-behavior.ts";
+import { engineError, MillraceError, reportOf } from "../errors.ts";
 import { EMPTY_BATCH } from "../frame/batch.ts";
 import { encodeBatch } from "../frame/batch-codec.ts";
 import type { Frame, Trace } from "../frame/frame.ts";
+import type { Json } from "../frame/json.ts";
 import { comparePoints } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
 import type { EventContext, EventLog } from "../log/event-log.ts";
+import { logError } from "../log/log-errors.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import type { Timer } from "../time/clock.ts";
-import { deadLetterId } from "./dead-letter-id.ts";
+import { carriedDead, inputsOf, openedBy, stepId, traceOf } from "./assemble-step.ts";
 import type { LaneCursor, LaneProgress } from "./lane-cursor.ts";
 import type { LatencyWindow } from "./latency-window.ts";
 import type { Outbox } from "./outbox.ts";
@@ -28,15 +29,7 @@ import { SnapshotStore } from "./snapshot-store.ts";
 import { leastWatermark, type StepChain } from "./step-chain.ts";
 import { StepDraft } from "./step-draft.ts";
 import { StepFlights } from "./step-flight.ts";
-import {
-  type DeadLettered,
-  type Emitted,
-  encodeStep,
-  type LaneOpened,
-  STEP,
-  STEP_SCHEMA,
-  type StepInput,
-} from "./step-record.ts";
+import { type DeadLettered, type Emitted, encodeStep, packState, STEP, STEP_SCHEMA } from "./step-record.ts";
 import { bisected, type StepWork, sliceOf } from "./step-work.ts";
 
 export interface CommittedActorOptions {
@@ -79,9 +72,10 @@ interface Request {
 }
 
 const STEP_MESSAGES_MAX = 4096;
+/** Room for the event's own fields beside its payload. */
+const STEP_ENVELOPE_BYTES = 4096;
 const FLIGHTS_MAX = 32;
 const STEPS_PER_TURN = 4;
-const SNAPSHOT_STEPS = 4096;
 const PROGRESS_AFTER_MS = 250;
 
 export class CommittedActor extends Turnable {
@@ -100,6 +94,8 @@ export class CommittedActor extends Turnable {
   /** Work that failed as part of a step, to be done first. */
   readonly #again: StepWork[] = [];
   readonly #requests: Request[] = [];
+  /** Requests that were begun and are neither durable nor refused. */
+  readonly #begun = new Set<Request>();
   /** Ranges consumed without effect that wait for a step to ride in (R18). */
   #lazy: StepWork[] = [];
   #lazyTimer: Timer | undefined;
@@ -109,6 +105,8 @@ export class CommittedActor extends Turnable {
   #snapshotAtStep = 0;
   #busy = false;
   #paused = false;
+  /** `waiting` was told of a failure that no step has come after. */
+  #isWaiting = false;
   #stopped = false;
   /** Log position after the newest durable step. */
   position = 0;
@@ -177,7 +175,8 @@ export class CommittedActor extends Turnable {
     this.#backoff?.cancel();
     for (const outbox of this.#options.outboxes.values()) outbox.stop();
     const closed = engineError("NODE-FENCED", `node ${this.node} stopped`);
-    for (const request of this.#requests.splice(0)) request.refused(closed);
+    for (const request of [...this.#begun, ...this.#requests.splice(0)]) request.refused(closed);
+    this.#begun.clear();
   }
 
   /** Lets requests wait until {@link unpause}: the intake of a node that is fed from outside. */
@@ -190,7 +189,10 @@ export class CommittedActor extends Turnable {
     this.wake();
   }
 
-  /** A step without inputs (R13); resolves with its position once it is durable. */
+  /**
+   * A step without inputs (R13); resolves with its position once it is durable. Rejects with what `run` threw, or with NODE-FENCED
+   * when the incarnation ends first: then the step may or may not be in the log.
+   */
   request(run: (draft: Draft) => void | Promise<void>): Promise<number> {
     return new Promise((landed, refused) => {
       if (this.#stopped) {
@@ -260,7 +262,10 @@ export class CommittedActor extends Turnable {
   #attempt(work: StepWork[], request: Request | undefined): void {
     const draft = this.#draft();
     const before = work.map((item) => item.lane.progress);
+    const watermark = this.#watermark;
+    if (request !== undefined) this.#begun.add(request);
     const failed = (error: unknown): void => {
+      this.#watermark = watermark;
       for (let i = work.length - 1; i >= 0; i--) (work[i] as StepWork).lane.progress = before[i] as LaneProgress;
       this.#failedAttempt(error, work, request);
     };
@@ -312,6 +317,7 @@ export class CommittedActor extends Turnable {
   #failedAttempt(error: unknown, work: StepWork[], request: Request | undefined): void {
     if (this.#rules.R14) this.#behavior.discard();
     if (request !== undefined) {
+      this.#begun.delete(request);
       request.refused(error);
       return;
     }
@@ -326,7 +332,7 @@ export class CommittedActor extends Turnable {
     const again = work.map((item) => ({ ...item, attempts: item.attempts + 1 }));
     this.#again.unshift(...again);
     this.meter.restarts++;
-    this.#options.waiting(error);
+    this.#wait(error);
     const failures = again[0]?.attempts ?? 1;
     const hinted = error instanceof MillraceError ? error.retryAfterMs : undefined;
     this.#backoff = this.#scheduler.env.timers.after(
@@ -336,6 +342,11 @@ export class CommittedActor extends Turnable {
         this.wake();
       },
     );
+  }
+
+  #wait(error: unknown): void {
+    this.#isWaiting = error !== undefined;
+    this.#options.waiting(error);
   }
 
   /** Finds the poison message: each frame alone, then halves of it, down to one message, which becomes a dead letter. */
@@ -365,13 +376,19 @@ export class CommittedActor extends Turnable {
       node: this.node,
       attempts: attempts + 1,
       error: reportOf(error),
-      input: frame.batch.row(0),
+      input: this.#keepable(frame.batch.row(0)),
     };
     return frame.carrying(EMPTY_BATCH, Positions.NONE, [...frame.dead, dead].sort(comparePoints));
   }
 
+  /** An input that alone would fill a step is left out of its dead letter. */
+  #keepable(input: Json): Json | undefined {
+    return packState(input as StateEvent).length <= this.#options.log.appendBytesMax / 4 ? input : undefined;
+  }
+
   #conclude(draft: StepDraft, work: readonly StepWork[], request: Request | undefined): void {
-    const dead = [...this.#carriedDead(work), ...draft.dead];
+    if (this.#isWaiting) this.#wait(undefined);
+    const dead = [...carriedDead(work), ...draft.dead];
     const before = this.#watermark;
     const least = leastWatermark(this.#options.lanes);
     if (least !== undefined && least > this.#watermark) this.#watermark = least;
@@ -382,16 +399,7 @@ export class CommittedActor extends Turnable {
       this.#postpone(work, before);
       return;
     }
-    this.#commit(draft, [...this.#takeLazy(), ...work], dead, request, before);
-  }
-
-  #carriedDead(work: readonly StepWork[]): DeadLettered[] {
-    const dead: DeadLettered[] = [];
-    for (const { lane, frame } of work) {
-      for (const d of frame.dead)
-        dead.push({ ...d, id: deadLetterId(lane.name, d.pos, d.ord, d.node), lane: lane.name });
-    }
-    return dead;
+    this.#commit(draft, [...this.#lazy, ...work], dead, request, before);
   }
 
   /** R18: an advance that fires nothing rides in the next step, or is committed after a while so that origins can prune. */
@@ -413,18 +421,20 @@ export class CommittedActor extends Turnable {
       );
       return;
     }
-    this.#commit(this.#draft(), this.#takeLazy(), [], undefined, this.#watermark);
+    this.#commit(this.#draft(), this.#lazy, [], undefined, this.#watermark);
   }
 
-  #takeLazy(): StepWork[] {
-    const lazy = this.#lazy;
+  #forgetLazy(): void {
     this.#lazy = [];
     this.#lazyTimer?.cancel();
     this.#lazyTimer = undefined;
-    return lazy;
   }
 
-  /** `since`: the node's watermark before the newest of `work`. */
+  /**
+   * `work` begins with the lazy progress; `since`: the node's watermark before the newest of it.
+   *
+   * @throws LOG-TOO-LARGE before anything has changed, so that less can be tried in one step
+   */
   #commit(
     draft: StepDraft,
     work: readonly StepWork[],
@@ -432,9 +442,10 @@ export class CommittedActor extends Turnable {
     request: Request | undefined,
     since: number,
   ): void {
-    const inputs = this.#inputs(work);
-    const id = this.#stepId(inputs);
-    const opened = this.#open(inputs);
+    const { stream, context, lanes } = this.#options;
+    const inputs = inputsOf(work, this.#rules);
+    const id = stepId(stream, context.epoch, this.#chain.revision, inputs);
+    const opened = openedBy(inputs, lanes, this.#chain);
     const out = { watermark: this.#outputWatermark(draft), idle: this.#isIdle() };
     const emitted = this.#emitted(draft);
     const step = {
@@ -451,6 +462,8 @@ export class CommittedActor extends Turnable {
       out,
     };
     const payload = encodeStep(step);
+    this.#mustFit(payload);
+    this.#forgetLazy();
     this.#behavior.seal();
     this.#chain.fold(step);
     const expected = this.#chain.revision++;
@@ -477,7 +490,10 @@ export class CommittedActor extends Turnable {
         this.meter.steps++;
         if (!early) this.#release(draft, emitted, trace, out);
         this.#settle(work);
-        request?.landed(position);
+        if (request !== undefined) {
+          this.#begun.delete(request);
+          request.landed(position);
+        }
         snapshot?.(position);
         this.#options.progressed();
         this.wake();
@@ -485,45 +501,12 @@ export class CommittedActor extends Turnable {
     });
   }
 
-  #inputs(work: readonly StepWork[]): StepInput[] {
-    const inputs: StepInput[] = [];
-    const ordered = this.#rules.R12 ? work : [...work].sort((a, b) => a.lane.number - b.lane.number);
-    for (const { lane, frame } of ordered) {
-      const { from, to, watermark, exact, idle, mark, revision, shed } = frame.head;
-      const messages = frame.n + frame.dead.length;
-      const last = inputs.at(-1);
-      const joins =
-        last !== undefined &&
-        last.lane === lane.number &&
-        messages === 0 &&
-        last.messages === 0 &&
-        comparePoints(last.to, from) === 0;
-      const input = {
-        lane: lane.number,
-        from: joins ? last.from : from,
-        to,
-        watermark,
-        exact,
-        idle,
-        mark,
-        revision,
-        messages,
-        shed: joins ? last.shed + shed : shed,
-      };
-      if (joins) inputs[inputs.length - 1] = input;
-      else inputs.push(input);
-    }
-    return inputs;
-  }
-
-  #open(inputs: readonly StepInput[]): LaneOpened[] {
-    const opened = new Map<number, LaneOpened>();
-    for (const { lane } of inputs) {
-      const cursor = this.#options.lanes.find((l) => l.number === lane);
-      invariant(cursor !== undefined, "a step consumes only lanes of its node");
-      if (!this.#chain.lanes.has(cursor.name)) opened.set(lane, { lane, name: cursor.name });
-    }
-    return [...opened.values()];
+  #mustFit(payload: Uint8Array): void {
+    const most = this.#options.log.appendBytesMax - STEP_ENVELOPE_BYTES;
+    if (payload.length <= most) return;
+    throw logError("LOG-TOO-LARGE", `a step of ${payload.length} bytes is more than the log takes at once, ${most}`, {
+      place: { node: this.node },
+    });
   }
 
   #outputWatermark(draft: StepDraft): number {
@@ -550,14 +533,6 @@ export class CommittedActor extends Turnable {
       emitted.push({ port, firstSeq, count: batch.n, batch: encodeBatch(batch) });
     }
     return emitted;
-  }
-
-  /** Deterministic, so that an append of unknown outcome can be recognised when it is retried (R17). */
-  #stepId(inputs: readonly StepInput[]): Uint8Array {
-    const { stream, context } = this.#options;
-    const hash = createHash("sha256").update(`${stream}\n${context.epoch}\n${this.#chain.revision}\n`);
-    for (const i of inputs) hash.update(`${i.lane} ${i.from.pos} ${i.from.ord} ${i.to.pos} ${i.to.ord}\n`);
-    return new Uint8Array(hash.digest().buffer.slice(0, 16));
   }
 
   #release(
@@ -594,11 +569,11 @@ export class CommittedActor extends Turnable {
     const { snapshots, stream, context } = this.#options;
     const behavior = this.#behavior;
     if (snapshots === undefined || behavior.snapshot === undefined) return undefined;
-    if (this.#chain.steps - this.#snapshotAtStep < SNAPSHOT_STEPS) return undefined;
+    if (this.#chain.steps - this.#snapshotAtStep < snapshots.everySteps) return undefined;
     this.#snapshotAtStep = this.#chain.steps;
     const taken = SnapshotStore.take(context.codeVersion, behavior.stateVersion ?? 1, this.#chain, behavior.snapshot());
     return (position) => {
-      snapshots.write(stream, position, taken).catch(this.#options.waiting);
+      snapshots.write(stream, position, taken).catch((error: unknown) => this.#wait(error));
     };
   }
 
@@ -641,9 +616,4 @@ export class CommittedActor extends Turnable {
 /** One cursor for all lanes of an origin (R1 switched off). */
 function firstOf(lanes: readonly LaneCursor[], lane: LaneCursor): LaneCursor {
   return lanes.find((other) => other.origin === lane.origin) ?? lane;
-}
-
-function traceOf(work: readonly StepWork[]): Trace | null {
-  for (const { frame } of work) if (frame.head.trace !== null) return frame.head.trace;
-  return null;
 }
