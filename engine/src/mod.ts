@@ -107,6 +107,7 @@ export {
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
 export type { HostProbe, HostSample } from "./host/host-probe.ts";
+export { copiedEvent } from "./log/copied-event.ts";
 export { eventFilter } from "./log/event-filter.ts";
 export type {
   AppendResult,

@@ -4,6 +4,7 @@
  */
 import {
   type AppendResult,
+  copiedEvent,
   type Env,
   type EventInput,
   type EventLog,
@@ -66,7 +67,7 @@ class MemoryEventLog implements EventLog {
     this.#check(appends);
     const firstPosition = this.#events.length;
     this.#lastTimeMs = Math.max(this.#lastTimeMs, this.#env.clock.now());
-    const copied = appends.map((a) => ({ ...a, events: a.events.map(copyOf) }));
+    const copied = appends.map((a) => ({ ...a, events: a.events.map(copiedEvent) }));
     const revisions = copied.map((a) => this.#write(a.stream, a.events));
     const result = { position: this.#events.length - 1, firstPosition, revisions, repeated: false };
     this.#appends.set(firstId(copied), { request: copied, result });
@@ -183,20 +184,6 @@ function isMet(expected: ExpectedRevision, head: number): boolean {
   if (expected === "any") return true;
   if (expected === "none") return head === -1;
   return expected === "exists" ? head >= 0 : head === expected;
-}
-
-function copyOf(event: EventInput): EventInput {
-  const { causationId, correlationId } = event.context;
-  return {
-    ...event,
-    id: new Uint8Array(event.id),
-    payload: new Uint8Array(event.payload),
-    context: {
-      ...event.context,
-      causationId: new Uint8Array(causationId),
-      correlationId: new Uint8Array(correlationId),
-    },
-  };
 }
 
 function sizeOf({ stream, events }: StreamAppend): number {

@@ -6,6 +6,7 @@
  * One {@link SimulatedLog} is the storage; each process opens a client of its own and is answered by its own timers, so that
  * a killed process never hears anything again. Requests travel on the storage's timers and arrive after their sender's death.
  */
+import { copiedEvent } from "../../log/copied-event.ts";
 import { eventFilter } from "../../log/event-filter.ts";
 import type {
   AppendResult,
@@ -321,13 +322,14 @@ class LogClient implements EventLog {
   append(appends: readonly StreamAppend[]): Promise<AppendResult> {
     const promise = new Promise<AppendResult>((resolve, reject) => {
       this.#mustBeOpen();
-      this.#request(appends, (result) => {
+      const own = appends.map((a) => ({ ...a, events: a.events.map(copiedEvent) }));
+      this.#request(own, (result) => {
         this.#inFlight.delete(promise);
         if (result instanceof Error) {
           reject(result);
           return;
         }
-        this.#log.told(appends, result);
+        this.#log.told(own, result);
         resolve(result);
       });
     });
