@@ -90,6 +90,8 @@ class Planner {
   readonly #leaving: ReadonlyMap<string, readonly number[]>;
   readonly #origins: PlanOrigin[] = [];
   readonly #lanes: PlanLane[] = [];
+  /** Routes found so far, by origin and receiver. */
+  readonly #routes = new Map<string, number>();
   /** Steps of the tree: path before, edge, path after. */
   readonly #steps: { readonly before: number; readonly edge: number; readonly after: number }[] = [];
   #paths = 0;
@@ -101,13 +103,13 @@ class Planner {
   }
 
   plan(): Plan {
+    this.#refuseCycles();
     for (const node of this.#nodes.values()) {
       if (node.role === "pure" && !this.#leaving.has(node.name)) {
         throw planError("PLAN-DANGLING", `the output of ${node.name} goes nowhere`, { place: { node: node.name } });
       }
       if (node.role !== "pure") this.#origin(node);
     }
-    this.#limitRoutes();
     const nextPath = this.#edges.map(() => new Map<number, number>());
     for (const { before, edge, after } of this.#steps) nextPath[edge]?.set(before, after);
     return {
@@ -126,7 +128,7 @@ class Planner {
       const origin = { name, node: node.name, part, rootPath: this.#paths++ };
       this.#origins.push(origin);
       const port = node.role === "source" ? undefined : part;
-      this.#follow(origin, { node: node.name, port, path: origin.rootPath, name, feedback: false, before: undefined });
+      this.#follow(origin, { node: node.name, port, path: origin.rootPath, name, feedback: false });
     }
   }
 
@@ -150,23 +152,48 @@ class Planner {
     const feedback = route.feedback || edge.feedback;
     if (this.#nodes.get(edge.to)?.role === "committed") {
       this.#lanes.push({ name, origin, path, receiver: edge.to, input: edge.input, feedback });
+      this.#countRoute(origin, edge.to);
       return undefined;
     }
-    refuseLoop(route, edge.to);
-    return { node: edge.to, port: undefined, path, name, feedback, before: route };
+    return { node: edge.to, port: undefined, path, name, feedback };
   }
 
-  #limitRoutes(): void {
-    const routes = new Map<string, number>();
-    for (const lane of this.#lanes) {
-      const key = `${lane.origin.name} to ${lane.receiver}`;
-      const count = (routes.get(key) ?? 0) + 1;
-      routes.set(key, count);
-      if (count > ROUTES_MAX)
-        throw planError("PLAN-ROUTES", `more than ${ROUTES_MAX} routes from ${key}`, {
-          place: { node: lane.receiver },
-        });
+  /** Counted as they are found: a row of diamonds has more routes than could ever be listed. */
+  #countRoute(origin: PlanOrigin, receiver: string): void {
+    const key = `${origin.name} to ${receiver}`;
+    const count = (this.#routes.get(key) ?? 0) + 1;
+    this.#routes.set(key, count);
+    if (count > ROUTES_MAX) {
+      throw planError("PLAN-ROUTES", `more than ${ROUTES_MAX} routes from ${key}`, { place: { node: receiver } });
     }
+  }
+
+  /** Routes through pure nodes must end, so every cycle needs a committed node. Visits each node and edge once. */
+  #refuseCycles(): void {
+    const done = new Set<string>();
+    const open = new Set<string>();
+    const way: { readonly node: string; readonly left: string[] }[] = [];
+    const enter = (node: string): void => {
+      open.add(node);
+      way.push({ node, left: this.#pureSuccessors(node) });
+    };
+    for (const { name, role } of this.#nodes.values()) {
+      if (role === "pure" && !done.has(name)) enter(name);
+      for (let at = way.at(-1); at !== undefined; at = way.at(-1)) {
+        const next = at.left.pop();
+        if (next === undefined) {
+          way.pop();
+          open.delete(at.node);
+          done.add(at.node);
+        } else if (open.has(next)) throw cycleError([...open], next);
+        else if (!done.has(next)) enter(next);
+      }
+    }
+  }
+
+  #pureSuccessors(node: string): string[] {
+    const successors = (this.#leaving.get(node) ?? []).map((index) => (this.#edges[index] as PlanEdge).to);
+    return successors.filter((to) => this.#nodes.get(to)?.role === "pure");
   }
 }
 
@@ -178,14 +205,9 @@ interface Route {
   readonly path: number;
   readonly name: string;
   readonly feedback: boolean;
-  readonly before: Route | undefined;
 }
 
-function refuseLoop(route: Route, next: string): void {
-  const within = [next];
-  for (let at: Route | undefined = route; at !== undefined; at = at.before) {
-    within.push(at.node);
-    if (at.node === next)
-      throw planError("PLAN-CYCLE", `the cycle ${within.reverse().join(" -> ")} has no committed node`);
-  }
+function cycleError(within: readonly string[], to: string): Error {
+  const cycle = [...within.slice(within.indexOf(to)), to];
+  return planError("PLAN-CYCLE", `the cycle ${cycle.join(" -> ")} has no committed node`, { place: { node: to } });
 }
