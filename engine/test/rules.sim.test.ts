@@ -7,7 +7,7 @@ const PLANTED_SEEDS = 100;
 const CALM_MS = 120_000;
 const TIMEOUT_MS = 120_000;
 
-/** Where the lack of each rule marked * shows. R22 needs revisions, which no scenario changes. */
+/** Where the lack of each rule marked * shows. */
 const SHOWN_BY: Readonly<Record<RuleId, string>> = {
   R1: "diamond",
   R3: "sparse-filter",
@@ -24,6 +24,7 @@ const SHOWN_BY: Readonly<Record<RuleId, string>> = {
   R19: "late-records",
   R20: "feedback",
   R21: "branch",
+  R22: "revision-change",
   R23: "poison",
   R24: "transient-failures",
   R25: "feedback",

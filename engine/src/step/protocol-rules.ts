@@ -20,6 +20,7 @@ export const RULE_IDS = [
   "R19",
   "R20",
   "R21",
+  "R22",
   "R23",
   "R24",
   "R25",

@@ -10,17 +10,28 @@ import { leastWatermark } from "./step-chain.ts";
 import { StepDraft } from "./step-draft.ts";
 import { packState, type StepRecord } from "./step-record.ts";
 
+export interface ReexecutedLane {
+  readonly name: string;
+  readonly feedback: boolean;
+  /** Watermark where the lane begins: at the cut of a revision its origin's, else `-Infinity`. */
+  readonly beginWatermark: number;
+  /** Revisions of the graph that have it. */
+  readonly revisions: readonly number[];
+}
+
 export interface ReexecutionOptions {
   readonly node: string;
   /** Fresh, and made of the code that wrote the steps. */
   readonly behavior: CommittedBehavior;
-  /** Every lane of the node by the plan. */
-  readonly lanes: readonly { readonly name: string; readonly feedback: boolean }[];
+  /** Every lane of the node, over all revisions of the graph. */
+  readonly lanes: readonly ReexecutedLane[];
   /** Ports that lead anywhere: what others emit is dropped, not logged. */
   readonly connectedPorts: ReadonlySet<string>;
 }
 
 export interface StepInputs {
+  /** Of the graph, when the step was made. */
+  readonly graphRevision: number;
   /** By input of the step; `undefined` where it brought no messages. Poison messages of the node itself are left out. */
   readonly slices: readonly (InputSlice | undefined)[];
   /** What the behavior asked to run, for a step that it asked for. */
@@ -30,7 +41,7 @@ export interface StepInputs {
 /** Runs through a stream from its first step. */
 export class Reexecution {
   readonly #options: ReexecutionOptions;
-  readonly #lanes: ReadonlyMap<string, { progress: LaneProgress; readonly feedback: boolean }>;
+  readonly #lanes: ReadonlyMap<string, ReexecutedLane & { progress: LaneProgress }>;
   readonly #names: string[] = [];
   readonly #nextSeq = new Map<string, number>();
   #watermark = Number.NEGATIVE_INFINITY;
@@ -38,7 +49,10 @@ export class Reexecution {
   constructor(options: ReexecutionOptions) {
     this.#options = options;
     this.#lanes = new Map(
-      options.lanes.map(({ name, feedback }) => [name, { progress: START_PROGRESS, feedback }] as const),
+      options.lanes.map((lane) => [
+        lane.name,
+        { ...lane, progress: { ...START_PROGRESS, watermark: lane.beginWatermark } },
+      ]),
     );
   }
 
@@ -55,7 +69,8 @@ export class Reexecution {
       const lane = this.#lanes.get(this.#names[input.lane] ?? "");
       if (lane !== undefined) lane.progress = progressAfter(lane.progress, input);
     });
-    const least = leastWatermark(this.#lanes.values());
+    const present = [...this.#lanes.values()].filter((lane) => lane.revisions.includes(inputs.graphRevision));
+    const least = leastWatermark(present);
     if (least !== undefined) this.#advance(draft, least);
     await (inputs.request === undefined ? behavior.finish?.(draft) : inputs.request(draft));
     const difference = this.#difference(draft, step);

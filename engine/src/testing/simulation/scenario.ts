@@ -32,6 +32,8 @@ export interface Workload {
   readonly targets: ReadonlyMap<string, SimulatedTarget>;
   nodes(host: HostView): readonly ProgramNode[];
   readonly edges: readonly ProgramEdge[];
+  /** A second revision, asked for at a moment of virtual time. */
+  readonly next?: Pick<Workload, "nodes" | "edges"> & { readonly atMs: number };
   readonly durability?: GraphProgram["durability"];
   /** What a step without inputs did, for nodes that ask for such steps. */
   readonly requests?: ReadonlyMap<string, (behavior: CommittedBehavior, draft: Draft) => void>;

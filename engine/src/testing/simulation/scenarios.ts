@@ -14,6 +14,7 @@ import { lossyOverflow } from "./scenarios/lossy-overflow.ts";
 import { lostTail } from "./scenarios/lost-tail.ts";
 import { poison } from "./scenarios/poison.ts";
 import { relaxedDurability } from "./scenarios/relaxed-durability.ts";
+import { revisionChange } from "./scenarios/revision-change.ts";
 import { sinkKinds } from "./scenarios/sink-kinds.ts";
 import { sparseFilter } from "./scenarios/sparse-filter.ts";
 import { statefulChain } from "./scenarios/stateful-chain.ts";
@@ -39,6 +40,7 @@ export const SCENARIOS: readonly Scenario[] = [
   lateRecords,
   poison,
   transientFailures,
+  revisionChange,
   lostTail,
   fullMailbox,
   relaxedDurability,

@@ -4,12 +4,14 @@
  */
 import { messageOf } from "../../errors.ts";
 import type { GraphProgram } from "../../runtime/program.ts";
+import type { CutPoint } from "../../runtime/revision-cut.ts";
 import { type ProtocolRules, type RuleId, rulesWithout } from "../../step/protocol-rules.ts";
 import { SnapshotStore } from "../../step/snapshot-store.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 import { type VirtualEnv, virtualEnv } from "../virtual-env.ts";
 import { checkOutcome } from "./checks/check-outcome.ts";
 import { FaultPlan } from "./fault-plan.ts";
+import { revisionStanding } from "./revision-change.ts";
 import type { HostView, Scenario, Workload } from "./scenario.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { SimulatedLog } from "./simulated-log.ts";
@@ -106,7 +108,7 @@ class Simulation {
       await checkOutcome({
         log: this.#log,
         host: this.#host as SimulatedHost,
-        program: this.#program(this.#view(this.#env)),
+        programs: this.#programs(this.#view(this.#env)),
         workload: this.#workload,
       });
     } catch (error) {
@@ -137,11 +139,17 @@ class Simulation {
 
   async #untilFinished(): Promise<void> {
     const untilMs = this.#env.clock.monotonic() + (this.#options.calmMs ?? CALM_MS);
-    while (this.#host?.isFinished !== true) {
+    while (!this.#isDone()) {
       if (this.#env.clock.monotonic() > untilMs) throw new Error(`I9 not finished: ${this.#standing()}`);
       await this.#env.advance(1000);
       this.#supervise();
     }
+  }
+
+  /** The last revision that is wanted has run to its end. */
+  #isDone(): boolean {
+    const isLast = this.#workload.next === undefined || this.#host?.runtime.program.revision === 2;
+    return isLast && this.#host?.isFinished === true;
   }
 
   /** What an operator does: starts the host again when it is gone, ends a shortage of space. */
@@ -158,14 +166,22 @@ class Simulation {
   #start(): void {
     const name = `host ${this.#hosts++}`;
     const process = this.#env.process(name);
+    const view = this.#view(process.env);
+    const standing = revisionStanding(this.#log, this.#scenario.name);
+    const isNext = standing.points !== undefined;
+    const program = isNext ? this.#nextProgram(view, standing.points) : this.#program(view);
+    const { next } = this.#workload;
+    const change =
+      next === undefined || isNext ? undefined : { stream: this.#scenario.name, atMs: next.atMs, standing };
     this.#host = new SimulatedHost({
       name,
       process,
       log: this.#log,
       carriers: this.#network.carriers(process.env),
       snapshots: this.#plan.has("snapshots") ? this.#snapshots() : undefined,
-      program: this.#program(this.#view(process.env)),
+      program,
       rules: this.#rules,
+      ...(change === undefined ? {} : { change }),
       onLifecycle: (event) => {
         if (event.type === "NodeParked") this.#broken.push(`I9 parked: ${event.nodes.join()} ${event.error.message}`);
         if (event.type === "NodeRestarting" && event.error.code === "EDGE-GAP")
@@ -261,6 +277,18 @@ class Simulation {
       edges: this.#workload.edges,
       supervision: { intensity: 1000, backoffMaxMs: 1000 },
     };
+  }
+
+  #nextProgram(view: HostView, begins: readonly CutPoint[] = []): GraphProgram {
+    const { next } = this.#workload;
+    if (next === undefined) throw new Error("the scenario has no second revision");
+    return { ...this.#program(view), revision: 2, nodes: next.nodes(view), edges: next.edges, begins };
+  }
+
+  /** Every revision that ran, in order. */
+  #programs(view: HostView): readonly GraphProgram[] {
+    const { points } = revisionStanding(this.#log, this.#scenario.name);
+    return points === undefined ? [this.#program(view)] : [this.#program(view), this.#nextProgram(view, points)];
   }
 
   #view(env: HostView["env"]): HostView {

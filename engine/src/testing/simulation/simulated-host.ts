@@ -2,12 +2,14 @@
 import type { CommittedBehavior } from "../../behavior/committed-behavior.ts";
 import type { PureBehavior } from "../../behavior/pure-behavior.ts";
 import { engineError, InvariantViolation, messageOf } from "../../errors.ts";
+import type { EventLog } from "../../log/event-log.ts";
 import { GraphRuntime, type LifecycleEvent } from "../../runtime/graph-runtime.ts";
 import type { Carriers } from "../../runtime/graph-wiring.ts";
 import type { GraphProgram, ProgramNode } from "../../runtime/program.ts";
 import type { ProtocolRules } from "../../step/protocol-rules.ts";
 import type { SnapshotStore } from "../../step/snapshot-store.ts";
 import type { VirtualProcess } from "../virtual-env.ts";
+import { changeRevision, type RevisionChangeOptions } from "./revision-change.ts";
 import type { SimulatedLog } from "./simulated-log.ts";
 
 export interface SimulatedHostOptions {
@@ -19,6 +21,8 @@ export interface SimulatedHostOptions {
   readonly program: GraphProgram;
   readonly rules: ProtocolRules;
   readonly onLifecycle: (event: LifecycleEvent) => void;
+  /** The graph is to run to a cut, and the process to end there. */
+  readonly change?: Pick<RevisionChangeOptions, "stream" | "atMs" | "standing">;
 }
 
 export class SimulatedHost {
@@ -28,17 +32,19 @@ export class SimulatedHost {
   readonly crashing = new Set<string>();
   readonly unavailable = new Set<string>();
   readonly #process: VirtualProcess;
-  #startError: unknown;
+  /** Why the process ends by itself. */
+  #end: unknown;
 
   constructor(options: SimulatedHostOptions) {
     this.name = options.name;
     this.#process = options.process;
     const nodes = options.program.nodes.map((node) => this.#breakable(node));
+    const log = options.log.open(options.process.env);
     this.runtime = new GraphRuntime(
       { ...options.program, nodes },
       {
         env: options.process.env,
-        log: options.log.open(options.process.env),
+        log,
         host: options.name,
         carriers: options.carriers,
         ...(options.snapshots === undefined ? {} : { snapshots: options.snapshots }),
@@ -46,8 +52,8 @@ export class SimulatedHost {
         onLifecycle: options.onLifecycle,
       },
     );
-    this.runtime.start().catch((error: unknown) => {
-      this.#startError = error;
+    this.#run(options, log).catch((error: unknown) => {
+      this.#end = error;
     });
   }
 
@@ -57,7 +63,7 @@ export class SimulatedHost {
 
   /** Why the process would exit now; `undefined` while it runs. */
   get failure(): string | undefined {
-    if (this.#startError !== undefined) return messageOf(this.#startError);
+    if (this.#end !== undefined) return messageOf(this.#end);
     const status = this.runtime.status();
     if (status.state !== "failed") return undefined;
     return status.nodes.find((n) => n.lastError !== null)?.lastError?.message ?? "failed";
@@ -65,6 +71,13 @@ export class SimulatedHost {
 
   kill(): void {
     this.#process.kill();
+  }
+
+  async #run({ change, process, rules }: SimulatedHostOptions, log: EventLog): Promise<void> {
+    await this.runtime.start({ suspended: change?.standing.targets !== undefined });
+    if (change === undefined) return;
+    await changeRevision({ ...change, runtime: this.runtime, log, env: process.env, drains: rules.R22 });
+    this.#end = new Error("the next revision is to be started");
   }
 
   #breakable(node: ProgramNode): ProgramNode {

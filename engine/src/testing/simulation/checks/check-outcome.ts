@@ -14,18 +14,19 @@ import { historyOf, type NodeHistory } from "./node-history.ts";
 export interface SimulationOutcome {
   readonly log: SimulatedLog;
   readonly host: SimulatedHost;
-  /** A fresh replica of the graph. */
-  readonly program: GraphProgram;
+  /** Fresh replicas of the graph, one for each revision that ran. */
+  readonly programs: readonly GraphProgram[];
   readonly workload: Workload;
 }
 
 /** Throws a `Violation` with the first invariant that does not hold. */
-export async function checkOutcome({ log, host, program, workload }: SimulationOutcome): Promise<void> {
+export async function checkOutcome({ log, host, programs, workload }: SimulationOutcome): Promise<void> {
   checkLog(log);
+  const program = programs.at(-1) as GraphProgram;
   const histories = new Map<string, NodeHistory>();
   for (const { name, role } of program.nodes)
     if (role === "committed") histories.set(name, historyOf(name, eventsOf(log, streamOf(program.graph, name))));
-  const model = new LaneModel(program, workload.sources, histories);
+  const model = new LaneModel(programs, workload.sources, histories);
   for (const history of histories.values()) checkSteps(history, model.into(history.node));
   for (const node of program.nodes) {
     if (node.role !== "committed") continue;

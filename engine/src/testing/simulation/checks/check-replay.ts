@@ -2,10 +2,7 @@ import type { CommittedBehavior, Draft, InputSlice } from "../../../behavior/com
 import { RowBatch } from "../../../frame/batch.ts";
 import { formatPoint } from "../../../frame/point.ts";
 import { Positions } from "../../../frame/positions.ts";
-import type { LaneProgress } from "../../../step/lane-cursor.ts";
-import { START_PROGRESS } from "../../../step/lane-cursor.ts";
 import { Reexecution } from "../../../step/reexecution.ts";
-import { leastWatermark, StepChain } from "../../../step/step-chain.ts";
 import { packState, type StepInput, type StepRecord } from "../../../step/step-record.ts";
 import { hex } from "../simulated-log.ts";
 import { itemsWithin, type LaneItem, type ModelLane } from "./lane-model.ts";
@@ -22,26 +19,16 @@ export interface ReplayedNode {
 }
 
 /** I2: a fresh replica that folds the stream has the state that the live node has, byte for byte. */
-export function checkFold({ history, lanes, make }: ReplayedNode, live: CommittedBehavior | undefined): void {
+export function checkFold({ history, make }: ReplayedNode, live: CommittedBehavior | undefined): void {
   if (live?.snapshot === undefined) return;
   const replica = make();
-  const chain = new StepChain();
-  let watermark = Number.NEGATIVE_INFINITY;
   for (const { step } of history.steps) {
     for (const change of step.state) replica.fold(change);
-    chain.fold(step);
-    const least = leastWatermark(progressOf(lanes, chain));
-    if (least === undefined || least <= watermark) continue;
-    watermark = least;
-    replica.foldWatermark?.(least);
+    replica.foldWatermark?.(step.watermark);
   }
   replica.seal();
   const [folded, held] = [stateOf(replica), stateOf(live)];
   holds(folded === held, "I2", () => `${history.node}: folding its stream gives another state than it has`);
-}
-
-function progressOf(lanes: readonly ModelLane[], chain: StepChain): { progress: LaneProgress; feedback: boolean }[] {
-  return lanes.map(({ name, feedback }) => ({ feedback, progress: chain.lanes.get(name)?.progress ?? START_PROGRESS }));
 }
 
 function stateOf(behavior: CommittedBehavior): string {
@@ -55,13 +42,13 @@ export async function checkReexecution(node: ReplayedNode, live: CommittedBehavi
   const { history, lanes, connectedPorts, request } = node;
   const reexecution = new Reexecution({ node: history.node, behavior, lanes, connectedPorts });
   const names: string[] = [];
-  for (const { step, revision } of history.steps) {
+  for (const { step, revision, graphRevision } of history.steps) {
     for (const { lane, name } of step.opened) names[lane] = name;
     if (step.inputs.some((input) => input.shed > 0)) return;
     const slices = step.inputs.map((input) => sliceOf(history.node, laneOf(lanes, names, input), input, step));
     const isRequest = request !== undefined && slices.every((s) => s === undefined) && step.state.length > 0;
     const run = isRequest ? (draft: Draft): void => request(behavior, draft) : undefined;
-    const difference = await reexecution.execute(step, { slices, request: run });
+    const difference = await reexecution.execute(step, { slices, request: run, graphRevision });
     holds(difference === undefined, "I5", () => `${history.node} step ${revision} executed again: ${difference}`);
   }
   if (live?.snapshot === undefined) return;

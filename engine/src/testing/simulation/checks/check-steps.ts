@@ -1,5 +1,5 @@
-import { comparePoints, END, formatPoint, type Point, START } from "../../../frame/point.ts";
-import type { StepInput } from "../../../step/step-record.ts";
+import { comparePoints, END, formatPoint, type Point } from "../../../frame/point.ts";
+import type { StepInput, StepRecord } from "../../../step/step-record.ts";
 import { itemsWithin, type ModelLane } from "./lane-model.ts";
 import type { LoggedStep, NodeHistory } from "./node-history.ts";
 import { holds, Violation } from "./violation.ts";
@@ -8,7 +8,6 @@ import { holds, Violation } from "./violation.ts";
 interface Standing {
   readonly lane: ModelLane;
   cursor: Point;
-  messages: number;
 }
 
 /** I1, I3, I4, I6, I9 and I10 of one node, from its stream and from what its lanes carry. */
@@ -66,7 +65,7 @@ class StepCheck {
       holds(!this.#dead.has(id), "I1", () => `${place()}: ${lane}@${pos}.${ord} is dead-lettered twice`);
       this.#dead.add(id);
     }
-    this.#carriedDead({ revision, epoch, step });
+    this.#carriedDead(revision, step);
   }
 
   /** Every lane was consumed to its end (I9). */
@@ -84,7 +83,7 @@ class StepCheck {
     const lane = this.#lanes.get(name);
     if (lane === undefined) throw new Violation("I8", `${place}: lane ${name} is not in the plan`);
     holds(this.#standing[number] === undefined, "I1", () => `${place}: lane number ${number} is given twice`);
-    this.#standing[number] = { lane, cursor: START, messages: 0 };
+    this.#standing[number] = { lane, cursor: lane.begin };
   }
 
   #input(input: StepInput, place: string): void {
@@ -120,7 +119,7 @@ class StepCheck {
   }
 
   /** Dead items that came with frames are written down by this receiver, once, and nothing else is. */
-  #carriedDead({ step, revision }: LoggedStep): void {
+  #carriedDead(revision: number, step: StepRecord): void {
     const expected = new Set<string>();
     for (const { lane: number, from, to } of step.inputs) {
       const { lane } = this.#standing[number] as Standing;

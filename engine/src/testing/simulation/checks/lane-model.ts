@@ -3,11 +3,12 @@
  * route. Positions, ordinals, dead items and late marks follow from step-protocol §2 and §5 alone.
  */
 import type { PureBehavior, PureOutput, PureResult } from "../../../behavior/pure-behavior.ts";
+import type { Anchor } from "../../../frame/anchor.ts";
 import { RowBatch } from "../../../frame/batch.ts";
 import { decodeBatch } from "../../../frame/batch-codec.ts";
 import type { LateMark } from "../../../frame/frame.ts";
 import type { Json } from "../../../frame/json.ts";
-import { comparePoints, type Point } from "../../../frame/point.ts";
+import { comparePoints, type Point, START, wholly } from "../../../frame/point.ts";
 import type { GraphProgram, ProgramEdge, ProgramNode } from "../../../runtime/program.ts";
 import type { SourceMessage, SourcePartitions } from "../simulated-source.ts";
 import type { NodeHistory } from "./node-history.ts";
@@ -24,6 +25,10 @@ export interface ModelLane {
   readonly input: number;
   readonly feedback: boolean;
   readonly items: readonly LaneItem[];
+  /** Where the lane begins, and in which revisions it is; it ends with the last. */
+  readonly begin: Point;
+  readonly beginWatermark: number;
+  readonly revisions: readonly number[];
   /** For lanes of a source: late messages, and the watermark at each position, ascending. */
   readonly late: readonly LateMark[];
   readonly watermarks: readonly { readonly pos: number; readonly watermark: number }[] | undefined;
@@ -41,30 +46,72 @@ interface Origin {
 
 export class LaneModel {
   readonly lanes: readonly ModelLane[];
-  readonly #program: GraphProgram;
-  readonly #nodes: ReadonlyMap<string, ProgramNode>;
-  readonly #found: ModelLane[] = [];
+  readonly #found = new Map<string, ModelLane>();
 
+  /** Over all revisions: each sees the positions of an origin up to where the next begins. */
   constructor(
-    program: GraphProgram,
+    programs: readonly GraphProgram[],
     sources: ReadonlyMap<string, SourcePartitions>,
     histories: ReadonlyMap<string, NodeHistory>,
   ) {
-    this.#program = program;
-    this.#nodes = new Map(program.nodes.map((n) => [n.name, n]));
-    for (const node of program.nodes) {
-      for (const origin of originsOf(node, sources, histories))
-        this.#follow(origin, origin.node, origin.port, origin.items, origin.name, false);
-    }
-    this.lanes = this.#found;
+    programs.forEach((program, i) => {
+      for (const lane of lanesOf(program, programs[i + 1]?.begins, sources, histories)) this.#add(lane);
+    });
+    this.lanes = [...this.#found.values()];
   }
 
   into(node: string): readonly ModelLane[] {
     return this.lanes.filter((lane) => lane.receiver === node);
   }
 
+  /** A lane that was there before goes on. */
+  #add(lane: ModelLane): void {
+    const before = this.#found.get(lane.name);
+    const { begin, beginWatermark } = before ?? lane;
+    const known = before?.items ?? [];
+    const last = known.at(-1);
+    const items = [...known, ...lane.items.filter((item) => last === undefined || comparePoints(item, last) > 0)];
+    const revisions = [...(before?.revisions ?? []), ...lane.revisions];
+    this.#found.set(lane.name, { ...lane, begin, beginWatermark, items, revisions });
+  }
+}
+
+/** The lanes of one revision. `ends`: where the next one takes over. */
+function lanesOf(
+  program: GraphProgram,
+  ends: GraphProgram["begins"],
+  sources: ReadonlyMap<string, SourcePartitions>,
+  histories: ReadonlyMap<string, NodeHistory>,
+): readonly ModelLane[] {
+  const routes = new Routes(program);
+  for (const node of program.nodes) {
+    for (const origin of originsOf(node, sources, histories)) {
+      const begin = program.begins?.find((b) => b.origin === origin.name);
+      const last = ends?.find((e) => e.origin === origin.name)?.pos ?? Number.POSITIVE_INFINITY;
+      const items = origin.items.filter(({ pos }) => pos > (begin?.pos ?? -1) && pos <= last);
+      routes.follow({ ...origin, items }, begin);
+    }
+  }
+  return routes.lanes;
+}
+
+class Routes {
+  readonly lanes: ModelLane[] = [];
+  readonly #program: GraphProgram;
+  readonly #nodes: ReadonlyMap<string, ProgramNode>;
+
+  constructor(program: GraphProgram) {
+    this.#program = program;
+    this.#nodes = new Map(program.nodes.map((n) => [n.name, n]));
+  }
+
+  follow(origin: Origin, begin: Anchor | undefined): void {
+    this.#follow(origin, begin, origin.node, origin.port, origin.items, origin.name, false);
+  }
+
   #follow(
     origin: Origin,
+    begin: Anchor | undefined,
     from: string,
     port: string | undefined,
     items: readonly LaneItem[],
@@ -82,18 +129,20 @@ export class LaneModel {
       const name = `${route}${label}>${edge.to}${(edge.input ?? 0) === 0 ? "" : `:${edge.input}`}`;
       const loops = feedback || edge.feedback === true;
       if ((this.#nodes.get(edge.to) as ProgramNode).role === "pure") {
-        this.#follow(origin, edge.to, undefined, carried, name, loops);
+        this.#follow(origin, begin, edge.to, undefined, carried, name, loops);
         continue;
       }
-      const { late, watermarks } = origin;
-      this.#found.push({
+      this.lanes.push({
         name,
         receiver: edge.to,
         input: edge.input ?? 0,
         feedback: loops,
         items: carried,
-        late,
-        watermarks,
+        begin: begin === undefined ? START : wholly(begin.pos),
+        beginWatermark: begin?.watermark ?? Number.NEGATIVE_INFINITY,
+        revisions: [this.#program.revision],
+        late: origin.late,
+        watermarks: origin.watermarks,
       });
     }
   }

@@ -4,6 +4,7 @@ import { decodeOwned, decodeStep, OWNED, STEP, type StepRecord } from "../../../
 export interface LoggedStep {
   readonly revision: number;
   readonly epoch: number;
+  readonly graphRevision: number;
   readonly step: StepRecord;
 }
 
@@ -21,7 +22,12 @@ export function historyOf(node: string, events: readonly RecordedEvent[]): NodeH
   for (const event of events) {
     if (event.type === OWNED) owners.push(decodeOwned(event.payload).epoch);
     if (event.type !== STEP) continue;
-    steps.push({ revision: event.revision, epoch: event.context.epoch, step: decodeStep(event.payload) });
+    steps.push({
+      revision: event.revision,
+      epoch: event.context.epoch,
+      graphRevision: event.context.graphRevision,
+      step: decodeStep(event.payload),
+    });
   }
   return { node, steps, owners };
 }
