@@ -2,7 +2,10 @@
 export class ActorMeter {
   in = 0;
   out = 0;
+  /** Messages that this node gave up on. */
   dead = 0;
+  /** Those of nodes before it that this one, being committed, wrote down. */
+  carriedDead = 0;
   dropped = 0;
   restarts = 0;
   steps = 0;

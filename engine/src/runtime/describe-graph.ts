@@ -37,12 +37,17 @@ export function describeGraph(
     messagesIn: sum((n, of) =>
       of.role === "source" ? n.messagesIn : of.role === "committed" && of.isSource === true ? n.messagesOut : 0,
     ),
-    messagesOut: sum((n, of) => (of.role === "committed" && of.isSink === true ? n.messagesIn : 0)),
-    deadLettered: sum((n, of) => (of.role === "committed" ? n.deadLettered : 0)),
-    dropped: sum((n) => n.dropped),
+    messagesOut: sum((n, of) => (of.role === "committed" && of.isSink === true ? n.messagesIn - n.deadLettered : 0)),
+    // Only what a step wrote down counts: pure nodes and sources may do the same work again.
+    deadLettered: sum((n, of) => (of.role === "committed" ? n.deadLettered : 0)) + carriedDead(views),
+    dropped: sum((n, of) => (of.role === "committed" ? n.dropped : 0)),
     commitP99Ms: p99.length === 0 ? null : Math.max(...p99),
     position: Math.max(0, ...views.map((v) => v.runner?.position ?? 0)),
   };
+}
+
+function carriedDead(views: readonly NodeView[]): number {
+  return views.reduce((total, { runner }) => total + (runner?.meter.carriedDead ?? 0), 0);
 }
 
 function describeNode(

@@ -25,6 +25,7 @@ export interface NodeStatus {
   /** Consumed on purpose without output: filtered, folded into state, delivered. */
   readonly consumed: number;
   readonly dropped: number;
+  /** Messages that this node gave up on. */
   readonly deadLettered: number;
   readonly restarts: number;
   /** Steps committed; 0 for pure nodes. */
@@ -78,6 +79,7 @@ export interface GraphStatus {
   readonly messagesIn: number;
   /** Messages delivered by sinks. */
   readonly messagesOut: number;
+  /** Dead letters written down. Where nothing filters or aggregates, in = out + dead letters + dropped. */
   readonly deadLettered: number;
   readonly dropped: number;
   /** 99th percentile of arrival → durable over the last ten seconds, in ms; `null` before the first step. */

@@ -23,6 +23,8 @@ import { type EventTimeOptions, WatermarkGenerator } from "./watermark-generator
 export interface Transmission {
   readonly generation: number;
   readonly marks: number;
+  /** Everything up to here was counted by the meter. */
+  readonly counted: number;
 }
 
 export interface SourceActorOptions {
@@ -81,6 +83,7 @@ export class SourceActor implements OriginControl {
   #sent: Point;
   #generation: number;
   #marks: number;
+  #counted: number;
   #idle = false;
   #ended = false;
   /** Where to go back to before the next read. */
@@ -105,6 +108,7 @@ export class SourceActor implements OriginControl {
     this.#rules = options.rules ?? ALL_RULES;
     this.#generation = options.after?.generation ?? 0;
     this.#marks = options.after?.marks ?? 0;
+    this.#counted = options.after?.counted ?? START_ANCHOR.pos;
     this.#acks = new LaneAcks(options.lanes);
     this.#sent = wholly(START_ANCHOR.pos);
   }
@@ -119,7 +123,7 @@ export class SourceActor implements OriginControl {
   }
 
   get transmission(): Transmission {
-    return { generation: this.#generation, marks: this.#marks };
+    return { generation: this.#generation, marks: this.#marks, counted: this.#counted };
   }
 
   /** How far this partition may have been sent by any incarnation. */
@@ -291,7 +295,6 @@ export class SourceActor implements OriginControl {
   async #sendBatch(read: SourceBatch): Promise<void> {
     const { batch, positions, through, rejected } = read;
     const generator = this.#watermarks;
-    this.meter.in += batch.n + rejected.length;
     if (generator === undefined) {
       this.#send(batch, positions, through, this.#deadFrom(rejected), []);
       return;
@@ -379,10 +382,19 @@ export class SourceActor implements OriginControl {
     const from = this.#sent;
     this.#sent = wholly(through);
     this.#sentMost = Math.max(this.#sentMost, through);
-    this.meter.out += batch.n;
-    this.meter.dead += dead.length;
+    this.#count(positions, dead, through);
     sendAlong(this.#options.edges, new Frame(this.#head(from, this.#sent), batch, positions, dead, late));
     this.#armProbe();
+  }
+
+  /** What is sent again was counted before. */
+  #count(positions: Positions, dead: readonly DeadItem[], through: number): void {
+    const fresh = positions.n - positions.countThrough(wholly(this.#counted));
+    const freshDead = dead.filter(({ pos }) => pos > this.#counted).length;
+    this.meter.in += fresh + freshDead;
+    this.meter.out += fresh;
+    this.meter.dead += freshDead;
+    this.#counted = Math.max(this.#counted, through);
   }
 
   /** The source was polled and has nothing: its lanes must not hold others' watermarks back (R15). */

@@ -590,11 +590,15 @@ export class CommittedActor extends Turnable {
   }
 
   #count(draft: StepDraft, work: readonly StepWork[], dead: readonly DeadLettered[]): void {
+    const own = dead.filter((d) => d.node === this.node).length;
     for (const { frame } of work) this.meter.in += frame.n + frame.dead.filter((d) => d.node === this.node).length;
-    for (const { batch } of draft.emits) this.meter.out += batch.n;
+    for (const { port, batch } of draft.emits) {
+      if (this.#options.outboxes.get(port)?.isConnected === true) this.meter.out += batch.n;
+    }
     for (const { count } of draft.drops) this.meter.dropped += count;
     for (const { frame } of work) this.meter.dropped += frame.head.shed;
-    this.meter.dead += dead.length;
+    this.meter.dead += own;
+    this.meter.carriedDead += dead.length - own;
   }
 
   /** What was admitted and not committed is lost with this incarnation, so it must take no more. */
