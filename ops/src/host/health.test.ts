@@ -1,0 +1,49 @@
+import type { GraphStatus, NodeStatus } from "@millrace/engine";
+import type { ProjectionStatus } from "@millrace/projections";
+import type { EmbeddedLogHealth } from "@millrace/streams/embedded";
+import { describe, expect, it } from "vitest";
+import { healthReport } from "./health.ts";
+
+const LOG = { state: "open", activeSegment: 3 } as EmbeddedLogHealth;
+const TABLE: ProjectionStatus = {
+  name: "board",
+  version: 1,
+  asOf: 10,
+  lag: 2,
+  lagMs: 5,
+  state: "live",
+  rows: 1,
+  key: [],
+};
+const graph = (...nodes: readonly Pick<NodeStatus, "node" | "state" | "reason">[]): GraphStatus =>
+  ({ graph: "g", state: "running", nodes }) as unknown as GraphStatus;
+
+const failing = (...args: Parameters<typeof healthReport>): readonly string[] =>
+  healthReport(...args).checks.flatMap(({ name, ok, detail }) => (ok ? [] : [`${name}: ${detail}`]));
+
+describe("a host is ready", () => {
+  it("when its log is writable, its projections follow and its graphs run", () => {
+    expect(failing(LOG, [TABLE], [graph({ node: "a", state: "running", reason: "" })])).toEqual([]);
+  });
+
+  it("not while the log takes no appends", () => {
+    expect(failing({ ...LOG, state: "stopped" }, [], [])).toHaveLength(1);
+  });
+
+  it("not while a projection stands still, and says why", () => {
+    expect(failing(LOG, [{ ...TABLE, state: "failed", reason: "PROJECTION-PARKED: a fold threw" }], [])).toEqual([
+      "projection board: PROJECTION-PARKED: a fold threw",
+    ]);
+  });
+
+  it("not while a projection is more than half a minute behind", () => {
+    expect(failing(LOG, [{ ...TABLE, lagMs: 30_001 }], [])).toEqual(["projection board: live, 2 events behind"]);
+    expect(failing(LOG, [{ ...TABLE, lagMs: 30_000 }], [])).toEqual([]);
+  });
+
+  it("not while a node is parked, and says which and why", () => {
+    expect(failing(LOG, [], [graph({ node: "out", state: "parked", reason: "SINK-FAILED: no space" })])).toEqual([
+      "graph g: running; out parked: SINK-FAILED: no space",
+    ]);
+  });
+});
