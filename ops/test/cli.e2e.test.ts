@@ -241,6 +241,19 @@ nodes:
     );
   }, 60_000);
 
+  it("refuses a graph whose source has no end", async () => {
+    const graph = `name: ticks
+nodes:
+  in:  { kind: source, from: "metronome:1s" }
+  out: { kind: sink, input: in, to: "discard:" }
+`;
+    const own = folder("endless", { "graph.yaml": graph });
+    const { code, stderr } = await millrace(["run", "graph.yaml", "--until-done"], { cwd: own });
+    expect(code).toBe(2);
+    expect(stderr).toContain("graph.yaml:3:3 CLI-USAGE source in has no end");
+    expect(existsSync(join(own, ".millrace"))).toBe(false);
+  });
+
   it("ends with 1 when a node gives up, and goes on from there when it is corrected", async () => {
     const graph = `name: flaky
 supervision: { intensity: 1, backoffMs: 1, backoffMaxMs: 2 }

@@ -47,6 +47,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   if (options.port !== undefined) await requireFreePort(options.port);
   const tables = new ProjectionTables();
   const graphs = await compileAll(loaded, options, env, tables);
+  if (options.untilDone) for (const graph of graphs) requireEnd(graph);
   const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
   const opened = await start(data, graphs, tables, options, env);
   const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
@@ -61,6 +62,17 @@ function refuseProblems(loaded: readonly LoadedGraph[]): void {
   const problems = loaded.flatMap((graph) => graph.problems);
   if (problems.length === 0) return;
   throw opsError("CLI-USAGE", `${problems.map(formatProblem).join("\n")}`);
+}
+
+/** @throws CLI-USAGE a source never ends, so the run would not either */
+function requireEnd({ program, model }: CompiledGraph): void {
+  for (const node of program.nodes) {
+    const isEndless =
+      node.role === "source" ? !node.connector.capabilities.bounded : "isSource" in node && node.isSource;
+    if (isEndless !== true) continue;
+    const place = model.source.node(node.name);
+    throw opsError("CLI-USAGE", `source ${node.name} has no end, so --until-done would never be done`, { place });
+  }
 }
 
 async function compileAll(

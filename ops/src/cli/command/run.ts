@@ -41,7 +41,7 @@ export async function run(file: string, options: RunOptions): Promise<void> {
     ...(speed === undefined ? {} : { speed }),
   });
   const started = performance.now();
-  if (session.url !== undefined && !json) writeLine(`${session.graphs[0]?.model.name} runs at ${session.url}`);
+  announce(session, json);
   try {
     const interrupted = interruption.signal.then(() => "interrupted" as const);
     const outcome = await Promise.race([interrupted, ...(untilDone ? [whenDone(session)] : [])]);
@@ -56,6 +56,13 @@ export async function run(file: string, options: RunOptions): Promise<void> {
   } finally {
     interruption.release();
   }
+}
+
+function announce({ url, graphs }: Session, json: boolean): void {
+  if (url === undefined) return;
+  const graph = graphs[0]?.model.name;
+  if (json) writeJson({ graph, url });
+  else writeLine(`${graph} runs at ${url}`);
 }
 
 /** Resolves when everything is drained and projections show it. @throws HOST-PARKED */
