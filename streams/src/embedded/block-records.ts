@@ -21,17 +21,13 @@ export function visitRecords(
   checked: boolean,
   visit: RecordVisitor,
 ): void {
-  const { bytes, view, header } = block;
+  const { view, header } = block;
   const end = block.at + header.bytes;
   let position = header.first;
   let at = block.at + BLOCK_HEADER_BYTES;
   while (at < end) {
     const length = recordLengthAt(view, at, end);
-    if (
-      length === 0 ||
-      (checked && !recordCrcHolds(bytes, view, at, length, crc)) ||
-      positionAt(view, at) !== position
-    ) {
+    if (length === 0 || (checked && !recordCrcHolds(view, at, length, crc)) || positionAt(view, at) !== position) {
       throw recordCorrupt(path, block.offset + at - block.at, position);
     }
     const isControl = isControlAt(view, at);

@@ -69,7 +69,7 @@ export function walkSegment(
       expected.prev = header.headCrc;
       return { blocks, end: { kind: "sealed", ...found, offset: at } };
     }
-    if (!bodyHolds(bytes, view, at, header, context.crc)) {
+    if (!bodyHolds(view, at, header, context.crc)) {
       return { blocks, end: verdictAt(bytes, at, header, salt, expected, context) };
     }
     const padded = paddedBytes(header.bytes, context.align);
@@ -103,14 +103,13 @@ function withinSegment(header: BlockHeader, at: number, bytes: Buffer, context: 
   return header.bytes >= BLOCK_HEADER_BYTES && at + paddedBytes(header.bytes, context.align) <= bytes.length;
 }
 
-function bodyHolds(bytes: Buffer, view: DataView, at: number, header: BlockHeader, crc: Crc32c): boolean {
-  const whole = wholeRecords(bytes, view, at, header, crc);
+function bodyHolds(view: DataView, at: number, header: BlockHeader, crc: Crc32c): boolean {
+  const whole = wholeRecords(view, at, header, crc);
   return whole.end === at + header.bytes && whole.events === header.count && whole.pairsCrc === header.bodyCrc;
 }
 
 /** The leading records of a block that verify. */
 export function wholeRecords(
-  bytes: Buffer,
   view: DataView,
   at: number,
   header: BlockHeader,
@@ -122,7 +121,7 @@ export function wholeRecords(
   let pairsCrc = 0;
   while (record < end) {
     const length = recordLengthAt(view, record, end);
-    if (length === 0 || !recordCrcHolds(bytes, view, record, length, crc)) break;
+    if (length === 0 || !recordCrcHolds(view, record, length, crc)) break;
     if (positionAt(view, record) !== header.first + events) break;
     pairsCrc = crc32cOfPair(length, view.getUint32(record + 4, true), pairsCrc);
     if (!isControlAt(view, record)) events++;

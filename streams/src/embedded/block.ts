@@ -57,7 +57,7 @@ export function putBlockHeader(block: Uint8Array, header: Omit<BlockHeader, "hea
   view.setUint16(56, header.kind, true);
   view.setUint16(58, 0, true);
   view.setUint32(60, 0, true);
-  const headCrc = crc(block, CRC_FROM, BLOCK_HEADER_BYTES);
+  const headCrc = crc(view, CRC_FROM, BLOCK_HEADER_BYTES);
   view.setUint32(4, headCrc, true);
   return headCrc;
 }
@@ -68,7 +68,7 @@ export function getBlockHeader(bytes: Uint8Array, at: number, crc: Crc32c): Bloc
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, BLOCK_HEADER_BYTES);
   if (view.getUint32(0, true) !== MAGIC) return undefined;
   const headCrc = view.getUint32(4, true);
-  if (headCrc !== crc(bytes, at + CRC_FROM, at + BLOCK_HEADER_BYTES)) return undefined;
+  if (headCrc !== crc(view, CRC_FROM, BLOCK_HEADER_BYTES)) return undefined;
   return {
     salt: bytes.subarray(at + 8, at + 16),
     seq: getU64(view, 16),

@@ -1,6 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { crc32c, crc32cOfPair } from "./crc32c.ts";
+import { crc32cOfPair, crc32c as crc32cOfView } from "./crc32c.ts";
+import { viewOf } from "./little-endian.ts";
+
+const crc32c = (bytes: Uint8Array, from: number, to: number, seed?: number): number =>
+  crc32cOfView(viewOf(bytes), from, to, seed);
 
 /** Bit by bit, from the definition. */
 function naive(bytes: Uint8Array): number {

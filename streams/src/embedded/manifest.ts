@@ -5,6 +5,7 @@
 import { type Disk, invariant } from "@millrace/engine";
 import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
+import { viewOf } from "./little-endian.ts";
 import type { RulesOff } from "./rules.ts";
 
 export const MANIFEST_NAME = "MANIFEST";
@@ -83,7 +84,7 @@ export async function readManifest(disk: Disk, directory: string, crc: Crc32c): 
 }
 
 function decodeManifest(bytes: Buffer, path: string, crc: Crc32c): Manifest {
-  const expected = crc(bytes, CRC_LINE_BYTES, bytes.length).toString(16).padStart(8, "0");
+  const expected = crc(viewOf(bytes), CRC_LINE_BYTES, bytes.length).toString(16).padStart(8, "0");
   if (bytes.length <= CRC_LINE_BYTES || bytes.toString("latin1", 0, CRC_LINE_BYTES) !== `${expected}\n`) {
     throw embeddedLogError("LOG-MANIFEST", "the manifest is damaged", { place: { file: path } });
   }
@@ -97,7 +98,7 @@ function decodeManifest(bytes: Buffer, path: string, crc: Crc32c): Manifest {
 
 function encodeManifest(manifest: Manifest, crc: Crc32c): Buffer {
   const bytes = Buffer.from(`${" ".repeat(CRC_LINE_BYTES - 1)}\n${JSON.stringify(manifest, null, 1)}\n`, "utf8");
-  bytes.write(crc(bytes, CRC_LINE_BYTES, bytes.length).toString(16).padStart(8, "0"), 0, "latin1");
+  bytes.write(crc(viewOf(bytes), CRC_LINE_BYTES, bytes.length).toString(16).padStart(8, "0"), 0, "latin1");
   return bytes;
 }
 

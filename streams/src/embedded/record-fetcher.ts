@@ -71,7 +71,7 @@ export class RecordFetcher {
     const whole =
       length > 0 &&
       positionAt(view, at) === location.position &&
-      (!this.#checked || recordCrcHolds(bytes, view, at, length, this.#crc));
+      (!this.#checked || recordCrcHolds(view, at, length, this.#crc));
     if (!whole) throw recordCorrupt(this.#files.pathOf(location.serial), location.offset, location.position);
     return new LogRecord(bytes, view, at, this.#names);
   }

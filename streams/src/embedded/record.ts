@@ -97,7 +97,7 @@ function putPayload(bytes: Uint8Array, view: DataView, at: number, payload: Uint
   const end = at + RECORD_HEADER_BYTES + payload.length;
   bytes.set(payload, at + RECORD_HEADER_BYTES);
   for (let pad = end; pad % RECORD_ALIGN !== 0; pad++) bytes[pad] = 0;
-  const checksum = crc(bytes, at + CRC_FROM, end);
+  const checksum = crc(view, at + CRC_FROM, end);
   view.setUint32(at + 4, checksum, true);
   return checksum;
 }
@@ -129,8 +129,8 @@ export function recordLengthAt(view: DataView, at: number, end: number): number 
   return length >= RECORD_HEADER_BYTES && at + length <= end ? length : 0;
 }
 
-export function recordCrcHolds(bytes: Uint8Array, view: DataView, at: number, length: number, crc: Crc32c): boolean {
-  return view.getUint32(at + 4, true) === crc(bytes, at + CRC_FROM, at + length);
+export function recordCrcHolds(view: DataView, at: number, length: number, crc: Crc32c): boolean {
+  return view.getUint32(at + 4, true) === crc(view, at + CRC_FROM, at + length);
 }
 
 export function isControlAt(view: DataView, at: number): boolean {

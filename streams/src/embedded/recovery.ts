@@ -264,7 +264,7 @@ class Recovery {
     if (!rulesOff.has("L-R1") || end.kind !== "torn") return end;
     const header = getBlockHeader(opened.bytes, end.offset, crc);
     if (header === undefined || header.kind === BLOCK_SEAL) return end;
-    const whole = wholeRecords(opened.bytes, viewOf(opened.bytes), end.offset, header, crc);
+    const whole = wholeRecords(viewOf(opened.bytes), end.offset, header, crc);
     if (whole.events === 0) return end;
     const bytes = whole.end - end.offset;
     const to = end.offset + paddedBytes(bytes, align);

@@ -47,7 +47,7 @@ export function encodeSeal(
     first: seal.endPos,
     count: 0,
     bytes: end,
-    bodyCrc: crc(bytes, BLOCK_HEADER_BYTES, end),
+    bodyCrc: crc(view, BLOCK_HEADER_BYTES, end),
     zeros: 0,
   };
   return { bytes, headCrc: putBlockHeader(bytes, { ...header, kind: BLOCK_SEAL }, crc) };
@@ -62,7 +62,7 @@ export function decodeSeal(
   const header = getBlockHeader(bytes, at, crc);
   const end = at + BLOCK_HEADER_BYTES + BODY_BYTES;
   if (header === undefined || header.kind !== BLOCK_SEAL || bytes.length < end) return undefined;
-  if (header.bodyCrc !== crc(bytes, at + BLOCK_HEADER_BYTES, end)) return undefined;
+  if (header.bodyCrc !== crc(viewOf(bytes), at + BLOCK_HEADER_BYTES, end)) return undefined;
   const view = viewOf(bytes);
   return {
     header,

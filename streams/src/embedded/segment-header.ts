@@ -30,7 +30,7 @@ export function encodeSegmentHeader(header: SegmentHeader, crc: Crc32c): Buffer 
   bytes.set(header.salt, 32);
   view.setUint32(40, header.sizeBytes, true);
   view.setUint32(44, PAGE_SIZE_BYTES, true);
-  view.setUint32(CRC_AT, crc(bytes, 0, CRC_AT), true);
+  view.setUint32(CRC_AT, crc(view, 0, CRC_AT), true);
   return bytes;
 }
 
@@ -42,7 +42,7 @@ export function encodeSegmentHeader(header: SegmentHeader, crc: Crc32c): Buffer 
 export function decodeSegmentHeader(bytes: Uint8Array, crc: Crc32c): SegmentHeader | undefined {
   if (bytes.length < SEGMENT_HEADER_BYTES) return undefined;
   const view = viewOf(bytes);
-  if (view.getUint32(0, true) !== MAGIC || view.getUint32(CRC_AT, true) !== crc(bytes, 0, CRC_AT)) return undefined;
+  if (view.getUint32(0, true) !== MAGIC || view.getUint32(CRC_AT, true) !== crc(view, 0, CRC_AT)) return undefined;
   const version = view.getUint16(4, true);
   if (version !== FORMAT_VERSION) throw embeddedLogError("LOG-SCHEMA", `segment format ${version} is not known`);
   return {
