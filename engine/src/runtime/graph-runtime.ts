@@ -132,7 +132,10 @@ export class GraphRuntime {
     await this.#supervisor.resume();
   }
 
-  /** How far the present revision must run before another can take its place: to be logged before {@link drainTo} (R22). */
+  /**
+   * How far the present revision must run before another can take its place: to be logged before {@link drainTo} (R22). Ask a
+   * graph that was started suspended: one whose sources read goes on beyond what it says.
+   */
   cutTargets(): readonly CutTarget[] {
     return this.#sources().flatMap((source) => source.cutTargets);
   }

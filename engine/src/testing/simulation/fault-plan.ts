@@ -27,9 +27,22 @@ export const FAULT_KINDS = [
   "sinkFailing",
   "sourceFailing",
   "snapshots",
+  "localEdges",
 ] as const;
 
+/** `localEdges` is no fault: edges are mailboxes, as within one host, and pure neighbours are fused. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** What needs a network between the actors. */
+const NETWORK_ONLY: readonly FaultKind[] = [
+  "drop",
+  "duplicate",
+  "reorder",
+  "recut",
+  "delay",
+  "control",
+  "duplicateWindow",
+];
 
 /** Faults that only a log outside the host can have, and one that only a log inside it has. */
 const REMOTE_ONLY: readonly FaultKind[] = ["logLost", "staleOwner"];
@@ -45,6 +58,8 @@ export class FaultPlan {
     if (always.some((kind) => REMOTE_ONLY.includes(kind))) kinds.add("remoteLog");
     if (!kinds.has("remoteLog")) for (const kind of REMOTE_ONLY) kinds.delete(kind);
     else kinds.delete("syncError");
+    if (always.some((kind) => NETWORK_ONLY.includes(kind))) kinds.delete("localEdges");
+    if (kinds.has("localEdges")) for (const kind of NETWORK_ONLY) kinds.delete(kind);
     this.kinds = kinds;
   }
 

@@ -22,6 +22,7 @@ export function filterRows(passes: (row: Row) => boolean): PureBehavior {
   return {
     kind: "pure",
     ports: ["out"],
+    row: (row) => (passes(rowOf(row)) ? row : undefined),
     transform(batch) {
       const kept: number[] = [];
       for (let i = 0; i < batch.n; i++) if (passes(rowOf(batch.row(i)))) kept.push(i);
@@ -35,6 +36,7 @@ export function mapRows(to: (row: Row) => Json): PureBehavior {
   return {
     kind: "pure",
     ports: ["out"],
+    row: (row) => to(rowOf(row)),
     transform: (batch) => pureResult(new RowBatch(batch.rows().map((row) => to(rowOf(row))))),
   };
 }
@@ -61,7 +63,7 @@ export function flatMapRows(to: (row: Row) => readonly Json[]): PureBehavior {
 
 /** Passes everything; several edges may lead into it and out of it. */
 export function passRows(): PureBehavior {
-  return { kind: "pure", ports: ["out"], transform: (batch) => pureResult(batch) };
+  return { kind: "pure", ports: ["out"], row: (row) => row, transform: (batch) => pureResult(batch) };
 }
 
 /** Sends each row to one of two ports. */
@@ -81,14 +83,25 @@ export function switchRows(first: (row: Row) => boolean): PureBehavior {
 
 /** Throws on rows that `isPoison`, always on the same ones. */
 export function refusing(behavior: PureBehavior, isPoison: (row: Row) => boolean): PureBehavior {
+  const check = (message: Json): void => {
+    const row = rowOf(message);
+    if (isPoison(row)) throw engineError("MSG-POISON", `row ${row.id} is poison`);
+  };
+  const { row, ...rest } = behavior;
   return {
-    ...behavior,
+    ...rest,
     transform(batch) {
-      for (let i = 0; i < batch.n; i++) {
-        const row = rowOf(batch.row(i));
-        if (isPoison(row)) throw engineError("MSG-POISON", `row ${row.id} is poison`);
-      }
+      for (let i = 0; i < batch.n; i++) check(batch.row(i));
       return behavior.transform(batch);
     },
+    ...(row === undefined ? {} : { row: checkedRow(row, check) }),
+  };
+}
+
+/** A row function that `check` may stop by throwing. */
+export function checkedRow(row: NonNullable<PureBehavior["row"]>, check: (message: Json) => void): typeof row {
+  return (message) => {
+    check(message);
+    return row(message);
   };
 }

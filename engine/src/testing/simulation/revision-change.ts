@@ -47,18 +47,18 @@ export interface RevisionChangeOptions {
   readonly drains: boolean;
 }
 
-/** Runs the started graph to its cut; resolves when the new revision is activated and this process should end. */
-export async function changeRevision(options: RevisionChangeOptions): Promise<void> {
-  const { runtime, env, atMs, standing, drains } = options;
-  let { targets } = standing;
-  if (targets === undefined) {
-    await sleep(env, Math.max(0, atMs - env.clock.monotonic()));
-    targets = runtime.cutTargets();
-    await append(options, INTENT, targets, "none");
-  }
+/** True when the next start is for the cut alone: what was sent before is all that the old revision may still send. */
+export function isCutDue({ env, atMs, standing }: Pick<RevisionChangeOptions, "env" | "atMs" | "standing">): boolean {
+  return standing.targets !== undefined || env.clock.monotonic() >= atMs;
+}
+
+/** Runs a graph that was started suspended to its cut; resolves when the new revision is activated. */
+export async function cutRevision(options: RevisionChangeOptions): Promise<void> {
+  const { runtime, standing, drains } = options;
+  const targets = standing.targets ?? runtime.cutTargets();
+  if (standing.targets === undefined) await append(options, INTENT, targets, "none");
   const atOnce = targets.map((target) => ({ ...target, watermark: Number.NEGATIVE_INFINITY }));
-  const points = drains ? await runtime.drainTo(targets) : atOnce;
-  await append(options, ACTIVATED, points, 0);
+  await append(options, ACTIVATED, drains ? await runtime.drainTo(targets) : atOnce, 0);
 }
 
 async function append(

@@ -177,7 +177,7 @@ class Simulation {
       name,
       process,
       log: this.#log,
-      carriers: this.#network.carriers(process.env),
+      carriers: this.#plan.has("localEdges") ? undefined : this.#network.carriers(process.env),
       snapshots: this.#plan.has("snapshots") ? this.#snapshots() : undefined,
       program,
       rules: this.#rules,

@@ -8,15 +8,17 @@ import type { Carriers } from "../../runtime/graph-wiring.ts";
 import type { GraphProgram, ProgramNode } from "../../runtime/program.ts";
 import type { ProtocolRules } from "../../step/protocol-rules.ts";
 import type { SnapshotStore } from "../../step/snapshot-store.ts";
+import { sleep } from "../../time/clock.ts";
 import type { VirtualProcess } from "../virtual-env.ts";
-import { changeRevision, type RevisionChangeOptions } from "./revision-change.ts";
+import { checkedRow } from "./pure-behaviors.ts";
+import { cutRevision, isCutDue, type RevisionChangeOptions } from "./revision-change.ts";
 import type { SimulatedLog } from "./simulated-log.ts";
 
 export interface SimulatedHostOptions {
   readonly name: string;
   readonly process: VirtualProcess;
   readonly log: SimulatedLog;
-  readonly carriers: Carriers;
+  readonly carriers: Carriers | undefined;
   readonly snapshots: SnapshotStore | undefined;
   readonly program: GraphProgram;
   readonly rules: ProtocolRules;
@@ -46,7 +48,7 @@ export class SimulatedHost {
         env: options.process.env,
         log,
         host: options.name,
-        carriers: options.carriers,
+        ...(options.carriers === undefined ? {} : { carriers: options.carriers }),
         ...(options.snapshots === undefined ? {} : { snapshots: options.snapshots }),
         rules: options.rules,
         onLifecycle: options.onLifecycle,
@@ -74,10 +76,13 @@ export class SimulatedHost {
   }
 
   async #run({ change, process, rules }: SimulatedHostOptions, log: EventLog): Promise<void> {
-    await this.runtime.start({ suspended: change?.standing.targets !== undefined });
-    if (change === undefined) return;
-    await changeRevision({ ...change, runtime: this.runtime, log, env: process.env, drains: rules.R22 });
-    this.#end = new Error("the next revision is to be started");
+    if (change === undefined) return this.runtime.start();
+    const { env } = process;
+    const suspended = isCutDue({ ...change, env });
+    await this.runtime.start({ suspended });
+    if (suspended) await cutRevision({ ...change, runtime: this.runtime, log, env, drains: rules.R22 });
+    else await sleep(env, change.atMs - env.clock.monotonic());
+    this.#end = new Error("the graph is to be started again, for its cut or for the revision after it");
   }
 
   #breakable(node: ProgramNode): ProgramNode {
@@ -100,6 +105,7 @@ function breakablePure(behavior: PureBehavior, check: () => void): PureBehavior 
       check();
       return behavior.transform(batch);
     },
+    ...(behavior.row === undefined ? {} : { row: checkedRow(behavior.row, check) }),
   };
 }
 
