@@ -15,6 +15,15 @@ export function closeBeforeExit(close: () => Promise<void>): () => void {
   return () => void closers.delete(close);
 }
 
+/** An error that nobody caught ends the process as it does anyway, but never hangs in the end. */
+export function exitOnUncaught(): void {
+  process.on("uncaughtException", (error) => {
+    process.stderr.write(`${error.stack ?? String(error)}\n`);
+    exitFast(1);
+  });
+}
+
+/** Ends the process with this code. What was asked to be closed is closed first, for at most three seconds. */
 export function exitFast(code: number): void {
   process.exitCode = code;
   const deadline = setTimeout(() => process.kill(process.pid, "SIGKILL"), CLOSE_MS_MAX);

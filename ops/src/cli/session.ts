@@ -7,6 +7,7 @@ import { type Env, errnoOf, formatProblem, graphSchema, type JsonObject, message
 import { compileGraph } from "../compile/compile-graph.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
+import { exitOnUncaught } from "../fast-exit.ts";
 import { dataDirectory } from "../host/data-directory.ts";
 import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
@@ -41,6 +42,7 @@ export interface Session {
  * @throws GRAPH-INVALID with every problem, HOST-REVISION, HOST-PORT, LOG-LOCKED and other refusals of the log
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
+  exitOnUncaught();
   const env = systemEnv();
   const loaded = options.files.map(loadGraph);
   refuseProblems(loaded);
