@@ -73,9 +73,18 @@ function runApart(url, name) {
   });
 }
 
-/** One variant in this process: warm-up, then one measured run. */
+const WARM_RUNS = 3;
+const MEASURED_RUNS = 3;
+
+/** One variant in this process: runs until compilers have settled, then the median of a few measured ones. */
 export async function runOnce(variant) {
-  await variant.run(Math.max(1, Math.floor(variant.n / 2)));
+  for (let i = 0; i < WARM_RUNS; i++) await variant.run(variant.n);
+  const runs = [];
+  for (let i = 0; i < MEASURED_RUNS; i++) runs.push(await timed(variant));
+  return { cpuNs: median(runs.map((run) => run.cpuNs)), wallNs: median(runs.map((run) => run.wallNs)) };
+}
+
+async function timed(variant) {
   globalThis.gc?.();
   const before = process.cpuUsage();
   const started = process.hrtime.bigint();
