@@ -1,4 +1,7 @@
-/** SIGINT and SIGTERM: the first ends the session in order, the second at once, which is safe because the log is. */
+/**
+ * SIGINT and SIGTERM: the first ends the session in order, the second at once, which is safe because the log is. A session
+ * that does not end in time, for one whose calculator hangs, ends as if a second signal had come.
+ */
 import { exitFast } from "../fast-exit.ts";
 import { EXIT } from "./failure.ts";
 
@@ -9,22 +12,32 @@ export interface Interruption {
   release(): void;
 }
 
+/** Process supervisors commonly kill after 30 s. */
+const GRACE_MS = 20_000;
+
 export function onInterruption(): Interruption {
-  let interrupted = false;
+  let grace: NodeJS.Timeout | undefined;
   let resolveSignal: (signal: NodeJS.Signals) => void = () => undefined;
   const signal = new Promise<NodeJS.Signals>((resolve) => {
     resolveSignal = resolve;
   });
   const handle = (name: NodeJS.Signals): void => {
-    if (interrupted) exitFast(EXIT.interrupted);
-    interrupted = true;
+    if (grace !== undefined) exitFast(EXIT.interrupted);
+    grace = setTimeout(endLate, GRACE_MS);
+    grace.unref();
     resolveSignal(name);
   };
   process.on("SIGINT", handle);
   process.on("SIGTERM", handle);
   const release = (): void => {
+    clearTimeout(grace);
     process.off("SIGINT", handle);
     process.off("SIGTERM", handle);
   };
   return { signal, release };
+}
+
+function endLate(): void {
+  process.stderr.write(`not stopped after ${GRACE_MS / 1000} s; what was not committed will be done again\n`);
+  exitFast(EXIT.interrupted);
 }
