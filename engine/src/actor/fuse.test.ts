@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type MessageFailure, type PureBehavior, pureResult } from "../behavior/pure-behavior.ts";
 import { engineError } from "../errors.ts";
 import { RowBatch } from "../frame/batch.ts";
@@ -94,14 +94,30 @@ function outcomeOf(behavior: PureBehavior, input: readonly Json[]): Outcome {
   };
 }
 
-describe("fused stages", () => {
+/** As Node does with `--disallow-code-generation-from-strings`. */
+function forbidCodeGeneration(): void {
+  vi.stubGlobal("Function", () => {
+    throw new EvalError("Code generation from strings disallowed for this context");
+  });
+}
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+describe.each<[string, () => void]>([
+  ["with a compiled loop", () => undefined],
+  ["where code generation is switched off", forbidCodeGeneration],
+])("fused stages %s", (_where, prepare) => {
   it("do what they do one by one, for any functions and messages, throwing and dropping ones too", () => {
     fc.assert(
       fc.property(
         fc.array(stage, { minLength: 1, maxLength: 5 }),
         fc.array(rows, { maxLength: 4 }),
         (functions, batches) => {
+          prepare();
           const fused = fuse(stagesOf(functions));
+          vi.unstubAllGlobals();
           for (const batch of batches) expect(outcomeOf(fused, batch)).toEqual(byHand(functions, batch));
         },
       ),
@@ -115,7 +131,9 @@ describe("fused stages", () => {
         fc.array(rows, { minLength: 1, maxLength: 4 }),
         (functions, batches) => {
           const stages = stagesOf(functions);
+          prepare();
           const fused = fuse(stages);
+          vi.unstubAllGlobals();
           for (const batch of batches) fused.transform(new RowBatch(batch));
           let entered = batches.flat();
           stages.forEach(({ meter, edge }, i) => {
@@ -128,7 +146,9 @@ describe("fused stages", () => {
       ),
     );
   });
+});
 
+describe("fused stages", () => {
   it("count a batch once that throws and is tried again in parts", () => {
     const stages = stagesOf([(row) => row, (row) => row]);
     const throwing: PureBehavior = {

@@ -19,9 +19,10 @@ class Receiver implements Link {
   readonly frames: Frame[] = [];
   readonly waiters: (() => void)[] = [];
   isFull = false;
+  readonly fullPaths = new Set<number>();
 
-  hasCredit(): boolean {
-    return !this.isFull;
+  hasCredit(path: number): boolean {
+    return !this.isFull && !this.fullPaths.has(path);
   }
 
   whenCredit(_path: number, wake: () => void): void {
@@ -34,6 +35,7 @@ class Receiver implements Link {
 
   drain(): void {
     this.isFull = false;
+    this.fullPaths.clear();
     for (const wake of this.waiters.splice(0)) wake();
   }
 
@@ -437,6 +439,22 @@ describe("a pure actor without credit", () => {
     stand.out.drain();
     await stand.env.settle();
     expect(stand.out.dead).toEqual([dead]);
+  });
+
+  it("for one lane passes the frames of the others (R25)", async () => {
+    const stand = new Stand(double);
+    stand.out.fullPaths.add(1);
+    await stand.take(
+      sampleFrame(0, [1], { path: 1 }),
+      sampleFrame(0, [2], { path: 2 }),
+      sampleFrame(1, [3], { path: 1 }),
+      sampleFrame(1, [4], { path: 2 }),
+    );
+    expect(stand.out.rows).toEqual([4, 8]);
+    expect(stand.mailbox.depthOf(1)).toBe(2);
+    stand.out.drain();
+    await stand.env.settle();
+    expect(stand.out.rows).toEqual([4, 8, 2, 6]);
   });
 
   it("takes nothing after it was stopped", async () => {

@@ -86,9 +86,11 @@ export class PureActor extends Turnable {
       this.#blockedSinceMs = -1;
     }
     for (let k = 0; k < FRAMES_PER_TURN && !this.#stopped; k++) {
-      const frame = mailbox.peek();
-      if (frame === undefined) return now;
-      if (frame.n + frame.dead.length > 0 && this.#blocked(frame, now)) return now;
+      const frame = mailbox.peek(this.#passes);
+      if (frame === undefined) {
+        if (!mailbox.isEmpty) this.#blockedSinceMs = now;
+        return now;
+      }
       if (this.#handle(frame)) mailbox.take();
       const after = this.#scheduler.env.clock.monotonic();
       this.meter.busyMs += after - now;
@@ -98,16 +100,17 @@ export class PureActor extends Turnable {
     return now;
   }
 
-  #blocked(frame: Frame, now: number): boolean {
+  /** Empty frames need no credit. A lane without it waits for it alone; the others pass (R25). */
+  readonly #passes = (frame: Frame): boolean => {
+    if (frame.n + frame.dead.length === 0) return true;
     for (const edges of this.#edges) {
       const full = withoutCredit(edges, frame.head.path);
       if (full === undefined) continue;
-      this.#blockedSinceMs = now;
       full.link.whenCredit(full.path, this.wake);
-      return true;
+      return false;
     }
-    return false;
-  }
+    return true;
+  };
 
   /** False when the frame must be tried again. */
   #handle(frame: Frame): boolean {

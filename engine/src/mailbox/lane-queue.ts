@@ -11,7 +11,7 @@ interface Slot {
 /** The frames of one lane that wait in a mailbox, in order: a ring that is allocated with its first frame. */
 export class LaneQueue {
   readonly path: number;
-  readonly waiters: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
   /** Messages waiting, dead ones included: they take room, although overflow never drops them. */
   messages = 0;
   bytes = 0;
@@ -75,8 +75,18 @@ export class LaneQueue {
     this.bytes = 0;
   }
 
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
+  await(wake: () => void): void {
+    this.#waiters.add(wake);
+  }
+
   wake(): void {
-    for (const waiter of this.waiters.splice(0)) waiter();
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const waiter of waiters) waiter();
   }
 
   /**

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { reportOf } from "../errors.ts";
-import { RowBatch } from "../frame/batch.ts";
+import { ColumnBatch, RowBatch } from "../frame/batch.ts";
 import { type DeadItem, Frame } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
 import { comparePoints, START } from "../frame/point.ts";
+import { Positions } from "../frame/positions.ts";
 import { emptyFrame, messagesOf, sampleFrame, sampleHead } from "../testing/sample-frames.ts";
 import { fair, fifo, lifo, priority } from "./discipline.ts";
 import { Mailbox, type MailboxOptions, type Overflow } from "./mailbox.ts";
@@ -317,6 +318,45 @@ describe("a mailbox", () => {
     mailbox.push(sampleFrame(0, ["fresh"], { path: 2 }));
     expect(mailbox.take()?.batch.rows()).toEqual(["first"]);
     expect(mailbox.take()?.batch.rows()).toEqual(["fresh"]);
+  });
+});
+
+describe("a mailbox that is asked for certain frames only", () => {
+  const ofPath =
+    (path: number) =>
+    (frame: Frame): boolean =>
+      frame.head.path === path;
+
+  it("passes over lanes whose oldest frame is refused, and keeps the order within lanes", () => {
+    const mailbox = new Mailbox({}, () => undefined);
+    for (const [path, row] of [
+      [1, "a"],
+      [2, "b"],
+      [1, "c"],
+      [2, "d"],
+    ] as const)
+      mailbox.push(sampleFrame(row === "a" || row === "b" ? 0 : 1, [row], { path }));
+    expect(mailbox.peek(ofPath(2))?.batch.rows()).toEqual(["b"]);
+    expect(mailbox.take(ofPath(2))?.batch.rows()).toEqual(["b"]);
+    expect(mailbox.take(ofPath(3))).toBeUndefined();
+    expect(drained(mailbox).map((f) => f.batch.row(0))).toEqual(["a", "c", "d"]);
+  });
+
+  it("promises by a peek only what the next take accepts too", () => {
+    const mailbox = new Mailbox({}, () => undefined);
+    mailbox.push(sampleFrame(0, ["a"], { path: 1 }));
+    mailbox.push(sampleFrame(0, ["b"], { path: 2 }));
+    mailbox.peek(ofPath(1));
+    expect(mailbox.take(ofPath(2))?.batch.rows()).toEqual(["b"]);
+    expect(mailbox.take()?.batch.rows()).toEqual(["a"]);
+  });
+
+  it("has no credit for columns whose bytes are used up", () => {
+    const mailbox = new Mailbox({ bytesMax: 1000 }, () => undefined);
+    const values = new Float64Array(200);
+    const batch = new ColumnBatch(new Map([["x", { type: "number", values, nulls: null }]]), null, 200);
+    mailbox.push(new Frame(sampleHead(), batch, Positions.dense(0, 200)));
+    expect(mailbox.hasCredit(0)).toBe(false);
   });
 });
 

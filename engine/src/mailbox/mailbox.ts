@@ -19,6 +19,9 @@ import { LaneQueue } from "./lane-queue.ts";
 /** What happens to messages that find the lane full. All but `block` count what they shed, and shed messages, never ranges (R3). */
 export type Overflow = "block" | "drop-oldest" | "drop-newest" | "conflate";
 
+/** True for frames that may be taken now. */
+export type FrameFilter = (frame: Frame) => boolean;
+
 export interface MailboxOptions {
   /** Messages per lane. Default 8192. */
   readonly capacity?: number;
@@ -105,9 +108,12 @@ export class Mailbox {
     return lane === undefined || (lane.messages < this.capacity && lane.bytes < this.bytesMax);
   }
 
-  /** Calls `wake` once when the lane is at most half full again, so that sender and receiver do not trade single frames. */
+  /**
+   * Calls `wake` once when the lane is at most half full again, so that sender and receiver do not trade single frames; once, too,
+   * if it is passed several times until then.
+   */
   whenCredit(path: number, wake: () => void): void {
-    this.#lane(path).waiters.push(wake);
+    this.#lane(path).await(wake);
   }
 
   push(frame: Frame): void {
@@ -121,18 +127,21 @@ export class Mailbox {
     this.#wake();
   }
 
-  /** The frame that the next {@link take} returns, whatever arrives until then. */
-  peek(): Frame | undefined {
-    this.#chosen ??= this.#next();
+  /**
+   * The frame that the next {@link take} returns, whatever arrives until then. With `only`, lanes whose oldest frame it refuses
+   * are passed over, so that one of them does not hold the others back (R25).
+   */
+  peek(only?: FrameFilter): Frame | undefined {
+    this.#chosen = this.#choice(only);
     return this.#chosen?.head();
   }
 
-  take(): Frame | undefined {
-    const lane = this.#chosen ?? this.#next();
+  take(only?: FrameFilter): Frame | undefined {
+    const lane = this.#choice(only);
     this.#chosen = undefined;
     if (lane === undefined) return undefined;
     const frame = lane.shift();
-    if (lane.waiters.length > 0 && lane.messages <= this.capacity >> 1 && lane.bytes <= this.bytesMax / 2) lane.wake();
+    if (lane.isAwaited && lane.messages <= this.capacity >> 1 && lane.bytes <= this.bytesMax / 2) lane.wake();
     return frame;
   }
 
@@ -145,12 +154,18 @@ export class Mailbox {
     }
   }
 
-  #next(): LaneQueue | undefined {
+  /** The lane that a peek promised, if it may be served. */
+  #choice(only: FrameFilter | undefined): LaneQueue | undefined {
+    const chosen = this.#chosen;
+    return chosen !== undefined && mayBeServed(chosen, only) ? chosen : this.#next(only);
+  }
+
+  #next(only: FrameFilter | undefined): LaneQueue | undefined {
     if (this.#lanes.length === 1) {
-      const only = this.#lanes[0] as LaneQueue;
-      return only.length > 0 ? only : undefined;
+      const lane = this.#lanes[0] as LaneQueue;
+      return mayBeServed(lane, only) ? lane : undefined;
     }
-    return this.#discipline(this.#lanes);
+    return this.#discipline(only === undefined ? this.#lanes : this.#lanes.filter((lane) => mayBeServed(lane, only)));
   }
 
   #lane(path: number): LaneQueue {
@@ -184,6 +199,11 @@ export class Mailbox {
     this.shed +=
       this.overflow === "drop-newest" ? lane.dropNewest(capacity, bytesMax) : lane.dropOldest(capacity, bytesMax);
   }
+}
+
+function mayBeServed(lane: LaneQueue, only: FrameFilter | undefined): boolean {
+  const head = lane.head();
+  return head !== undefined && (only === undefined || only(head));
 }
 
 const SAMPLES = 3;

@@ -352,6 +352,47 @@ describe("a node of a graph", () => {
   });
 });
 
+describe("a feedback loop", () => {
+  const ROUNDS = 20;
+
+  /** Sends every message round many times before it lets it go. */
+  function goingRound(): CommittedBehavior {
+    return {
+      kind: "committed",
+      ports: ["out", "again"],
+      take(draft, slice) {
+        const rounds = slice.batch.rows() as readonly number[];
+        draft.emit("again", new RowBatch(rounds.filter((n) => n < ROUNDS).map((n) => n + 1)));
+        draft.emit("out", new RowBatch(rounds.filter((n) => n === ROUNDS)));
+      },
+      seal: () => undefined,
+      discard: () => undefined,
+      fold: () => undefined,
+    };
+  }
+
+  it("that is fuller than its edge and its outbox drains: outer input waits, never the loop (R25)", async () => {
+    const stand = new Stand();
+    const total = 60_000;
+    const loop: ProgramNode = {
+      name: "loop",
+      kind: "calculator",
+      role: "committed",
+      make: goingRound,
+      mailbox: { capacity: 100 },
+    };
+    const edges: ProgramEdge[] = [
+      { from: "src", to: "loop" },
+      { from: "loop", port: "again", to: "loop", input: 1, feedback: true },
+      { from: "loop", to: "sink" },
+    ];
+    const source = { ...stand.source(Array<number>(total).fill(0)), frameMessagesMax: 4096 } as ProgramNode;
+    await stand.start([source, loop, stand.sink()], { edges });
+    await stand.env.advance(20_000);
+    expect(stand.delivered).toHaveLength(total);
+  });
+});
+
 describe("neighbouring pure nodes", () => {
   const doubled = (): PureBehavior => {
     const row = (value: Json): Json => (value as number) * 2;

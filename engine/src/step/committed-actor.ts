@@ -101,6 +101,7 @@ export class CommittedActor extends Turnable {
   #lazyTimer: Timer | undefined;
   #backoff: Timer | undefined;
   readonly #flightsMax: number;
+  readonly #hasLoop: boolean;
   #watermark: number;
   #snapshotAtStep = 0;
   #busy = false;
@@ -117,6 +118,7 @@ export class CommittedActor extends Turnable {
     this.#options = options;
     this.#rules = options.rules ?? ALL_RULES;
     this.#flightsMax = Math.min(options.flightsMax ?? FLIGHTS_MAX, options.log.appendsAheadMax ?? FLIGHTS_MAX);
+    this.#hasLoop = this.#rules.R25 && options.lanes.some((lane) => lane.feedback);
     this.#behavior = options.behavior;
     this.#scheduler = options.scheduler;
     this.#chain = options.chain;
@@ -210,7 +212,7 @@ export class CommittedActor extends Turnable {
         this.wake();
         break;
       }
-      const request = this.#again.length === 0 && !this.#paused ? this.#requests.shift() : undefined;
+      const request = this.#mayServe() ? this.#requests.shift() : undefined;
       if (request !== undefined) this.#attempt([], request);
       else {
         const work = this.#gather();
@@ -226,9 +228,25 @@ export class CommittedActor extends Turnable {
   #mayStep(): boolean {
     if (this.#stopped || this.#busy || this.#backoff !== undefined || this.#flights.isStalled) return false;
     if (this.#flights.count >= this.#flightsMax) return false;
+    return this.#hasRoom() || this.#again.length > 0 || this.#loopWaits();
+  }
+
+  #mayServe(): boolean {
+    return this.#again.length === 0 && !this.#paused && this.#hasRoom();
+  }
+
+  /** False when outputs are backed up: then nothing more comes in from outside. */
+  #hasRoom(): boolean {
     for (const outbox of this.#options.outboxes.values()) if (!outbox.hasRoom) return false;
     return true;
   }
+
+  /** What comes back through a loop is taken even then, because only that makes room in the loop (R25). */
+  #loopWaits(): boolean {
+    return this.#hasLoop && this.#mailbox.peek(this.#isFeedback) !== undefined;
+  }
+
+  readonly #isFeedback = (frame: Frame): boolean => this.#byPath.get(frame.head.path)?.feedback === true;
 
   /** What the next step will consume: as many waiting frames as fit, or one piece of work that failed before. */
   #gather(): StepWork[] {
@@ -236,9 +254,10 @@ export class CommittedActor extends Turnable {
     if (again !== undefined) return [again];
     const most = this.#behavior.stepMessagesMax ?? STEP_MESSAGES_MAX;
     const work: StepWork[] = [];
+    const hasRoom = this.#hasRoom();
     let messages = 0;
     while (messages < most) {
-      const frame = this.#mailbox.take();
+      const frame = this.#nextFrame(hasRoom);
       if (frame === undefined) break;
       const admitted = this.#admit(frame);
       if (admitted === undefined) continue;
@@ -247,6 +266,12 @@ export class CommittedActor extends Turnable {
       messages += admitted.frame.n;
     }
     return work;
+  }
+
+  /** Feedback first. */
+  #nextFrame(hasRoom: boolean): Frame | undefined {
+    const returned = this.#hasLoop ? this.#mailbox.take(this.#isFeedback) : undefined;
+    return returned === undefined && hasRoom ? this.#mailbox.take() : returned;
   }
 
   #admit(frame: Frame): StepWork | undefined {
