@@ -371,6 +371,19 @@ nodes:
     await expect.poll(rows, { timeout: 10_000 }).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
   });
 
+  it("with a token takes changes only from those who have it: 4 for the others", async () => {
+    const cwd = folder("token", { "graph.yaml": ORDERS, "orders.ndjson": "" });
+    const env = { MILLRACE_TOKEN: "a-long-secret" };
+    const server = start(["serve", "graph.yaml", "--port", "0", "--json"], { cwd, env });
+    servers.push(server);
+    const { url } = JSON.parse(await server.line(/^\{/)) as { url: string };
+    const stop = ["graph", "stop", "orders", "--url", url];
+    expect(await millrace(stop)).toMatchObject({ code: 4, stderr: expect.stringContaining("HTTP-UNAUTHORIZED") });
+    expect(await millrace(stop, { env: { MILLRACE_TOKEN: "a-wrong-secret" } })).toMatchObject({ code: 4 });
+    expect(await millrace(["graph", "ls", "--url", url])).toMatchObject({ code: 0 });
+    expect(await millrace(stop, { env })).toMatchObject({ code: 0 });
+  });
+
   it("leaves a port to whoever has it", async () => {
     const cwd = folder("taken", { "graph.yaml": ORDERS, "orders.ndjson": "" });
     const holder = createServer();
