@@ -81,9 +81,12 @@ nodes:
         rmSync(ballast);
         await server.reaches("fill", "finished");
         await eventually(async () => expect((await server?.health())?.status).toBe("ok"));
-        const listed = await get<{ projections: { name: string; rows: number; lag: number }[] }>("/api/v1/projections");
-        const { rows: rowsOut } = listed.projections.find(({ name }) => name === "rows") ?? { rows: -1 };
-        expectBalance({ rowsIn: ROWS, rowsOut, deadLetters: 0 });
+        const rowsOut = async (): Promise<number> => {
+          const { projections } = await get<{ projections: { name: string; rows: number }[] }>("/api/v1/projections");
+          return projections.find(({ name }) => name === "rows")?.rows ?? 0;
+        };
+        await eventually(async () => expect(await rowsOut()).toBeGreaterThanOrEqual(ROWS));
+        expectBalance({ rowsIn: ROWS, rowsOut: await rowsOut(), deadLetters: 0 });
       } finally {
         await server?.stop();
         execFileSync("umount", [disk]);
