@@ -1,0 +1,156 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GraphRuntime, type Json, parseGraph, systemEnv } from "@millrace/engine";
+import { memoryEventLog } from "@millrace/streams/memory";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ProjectionTables } from "../host/projection-tables.ts";
+import { compileGraph } from "./compile-graph.ts";
+import type { CompiledGraph } from "./compiled-graph.ts";
+
+const env = systemEnv();
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "millrace-compile-"));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function write(files: Readonly<Record<string, string>>): void {
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+}
+
+async function compile(text: string): Promise<CompiledGraph> {
+  const parsed = parseGraph(text, { file: "graph.yaml" });
+  if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems, null, 2));
+  const options = { dir: directory, out: join(directory, "out"), env, tables: new ProjectionTables(), secrets: {} };
+  return compileGraph(parsed.graph, text, options);
+}
+
+/** Runs to the end; what a file sink wrote, by its name. */
+async function outputs(text: string, ...names: readonly string[]): Promise<readonly (readonly Json[])[]> {
+  const { program } = await compile(text);
+  const runtime = new GraphRuntime({ ...program, revision: 1 }, { log: memoryEventLog({ env }), env, host: "test" });
+  await runtime.start();
+  await runtime.whenFinished;
+  await runtime.stop();
+  return names.map((name) => {
+    const lines = readFileSync(join(directory, "out", name), "utf8").split("\n");
+    return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Json);
+  });
+}
+
+describe("a program", () => {
+  it("runs every kind of node that the file names", async () => {
+    write({
+      "trades.csv": [
+        "at,symbol,price,size",
+        "2026-01-01T00:00:01Z,A,10,5",
+        "2026-01-01T00:00:02Z,B,20,1",
+        "2026-01-01T00:00:03Z,A,12,100",
+        "2026-01-01T00:01:30Z,C,7,2",
+      ].join("\n"),
+      "symbols.json": '[{"symbol":"A","name":"Alpha"},{"symbol":"B","name":"Beta"}]',
+      "tax.mjs": "export default (row) => ({ ...row, tax: row.value / 10 });",
+    });
+    const graph = `name: trades
+nodes:
+  trades: { kind: source, from: "file:./trades.csv", time: at, watermark: 1s }
+  valued: { kind: map, input: trades, set: { value: "event.price * event.size" } }
+  sorted: { kind: switch, input: valued, cases: { big: "event.value >= 100" }, otherwise: small }
+  taxed:  { kind: calculator, input: sorted.big, use: ./tax.mjs }
+  both:   { kind: merge, inputs: [taxed, sorted.small] }
+  named:  { kind: enrich, input: both, table: "file:./symbols.json", key: event.symbol, on: symbol, as: of }
+  known:  { kind: filter, input: named, where: "event.of != null" }
+  all:    { kind: sink, input: known, to: "file:all.ndjson" }
+  minute: { kind: window, input: valued, tumbling: 1m, by: { symbol: event.symbol }, compute: { trades: "count()", value: "sum(event.value)" } }
+  sums:   { kind: sink, input: minute, to: "file:sums.ndjson" }
+`;
+    const [all, sums] = await outputs(graph, "all.ndjson", "sums.ndjson");
+    const byTime = (rows: readonly Json[] | undefined): readonly Json[] =>
+      [...(rows ?? [])].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+    expect(byTime(all)).toMatchObject([
+      { symbol: "A", value: 50, of: { name: "Alpha" } },
+      { symbol: "B", value: 20, of: { name: "Beta" } },
+      { symbol: "A", value: 1200, tax: 120, of: { name: "Alpha" } },
+    ]);
+    expect(sums).toEqual([
+      {
+        symbol: "A",
+        window_start: "2026-01-01T00:00:00.000Z",
+        window_end: "2026-01-01T00:01:00.000Z",
+        trades: 2,
+        value: 1250,
+      },
+      {
+        symbol: "B",
+        window_start: "2026-01-01T00:00:00.000Z",
+        window_end: "2026-01-01T00:01:00.000Z",
+        trades: 1,
+        value: 20,
+      },
+      {
+        symbol: "C",
+        window_start: "2026-01-01T00:01:00.000Z",
+        window_end: "2026-01-01T00:02:00.000Z",
+        trades: 1,
+        value: 14,
+      },
+    ]);
+  });
+
+  it("passes on only what changed where a node is in mode state", async () => {
+    write({ "levels.ndjson": '{"level":3}\n{"level":9}\n{"level":9}\n' });
+    const graph = `name: levels
+nodes:
+  levels: { kind: source, from: "file:./levels.ndjson", batch: 1 }
+  alarm:  { kind: map, input: levels, mode: state, set: { high: "event.level > 5" }, drop: [level] }
+  out:    { kind: sink, input: alarm, to: "file:alarm.ndjson" }
+`;
+    const [alarm] = await outputs(graph, "alarm.ndjson");
+    expect(alarm?.at(-1)).toEqual({ high: true });
+    expect(alarm?.filter((row, i) => JSON.stringify(row) === JSON.stringify(alarm[i - 1]))).toEqual([]);
+  });
+});
+
+describe("a revision", () => {
+  const GRAPH = `name: g
+nodes:
+  in:  { kind: source, from: "file:./in.ndjson" }
+  ok:  { kind: enrich, input: in, table: "file:./table.csv", key: event.id, on: id, as: row }
+  do:  { kind: calculator, input: ok, use: ./do.mjs, pure: true }
+  out: { kind: sink, input: do, to: "discard:" }
+`;
+  const FILES = { "in.ndjson": "", "table.csv": "id,name\n1,a\n", "do.mjs": "export default (row) => row;" };
+
+  it("is another when a table or a calculator has other contents, and the same when a source has", async () => {
+    write(FILES);
+    const { hash, parts } = await compile(GRAPH);
+    expect(Object.keys(parts)).toEqual(["", "./do.mjs", "./table.csv"]);
+    write({ "in.ndjson": '{"id":1}\n' });
+    expect((await compile(GRAPH)).hash).toBe(hash);
+    write({ "table.csv": "id,name\n1,b\n" });
+    expect((await compile(GRAPH)).hash).not.toBe(hash);
+    write({ ...FILES, "do.mjs": "export default () => undefined;" });
+    expect((await compile(GRAPH)).hash).not.toBe(hash);
+  });
+});
+
+describe("what a host cannot do is refused with its place in the file", () => {
+  const graph = (sink: string): string => `name: g
+nodes:
+  in:  { kind: source, from: "file:./in.ndjson" }
+  out: { kind: sink, input: in, ${sink} }
+`;
+
+  it.each([
+    ["a sink outside of the output folder", 'to: "file:../../x.ndjson"', "HOST-PATH"],
+    ["a broker that is not there yet", 'to: "nats://orders"', "HOST-CONNECTOR"],
+    ["a secret that does not exist", 'to: "https://example.org/$' + '{env:NO_SUCH_SECRET}"', "HOST-CONNECTOR"],
+  ])("%s", async (_what, sink, code) => {
+    write({ "in.ndjson": "" });
+    await expect(compile(graph(sink))).rejects.toMatchObject({
+      code,
+      place: { file: "graph.yaml", line: 4, node: "out" },
+    });
+  });
+});
