@@ -24,6 +24,7 @@ function continues(first: Frame, second: Frame): boolean {
     a.generation === b.generation &&
     a.epoch === b.epoch &&
     a.revision === b.revision &&
+    (b.exact || !a.exact) &&
     comparePoints(a.to, b.from) === 0
   );
 }

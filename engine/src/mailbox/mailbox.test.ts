@@ -288,6 +288,7 @@ describe("a mailbox", () => {
     ["another generation", { generation: 1 }],
     ["another epoch", { epoch: 1 }],
     ["another revision", { revision: 2 }],
+    ["an end at which the watermark is not known", { exact: false }],
     ["a gap before it", { from: { pos: 7, ord: 0 } }],
   ])("does not join an empty frame with %s", (_what, other) => {
     const mailbox = new Mailbox({}, () => undefined);

@@ -18,7 +18,9 @@ export function inputsOf(work: readonly StepWork[], rules: ProtocolRules): StepI
     const input = inputOf(item);
     const last = inputs.at(-1);
     if (last !== undefined && isContinued(last, input)) {
-      inputs[inputs.length - 1] = { ...input, from: last.from, shed: last.shed + input.shed };
+      const watermark = last.exact ? Math.max(last.watermark, input.watermark) : input.watermark;
+      const mark = input.mark ?? last.mark;
+      inputs[inputs.length - 1] = { ...input, from: last.from, shed: last.shed + input.shed, watermark, mark };
     } else inputs.push(input);
   }
   return inputs;
@@ -40,10 +42,10 @@ function inputOf({ lane, frame }: StepWork): StepInput {
   };
 }
 
+/** What a range says of the watermark must not be lost behind one that does not know it. */
 function isContinued(last: StepInput, next: StepInput): boolean {
-  return (
-    last.lane === next.lane && last.messages === 0 && next.messages === 0 && comparePoints(last.to, next.from) === 0
-  );
+  const isEmpty = last.messages === 0 && next.messages === 0;
+  return isEmpty && last.lane === next.lane && next.exact && comparePoints(last.to, next.from) === 0;
 }
 
 /** Lanes that the stream names for the first time. */
