@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { EdgeMeter, type Link } from "../actor/link.ts";
 import { ActorMeter } from "../actor/meter.ts";
 import { Scheduler } from "../actor/scheduler.ts";
+import type { Draft } from "../behavior/committed-behavior.ts";
 import { MillraceError } from "../errors.ts";
 import { RowBatch } from "../frame/batch.ts";
 import { decodeBatch } from "../frame/batch-codec.ts";
@@ -13,6 +14,7 @@ import { Mailbox } from "../mailbox/mailbox.ts";
 import { sampleEvent, to } from "../testing/sample-events.ts";
 import { emptyFrame, sampleFrame } from "../testing/sample-frames.ts";
 import { SimulatedLog } from "../testing/simulation/simulated-log.ts";
+import { SortedMapStore } from "../testing/sorted-map-store.ts";
 import { BUG, FLAKY, POISON, Tally } from "../testing/tally.ts";
 import { type VirtualEnv, virtualEnv } from "../testing/virtual-env.ts";
 import { CommittedActor } from "./committed-actor.ts";
@@ -20,6 +22,7 @@ import { LaneCursor } from "./lane-cursor.ts";
 import { LatencyWindow } from "./latency-window.ts";
 import { Outbox } from "./outbox.ts";
 import { takeOver } from "./recovery.ts";
+import { SnapshotStore } from "./snapshot-store.ts";
 import type { StepChain } from "./step-chain.ts";
 import { decodeStep, STEP, type StepRecord } from "./step-record.ts";
 
@@ -36,6 +39,7 @@ class Stand {
   readonly resumed: Point[] = [];
   readonly failures: unknown[] = [];
   readonly waited: (string | null)[] = [];
+  readonly store = new SortedMapStore();
   behavior = new Tally();
   lane: LaneCursor = this.#newLane();
   actor: CommittedActor | undefined;
@@ -65,7 +69,8 @@ class Stand {
       graphRevision: 1,
       node: "node",
     };
-    const shared = { log, stream: STREAM, behavior, lanes: [lane], snapshots: undefined };
+    const snapshots = new SnapshotStore(this.store, log.id, () => log.durableEnd);
+    const shared = { log, stream: STREAM, behavior, lanes: [lane], snapshots };
     const { chain, epoch } = await env.until(takeOver({ ...shared, env, host: "host", context, stateSince: 0 }));
     this.chain = chain;
     lane.number = chain.lanes.get(lane.name)?.number ?? 0;
@@ -408,6 +413,32 @@ describe("a committed actor whose stream has another owner", () => {
     expect(stand.failures).toEqual([expect.objectContaining({ code: "NODE-FENCED" })]);
     expect(stand.sent.filter((f) => f.n > 0)).toHaveLength(sent);
     expect(stand.lane.durable).toEqual(wholly(0));
+  });
+});
+
+describe("a snapshot of a committed actor", () => {
+  it("is taken every 4096 steps, and the next incarnation folds only what came after it", async () => {
+    const stand = new Stand();
+    const actor = await stand.start();
+    const count = (draft: Draft): void => {
+      stand.behavior.total++;
+      draft.change({ total: stand.behavior.total });
+    };
+    await stand.env.until(Promise.all(Array.from({ length: 4100 }, () => actor.request(count))));
+    expect(stand.store.count("snapshots")).toBe(1);
+    const lived = stand.chain;
+    let folded = 0;
+    await stand.start((behavior) => {
+      const fold = behavior.fold.bind(behavior);
+      behavior.restore = (state) => fold(state);
+      behavior.fold = (event) => {
+        folded++;
+        fold(event);
+      };
+    });
+    expect(folded).toBe(4);
+    expect(stand.behavior.total).toBe(4100);
+    expect(stand.chain).toMatchObject({ steps: 4100, at: lived?.at });
   });
 });
 
