@@ -250,6 +250,17 @@ test("a metronome ticks at its times and counts on after a restart", async () =>
   expect(ticks.every(({ at }) => at.endsWith(":00:00.000Z"))).toBe(true);
 });
 
+test("a metronome goes on when the wall clock is set back", async () => {
+  const env = virtualEnv(1);
+  const drafts: RecordingDraft[] = [];
+  const behavior = metronome({ everyMs: 250 }, env);
+  await behavior.open?.(contextOf(() => behavior, drafts));
+  await env.advance(1_000);
+  env.jumpClock(-3_600_000);
+  await env.advance(1_000);
+  expect(drafts.length).toBeGreaterThanOrEqual(7);
+});
+
 test("a refused tick is lost, and the next one comes", async () => {
   const env = virtualEnv(1);
   const drafts: RecordingDraft[] = [];

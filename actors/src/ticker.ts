@@ -1,8 +1,8 @@
 /** The loop of sources that make their own messages: waits until the next time is due, then asks for a step. */
 import { type CommittedContext, type Draft, type Env, sleep } from "@millrace/engine";
 
-/** Longest single wait: timers count in 31 bits. */
-const WAIT_MS_MAX = 2 ** 30;
+/** Longest single wait: a wall clock that is set meanwhile is looked at again after it. */
+const WAIT_MS_MAX = 60_000;
 
 export interface Ticking {
   /** When the next tick is due, in ms since 1970, strictly after `now`; `undefined`: never again. */
@@ -17,17 +17,16 @@ export interface Ticking {
  */
 export async function tickAlong({ next, tick }: Ticking, context: CommittedContext, env: Env): Promise<void> {
   for (let due = next(env.clock.now()); due !== undefined; due = next(env.clock.now())) {
-    const isDue = await waitUntil(due, context.signal, env);
-    if (!isDue) return;
+    if (!(await waitUntil(due, next, context.signal, env))) return;
     await context.request(tick).catch(() => {});
   }
 }
 
-/** False when the signal aborted first. */
-async function waitUntil(due: number, signal: AbortSignal, env: Env): Promise<boolean> {
+/** Times are the wall clock's, so one that was set back brings the next time nearer. False when the signal aborted first. */
+async function waitUntil(due: number, next: Ticking["next"], signal: AbortSignal, env: Env): Promise<boolean> {
   try {
-    for (let left = due - env.clock.now(); left > 0; left = due - env.clock.now()) {
-      await sleep(env, Math.min(left, WAIT_MS_MAX), signal);
+    for (let now = env.clock.now(), at = due; now < at; now = env.clock.now(), at = Math.min(at, next(now) ?? at)) {
+      await sleep(env, Math.min(at - now, WAIT_MS_MAX), signal);
     }
     return !signal.aborted;
   } catch (reason) {
