@@ -110,6 +110,12 @@ const needs = [
     missing: () => (onPath("fiu-run") ? undefined : "no fiu-run on PATH"),
   },
   {
+    name: "FAKETIME",
+    suites: "clocks that jump",
+    packages: ["faketime"],
+    missing: () => (onPath("faketime") ? undefined : "no faketime on PATH"),
+  },
+  {
     name: "CC",
     suites: "native calculators in C",
     packages: ["gcc", "libc6-dev"],

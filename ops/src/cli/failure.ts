@@ -38,9 +38,10 @@ function exitCodeOf(thrown: unknown, code: string): number {
   return thrown instanceof MillraceError && thrown.kind === "rejected" ? EXIT.usage : EXIT.findings;
 }
 
-/** `place CODE message`, the causes, and what to do. */
-export function failureText({ code, message, place, causes = [] }: ErrorReport): string {
-  const line = place?.line === undefined ? "" : `:${place.line}:${place.column ?? 1}`;
+/** `place CODE message`, the causes, and what to do. The place in a file that has no lines is `file@offset`. */
+export function failureText({ code, message, place, details, causes = [] }: ErrorReport): string {
+  const offset = details?.offset === undefined ? "" : `@${details.offset}`;
+  const line = place?.line === undefined ? offset : `:${place.line}:${place.column ?? 1}`;
   const where = place?.file === undefined ? "" : `${place.file}${line} `;
   const remedy = errorEntry(code)?.remedy;
   const lines = [`${where}${pc.red(code)} ${message}`, ...causes.map((cause) => `  because: ${cause}`)];
