@@ -104,6 +104,19 @@ describe("validate", () => {
   });
 });
 
+describe("run", () => {
+  it("shows every problem of a graph file and ends with 2", async () => {
+    const cwd = folder("unrunnable", { "graph.yaml": ORDERS.replace("input: large", "input: lrage") });
+    const { code, stdout, stderr } = await millrace(["run", "graph.yaml", "--until-done", "--json"], { cwd });
+    expect(code).toBe(2);
+    expect(stderr).toContain("GRAPH-INVALID found 3 problems\n  graph.yaml:3:33 GRAPH-FILE");
+    expect(lastJson(stdout)).toMatchObject({
+      error: { code: "GRAPH-INVALID", details: { problems: [{ line: 3 }, {}, {}] } },
+    });
+    expect(existsSync(join(cwd, ".millrace"))).toBe(false);
+  });
+});
+
 describe("run --until-done", () => {
   let cwd: string;
 

@@ -3,7 +3,16 @@ import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Env, errnoOf, formatProblem, graphSchema, type JsonObject, messageOf, systemEnv } from "@millrace/engine";
+import {
+  type Env,
+  errnoOf,
+  formatProblem,
+  graphError,
+  graphSchema,
+  type JsonObject,
+  messageOf,
+  systemEnv,
+} from "@millrace/engine";
 import { compileGraph } from "../compile/compile-graph.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
@@ -63,7 +72,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 function refuseProblems(loaded: readonly LoadedGraph[]): void {
   const problems = loaded.flatMap((graph) => graph.problems);
   if (problems.length === 0) return;
-  throw opsError("CLI-USAGE", `${problems.map(formatProblem).join("\n")}`);
+  const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
+  const lines = problems.map((problem) => `  ${formatProblem(problem)}`);
+  throw graphError("GRAPH-INVALID", [`found ${count}`, ...lines].join("\n"), { details: { problems } });
 }
 
 /** @throws CLI-USAGE a source never ends, so the run would not either */
