@@ -32,7 +32,7 @@ export function fair(): Discipline {
   const served = new Map<number, number>();
   let now = 0;
   return (lanes) => {
-    const lane = best(lanes, (l) => -Math.max(now, served.get(l.path) ?? 0));
+    const lane = best(lanes, (l) => -(served.get(l.path) ?? 0));
     if (lane === undefined) return undefined;
     now = Math.max(now, served.get(lane.path) ?? 0);
     served.set(lane.path, now + Math.max(1, lane.head()?.n ?? 0));

@@ -15,6 +15,7 @@ import type { CommittedNode, GraphProgram, ProgramEdge, ProgramNode } from "./pr
 
 const BAD = "bad";
 const REFUSED = "refused";
+const UNDELIVERABLE = "undeliverable";
 
 /** A list as a source; rows called `bad` are rejected by it. */
 function listSource(
@@ -82,6 +83,7 @@ class CollectingSink implements CommittedBehavior {
   }
 
   take(...[, slice]: Parameters<CommittedBehavior["take"]>): void {
+    if (slice.batch.rows().includes(UNDELIVERABLE)) throw new Error("the target refuses it");
     this.#pending.push(...slice.batch.rows());
   }
 
@@ -186,6 +188,14 @@ describe("a graph", () => {
     expect(dead).toEqual({ src: 2, map: 2, tally: 1, sink: 0 });
     for (const node of status.nodes)
       expect(node.messagesIn).toBe(node.messagesOut + node.consumed + node.dropped + node.deadLettered);
+  });
+
+  it("does not count as delivered what its sink gave up", async () => {
+    const stand = new Stand();
+    const runtime = await stand.start([stand.source([1, 2, UNDELIVERABLE, 4]), stand.sink()]);
+    await stand.env.until(runtime.whenFinished);
+    expect(stand.delivered).toEqual([1, 2, 4]);
+    expect(runtime.status()).toMatchObject({ messagesIn: 4, messagesOut: 3, deadLettered: 1 });
   });
 
   it("counts as dropped what lossy overflow shed, once", async () => {

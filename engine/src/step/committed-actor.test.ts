@@ -54,7 +54,10 @@ class Stand {
   }
 
   /** A new incarnation, as its runner would start it. */
-  async start(prepare: (behavior: Tally) => void = () => undefined): Promise<CommittedActor> {
+  async start(
+    prepare: (behavior: Tally) => void = () => undefined,
+    durability: "durable" | "relaxed" = "durable",
+  ): Promise<CommittedActor> {
     this.actor?.stop();
     this.behavior = new Tally();
     prepare(this.behavior);
@@ -100,7 +103,7 @@ class Stand {
       latency: new LatencyWindow(env.clock),
       outboxes: new Map([["out", outbox]]),
       context: { ...context, epoch },
-      durability: "durable",
+      durability,
       chain,
       failed: (error) => this.failures.push(error),
       progressed: () => undefined,
@@ -152,6 +155,19 @@ describe("a committed actor", () => {
     expect(stand.sent.flatMap((f) => f.batch.rows())).toEqual([1, 3, 6]);
     expect(stand.acknowledged.at(-1)).toEqual(wholly(2));
     expect(stand.meter).toMatchObject({ in: 3, out: 3, steps: 1 });
+  });
+
+  it("sends before its step is durable where durability is relaxed, and acknowledges after that (R16)", async () => {
+    const stand = new Stand();
+    await stand.start(undefined, "relaxed");
+    stand.storage.faults.commitMs = 100;
+    stand.mailbox.push(sampleFrame(0, [1, 2, 3]));
+    await stand.env.advance(1);
+    expect(stand.sent.flatMap((f) => f.batch.rows())).toEqual([1, 3, 6]);
+    expect(stand.acknowledged).toEqual([]);
+    await stand.env.advance(500);
+    expect(stand.sent.flatMap((f) => f.batch.rows())).toEqual([1, 3, 6]);
+    expect(stand.acknowledged.at(-1)).toEqual(wholly(2));
   });
 
   it("joins waiting frames into one step, up to its size", async () => {
@@ -332,6 +348,17 @@ describe("a step that is more than the log takes at once", () => {
     expect(stand.emitted).toEqual(rows);
     expect(stand.steps.length).toBeGreaterThan(1);
     expect(stand.dead).toEqual([]);
+  });
+
+  it("advances its behavior again for the part that reaches the watermark", async () => {
+    const stand = new Stand(40_000);
+    await stand.start((behavior) => {
+      behavior.take = (draft, slice) => draft.emit("out", slice.batch);
+      behavior.advance = (draft, watermark) => draft.change({ total: watermark });
+    });
+    await stand.take(sampleFrame(0, [..."abcdefgh"].map(big), { watermark: 100 }));
+    expect(stand.steps.flatMap((step) => step.state)).toEqual([{ total: 100 }]);
+    expect(stand.steps.at(-1)?.state).toHaveLength(1);
   });
 
   it("for a single message makes it a dead letter, without its input where that is too large itself", async () => {

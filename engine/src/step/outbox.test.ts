@@ -245,6 +245,24 @@ describe("a receiver that misses something", () => {
   });
 });
 
+describe("the room of an outbox", () => {
+  it("is that of what waits to be sent again, too", async () => {
+    const stand = new Stand(1, { backlogMax: 3 });
+    stand.only.commits = false;
+    stand.outbox.start();
+    stand.emit(["a", "b"]);
+    await stand.env.settle();
+    stand.only.isFull = true;
+    stand.outbox.resume(1, START, { pos: -1, watermark: 0 });
+    expect(stand.outbox.hasRoom).toBe(true);
+    stand.emit(["c"]);
+    expect(stand.outbox.hasRoom).toBe(false);
+    stand.only.drain();
+    await stand.env.settle();
+    expect(stand.outbox.hasRoom).toBe(true);
+  });
+});
+
 describe("a lossy way to several receivers", () => {
   it("brings everything to each of them once and in order in the end", async () => {
     await fc.assert(
