@@ -159,6 +159,8 @@ class Simulation {
     const now = this.#env.clock.monotonic();
     if (this.#log.faults.full && now >= this.#spaceAgainMs) this.#log.faults.full = false;
     const failure = this.#host?.failure;
+    if (failure !== undefined && this.#host?.isFenced === true && !this.#plan.has("staleOwner"))
+      throw new Error(`FENCE the only owner was fenced: ${failure}`);
     if (failure !== undefined) this.#stopHost();
     if (this.#host === undefined && now >= this.#restartMs) this.#start();
   }

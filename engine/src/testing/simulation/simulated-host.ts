@@ -71,6 +71,10 @@ export class SimulatedHost {
     return status.nodes.find((n) => n.lastError !== null)?.lastError?.message ?? "failed";
   }
 
+  get isFenced(): boolean {
+    return this.runtime.status().nodes.some((node) => node.lastError?.code === "NODE-FENCED");
+  }
+
   kill(): void {
     this.#process.kill();
   }

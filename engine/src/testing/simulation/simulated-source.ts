@@ -64,6 +64,7 @@ class Reader implements SourceReader {
   readonly #faults: SourceFaults;
   readonly #closing = new AbortController();
   #next: number;
+  #hasLingered = false;
 
   constructor(messages: readonly SourceMessage[], after: number, env: Env, random: SeededRandom, faults: SourceFaults) {
     this.#messages = messages;
@@ -82,7 +83,7 @@ class Reader implements SourceReader {
     }
     if (this.#random.chance(this.#faults.failing)) throw engineError("SOURCE-FAILED", "simulated failure to read");
     const next = this.#messages[this.#next];
-    if (next === undefined) return "end";
+    if (next === undefined) return this.#atEnd();
     const waitMs = next.availableMs - this.#env.clock.monotonic();
     if (waitMs > 0) await this.#pause(Math.min(waitMs, POLL_MS));
     if (this.#closing.signal.aborted || waitMs > POLL_MS) return "idle";
@@ -91,6 +92,14 @@ class Reader implements SourceReader {
 
   async close(): Promise<void> {
     this.#closing.abort();
+  }
+
+  /** That nothing will follow may be known only some time after the last message. */
+  async #atEnd(): Promise<"idle" | "end"> {
+    if (this.#hasLingered || this.#random.chance(0.5)) return "end";
+    this.#hasLingered = true;
+    await this.#pause(POLL_MS * this.#random.unit());
+    return "idle";
   }
 
   #take(most: number): SourceBatch {

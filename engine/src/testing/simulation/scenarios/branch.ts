@@ -5,7 +5,8 @@ import { expectRows, windowsOf } from "../reference.ts";
 import type { Scenario } from "../scenario.ts";
 import { allRows, writePartitions } from "../workload.ts";
 
-const SIZE_MS = 200_000;
+/** Short, so that watermarks of single frames decide. */
+const SIZE_MS = 2000;
 
 /** A stateful node feeds a slow sink and a window: output is kept for the slower of the two. */
 export const branch: Scenario = {
