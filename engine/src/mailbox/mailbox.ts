@@ -16,14 +16,18 @@ import { type Discipline, fifo } from "./discipline.ts";
 import { joinedEmpty } from "./empty-frames.ts";
 import { LaneQueue } from "./lane-queue.ts";
 
-/** What happens to messages that find the lane full. All but `block` count what they shed, and shed messages, never ranges (R3). */
+/**
+ * What happens to messages that find the lane full. All but `block` count what they shed, and shed messages, never ranges (R3).
+ * `conflate` keeps the newest message of each key and, where that is still too much, drops the oldest. The last message of a
+ * lane is never shed, however large.
+ */
 export type Overflow = "block" | "drop-oldest" | "drop-newest" | "conflate";
 
 /** True for frames that may be taken now. */
 export type FrameFilter = (frame: Frame) => boolean;
 
 export interface MailboxOptions {
-  /** Messages per lane. Default 8192. */
+  /** Messages per lane, dead ones included. Default 8192. */
   readonly capacity?: number;
   /** Estimated bytes per lane. Default 64 MiB. */
   readonly bytesMax?: number;
