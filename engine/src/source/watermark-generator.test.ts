@@ -132,6 +132,21 @@ describe("the event time of a message", () => {
     expect(generator.times(new ColumnBatch(new Map(), null, 2))).toEqual(Float64Array.of(Number.NaN, Number.NaN));
   });
 
+  it("that names no zone is UTC, wherever the machine is", () => {
+    const zone = process.env.TZ;
+    process.env.TZ = "America/New_York";
+    try {
+      const generator = new WatermarkGenerator(OPTIONS, BEFORE);
+      const texts = ["2001-01-01T00:00:00", "2001-01-01 00:00", "2001-01-01", "2001-01-01T00:00:00-05:00"];
+      const found = generator.times(new RowBatch(texts.map((at) => ({ at }))));
+      const midnight = Date.UTC(2001, 0, 1);
+      expect([...found]).toEqual([midnight, midnight, midnight, midnight + 5 * 3_600_000]);
+    } finally {
+      if (zone === undefined) delete process.env.TZ;
+      else process.env.TZ = zone;
+    }
+  });
+
   it("that cannot be read is told with its index and code, and moves nothing", () => {
     const generator = new WatermarkGenerator(OPTIONS, 7);
     const { untimed, late } = generator.pass(Float64Array.of(Number.NaN), Positions.dense(0, 1));

@@ -85,6 +85,13 @@ const TIME_MIN = Date.UTC(1, 0, 1) - 1900 * 366 * 86_400_000;
 const TIME_MAX = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 function timeOf(value: Json | undefined): number {
-  const ms = typeof value === "number" ? value : typeof value === "string" ? Date.parse(value) : Number.NaN;
+  const ms = typeof value === "number" ? value : typeof value === "string" ? timeIn(value) : Number.NaN;
   return ms >= TIME_MIN && ms <= TIME_MAX ? ms : Number.NaN;
+}
+
+const ZONELESS = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?$/;
+
+/** Text without a zone is UTC, so that the same file means the same on every machine. */
+function timeIn(text: string): number {
+  return Date.parse(ZONELESS.test(text) ? `${text.replace(" ", "T")}Z` : text);
 }
