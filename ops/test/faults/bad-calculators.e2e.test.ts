@@ -39,17 +39,17 @@ const ACTS = {
 type Act = keyof typeof ACTS;
 
 /** Code and, where there is one, the line of the module or the path of the bad value. */
-const FAILS: readonly (readonly [Act, code: string, place?: number | string])[] = [
+const FAILS: readonly (readonly [Act, code: string, place: number | string | undefined])[] = [
   ["throws an error", "CALC-THREW", 3],
-  ["throws undefined", "CALC-THREW"],
-  ["throws null", "CALC-THREW"],
+  ["throws undefined", "CALC-THREW", undefined],
+  ["throws null", "CALC-THREW", undefined],
   ["rejects later", "CALC-THREW", 6],
-  ["loops for ever", "CALC-TIMEOUT"],
-  ["never settles", "CALC-TIMEOUT"],
+  ["loops for ever", "CALC-TIMEOUT", undefined],
+  ["never settles", "CALC-TIMEOUT", undefined],
   ["recurses without end", "CALC-THREW", 9],
-  ["calls process.exit", "CALC-EXIT"],
+  ["calls process.exit", "CALC-EXIT", undefined],
   ["returns a function", "CALC-RESULT", "/f"],
-  ["returns a cycle", "CALC-RESULT"],
+  ["returns a cycle", "CALC-RESULT", undefined],
   ["returns a BigInt", "CALC-RESULT", "/n"],
   ["returns a symbol", "CALC-RESULT", ""],
   ["returns a Map", "CALC-RESULT", ""],

@@ -117,7 +117,7 @@ describe("bad rows", () => {
     folder.rows<{ readonly n: number }>(`${nameOf(title)}.ndjson`).map(({ n }) => n);
 
   beforeAll(async () => {
-    const times = ['"2001-01-01T00:00:00Z"', '"yesterday"', "978307200000", "null", '{"at":1}', '"2001-02-30"'];
+    const times = ['"2001-01-01T00:00:00Z"', '"yesterday"', "978307200000", "null", '{"at":1}', '"2001-13-01"'];
     folder = new GraphFolder({
       ...Object.fromEntries(Object.values(CASES).map(({ file, content }) => [file, content])),
       ...Object.fromEntries(

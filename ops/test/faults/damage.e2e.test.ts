@@ -57,8 +57,7 @@ nodes:
 
   it.each([
     ["the log's index", ["index"]],
-    ["the projections", ["projections"]],
-    ["both", ["index", "projections"]],
+    ["index and projections", ["index", "projections"]],
   ])(
     "whose LMDB files of %s are garbage builds them again and gives the same answers",
     async (_what, stores) => {

@@ -1,7 +1,8 @@
 /*
- * Preloaded into a process, fails its disk calls on purpose, where libfiu would fail those of every file:
+ * Preloaded into a process, fails its disk calls on purpose, by file, as libfiu cannot:
  *   BLOCK_WRITE_FAILS_AT=n   the n-th synchronous write to a log segment fails with EIO, and every one after it
  *   SEGMENT_SYNC_FAILS=n     the first n syncs of a segment in preparation fail with EIO
+ *   STORE_SYNC_FAILS_AT=n    the n-th sync of an LMDB file fails with EIO
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -39,6 +40,13 @@ static int isFailingSync(int fd) {
   return __atomic_add_fetch(&syncs, 1, __ATOMIC_SEQ_CST) <= fails;
 }
 
+static int isFailingStore(int fd) {
+  static int syncs = 0;
+  int failsAt = numberOf("STORE_SYNC_FAILS_AT");
+  if (failsAt == 0 || !isNamed(fd, ".mdb")) return 0;
+  return __atomic_add_fetch(&syncs, 1, __ATOMIC_SEQ_CST) == failsAt;
+}
+
 static int failed(void) {
   errno = EIO;
   return -1;
@@ -57,5 +65,12 @@ int fsync(int fd) {
   static int (*next)(int);
   if (isFailingSync(fd)) return failed();
   if (next == NULL) next = dlsym(RTLD_NEXT, "fsync");
+  return next(fd);
+}
+
+int fdatasync(int fd) {
+  static int (*next)(int);
+  if (isFailingStore(fd)) return failed();
+  if (next == NULL) next = dlsym(RTLD_NEXT, "fdatasync");
   return next(fd);
 }

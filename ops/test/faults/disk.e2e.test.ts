@@ -3,16 +3,13 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { millrace, root } from "../millrace.ts";
+import { millrace } from "../millrace.ts";
 import { expectBalance } from "./balance.ts";
 import { limitMs } from "./form.ts";
 import { eventually, GraphFolder, type Server } from "./graph-folder.ts";
 
 const noMount = process.env.MILLRACE_SKIP_LOOP;
 const noCompiler = process.env.MILLRACE_SKIP_CC;
-const noFiu = process.env.MILLRACE_SKIP_FIU;
-
-const CLI = join(root, "ops", "dist", "cli", "main.js");
 
 const folders: GraphFolder[] = [];
 afterEach(() => {
@@ -126,7 +123,7 @@ describe.skipIf(noCompiler)(`a failing disk${noCompiler ? ` (skipped: ${noCompil
     return { LD_PRELOAD: library };
   }
 
-  it.each([1, 4, 12])(
+  it.each([1, 9])(
     "at block write %i of the log ends the process with 70 and LOG-FSYNC; the next one has the right result",
     async (write) => {
       const { folder, rows } = copying();
@@ -151,18 +148,14 @@ describe.skipIf(noCompiler)(`a failing disk${noCompiler ? ` (skipped: ${noCompil
     },
     limitMs(60_000),
   );
-});
 
-describe.skipIf(noFiu)(`syncs that fail now and then${noFiu ? ` (skipped: ${noFiu})` : ""}`, () => {
-  it(
-    "in indexes and projections cost nothing but time",
-    async () => {
+  it.each([1, 5])(
+    "at sync %i of an index or a projection costs nothing but doing it again",
+    async (sync) => {
       const { folder, rows } = copying();
-      const faults = "enable_random name=posix/io/sync/fdatasync,probability=0.2,failinfo=5";
-      execFileSync("fiu-run", ["-x", "-c", faults, process.execPath, CLI, ...folder.arguments()], {
-        cwd: folder.path,
-        stdio: "pipe",
-      });
+      const { code, stderr } = await folder.run({ ...preload(folder), STORE_SYNC_FAILS_AT: String(sync) });
+      expect(code).toBe(0);
+      expect(stderr).toContain("Input/output error");
       await expectCopied(folder, rows);
       await folder.finish();
       await expectCopied(folder, rows);

@@ -48,12 +48,7 @@ export class GraphFolder {
   }
 
   begin(env: NodeJS.ProcessEnv = {}, graph = "graph.yaml"): Running {
-    return start(this.arguments(graph), { cwd: this.path, env });
-  }
-
-  /** Of the command line that runs a graph to its end. */
-  arguments(graph = "graph.yaml"): readonly string[] {
-    return ["run", graph, "--until-done", "--json", "--data", this.data];
+    return start(["run", graph, "--until-done", "--json", "--data", this.data], { cwd: this.path, env });
   }
 
   /** Runs a graph to its end and expects that it gets there. */
