@@ -20,6 +20,7 @@ export class SourceRunner implements NodeRunner {
   readonly #context: RunnerContext;
   #actors: SourceActor[] = [];
   #suspended = false;
+  #targets: readonly CutTarget[] | undefined;
   #epoch = -1;
 
   constructor(node: ProgramNode & SourceNode, context: RunnerContext) {
@@ -62,10 +63,13 @@ export class SourceRunner implements NodeRunner {
   }
 
   drainTo(targets: readonly CutTarget[]): void {
-    for (const actor of this.#actors) {
-      const target = targets.find(({ origin }) => origin === `${this.name}#${actor.partition}`);
-      actor.drainTo(target?.pos ?? actor.horizon);
-    }
+    this.#targets = targets;
+    for (const actor of this.#actors) this.#drain(actor, targets);
+  }
+
+  #drain(actor: SourceActor, targets: readonly CutTarget[]): void {
+    const target = targets.find(({ origin }) => origin === `${this.name}#${actor.partition}`);
+    actor.drainTo(target?.pos ?? actor.horizon);
   }
 
   #horizon(origin: PlanOrigin): Promise<SendHorizon> {
@@ -92,6 +96,8 @@ export class SourceRunner implements NodeRunner {
   async start(): Promise<void> {
     for (const actor of this.#actors) {
       if (this.#suspended) actor.suspend();
+      // An incarnation that starts while the graph drains goes on to the same points.
+      if (this.#targets !== undefined) this.#drain(actor, this.#targets);
       actor.start();
     }
   }
