@@ -12,15 +12,15 @@ export const feedback: Scenario = {
   name: "feedback",
   covers: [11],
   build({ random, target }) {
-    const input = writePartitions(random, { valueMax: 4, messages: 60 });
+    const input = writePartitions(random, { valueMax: 6, messages: 80, durationMs: 60_000 });
     const windows = target({ name: "windows", kind: "key" });
     return {
       sources: new Map([["input", input]]),
       targets: new Map([["windows", windows]]),
       nodes: (host) => [
         sourceNode(host, "input", input, 1000),
-        statefulNode("loop", looping, { capacity: 4 }),
-        pureNode("around", passRows, { capacity: 4 }),
+        statefulNode("loop", looping, { capacity: 2 }),
+        pureNode("around", passRows, { capacity: 2 }),
         statefulNode("window", () => sumWindow({ sizeMs: SIZE_MS })),
         sinkNode(host, windows),
       ],
