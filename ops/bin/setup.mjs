@@ -104,12 +104,6 @@ const needs = [
     missing: () => (onPath("chromium", "chromium-browser", "google-chrome") ? undefined : "no Chromium on PATH"),
   },
   {
-    name: "FIU",
-    suites: "failing disk calls",
-    packages: ["fiu-utils", "libfiu-dev"],
-    missing: () => (onPath("fiu-run") ? undefined : "no fiu-run on PATH"),
-  },
-  {
     name: "FAKETIME",
     suites: "clocks that jump",
     packages: ["faketime"],
@@ -117,7 +111,7 @@ const needs = [
   },
   {
     name: "CC",
-    suites: "native calculators in C",
+    suites: "failing disk calls and native calculators in C",
     packages: ["gcc", "libc6-dev"],
     missing: () => (onPath("cc") ? undefined : "no C compiler on PATH"),
   },

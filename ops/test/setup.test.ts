@@ -56,8 +56,8 @@ describe("skipped suites", () => {
   });
 
   it("name what is not on PATH", () => {
-    vi.stubEnv("MILLRACE_SKIP_FIU", "");
+    vi.stubEnv("MILLRACE_SKIP_FAKETIME", "");
     vi.stubEnv("PATH", "");
-    expect(skips()).toMatchObject({ MILLRACE_SKIP_FIU: "no fiu-run on PATH" });
+    expect(skips()).toMatchObject({ MILLRACE_SKIP_FAKETIME: "no faketime on PATH" });
   });
 });
