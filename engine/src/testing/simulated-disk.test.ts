@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { errnoOf } from "../disk/disk.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
+import { SimulatedMount } from "./simulated-mount.ts";
 import { type VirtualEnv, virtualEnv } from "./virtual-env.ts";
 
 const PATH = "/data/file";
@@ -15,7 +16,7 @@ function machine(seed: number): { env: VirtualEnv; disk: SimulatedDisk } {
 async function durableFile(env: VirtualEnv, disk: SimulatedDisk, bytes: Uint8Array): Promise<void> {
   await env.until(
     (async () => {
-      const mount = disk.mount();
+      const mount = new SimulatedMount(disk);
       const file = await mount.open(PATH, { mode: "create" });
       await file.write(bytes, 0);
       await file.sync();
@@ -31,7 +32,7 @@ describe("SimulatedDisk", () => {
     for (let seed = 0; seed < 40; seed++) {
       const { env, disk } = machine(seed);
       await durableFile(env, disk, new Uint8Array(1024).fill(1));
-      const mount = disk.mount();
+      const mount = new SimulatedMount(disk);
       const file = await env.until(mount.open(PATH, { mode: "write" }));
       await env.until(file.write(new Uint8Array(512).fill(2), 512));
       await env.until(mount.open("/data/new", { mode: "create" }));
@@ -50,7 +51,7 @@ describe("SimulatedDisk", () => {
     for (let seed = 0; seed < 20; seed++) {
       const { env, disk } = machine(seed);
       await durableFile(env, disk, new Uint8Array(8192));
-      const file = await env.until(disk.mount().open(PATH, { mode: "write", dsync: true }));
+      const file = await env.until(new SimulatedMount(disk).open(PATH, { mode: "write", dsync: true }));
       await env.until(file.write(new Uint8Array(4096).fill(7), 4096));
       disk.powerCut();
       expect(
@@ -68,7 +69,7 @@ describe("SimulatedDisk", () => {
     for (let seed = 0; seed < 60; seed++) {
       const { env, disk } = machine(seed);
       await durableFile(env, disk, new Uint8Array(4096).fill(1));
-      const file = await env.until(disk.mount().open(PATH, { mode: "write", dsync: true }));
+      const file = await env.until(new SimulatedMount(disk).open(PATH, { mode: "write", dsync: true }));
       void file.write(new Uint8Array(2048).fill(2), 0);
       await env.advance(0.05);
       disk.powerCut();
@@ -86,7 +87,7 @@ describe("SimulatedDisk", () => {
   it("shows after a failed sync bytes that the medium does not have, and a second sync succeeds without them", async () => {
     const { env, disk } = machine(3);
     await durableFile(env, disk, new Uint8Array(512));
-    const file = await env.until(disk.mount().open(PATH, { mode: "write" }));
+    const file = await env.until(new SimulatedMount(disk).open(PATH, { mode: "write" }));
     await env.until(file.write(new Uint8Array(512).fill(9), 0));
     disk.failNext("sync", "EIO");
     const failure = await env.until(file.sync().catch((thrown: unknown) => thrown));
@@ -101,7 +102,7 @@ describe("SimulatedDisk", () => {
   it("refuses what does not fit and takes it when there is space again", async () => {
     const { env, disk } = machine(4);
     disk.capacityBytes = 4096;
-    const file = await env.until(disk.mount().open(PATH, { mode: "create" }));
+    const file = await env.until(new SimulatedMount(disk).open(PATH, { mode: "create" }));
     await env.until(file.write(new Uint8Array(4096), 0));
     const failure = await env.until(file.write(new Uint8Array(512), 4096).catch((thrown: unknown) => thrown));
     expect(errnoOf(failure)).toBe("ENOSPC");
@@ -114,7 +115,7 @@ describe("SimulatedDisk", () => {
     for (let seed = 0; seed < 60; seed++) {
       const { env, disk } = machine(seed);
       await durableFile(env, disk, new Uint8Array(512));
-      const mount = disk.mount();
+      const mount = new SimulatedMount(disk);
       const file = await env.until(mount.open(PATH, { mode: "write", dsync: true }));
       await env.until(file.tryLock());
       let settled = false;
@@ -122,7 +123,7 @@ describe("SimulatedDisk", () => {
         settled = true;
       });
       mount.kill();
-      const next = await env.until(disk.mount().open(PATH, { mode: "write" }));
+      const next = await env.until(new SimulatedMount(disk).open(PATH, { mode: "write" }));
       if ((await env.until(next.tryLock())) === undefined) {
         late++;
         expect(disk.bytesOf(PATH)[0]).toBe(0);
@@ -139,7 +140,7 @@ describe("SimulatedDisk", () => {
   it("loses a write that it reported, when told to", async () => {
     const { env, disk } = machine(5);
     await durableFile(env, disk, new Uint8Array(512));
-    const file = await env.until(disk.mount().open(PATH, { mode: "write", dsync: true }));
+    const file = await env.until(new SimulatedMount(disk).open(PATH, { mode: "write", dsync: true }));
     disk.writesToLose = 1;
     await env.until(file.write(new Uint8Array(512).fill(5), 0));
     disk.powerCut();

@@ -3,14 +3,13 @@
  * bound to descriptors, and the faults of the embedded log's specification. Driven by a virtual {@link Env} for latencies and by
  * a seeded random for everything that chance decides.
  *
- * The disk belongs to the machine; every process mounts it for itself with {@link SimulatedDisk.mount} and can be killed
+ * The disk belongs to the machine; every process has a `SimulatedMount` of its own and can be killed
  * alone (its page cache stays). {@link SimulatedDisk.powerCut} kills all of them and takes the cache away.
  */
 import { DiskError } from "../disk/disk.ts";
 import type { Env } from "../time/clock.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { SimulatedFile, sectorsOf } from "./simulated-file.ts";
-import { SimulatedMount } from "./simulated-mount.ts";
 
 /** Operations that can be told to fail. `write` covers both kinds of descriptors, `sync` files only. */
 export type DiskOperation = "open" | "read" | "write" | "sync" | "rename" | "unlink" | "syncDirectory";
@@ -49,13 +48,22 @@ interface PlannedFailure {
   readonly path: RegExp | undefined;
 }
 
+/** A process that sees the disk, as far as the disk knows it. */
+export interface AttachedMount {
+  readonly alive: boolean;
+  /** From now on its operations never end. */
+  die(): void;
+  /** True for handles that this process opened. */
+  owns(handle: object): boolean;
+}
+
 /** A write on its way; `landed` once the page cache has it. */
 export interface FlyingWrite {
   readonly file: SimulatedFile;
   readonly bytes: Uint8Array;
   readonly position: number;
   readonly dsync: boolean;
-  readonly mount: SimulatedMount;
+  readonly mount: AttachedMount;
   landed: boolean;
 }
 
@@ -81,7 +89,7 @@ export class SimulatedDisk {
   readonly #durableEntries = new Map<string, SimulatedFile>();
   readonly #directories = new Set<string>(["/"]);
   #changes: DirectoryChange[] = [];
-  readonly #mounts = new Set<SimulatedMount>();
+  readonly #mounts = new Set<AttachedMount>();
   readonly #failures: PlannedFailure[] = [];
   readonly flying: Set<FlyingWrite> = new Set();
 
@@ -92,15 +100,13 @@ export class SimulatedDisk {
     this.latencyMsMax = options.latencyMsMax ?? 2;
   }
 
-  /** The disk as one process sees it. */
-  mount(): SimulatedMount {
-    const mount = new SimulatedMount(this);
+  /** A process begins to see the disk; called by its mount. */
+  attach(mount: AttachedMount): void {
     this.#mounts.add(mount);
-    return mount;
   }
 
   /** kill -9 of one process: the cache stays; a write in flight may not happen, happen in part, or land later. */
-  kill(mount: SimulatedMount): void {
+  kill(mount: AttachedMount): void {
     if (!mount.alive) return;
     mount.die();
     this.#mounts.delete(mount);
@@ -276,7 +282,7 @@ export class SimulatedDisk {
     });
   }
 
-  #releaseLocks(mount: SimulatedMount): void {
+  #releaseLocks(mount: AttachedMount): void {
     const busy = new Set([...this.flying].filter((write) => write.mount === mount).map((write) => write.file));
     for (const file of this.#entries.values()) {
       if (!busy.has(file) && file.lockedBy !== undefined && mount.owns(file.lockedBy)) file.lockedBy = undefined;

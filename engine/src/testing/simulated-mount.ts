@@ -10,6 +10,7 @@ export class SimulatedMount implements Disk {
 
   constructor(disk: SimulatedDisk) {
     this.disk = disk;
+    disk.attach(this);
   }
 
   get alive(): boolean {

@@ -47,7 +47,7 @@ function recorded(stream: string, overrides: EventOverrides): RecordedEvent {
 
 function step(part: Partial<StepRecord>): Uint8Array {
   const empty = { inputs: [], opened: [], recorded: [], state: [], emitted: [], dead: [], dropped: [] };
-  return encodeStep({ at: 0, since: 0, ...empty, out: { watermark: 0, idle: false }, ...part });
+  return encodeStep({ at: 0, since: 0, watermark: 0, ...empty, out: { watermark: 0, idle: false }, ...part });
 }
 
 const rowsPut = (stream: string, ...batches: JsonObject[][]): RecordedEvent =>

@@ -2,7 +2,7 @@
 import type { Env, MillraceError, OrderedStore } from "@millrace/engine";
 import {
   SimulatedDisk,
-  type SimulatedMount,
+  SimulatedMount,
   type VirtualEnv,
   type VirtualProcess,
   virtualEnv,
@@ -52,7 +52,7 @@ export class LogMachine {
     readonly opening: Promise<LogProcess>;
   } {
     const process = this.env.process(`process-${this.#incarnations++}`);
-    const mount = this.disk.mount();
+    const mount = new SimulatedMount(this.disk);
     const fatals: MillraceError[] = [];
     const open = async (): Promise<LogProcess> => {
       const log = await openEmbeddedLog(this.#optionsFor(process.env, mount, (error) => fatals.push(error), overrides));
