@@ -52,6 +52,8 @@ export class CalculatorWorkerHost {
   #worker: Worker | undefined;
   #batches = 0;
   #settle: ((answer: WorkerMessage | MillraceError) => void) | undefined;
+  /** Runs out when the worker is quiet for too long. */
+  #quiet: Timer | undefined;
 
   constructor(url: string, config: Json, limits: CalculatorLimits, env: Env) {
     this.#url = url;
@@ -132,10 +134,9 @@ export class CalculatorWorkerHost {
   /** The worker's next message, or what ended it. A worker that makes no progress for `quietMs` is ended. */
   #answer(worker: Worker, quietMs: number): Promise<WorkerMessage | MillraceError> {
     return new Promise((resolve) => {
-      let timer: Timer;
       this.#settle = (answer) => {
         this.#settle = undefined;
-        timer.cancel();
+        this.#quiet?.cancel();
         resolve(answer);
       };
       const settle = this.#settle;
@@ -143,13 +144,13 @@ export class CalculatorWorkerHost {
         const at = Atomics.load(this.#progress, 0);
         const check = (): void => {
           if (this.#settle !== settle) return;
-          if (Atomics.load(this.#progress, 0) !== at) timer = watch();
+          if (Atomics.load(this.#progress, 0) !== at) this.#quiet = watch();
           else void this.close().then(() => settle(actorError("CALC-TIMEOUT", `no result after ${quietMs} ms`)));
         };
         // An answer that waits while this thread was busy is read first.
         return this.#env.timers.after(quietMs, () => this.#env.turns.yieldToIo(() => this.#env.turns.yieldToIo(check)));
       };
-      timer = watch();
+      this.#quiet = watch();
       // Nobody listens to a worker that ended before it was asked.
       if (this.#worker !== worker) settle(actorError("CALC-EXIT", "the calculator's worker has ended"));
     });
@@ -172,6 +173,8 @@ export class CalculatorWorkerHost {
   async close(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
+    // A row that nobody waits for any more must not hold the process until its deadline.
+    this.#quiet?.cancel();
     await worker?.terminate();
   }
 }
