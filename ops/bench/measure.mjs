@@ -74,24 +74,19 @@ function runApart(url, name) {
 }
 
 const WARM_RUNS = 3;
-const MEASURED_RUNS = 3;
+const MEASURED_RUNS = 8;
 
-/** One variant in this process: runs until compilers have settled, then the median of a few measured ones. */
+/** One variant in this process: runs until compilers have settled, then several measured as one, so that a start counts little. */
 export async function runOnce(variant) {
-  for (let i = 0; i < WARM_RUNS; i++) await variant.run(variant.n);
-  const runs = [];
-  for (let i = 0; i < MEASURED_RUNS; i++) runs.push(await timed(variant));
-  return { cpuNs: median(runs.map((run) => run.cpuNs)), wallNs: median(runs.map((run) => run.wallNs)) };
-}
-
-async function timed(variant) {
   globalThis.gc?.();
+  for (let i = 0; i < WARM_RUNS; i++) await variant.run(variant.n);
   const before = process.cpuUsage();
   const started = process.hrtime.bigint();
-  await variant.run(variant.n);
-  const wallNs = Number(process.hrtime.bigint() - started) / variant.n;
+  for (let i = 0; i < MEASURED_RUNS; i++) await variant.run(variant.n);
+  const operations = variant.n * MEASURED_RUNS;
+  const wallNs = Number(process.hrtime.bigint() - started) / operations;
   const used = process.cpuUsage(before);
-  return { cpuNs: ((used.user + used.system) * 1000) / variant.n, wallNs };
+  return { cpuNs: ((used.user + used.system) * 1000) / operations, wallNs };
 }
 
 /** @param {number[]} values */
