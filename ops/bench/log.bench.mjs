@@ -287,11 +287,11 @@ function line(name, rates, base) {
   return `  ${name.padEnd(40)} ${Math.round(median(rates)).toLocaleString("en").padStart(12)}/s  ×${(median(rates) / base).toPrecision(3).padEnd(6)} [${low}k … ${high}k]`;
 }
 
-/** better-sqlite3 compiles for a minute when it is first needed; it is in no install of the project itself. */
+/** better-sqlite3 compiles for a minute when it is first needed; it is in no install of the project itself, which runs no scripts. */
 function installSqlite() {
   if (fs.existsSync(new URL("node_modules/better-sqlite3/build/Release/better_sqlite3.node", SQLITE))) return;
   process.stderr.write("installing better-sqlite3 for comparison (once, about a minute)\n");
-  execFileSync("npm", ["ci", "--no-audit", "--no-fund"], {
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts=false"], {
     cwd: fileURLToPath(SQLITE),
     stdio: ["ignore", "ignore", "inherit"],
   });

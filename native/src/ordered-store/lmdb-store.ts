@@ -42,11 +42,20 @@ export interface LmdbStoreOptions {
    * the world for a moment. Default 1 GiB. The file is only as large as its contents.
    */
   readonly mapBytes?: number;
+  /**
+   * True for a second opening by another thread of the process that has the store open: it is not examined again. The threads
+   * write to different tables, and read what the other wrote after a {@link LmdbStore.refresh}. Default false.
+   */
+  readonly shared?: boolean;
 }
 
 export interface LmdbStore extends OrderedStore {
+  /** Where it is: another thread of this process may open the same store by it. */
+  readonly dir: string;
   /** True when a store was there, could not be read, and was deleted: whoever writes to it begins from the log's start. */
   readonly rebuilt: boolean;
+  /** Reads from now on see what other threads have committed. */
+  refresh(): void;
 }
 
 const MIB = 1024 * 1024;
@@ -73,7 +82,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<LmdbStor
     throw storeError("STORE-FAILED", `${dir} is already open in this process`, { details: { dir } });
   openDirs.add(dir);
   try {
-    const rebuilt = await wipeIfDamaged(dir, settings);
+    const rebuilt = options.shared !== true && (await wipeIfDamaged(dir, settings));
     await mkdir(dir, { recursive: true });
     return new Lmdb(dir, openRoot(settings), rebuilt);
   } catch (error) {
@@ -115,7 +124,7 @@ function openRoot(settings: Settings): RootDatabase<Uint8Array, Key> {
 
 class Lmdb implements LmdbStore {
   readonly rebuilt: boolean;
-  readonly #dir: string;
+  readonly dir: string;
   readonly #root: RootDatabase<Uint8Array, Key>;
   readonly #tables = new Map<string, number>();
   /** Tables that the running transaction began; they become known when it commits. */
@@ -132,14 +141,10 @@ class Lmdb implements LmdbStore {
   #closing: Promise<void> | undefined;
 
   constructor(dir: string, root: RootDatabase<Uint8Array, Key>, rebuilt: boolean) {
-    this.#dir = dir;
+    this.dir = dir;
     this.#root = root;
     this.rebuilt = rebuilt;
-    for (const { key, value } of this.#stored(tableStart(DIRECTORY), tableStart(DIRECTORY + 1))) {
-      const number = ((value[0] as number) << 8) | (value[1] as number);
-      this.#tables.set(Buffer.from(withoutPrefix(key)).toString("utf8"), number);
-      this.#tableCount = Math.max(this.#tableCount, number);
-    }
+    this.#readTables();
   }
 
   get(table: string, key: Key): Uint8Array | undefined {
@@ -208,6 +213,12 @@ class Lmdb implements LmdbStore {
     await this.transact((tx) => tx.deleteRange(table));
   }
 
+  refresh(): void {
+    this.#mustBeOpen();
+    this.#root.resetReadTxn();
+    this.#readTables();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -218,7 +229,7 @@ class Lmdb implements LmdbStore {
     try {
       await this.#root.close();
     } finally {
-      openDirs.delete(this.#dir);
+      openDirs.delete(this.dir);
     }
   }
 
@@ -231,7 +242,7 @@ class Lmdb implements LmdbStore {
     try {
       this.#root.putSync(this.#at(number, key), value);
     } catch (error) {
-      throw storeFailure(error, this.#dir);
+      throw storeFailure(error, this.dir);
     }
   }
 
@@ -244,17 +255,17 @@ class Lmdb implements LmdbStore {
     try {
       this.#root.removeSync(this.#at(number, key));
     } catch (error) {
-      throw storeFailure(error, this.#dir);
+      throw storeFailure(error, this.dir);
     }
   }
 
   /** LMDB must not meet a full disk: see {@link Growth}. */
   #mustFit(): void {
     this.#checkedBytes = this.#growth.putBytes;
-    const free = freeBytes(this.#dir);
+    const free = freeBytes(this.dir);
     if (this.#growth.fits(free, () => this.#fileBytes())) return;
-    const details = { dir: this.#dir, freeBytes: free };
-    throw storeError("STORE-FULL", `${free} free bytes are too few for ${this.#dir}`, { details, retryAfterMs: 1000 });
+    const details = { dir: this.dir, freeBytes: free };
+    throw storeError("STORE-FULL", `${free} free bytes are too few for ${this.dir}`, { details, retryAfterMs: 1000 });
   }
 
   #allOnDisk(): void {
@@ -274,8 +285,8 @@ class Lmdb implements LmdbStore {
     } catch (error) {
       // lmdb-js rejects with a general error that carries a promise of the reason, which must be consumed.
       const reason = await (error as { commitError?: Promise<never> }).commitError?.catch((cause: unknown) => cause);
-      const failure = storeFailure(reason ?? error, this.#dir);
-      this.#broken = storeError("STORE-FAILED", `an earlier commit to ${this.#dir} failed; open it again`, {
+      const failure = storeFailure(reason ?? error, this.dir);
+      this.#broken = storeError("STORE-FAILED", `an earlier commit to ${this.dir} failed; open it again`, {
         cause: failure,
       });
       throw failure;
@@ -290,6 +301,14 @@ class Lmdb implements LmdbStore {
     this.#scratch.table = table;
     this.#scratch.key = key;
     return this.#scratch as unknown as Key;
+  }
+
+  #readTables(): void {
+    for (const { key, value } of this.#stored(tableStart(DIRECTORY), tableStart(DIRECTORY + 1))) {
+      const number = ((value[0] as number) << 8) | (value[1] as number);
+      this.#tables.set(Buffer.from(withoutPrefix(key)).toString("utf8"), number);
+      this.#tableCount = Math.max(this.#tableCount, number);
+    }
   }
 
   #numberOf(table: string): number | undefined {

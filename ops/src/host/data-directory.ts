@@ -5,9 +5,9 @@ export interface DataDirectory {
   readonly root: string;
   /** Segments and manifest of the event log. */
   readonly log: string;
-  /** Indexes of the log and snapshots of nodes. */
+  /** Indexes of the log; one thread writes them. */
   readonly index: string;
-  /** Rows and checkpoints of projections. */
+  /** Rows and checkpoints of projections, snapshots of nodes. */
   readonly projections: string;
   /** Files that sinks write; relative addresses start here. */
   readonly out: string;

@@ -17,6 +17,7 @@ import { opsError } from "../errors.ts";
 import { closeBeforeExit } from "../fast-exit.ts";
 import { type DataDirectory, dataDirectory } from "./data-directory.ts";
 import { type DeclaredProjection, deployments } from "./graph-stream.ts";
+import { IndexThread } from "./index-thread.ts";
 
 export interface OpenedData {
   readonly directory: DataDirectory;
@@ -53,14 +54,16 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
   try {
     const store = await openLmdbStore({ dir: directory.projections });
     try {
+      const indexer = new IndexThread(index);
       const log = await openEmbeddedLog({
         directory: directory.log,
         disk: systemDisk(),
         env,
         indexStore: index,
+        indexer: indexer.of,
         onFatal,
       });
-      return new Data(directory, log, index, store, env);
+      return new Data(directory, log, indexer, index, store, env);
     } catch (thrown) {
       await store.close();
       throw thrown;
@@ -89,15 +92,22 @@ class Data implements OpenedData {
   readonly #release: () => void;
   #runner: ProjectionRunner | undefined;
 
-  constructor(directory: DataDirectory, log: EmbeddedLog, index: OrderedStore, store: OrderedStore, env: Env) {
+  constructor(
+    directory: DataDirectory,
+    log: EmbeddedLog,
+    indexer: IndexThread,
+    index: OrderedStore,
+    store: OrderedStore,
+    env: Env,
+  ) {
     this.directory = directory;
     this.log = log;
-    this.snapshots = new SnapshotStore(index, log.id, () => log.durableEnd);
+    this.snapshots = new SnapshotStore(store, log.id, () => log.durableEnd);
     this.#index = index;
     this.#store = store;
     this.#env = env;
     this.#release = closeBeforeExit(async () => {
-      await Promise.all([store.close(), index.close()]);
+      await Promise.all([store.close(), indexer.close().then(() => index.close())]);
     });
   }
 

@@ -17,7 +17,7 @@ import type { BlockWriter } from "./block-writer.ts";
 import { type Dictionary, encodeNames, NAME_BYTES_MAX, type Name, type NameKind, TYPE_NAME } from "./dictionary.ts";
 import type { OpenBlock } from "./open-block.ts";
 import type { RecentAppends } from "./recent-appends.ts";
-import { APPEND_RECORDS_MAX, type ContextNumbers, type RecordPlace, recordBytes } from "./record.ts";
+import { APPEND_RECORDS_MAX, type ContextNumbers, ID_BYTES, type RecordPlace, recordBytes } from "./record.ts";
 import type { StreamHeads, StreamState } from "./stream-heads.ts";
 import type { TailTable } from "./tail-table.ts";
 
@@ -54,7 +54,6 @@ interface Request {
 
 const CONTEXT_KINDS = ["principal", "tenant", "codeVersion", "graph", "node"] as const;
 const RETRY_AFTER_MS = 1000;
-const ID_BYTES = 16;
 
 export class Appender {
   readonly #parts: AppenderParts;

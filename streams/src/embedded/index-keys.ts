@@ -1,6 +1,6 @@
 /**
  * Keys and values of the log's index in an ordered store. Numbers in keys are big endian, so byte order is number order. An
- * entry covers the records of one block that share a key, at most {@link ENTRY_RECORDS_MAX} of them.
+ * entry covers records of one segment that share a key, at most {@link ENTRY_RECORDS_MAX} of them.
  */
 import type { NameKind } from "./dictionary.ts";
 import { NAME_KINDS } from "./dictionary.ts";
@@ -61,16 +61,26 @@ export function numberKey(kind: NameKind, name: string): Buffer {
   ]);
 }
 
-/** Locations in one segment, relative to the first. */
-export function encodeLocations(records: readonly RecordLocation[]): Buffer {
-  const first = records[0] as RecordLocation;
-  const value = Buffer.allocUnsafe(12 + records.length * 8);
-  positionKey(first.position).copy(value, 0);
-  value.writeUInt32BE(first.serial, 8);
+/**
+ * Locations in one segment, relative to the first of them.
+ *
+ * @param events numbers of events, counted from position `base`
+ * @param offsets where each event is in the segment, by its number
+ */
+export function encodeLocations(
+  serial: number,
+  base: number,
+  events: readonly number[],
+  offsets: readonly number[],
+): Buffer {
+  const first = events[0] as number;
+  const value = Buffer.allocUnsafe(12 + events.length * 8);
+  positionKey(base + first).copy(value, 0);
+  value.writeUInt32BE(serial, 8);
   let at = 12;
-  for (const record of records) {
-    value.writeUInt32BE(record.position - first.position, at);
-    value.writeUInt32BE(record.offset, at + 4);
+  for (const event of events) {
+    value.writeUInt32BE(event - first, at);
+    value.writeUInt32BE(offsets[event] as number, at + 4);
     at += 8;
   }
   return value;

@@ -2,6 +2,13 @@
 export { type Crc32c, crc32c } from "./crc32c.ts";
 export type { EmbeddedLog, EmbeddedLogHealth } from "./embedded-log.ts";
 export { embeddedLogError } from "./errors.ts";
+export {
+  type IndexerSettings,
+  type IndexJob,
+  inlineIndexer,
+  type LogIndexer,
+  type LogIndexerOptions,
+} from "./log-indexer.ts";
 export { type EmbeddedLogOptions, openEmbeddedLog } from "./open-embedded-log.ts";
 export type { TailCut } from "./recovery.ts";
 export type { Rule, RulesOff } from "./rules.ts";

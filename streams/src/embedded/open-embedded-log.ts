@@ -20,9 +20,10 @@ import { EmbeddedLog } from "./embedded-log.ts";
 import { IndexFollower } from "./index-follower.ts";
 import { alignUp } from "./little-endian.ts";
 import { LogIndex } from "./log-index.ts";
+import { type IndexerSettings, inlineIndexer, type LogIndexer } from "./log-indexer.ts";
 import { LogReader } from "./log-reader.ts";
 import { RecentAppends } from "./recent-appends.ts";
-import { indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
+import { EVENT_ID, ID_BYTES, indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import { RecordFetcher } from "./record-fetcher.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import { ALL_RULES_HOLD, type RulesOff } from "./rules.ts";
@@ -41,6 +42,8 @@ export interface EmbeddedLogOptions {
   readonly env: Env;
   /** Holds the index; emptied when it belongs to another log. Closing it stays with the caller. */
   readonly indexStore: OrderedStore;
+  /** Writes the index elsewhere, into the same store; the log closes it. Default: in this thread. */
+  readonly indexer?: (settings: IndexerSettings) => LogIndexer;
   /** Size of a segment of a new log. Default 64 MiB, a multiple of 4 KiB, at least 32 KiB. */
   readonly segmentBytes?: number;
   /** Each of the two write buffers. Default 4 MiB; an append that is larger makes one grow. */
@@ -174,13 +177,9 @@ class Opening {
     const follower = new IndexFollower({
       env,
       logId,
-      crc: this.#crc,
-      align: this.#align,
-      store: this.#options.indexStore,
+      indexer: this.#indexer(segmentBytes),
       tail,
       names: this.#names,
-      files,
-      scanner,
       lingerMs: this.#options.indexLingerMs ?? 50,
       urgentEvents: this.#tailEventsMax / 2,
       onProgress: () => commits.fire(),
@@ -269,6 +268,14 @@ class Opening {
     return log;
   }
 
+  #indexer(segmentBytes: number): LogIndexer {
+    const { directory, disk, indexStore } = this.#options;
+    const settings = { directory, align: this.#align, segmentBytes };
+    return (
+      this.#options.indexer?.(settings) ?? inlineIndexer({ ...settings, disk, store: indexStore, crc32c: this.#crc })
+    );
+  }
+
   /** Where the fold begins: behind what the index holds, which is emptied when it is another log's. */
   async #indexPlace(logId: string, start: FilePlace): Promise<FilePlace & { readonly position: number }> {
     const cursor = this.#index.cursor();
@@ -334,7 +341,7 @@ class Opening {
         visitRecords(block, files.pathOf(block.serial), this.#crc, true, (at, isControl, position) => {
           begins ||= indexInAppendAt(block.view, at) === 0;
           if (isControl || !begins) return;
-          recent.add(block.bytes.subarray(at + 44, at + 60), position);
+          recent.add(block.bytes.subarray(at + EVENT_ID, at + EVENT_ID + ID_BYTES), position);
           begins = false;
         });
       }

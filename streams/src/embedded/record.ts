@@ -11,6 +11,11 @@ export const RECORD_ALIGN = 8;
 export const FLAG_CONTROL = 1;
 export const APPEND_RECORDS_MAX = 65_535;
 const CRC_FROM = 8;
+/** Offsets of fields within a record. */
+export const EVENT_ID = 44;
+export const CORRELATION = 60;
+export const CAUSATION = 76;
+export const ID_BYTES = 16;
 const NANOS_PER_MS = 1_000_000n;
 
 export function recordBytes(payloadBytes: number): number {
@@ -51,9 +56,9 @@ export function putEvent(
 ): number {
   const context = event.context;
   putPlace(view, at, place, event.payload.length);
-  putId(bytes, at + 44, event.id);
-  putId(bytes, at + 60, context.correlationId);
-  putId(bytes, at + 76, context.causationId);
+  putId(bytes, at + EVENT_ID, event.id);
+  putId(bytes, at + CORRELATION, context.correlationId);
+  putId(bytes, at + CAUSATION, context.causationId);
   view.setUint32(at + 92, numbers.principal, true);
   view.setUint32(at + 96, numbers.tenant, true);
   view.setUint32(at + 100, numbers.codeVersion, true);
@@ -103,7 +108,7 @@ function putPayload(bytes: Uint8Array, view: DataView, at: number, payload: Uint
 }
 
 function putId(bytes: Uint8Array, at: number, id: Uint8Array): void {
-  for (let i = 0; i < 16; i++) bytes[at + i] = id[i] as number;
+  for (let i = 0; i < ID_BYTES; i++) bytes[at + i] = id[i] as number;
 }
 
 let cachedTimeMs = -1;

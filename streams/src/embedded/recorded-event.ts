@@ -1,7 +1,20 @@
 /** An event over the bytes of its block: fields decode when they are read, strings through the dictionary. */
 import type { EventContext, RecordedEvent } from "@millrace/engine";
 import type { Dictionary } from "./dictionary.ts";
-import { graphAt, nodeAt, positionAt, RECORD_HEADER_BYTES, revisionAt, streamAt, timeMsAt, typeAt } from "./record.ts";
+import {
+  CAUSATION,
+  CORRELATION,
+  EVENT_ID,
+  graphAt,
+  ID_BYTES,
+  nodeAt,
+  positionAt,
+  RECORD_HEADER_BYTES,
+  revisionAt,
+  streamAt,
+  timeMsAt,
+  typeAt,
+} from "./record.ts";
 
 export class LogRecord implements RecordedEvent {
   private readonly bytes: Uint8Array;
@@ -38,7 +51,7 @@ export class LogRecord implements RecordedEvent {
   }
 
   get id(): Uint8Array {
-    return new Uint8Array(this.bytes.subarray(this.at + 44, this.at + 60));
+    return new Uint8Array(this.bytes.subarray(this.at + EVENT_ID, this.at + EVENT_ID + ID_BYTES));
   }
 
   get schemaVersion(): number {
@@ -69,11 +82,11 @@ class LogRecordContext implements EventContext {
   }
 
   get correlationId(): Uint8Array {
-    return new Uint8Array(this.bytes.subarray(this.at + 60, this.at + 76));
+    return new Uint8Array(this.bytes.subarray(this.at + CORRELATION, this.at + CORRELATION + ID_BYTES));
   }
 
   get causationId(): Uint8Array {
-    return new Uint8Array(this.bytes.subarray(this.at + 76, this.at + 92));
+    return new Uint8Array(this.bytes.subarray(this.at + CAUSATION, this.at + CAUSATION + ID_BYTES));
   }
 
   get principal(): string {

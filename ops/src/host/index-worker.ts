@@ -1,0 +1,41 @@
+/** The inside of the index thread: writes the log's index into a store that it opens itself, one job at a time. */
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { type ErrorReport, reportOf } from "@millrace/engine";
+import { openLmdbStore } from "@millrace/native";
+import { type IndexerSettings, type IndexJob, inlineIndexer, systemDisk } from "@millrace/streams/embedded";
+
+export interface IndexWorkerData {
+  readonly settings: IndexerSettings;
+  /** Directory of the store. */
+  readonly store: string;
+}
+
+export type IndexWorkerRequest = IndexJob | "close";
+
+/** `undefined` when it was done. */
+export type IndexWorkerAnswer = ErrorReport | undefined;
+
+async function serve(port: MessagePort, { settings, store: dir }: IndexWorkerData): Promise<void> {
+  const opening = openLmdbStore({ dir, shared: true }).then((store) => ({
+    store,
+    indexer: inlineIndexer({ ...settings, disk: systemDisk(), store }),
+  }));
+  // A failure is the answer to the first request.
+  opening.catch(() => undefined);
+  const answer = async (request: IndexWorkerRequest): Promise<void> => {
+    const { store, indexer } = await opening;
+    if (request !== "close") return indexer.index(request);
+    port.close();
+    await indexer.close();
+    await store.close();
+  };
+  port.on("message", (request: IndexWorkerRequest) => {
+    answer(request).then(
+      () => port.postMessage(undefined satisfies IndexWorkerAnswer),
+      (cause: unknown) => port.postMessage(reportOf(cause) satisfies IndexWorkerAnswer),
+    );
+  });
+}
+
+const { index } = (workerData ?? {}) as { readonly index?: IndexWorkerData };
+if (parentPort !== null && index !== undefined) await serve(parentPort, index);

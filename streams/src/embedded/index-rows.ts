@@ -1,0 +1,142 @@
+/**
+ * What a run of blocks of one segment adds to the index. Events are numbered from the first of the run, positions being dense:
+ * a list of events is a list of small integers, and what a busy key gathers over many blocks becomes few entries.
+ */
+import type { OrderedWriter } from "@millrace/engine";
+import type { ScannedBlock } from "./block-scanner.ts";
+import { decodeNames, type Name, TYPE_NAME } from "./dictionary.ts";
+import {
+  BLOCK_TABLE,
+  ENTRY_RECORDS_MAX,
+  encodeLocations,
+  NAME_TABLE,
+  NUMBER_TABLE,
+  nameKey,
+  numberKey,
+  POSTING_TABLE,
+  type PostingKind,
+  positionKey,
+  postingPrefix,
+  STREAM_TABLE,
+  streamKey,
+} from "./index-keys.ts";
+import { encodeBlock, numberIn } from "./log-index.ts";
+import { CORRELATION, graphAt, ID_BYTES, nodeAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
+import type { BlockLocation } from "./tail-table.ts";
+
+interface StreamRows {
+  readonly firstRevision: number;
+  readonly events: number[];
+}
+
+export class IndexRows {
+  readonly serial: number;
+  /** Position of the run's first event. */
+  readonly #first: number;
+  /** Where each event is in the segment. */
+  readonly #offsets: number[] = [];
+  readonly #blocks: BlockLocation[] = [];
+  readonly #names: Name[] = [];
+  readonly #streams = new Map<number, StreamRows>();
+  readonly #types = new Postings<number>();
+  readonly #graphs = new Postings<number>();
+  readonly #nodes = new Postings<number>();
+  readonly #correlations = new Postings<string>();
+  #correlation: Uint8Array | undefined;
+  #correlated: number[] = [];
+
+  constructor(serial: number, first: number) {
+    this.serial = serial;
+    this.#first = first;
+  }
+
+  addBlock(block: BlockLocation): void {
+    this.#blocks.push(block);
+  }
+
+  /** A control record, at `at` in the block's bytes. */
+  addControl({ bytes, view }: ScannedBlock, at: number): void {
+    if (typeAt(view, at) !== TYPE_NAME) return;
+    this.#names.push(...decodeNames(bytes.subarray(at + RECORD_HEADER_BYTES, at + view.getUint32(at, true))));
+  }
+
+  /** The next event, at `at` in the block's bytes. */
+  addEvent({ bytes, view, at: start, offset }: ScannedBlock, at: number): void {
+    const event = this.#offsets.push(offset + at - start) - 1;
+    const stream = streamAt(view, at);
+    const rows = this.#streams.get(stream);
+    if (rows === undefined) this.#streams.set(stream, { firstRevision: revisionAt(view, at), events: [event] });
+    else rows.events.push(event);
+    this.#types.of(typeAt(view, at)).push(event);
+    if (graphAt(view, at) !== 0) this.#graphs.of(graphAt(view, at)).push(event);
+    if (nodeAt(view, at) !== 0) this.#nodes.of(nodeAt(view, at)).push(event);
+    this.#correlatedWith(bytes, at + CORRELATION).push(event);
+  }
+
+  writeTo(tx: OrderedWriter): void {
+    for (const block of this.#blocks) tx.put(BLOCK_TABLE, positionKey(block.first), encodeBlock(block));
+    for (const name of this.#names) writeName(tx, name);
+    for (const [stream, { firstRevision, events }] of this.#streams) {
+      for (let at = 0; at < events.length; at += ENTRY_RECORDS_MAX) {
+        tx.put(STREAM_TABLE, streamKey(stream, firstRevision + at), this.#entry(events, at));
+      }
+    }
+    this.#writePostings(tx, "type", this.#types.lists);
+    this.#writePostings(tx, "graph", this.#graphs.lists);
+    this.#writePostings(tx, "node", this.#nodes.lists);
+    for (const [id, events] of this.#correlations.lists) {
+      this.#writePosting(tx, postingPrefix("correlation", Buffer.from(id, "latin1")), events);
+    }
+  }
+
+  /** Neighbours usually belong together, so the last list is tried before the id is looked up. */
+  #correlatedWith(bytes: Buffer, at: number): number[] {
+    const last = this.#correlation;
+    if (last !== undefined && bytes.compare(last, 0, ID_BYTES, at, at + ID_BYTES) === 0) return this.#correlated;
+    this.#correlation = bytes.subarray(at, at + ID_BYTES);
+    this.#correlated = this.#correlations.of(bytes.toString("latin1", at, at + ID_BYTES));
+    return this.#correlated;
+  }
+
+  #writePostings(tx: OrderedWriter, kind: PostingKind, lists: ReadonlyMap<number, readonly number[]>): void {
+    for (const [number, events] of lists) this.#writePosting(tx, postingPrefix(kind, number), events);
+  }
+
+  #writePosting(tx: OrderedWriter, prefix: Buffer, events: readonly number[]): void {
+    for (let at = 0; at < events.length; at += ENTRY_RECORDS_MAX) {
+      const key = Buffer.concat([prefix, positionKey(this.#first + (events[at] as number))]);
+      tx.put(POSTING_TABLE, key, this.#entry(events, at));
+    }
+  }
+
+  #entry(events: readonly number[], at: number): Buffer {
+    const part = events.slice(at, at + ENTRY_RECORDS_MAX);
+    return encodeLocations(this.serial, this.#first, part, this.#offsets);
+  }
+}
+
+/** Events by key. Most events have the key of the one before, so its list is kept at hand. */
+class Postings<K> {
+  readonly lists = new Map<K, number[]>();
+  #key: K | undefined;
+  #list: number[] = [];
+
+  of(key: K): number[] {
+    if (key === this.#key) return this.#list;
+    this.#key = key;
+    this.#list = this.lists.get(key) ?? [];
+    if (this.#list.length === 0) this.lists.set(key, this.#list);
+    return this.#list;
+  }
+}
+
+function writeName(tx: OrderedWriter, { kind, number, name }: Name): void {
+  tx.put(NAME_TABLE, nameKey(kind, number), Buffer.from(name, "utf8"));
+  if (numberIn(tx, kind, name) !== undefined) return;
+  const key = numberKey(kind, name);
+  const text = Buffer.from(name, "utf8");
+  const header = Buffer.allocUnsafe(8);
+  header.writeUInt32BE(number, 0);
+  header.writeUInt32BE(text.length, 4);
+  tx.put(NUMBER_TABLE, key, Buffer.concat([tx.get(NUMBER_TABLE, key) ?? new Uint8Array(0), header, text]));
+}

@@ -1,0 +1,101 @@
+/**
+ * Writes the index of durable blocks: it reads them, and commits rows and cursor in one transaction (L-R22). It needs nothing of
+ * the log but files and a store, so it may run in another thread than the log.
+ */
+import type { Disk, OrderedStore } from "@millrace/engine";
+import { paddedBytes } from "./block.ts";
+import { visitRecords } from "./block-records.ts";
+import { BlockScanner, type FilePlace, type ScannedBlock } from "./block-scanner.ts";
+import { type Crc32c, crc32c } from "./crc32c.ts";
+import { CURSOR_KEY, CURSOR_TABLE } from "./index-keys.ts";
+import { IndexRows } from "./index-rows.ts";
+import type { IndexCursor } from "./log-index.ts";
+import { SegmentReaders } from "./segment-readers.ts";
+
+/** A run of whole durable blocks: from a block's place on, up to the position where the cursor will stand. */
+export interface IndexJob {
+  readonly from: FilePlace;
+  readonly cursor: IndexCursor;
+}
+
+/** Where the log's rows get written. The log asks for one job at a time. */
+export interface LogIndexer {
+  /** Events of a job, about: it takes whole blocks. Bounds what one transaction costs whoever shares its thread. */
+  readonly jobEventsMax: number;
+  /** Rest after a job, in multiples of what it took: appends come first where both share a thread. */
+  readonly restShare: number;
+  /** Resolves when the rows are durable and the log's own reads of the store see them. @throws what the store answers, LOG-CORRUPT */
+  index(job: IndexJob): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What an indexer must know of the log; may be sent to another thread. */
+export interface IndexerSettings {
+  readonly directory: string;
+  /** Of blocks, in bytes. */
+  readonly align: number;
+  readonly segmentBytes: number;
+}
+
+export interface LogIndexerOptions extends IndexerSettings {
+  readonly disk: Disk;
+  readonly store: OrderedStore;
+  /** A faster CRC-32C with the same results. */
+  readonly crc32c?: Crc32c;
+}
+
+const JOB_EVENTS_MAX = 2048;
+const REST_SHARE = 4;
+
+/** An indexer in the thread of its caller. */
+export function inlineIndexer(options: LogIndexerOptions): LogIndexer {
+  return new InlineIndexer(options);
+}
+
+class InlineIndexer implements LogIndexer {
+  readonly jobEventsMax = JOB_EVENTS_MAX;
+  readonly restShare = REST_SHARE;
+  readonly #store: OrderedStore;
+  readonly #files: SegmentReaders;
+  readonly #scanner: BlockScanner;
+  readonly #crc: Crc32c;
+  readonly #align: number;
+
+  constructor(options: LogIndexerOptions) {
+    this.#store = options.store;
+    this.#crc = options.crc32c ?? crc32c;
+    this.#align = options.align;
+    this.#files = new SegmentReaders(options.disk, options.directory);
+    this.#scanner = new BlockScanner(this.#files, this.#crc, options.align, options.segmentBytes);
+  }
+
+  async index({ from, cursor }: IndexJob): Promise<void> {
+    const runs: IndexRows[] = [];
+    for await (const blocks of this.#scanner.blocks(from, cursor.pos)) {
+      for (const block of blocks) this.#add(runs, block);
+    }
+    await this.#store.transact((tx) => {
+      for (const rows of runs) rows.writeTo(tx);
+      tx.put(CURSOR_TABLE, CURSOR_KEY, Buffer.from(JSON.stringify(cursor)));
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#files.close();
+  }
+
+  #add(runs: IndexRows[], block: ScannedBlock): void {
+    const { header, serial, offset } = block;
+    let rows = runs.at(-1);
+    if (rows?.serial !== serial) {
+      rows = new IndexRows(serial, header.first);
+      runs.push(rows);
+    }
+    const run = rows;
+    run.addBlock({ ...header, serial, offset, bytes: paddedBytes(header.bytes, this.#align) });
+    visitRecords(block, this.#files.pathOf(serial), this.#crc, true, (at, isControl) => {
+      if (isControl) run.addControl(block, at);
+      else run.addEvent(block, at);
+    });
+  }
+}
