@@ -3,14 +3,14 @@
 import { spawnSync } from "node:child_process";
 import { root } from "./setup.mjs";
 
-const gates = ["lint", "build", "typecheck", "deps", "knip", "unit"];
+const gates = ["lint", "build", "native", "typecheck", "deps", "knip", "unit"];
 const keepGoing = process.argv.includes("--keep-going");
 const failed = [];
 
 for (const gate of gates) {
   const started = process.hrtime.bigint();
   const live = gate === "unit";
-  const run = spawnSync("npm", ["run", "--silent", gate], {
+  const run = spawnSync("npm", ["run", "--silent", gate, ...(gate === "native" ? ["--", "--test"] : [])], {
     cwd: root,
     encoding: "utf8",
     env: live ? process.env : { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined },

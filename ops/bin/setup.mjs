@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { addonLacks, buildAddon } from "./native.mjs";
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const at = (...parts) => join(root, ...parts);
@@ -124,6 +125,12 @@ const needs = [
       return mayMount() ? undefined : "only root with loop devices may mount";
     },
   },
+  {
+    name: "RUST",
+    suites: "the native addon and what it is compared with",
+    packages: ["gcc", "libc6-dev"],
+    missing: addonLacks,
+  },
 ];
 
 /** `{ MILLRACE_SKIP_<name>: reason }` for each suite that can't run here; a reason given from outside wins. */
@@ -171,6 +178,7 @@ function isDebianInstalled(name) {
 /** Prepares the machine for tests and names what will be skipped; with `CI=true` a skip ends the process. */
 export function prepareTests() {
   installSystemPackages();
+  prepareAddon();
   const skipped = skips();
   for (const { name, suites, packages } of needs) {
     const reason = skipped[`MILLRACE_SKIP_${name}`];
@@ -180,6 +188,18 @@ export function prepareTests() {
     console.error("CI=true: a skipped suite is a failure.");
     process.exit(1);
   }
+}
+
+function prepareAddon() {
+  if (process.env.MILLRACE_SKIP_RUST || addonLacks() === undefined) return;
+  process.stdout.write("Building the native addon … ");
+  const started = process.hrtime.bigint();
+  const { lacks, failed } = buildAddon();
+  const seconds = (Number(process.hrtime.bigint() - started) / 1e9).toFixed(1);
+  console.log(lacks ?? (failed === undefined ? `${seconds} s` : `failed after ${seconds} s`));
+  if (failed === undefined) return;
+  process.stderr.write(failed);
+  process.exit(1);
 }
 
 const workspaces = () => readJson(at("package.json")).workspaces;

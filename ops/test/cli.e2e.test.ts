@@ -437,7 +437,7 @@ describe("doctor", () => {
     expect(code).toBe(0);
     const { ok, checks } = lastJson(stdout) as { ok: boolean; checks: { name: string }[] };
     expect(ok).toBe(true);
-    expect(checks.map(({ name }) => name)).toEqual(["Node", "disk", "sync", "LMDB", "port", "clock"]);
+    expect(checks.map(({ name }) => name)).toEqual(["Node", "disk", "sync", "LMDB", "addon", "port", "clock"]);
     expect(existsSync(join(cwd, ".millrace"))).toBe(false);
   });
 });

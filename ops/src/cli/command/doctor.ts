@@ -26,6 +26,7 @@ export async function doctor({ data, port, json = false }: DoctorOptions): Promi
     await guarded("disk", () => diskCheck(data)),
     await guarded("sync", () => syncCheck(data)),
     await guarded("LMDB", () => lmdbCheck(data)),
+    await guarded("addon", addonCheck),
     await guarded("port", () => portCheck(port)),
     clockCheck(),
   ];
@@ -114,6 +115,14 @@ async function lmdbCheck(data: string): Promise<Check> {
       await store.close();
     }
   });
+}
+
+/** Without the addon everything works, so its absence is no finding. */
+async function addonCheck(): Promise<Check> {
+  const { addonState } = await import("@millrace/native");
+  const state = addonState();
+  const detail = state.inUse ? "in use: log checksums" : `not in use, TypeScript does its work: ${state.reason}`;
+  return { name: "addon", verdict: "ok", detail };
 }
 
 async function inScratch<T>(data: string, use: (directory: string) => Promise<T>): Promise<T> {

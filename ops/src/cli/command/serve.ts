@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MillraceError } from "@millrace/engine";
+import { type AddonState, addonState } from "@millrace/native";
 import { VERSION } from "../../version.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
@@ -88,12 +89,18 @@ function isPlayed({ opened }: Session): boolean {
 
 function announce({ url, graphs, data, opened }: Session, { json = false }: ServeOptions): void {
   const directory = relative(process.cwd(), data.directory.root) || ".";
+  const native = addonState();
   if (json) {
-    writeJson({ url, version: VERSION, data: directory, graphs: opened.host.list().map(({ graph }) => graph) });
+    writeJson({ url, version: VERSION, data: directory, native, graphs: opened.host.list().map(({ graph }) => graph) });
     return;
   }
   writeLine(`Millrace ${VERSION}, data in ${directory}`);
   for (const { model } of graphs)
     writeLine(`  ${model.name.padEnd(16)} ${model.description.split("\n")[0] ?? ""}`.trimEnd());
+  writeLine(nativeLine(native));
   writeLine(`Console: ${url}`);
+}
+
+function nativeLine(native: AddonState): string {
+  return native.inUse ? "Native addon in use" : `Native addon not in use, TypeScript does its work: ${native.reason}`;
 }

@@ -1,0 +1,14 @@
+//! The Node addon: each module here is the binding of one crate. Nothing is decided here.
+
+mod block;
+mod data_view;
+
+use napi_derive::napi;
+
+/// Number of the interface between the addon and `native/src/addon.ts`, changed together.
+const INTERFACE: u32 = 1;
+
+#[napi]
+pub fn interface_version() -> u32 {
+    INTERFACE
+}

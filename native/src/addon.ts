@@ -1,0 +1,66 @@
+/**
+ * The one file that touches the Rust addon (`native/node`). It is an accelerator: whoever asks for it and gets `undefined`
+ * uses the TypeScript implementation, which does the same (ops/test/native holds both against each other).
+ */
+import { createRequire } from "node:module";
+
+/** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
+const INTERFACE = 1;
+
+export interface Addon {
+  interfaceVersion(): number;
+  crc32c(view: DataView, from: number, to: number, seed: number): number;
+  finishBlock(buffer: Uint8Array, used: number): number;
+  sealBlock(
+    buffer: Uint8Array,
+    used: number,
+    align: number,
+    salt: Uint8Array,
+    seq: number,
+    first: number,
+    count: number,
+    prev: number,
+    epoch: number,
+    kind: number,
+  ): number;
+  /** Resolves with 0 or the number of the system's error. */
+  writeBlock(fd: number, buffer: Uint8Array, length: number, offset: number): Promise<number>;
+}
+
+/** Whether the addon is in use and, if not, why. */
+export type AddonState = { readonly inUse: true } | { readonly inUse: false; readonly reason: string };
+
+/** Beside `src` and `dist`, put there by `npm run native`. */
+const FILE = "../millrace.node";
+
+let found: { readonly addon: Addon } | { readonly reason: string } | undefined;
+
+/** The addon, loaded once. `undefined` where it was not built, does not fit this machine, or `MILLRACE_NATIVE=off`. */
+export function loadAddon(): Addon | undefined {
+  found ??= find();
+  return "addon" in found ? found.addon : undefined;
+}
+
+export function addonState(): AddonState {
+  found ??= find();
+  return "addon" in found ? { inUse: true } : { inUse: false, reason: found.reason };
+}
+
+function find(): { readonly addon: Addon } | { readonly reason: string } {
+  if (process.env.MILLRACE_NATIVE === "off") return { reason: "MILLRACE_NATIVE=off" };
+  try {
+    const addon = createRequire(import.meta.url)(FILE) as Addon;
+    const version = addon.interfaceVersion();
+    if (version === INTERFACE) return { addon };
+    return { reason: `it has interface ${version}, not ${INTERFACE}; npm run native builds it again` };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { reason: code === "MODULE_NOT_FOUND" ? absence() : message };
+  }
+}
+
+/** `npm start` says when it builds the addon beside. */
+function absence(): string {
+  if (process.env.MILLRACE_NATIVE_BUILDS !== undefined) return "it is being built, for the next start";
+  return "it is not built (npm run native)";
+}

@@ -1,0 +1,126 @@
+// npm run native: builds the Rust addon and puts it where native/src/addon.ts looks; nothing is done when it is current.
+// With --test its crates are formatted, linted and tested too. Plain Node without dependencies.
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const native = join(root, "native");
+const addon = join(native, "millrace.node");
+const stampPath = join(root, "node_modules", ".cache", "millrace", "addon");
+const RUST_MIN = [1, 88];
+const TARGETS = new Set(["linux-x64", "linux-arm64"]);
+
+const runs = (command, args) => spawnSync(command, args, { encoding: "utf8" });
+
+/** Why this machine cannot build the addon; `undefined` when it can, the registry aside. */
+export function toolchainLacks() {
+  const target = `${process.platform}-${process.arch}`;
+  if (!TARGETS.has(target)) return `the addon is not made for ${target}`;
+  const rustc = runs("rustc", ["--version"]);
+  const [, major, minor] = /^rustc (\d+)\.(\d+)/.exec(rustc.stdout ?? "") ?? [];
+  if (major === undefined || runs("cargo", ["--version"]).status !== 0) return "no Rust toolchain on PATH";
+  if (Number(major) === RUST_MIN[0] && Number(minor) < RUST_MIN[1]) {
+    return `Rust ${major}.${minor} is older than ${RUST_MIN.join(".")}`;
+  }
+  return runs("cc", ["--version"]).status === 0 ? undefined : "no C compiler on PATH";
+}
+
+/** Changes with the contents of every file that the addon is built from. */
+function fingerprint() {
+  const hash = createHash("sha256");
+  const add = (path) => {
+    if (statSync(path).isDirectory()) for (const name of readdirSync(path).sort()) add(join(path, name));
+    else hash.update(`${path.slice(native.length)}\0`).update(readFileSync(path));
+  };
+  for (const name of ["Cargo.toml", "Cargo.lock", "crates", "node"]) add(join(native, name));
+  return hash.digest("hex");
+}
+
+/** Whether the addon is there and built from the sources that are there. */
+export function isAddonCurrent() {
+  return existsSync(addon) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === fingerprint();
+}
+
+/** Why tests of the addon cannot run now; `undefined` when they can. */
+export function addonLacks() {
+  if (isAddonCurrent()) return undefined;
+  return toolchainLacks() ?? "the addon is not built from its present sources (npm run native)";
+}
+
+const cargoOptions = {
+  cwd: native,
+  encoding: "utf8",
+  env: { ...process.env, CARGO_TARGET_DIR: join(native, "target") },
+  maxBuffer: 1 << 28,
+};
+
+const cargo = (...args) => spawnSync("nice", ["-n", "10", "cargo", ...args], cargoOptions);
+
+/** `{ built }` (false: it was current), `{ lacks: reason }` where it cannot be built, or `{ failed: output }`. */
+export function buildAddon() {
+  if (isAddonCurrent()) return { built: false };
+  const lacks = toolchainLacks();
+  if (lacks !== undefined) return { lacks };
+  const before = fingerprint();
+  const fetched = cargo("fetch", "--locked");
+  if (fetched.stderr.includes("--locked")) return { failed: fetched.stderr };
+  if (fetched.status !== 0) return { lacks: "its crates cannot be fetched" };
+  const build = cargo("build", "--release", "--locked", "--offline", "--package", "millrace-native");
+  if (build.status !== 0) return { failed: build.stderr };
+  const draft = `${addon}.${process.pid}`;
+  copyFileSync(join(native, "target", "release", "libmillrace_native.so"), draft);
+  renameSync(draft, addon);
+  mkdirSync(dirname(stampPath), { recursive: true });
+  writeFileSync(stampPath, before);
+  return { built: true };
+}
+
+/** Builds what is not current in a process of its own that outlives this one. Answers whether there is something to build. */
+export function buildAddonBeside() {
+  if (addonLacks() === undefined || toolchainLacks() !== undefined) return false;
+  spawn(process.execPath, [fileURLToPath(import.meta.url), "--quiet"], { detached: true, stdio: "ignore" }).unref();
+  return true;
+}
+
+const has = (component) => cargo(component, "--version").status === 0;
+
+/** The output of the first check of the crates that failed. */
+function testCrates() {
+  const checks = [
+    ...(has("fmt") ? [["fmt", "--check"]] : []),
+    ["test", "--workspace", "--exclude", "millrace-native", "--locked", "--offline", "--quiet"],
+  ];
+  for (const args of checks) {
+    const run = cargo(...args);
+    if (run.status !== 0) return `cargo ${args.join(" ")}\n${run.stdout}${run.stderr}`;
+  }
+  return undefined;
+}
+
+function main(args) {
+  const quiet = args.includes("--quiet");
+  const { built, lacks, failed } = buildAddon();
+  if (lacks !== undefined) {
+    if (!quiet) console.log(`The native addon is not built: ${lacks}. TypeScript does its work.`);
+    return;
+  }
+  const output = failed ?? (args.includes("--test") ? testCrates() : undefined);
+  if (output !== undefined) {
+    if (!quiet) console.error(output);
+    process.exitCode = 1;
+  } else if (!quiet) console.log(built ? "The native addon is built." : "The native addon is current.");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2));

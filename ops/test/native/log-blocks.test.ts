@@ -1,0 +1,106 @@
+/** The addon's blocks against those that the TypeScript log wrote: the same bytes. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemEnv } from "@millrace/engine";
+import { SeededRandom, sampleEvent, to } from "@millrace/engine/testing";
+import { type NativeBlocks, nativeBlocks, openLmdbStore } from "@millrace/native";
+import { crc32c, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const skipped = process.env.MILLRACE_SKIP_RUST;
+const PAGE = 4096;
+
+/** Writes a log of many shapes of records and returns its first segment. */
+async function segmentOfManyShapes(): Promise<Buffer> {
+  const directory = mkdtempSync(join(tmpdir(), "millrace-log-blocks-"));
+  const indexStore = await openLmdbStore({ dir: join(directory, "index") });
+  const disk = systemDisk();
+  const log = await openEmbeddedLog({ directory: join(directory, "log"), disk, env: systemEnv(), indexStore });
+  const random = new SeededRandom(7);
+  const below = (limit: number): number => random.u32() % limit;
+  for (let i = 0; i < 60; i++) {
+    const events = Array.from({ length: 1 + below(40) }, () => {
+      const payload = random.bytes(below(3) === 0 ? below(20_000) : below(300));
+      return sampleEvent({ payload: below(4) === 0 ? payload.fill(0) : payload, type: `T${below(90)}` });
+    });
+    await log.append(to(`stream-${below(50)}`, events));
+  }
+  await log.close();
+  await indexStore.close();
+  const segment = readFileSync(join(directory, "log", "0000000001.seg"));
+  rmSync(directory, { recursive: true, force: true });
+  return segment;
+}
+
+interface WrittenBlock {
+  readonly bytes: Buffer;
+  readonly used: number;
+}
+
+function blocksOf(segment: Buffer): readonly WrittenBlock[] {
+  const found: WrittenBlock[] = [];
+  for (let at = PAGE; segment.toString("latin1", at, at + 4) === "MRBL"; ) {
+    const used = segment.readUInt32LE(at + 36);
+    const end = at + Math.ceil(used / PAGE) * PAGE;
+    found.push({ bytes: segment.subarray(at, end), used });
+    at = end;
+  }
+  return found;
+}
+
+/** The block as it is before anything was computed: no checksums, no header, no padding. */
+function unfinished({ bytes, used }: WrittenBlock): Buffer {
+  const draft = Buffer.from(bytes).fill(0xee, 0, 64).fill(0xee, used);
+  for (let at = 64; at < used; at += Math.ceil(draft.readUInt32LE(at) / 8) * 8) draft.writeUInt32LE(0xeeeeeeee, at + 4);
+  return draft;
+}
+
+describe.skipIf(skipped)(`log blocks by the addon${skipped ? ` (skipped: ${skipped})` : ""}`, () => {
+  let written: readonly WrittenBlock[];
+  let native: NativeBlocks;
+  beforeAll(async () => {
+    written = blocksOf(await segmentOfManyShapes());
+    native = nativeBlocks() as NativeBlocks;
+  });
+  afterAll(() => {
+    written = [];
+  });
+
+  it("finishes records to the bytes and the checksum that TypeScript wrote", () => {
+    expect(written.length).toBeGreaterThan(10);
+    for (const block of written) {
+      const draft = unfinished(block);
+      expect(native.finishBlock(draft, block.used)).toBe(block.bytes.readUInt32LE(40));
+      expect(draft.compare(block.bytes, 64, block.used, 64, block.used)).toBe(0);
+    }
+  });
+
+  it("seals blocks to the bytes that TypeScript wrote", () => {
+    for (const block of written) {
+      const { bytes, used } = block;
+      const draft = unfinished(block);
+      const headCrc = native.sealBlock(draft, used, PAGE, {
+        salt: bytes.subarray(8, 16),
+        seq: Number(bytes.readBigUInt64LE(16)),
+        first: Number(bytes.readBigUInt64LE(24)),
+        count: bytes.readUInt32LE(32),
+        prev: bytes.readUInt32LE(44),
+        epoch: bytes.readUInt32LE(48),
+        kind: bytes.readUInt16LE(56),
+      });
+      expect(headCrc).toBe(bytes.readUInt32LE(4));
+      expect(draft.equals(bytes)).toBe(true);
+    }
+  });
+
+  it("agrees with the TypeScript checksum on every length", () => {
+    const bytes = new SeededRandom(3).bytes(5000);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let to = 0; to <= 5000; to += to < 600 ? 1 : 97) {
+      expect(native.crc32c(view, to % 9, Math.max(to, to % 9), to)).toBe(
+        crc32c(view, to % 9, Math.max(to, to % 9), to),
+      );
+    }
+  });
+});
