@@ -1,7 +1,7 @@
 /** Opens a data directory: the log, its index, snapshots, and the projections of every graph that it knows. */
 import { mkdir, stat } from "node:fs/promises";
 import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore } from "@millrace/engine";
-import { openLmdbStore, withNativeCrc32c } from "@millrace/native";
+import { nativeBlocks, openLmdbStore, withNativeCrc32c } from "@millrace/native";
 import {
   DEAD_LETTERS,
   deadLetterCountProjection,
@@ -62,6 +62,7 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
         indexStore: index,
         indexer: indexer.of,
         crc32c: withNativeCrc32c(crc32c),
+        sealBlock: nativeBlocks()?.sealBlock,
         onFatal,
       });
       return new Data(directory, log, indexer, index, store, env);

@@ -17,7 +17,14 @@ import type { BlockWriter } from "./block-writer.ts";
 import { type Dictionary, encodeNames, NAME_BYTES_MAX, type Name, type NameKind, TYPE_NAME } from "./dictionary.ts";
 import type { OpenBlock } from "./open-block.ts";
 import type { RecentAppends } from "./recent-appends.ts";
-import { APPEND_RECORDS_MAX, type ContextNumbers, ID_BYTES, type RecordPlace, recordBytes } from "./record.ts";
+import {
+  APPEND_RECORDS_MAX,
+  type ContextNumbers,
+  EVENT_ID,
+  ID_BYTES,
+  type RecordPlace,
+  recordBytesOf,
+} from "./record.ts";
 import type { StreamHeads, StreamState } from "./stream-heads.ts";
 import type { TailTable } from "./tail-table.ts";
 
@@ -66,6 +73,10 @@ export class Appender {
   #typeNumber = 0;
   /** Of the streams of the append that is being admitted. */
   readonly #states: (StreamState | undefined)[] = [];
+  /** Of the append that is being admitted. */
+  #eventCount = 0;
+  #eventBytes = 0;
+  #isNamed = true;
   #controls: ControlRecord[] = [];
   #lastTimeMs: number;
   #stopped: Error | undefined;
@@ -114,8 +125,9 @@ export class Appender {
         this.#answerLater(appends, resolve, reject, retryOf, Math.max(0, conflict));
         return true;
       }
-      const names = this.#newNames(appends);
-      const room = this.#parts.writer().room(this.#bytesOf(appends, names));
+      this.#measure(appends);
+      const names = this.#isNamed ? undefined : this.#newNames(appends);
+      const room = this.#parts.writer().room(this.#bytesWith(names));
       if (room === "wait") return false;
       if (room === "full")
         throw logError("LOG-FULL", "no prepared segment has space", { retryAfterMs: RETRY_AFTER_MS });
@@ -201,6 +213,28 @@ export class Appender {
     });
   }
 
+  /** One pass over the events: how many there are, what they take, whether all their names have numbers. */
+  #measure(appends: readonly StreamAppend[]): void {
+    this.#eventCount = 0;
+    this.#eventBytes = 0;
+    this.#isNamed = true;
+    for (let i = 0; i < appends.length; i++) {
+      const { events } = appends[i] as StreamAppend;
+      this.#isNamed &&= this.#states[i] !== undefined;
+      this.#eventCount += events.length;
+      for (let j = 0; j < events.length; j++) {
+        const { id, type, context, payload } = events[j] as EventInput;
+        if (id.length !== ID_BYTES) throw new InvariantViolation(`an event id has ${id.length} bytes, not 16`);
+        this.#eventBytes += recordBytesOf(payload.length);
+        this.#isNamed &&= this.#typeNumberOf(type) !== undefined && this.#resolve(context) !== undefined;
+      }
+    }
+  }
+
+  #typeNumberOf(type: string): number | undefined {
+    return type === this.#type ? this.#typeNumber : this.#parts.names.numberOf("type", type);
+  }
+
   /** Names that the append is the first to use. Nothing is assigned yet: the append may still be refused. */
   #newNames(appends: readonly StreamAppend[]): Map<string, readonly [NameKind, string]> | undefined {
     let missing: Map<string, readonly [NameKind, string]> | undefined;
@@ -214,28 +248,19 @@ export class Appender {
       if (this.#states[i] === undefined) need("stream", stream);
       for (let j = 0; j < events.length; j++) {
         const { type, context } = events[j] as EventInput;
-        if (type !== this.#type) need("type", type);
+        need("type", type);
         if (this.#resolve(context) === undefined) for (const kind of CONTEXT_KINDS) need(kind, context[kind]);
       }
     }
     return missing;
   }
 
-  #bytesOf(appends: readonly StreamAppend[], names: Map<string, readonly [NameKind, string]> | undefined): number {
-    let bytes = 0;
-    let records = this.#controls.length + (names === undefined ? 0 : 1);
-    for (const control of this.#controls) bytes += recordBytes(control.payload.length);
-    for (let i = 0; i < appends.length; i++) {
-      const { events } = appends[i] as StreamAppend;
-      records += events.length;
-      for (let j = 0; j < events.length; j++) {
-        const event = events[j] as EventInput;
-        if (event.id.length !== ID_BYTES)
-          throw new InvariantViolation(`an event id has ${event.id.length} bytes, not 16`);
-        bytes += recordBytes(event.payload.length);
-      }
-    }
-    if (names !== undefined) bytes += recordBytes(bytesOfNames(names));
+  /** What the measured append takes with its control records. @throws LOG-TOO-LARGE, LOG-LAG */
+  #bytesWith(names: Map<string, readonly [NameKind, string]> | undefined): number {
+    let bytes = this.#eventBytes;
+    const records = this.#eventCount + this.#controls.length + (names === undefined ? 0 : 1);
+    for (const control of this.#controls) bytes += recordBytesOf(control.payload.length);
+    if (names !== undefined) bytes += recordBytesOf(bytesOfNames(names));
     const { tail, tailEventsMax, appendBytesMax } = this.#parts;
     if (bytes > appendBytesMax || records > APPEND_RECORDS_MAX) {
       const details = { bytes, bytesMax: appendBytesMax, records, recordsMax: APPEND_RECORDS_MAX };
@@ -263,12 +288,12 @@ export class Appender {
     place.timeMs = this.#lastTimeMs;
     place.position = firstPosition;
     place.index = 0;
-    place.size = this.#controls.length + (names === undefined ? 0 : 1);
-    for (let i = 0; i < appends.length; i++) place.size += (appends[i] as StreamAppend).events.length;
+    place.size = this.#eventCount + this.#controls.length + (names === undefined ? 0 : 1);
     this.#encodeControls(names);
     const revisions: number[] = [];
+    const firstEventAt = block.used;
     for (let i = 0; i < appends.length; i++) revisions.push(this.#encodeStream(appends[i] as StreamAppend, i, block));
-    recent.add(firstIdOf(appends), firstPosition);
+    recent.add(block.view, firstEventAt + EVENT_ID, firstPosition);
     block.acks.push({
       result: { position: place.position - 1, firstPosition, revisions, repeated: false },
       resolve,
@@ -302,10 +327,8 @@ export class Appender {
     place.stream = state.number;
     for (let j = 0; j < events.length; j++) {
       const event = events[j] as EventInput;
-      if (event.type !== this.#type) {
-        this.#typeNumber = names.numberOf("type", event.type) as number;
-        this.#type = event.type;
-      }
+      this.#typeNumber = this.#typeNumberOf(event.type) as number;
+      this.#type = event.type;
       place.type = this.#typeNumber;
       place.revision = ++state.head;
       tail.add(state.lastPosition, block.used);

@@ -11,6 +11,7 @@ import type { SealedSegment } from "./manifest.ts";
 import { OpenBlock } from "./open-block.ts";
 import type { RulesOff } from "./rules.ts";
 import { encodeSeal, sealBytes } from "./seal.ts";
+import type { SealBlock } from "./seal-block.ts";
 import { writeFully } from "./segment-files.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
 import type { PreparedSegment, SegmentPreparation } from "./segment-preparation.ts";
@@ -35,6 +36,7 @@ export interface ActiveSegment {
 export interface WriterOptions {
   readonly env: Env;
   readonly crc: Crc32c;
+  readonly sealBlock: SealBlock;
   readonly rulesOff: RulesOff;
   readonly align: number;
   readonly bufferBytes: number;
@@ -93,7 +95,10 @@ export class BlockWriter {
     this.#prev = start.prev;
     this.#sealBytes = sealBytes(options.align);
     this.#flightsMax = options.rulesOff.has("L-R2") ? 2 : 1;
-    const blocks = Array.from({ length: this.#flightsMax + 1 }, () => new OpenBlock(options.bufferBytes, options.crc));
+    const blocks = Array.from(
+      { length: this.#flightsMax + 1 },
+      () => new OpenBlock(options.bufferBytes, options.sealBlock),
+    );
     this.#open = blocks.pop() as OpenBlock;
     this.#open.reset(start.position);
     this.#spare = blocks;

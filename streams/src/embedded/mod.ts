@@ -12,5 +12,6 @@ export {
 export { type EmbeddedLogOptions, openEmbeddedLog } from "./open-embedded-log.ts";
 export type { TailCut } from "./recovery.ts";
 export type { Rule, RulesOff } from "./rules.ts";
+export type { BlockFields, SealBlock } from "./seal-block.ts";
 export { systemDisk } from "./system-disk.ts";
 export type { Witness } from "./witnesses.ts";

@@ -3,25 +3,10 @@
  * that is allocated once, so a commit copies each payload once and makes no garbage.
  */
 import type { AppendResult, EventInput } from "@millrace/engine";
-import {
-  BLOCK_BYTES_MAX,
-  BLOCK_HEADER_BYTES,
-  countZeroSectors,
-  PADDING,
-  paddedBytes,
-  putBlockHeader,
-  SECTOR_BYTES,
-} from "./block.ts";
-import { type Crc32c, crc32cOfPair } from "./crc32c.ts";
+import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, paddedBytes } from "./block.ts";
 import { viewOf } from "./little-endian.ts";
-import {
-  type ContextNumbers,
-  putControl,
-  putEvent,
-  RECORD_HEADER_BYTES,
-  type RecordPlace,
-  recordBytes,
-} from "./record.ts";
+import { type ContextNumbers, putControl, putEvent, type RecordPlace, recordBytesOf } from "./record.ts";
+import type { SealBlock } from "./seal-block.ts";
 
 /** Whom to tell when the block is durable, or why it never will be. */
 export interface Ack {
@@ -48,13 +33,12 @@ export class OpenBlock {
   first = 0;
   count = 0;
   acks: Ack[] = [];
-  #pairsCrc = 0;
-  readonly #crc: Crc32c;
+  readonly #seal: SealBlock;
 
-  constructor(capacityBytes: number, crc: Crc32c) {
+  constructor(capacityBytes: number, seal: SealBlock) {
     this.bytes = Buffer.allocUnsafeSlow(capacityBytes);
     this.view = viewOf(this.bytes);
-    this.#crc = crc;
+    this.#seal = seal;
   }
 
   get isEmpty(): boolean {
@@ -75,43 +59,24 @@ export class OpenBlock {
     this.first = first;
     this.used = BLOCK_HEADER_BYTES;
     this.count = 0;
-    this.#pairsCrc = 0;
     this.acks = [];
   }
 
   addEvent(event: EventInput, place: RecordPlace, numbers: ContextNumbers): void {
     this.count++;
-    const checksum = putEvent(this.bytes, this.view, this.used, event, place, numbers, this.#crc);
-    this.#advance(event.payload.length, checksum);
+    putEvent(this.bytes, this.view, this.used, event, place, numbers);
+    this.used += recordBytesOf(event.payload.length);
   }
 
   addControl(place: RecordPlace, payload: Uint8Array): void {
-    const checksum = putControl(this.bytes, this.view, this.used, place, payload, this.#crc);
-    this.#advance(payload.length, checksum);
+    putControl(this.bytes, this.view, this.used, place, payload);
+    this.used += recordBytesOf(payload.length);
   }
 
-  /** Completes header and padding and returns the bytes to write and the header's checksum. */
+  /** Completes checksums, padding and header, and returns the bytes to write and the header's checksum. */
   seal(place: BlockPlace, kind: number): { readonly bytes: Buffer; readonly headCrc: number } {
-    const end = paddedBytes(this.used, place.align);
-    this.bytes.fill(PADDING, this.used, end);
-    const header = {
-      salt: place.salt,
-      seq: place.seq,
-      first: this.first,
-      count: this.count,
-      bytes: this.used,
-      bodyCrc: this.#pairsCrc,
-      prev: place.prev,
-      epoch: place.epoch,
-      zeros: countZeroSectors(this.bytes, SECTOR_BYTES, end),
-      kind,
-    };
-    const headCrc = putBlockHeader(this.bytes, header, this.#crc);
-    return { bytes: this.bytes.subarray(0, end), headCrc };
-  }
-
-  #advance(payloadBytes: number, checksum: number): void {
-    this.#pairsCrc = crc32cOfPair(RECORD_HEADER_BYTES + payloadBytes, checksum, this.#pairsCrc);
-    this.used += recordBytes(payloadBytes);
+    const fields = { ...place, first: this.first, count: this.count, kind };
+    const headCrc = this.#seal(this.bytes, this.used, place.align, fields);
+    return { bytes: this.bytes.subarray(0, paddedBytes(this.used, place.align)), headCrc };
   }
 }

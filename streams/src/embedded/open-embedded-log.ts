@@ -23,11 +23,12 @@ import { LogIndex } from "./log-index.ts";
 import { type IndexerSettings, inlineIndexer, type LogIndexer } from "./log-indexer.ts";
 import { LogReader } from "./log-reader.ts";
 import { RecentAppends } from "./recent-appends.ts";
-import { EVENT_ID, ID_BYTES, indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
+import { EVENT_ID, indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import { RecordFetcher } from "./record-fetcher.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import { ALL_RULES_HOLD, type RulesOff } from "./rules.ts";
 import { sealBytes } from "./seal.ts";
+import { type SealBlock, sealBlockWith } from "./seal-block.ts";
 import { PAGE_SIZE_BYTES, SEGMENT_HEADER_BYTES } from "./segment-header.ts";
 import { SegmentPreparation } from "./segment-preparation.ts";
 import { SegmentReaders } from "./segment-readers.ts";
@@ -60,6 +61,8 @@ export interface EmbeddedLogOptions {
   readonly witnesses?: readonly Witness[];
   /** A faster CRC-32C with the same results. */
   readonly crc32c?: Crc32c;
+  /** A faster completion of blocks with the same results. */
+  readonly sealBlock?: SealBlock | undefined;
   /** Called once when a block write failed (LOG-FSYNC): the host exits, the next start recovers from what the disk has. */
   readonly onFatal?: (error: MillraceError) => void;
   /** For fault tests only: rules of the format that do not hold. */
@@ -206,6 +209,7 @@ class Opening {
       {
         env,
         crc: this.#crc,
+        sealBlock: this.#options.sealBlock ?? sealBlockWith(this.#crc),
         rulesOff: this.#rulesOff,
         align: this.#align,
         bufferBytes: Math.min(this.#options.bufferBytes ?? BUFFER_BYTES, segmentBytes),
@@ -341,7 +345,7 @@ class Opening {
         visitRecords(block, files.pathOf(block.serial), this.#crc, true, (at, isControl, position) => {
           begins ||= indexInAppendAt(block.view, at) === 0;
           if (isControl || !begins) return;
-          recent.add(block.bytes.subarray(at + EVENT_ID, at + EVENT_ID + ID_BYTES), position);
+          recent.add(block.view, at + EVENT_ID, position);
           begins = false;
         });
       }

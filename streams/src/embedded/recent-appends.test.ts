@@ -9,7 +9,7 @@ it("remembers exactly the last appends, whatever their ids", () => {
       const recent = new RecentAppends(16);
       for (const [position, bytes] of ids.entries()) {
         expect(recent.find(bytes)).toBe(-1);
-        recent.add(bytes, position);
+        recent.add(new DataView(bytes.buffer, bytes.byteOffset), 0, position);
         for (const [other, known] of ids.slice(0, position + 1).entries()) {
           expect(recent.find(known)).toBe(other > position - 16 ? other : -1);
         }

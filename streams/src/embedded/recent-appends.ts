@@ -1,55 +1,56 @@
 /**
  * The ids of the last appends, so that a retry that expects any revision is recognised. A ring of fixed size with a chained
  * hash table over it, in typed arrays: no garbage per append, and one cache line for each.
+ *
+ * Appends are numbered, and links name numbers. A chain runs from newer to older appends, so a link to a number that the ring no
+ * longer holds ends it, and nothing has to be taken out of chains.
  */
 const SEED = 0x9e3779b1;
 const HIGH = 2 ** 32;
-/** Words of a slot: the id, the position's halves, the next slot of the chain, the bucket. */
+/** Words of a slot: the id, the position's halves, the number of the next append of the chain. */
 const SLOT_WORDS = 8;
 const POSITION_LOW = 4;
 const POSITION_HIGH = 5;
 const NEXT = 6;
-const BUCKET = 7;
-const NONE = 0xffff_ffff;
 
 export class RecentAppends {
   readonly #mask: number;
   readonly #slots: Uint32Array;
-  readonly #bucket: Uint32Array;
-  #count = 0;
+  /** Number of the newest append of each chain. */
+  readonly #newest: Uint32Array;
+  /** Number of the next append, modulo 2^32. Begins where no link of an empty table is in the ring. */
+  #next: number;
 
   /** @param capacity appends remembered; a power of two */
   constructor(capacity: number) {
     this.#mask = capacity - 1;
     this.#slots = new Uint32Array(capacity * SLOT_WORDS);
-    this.#bucket = new Uint32Array(capacity).fill(NONE);
+    this.#newest = new Uint32Array(capacity);
+    this.#next = capacity + 1;
   }
 
   get capacity(): number {
     return this.#mask + 1;
   }
 
-  /** Remembers an append by the id of its first event. */
-  add(id: Uint8Array, firstPosition: number): void {
+  /** Remembers an append by the id of its first event, which stands at `idAt` of `view`. */
+  add(view: DataView, idAt: number, firstPosition: number): void {
     const slots = this.#slots;
-    const slot = this.#count & this.#mask;
-    if (this.#count > this.#mask) this.#unlink(slot);
-    const at = slot * SLOT_WORDS;
-    const a = wordOf(id, 0);
-    const b = wordOf(id, 4);
-    const c = wordOf(id, 8);
-    const d = wordOf(id, 12);
-    const bucket = mix(a, b, c, d) & this.#mask;
+    const at = (this.#next & this.#mask) * SLOT_WORDS;
+    const a = view.getUint32(idAt, true);
+    const b = view.getUint32(idAt + 4, true);
+    const c = view.getUint32(idAt + 8, true);
+    const d = view.getUint32(idAt + 12, true);
+    const chain = mix(a, b, c, d) & this.#mask;
     slots[at] = a;
     slots[at + 1] = b;
     slots[at + 2] = c;
     slots[at + 3] = d;
     slots[at + POSITION_LOW] = firstPosition;
     slots[at + POSITION_HIGH] = firstPosition / HIGH;
-    slots[at + NEXT] = this.#bucket[bucket] as number;
-    slots[at + BUCKET] = bucket;
-    this.#bucket[bucket] = slot;
-    this.#count++;
+    slots[at + NEXT] = this.#newest[chain] as number;
+    this.#newest[chain] = this.#next;
+    this.#next = (this.#next + 1) >>> 0;
   }
 
   /** Position of the append's first event, -1 when it is not among the last ones. */
@@ -59,28 +60,15 @@ export class RecentAppends {
     const b = wordOf(id, 4);
     const c = wordOf(id, 8);
     const d = wordOf(id, 12);
-    let slot = this.#bucket[mix(a, b, c, d) & this.#mask] as number;
-    while (slot !== NONE) {
-      const at = slot * SLOT_WORDS;
+    let number = this.#newest[mix(a, b, c, d) & this.#mask] as number;
+    while ((this.#next - number) >>> 0 <= this.capacity) {
+      const at = (number & this.#mask) * SLOT_WORDS;
       if (slots[at] === a && slots[at + 1] === b && slots[at + 2] === c && slots[at + 3] === d) {
         return (slots[at + POSITION_HIGH] as number) * HIGH + (slots[at + POSITION_LOW] as number);
       }
-      slot = slots[at + NEXT] as number;
+      number = slots[at + NEXT] as number;
     }
     return -1;
-  }
-
-  #unlink(slot: number): void {
-    const slots = this.#slots;
-    const bucket = slots[slot * SLOT_WORDS + BUCKET] as number;
-    const next = slots[slot * SLOT_WORDS + NEXT] as number;
-    let before = this.#bucket[bucket] as number;
-    if (before === slot) {
-      this.#bucket[bucket] = next;
-      return;
-    }
-    while (slots[before * SLOT_WORDS + NEXT] !== slot) before = slots[before * SLOT_WORDS + NEXT] as number;
-    slots[before * SLOT_WORDS + NEXT] = next;
   }
 }
 

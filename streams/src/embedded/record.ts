@@ -18,8 +18,14 @@ export const CAUSATION = 76;
 export const ID_BYTES = 16;
 const NANOS_PER_MS = 1_000_000n;
 
-export function recordBytes(payloadBytes: number): number {
-  return alignUp(RECORD_HEADER_BYTES + payloadBytes, RECORD_ALIGN);
+/** What a record of this length takes, its padding included. */
+export function recordBytes(length: number): number {
+  return alignUp(length, RECORD_ALIGN);
+}
+
+/** What a record with a payload of this length takes, its padding included. */
+export function recordBytesOf(payloadBytes: number): number {
+  return recordBytes(RECORD_HEADER_BYTES + payloadBytes);
 }
 
 /** Dictionary numbers of an event's context. */
@@ -44,7 +50,7 @@ export interface RecordPlace {
   size: number;
 }
 
-/** Writes an event at `at` and returns its checksum. The bytes up to the next multiple of 8 become zero. */
+/** Writes an event at `at`, all but its checksum. The bytes up to the next multiple of 8 become zero. */
 export function putEvent(
   bytes: Uint8Array,
   view: DataView,
@@ -52,8 +58,7 @@ export function putEvent(
   event: EventInput,
   place: RecordPlace,
   numbers: ContextNumbers,
-  crc: Crc32c,
-): number {
+): void {
   const context = event.context;
   putPlace(view, at, place, event.payload.length);
   putId(bytes, at + EVENT_ID, event.id);
@@ -69,22 +74,21 @@ export function putEvent(
   view.setUint32(at + 116, numbers.node, true);
   view.setUint32(at + 120, context.epoch, true);
   view.setUint32(at + 124, 0, true);
-  return putPayload(bytes, view, at, event.payload, crc);
+  putPayload(bytes, at, event.payload);
 }
 
-/** Writes a control record at `at` and returns its checksum. */
+/** Writes a control record at `at`, all but its checksum. */
 export function putControl(
   bytes: Uint8Array,
   view: DataView,
   at: number,
   place: RecordPlace,
   payload: Uint8Array,
-  crc: Crc32c,
-): number {
+): void {
   bytes.fill(0, at, at + RECORD_HEADER_BYTES);
   putPlace(view, at, place, payload.length);
   view.setUint16(at + 106, FLAG_CONTROL, true);
-  return putPayload(bytes, view, at, payload, crc);
+  putPayload(bytes, at, payload);
 }
 
 function putPlace(view: DataView, at: number, place: RecordPlace, payloadBytes: number): void {
@@ -98,11 +102,14 @@ function putPlace(view: DataView, at: number, place: RecordPlace, payloadBytes: 
   view.setUint16(at + 42, place.size, true);
 }
 
-function putPayload(bytes: Uint8Array, view: DataView, at: number, payload: Uint8Array, crc: Crc32c): number {
-  const end = at + RECORD_HEADER_BYTES + payload.length;
+function putPayload(bytes: Uint8Array, at: number, payload: Uint8Array): void {
   bytes.set(payload, at + RECORD_HEADER_BYTES);
-  for (let pad = end; pad % RECORD_ALIGN !== 0; pad++) bytes[pad] = 0;
-  const checksum = crc(view, at + CRC_FROM, end);
+  for (let pad = at + RECORD_HEADER_BYTES + payload.length; pad % RECORD_ALIGN !== 0; pad++) bytes[pad] = 0;
+}
+
+/** Writes the checksum of a record that is whole but for it, and returns it. */
+export function putRecordCrc(view: DataView, at: number, length: number, crc: Crc32c): number {
+  const checksum = crc(view, at + CRC_FROM, at + length);
   view.setUint32(at + 4, checksum, true);
   return checksum;
 }
