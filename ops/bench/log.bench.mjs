@@ -12,8 +12,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemEnv } from "@millrace/engine";
-import { openLmdbStore } from "@millrace/native";
-import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { nativeBlocks, openLmdbStore, withNativeCrc32c } from "@millrace/native";
+import { crc32c, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { IndexThread } from "../dist/host/index-thread.js";
 import { median } from "./measure.mjs";
 
 const APPENDERS = [64, 1024];
@@ -77,6 +78,25 @@ function plainFile(directory) {
   };
 }
 
+/** Keeps nothing and acknowledges in the next turn: what the callers themselves cost, which no store can be faster than. */
+function nothing() {
+  let waiting = [];
+  const flush = () => {
+    const acks = waiting;
+    waiting = [];
+    for (const ack of acks) ack();
+  };
+  return {
+    appender: () => (i) => {
+      encode(i);
+      return new Promise((resolve) => {
+        if (waiting.push(resolve) === 1) setImmediate(flush);
+      });
+    },
+    close: async () => undefined,
+  };
+}
+
 /** One transaction for all who wait in a turn of the loop. */
 function sqlite(directory) {
   const Database = createRequire(new URL("package.json", SQLITE))("better-sqlite3");
@@ -107,7 +127,7 @@ function sqlite(directory) {
 
 let logs = 0;
 
-/** With its index on LMDB, which follows behind the appends. */
+/** Put together as a host does it: the index on LMDB follows in a thread of its own. */
 async function embedded(directory, prepared = true) {
   const indexStore = await openLmdbStore({ dir: join(directory, "index") });
   const log = await openEmbeddedLog({
@@ -115,6 +135,9 @@ async function embedded(directory, prepared = true) {
     disk: systemDisk(),
     env: systemEnv(),
     indexStore,
+    indexer: new IndexThread(indexStore).of,
+    crc32c: withNativeCrc32c(crc32c),
+    sealBlock: nativeBlocks()?.sealBlock,
     segmentBytes: SEGMENT_BYTES,
     onFatal: (error) => {
       throw error;
@@ -179,7 +202,12 @@ async function rateOf(store, appenders) {
   return (acknowledged * 1000) / (lastMs - startMs);
 }
 
-const STORES = { "embedded log": embedded, "plain append + fdatasync": plainFile, "better-sqlite3 WAL FULL": sqlite };
+const STORES = {
+  "embedded log": embedded,
+  "plain append + fdatasync": plainFile,
+  "better-sqlite3 WAL FULL": sqlite,
+  "no store, callers alone": nothing,
+};
 
 async function appendRates(repeats) {
   const rates = new Map();

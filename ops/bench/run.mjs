@@ -7,6 +7,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { buildAddon } from "../bin/native.mjs";
 import { build, install, isInstalled, requireNode } from "../bin/setup.mjs";
 
 const directory = import.meta.dirname;
@@ -66,6 +67,10 @@ if (values.inside) {
 requireNode();
 install();
 build();
+const { lacks, failed } = buildAddon();
+if (lacks !== undefined || failed !== undefined) {
+  process.stderr.write(`measured without the native addon: ${lacks ?? `it does not build\n${failed}`}\n`);
+}
 if (WITH_PEERS.has(name)) installPeers();
 const run = spawnSync(process.execPath, ["--expose-gc", import.meta.filename, ...process.argv.slice(2), "--inside"], {
   stdio: "inherit",
