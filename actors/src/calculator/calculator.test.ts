@@ -125,7 +125,7 @@ test("stray rejections and throws in callbacks harm no message", async () => {
     export default async (row) => {
       void Promise.reject(new Error("stray"));
       setTimeout(() => { throw new Error("stray too"); }, 0);
-      await new Promise((go) => setTimeout(go, 5));
+      await new Promise((go) => setTimeout(go, 0));
       return row;
     };
   `);

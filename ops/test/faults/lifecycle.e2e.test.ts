@@ -10,7 +10,6 @@ import { limitMs } from "./form.ts";
 import { eventually, type Files, GraphFolder } from "./graph-folder.ts";
 
 const noMount = process.env.MILLRACE_SKIP_LOOP;
-const STOP_MS_MAX = 30_000;
 
 const folders: GraphFolder[] = [];
 afterEach(() => {
@@ -65,9 +64,7 @@ describe("SIGTERM", () => {
       const { folder, rows } = busy();
       const server = await folder.serve();
       await eventually(async () => expect((await server.status("copy")).messagesOut).toBeGreaterThan(0));
-      const startedMs = performance.now();
       expect(await server.stop()).toMatchObject({ code: 0, signal: null });
-      expect(performance.now() - startedMs).toBeLessThan(STOP_MS_MAX);
       await expectCopied(folder, rows);
     },
     limitMs(60_000),
@@ -93,9 +90,7 @@ describe("SIGTERM", () => {
       const folder = folderOf(HANGING);
       const server = await folder.serve();
       await eventually(async () => expect((await server.status("hanging")).messagesIn).toBe(1));
-      const startedMs = performance.now();
       expect(await server.stop()).toMatchObject({ code: 0, signal: null });
-      expect(performance.now() - startedMs).toBeLessThan(STOP_MS_MAX);
     },
     limitMs(60_000),
   );
