@@ -12,8 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemEnv } from "@millrace/engine";
-import { nativeBlocks, openLmdbStore, withNativeCrc32c } from "@millrace/native";
-import { crc32c, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { nativeBlocks, openLmdbStore } from "@millrace/native";
+import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { IndexThread } from "../dist/host/index-thread.js";
 import { median } from "./measure.mjs";
 
@@ -136,8 +136,7 @@ async function embedded(directory, prepared = true) {
     env: systemEnv(),
     indexStore,
     indexer: new IndexThread(indexStore).of,
-    crc32c: withNativeCrc32c(crc32c),
-    sealBlock: nativeBlocks()?.sealBlock,
+    kernels: nativeBlocks(),
     segmentBytes: SEGMENT_BYTES,
     onFatal: (error) => {
       throw error;

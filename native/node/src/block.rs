@@ -18,6 +18,13 @@ pub fn crc32c(view: DataViewBytes, from: u32, to: u32, seed: u32) -> Result<u32>
     }
 }
 
+/// -1 when all records hold.
+#[napi]
+pub fn check_records(bytes: Uint8ArraySlice, from: u32, to: u32) -> Result<i32> {
+    let damaged = millrace_log_block::check_records(&bytes, from as usize, to as usize).map_err(refused)?;
+    Ok(damaged.map_or(-1, |at| at as i32))
+}
+
 #[napi]
 pub fn finish_block(mut buffer: Uint8ArraySlice, used: u32) -> Result<u32> {
     // SAFETY: no other thread has the buffer of an open block, and no JS runs during the call.

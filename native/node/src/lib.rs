@@ -6,7 +6,7 @@ mod data_view;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 1;
+const INTERFACE: u32 = 2;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -24,11 +24,18 @@ export interface NativeBlockHeader {
 export interface NativeBlocks {
   /**
    * CRC-32C of bytes `[from, to)` of `view`, continuing `seed`. A call costs as much as some hundred bytes in
-   * TypeScript, so it is for large ranges: see {@link withNativeCrc32c}.
+   * TypeScript, so it is for large ranges.
    *
    * @throws Error the range is not within the view
    */
   crc32c(view: DataView, from: number, to: number, seed?: number): number;
+  /**
+   * Where the first record of `bytes[from, to)` begins that is not whole or whose checksum does not hold; -1 when there is
+   * none.
+   *
+   * @throws Error the range is not within the bytes
+   */
+  checkRecords(bytes: Uint8Array, from: number, to: number): number;
   /**
    * Writes the checksum of every record in `buffer[64, used)`, whose records are whole but for it, and returns the checksum
    * of the body (`bodyCrc`: over their pairs of length and checksum). Pads between records must be zero already.
@@ -59,6 +66,7 @@ export function nativeBlocks(): NativeBlocks | undefined {
   if (addon === undefined) return undefined;
   return {
     crc32c: (view, from, to, seed = 0) => addon.crc32c(view, from, to, seed),
+    checkRecords: (bytes, from, to) => addon.checkRecords(bytes, from, to),
     finishBlock: (buffer, used) => addon.finishBlock(buffer, used),
     sealBlock: (buffer, used, align, { salt, seq, first, count, prev, epoch, kind }) =>
       addon.sealBlock(buffer, used, align, salt, seq, first, count, prev, epoch, kind),
@@ -72,17 +80,4 @@ export function nativeBlocks(): NativeBlocks | undefined {
 function writeError(errno: number): NodeJS.ErrnoException {
   const code = getSystemErrorName(-errno);
   return Object.assign(new Error(`${code}: write`), { code, errno: -errno, syscall: "write" });
-}
-
-type Crc32c = NativeBlocks["crc32c"];
-
-/** Where a call into the addon begins to pay. */
-const NATIVE_FROM_BYTES = 512;
-
-/** The addon's checksum for large ranges and `fallback` for small ones; `fallback` alone without the addon. */
-export function withNativeCrc32c(fallback: Crc32c): Crc32c {
-  const blocks = nativeBlocks();
-  if (blocks === undefined) return fallback;
-  return (view, from, to, seed) =>
-    to - from < NATIVE_FROM_BYTES ? fallback(view, from, to, seed) : blocks.crc32c(view, from, to, seed);
 }

@@ -1,7 +1,7 @@
 /** The inside of the index thread: writes the log's index into a store that it opens itself, one job at a time. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { type ErrorReport, reportOf } from "@millrace/engine";
-import { openLmdbStore } from "@millrace/native";
+import { nativeBlocks, openLmdbStore } from "@millrace/native";
 import { type IndexerSettings, type IndexJob, inlineIndexer, systemDisk } from "@millrace/streams/embedded";
 
 export interface IndexWorkerData {
@@ -18,7 +18,7 @@ export type IndexWorkerAnswer = ErrorReport | undefined;
 async function serve(port: MessagePort, { settings, store: dir }: IndexWorkerData): Promise<void> {
   const opening = openLmdbStore({ dir, shared: true }).then((store) => ({
     store,
-    indexer: inlineIndexer({ ...settings, disk: systemDisk(), store }),
+    indexer: inlineIndexer({ ...settings, disk: systemDisk(), store, kernels: nativeBlocks() }),
   }));
   // A failure is the answer to the first request.
   opening.catch(() => undefined);

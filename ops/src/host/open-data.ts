@@ -1,7 +1,7 @@
 /** Opens a data directory: the log, its index, snapshots, and the projections of every graph that it knows. */
 import { mkdir, stat } from "node:fs/promises";
 import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore } from "@millrace/engine";
-import { nativeBlocks, openLmdbStore, withNativeCrc32c } from "@millrace/native";
+import { nativeBlocks, openLmdbStore } from "@millrace/native";
 import {
   DEAD_LETTERS,
   deadLetterCountProjection,
@@ -12,7 +12,7 @@ import {
   projectionRunner,
   tableProjection,
 } from "@millrace/projections";
-import { crc32c, type EmbeddedLog, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { type EmbeddedLog, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { closeBeforeExit } from "../fast-exit.ts";
 import { type DataDirectory, dataDirectory } from "./data-directory.ts";
@@ -61,8 +61,7 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
         env,
         indexStore: index,
         indexer: indexer.of,
-        crc32c: withNativeCrc32c(crc32c),
-        sealBlock: nativeBlocks()?.sealBlock,
+        kernels: nativeBlocks(),
         onFatal,
       });
       return new Data(directory, log, indexer, index, store, env);

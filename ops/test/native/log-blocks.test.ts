@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemEnv } from "@millrace/engine";
 import { SeededRandom, sampleEvent, to } from "@millrace/engine/testing";
 import { type NativeBlocks, nativeBlocks, openLmdbStore } from "@millrace/native";
-import { crc32c, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { blockKernels, crc32c, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const skipped = process.env.MILLRACE_SKIP_RUST;
@@ -92,6 +92,24 @@ describe.skipIf(skipped)(`log blocks by the addon${skipped ? ` (skipped: ${skipp
       expect(headCrc).toBe(bytes.readUInt32LE(4));
       expect(draft.equals(bytes)).toBe(true);
     }
+  });
+
+  it("finds the same first record that does not hold as TypeScript does", () => {
+    const script = blockKernels(crc32c);
+    const random = new SeededRandom(11);
+    let damages = 0;
+    for (const { bytes, used } of written) {
+      expect(native.checkRecords(bytes, 64, used)).toBe(-1);
+      for (let i = 0; i < 20; i++) {
+        const damaged = Buffer.from(bytes);
+        const at = 64 + (random.u32() % (used - 64));
+        damaged[at] = (damaged[at] as number) ^ (1 << (random.u32() % 8));
+        const found = native.checkRecords(damaged, 64, used);
+        expect(found).toBe(script.checkRecords(damaged, 64, used));
+        if (found >= 0) damages++;
+      }
+    }
+    expect(damages).toBeGreaterThan(100);
   });
 
   it("agrees with the TypeScript checksum on every length", () => {

@@ -1,11 +1,11 @@
 /** The records inside a scanned block, each checked before anyone sees it: length, checksum, position (rule record-crc). */
 
 import { BLOCK_HEADER_BYTES } from "./block.ts";
+import type { BlockKernels } from "./block-kernels.ts";
 import type { ScannedBlock } from "./block-scanner.ts";
-import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { alignUp } from "./little-endian.ts";
-import { isControlAt, positionAt, RECORD_ALIGN, recordCrcHolds, recordLengthAt } from "./record.ts";
+import { isControlAt, positionAt, RECORD_ALIGN, recordLengthAt } from "./record.ts";
 
 export type RecordVisitor = (at: number, isControl: boolean, position: number) => void;
 
@@ -17,17 +17,17 @@ export type RecordVisitor = (at: number, isControl: boolean, position: number) =
 export function visitRecords(
   block: ScannedBlock,
   path: string,
-  crc: Crc32c,
-  checked: boolean,
+  kernels: Pick<BlockKernels, "checkRecords">,
   visit: RecordVisitor,
 ): void {
-  const { view, header } = block;
+  const { bytes, view, header } = block;
   const end = block.at + header.bytes;
   let position = header.first;
   let at = block.at + BLOCK_HEADER_BYTES;
+  const damaged = kernels.checkRecords(bytes, at, end);
   while (at < end) {
     const length = recordLengthAt(view, at, end);
-    if (length === 0 || (checked && !recordCrcHolds(view, at, length, crc)) || positionAt(view, at) !== position) {
+    if (length === 0 || at === damaged || positionAt(view, at) !== position) {
       throw recordCorrupt(path, block.offset + at - block.at, position);
     }
     const isControl = isControlAt(view, at);

@@ -6,12 +6,12 @@
 import { createHash, type Hash } from "node:crypto";
 import { type DiskFile, type Env, invariant } from "@millrace/engine";
 import { BLOCK_DATA, paddedBytes } from "./block.ts";
+import type { BlockKernels } from "./block-kernels.ts";
 import type { Crc32c } from "./crc32c.ts";
 import type { SealedSegment } from "./manifest.ts";
 import { OpenBlock } from "./open-block.ts";
 import type { RulesOff } from "./rules.ts";
 import { encodeSeal, sealBytes } from "./seal.ts";
-import type { SealBlock } from "./seal-block.ts";
 import { writeFully } from "./segment-files.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
 import type { PreparedSegment, SegmentPreparation } from "./segment-preparation.ts";
@@ -36,7 +36,7 @@ export interface ActiveSegment {
 export interface WriterOptions {
   readonly env: Env;
   readonly crc: Crc32c;
-  readonly sealBlock: SealBlock;
+  readonly kernels: BlockKernels;
   readonly rulesOff: RulesOff;
   readonly align: number;
   readonly bufferBytes: number;
@@ -97,7 +97,7 @@ export class BlockWriter {
     this.#flightsMax = options.rulesOff.has("L-R2") ? 2 : 1;
     const blocks = Array.from(
       { length: this.#flightsMax + 1 },
-      () => new OpenBlock(options.bufferBytes, options.sealBlock),
+      () => new OpenBlock(options.bufferBytes, options.kernels),
     );
     this.#open = blocks.pop() as OpenBlock;
     this.#open.reset(start.position);

@@ -4,9 +4,10 @@
  */
 import type { Disk, OrderedStore } from "@millrace/engine";
 import { paddedBytes } from "./block.ts";
+import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import { BlockScanner, type FilePlace, type ScannedBlock } from "./block-scanner.ts";
-import { type Crc32c, crc32c } from "./crc32c.ts";
+import { crc32c } from "./crc32c.ts";
 import { CURSOR_KEY, CURSOR_TABLE } from "./index-keys.ts";
 import { IndexRows } from "./index-rows.ts";
 import type { IndexCursor } from "./log-index.ts";
@@ -40,8 +41,8 @@ export interface IndexerSettings {
 export interface LogIndexerOptions extends IndexerSettings {
   readonly disk: Disk;
   readonly store: OrderedStore;
-  /** A faster CRC-32C with the same results. */
-  readonly crc32c?: Crc32c;
+  /** Default: those in TypeScript. */
+  readonly kernels?: BlockKernels | undefined;
 }
 
 const JOB_EVENTS_MAX = 2048;
@@ -58,15 +59,15 @@ class InlineIndexer implements LogIndexer {
   readonly #store: OrderedStore;
   readonly #files: SegmentReaders;
   readonly #scanner: BlockScanner;
-  readonly #crc: Crc32c;
+  readonly #kernels: BlockKernels;
   readonly #align: number;
 
   constructor(options: LogIndexerOptions) {
     this.#store = options.store;
-    this.#crc = options.crc32c ?? crc32c;
+    this.#kernels = options.kernels ?? blockKernels(crc32c);
     this.#align = options.align;
     this.#files = new SegmentReaders(options.disk, options.directory);
-    this.#scanner = new BlockScanner(this.#files, this.#crc, options.align, options.segmentBytes);
+    this.#scanner = new BlockScanner(this.#files, crc32c, options.align, options.segmentBytes);
   }
 
   async index({ from, cursor }: IndexJob): Promise<void> {
@@ -93,7 +94,7 @@ class InlineIndexer implements LogIndexer {
     }
     const run = rows;
     run.addBlock({ ...header, serial, offset, bytes: paddedBytes(header.bytes, this.#align) });
-    visitRecords(block, this.#files.pathOf(serial), this.#crc, true, (at, isControl) => {
+    visitRecords(block, this.#files.pathOf(serial), this.#kernels, (at, isControl) => {
       if (isControl) run.addControl(block, at);
       else run.addEvent(block, at);
     });

@@ -3,9 +3,9 @@
  * memory; posting lists are used where a filter names something rare, a scan of the blocks otherwise.
  */
 import { type EventFilter, eventFilter, type ReadOptions, type RecordedEvent } from "@millrace/engine";
+import type { BlockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
-import type { Crc32c } from "./crc32c.ts";
 import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
 import type { PostingKind } from "./index-keys.ts";
 import type { LogIndex } from "./log-index.ts";
@@ -19,8 +19,7 @@ import type { BlockLocation, RecordLocation, TailTable } from "./tail-table.ts";
 const FETCH_RECORDS = 512;
 
 export interface LogReaderParts {
-  readonly crc: Crc32c;
-  readonly checked: boolean;
+  readonly kernels: Pick<BlockKernels, "checkRecords">;
   readonly names: Dictionary;
   readonly index: LogIndex;
   readonly tail: TailTable;
@@ -151,9 +150,9 @@ export class LogReader {
     from: number,
     events: RecordedEvent[],
   ): void {
-    const { crc, checked, names, files } = this.#parts;
+    const { kernels, names, files } = this.#parts;
     const withControls = filter?.types?.some((type) => (CONTROL_TYPES as readonly string[]).includes(type)) === true;
-    visitRecords(block, files.pathOf(block.serial), crc, checked, (at, isControl, position) => {
+    visitRecords(block, files.pathOf(block.serial), kernels, (at, isControl, position) => {
       if (position < from || (isControl && !withControls)) return;
       const event = new LogRecord(block.bytes, block.view, at, names);
       if (filter === undefined || passes(event)) events.push(event);

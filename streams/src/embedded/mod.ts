@@ -1,4 +1,5 @@
 /** The event log on this machine's own disk. Every export is listed by name. */
+export { type BlockFields, type BlockKernels, blockKernels } from "./block-kernels.ts";
 export { type Crc32c, crc32c } from "./crc32c.ts";
 export type { EmbeddedLog, EmbeddedLogHealth } from "./embedded-log.ts";
 export { embeddedLogError } from "./errors.ts";
@@ -12,6 +13,5 @@ export {
 export { type EmbeddedLogOptions, openEmbeddedLog } from "./open-embedded-log.ts";
 export type { TailCut } from "./recovery.ts";
 export type { Rule, RulesOff } from "./rules.ts";
-export type { BlockFields, SealBlock } from "./seal-block.ts";
 export { systemDisk } from "./system-disk.ts";
 export type { Witness } from "./witnesses.ts";

@@ -4,9 +4,9 @@
  */
 import type { AppendResult, EventInput } from "@millrace/engine";
 import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, paddedBytes } from "./block.ts";
+import type { BlockKernels } from "./block-kernels.ts";
 import { viewOf } from "./little-endian.ts";
 import { type ContextNumbers, putControl, putEvent, type RecordPlace, recordBytesOf } from "./record.ts";
-import type { SealBlock } from "./seal-block.ts";
 
 /** Whom to tell when the block is durable, or why it never will be. */
 export interface Ack {
@@ -33,12 +33,12 @@ export class OpenBlock {
   first = 0;
   count = 0;
   acks: Ack[] = [];
-  readonly #seal: SealBlock;
+  readonly #kernels: BlockKernels;
 
-  constructor(capacityBytes: number, seal: SealBlock) {
+  constructor(capacityBytes: number, kernels: BlockKernels) {
     this.bytes = Buffer.allocUnsafeSlow(capacityBytes);
     this.view = viewOf(this.bytes);
-    this.#seal = seal;
+    this.#kernels = kernels;
   }
 
   get isEmpty(): boolean {
@@ -76,7 +76,7 @@ export class OpenBlock {
   /** Completes checksums, padding and header, and returns the bytes to write and the header's checksum. */
   seal(place: BlockPlace, kind: number): { readonly bytes: Buffer; readonly headCrc: number } {
     const fields = { ...place, first: this.first, count: this.count, kind };
-    const headCrc = this.#seal(this.bytes, this.used, place.align, fields);
+    const headCrc = this.#kernels.sealBlock(this.bytes, this.used, place.align, fields);
     return { bytes: this.bytes.subarray(0, paddedBytes(this.used, place.align)), headCrc };
   }
 }

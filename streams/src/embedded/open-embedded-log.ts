@@ -9,11 +9,12 @@ import {
 } from "@millrace/engine";
 import { Appender, type ControlRecord } from "./appender.ts";
 import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES } from "./block.ts";
+import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import { BlockScanner, type FilePlace } from "./block-scanner.ts";
 import { BlockWriter } from "./block-writer.ts";
 import { CommitSignal } from "./commit-signal.ts";
-import { type Crc32c, crc32c } from "./crc32c.ts";
+import { crc32c } from "./crc32c.ts";
 import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT } from "./dictionary.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { EmbeddedLog } from "./embedded-log.ts";
@@ -28,7 +29,6 @@ import { RecordFetcher } from "./record-fetcher.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import { ALL_RULES_HOLD, type RulesOff } from "./rules.ts";
 import { sealBytes } from "./seal.ts";
-import { type SealBlock, sealBlockWith } from "./seal-block.ts";
 import { PAGE_SIZE_BYTES, SEGMENT_HEADER_BYTES } from "./segment-header.ts";
 import { SegmentPreparation } from "./segment-preparation.ts";
 import { SegmentReaders } from "./segment-readers.ts";
@@ -59,15 +59,16 @@ export interface EmbeddedLogOptions {
   readonly lockWaitMs?: number;
   /** What else has seen this log, beside its index: snapshots, projections, signed checkpoints. */
   readonly witnesses?: readonly Witness[];
-  /** A faster CRC-32C with the same results. */
-  readonly crc32c?: Crc32c;
-  /** A faster completion of blocks with the same results. */
-  readonly sealBlock?: SealBlock | undefined;
+  /** Default: those in TypeScript. */
+  readonly kernels?: BlockKernels | undefined;
   /** Called once when a block write failed (LOG-FSYNC): the host exits, the next start recovers from what the disk has. */
   readonly onFatal?: (error: MillraceError) => void;
   /** For fault tests only: rules of the format that do not hold. */
   readonly rulesOff?: RulesOff;
 }
+
+/** With the rule `record-crc` off. */
+const UNCHECKED: Pick<BlockKernels, "checkRecords"> = { checkRecords: () => -1 };
 
 const MIB = 1024 * 1024;
 const SEGMENT_BYTES = 64 * MIB;
@@ -108,7 +109,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
 /** Builds the parts of one log around what recovery found. */
 class Opening {
   readonly #options: EmbeddedLogOptions;
-  readonly #crc: Crc32c;
+  readonly #kernels: BlockKernels;
   readonly #rulesOff: RulesOff;
   readonly #align: number;
   readonly #segmentBytesOfNew: number;
@@ -117,7 +118,7 @@ class Opening {
 
   constructor(options: EmbeddedLogOptions, segmentBytes: number) {
     this.#options = options;
-    this.#crc = options.crc32c ?? crc32c;
+    this.#kernels = options.kernels ?? blockKernels(crc32c);
     this.#rulesOff = options.rulesOff ?? ALL_RULES_HOLD;
     this.#align = this.#rulesOff.has("L-R5") ? 512 : PAGE_SIZE_BYTES;
     this.#segmentBytesOfNew = segmentBytes;
@@ -135,7 +136,7 @@ class Opening {
       disk,
       directory,
       env,
-      crc: this.#crc,
+      crc: crc32c,
       rulesOff: this.#rulesOff,
       align: this.#align,
       segmentBytes: this.#segmentBytesOfNew,
@@ -161,12 +162,11 @@ class Opening {
     const tail = new TailTable(Math.max(base, place.position));
     const heads = new StreamHeads(this.#names, this.#index, tail);
     const files = new SegmentReaders(disk, directory);
-    const scanner = new BlockScanner(files, this.#crc, this.#align, segmentBytes);
+    const scanner = new BlockScanner(files, crc32c, this.#align, segmentBytes);
     const checked = !this.#rulesOff.has("record-crc");
-    const fetcher = new RecordFetcher(files, this.#crc, this.#names, segmentBytes, checked);
+    const fetcher = new RecordFetcher(files, crc32c, this.#names, segmentBytes, checked);
     const parts = {
-      crc: this.#crc,
-      checked,
+      kernels: checked ? this.#kernels : UNCHECKED,
       names: this.#names,
       index: this.#index,
       tail,
@@ -194,7 +194,7 @@ class Opening {
 
     const rate = { bytes: 0, perSecond: 0, sinceMs: env.clock.monotonic() };
     const preparation = new SegmentPreparation(
-      { disk, directory, env, crc: this.#crc, rulesOff: this.#rulesOff, logId, segmentBytes, manifest },
+      { disk, directory, env, crc: crc32c, rulesOff: this.#rulesOff, logId, segmentBytes, manifest },
       {
         appendRate: () => measuredRate(rate, writer.writtenBytes, env.clock.monotonic()),
         isUrgent: () =>
@@ -208,8 +208,8 @@ class Opening {
     const writer = new BlockWriter(
       {
         env,
-        crc: this.#crc,
-        sealBlock: this.#options.sealBlock ?? sealBlockWith(this.#crc),
+        crc: crc32c,
+        kernels: this.#kernels,
         rulesOff: this.#rulesOff,
         align: this.#align,
         bufferBytes: Math.min(this.#options.bufferBytes ?? BUFFER_BYTES, segmentBytes),
@@ -276,7 +276,8 @@ class Opening {
     const { directory, disk, indexStore } = this.#options;
     const settings = { directory, align: this.#align, segmentBytes };
     return (
-      this.#options.indexer?.(settings) ?? inlineIndexer({ ...settings, disk, store: indexStore, crc32c: this.#crc })
+      this.#options.indexer?.(settings) ??
+      inlineIndexer({ ...settings, disk, store: indexStore, kernels: this.#kernels })
     );
   }
 
@@ -306,7 +307,7 @@ class Opening {
     for await (const blocks of scanner.blocks(from, end)) {
       for (const block of blocks) {
         const { header, view, bytes, serial, offset } = block;
-        visitRecords(block, files.pathOf(serial), this.#crc, true, (at, isControl) => {
+        visitRecords(block, files.pathOf(serial), this.#kernels, (at, isControl) => {
           if (!isControl) {
             this.#foldEvent(tail, heads, streamAt(view, at), revisionAt(view, at), at - block.at);
           } else if (typeAt(view, at) === TYPE_NAME) {
@@ -342,7 +343,7 @@ class Opening {
     for await (const blocks of scanner.blocks(from, end)) {
       for (const block of blocks) {
         let begins = false;
-        visitRecords(block, files.pathOf(block.serial), this.#crc, true, (at, isControl, position) => {
+        visitRecords(block, files.pathOf(block.serial), this.#kernels, (at, isControl, position) => {
           begins ||= indexInAppendAt(block.view, at) === 0;
           if (isControl || !begins) return;
           recent.add(block.view, at + EVENT_ID, position);

@@ -76,6 +76,27 @@ fn record_length(block: &[u8], at: usize, used: usize) -> Result<usize, BlockErr
     Ok(length)
 }
 
+/// Where the first record of `bytes[from..to]` begins that is not whole or whose checksum does not hold. `None` when there is
+/// none; what lies behind a record that is not whole cannot be told.
+pub fn check_records(bytes: &[u8], from: usize, to: usize) -> Result<Option<usize>, BlockError> {
+    let capacity = bytes.len();
+    if from > to || to > capacity {
+        return Err(BlockError::Used { used: to, capacity });
+    }
+    let mut at = from;
+    while at < to {
+        if to - at < RECORD_HEADER_BYTES {
+            return Ok(Some(at));
+        }
+        let Ok(length) = record_length(bytes, at, to) else { return Ok(Some(at)) };
+        if crc32c(&bytes[at + CHECKED_FROM..at + length], 0).to_le_bytes() != bytes[at + 4..at + 8] {
+            return Ok(Some(at));
+        }
+        at += length.next_multiple_of(RECORD_ALIGN);
+    }
+    Ok(None)
+}
+
 /// [`finish_block`], then padding up to a multiple of `align` and the header. Returns the
 /// header's checksum.
 pub fn seal_block(block: &mut [u8], used: usize, align: usize, header: &BlockHeader) -> Result<u32, BlockError> {
@@ -162,6 +183,23 @@ mod tests {
         assert_eq!(block[4096], 0xee, "nothing behind the block is touched");
         assert_eq!(block[36..40], (used as u32).to_le_bytes());
         assert_eq!(block[52..56], 3u32.to_le_bytes());
+    }
+
+    #[test]
+    fn finds_the_first_record_that_does_not_hold() {
+        let (mut block, used) = block_of(&[b"one", &[0; 700], b"three"], 4096);
+        finish_block(&mut block, used).unwrap();
+        assert_eq!(check_records(&block, BLOCK_HEADER_BYTES, used), Ok(None));
+        let second = BLOCK_HEADER_BYTES + (RECORD_HEADER_BYTES + 3usize).next_multiple_of(8);
+        for at in [second + 8, second + RECORD_HEADER_BYTES + 699, second + 4] {
+            block[at] ^= 1;
+            assert_eq!(check_records(&block, BLOCK_HEADER_BYTES, used), Ok(Some(second)));
+            block[at] ^= 1;
+        }
+        assert_eq!(check_records(&block, BLOCK_HEADER_BYTES, second + 100), Ok(Some(second)));
+        assert_eq!(check_records(&block, used, used), Ok(None));
+        let error = BlockError::Used { used: 4097, capacity: 4096 };
+        assert_eq!(check_records(&block, 64, 4097), Err(error));
     }
 
     #[test]

@@ -5,6 +5,6 @@ mod block;
 mod crc;
 mod full_write;
 
-pub use block::{BlockError, BlockHeader, finish_block, seal_block};
+pub use block::{BlockError, BlockHeader, check_records, finish_block, seal_block};
 pub use crc::crc32c;
 pub use full_write::write_at;
