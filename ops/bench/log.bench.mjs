@@ -130,13 +130,14 @@ let logs = 0;
 /** Put together as a host does it: the index on LMDB follows in a thread of its own. */
 async function embedded(directory, prepared = true) {
   const indexStore = await openLmdbStore({ dir: join(directory, "index") });
+  const kernels = nativeBlocks();
   const log = await openEmbeddedLog({
     directory: join(directory, "log"),
     disk: systemDisk(),
     env: systemEnv(),
     indexStore,
-    indexer: new IndexThread(indexStore).of,
-    kernels: nativeBlocks(),
+    indexer: new IndexThread({ store: indexStore, kernels }).of,
+    kernels,
     segmentBytes: SEGMENT_BYTES,
     onFatal: (error) => {
       throw error;

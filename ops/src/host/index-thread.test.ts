@@ -25,13 +25,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function open(entry: URL): Promise<EmbeddedLog> {
+function open(entry: URL, smallEventsMax = 0): Promise<EmbeddedLog> {
   return openEmbeddedLog({
     directory: join(folder, "log"),
     disk: systemDisk(),
     env: systemEnv(),
     indexStore: store,
-    indexer: new IndexThread(store, entry).of,
+    indexer: new IndexThread({ store, kernels: undefined, entry, smallEventsMax }).of,
     segmentBytes: 1024 * 1024,
     indexLingerMs: 1,
   });
@@ -69,6 +69,17 @@ describe.runIf(existsSync(BUILT))("the index thread", () => {
     expect(await again.head("stream-0")).toBe(Math.floor(11_999 / STREAMS));
     expect(await payloads(again.read({ filter: { types: ["Third"] } }))).toEqual(numbers(12_000, (i) => i % 3 === 0));
     await again.close();
+  });
+
+  test("small jobs are done without it, and large ones after them with it", async () => {
+    const log = await open(BUILT, 100);
+    await appendTo(log, 0, 50);
+    await log.indexed();
+    await appendTo(log, 50, 5000);
+    await log.indexed();
+    expect(await payloads(log.readStream("stream-3"))).toEqual(numbers(5000, (i) => i % STREAMS === 3));
+    expect(await payloads(log.read({ filter: { types: ["Third"] } }))).toEqual(numbers(5000, (i) => i % 3 === 0));
+    await log.close();
   });
 
   test("a thread that fails is reported, appends and reads go on, and the index is written at the next opening", async () => {

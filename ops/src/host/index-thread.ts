@@ -1,53 +1,80 @@
 /**
  * The index of the log, written in a thread of its own: a busy log then loses no time to its index, and the index keeps up with
- * it. The thread is started by the first job, and after a failed one a new one takes the next, with the store opened again.
+ * it. The thread is started by the first job that is large, because a log with little to index is done sooner without it. After
+ * a failed job a new thread takes the next, with the store opened again.
  */
 import { Worker } from "node:worker_threads";
 import { invariant, MillraceError } from "@millrace/engine";
 import type { LmdbStore } from "@millrace/native";
-import type { IndexerSettings, IndexJob, LogIndexer } from "@millrace/streams/embedded";
+import {
+  type BlockKernels,
+  type IndexerSettings,
+  type IndexJob,
+  inlineIndexer,
+  type LogIndexer,
+  systemDisk,
+} from "@millrace/streams/embedded";
 import type { IndexWorkerAnswer, IndexWorkerData, IndexWorkerRequest } from "./index-worker.ts";
 
 /** Few large transactions: what a key gathers in one becomes one entry. */
 const JOB_EVENTS_MAX = 65_536;
+/** Takes a few milliseconds here; starting the thread takes a hundred. */
+const SMALL_EVENTS_MAX = 2048;
+
+export interface IndexThreadOptions {
+  /** What the log reads its index from; the thread opens it again by its directory. */
+  readonly store: LmdbStore;
+  readonly kernels: BlockKernels | undefined;
+  /** The built module of the thread. */
+  readonly entry?: URL;
+  /** A job of more events starts the thread. Default 2048. */
+  readonly smallEventsMax?: number;
+}
 
 export class IndexThread implements LogIndexer {
   readonly jobEventsMax = JOB_EVENTS_MAX;
   readonly restShare = 0;
-  readonly #store: LmdbStore;
-  readonly #entry: URL;
+  readonly #options: IndexThreadOptions;
   #settings: IndexerSettings | undefined;
+  #inline: LogIndexer | undefined;
   #worker: Worker | undefined;
   #answered: Promise<IndexWorkerAnswer> = Promise.resolve(undefined);
 
-  /**
-   * @param store what the log reads its index from; the thread opens it again by its directory
-   * @param entry the built module of the thread
-   */
-  constructor(store: LmdbStore, entry: URL = new URL("./index-worker.js", import.meta.url)) {
-    this.#store = store;
-    this.#entry = entry;
+  constructor(options: IndexThreadOptions) {
+    this.#options = options;
   }
 
   /** Makes this the indexer of a log. */
   readonly of = (settings: IndexerSettings): LogIndexer => {
+    const { store, kernels } = this.#options;
     this.#settings = settings;
+    this.#inline = inlineIndexer({ ...settings, disk: systemDisk(), store, kernels });
     return this;
   };
 
   async index(job: IndexJob): Promise<void> {
+    const { store, smallEventsMax = SMALL_EVENTS_MAX } = this.#options;
+    if (this.#worker === undefined && job.events <= smallEventsMax) {
+      await this.#inline?.index(job);
+      return;
+    }
     this.#worker ??= this.#start();
     const failure = await this.#ask(this.#worker, job);
     if (failure !== undefined) {
-      await this.close();
+      await this.#end();
       const { code, kind, message, place, details } = failure;
       throw new MillraceError(code, kind, message, { place, ...(details === undefined ? {} : { details }) });
     }
-    this.#store.refresh();
+    store.refresh();
   }
 
   /** After the job that it may be doing. */
   async close(): Promise<void> {
+    await this.#end();
+    await this.#inline?.close();
+  }
+
+  async #end(): Promise<void> {
     const worker = this.#worker;
     if (worker === undefined) return;
     this.#worker = undefined;
@@ -62,9 +89,10 @@ export class IndexThread implements LogIndexer {
 
   #start(): Worker {
     invariant(this.#settings !== undefined, "jobs come from a log");
-    const data: IndexWorkerData = { settings: this.#settings, store: this.#store.dir };
+    const { store, entry = new URL("./index-worker.js", import.meta.url) } = this.#options;
+    const data: IndexWorkerData = { settings: this.#settings, store: store.dir };
     // Flags of the process, such as export conditions, are not meant for built code.
-    return new Worker(this.#entry, { workerData: { index: data }, execArgv: [] });
+    return new Worker(entry, { workerData: { index: data }, execArgv: [] });
   }
 }
 

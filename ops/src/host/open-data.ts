@@ -54,14 +54,15 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
   try {
     const store = await openLmdbStore({ dir: directory.projections });
     try {
-      const indexer = new IndexThread(index);
+      const kernels = nativeBlocks();
+      const indexer = new IndexThread({ store: index, kernels });
       const log = await openEmbeddedLog({
         directory: directory.log,
         disk: systemDisk(),
         env,
         indexStore: index,
         indexer: indexer.of,
-        kernels: nativeBlocks(),
+        kernels,
         onFatal,
       });
       return new Data(directory, log, indexer, index, store, env);

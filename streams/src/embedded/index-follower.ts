@@ -109,11 +109,13 @@ export class IndexFollower {
     const { tail, indexer, onProgress } = this.#options;
     const first = tail.blocks[0] as BlockLocation;
     const last = lastOf(tail.blocks, indexer.jobEventsMax);
+    const end = last.first + last.count;
     await indexer.index({
       from: { serial: first.serial, offset: first.offset },
+      events: end - first.first,
       cursor: this.#cursorAt(last),
     });
-    tail.release(last.first + last.count);
+    tail.release(end);
     onProgress();
   }
 

@@ -16,6 +16,8 @@ import { SegmentReaders } from "./segment-readers.ts";
 /** A run of whole durable blocks: from a block's place on, up to the position where the cursor will stand. */
 export interface IndexJob {
   readonly from: FilePlace;
+  /** How many events that is. */
+  readonly events: number;
   readonly cursor: IndexCursor;
 }
 
