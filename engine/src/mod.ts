@@ -123,6 +123,7 @@ export type {
   SubscriptionBatch,
 } from "./log/event-log.ts";
 export { logError } from "./log/log-errors.ts";
+export type { LiveStoredLog, StoredBatch, StoredLog, StoredRecord } from "./log/stored-log.ts";
 export { type Discipline, deadline, fair, fifo, lifo, priority } from "./mailbox/discipline.ts";
 export { Mailbox, type MailboxOptions, type Overflow } from "./mailbox/mailbox.ts";
 export { CopiedLease } from "./payload/copied-lease.ts";

@@ -93,6 +93,21 @@ function mayMount() {
   return ((BigInt(`0x${capabilities}`) >> 21n) & 1n) === 1n;
 }
 
+/** Where Go keeps modules for the tests: it would write read-only folders, which `npm ci` could not remove. */
+export const goEnv = {
+  GOMODCACHE: at("node_modules", ".cache", "millrace", "go"),
+  GOFLAGS: "-modcacherw -buildvcs=false -mod=readonly",
+};
+const goPeer = at("ops", "test", "audit", "go-peer");
+const hasGoModules = () => existsSync(join(goEnv.GOMODCACHE, "golang.org", "x"));
+
+/** The module that the audit's proofs are checked with; without a network the suite is skipped. */
+function fetchGoModules() {
+  if (process.env.MILLRACE_SKIP_GO || !onPath("go") || hasGoModules()) return;
+  const env = { ...process.env, ...goEnv };
+  spawnSync("go", ["mod", "download"], { cwd: goPeer, env, stdio: "ignore", timeout: 60_000 });
+}
+
 /**
  * What test suites need beyond npm packages. A suite learns from `MILLRACE_SKIP_<name>` that it can't run, and why.
  * `missing` returns the reason, or undefined when all is there; `packages` is what Debian calls it.
@@ -115,6 +130,15 @@ const needs = [
     suites: "failing disk calls and native calculators in C",
     packages: ["gcc", "libc6-dev"],
     missing: () => (onPath("cc") ? undefined : "no C compiler on PATH"),
+  },
+  {
+    name: "GO",
+    suites: "proofs of the audit against Go's checksum database",
+    packages: ["golang-go"],
+    missing: () => {
+      if (!onPath("go")) return "no Go on PATH";
+      return hasGoModules() ? undefined : "golang.org/x/mod could not be downloaded";
+    },
   },
   {
     name: "LOOP",
@@ -177,7 +201,10 @@ function isDebianInstalled(name) {
 
 /** Prepares the machine for tests and names what will be skipped; with `CI=true` a skip ends the process. */
 export function prepareTests() {
+  // Before, because Go may be here already; after, because it may have just come.
+  fetchGoModules();
   installSystemPackages();
+  fetchGoModules();
   prepareAddon();
   const skipped = skips();
   for (const { name, suites, packages } of needs) {

@@ -49,6 +49,11 @@ describe("help", () => {
     "projection query",
     "dlq",
     "dlq redrive",
+    "audit",
+    "audit verify",
+    "audit prove",
+    "audit consistency",
+    "audit export",
     "doctor",
     "serve",
   ])("of millrace %s is as documented", async (command) => {

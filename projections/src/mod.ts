@@ -1,4 +1,12 @@
 /** Projections: folds of the log into rows that can be asked, now or as of any position. */
+export { auditWitnesses, type SignedCheckpoint } from "./audit/audit-directory.ts";
+export { auditError } from "./audit/audit-errors.ts";
+export { type AuditProofs, auditVerifierKey, openAuditProofs } from "./audit/audit-proofs.ts";
+export { type AuditStatus, type AuditTree, openAuditTree } from "./audit/audit-tree.ts";
+export { type AuditFinding, type AuditReport, verifyAudit } from "./audit/audit-verification.ts";
+export { entryOf, leafOfEntry } from "./audit/leaf-hash.ts";
+export { parseVerifierKey, type VerifierKey } from "./audit/signed-note.ts";
+export { formatInclusion } from "./audit/tlog-proof.ts";
 export {
   DEAD_LETTER_COUNTS,
   DEAD_LETTERS,

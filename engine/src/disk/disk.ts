@@ -13,6 +13,8 @@ export interface Disk {
   unlink(path: string): Promise<void>;
   /** With its parents; an existing directory is fine. */
   makeDirectory(path: string): Promise<void>;
+  /** Removes an empty directory. */
+  removeDirectory(path: string): Promise<void>;
   /** Makes creations, renames and removals in this directory durable. */
   syncDirectory(path: string): Promise<void>;
   /** Names in the directory, in any order. */

@@ -195,6 +195,11 @@ export class SimulatedDisk {
     this.#directories.add(path);
   }
 
+  removeDirectory(path: string): void {
+    if (this.namesIn(path).length > 0) throw new DiskError("ENOTEMPTY", `the directory has files: ${path}`);
+    this.#directories.delete(path);
+  }
+
   create(path: string): SimulatedFile {
     const existing = this.#entries.get(path);
     if (existing !== undefined) {

@@ -58,6 +58,10 @@ export class SimulatedMount implements Disk {
     return this.act(() => this.disk.makeDirectory(path));
   }
 
+  removeDirectory(path: string): Promise<void> {
+    return this.act(() => this.disk.removeDirectory(path));
+  }
+
   syncDirectory(path: string): Promise<void> {
     return this.act(() => {
       this.#mayFail("syncDirectory", path);

@@ -154,6 +154,60 @@ dlq
   .addOption(jsonOption())
   .action(async (ids, options) => (await import("./command/dlq.ts")).redriveDeadLetters(ids, options));
 
+const audit = program
+  .command("audit")
+  .description("proof that the log is what was signed; reads files only, also beside a running server");
+const auditDataOption = (): Option => dataOption().default(DATA);
+audit
+  .command("verify")
+  .description(
+    "hash every signed record again and compare tiles, root and signature; name the first position that is bad",
+  )
+  .addOption(auditDataOption())
+  .option("--key <key>", "verifier key that you were given; without it the log's own is believed")
+  .option("--since <file>", "an older checkpoint that you kept: the log must still begin with what it covered")
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/audit.ts")).verify(options));
+audit
+  .command("prove")
+  .description("an inclusion proof of one event, as C2SP tlog-proof")
+  .argument("<position>", "position of the event", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (position, options) => (await import("./command/audit.ts")).prove(position, options));
+audit
+  .command("consistency")
+  .description("a proof that the log still begins with its first records")
+  .argument("<size>", "how many: the size of an older checkpoint", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (size, options) => (await import("./command/audit.ts")).proveConsistency(size, options));
+audit
+  .command("export")
+  .description("a bundle of events with proofs, which its own script checks offline")
+  .requiredOption("--out <dir>", "new directory for the bundle")
+  .option("--from <position>", "first position; default the first of the log", (text) =>
+    integer(text, 0, Number.MAX_SAFE_INTEGER),
+  )
+  .option("--to <position>", "position after the last; default all that is signed", (text) =>
+    integer(text, 0, Number.MAX_SAFE_INTEGER),
+  )
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/audit.ts")).exportEvents(options));
+audit
+  .command("checkpoint")
+  .description("the newest signed checkpoint; keep it, for verify --since")
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/audit.ts")).showCheckpoint(options));
+audit
+  .command("key")
+  .description("the verifier key: what auditors check signatures with")
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/audit.ts")).showKey(options));
+
 program
   .command("doctor")
   .description("check this machine: Node, disk, LMDB, port, and a server if one runs")

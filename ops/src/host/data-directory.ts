@@ -9,6 +9,8 @@ export interface DataDirectory {
   readonly index: string;
   /** Rows and checkpoints of projections, snapshots of nodes. */
   readonly projections: string;
+  /** Merkle tree and signed checkpoints of the log, in a folder by the log's id. */
+  readonly audit: string;
   /** Files that sinks write; relative addresses start here. */
   readonly out: string;
 }
@@ -20,6 +22,7 @@ export function dataDirectory(path: string): DataDirectory {
     log: join(root, "log"),
     index: join(root, "index"),
     projections: join(root, "projections"),
+    audit: join(root, "audit"),
     out: join(root, "out"),
   };
 }

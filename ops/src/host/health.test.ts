@@ -1,5 +1,5 @@
 import type { GraphStatus, NodeStatus } from "@millrace/engine";
-import type { ProjectionStatus } from "@millrace/projections";
+import type { AuditStatus, ProjectionStatus } from "@millrace/projections";
 import type { EmbeddedLogHealth } from "@millrace/streams/embedded";
 import { describe, expect, it } from "vitest";
 import { healthReport } from "./health.ts";
@@ -18,8 +18,11 @@ const TABLE: ProjectionStatus = {
 const graph = (...nodes: readonly Pick<NodeStatus, "node" | "state" | "reason">[]): GraphStatus =>
   ({ graph: "g", state: "running", nodes }) as unknown as GraphStatus;
 
-const failing = (...args: Parameters<typeof healthReport>): readonly string[] =>
-  healthReport(...args).checks.flatMap(({ name, ok, detail }) => (ok ? [] : [`${name}: ${detail}`]));
+const TREE: AuditStatus = { state: "live", size: 10, lag: 2, lagMs: 5, failure: undefined, rebuilt: undefined };
+
+type Health = Parameters<typeof healthReport>;
+const failing = (log: Health[0], tables: Health[1], graphs: Health[2], audit: Health[3] = TREE): readonly string[] =>
+  healthReport(log, tables, graphs, audit).checks.flatMap(({ name, ok, detail }) => (ok ? [] : [`${name}: ${detail}`]));
 
 describe("a host is ready", () => {
   it("when its log is writable, its projections follow and its graphs run", () => {
@@ -39,6 +42,14 @@ describe("a host is ready", () => {
   it("not while a projection is more than half a minute behind", () => {
     expect(failing(LOG, [{ ...TABLE, lagMs: 30_001 }], [])).toEqual(["projection board: live, 2 events behind"]);
     expect(failing(LOG, [{ ...TABLE, lagMs: 30_000 }], [])).toEqual([]);
+  });
+
+  it("not while nothing is signed, and says why", () => {
+    const failure = { code: "AUDIT-KEY", kind: "terminal", message: "the signing key is gone" } as const;
+    expect(failing(LOG, [], [], { ...TREE, state: "failed", failure })).toEqual([
+      "audit: 10 records signed, 2 behind; AUDIT-KEY: the signing key is gone",
+    ]);
+    expect(failing(LOG, [], [], { ...TREE, lagMs: 30_001 })).toEqual(["audit: 10 records signed, 2 behind"]);
   });
 
   it("not while a node is parked, and says which and why", () => {

@@ -1,18 +1,19 @@
 /** Whether this host can do its work, check by check, each in one sentence with the observed value. */
 import type { GraphStatus } from "@millrace/engine";
 import type { HealthCheck, HealthReport } from "@millrace/gateway";
-import type { ProjectionStatus } from "@millrace/projections";
+import type { AuditStatus, ProjectionStatus } from "@millrace/projections";
 import type { EmbeddedLogHealth } from "@millrace/streams/embedded";
 
-/** A projection this far behind answers with old news. */
+/** A projection this far behind answers with old news; a tree this far behind proves too little. */
 const LAG_MS_MAX = 30_000;
 
 export function healthReport(
   log: EmbeddedLogHealth,
   projections: readonly ProjectionStatus[],
   graphs: readonly GraphStatus[],
+  audit: AuditStatus,
 ): HealthReport {
-  return { checks: [logCheck(log), ...projections.map(projectionCheck), ...graphs.map(graphCheck)] };
+  return { checks: [logCheck(log), auditCheck(audit), ...projections.map(projectionCheck), ...graphs.map(graphCheck)] };
 }
 
 function logCheck({ state, preparation, activeSegment }: EmbeddedLogHealth): HealthCheck {
@@ -20,6 +21,13 @@ function logCheck({ state, preparation, activeSegment }: EmbeddedLogHealth): Hea
   // Appends are refused once the active segment has no room either.
   const why = preparation === undefined ? "" : `: LOG-FULL, the next segment has no space: ${preparation.message}`;
   return { name: "log", ok: false, detail: `${state}${why}` };
+}
+
+function auditCheck({ state, size, lag, lagMs, failure, rebuilt }: AuditStatus): HealthCheck {
+  const ok = state !== "failed" && failure === undefined && lagMs <= LAG_MS_MAX;
+  const why = failure === undefined ? "" : `; ${failure.code}: ${failure.message}`;
+  const again = rebuilt === undefined ? "" : `; made again from the log, because ${rebuilt}`;
+  return { name: "audit", ok, detail: `${size} records signed, ${lag} behind${why}${again}` };
 }
 
 function projectionCheck({ name, state, lag, lagMs, reason }: ProjectionStatus): HealthCheck {

@@ -1,18 +1,21 @@
-/** Opens a data directory: the log, its index, snapshots, and the projections of every graph that it knows. */
+/** Opens a data directory: the log, its index, snapshots, its Merkle tree, and the projections of every graph that it knows. */
 import { mkdir, stat } from "node:fs/promises";
 import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore } from "@millrace/engine";
 import { nativeBlocks, openLmdbStore } from "@millrace/native";
 import {
+  type AuditTree,
+  auditWitnesses,
   DEAD_LETTERS,
   deadLetterCountProjection,
   deadLetterProjection,
   graphProjection,
+  openAuditTree,
   type Projection,
   type ProjectionRunner,
   projectionRunner,
   tableProjection,
 } from "@millrace/projections";
-import { type EmbeddedLog, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { type EmbeddedLog, openEmbeddedLog, systemDisk, type Witness } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { closeBeforeExit } from "../fast-exit.ts";
 import { type DataDirectory, dataDirectory } from "./data-directory.ts";
@@ -23,6 +26,8 @@ export interface OpenedData {
   readonly directory: DataDirectory;
   readonly log: EmbeddedLog;
   readonly snapshots: SnapshotStore;
+  /** Follows the log from its opening to its close. */
+  readonly audit: AuditTree;
   /** Starts a runner for the projections of the log and these further ones. @throws HOST-PROJECTION */
   project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner>;
   close(): Promise<void>;
@@ -64,8 +69,10 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
         indexer: indexer.of,
         kernels,
         onFatal,
+        witnesses: await treeWitnesses(directory),
       });
-      return new Data(directory, log, indexer, index, store, env);
+      const audit = await openTree(log, directory, env);
+      return new Data(directory, log, audit, indexer, index, store, env);
     } catch (thrown) {
       await store.close();
       throw thrown;
@@ -74,6 +81,29 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
     await index.close();
     throw thrown;
   }
+}
+
+/** Closes the log again when it is not what was signed. @throws LOG-FORK, AUDIT-AHEAD */
+async function openTree(log: EmbeddedLog, { audit }: DataDirectory, env: Env): Promise<AuditTree> {
+  try {
+    const tree = await openAuditTree({ log, disk: systemDisk(), directory: audit, env });
+    tree.start();
+    return tree;
+  } catch (thrown) {
+    await log.close();
+    throw thrown;
+  }
+}
+
+/** What the Merkle tree has seen of the log; it may be more than the log has (L-R15). */
+async function treeWitnesses({ audit }: DataDirectory): Promise<readonly Witness[]> {
+  const frontiers = await auditWitnesses(systemDisk(), audit);
+  return frontiers.map(({ path, logId, size, chain }) => ({
+    name: `the Merkle tree of ${path}`,
+    logId,
+    pos: size,
+    chain,
+  }));
 }
 
 /** The same for a directory that must have been written before. @throws HOST-EMPTY */
@@ -88,6 +118,7 @@ class Data implements OpenedData {
   readonly directory: DataDirectory;
   readonly log: EmbeddedLog;
   readonly snapshots: SnapshotStore;
+  readonly audit: AuditTree;
   readonly #index: OrderedStore;
   readonly #store: OrderedStore;
   readonly #env: Env;
@@ -97,6 +128,7 @@ class Data implements OpenedData {
   constructor(
     directory: DataDirectory,
     log: EmbeddedLog,
+    audit: AuditTree,
     indexer: IndexThread,
     index: OrderedStore,
     store: OrderedStore,
@@ -104,6 +136,7 @@ class Data implements OpenedData {
   ) {
     this.directory = directory;
     this.log = log;
+    this.audit = audit;
     this.snapshots = new SnapshotStore(store, log.id, () => log.durableEnd);
     this.#index = index;
     this.#store = store;
@@ -128,6 +161,7 @@ class Data implements OpenedData {
 
   async close(): Promise<void> {
     await this.#runner?.stop();
+    await this.audit.stop();
     await this.log.close();
     await this.#store.close();
     await this.#index.close();

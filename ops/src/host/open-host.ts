@@ -69,7 +69,8 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     await close("another graph was refused");
     throw thrown;
   }
-  const health = (): HealthReport => healthReport(data.log.health, projections.list(), host.list());
+  const health = (): HealthReport =>
+    healthReport(data.log.health, projections.list(), host.list(), data.audit.status());
   return { host, log, projections, health, close };
 }
 

@@ -78,7 +78,9 @@ export class BlockScanner {
     let at = 0;
     while (at + BLOCK_HEADER_BYTES <= bytes.length) {
       const place = { serial: from.serial, offset: from.offset + at };
-      const header = at === 0 ? first : this.#headerAt(bytes, at, place);
+      const header = at === 0 ? first : getBlockHeader(bytes, at, this.#crc);
+      // What lies before the damage is given first; the next chunk begins with it and is refused.
+      if (header === undefined) break;
       if (header.kind === BLOCK_SEAL)
         return { blocks, next: { serial: from.serial + 1, offset: SEGMENT_HEADER_BYTES } };
       const padded = paddedBytes(header.bytes, this.#align);

@@ -6,12 +6,14 @@ import {
   type AppendResult,
   type ErrorReport,
   type EventLog,
+  type LiveStoredLog,
   type LockKind,
   logError,
   type MillraceError,
   type ReadOptions,
   type RecordedEvent,
   reportOf,
+  type StoredBatch,
   type StreamAppend,
   type SubscribeOptions,
   type SubscriptionBatch,
@@ -27,8 +29,9 @@ import type { ManifestFile } from "./manifest.ts";
 import type { TailCut } from "./recovery.ts";
 import type { SegmentPreparation } from "./segment-preparation.ts";
 import type { SegmentReaders } from "./segment-readers.ts";
+import { followStored } from "./stored-subscription.ts";
 import type { StreamHeads } from "./stream-heads.ts";
-import { subscription } from "./subscription.ts";
+import { type SubscriptionSource, subscription } from "./subscription.ts";
 import type { BlockLocation, TailTable } from "./tail-table.ts";
 
 export interface EmbeddedLogHealth {
@@ -67,7 +70,7 @@ export interface EmbeddedLogParts {
   readonly onFatal: (error: MillraceError) => void;
 }
 
-export class EmbeddedLog implements EventLog {
+export class EmbeddedLog implements EventLog, LiveStoredLog {
   readonly id: string;
   readonly appendBytesMax: number;
   readonly #parts: EmbeddedLogParts;
@@ -121,9 +124,27 @@ export class EmbeddedLog implements EventLog {
   }
 
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionBatch> {
+    return subscription(this.#liveSource(), options);
+  }
+
+  /** First position whose record is kept. */
+  get base(): number {
+    return this.#parts.manifest.current.base;
+  }
+
+  readStored(from: number, to: number): AsyncIterable<StoredBatch> {
+    this.mustBeOpen();
+    return this.#parts.reader.stored(from, Math.min(to, this.#durableEnd));
+  }
+
+  followStored(from: number, signal: AbortSignal): AsyncIterable<StoredBatch> {
+    return followStored(this.#liveSource(), from, signal);
+  }
+
+  #liveSource(): SubscriptionSource {
     const { reader, commits } = this.#parts;
     const log = this;
-    const source = {
+    return {
       reader,
       commits,
       get durableEnd(): number {
@@ -134,7 +155,6 @@ export class EmbeddedLog implements EventLog {
         return this.#state === "open";
       },
     };
-    return subscription(source, options);
   }
 
   /**

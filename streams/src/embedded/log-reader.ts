@@ -2,7 +2,13 @@
  * Reads of the whole log and of single streams. What the index holds is found through it; the tail through the table in
  * memory; posting lists are used where a filter names something rare, a scan of the blocks otherwise.
  */
-import { type EventFilter, eventFilter, type ReadOptions, type RecordedEvent } from "@millrace/engine";
+import {
+  type EventFilter,
+  eventFilter,
+  type ReadOptions,
+  type RecordedEvent,
+  type StoredBatch,
+} from "@millrace/engine";
 import type { BlockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
@@ -13,6 +19,7 @@ import type { RecordFetcher } from "./record-fetcher.ts";
 import { LogRecord } from "./recorded-event.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
 import type { SegmentReaders } from "./segment-readers.ts";
+import { storedBatches } from "./stored-records.ts";
 import type { StreamHeads } from "./stream-heads.ts";
 import type { BlockLocation, RecordLocation, TailTable } from "./tail-table.ts";
 
@@ -128,10 +135,15 @@ export class LogReader {
     return positions.flatMap((position) => this.#parts.tail.locate(position) ?? []);
   }
 
+  /** Records of `[from, end)` as they are stored. */
+  async *stored(from: number, end: number): AsyncGenerator<StoredBatch> {
+    if (from >= end) return;
+    yield* storedBatches(this.#parts.scanner.blocks(this.#startOf(from), end), this.#parts, from, end);
+  }
+
   async *#scan(from: number, end: number, filter: EventFilter | undefined): AsyncGenerator<ReadBatch> {
     const passes = eventFilter(filter);
-    const start = this.placeOf(from) ?? { serial: this.#parts.base.serial, offset: SEGMENT_HEADER_BYTES };
-    for await (const blocks of this.#parts.scanner.blocks(start, end)) {
+    for await (const blocks of this.#parts.scanner.blocks(this.#startOf(from), end)) {
       const events: RecordedEvent[] = [];
       let last = from;
       for (const block of blocks) {
@@ -187,6 +199,10 @@ export class LogReader {
     if (name === undefined) return undefined;
     const value = this.#parts.names.numberOf(kind, name);
     return value === undefined ? "nothing" : { kind, value };
+  }
+
+  #startOf(position: number): FilePlace {
+    return this.placeOf(position) ?? { serial: this.#parts.base.serial, offset: SEGMENT_HEADER_BYTES };
   }
 
   /** The block that holds `position`. */

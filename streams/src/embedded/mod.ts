@@ -11,6 +11,7 @@ export {
   type LogIndexerOptions,
 } from "./log-indexer.ts";
 export { type EmbeddedLogOptions, openEmbeddedLog } from "./open-embedded-log.ts";
+export { openStoredLog, StoredEvents, type StoredLogFiles, type StoredName } from "./open-stored-log.ts";
 export type { TailCut } from "./recovery.ts";
 export type { Rule, RulesOff } from "./rules.ts";
 export { systemDisk } from "./system-disk.ts";

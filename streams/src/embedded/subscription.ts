@@ -43,7 +43,8 @@ export async function* subscription(
   }
 }
 
-function wokenOrAborted(commits: CommitSignal, signal: AbortSignal): Promise<void> {
+/** Resolves with the next commit, or when the signal aborts. */
+export function wokenOrAborted(commits: CommitSignal, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const wake = (): void => {

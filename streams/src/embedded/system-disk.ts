@@ -1,6 +1,6 @@
 /** The machine's own file system behind the {@link Disk} port. Errors are Node's, with the errno name in `code`. */
 import { constants, write } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { type Disk, type DiskFile, errnoOf, type FileStat, type LockKind, type OpenOptions } from "@millrace/engine";
 import { flock } from "./flock.ts";
 import { type PidFile, takePidFile } from "./pid-file.ts";
@@ -14,6 +14,7 @@ export function systemDisk(): Disk {
     rename,
     unlink,
     makeDirectory: async (path) => void (await mkdir(path, { recursive: true, mode: DIRECTORY_MODE })),
+    removeDirectory: rmdir,
     syncDirectory,
     list: (path) => readdir(path),
     stat: sizeOf,

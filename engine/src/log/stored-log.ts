@@ -1,0 +1,45 @@
+/**
+ * The log's records byte by byte as they are stored: what proofs are made of. A proof over stored bytes stays valid when a key
+ * that encrypted a payload is destroyed and when a payload is pruned, because it needs their hash only.
+ *
+ * Implementation: embedded (`streams`), in the process that writes the log and, read only, in any other.
+ */
+
+export interface StoredRecord {
+  /** Of the event; a control record carries the position of the event that follows it and belongs to that event. */
+  readonly position: number;
+  readonly isControl: boolean;
+  /** The fixed part of the record, checksum included. Valid until the next batch is asked for, as is `payload`. */
+  readonly header: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+export interface StoredBatch {
+  /** In the order of the log. Never part of an event: its control records are in the same batch. */
+  readonly records: readonly StoredRecord[];
+  /** Position after the last event. */
+  readonly end: number;
+  /** The log's chain value after the block that holds the last event: what a witness keeps beside a position (L-R22). */
+  readonly chain: number;
+}
+
+export interface StoredLog {
+  /** 32 hex digits; see `EventLog.id`. */
+  readonly id: string;
+  /** First position whose record is kept. */
+  readonly base: number;
+  /**
+   * Records of the positions `[from, to)`, control records included. `to` must not lie beyond the durable end.
+   *
+   * @throws LOG-CORRUPT with file and position, when a record is not what was written
+   */
+  readStored(from: number, to: number): AsyncIterable<StoredBatch>;
+}
+
+/** Seen from the process that writes the log. */
+export interface LiveStoredLog extends StoredLog {
+  /** Position after the last durable event. */
+  readonly durableEnd: number;
+  /** Catch-up, then live, from `from` on, in whole blocks. Ends when the signal aborts or the log is closed. */
+  followStored(from: number, signal: AbortSignal): AsyncIterable<StoredBatch>;
+}

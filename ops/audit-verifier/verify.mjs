@@ -1,0 +1,200 @@
+#!/usr/bin/env node
+// Checks an audit bundle of Millrace offline, with nothing but Node: `node verify.mjs [--key VERIFIER_KEY] [BUNDLE]`.
+//
+// Shown is that every event of `events.jsonl` stands, byte for byte, at its position in the log that the key has signed; that none
+// between the first and the last is missing; and that every field says what the stored bytes say. Formats: RFC 6962 (tree),
+// C2SP signed-note and tlog-checkpoint (signature); the record's layout is in streams/src/embedded/FORMAT.md of Millrace.
+// Exit code 0: all holds. 1: something does not, and the first thing that does not is named.
+import { createHash, createPublicKey, verify } from "node:crypto";
+import { createReadStream, existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const HEADER_BYTES = 128;
+const KINDS = ["stream", "type", "principal", "tenant", "codeVersion", "graph", "node"];
+const PLACES = { stream: 24, type: 36, principal: 92, tenant: 96, codeVersion: 100, graph: 108, node: 116 };
+const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
+
+class Refusal extends Error {}
+const must = (condition, what) => {
+  if (!condition) throw new Refusal(what);
+};
+
+const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
+const bytesOf = (text) => Buffer.from(text, "base64");
+
+/** `<name>+<id>+<base64 of 0x01 and the Ed25519 key>` */
+function parseKey(text) {
+  const [name, id, encoded] = text.trim().split(/\+([0-9a-f]{8})\+/);
+  must(name && id && encoded, `this is no verifier key: ${text}`);
+  const bytes = bytesOf(encoded);
+  const expected = sha256(`${name}\n`, bytes).subarray(0, 4).toString("hex");
+  must(bytes.length === 33 && bytes[0] === 1 && expected === id, `this is no Ed25519 verifier key: ${text}`);
+  const der = Buffer.concat([SPKI_PREFIX, bytes.subarray(1)]);
+  return { name, id, key: createPublicKey({ key: der, format: "der", type: "spki" }) };
+}
+
+function openCheckpoint(note, { name, id, key }) {
+  const split = note.lastIndexOf("\n\n");
+  const text = note.slice(0, split + 1);
+  const start = `\u2014 ${name} `;
+  const lines = note.slice(split + 2).split("\n");
+  const named = lines.filter((line) => line.startsWith(start)).map((line) => bytesOf(line.slice(start.length)));
+  const own = named.filter((bytes) => bytes.subarray(0, 4).toString("hex") === id);
+  must(split > 0 && own.length > 0, "the checkpoint is not signed by the key");
+  const isSigned = own.every((bytes) => verify(null, Buffer.from(text), key, bytes.subarray(4)));
+  must(isSigned, "the checkpoint's signature is wrong");
+  const [origin, size, root] = text.split("\n");
+  must(origin === name && /^(0|[1-9]\d*)$/.test(size ?? ""), "the checkpoint is of another log than the key");
+  return { origin, size: Number(size), root: bytesOf(root ?? "") };
+}
+
+/** RFC 9162, section 2.1.3.2. */
+function rootByInclusion(leaf, position, size, hashes) {
+  let hash = leaf;
+  let at = position;
+  let last = size - 1;
+  let used = 0;
+  for (; last > 0; at = Math.floor(at / 2), last = Math.floor(last / 2)) {
+    const isRight = at % 2 === 1;
+    if (!isRight && at === last) continue;
+    const other = hashes[used++];
+    must(other !== undefined, `the proof of position ${position} is too short`);
+    hash = isRight ? sha256("\x01", other, hash) : sha256("\x01", hash, other);
+  }
+  must(used === hashes.length, `the proof of position ${position} is too long`);
+  return hash;
+}
+
+const decodeRecord = ({ header, payload, payloadHash }) => {
+  const bytes = payload === undefined ? undefined : bytesOf(payload);
+  return { header: bytesOf(header), payload: bytes, hash: bytes === undefined ? bytesOf(payloadHash) : sha256(bytes) };
+};
+
+/** That these records are what is at the position, and belong to it. */
+function mustBeInLog(position, records, hashes, checkpoint) {
+  const where = `position ${position}`;
+  const isCovered = Number.isSafeInteger(position) && position >= 0 && position < checkpoint.size;
+  must(isCovered, `${where} is not in the signed log`);
+  for (const [i, { header, payload, hash }] of records.entries()) {
+    must(header.length === HEADER_BYTES && hash.length === 32, `a record at ${where} is incomplete`);
+    must(header.readBigUInt64LE(8) === BigInt(position), `a record at ${where} is of another position`);
+    const isWhole = payload === undefined || header.readUInt32LE(0) === HEADER_BYTES + payload.length;
+    must(isWhole, `a payload at ${where} is cut`);
+    const isControl = (header.readUInt16LE(106) & 1) === 1;
+    must(isControl === i < records.length - 1, `the records at ${where} are not those of one event`);
+  }
+  const leaf = sha256("\x00", ...records.flatMap(({ header, hash }) => [header, hash]));
+  const root = rootByInclusion(leaf, position, checkpoint.size, hashes.map(bytesOf));
+  must(root.equals(checkpoint.root), `the event at ${where} is not the one that was signed`);
+}
+
+/** Names stand as numbers in events; control records that are in the log too say which. */
+class Names {
+  #names = new Map();
+
+  learn(records) {
+    for (const { header, payload } of records.slice(0, -1)) {
+      if (header.readUInt32LE(36) !== 0 || payload === undefined) continue;
+      for (let at = 0; at < payload.length; ) {
+        const end = at + 8 + payload.readUInt16LE(at + 2);
+        const key = `${KINDS[payload.readUInt8(at)]} ${payload.readUInt32LE(at + 4)}`;
+        this.#names.set(key, payload.toString("utf8", at + 8, end));
+        at = end;
+      }
+    }
+  }
+
+  of(kind, number) {
+    if (number === 0) return kind === "stream" ? "$log" : "";
+    return this.#names.get(`${kind} ${number}`);
+  }
+}
+
+/** Every field of the line against the stored header. */
+function mustSayWhatIsStored(event, header, names) {
+  const hex = (from, to) => header.subarray(from, to).toString("hex");
+  const stored = {
+    time: new Date(Math.round(Number(header.readBigUInt64LE(16)) / 1e6)).toISOString(),
+    revision: Number(header.readBigUInt64LE(28)),
+    id: hex(44, 60),
+    correlationId: hex(60, 76),
+    causationId: hex(76, 92),
+    schemaVersion: header.readUInt16LE(104),
+    graphRevision: header.readUInt32LE(112),
+    epoch: header.readUInt32LE(120),
+    ...Object.fromEntries(KINDS.map((kind) => [kind, names.of(kind, header.readUInt32LE(PLACES[kind]))])),
+  };
+  for (const [field, value] of Object.entries(stored)) {
+    must(event[field] === value, `position ${event.position} says ${field} ${event[field]}, stored is ${value}`);
+  }
+  const known = new Set([...Object.keys(stored), "position", "records"]);
+  for (const field of Object.keys(event))
+    must(known.has(field), `position ${event.position} has a field ${field} that is not stored`);
+}
+
+async function* linesOf(path) {
+  let rest = "";
+  for await (const chunk of createReadStream(path, "utf8")) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop();
+    yield* lines.map((line) => JSON.parse(line));
+  }
+  must(rest === "", `${path} is cut`);
+}
+
+async function hashOfFile(path) {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+async function verifyBundle(directory, givenKey) {
+  const manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
+  must(manifest.format === "millrace-audit-bundle@1", `the bundle's format ${manifest.format} is not known`);
+  for (const [name, { sha256: expected }] of Object.entries(manifest.files)) {
+    const path = join(directory, name);
+    must(/^[\w.-]+$/.test(name) && existsSync(path), `${name} is missing`);
+    must((await hashOfFile(path)) === expected, `${name} is not the file that was exported`);
+  }
+  const note = readFileSync(join(directory, "checkpoint"), "utf8");
+  const checkpoint = openCheckpoint(note, parseKey(givenKey ?? manifest.verifierKey));
+  const names = new Names();
+  for await (const { position, records, hashes } of linesOf(join(directory, "names.jsonl"))) {
+    const decoded = records.map(decodeRecord);
+    mustBeInLog(position, decoded, hashes, checkpoint);
+    names.learn(decoded);
+  }
+  const proofs = linesOf(join(directory, "proofs.jsonl"));
+  let next = manifest.from;
+  for await (const event of linesOf(join(directory, "events.jsonl"))) {
+    must(event.position === next, `position ${next} is missing`);
+    const { value: proof } = await proofs.next();
+    must(proof?.position === next, `the proof of position ${next} is missing`);
+    const isComplete = event.records.every(({ payload }) => typeof payload === "string");
+    must(isComplete, `a payload at position ${next} is missing`);
+    const records = event.records.map(decodeRecord);
+    mustBeInLog(next, records, proof.hashes, checkpoint);
+    names.learn(records);
+    mustSayWhatIsStored(event, records.at(-1).header, names);
+    next++;
+  }
+  must(next === manifest.to, `position ${next} is missing`);
+  return { ...checkpoint, from: manifest.from, to: manifest.to, views: manifest.views };
+}
+
+const args = process.argv.slice(2);
+const keyAt = args.indexOf("--key");
+const [, key] = keyAt < 0 ? [] : args.splice(keyAt, 2);
+const directory = args[0] ?? dirname(fileURLToPath(import.meta.url));
+try {
+  must(keyAt < 0 || key !== undefined, "--key needs a verifier key");
+  const { from, to, origin, size, root, views } = await verifyBundle(directory, key);
+  console.log(`verified: ${to - from} events, positions ${from} to ${to - 1}, of ${origin}`);
+  console.log(`signed: ${size} records, root ${root.toString("base64")}`);
+  if (key === undefined) console.log("key: the bundle's own; give the one you were told with --key");
+  console.log(`not proven, made from events.jsonl for reading: ${views.join(", ")}`);
+} catch (error) {
+  console.error(`refused: ${error instanceof Refusal ? "" : "the bundle cannot be read: "}${error.message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,161 @@
+/**
+ * An audit bundle: a range of events with everything that an auditor needs in order to check it offline. Names stand as numbers
+ * in stored events, so the control records that gave them come along, each with a proof of its own.
+ */
+import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { StoredLog, StoredRecord } from "@millrace/engine";
+import { type AuditProofs, entryOf, leafOfEntry } from "@millrace/projections";
+import { StoredEvents, type StoredName } from "@millrace/streams/embedded";
+import { opsError } from "../errors.ts";
+import { BundleFile, type BundleFileFact } from "./bundle-file.ts";
+import { base64, bundledEvent, bundledRecord } from "./bundled-event.ts";
+import { READABLE, ReadableEvents } from "./readable-events.ts";
+
+const FORMAT = "millrace-audit-bundle@1";
+const VERIFIER = "verify.mjs";
+const HASH_FROM = -32;
+
+export interface BundleRange {
+  readonly from: number;
+  /** Exclusive. */
+  readonly to: number;
+}
+
+export interface ExportedBundle extends BundleRange {
+  readonly directory: string;
+  readonly events: number;
+  readonly bytes: number;
+}
+
+/**
+ * @param range within what the checkpoint of `proofs` covers
+ * @throws CLI-USAGE the directory is there and not empty
+ * @throws LOG-CORRUPT, LOG-FORK, AUDIT-TILE what is exported does not hold
+ */
+export async function exportBundle(
+  log: StoredLog,
+  proofs: AuditProofs,
+  { from, to }: BundleRange,
+  directory: string,
+): Promise<ExportedBundle> {
+  makeEmpty(directory);
+  const checkpoint = new BundleFile(directory, "checkpoint");
+  checkpoint.text(proofs.checkpoint.note);
+  const bundle = new BundledEvents(log, proofs, directory);
+  for await (const position of positionsOf(log, to)) {
+    if ((position.at(-1) as StoredRecord).position < from) bundle.pass(position);
+    else await bundle.add(position);
+  }
+  const files = { checkpoint: checkpoint.close(), ...(await bundle.close()) };
+  copyFileSync(verifierPath(), join(directory, VERIFIER));
+  const manifest = new BundleFile(directory, "manifest.json");
+  const { origin, size, root } = proofs.checkpoint;
+  const { verifierKey } = proofs;
+  const facts = { format: FORMAT, origin, verifierKey, size, root: base64(root), from, to, files, views: READABLE };
+  manifest.text(`${JSON.stringify(facts, null, 2)}\n`);
+  manifest.close();
+  const bytes = Object.values<BundleFileFact>(files).reduce((sum, file) => sum + file.bytes, 0);
+  return { directory, from, to, events: to - from, bytes };
+}
+
+function makeEmpty(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (readdirSync(directory).length > 0) throw opsError("CLI-USAGE", `${directory} is there and not empty`);
+}
+
+/** From src/audit or dist/audit to the workspace. */
+function verifierPath(): string {
+  return join(dirname(fileURLToPath(import.meta.url)), "..", "..", "audit-verifier", VERIFIER);
+}
+
+/** The records of each position below `to`: control records, then the event. */
+async function* positionsOf(log: StoredLog, to: number): AsyncGenerator<readonly StoredRecord[]> {
+  for await (const batch of log.readStored(log.base, to)) {
+    let start = 0;
+    for (const [i, record] of batch.records.entries()) {
+      if (record.isControl) continue;
+      yield batch.records.slice(start, i + 1);
+      start = i + 1;
+    }
+  }
+}
+
+class BundledEvents {
+  readonly #log: StoredLog;
+  readonly #proofs: AuditProofs;
+  readonly #directory: string;
+  readonly #events: BundleFile;
+  readonly #proofLines: BundleFile;
+  readonly #readable: ReadableEvents;
+  readonly #names: StoredEvents = new StoredEvents();
+  /** Where names were given before the range. */
+  readonly #given = new Map<string, number>();
+  /** Positions of those that the range uses. */
+  readonly #needed = new Set<number>();
+
+  constructor(log: StoredLog, proofs: AuditProofs, directory: string) {
+    this.#log = log;
+    this.#proofs = proofs;
+    this.#directory = directory;
+    this.#events = new BundleFile(directory, "events.jsonl");
+    this.#proofLines = new BundleFile(directory, "proofs.jsonl");
+    this.#readable = new ReadableEvents(directory);
+  }
+
+  /** What lies before the range. */
+  pass(records: readonly StoredRecord[]): void {
+    for (const record of records)
+      for (const name of this.#names.learn(record)) this.#given.set(keyOf(name), record.position);
+  }
+
+  async add(records: readonly StoredRecord[]): Promise<void> {
+    for (const record of records) this.#names.learn(record);
+    const stored = records.at(-1) as StoredRecord;
+    const event = this.#names.event(stored);
+    for (const name of this.#names.uses(stored)) {
+      const given = this.#given.get(keyOf(name));
+      if (given !== undefined) this.#needed.add(given);
+    }
+    const leaf = leafOfEntry(entryOf(records));
+    const hashes = await this.#proofs.inclusion(stored.position, leaf);
+    this.#events.line(bundledEvent(event, records));
+    this.#proofLines.line({ position: stored.position, leaf: base64(leaf), hashes: hashes.map(base64) });
+    this.#readable.add(event);
+  }
+
+  async close(): Promise<Readonly<Record<string, BundleFileFact>>> {
+    const readable = await this.#readable.close();
+    const names = await this.#writeNames();
+    return {
+      "events.jsonl": this.#events.close(),
+      "proofs.jsonl": this.#proofLines.close(),
+      "names.jsonl": names,
+      ...readable,
+    };
+  }
+
+  /** Of the events that names were given with, only the payload's hash: they are not part of the range. */
+  async #writeNames(): Promise<BundleFileFact> {
+    const file = new BundleFile(this.#directory, "names.jsonl");
+    const last = Math.max(-1, ...this.#needed);
+    for await (const records of positionsOf(this.#log, last + 1)) {
+      const { position, header } = records.at(-1) as StoredRecord;
+      if (!this.#needed.has(position)) continue;
+      const entry = entryOf(records);
+      const hashes = await this.#proofs.inclusion(position, leafOfEntry(entry));
+      const event = { header: base64(header), payloadHash: base64(entry.subarray(HASH_FROM)) };
+      file.line({
+        position,
+        records: [...records.slice(0, -1).map(bundledRecord), event],
+        hashes: hashes.map(base64),
+      });
+    }
+    return file.close();
+  }
+}
+
+function keyOf({ kind, number }: StoredName): string {
+  return `${kind} ${number}`;
+}

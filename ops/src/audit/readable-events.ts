@@ -1,0 +1,84 @@
+/** The events of a bundle for people and their tools: payloads decoded, as JSON Lines and as Parquet. Nothing of it is proven. */
+import { createHash } from "node:crypto";
+import { createReadStream, statSync } from "node:fs";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { RecordedEvent } from "@millrace/engine";
+import { type ColumnSource, fileWriter, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
+import { describeEvent } from "../host/describe-event.ts";
+import { BundleFile, type BundleFileFact } from "./bundle-file.ts";
+import { eventFields } from "./bundled-event.ts";
+
+export const READABLE = ["readable.jsonl", "events.parquet"] as const;
+
+const ROW_GROUP_ROWS = 10_000;
+
+type Type = "INT64" | "INT32" | "STRING" | "TIMESTAMP";
+type Row = Readonly<Record<string, unknown>>;
+
+const COLUMNS: readonly (readonly [name: string, type: Type])[] = [
+  ["position", "INT64"],
+  ["time", "TIMESTAMP"],
+  ["stream", "STRING"],
+  ["revision", "INT64"],
+  ["type", "STRING"],
+  ["schemaVersion", "INT32"],
+  ["id", "STRING"],
+  ["correlationId", "STRING"],
+  ["causationId", "STRING"],
+  ["principal", "STRING"],
+  ["tenant", "STRING"],
+  ["codeVersion", "STRING"],
+  ["graph", "STRING"],
+  ["graphRevision", "INT64"],
+  ["node", "STRING"],
+  ["epoch", "INT64"],
+  ["data", "STRING"],
+];
+
+export class ReadableEvents {
+  readonly #lines: BundleFile;
+  readonly #parquetPath: string;
+  readonly #parquet: ParquetWriter;
+  #rows: Row[] = [];
+
+  constructor(directory: string) {
+    const [lines, parquet] = READABLE;
+    this.#lines = new BundleFile(directory, lines);
+    this.#parquetPath = join(directory, parquet);
+    const schema = schemaFromColumnData({ columnData: columnsOf([]) });
+    this.#parquet = new ParquetWriter({ writer: fileWriter(this.#parquetPath), schema });
+  }
+
+  add(event: RecordedEvent): void {
+    const fields = eventFields(event);
+    const data = describeEvent(event);
+    this.#lines.line({ ...fields, data });
+    this.#rows.push({ ...fields, time: new Date(event.timeMs), data: JSON.stringify(data) });
+    if (this.#rows.length >= ROW_GROUP_ROWS) this.#writeGroup();
+  }
+
+  async close(): Promise<Readonly<Record<string, BundleFileFact>>> {
+    if (this.#rows.length > 0) this.#writeGroup();
+    await this.#parquet.finish();
+    const hash = createHash("sha256");
+    await pipeline(createReadStream(this.#parquetPath), hash);
+    const parquet = { sha256: hash.digest("hex"), bytes: statSync(this.#parquetPath).size };
+    return { [READABLE[0]]: this.#lines.close(), [READABLE[1]]: parquet };
+  }
+
+  /** The file's writer is synchronous, so there is nothing to wait for. */
+  #writeGroup(): void {
+    void this.#parquet.write({ columnData: columnsOf(this.#rows), rowGroupSize: ROW_GROUP_ROWS });
+    this.#rows = [];
+  }
+}
+
+function columnsOf(rows: readonly Row[]): ColumnSource[] {
+  return COLUMNS.map(([name, type]) => ({
+    name,
+    type,
+    nullable: false,
+    data: rows.map((row) => (type === "INT64" ? BigInt(row[name] as number) : row[name])),
+  }));
+}

@@ -1,0 +1,182 @@
+/** What an auditor asks. All of it reads files only, so it works beside a running host, on a stopped one and on a copy. */
+import { readFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { messageOf, type StoredLog, type StoredRecord } from "@millrace/engine";
+import { nativeBlocks } from "@millrace/native";
+import {
+  type AuditFinding,
+  type AuditReport,
+  auditVerifierKey,
+  entryOf,
+  formatInclusion,
+  leafOfEntry,
+  openAuditProofs,
+  parseVerifierKey,
+  type VerifierKey,
+  verifyAudit,
+} from "@millrace/projections";
+import { openStoredLog, systemDisk } from "@millrace/streams/embedded";
+import { base64 } from "../../audit/bundled-event.ts";
+import { opsError } from "../../errors.ts";
+import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
+import { EXIT } from "../failure.ts";
+import { writeJson, writeLine } from "../output.ts";
+
+export interface AuditOptions {
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+export interface VerifyOptions extends AuditOptions {
+  /** Verifier key that was handed over before. */
+  readonly key?: string;
+  /** File with an older checkpoint. */
+  readonly since?: string;
+}
+
+export interface ExportOptions extends AuditOptions {
+  readonly from?: number;
+  readonly to?: number;
+  readonly out: string;
+}
+
+export async function showKey(options: AuditOptions): Promise<void> {
+  await withLog(options.data, async (log, { audit }) => {
+    const verifierKey = await auditVerifierKey(systemDisk(), audit, log.id);
+    if (options.json === true) writeJson({ verifierKey, directory: `${audit}/${log.id}` });
+    else writeLine(verifierKey);
+  });
+}
+
+export async function showCheckpoint(options: AuditOptions): Promise<void> {
+  await withLog(options.data, async (log, { audit }) => {
+    const { checkpoint } = await openAuditProofs(systemDisk(), audit, log.id);
+    const { origin, size, root, note } = checkpoint;
+    if (options.json === true) writeJson({ origin, size, root: base64(root), note });
+    else process.stdout.write(note);
+  });
+}
+
+export async function verify(options: VerifyOptions): Promise<void> {
+  const key = keyOf(options.key);
+  const since = options.since === undefined ? undefined : textOf(options.since);
+  await withLog(options.data, async (log, { audit }) => {
+    const report = await verifyAudit({
+      log,
+      disk: systemDisk(),
+      directory: audit,
+      ...(key === undefined ? {} : { key }),
+      ...(since === undefined ? {} : { since }),
+    });
+    if (options.json === true) writeJson(jsonOf(report));
+    else writeReport(report, key !== undefined);
+    if (report.findings.length > 0) process.exitCode = EXIT.findings;
+  });
+}
+
+function jsonOf({ checkpoint, ...report }: AuditReport): object {
+  const signed = checkpoint && { origin: checkpoint.origin, size: checkpoint.size, root: base64(checkpoint.root) };
+  return { ok: report.findings.length === 0, ...report, checkpoint: signed ?? null };
+}
+
+function writeReport({ checkpoint, verified, findings, key }: AuditReport, isGiven: boolean): void {
+  for (const finding of findings) writeLine(findingText(finding));
+  const n = (value: number): string => value.toLocaleString("en-US");
+  const size = checkpoint === undefined ? "" : ` of ${n(checkpoint.size)}`;
+  writeLine(`${findings.length === 0 ? "ok" : "not ok"}: ${n(verified)}${size} signed records are what was signed`);
+  if (checkpoint !== undefined) writeLine(`root ${base64(checkpoint.root)}`);
+  writeLine(`key ${key}${isGiven ? "" : " (the log's own; give the one you were told with --key)"}`);
+}
+
+/** `position 12: LOG-FORK the record … (file)` */
+function findingText({ code, message, position, file }: AuditFinding): string {
+  const where = position === undefined ? "" : `position ${position}: `;
+  return `${where}${code} ${message}${file === undefined ? "" : ` (${file})`}`;
+}
+
+export async function prove(position: number, options: AuditOptions): Promise<void> {
+  await withLog(options.data, async (log, { audit }) => {
+    const proofs = await openAuditProofs(systemDisk(), audit, log.id);
+    const { checkpoint, verifierKey } = proofs;
+    const records = position < checkpoint.size ? await recordsAt(log, position) : [];
+    const entry = entryOf(records);
+    const leaf = leafOfEntry(entry);
+    const hashes = await proofs.inclusion(position, leaf);
+    if (options.json !== true) return void process.stdout.write(formatInclusion(position, entry, hashes, checkpoint));
+    const { size, root, note } = checkpoint;
+    writeJson({
+      position,
+      size,
+      entry: base64(entry),
+      leaf: base64(leaf),
+      hashes: hashes.map(base64),
+      root: base64(root),
+      checkpoint: note,
+      verifierKey,
+    });
+  });
+}
+
+async function recordsAt(log: StoredLog, position: number): Promise<readonly StoredRecord[]> {
+  for await (const { records } of log.readStored(position, position + 1)) return records;
+  return [];
+}
+
+export async function proveConsistency(size: number, options: AuditOptions): Promise<void> {
+  await withLog(options.data, async (log, { audit }) => {
+    const proofs = await openAuditProofs(systemDisk(), audit, log.id);
+    const { checkpoint, verifierKey } = proofs;
+    const { root, hashes } = await proofs.consistency(size);
+    const lines = [`old ${size}`, ...hashes.map(base64), "", checkpoint.note];
+    if (options.json !== true) return void process.stdout.write(lines.join("\n"));
+    writeJson({
+      from: { size, root: base64(root) },
+      to: { size: checkpoint.size, root: base64(checkpoint.root) },
+      hashes: hashes.map(base64),
+      checkpoint: checkpoint.note,
+      verifierKey,
+    });
+  });
+}
+
+export async function exportEvents(options: ExportOptions): Promise<void> {
+  const { exportBundle } = await import("../../audit/export-bundle.ts");
+  await withLog(options.data, async (log, { audit }) => {
+    const proofs = await openAuditProofs(systemDisk(), audit, log.id);
+    const { size } = proofs.checkpoint;
+    const { from = log.base, to = size, out } = options;
+    if (from >= to || to > size)
+      throw opsError("CLI-USAGE", `positions ${from} to ${to} are not a range of the ${size} records that are signed`);
+    const bundle = await exportBundle(log, proofs, { from, to }, out);
+    if (options.json === true) return writeJson(bundle);
+    writeLine(`${bundle.events} events, positions ${from} to ${to - 1}, in ${out}`);
+    writeLine(`check it with: node ${out}/verify.mjs --key '${proofs.verifierKey}'`);
+  });
+}
+
+async function withLog(data: string, use: (log: StoredLog, directory: DataDirectory) => Promise<void>): Promise<void> {
+  const directory = dataDirectory(data);
+  const found = await stat(directory.log).catch(() => undefined);
+  if (found === undefined) throw opsError("HOST-EMPTY", `${directory.root} holds no Millrace data`);
+  const log = await openStoredLog(systemDisk(), directory.log, nativeBlocks());
+  try {
+    await use(log, directory);
+  } finally {
+    await log.close();
+  }
+}
+
+function keyOf(text: string | undefined): VerifierKey | undefined {
+  if (text === undefined) return undefined;
+  const key = parseVerifierKey(text);
+  if (key === undefined) throw opsError("CLI-USAGE", `this is no verifier key: ${text}`);
+  return key;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw opsError("CLI-USAGE", `${file} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}

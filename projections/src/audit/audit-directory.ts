@@ -1,0 +1,180 @@
+/** What the tree of one log keeps in its directory, beside the tiles. Names are part of the layout that web servers serve. */
+import { createHash, createPrivateKey } from "node:crypto";
+import type { Disk, Random } from "@millrace/engine";
+import { auditError } from "./audit-errors.ts";
+import { type Checkpoint, openCheckpoint, originOf, signCheckpoint } from "./checkpoint.ts";
+import { formatVerifierKey, parseVerifierKey, type SigningKey, signingKey, type VerifierKey } from "./signed-note.ts";
+import { TileFiles } from "./tile-files.ts";
+import { readWhole, replaceWhole } from "./whole-file.ts";
+
+const CHECKPOINT = "checkpoint";
+const FRONTIER = "frontier";
+const SIGNING_KEY = "signing-key.pem";
+const VERIFIER_KEY = "verifier-key";
+const FORMAT = 1;
+const SEED_BYTES = 32;
+/** DER of an Ed25519 private key up to its 32 bytes of seed (RFC 8410). */
+const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** How far the tiles are: everything below `size` is in them, durably. */
+export interface Frontier {
+  readonly logId: string;
+  readonly size: number;
+  /** Of the tree of that size, hex. */
+  readonly root: string;
+  /** The log's chain value at that position, for the log to be opened with (L-R15). */
+  readonly chain: number;
+}
+
+/** A checkpoint with the note that says so. */
+export interface SignedCheckpoint extends Checkpoint {
+  readonly note: string;
+}
+
+export class AuditDirectory {
+  readonly path: string;
+  readonly tiles: TileFiles;
+  readonly #disk: Disk;
+  readonly #logId: string;
+
+  /** @param parent holds a directory for each log that was ever audited, by its id */
+  constructor(disk: Disk, parent: string, logId: string) {
+    this.path = `${parent}/${logId}`;
+    this.tiles = new TileFiles(disk, this.path);
+    this.#disk = disk;
+    this.#logId = logId;
+  }
+
+  /** Makes the directory, durably. */
+  async make(): Promise<void> {
+    const parent = this.path.slice(0, this.path.lastIndexOf("/"));
+    await this.#disk.makeDirectory(this.path);
+    await this.#disk.syncDirectory(parent);
+    await this.#disk.syncDirectory(parent.slice(0, parent.lastIndexOf("/")) || "/");
+  }
+
+  /**
+   * The key that signs, made when there never was one.
+   *
+   * @throws AUDIT-KEY it does not decode, or is gone though its signatures are there
+   */
+  async signingKey(random: Random): Promise<SigningKey> {
+    const found = await readWhole(this.#disk, `${this.path}/${SIGNING_KEY}`);
+    if (found === undefined) {
+      await this.#mustBeUnsigned();
+      await replaceWhole(this.#disk, this.path, SIGNING_KEY, newPrivateKey(random));
+      return this.signingKey(random);
+    }
+    const key = signingKeyOf(this.#logId, found);
+    if (key === undefined) throw this.#error("AUDIT-KEY", SIGNING_KEY, "the signing key does not decode");
+    const verifierKey = Buffer.from(`${formatVerifierKey(key)}\n`);
+    const published = await readWhole(this.#disk, `${this.path}/${VERIFIER_KEY}`);
+    if (published === undefined) await replaceWhole(this.#disk, this.path, VERIFIER_KEY, verifierKey);
+    else if (!published.equals(verifierKey))
+      throw this.#error("AUDIT-KEY", VERIFIER_KEY, "the keys do not belong together");
+    return key;
+  }
+
+  /** @throws AUDIT-KEY there is none, or it does not decode */
+  async verifierKey(): Promise<VerifierKey> {
+    const found = await readWhole(this.#disk, `${this.path}/${VERIFIER_KEY}`);
+    const key = found === undefined ? undefined : parseVerifierKey(found.toString("utf8"));
+    if (key?.name !== originOf(this.#logId))
+      throw this.#error("AUDIT-KEY", VERIFIER_KEY, "there is no verifier key of this log");
+    return key;
+  }
+
+  /** The last checkpoint. @throws AUDIT-CHECKPOINT it is not signed by `key` */
+  async checkpoint(key: VerifierKey): Promise<SignedCheckpoint | undefined> {
+    const found = await readWhole(this.#disk, `${this.path}/${CHECKPOINT}`);
+    if (found === undefined) return undefined;
+    const note = found.toString("utf8");
+    const opened = openCheckpoint(note, key);
+    if (opened !== undefined) return { ...opened, note };
+    throw this.#error("AUDIT-CHECKPOINT", CHECKPOINT, `the checkpoint is not signed by ${formatVerifierKey(key)}`);
+  }
+
+  async sign(size: number, root: Uint8Array, key: SigningKey): Promise<SignedCheckpoint> {
+    const checkpoint = { origin: key.name, size, root };
+    const note = signCheckpoint(checkpoint, key);
+    await replaceWhole(this.#disk, this.path, CHECKPOINT, Buffer.from(note, "utf8"));
+    return { ...checkpoint, note };
+  }
+
+  /** `"damaged"` when the file is not what was written. */
+  async frontier(): Promise<Frontier | "damaged" | undefined> {
+    const found = await readWhole(this.#disk, `${this.path}/${FRONTIER}`);
+    return found === undefined ? undefined : decodeFrontier(found.toString("utf8"), this.#logId);
+  }
+
+  frontierPath(): string {
+    return `${this.path}/${FRONTIER}`;
+  }
+
+  async putFrontier(frontier: Frontier): Promise<void> {
+    const json = JSON.stringify({ format: FORMAT, ...frontier });
+    await replaceWhole(this.#disk, this.path, FRONTIER, Buffer.from(`${digest(json)}\n${json}\n`, "utf8"));
+  }
+
+  /** Says that the tiles are not to be trusted, durably. */
+  async dropFrontier(): Promise<void> {
+    if ((await this.#disk.stat(this.frontierPath())) === undefined) return;
+    await this.#disk.unlink(this.frontierPath());
+    await this.#disk.syncDirectory(this.path);
+  }
+
+  async #mustBeUnsigned(): Promise<void> {
+    for (const name of [CHECKPOINT, VERIFIER_KEY]) {
+      if ((await this.#disk.stat(`${this.path}/${name}`)) === undefined) continue;
+      throw this.#error("AUDIT-KEY", SIGNING_KEY, "the signing key is gone, though it has been used");
+    }
+  }
+
+  #error(code: "AUDIT-KEY" | "AUDIT-CHECKPOINT", name: string, message: string): Error {
+    return auditError(code, message, { place: { file: `${this.path}/${name}` } });
+  }
+}
+
+function decodeFrontier(text: string, logId: string): Frontier | "damaged" {
+  const [sum = "", json = ""] = text.split("\n");
+  if (digest(json) !== sum) return "damaged";
+  // The digest holds, so this is what putFrontier wrote.
+  const { format, ...frontier } = JSON.parse(json) as Frontier & { readonly format: number };
+  return format === FORMAT && frontier.logId === logId ? frontier : "damaged";
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function newPrivateKey(random: Random): Buffer {
+  const der = Buffer.concat([PKCS8_PREFIX, random.bytes(SEED_BYTES)]);
+  const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+  return Buffer.from(key.export({ format: "pem", type: "pkcs8" }));
+}
+
+function signingKeyOf(logId: string, pem: Buffer): SigningKey | undefined {
+  try {
+    const key = createPrivateKey(pem);
+    return key.asymmetricKeyType === "ed25519" ? signingKey(originOf(logId), key) : undefined;
+  } catch {
+    // OpenSSL's messages say nothing that the caller could act on, and might quote the file.
+    return undefined;
+  }
+}
+
+/** What the trees in a directory have seen of their logs: for the log to be opened with. */
+export async function auditWitnesses(
+  disk: Disk,
+  parent: string,
+): Promise<readonly (Frontier & { readonly path: string })[]> {
+  await disk.makeDirectory(parent);
+  const logs = new Set((await disk.list(parent)).map((name) => name.split("/")[0] ?? ""));
+  const found: (Frontier & { readonly path: string })[] = [];
+  for (const logId of logs) {
+    const directory = new AuditDirectory(disk, parent, logId);
+    const frontier = await directory.frontier();
+    if (frontier !== undefined && frontier !== "damaged") found.push({ ...frontier, path: directory.frontierPath() });
+  }
+  return found;
+}

@@ -1,0 +1,79 @@
+/** Proofs from the tiles of a log's tree, against its newest checkpoint. */
+import type { Disk } from "@millrace/engine";
+import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
+import { auditError } from "./audit-errors.ts";
+import { sameHash } from "./merkle.ts";
+import { consistencyProof, inclusionProof, isConsistent, rootByInclusion } from "./proof.ts";
+import { formatVerifierKey } from "./signed-note.ts";
+import { TreeReader } from "./tree-reader.ts";
+
+export interface AuditProofs {
+  /** What every proof leads to. */
+  readonly checkpoint: SignedCheckpoint;
+  /** What others check it with. */
+  readonly verifierKey: string;
+  /** The leaf at `position`, as the tree has it. @throws AUDIT-RANGE, AUDIT-TILE */
+  leaf(position: number): Promise<Uint8Array>;
+  /**
+   * That `leaf` is at `position`.
+   *
+   * @throws AUDIT-RANGE the checkpoint does not cover the position
+   * @throws AUDIT-TILE a tile is missing or damaged, so that no proof comes out of it
+   * @throws LOG-FORK the tree has another leaf there
+   */
+  inclusion(position: number, leaf: Uint8Array): Promise<readonly Uint8Array[]>;
+  /** That the tree of the first `size` leaves is the beginning of the checkpoint's. @throws AUDIT-RANGE, AUDIT-TILE */
+  consistency(size: number): Promise<{ readonly root: Uint8Array; readonly hashes: readonly Uint8Array[] }>;
+}
+
+/** What others check the checkpoints of a log with. @throws AUDIT-KEY there is none yet, or it does not decode */
+export async function auditVerifierKey(disk: Disk, parent: string, logId: string): Promise<string> {
+  return formatVerifierKey(await new AuditDirectory(disk, parent, logId).verifierKey());
+}
+
+/** @throws AUDIT-KEY, AUDIT-CHECKPOINT there is no checkpoint, or it does not hold */
+export async function openAuditProofs(disk: Disk, parent: string, logId: string): Promise<AuditProofs> {
+  const directory = new AuditDirectory(disk, parent, logId);
+  const key = await directory.verifierKey();
+  const checkpoint = await directory.checkpoint(key);
+  if (checkpoint === undefined) {
+    const place = { file: `${directory.path}/checkpoint` };
+    throw auditError("AUDIT-CHECKPOINT", "there is no checkpoint", { place });
+  }
+  const tree = new TreeReader(directory.tiles, checkpoint.size);
+  return {
+    checkpoint,
+    verifierKey: formatVerifierKey(key),
+    leaf: (position) => tree.rangeRoot(position, position + 1),
+    inclusion: (position, leaf) => inclusion(tree, checkpoint, position, leaf),
+    consistency: (size) => consistency(tree, checkpoint, size),
+  };
+}
+
+async function inclusion(
+  tree: TreeReader,
+  { size, root }: SignedCheckpoint,
+  position: number,
+  leaf: Uint8Array,
+): Promise<readonly Uint8Array[]> {
+  const proof = await inclusionProof(tree, position);
+  const stored = await tree.rangeRoot(position, position + 1);
+  const place = { position };
+  if (!sameHash(rootByInclusion(stored, position, size, proof) ?? stored, root))
+    throw auditError("AUDIT-TILE", `the tiles do not lead from position ${position} to the signed root`, { place });
+  if (!sameHash(leaf, stored))
+    throw auditError("LOG-FORK", `the record at position ${position} is not the one that was signed`, { place });
+  return proof;
+}
+
+async function consistency(
+  tree: TreeReader,
+  checkpoint: SignedCheckpoint,
+  size: number,
+): Promise<{ readonly root: Uint8Array; readonly hashes: readonly Uint8Array[] }> {
+  const hashes = await consistencyProof(tree, size);
+  const root = await tree.rangeRoot(0, size);
+  if (!isConsistent({ size, root }, checkpoint, hashes))
+    throw auditError("AUDIT-TILE", `the tiles do not lead from ${size} records to the signed root`);
+  return { root, hashes };
+}

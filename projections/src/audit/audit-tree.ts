@@ -1,0 +1,262 @@
+/**
+ * Follows the log with its Merkle tree, off the append path: hashes what has become durable, writes tiles, then the frontier,
+ * then signs a checkpoint (L-R23). Whoever is served a checkpoint finds the tiles that prove it.
+ */
+import {
+  type Disk,
+  type Env,
+  type ErrorReport,
+  errnoOf,
+  type LiveStoredLog,
+  reportOf,
+  type StoredBatch,
+  sleep,
+} from "@millrace/engine";
+import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
+import type { GrowingTree, TileBytes } from "./growing-tree.ts";
+import { LeafHasher } from "./leaf-hash.ts";
+import { type RestoredTree, restoreTree } from "./restored-tree.ts";
+import type { SigningKey } from "./signed-note.ts";
+import { partialTiles, tilePath } from "./tile.ts";
+
+export interface AuditTreeOptions {
+  readonly log: LiveStoredLog;
+  readonly disk: Disk;
+  /** Holds the directory of this log's tree, and of others'. */
+  readonly directory: string;
+  readonly env: Env;
+  /** Pause in ms after a checkpoint, so that a trickle of events shares one. Default 1000. */
+  readonly lingerMs?: number;
+  /** Longest time in ms that `stop` goes on to hash; what is left is signed after the next start. Default 2000. */
+  readonly stopMsMax?: number;
+}
+
+export interface AuditStatus {
+  readonly state: "live" | "failed" | "stopped";
+  /** Records that the newest checkpoint covers. */
+  readonly size: number;
+  /** Durable records that it does not cover yet. */
+  readonly lag: number;
+  /** Time since it last covered all of them, in ms; 0 while it does. */
+  readonly lagMs: number;
+  readonly failure: ErrorReport | undefined;
+  /** Why tiles were made again from the log as the tree was opened. */
+  readonly rebuilt: string | undefined;
+}
+
+const LINGER_MS = 1000;
+const STOP_MS_MAX = 2000;
+const RETRY_MS = 1000;
+/** Records hashed in one turn: less than a millisecond for small ones. */
+const TURN_RECORDS = 256;
+/** Records of a checkpoint while catching up. */
+const CHECKPOINT_RECORDS_MAX = 65_536;
+
+export interface AuditTree {
+  /** The newest checkpoint, as served. */
+  readonly checkpoint: SignedCheckpoint | undefined;
+  status(): AuditStatus;
+  /** Begins to follow the log. */
+  start(): void;
+  /**
+   * Ends with a checkpoint over everything that is durable now, as far as that takes no longer than `stopMsMax`, unless the tree has
+   * failed. Call it before the log is closed.
+   */
+  stop(): Promise<void>;
+}
+
+class FollowingTree implements AuditTree {
+  readonly #options: AuditTreeOptions;
+  readonly #directory: AuditDirectory;
+  readonly #key: SigningKey;
+  readonly #tree: GrowingTree;
+  readonly #rebuilt: string | undefined;
+  readonly #hasher: LeafHasher = new LeafHasher();
+  readonly #abort: AbortController = new AbortController();
+  #chain: number;
+  /** The tree's size as tiles and frontier have it. */
+  #durableSize: number;
+  #checkpoint: SignedCheckpoint | undefined;
+  /** Full tiles that are not known to be durable. */
+  #unwritten: TileBytes[] = [];
+  #caughtUpMs: number;
+  /** True while there is something that tiles and checkpoint do not have. */
+  #isUnsigned: boolean;
+  #state: AuditStatus["state"] = "live";
+  #failure: ErrorReport | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(
+    options: AuditTreeOptions,
+    directory: AuditDirectory,
+    key: SigningKey,
+    checkpoint: SignedCheckpoint | undefined,
+    restored: RestoredTree,
+  ) {
+    this.#options = options;
+    this.#directory = directory;
+    this.#key = key;
+    this.#checkpoint = checkpoint;
+    this.#tree = restored.tree;
+    this.#chain = restored.chain;
+    this.#durableSize = restored.durableSize;
+    this.#rebuilt = restored.rebuilt;
+    this.#isUnsigned = restored.rebuilt !== undefined || restored.tree.size > (checkpoint?.size ?? 0);
+    this.#caughtUpMs = options.env.clock.monotonic();
+  }
+
+  get checkpoint(): SignedCheckpoint | undefined {
+    return this.#checkpoint;
+  }
+
+  status(): AuditStatus {
+    const { log, env } = this.#options;
+    const size = this.#checkpoint?.size ?? 0;
+    const lag = Math.max(0, log.durableEnd - size);
+    const lagMs = lag === 0 ? 0 : env.clock.monotonic() - this.#caughtUpMs;
+    return { state: this.#state, size, lag, lagMs, failure: this.#failure, rebuilt: this.#rebuilt };
+  }
+
+  start(): void {
+    this.#running ??= this.#follow().catch((thrown: unknown) => this.#fail(thrown));
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+    if (this.#state !== "live") return;
+    try {
+      await this.#takeRest();
+      if (this.#isUnsigned) await this.#commit();
+      this.#state = "stopped";
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  async #takeRest(): Promise<void> {
+    const { log, env, stopMsMax = STOP_MS_MAX } = this.#options;
+    const untilMs = env.clock.monotonic() + stopMsMax;
+    for await (const batch of log.readStored(this.#tree.size, log.durableEnd)) {
+      await this.#take(batch);
+      if (env.clock.monotonic() >= untilMs) return;
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { log, env, lingerMs = LINGER_MS } = this.#options;
+    const { signal } = this.#abort;
+    if (this.#isUnsigned) await this.#commit();
+    for await (const batch of log.followStored(this.#tree.size, signal)) {
+      await this.#take(batch);
+      const isLive = batch.end >= log.durableEnd;
+      if (!isLive && batch.end - (this.#checkpoint?.size ?? 0) < CHECKPOINT_RECORDS_MAX) continue;
+      await this.#commit();
+      if (isLive) this.#caughtUpMs = env.clock.monotonic();
+      if (isLive && lingerMs > 0) await sleep(env, lingerMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+    }
+  }
+
+  async #take({ records, chain }: StoredBatch): Promise<void> {
+    for (let at = 0; at < records.length; at += TURN_RECORDS) {
+      if (at > 0) await new Promise<void>((resolve) => this.#options.env.turns.yieldToIo(resolve));
+      for (const record of records.slice(at, at + TURN_RECORDS)) {
+        const leaf = this.#hasher.add(record);
+        if (leaf !== undefined) this.#tree.append(leaf);
+      }
+    }
+    this.#chain = chain;
+    this.#isUnsigned = true;
+    this.#unwritten.push(...this.#tree.takeFull());
+  }
+
+  /** Waits out a full disk; any other error ends the tree, since the state of the medium is unknown. */
+  async #commit(): Promise<void> {
+    for (;;) {
+      try {
+        await this.#write();
+        this.#failure = undefined;
+        return;
+      } catch (thrown) {
+        if (errnoOf(thrown) !== "ENOSPC" || this.#abort.signal.aborted) throw thrown;
+        this.#failure = reportOf(thrown);
+        await sleep(this.#options.env, RETRY_MS, this.#abort.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #write(): Promise<void> {
+    const { log } = this.#options;
+    const { size } = this.#tree;
+    if (size === 0) return;
+    const root = this.#tree.root();
+    this.#unwritten.push(...this.#tree.takeFull());
+    const full = this.#unwritten;
+    await this.#directory.tiles.write([...full, ...this.#newPartial()]);
+    await this.#directory.putFrontier({
+      logId: log.id,
+      size,
+      root: Buffer.from(root).toString("hex"),
+      chain: this.#chain,
+    });
+    this.#durableSize = size;
+    this.#checkpoint = await this.#directory.sign(size, root, this.#key);
+    this.#unwritten = [];
+    this.#isUnsigned = false;
+    for (const { tile } of firstOfLevels(full)) await this.#directory.tiles.removePartials(tile);
+  }
+
+  /** A tile that the frontier covers already is left alone: writing it again could tear it. */
+  #newPartial(): TileBytes[] {
+    const durable = new Set(partialTiles(this.#durableSize).map(tilePath));
+    return this.#tree.partial().filter(({ tile }) => !durable.has(tilePath(tile)));
+  }
+
+  #fail(thrown: unknown): void {
+    const report = reportOf(thrown);
+    if (report.code === "LOG-CLOSED") {
+      this.#state = "stopped";
+      return;
+    }
+    this.#state = "failed";
+    this.#failure = report;
+  }
+}
+
+/** Of the tiles that became full, those that may have been partial before: on each level the first. */
+function firstOfLevels(full: readonly TileBytes[]): readonly TileBytes[] {
+  return full.filter(({ tile }, i) => full.findIndex((other) => other.tile.level === tile.level) === i);
+}
+
+/**
+ * Opens the tree of a log; it follows once it is started. A tree that cannot go on, but says nothing against the log, has
+ * failed from the start: the log takes appends, and nothing is signed.
+ *
+ * @throws LOG-FORK, AUDIT-AHEAD the log is not what was signed
+ */
+export async function openAuditTree(options: AuditTreeOptions): Promise<AuditTree> {
+  const directory = new AuditDirectory(options.disk, options.directory, options.log.id);
+  try {
+    await directory.make();
+    const key = await directory.signingKey(options.env.random);
+    const checkpoint = await directory.checkpoint(key);
+    const restored = await restoreTree(options.log, directory, checkpoint);
+    return new FollowingTree(options, directory, key, checkpoint, restored);
+  } catch (thrown) {
+    const failure = reportOf(thrown);
+    if (EVIDENCE_AGAINST_LOG.has(failure.code)) throw thrown;
+    return failedTree(options.log, failure);
+  }
+}
+
+const EVIDENCE_AGAINST_LOG: ReadonlySet<string> = new Set(["LOG-FORK", "AUDIT-AHEAD"]);
+
+function failedTree(log: LiveStoredLog, failure: ErrorReport): AuditTree {
+  return {
+    checkpoint: undefined,
+    status: () => ({ state: "failed", size: 0, lag: log.durableEnd, lagMs: 0, failure, rebuilt: undefined }),
+    start: () => undefined,
+    stop: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,140 @@
+/**
+ * Opening a tree (L-R23): what was signed is compared with what the tiles and the log say, before anything more is signed. The
+ * tiles at the right edge give the root at the signed size; the newest leaves are hashed again from the log. Tiles that do not
+ * hold are no evidence against the log: the tree is made again from its records, and then those must give the signed root.
+ */
+import type { LiveStoredLog } from "@millrace/engine";
+import type { AuditDirectory, Frontier, SignedCheckpoint } from "./audit-directory.ts";
+import { auditError } from "./audit-errors.ts";
+import { GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
+import { LeafHasher } from "./leaf-hash.ts";
+
+import { sameHash } from "./merkle.ts";
+import { partialTiles, TILE_WIDTH, tileIn } from "./tile.ts";
+
+export interface RestoredTree {
+  readonly tree: GrowingTree;
+  /** Of this size the tiles are durable; they must not be written again, since a crash would tear them. */
+  readonly durableSize: number;
+  /** The log's chain value at the tree's size; 0 when the tree is empty. */
+  readonly chain: number;
+  /** Why the tree was made again from the log, when it was. */
+  readonly rebuilt: string | undefined;
+}
+
+/** Tiles that a tree made again may keep in memory before they are written. */
+const FULL_TILES_MAX = 256;
+
+/**
+ * @throws LOG-FORK the log's records are not what was signed; the place has the position, as far as it is known
+ * @throws AUDIT-AHEAD what was signed is not in the log any more
+ * @throws AUDIT-TILE tiles are gone and so are the records that they could be made from
+ */
+export async function restoreTree(
+  log: LiveStoredLog,
+  directory: AuditDirectory,
+  checkpoint: SignedCheckpoint | undefined,
+): Promise<RestoredTree> {
+  const frontier = await directory.frontier();
+  const seen = Math.max(checkpoint?.size ?? 0, typeof frontier === "object" ? frontier.size : 0);
+  if (seen > log.durableEnd) {
+    const message = `the tree has ${seen} records, the log ends at ${log.durableEnd}`;
+    throw auditError("AUDIT-AHEAD", message, { place: { file: directory.path, position: log.durableEnd } });
+  }
+  const why = await whyNotFromTiles(directory, frontier, checkpoint);
+  if (why !== undefined) return rebuilt(log, directory, checkpoint, seen, why);
+  if (typeof frontier !== "object") return { tree: new GrowingTree(), durableSize: 0, chain: 0, rebuilt: undefined };
+  await compareNewestLeaves(log, directory, frontier.size);
+  const tree = GrowingTree.restored(frontier.size, (await edgeOf(directory, frontier.size)) ?? []);
+  return { tree, durableSize: frontier.size, chain: frontier.chain, rebuilt: undefined };
+}
+
+/** Why the tiles cannot be trusted; `undefined` when they can, or when there never was a tree. */
+async function whyNotFromTiles(
+  directory: AuditDirectory,
+  frontier: Frontier | "damaged" | undefined,
+  checkpoint: SignedCheckpoint | undefined,
+): Promise<string | undefined> {
+  if (frontier === "damaged") return `${directory.frontierPath()} is damaged`;
+  if (frontier === undefined) return checkpoint === undefined ? undefined : `${directory.frontierPath()} is missing`;
+  if (checkpoint !== undefined && checkpoint.size > frontier.size)
+    return `${directory.frontierPath()} is older than the checkpoint`;
+  const wanted = [
+    { size: frontier.size, root: Buffer.from(frontier.root, "hex") },
+    ...(checkpoint === undefined ? [] : [checkpoint]),
+  ];
+  for (const { size, root } of wanted) {
+    const edge = await edgeOf(directory, size);
+    if (edge === undefined) return `a tile of the tree of ${size} records is missing`;
+    if (!sameHash(GrowingTree.restored(size, edge).root(), root))
+      return `the tiles do not give the root of the tree of ${size} records`;
+  }
+  return undefined;
+}
+
+async function edgeOf({ tiles }: AuditDirectory, size: number): Promise<TileBytes[] | undefined> {
+  const edge: TileBytes[] = [];
+  for (const tile of partialTiles(size)) {
+    const bytes = await tiles.read(tile);
+    if (bytes === undefined) return undefined;
+    edge.push({ tile, bytes });
+  }
+  return edge;
+}
+
+/** The tiles give what was signed; so a record whose leaf differs from theirs was changed. */
+async function compareNewestLeaves(log: LiveStoredLog, { tiles }: AuditDirectory, size: number): Promise<void> {
+  if (size === 0) return;
+  const index = Math.floor((size - 1) / TILE_WIDTH);
+  const from = Math.max(index * TILE_WIDTH, log.base);
+  const bytes = await tiles.read(tileIn(size, 0, index));
+  if (bytes === undefined) throw auditError("AUDIT-TILE", `tile ${index} of level 0 is missing`);
+  const expected = hashesOf(bytes);
+  const hasher = new LeafHasher();
+  for await (const { records } of log.readStored(from, size)) {
+    for (const record of records) {
+      const leaf = hasher.add(record);
+      if (leaf !== undefined && !sameHash(leaf, expected[record.position - index * TILE_WIDTH]))
+        throw forkAt(record.position);
+    }
+  }
+}
+
+/** Makes the tree again from every record up to `seen`, and compares the root on the way. */
+async function rebuilt(
+  log: LiveStoredLog,
+  directory: AuditDirectory,
+  checkpoint: SignedCheckpoint | undefined,
+  seen: number,
+  why: string,
+): Promise<RestoredTree> {
+  if (log.base > 0) throw auditError("AUDIT-TILE", `${why}, and the records below ${log.base} are pruned`);
+  // A crash from here on leaves tiles of both kinds: they are made again until all of them are there.
+  await directory.dropFrontier();
+  const tree = new GrowingTree();
+  const hasher = new LeafHasher();
+  let chain = 0;
+  for await (const batch of log.readStored(0, seen)) {
+    chain = batch.chain;
+    for (const record of batch.records) {
+      const leaf = hasher.add(record);
+      if (leaf === undefined) continue;
+      tree.append(leaf);
+      if (tree.size === checkpoint?.size) mustBe(checkpoint, tree.root());
+    }
+    const full = tree.fullCount >= FULL_TILES_MAX ? tree.takeFull() : [];
+    await directory.tiles.write(full);
+  }
+  return { tree, durableSize: 0, chain, rebuilt: why };
+}
+
+function mustBe({ size, root }: SignedCheckpoint, found: Uint8Array): void {
+  if (sameHash(found, root)) return;
+  throw auditError("LOG-FORK", `the first ${size} records do not give the root that was signed for them`);
+}
+
+function forkAt(position: number): Error {
+  return auditError("LOG-FORK", `the record at position ${position} is not the one that was signed`, {
+    place: { position },
+  });
+}

@@ -1,0 +1,194 @@
+import { createHash } from "node:crypto";
+import { SimulatedDisk, SimulatedMount, virtualEnv } from "@millrace/engine/testing";
+import { asyncProperty, assert as check, integer, tuple } from "fast-check";
+import { beforeAll, describe, expect, it } from "vitest";
+import { GrowingTree } from "./growing-tree.ts";
+import { leafOfEntry } from "./leaf-hash.ts";
+import { consistencyProof, inclusionProof, isConsistent, rootByInclusion } from "./proof.ts";
+import { partialTiles, TILE_WIDTH, tilePath } from "./tile.ts";
+import { TileFiles } from "./tile-files.ts";
+import { TreeReader } from "./tree-reader.ts";
+
+/** The definition of RFC 6962, section 2.1, word for word. */
+function naiveRoot(leaves: readonly Uint8Array[]): Uint8Array {
+  if (leaves.length === 0) return createHash("sha256").digest();
+  if (leaves.length === 1) return leaves[0] as Uint8Array;
+  let k = 1;
+  while (k * 2 < leaves.length) k *= 2;
+  const [left, right] = [naiveRoot(leaves.slice(0, k)), naiveRoot(leaves.slice(k))];
+  return createHash("sha256").update(Buffer.of(1)).update(left).update(right).digest();
+}
+
+/** Section 2.1.1. */
+function naivePath(m: number, leaves: readonly Uint8Array[]): Uint8Array[] {
+  if (leaves.length <= 1) return [];
+  let k = 1;
+  while (k * 2 < leaves.length) k *= 2;
+  return m < k
+    ? [...naivePath(m, leaves.slice(0, k)), naiveRoot(leaves.slice(k))]
+    : [...naivePath(m - k, leaves.slice(k)), naiveRoot(leaves.slice(0, k))];
+}
+
+/** Section 2.1.2. */
+function naiveSubproof(m: number, leaves: readonly Uint8Array[], isWhole: boolean): Uint8Array[] {
+  if (m === leaves.length) return isWhole ? [] : [naiveRoot(leaves)];
+  let k = 1;
+  while (k * 2 < leaves.length) k *= 2;
+  return m <= k
+    ? [...naiveSubproof(m, leaves.slice(0, k), isWhole), naiveRoot(leaves.slice(k))]
+    : [...naiveSubproof(m - k, leaves.slice(k), false), naiveRoot(leaves.slice(0, k))];
+}
+
+const leafAt = (i: number): Buffer => leafOfEntry(Buffer.from(`entry ${i}`));
+const leavesOf = (size: number): Buffer[] => Array.from({ length: size }, (_, i) => leafAt(i));
+const SIZE_MAX = 700;
+
+const env = virtualEnv("tiles");
+const mount = new SimulatedMount(new SimulatedDisk({ env, random: env.random.fork("disk"), latencyMsMax: 0 }));
+
+/** A tree whose tiles are on a disk, partial ones of every size of `sizes`. */
+async function written(directory: string, sizes: readonly number[]): Promise<TileFiles> {
+  const files = new TileFiles(mount, directory);
+  const tree = new GrowingTree();
+  for (const size of sizes) {
+    while (tree.size < size) tree.append(leafAt(tree.size));
+    await env.until(files.write([...tree.takeFull(), ...tree.partial()]));
+  }
+  return files;
+}
+
+describe("a growing tree", () => {
+  it("has the roots of the vectors of Certificate Transparency", () => {
+    const inputs = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+    const tree = new GrowingTree();
+    const roots = inputs.map((input) => {
+      tree.append(leafOfEntry(Buffer.from(input, "hex")));
+      return Buffer.from(tree.root()).toString("hex");
+    });
+    expect(Buffer.from(new GrowingTree().root()).toString("hex")).toBe(
+      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    );
+    expect(roots[0]).toBe("6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+    expect(roots[7]).toBe("5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
+  });
+
+  it("has at every size the root of the definition", () => {
+    const leaves = leavesOf(SIZE_MAX);
+    const tree = new GrowingTree();
+    for (const [i, leaf] of leaves.entries()) {
+      tree.append(leaf);
+      if (i % 7 === 0 || i % TILE_WIDTH < 2) expect(tree.root()).toEqual(naiveRoot(leaves.slice(0, i + 1)));
+    }
+  });
+
+  it("goes on from its tiles as if it had never stopped", async () => {
+    const sizes = [1, 255, 256, 257, 65_535, 65_536, 65_537, 66_000];
+    const files = await written("/restored", sizes);
+    const whole = new GrowingTree();
+    for (let i = 0; i < 66_100; i++) whole.append(leafAt(i));
+    for (const size of sizes) {
+      const edge = [];
+      for (const tile of partialTiles(size)) {
+        const bytes = await env.until(files.read(tile));
+        expect(bytes, tilePath(tile)).toBeDefined();
+        if (bytes !== undefined) edge.push({ tile, bytes });
+      }
+      const tree = GrowingTree.restored(size, edge);
+      for (let i = size; i < 66_100; i++) tree.append(leafAt(i));
+      expect(tree.root()).toEqual(whole.root());
+    }
+  });
+});
+
+describe("tiles", () => {
+  it.each([
+    [{ level: 0, index: 0, width: 256 }, "tile/0/000"],
+    [{ level: 1, index: 7, width: 12 }, "tile/1/007.p/12"],
+    [{ level: 0, index: 1_234_067, width: 256 }, "tile/0/x001/x234/067"],
+    [{ level: 2, index: 1000, width: 1 }, "tile/2/x001/000.p/1"],
+  ])("%j is at %s", (tile, path) => {
+    expect(tilePath(tile)).toBe(path);
+  });
+
+  it("of a tree of 70 000 leaves are those of the specification's example", () => {
+    expect(partialTiles(70_000).map(tilePath)).toEqual(["tile/0/273.p/112", "tile/1/001.p/17", "tile/2/000.p/1"]);
+    expect(partialTiles(256).map(tilePath)).toEqual(["tile/1/000.p/1"]);
+  });
+
+  it("that became full take the place of partial ones", async () => {
+    const files = await written("/full", [100, 300]);
+    const full = { level: 0, index: 0, width: TILE_WIDTH };
+    await env.until(files.removePartials(full));
+    expect(mount.disk.paths().filter((path) => path.startsWith("/full/tile/0"))).toEqual([
+      "/full/tile/0/000",
+      "/full/tile/0/001.p/44",
+    ]);
+    const former = await env.until(files.read({ ...full, width: 100 }));
+    expect(former).toEqual(Buffer.concat(leavesOf(100)));
+  });
+});
+
+describe("proofs", () => {
+  const leaves = leavesOf(SIZE_MAX);
+  let files: TileFiles;
+  beforeAll(async () => {
+    files = await written(
+      "/proofs",
+      leaves.map((_, i) => i + 1),
+    );
+  });
+
+  const sizeAndIndex = integer({ min: 1, max: SIZE_MAX }).chain((size) =>
+    tuple(integer({ min: size, max: size }), integer({ min: 0, max: size - 1 })),
+  );
+
+  it("of inclusion are those of the definition, and lead to the root and nowhere else", async () => {
+    await check(
+      asyncProperty(sizeAndIndex, async ([size, index]) => {
+        const some = leaves.slice(0, size);
+        const proof = await env.until(inclusionProof(new TreeReader(files, size), index));
+        expect(proof).toEqual(naivePath(index, some));
+        const leaf = leafAt(index);
+        expect(rootByInclusion(leaf, index, size, proof)).toEqual(naiveRoot(some));
+        expect(rootByInclusion(leafAt(index + 1), index, size, proof)).not.toEqual(naiveRoot(some));
+        if (size > 1) expect(rootByInclusion(leaf, index ^ 1, size, proof)).not.toEqual(naiveRoot(some));
+        expect(rootByInclusion(leaf, index, size, [...proof, leaf])).toBeUndefined();
+        if (proof.length > 0) expect(rootByInclusion(leaf, index, size, proof.slice(1))).toBeUndefined();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("of consistency are those of the definition, and hold for nothing else", async () => {
+    await check(
+      asyncProperty(sizeAndIndex, async ([size, before]) => {
+        const old = before + 1;
+        const proof = await env.until(consistencyProof(new TreeReader(files, size), old));
+        expect(proof).toEqual(naiveSubproof(old, leaves.slice(0, size), true));
+        const earlier = { size: old, root: naiveRoot(leaves.slice(0, old)) };
+        const later = { size, root: naiveRoot(leaves.slice(0, size)) };
+        const forked = { size, root: naiveRoot([leafAt(-1), ...leaves.slice(1, size)]) };
+        expect(isConsistent(earlier, later, proof)).toBe(true);
+        expect(isConsistent(earlier, forked, proof)).toBe(false);
+        expect(isConsistent({ ...earlier, root: leafAt(9999) }, later, proof)).toBe(false);
+        expect(isConsistent(earlier, later, [...proof, leafAt(0)])).toBe(false);
+        if (proof.length > 0) expect(isConsistent(earlier, later, proof.slice(0, -1))).toBe(false);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("are refused beyond the tree", async () => {
+    const tree = new TreeReader(files, 5);
+    await expect(inclusionProof(tree, 5)).rejects.toMatchObject({ code: "AUDIT-RANGE" });
+    await expect(consistencyProof(tree, 6)).rejects.toMatchObject({ code: "AUDIT-RANGE" });
+  });
+
+  it("name a tile that is not there", async () => {
+    const tree = new TreeReader(new TileFiles(mount, "/nowhere"), 300);
+    await expect(env.until(inclusionProof(tree, 299))).rejects.toMatchObject({
+      code: "AUDIT-TILE",
+      place: { file: "/nowhere/tile/1/000.p/1" },
+    });
+  });
+});

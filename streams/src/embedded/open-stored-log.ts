@@ -1,0 +1,125 @@
+/**
+ * A log directory seen by somebody else than its writer: nothing is locked, recovered or written. That is sound for positions
+ * that the writer has promised to be durable, such as those below a signed checkpoint, and for nothing else (L-R21).
+ */
+import {
+  type Disk,
+  invariant,
+  type RecordedEvent,
+  type StoredBatch,
+  type StoredLog,
+  type StoredRecord,
+} from "@millrace/engine";
+import { type BlockKernels, blockKernels } from "./block-kernels.ts";
+import { BlockScanner, type FilePlace } from "./block-scanner.ts";
+import { crc32c } from "./crc32c.ts";
+import { Dictionary, decodeNames, type NameKind, TYPE_NAME } from "./dictionary.ts";
+import { embeddedLogError } from "./errors.ts";
+import { viewOf } from "./little-endian.ts";
+import { MANIFEST_NAME, type Manifest, readManifest } from "./manifest.ts";
+import { RECORD_HEADER_BYTES, typeAt } from "./record.ts";
+import { LogRecord } from "./recorded-event.ts";
+import { segmentPath } from "./segment-files.ts";
+import { decodeSegmentHeader, PAGE_SIZE_BYTES, SEGMENT_HEADER_BYTES } from "./segment-header.ts";
+import { SegmentReaders } from "./segment-readers.ts";
+import { storedBatches } from "./stored-records.ts";
+
+export interface StoredLogFiles extends StoredLog {
+  close(): Promise<void>;
+}
+
+/**
+ * @param kernels faster ones with the same results
+ * @throws LOG-MANIFEST there is no log in the directory, or the manifest or a segment's header is damaged
+ * @throws LOG-SCHEMA the log has a format of another version
+ */
+export async function openStoredLog(
+  disk: Disk,
+  directory: string,
+  kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
+): Promise<StoredLogFiles> {
+  const manifest = await readManifest(disk, directory, crc32c);
+  if (manifest === undefined) {
+    const place = { file: `${directory}/${MANIFEST_NAME}` };
+    throw embeddedLogError("LOG-MANIFEST", "there is no event log in the directory", { place });
+  }
+  const files = new SegmentReaders(disk, directory);
+  for (let serial = manifest.first; serial <= manifest.prepared; serial++) {
+    await checkHeader(files, manifest, serial, segmentPath(directory, serial));
+  }
+  const scanner = new BlockScanner(files, crc32c, PAGE_SIZE_BYTES, manifest.segmentBytes);
+  return {
+    id: manifest.logId,
+    base: manifest.base,
+    readStored: (from, to) => read(from, to),
+    close: () => files.close(),
+  };
+
+  async function* read(from: number, to: number): AsyncGenerator<StoredBatch> {
+    if (from >= to) return;
+    yield* storedBatches(scanner.blocks(segmentOf(manifest as Manifest, from), to), { kernels, files }, from, to);
+  }
+}
+
+async function checkHeader(files: SegmentReaders, manifest: Manifest, serial: number, path: string): Promise<void> {
+  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
+  await files.read(serial, bytes, 0);
+  const header = decodeSegmentHeader(bytes, crc32c);
+  if (header?.logId === manifest.logId && header.serial === serial) return;
+  const why =
+    header === undefined ? "the segment's header is damaged" : "the file is a segment of another place or log";
+  throw embeddedLogError("LOG-MANIFEST", why, { place: { file: path } });
+}
+
+/** The segment that holds `position`: a listed one, else the first that is not, from which the blocks lead on. */
+function segmentOf({ first, segments }: Manifest, position: number): FilePlace {
+  let serial = first;
+  for (let listed = segments[String(serial)]; listed !== undefined; listed = segments[String(serial)]) {
+    if (position < listed.endPos) break;
+    serial++;
+  }
+  return { serial, offset: SEGMENT_HEADER_BYTES };
+}
+
+/** A number that stands for a name in the headers of events. */
+export interface StoredName {
+  readonly kind: NameKind;
+  readonly number: number;
+}
+
+const NAME_PLACES: readonly (readonly [NameKind, number])[] = [
+  ["stream", 24],
+  ["type", 36],
+  ["principal", 92],
+  ["tenant", 96],
+  ["codeVersion", 100],
+  ["graph", 108],
+  ["node", 116],
+];
+
+/** Makes events of stored records. Names are learned from the control records before them, so all must be shown, in order. */
+export class StoredEvents {
+  readonly #names: Dictionary = new Dictionary({ numberOf: () => undefined, nameOf: () => undefined });
+
+  /** Returns the names that the record gives to numbers; empty for anything but a control record of names. */
+  learn(record: StoredRecord): readonly StoredName[] {
+    if (!record.isControl || typeAt(viewOf(record.header), 0) !== TYPE_NAME) return [];
+    const names = decodeNames(record.payload);
+    for (const name of names) this.#names.learn(name);
+    return names;
+  }
+
+  /** The names that the event's header refers to; 0 stands for no name and is left out. */
+  uses({ header }: StoredRecord): readonly StoredName[] {
+    const view = viewOf(header);
+    const numbers = NAME_PLACES.map(([kind, at]) => ({ kind, number: view.getUint32(at, true) }));
+    return numbers.filter(({ number }) => number !== 0);
+  }
+
+  /** @throws LOG-CORRUPT when a name is read that no record shown before has given */
+  event({ header, payload }: StoredRecord): RecordedEvent {
+    invariant(payload.byteOffset === header.byteOffset + RECORD_HEADER_BYTES, "a payload stands behind its header");
+    const bytes = new Uint8Array(header.buffer, header.byteOffset, header.length + payload.length);
+    return new LogRecord(bytes, viewOf(bytes), 0, this.#names);
+  }
+}
