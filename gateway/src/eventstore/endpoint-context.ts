@@ -1,0 +1,30 @@
+/** What every gRPC method of the endpoint works with. */
+import type { Env, EventLog } from "@millrace/engine";
+import type { DescribeEvent } from "../ports.ts";
+import type { Access } from "./access.ts";
+import type { GrpcCall } from "./grpc-call.ts";
+import type { LogTail } from "./log-tail.ts";
+import type { Author } from "./stored-event.ts";
+import type { StreamStates } from "./stream-states.ts";
+import type { StreamWriter } from "./stream-writer.ts";
+
+export interface EndpointContext {
+  readonly log: EventLog;
+  readonly env: Env;
+  readonly describe: DescribeEvent;
+  readonly access: Access;
+  readonly states: StreamStates;
+  readonly writer: StreamWriter;
+  readonly tail: LogTail;
+  readonly appendBytesMax: number;
+  /** Version of Millrace. */
+  readonly version: string;
+}
+
+/** Answers one call, or throws what becomes its status. */
+export type GrpcMethod = (call: GrpcCall, context: EndpointContext) => Promise<void>;
+
+/** @throws EVENTSTORE-DENIED */
+export function authorOf(call: GrpcCall, { access, version }: EndpointContext): Author {
+  return { principal: access.mayChange(call.headers), codeVersion: version };
+}

@@ -1,0 +1,67 @@
+/** Events as messages of a read. A batch is encoded at once, since its events may not outlive the next wait. */
+import type { EventLog, RecordedEvent } from "@millrace/engine";
+import { dataOf, isClientEvent, LINK_TYPE, type RecordedOptions, writeRecorded } from "./stored-event.ts";
+import { WireWriter } from "./wire-writer.ts";
+
+export interface EncodeOptions extends RecordedOptions {
+  /** Whether link events bring the event that they point at. */
+  readonly resolveLinks: boolean;
+}
+
+/** What a link points at. */
+interface LinkTarget {
+  readonly stream: string;
+  readonly revision: number;
+}
+
+interface Encoded {
+  readonly position: number;
+  /** `RecordedEvent`. */
+  readonly recorded: Buffer;
+  readonly target: LinkTarget | undefined;
+}
+
+const OVERHEAD_BYTES = 256;
+
+/** One `ReadResp.ReadEvent` per event, in their order. */
+export async function readEvents(
+  events: readonly RecordedEvent[],
+  log: EventLog,
+  options: EncodeOptions,
+): Promise<readonly Buffer[]> {
+  const encoded = events.map((event) => encode(event, options));
+  const messages: Buffer[] = [];
+  for (const { position, recorded, target } of encoded) {
+    if (target === undefined) messages.push(readEvent(recorded, undefined, position));
+    else messages.push(readEvent(await resolve(target, log, options), recorded, position));
+  }
+  return messages;
+}
+
+function encode(event: RecordedEvent, options: EncodeOptions): Encoded {
+  const writer = new WireWriter(event.payload.length + OVERHEAD_BYTES);
+  writeRecorded(writer, event, options);
+  const isLink = options.resolveLinks && event.type === LINK_TYPE && isClientEvent(event);
+  return { position: event.position, recorded: writer.finish(), target: isLink ? targetOf(event) : undefined };
+}
+
+/** A link's data is `revision@stream`. One that says something else points at nothing. */
+function targetOf(event: RecordedEvent): LinkTarget | undefined {
+  const [, digits = "", stream = ""] = /^(\d{1,15})@(.+)$/s.exec(dataOf(event).toString("utf8")) ?? [];
+  return stream === "" ? undefined : { stream, revision: Number(digits) };
+}
+
+/** Nothing when the event is not there: then a client gets the link alone. */
+async function resolve({ stream, revision }: LinkTarget, log: EventLog, options: EncodeOptions): Promise<Buffer | undefined> {
+  for await (const [event] of log.readStream(stream, { from: revision, limit: 1 })) {
+    if (event?.revision === revision) return encode(event, { ...options, resolveLinks: false }).recorded;
+  }
+  return undefined;
+}
+
+function readEvent(event: Buffer | undefined, link: Buffer | undefined, position: number): Buffer {
+  const writer = new WireWriter((event?.length ?? 0) + (link?.length ?? 0) + 32);
+  if (event !== undefined) writer.bytes(1, event);
+  if (link !== undefined) writer.bytes(2, link);
+  return writer.uint(3, position).finish();
+}

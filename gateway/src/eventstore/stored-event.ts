@@ -1,0 +1,163 @@
+/**
+ * How an event of an EventStoreDB client stands in the log. The log has one payload per event; a client has data, metadata and
+ * a content type, and reads them back byte for byte. So the payload is what the wire wants to see again, encoded once:
+ *
+ *     field 6  map entry "content-type" → content type
+ *     field 7  the client's metadata, when there is some
+ *     field 8  the client's data, when there is some
+ *
+ * of `RecordedEvent` in streams.proto, and a read copies it. `schemaVersion` {@link CLIENT_SCHEMA} marks such events; everything
+ * else in the log was written by Millrace itself and is shown to clients as JSON.
+ */
+import type { EventContext, EventInput, RecordedEvent } from "@millrace/engine";
+import { type EventHead, eventHead } from "../event-json.ts";
+import type { DescribeEvent } from "../ports.ts";
+import { eventStoreError } from "./errors.ts";
+import { readUuid, uuidBytes, uuidText, writeUuid } from "./uuid.ts";
+import { WireMessage } from "./wire-reader.ts";
+import { WireWriter } from "./wire-writer.ts";
+
+export const CLIENT_SCHEMA = 0xe5db;
+
+export const JSON_TYPE = "application/json";
+const BINARY_TYPE = "application/octet-stream";
+
+/** Types that EventStoreDB gives a meaning. */
+export const METADATA_TYPE = "$metadata";
+export const TOMBSTONE_TYPE = "$streamDeleted";
+export const LINK_TYPE = "$>";
+
+/** Revision that EventStoreDB gives a tombstone: nothing can come after it. */
+const TOMBSTONE_REVISION = 0x7fff_ffff_ffff_ffffn;
+const TICKS_PER_MS = 10_000n;
+const NAME_BYTES_MAX = 32_768;
+
+export interface ClientEvent {
+  /** 16 bytes. */
+  readonly id: Uint8Array;
+  readonly type: string;
+  readonly contentType: string;
+  readonly metadata: Uint8Array;
+  readonly data: Uint8Array;
+}
+
+/** Who writes, for the context of the events. */
+export interface Author {
+  readonly principal: string;
+  readonly codeVersion: string;
+}
+
+/** `AppendReq.ProposedMessage`, of which `BatchAppendReq.ProposedMessage` is a twin. @throws EVENTSTORE-METADATA, EVENTSTORE-INVALID */
+export function readProposed(message: WireMessage): ClientEvent {
+  const map = new Map(message.messages(2).map((entry) => [entry.text(1), entry.text(2)] as const));
+  const type = map.get("type");
+  const contentType = map.get("content-type");
+  if (type === undefined || type === "" || contentType === undefined) {
+    const details = { properties: "type,content-type" };
+    throw eventStoreError("EVENTSTORE-METADATA", "a proposed event lacks type or content-type", { details });
+  }
+  if (Buffer.byteLength(type) > NAME_BYTES_MAX)
+    throw eventStoreError("EVENTSTORE-INVALID", "the type of an event is too long");
+  return {
+    id: readUuid(message.message(1)),
+    type,
+    contentType: contentType === JSON_TYPE ? JSON_TYPE : BINARY_TYPE,
+    metadata: message.bytes(3),
+    data: message.bytes(4),
+  };
+}
+
+export function storedEvent(event: ClientEvent, { principal, codeVersion }: Author): EventInput {
+  const { id, metadata } = event;
+  const context: EventContext = {
+    causationId: idIn(metadata, "$causationId") ?? id,
+    correlationId: idIn(metadata, "$correlationId") ?? id,
+    principal,
+    tenant: "",
+    codeVersion,
+    graph: "",
+    graphRevision: 0,
+    node: "",
+    epoch: 0,
+  };
+  return { id, type: event.type, schemaVersion: CLIENT_SCHEMA, context, payload: payloadOf(event) };
+}
+
+/** An event with a JSON object as its data, as the endpoint itself writes. */
+export function jsonEvent(id: Uint8Array, type: string, json: string): ClientEvent {
+  return { id, type, contentType: JSON_TYPE, metadata: NOTHING, data: Buffer.from(json, "utf8") };
+}
+
+export function isClientEvent(event: RecordedEvent): boolean {
+  return event.schemaVersion === CLIENT_SCHEMA;
+}
+
+/** The client's data of an event that {@link isClientEvent}. */
+export function dataOf(event: RecordedEvent): Buffer {
+  return new WireMessage(asBuffer(event.payload)).bytes(8);
+}
+
+export interface RecordedOptions {
+  readonly structuredIds: boolean;
+  readonly describe: DescribeEvent;
+}
+
+/** The fields of `ReadResp.ReadEvent.RecordedEvent`. */
+export function writeRecorded(writer: WireWriter, event: RecordedEvent, options: RecordedOptions): void {
+  const { position } = event;
+  writeUuid(writer, 1, event.id, options.structuredIds);
+  writer
+    .message(2, (stream) => stream.text(3, event.stream))
+    .uint(3, event.type === TOMBSTONE_TYPE && isClientEvent(event) ? TOMBSTONE_REVISION : event.revision)
+    .uint(4, position)
+    .uint(5, position);
+  writeEntry(writer, "type", event.type);
+  writeEntry(writer, "created", (BigInt(Math.floor(event.timeMs)) * TICKS_PER_MS).toString());
+  writer.raw(isClientEvent(event) ? event.payload : describedPayload(event, options.describe));
+}
+
+function payloadOf({ contentType, metadata, data }: Omit<ClientEvent, "id" | "type">): Buffer {
+  const writer = new WireWriter(data.length + metadata.length + 64);
+  writeEntry(writer, "content-type", contentType);
+  if (metadata.length > 0) writer.bytes(7, metadata);
+  if (data.length > 0) writer.bytes(8, data);
+  return writer.finish();
+}
+
+/** What Millrace wrote, as JSON: the payload as people read it, and the rest of the record as the metadata. */
+function describedPayload(event: RecordedEvent, describe: DescribeEvent): Buffer {
+  const { causationId, correlationId, payloadBytes: _bytes, ...head }: EventHead = eventHead(event);
+  const ids = { $correlationId: uuidOfHex(correlationId), $causationId: uuidOfHex(causationId) };
+  return payloadOf({
+    contentType: JSON_TYPE,
+    metadata: Buffer.from(JSON.stringify({ ...ids, ...head }), "utf8"),
+    data: Buffer.from(JSON.stringify(describe(event)), "utf8"),
+  });
+}
+
+function writeEntry(writer: WireWriter, key: string, value: string): void {
+  writer.message(6, (entry) => entry.text(1, key).text(2, value));
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** EventStoreDB's conventions for ids in JSON metadata. Ids that are no UUIDs stay in the metadata alone. */
+function idIn(metadata: Uint8Array, name: string): Uint8Array | undefined {
+  if (metadata.length === 0 || !asBuffer(metadata).includes(`"${name}"`)) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(asBuffer(metadata).toString("utf8"));
+    const id = typeof parsed === "object" && parsed !== null ? (parsed as Record<string, unknown>)[name] : undefined;
+    return typeof id === "string" ? uuidBytes(id) : undefined;
+  } catch {
+    // Metadata is the client's own business, JSON or not.
+    return undefined;
+  }
+}
+
+function uuidOfHex(hex: string): string {
+  return uuidText(Buffer.from(hex, "hex"));
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
