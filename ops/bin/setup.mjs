@@ -15,6 +15,7 @@ import {
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { addonLacks, buildAddon } from "./native.mjs";
+import { pythonClients } from "./python-clients.mjs";
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const at = (...parts) => join(root, ...parts);
@@ -155,6 +156,13 @@ const needs = [
     packages: ["gcc", "libc6-dev"],
     missing: addonLacks,
   },
+  {
+    name: "EVENTSTORE_PYTHON",
+    suites: "the EventStoreDB endpoint judged by the Python clients",
+    packages: ["python3", "python3-venv"],
+    missing: () => pythonClients.missing(),
+    install: () => pythonClients.install(),
+  },
 ];
 
 /** `{ MILLRACE_SKIP_<name>: reason }` for each suite that can't run here; a reason given from outside wins. */
@@ -199,6 +207,17 @@ function isDebianInstalled(name) {
   );
 }
 
+/** What a suite brings itself, below node_modules. */
+function installForSuites() {
+  for (const { name, suites, missing, install } of needs) {
+    if (!install || process.env[`MILLRACE_SKIP_${name}`] || !missing()) continue;
+    process.stdout.write(`Installing what ${suites} needs … `);
+    const failure = install();
+    console.log(failure === undefined ? "done" : "failed");
+    if (failure !== undefined) process.stderr.write(`${failure}\n`);
+  }
+}
+
 /** Prepares the machine for tests and names what will be skipped; with `CI=true` a skip ends the process. */
 export function prepareTests() {
   // Before, because Go may be here already; after, because it may have just come.
@@ -206,6 +225,7 @@ export function prepareTests() {
   installSystemPackages();
   fetchGoModules();
   prepareAddon();
+  installForSuites();
   const skipped = skips();
   for (const { name, suites, packages } of needs) {
     const reason = skipped[`MILLRACE_SKIP_${name}`];

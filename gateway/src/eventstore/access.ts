@@ -19,13 +19,19 @@ export class Access {
     if (this.#tokenHash === undefined) return name === "" ? "local" : `local:${name}`;
     if (secret !== undefined && timingSafeEqual(sha256(secret), this.#tokenHash))
       return name === "" ? "token" : `token:${name}`;
-    throw eventStoreError("EVENTSTORE-DENIED", `Access denied: the token is ${secret === undefined ? "missing" : "wrong"}.`);
+    throw eventStoreError(
+      "EVENTSTORE-DENIED",
+      `Access denied: the token is ${secret === undefined ? "missing" : "wrong"}.`,
+    );
   }
 }
 
 const NAME_CHARS_MAX = 100;
 
-function credentials(authorization: string | undefined): { readonly name: string; readonly secret: string | undefined } {
+function credentials(authorization: string | undefined): {
+  readonly name: string;
+  readonly secret: string | undefined;
+} {
   const [scheme = "", value = ""] = authorization?.split(" ", 2) ?? [];
   if (scheme.toLowerCase() === "bearer") return { name: "", secret: value };
   if (scheme.toLowerCase() !== "basic") return { name: "", secret: undefined };

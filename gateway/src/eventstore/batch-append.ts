@@ -130,7 +130,10 @@ async function perform(
 }
 
 /** `BatchAppendResp`: whose outcome it is, and what was asked. */
-function answer({ correlationId, structuredIds, stream, expected }: Partial, outcome: (it: WireWriter) => void): Buffer {
+function answer(
+  { correlationId, structuredIds, stream, expected }: Partial,
+  outcome: (it: WireWriter) => void,
+): Buffer {
   const writer = new WireWriter();
   writeUuid(writer, 1, correlationId, structuredIds);
   outcome(writer);
@@ -151,11 +154,15 @@ function writeError(status: WireWriter, thrown: unknown, { stream, expected }: P
   const grpc = statusOf(thrown).code;
   const text = messageOf(thrown);
   if (code === "LOG-WRONG-REVISION" || code === "EVENTSTORE-WRONG-VERSION")
-    writeStatus(status, grpc, text, "WrongExpectedVersion", (it) => writeConflict(it, expected, Number(details?.actual)));
+    writeStatus(status, grpc, text, "WrongExpectedVersion", (it) =>
+      writeConflict(it, expected, Number(details?.actual)),
+    );
   else if (code === "EVENTSTORE-DELETED")
     writeStatus(status, grpc, text, "StreamDeleted", (it) => it.message(1, (name) => name.text(3, stream)));
   else if (code === "EVENTSTORE-TOO-LARGE" || code === "LOG-TOO-LARGE")
-    writeStatus(status, grpc, text, "MaximumAppendSizeExceeded", (it) => it.uint(1, Number(details?.appendBytesMax ?? 0)));
+    writeStatus(status, grpc, text, "MaximumAppendSizeExceeded", (it) =>
+      it.uint(1, Number(details?.appendBytesMax ?? 0)),
+    );
   else if (code === "EVENTSTORE-DENIED") writeStatus(status, grpc, text, "AccessDenied", () => {});
   else if (code === "EVENTSTORE-INVALID" || code === "EVENTSTORE-METADATA")
     writeStatus(status, grpc, text, "BadRequest", (it) => it.text(1, text));

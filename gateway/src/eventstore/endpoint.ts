@@ -126,7 +126,9 @@ class Endpoint implements EventStoreEndpoint {
   }
 
   #isBusy(socket: Socket): boolean {
-    return [...this.#sessions].some((session) => !session.destroyed && session.socket?.remotePort === socket.remotePort);
+    return [...this.#sessions].some(
+      (session) => !session.destroyed && session.socket?.remotePort === socket.remotePort,
+    );
   }
 
   #serverOf(tls: EventStoreEndpointOptions["tls"]): Server {

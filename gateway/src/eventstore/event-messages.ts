@@ -52,7 +52,11 @@ function targetOf(event: RecordedEvent): LinkTarget | undefined {
 }
 
 /** Nothing when the event is not there: then a client gets the link alone. */
-async function resolve({ stream, revision }: LinkTarget, log: EventLog, options: EncodeOptions): Promise<Buffer | undefined> {
+async function resolve(
+  { stream, revision }: LinkTarget,
+  log: EventLog,
+  options: EncodeOptions,
+): Promise<Buffer | undefined> {
   for await (const [event] of log.readStream(stream, { from: revision, limit: 1 })) {
     if (event?.revision === revision) return encode(event, { ...options, resolveLinks: false }).recorded;
   }

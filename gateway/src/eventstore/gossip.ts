@@ -13,7 +13,7 @@ export const gossip: GrpcMethod = async (call, { log, env }) => {
   const { address, port } = call.local;
   const ticks = BigInt(Math.floor(env.clock.now())) * TICKS_PER_MS + EPOCH_TICKS;
   const message = new WireWriter().message(1, (member) => {
-    writeUuid(member, 1, Buffer.from(log.id, "hex"), true);
+    writeUuid(member, 1, instanceId(log.id), true);
     member
       .uint(2, ticks)
       .uint(3, LEADER)
@@ -22,3 +22,11 @@ export const gossip: GrpcMethod = async (call, { log, env }) => {
   });
   await call.send(message.finish());
 };
+
+/** Made from the log's id; some clients take only UUIDs of a version that RFC 9562 defines, here 4. */
+function instanceId(logId: string): Buffer {
+  const id = Buffer.from(logId, "hex");
+  id.writeUInt8((id.readUInt8(6) & 0x0f) | 0x40, 6);
+  id.writeUInt8((id.readUInt8(8) & 0x3f) | 0x80, 8);
+  return id;
+}

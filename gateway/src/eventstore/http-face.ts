@@ -7,7 +7,8 @@ export function httpFace(version: string): (request: IncomingMessage, response: 
     const path = request.url?.split("?", 1)[0];
     if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "this port speaks gRPC");
     else if (path === "/health/live") answer(response, 204, "");
-    else if (path === "/info") answer(response, 200, JSON.stringify({ server: "Millrace", version }), "application/json");
+    else if (path === "/info")
+      answer(response, 200, JSON.stringify({ server: "Millrace", version }), "application/json");
     else answer(response, 404, "this port speaks gRPC; the console and the HTTP API have a port of their own");
   };
 }

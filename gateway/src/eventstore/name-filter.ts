@@ -42,7 +42,8 @@ function readExpression(expression: WireMessage): (name: string) => boolean {
 }
 
 function expressionTest(regex: string): (name: string) => boolean {
-  if (regex.length > EXPRESSION_CHARS_MAX) throw eventStoreError("EVENTSTORE-INVALID", "a filter's expression is too long");
+  if (regex.length > EXPRESSION_CHARS_MAX)
+    throw eventStoreError("EVENTSTORE-INVALID", "a filter's expression is too long");
   const input = { expression: compile(regex), name: "" };
   const context = createContext(input);
   const script = new Script("expression.test(name)");
@@ -61,7 +62,9 @@ function compile(regex: string): RegExp {
   try {
     return new RegExp(regex);
   } catch (cause) {
-    throw eventStoreError("EVENTSTORE-INVALID", `"${regex.slice(0, 200)}" is no regular expression of JavaScript`, { cause });
+    throw eventStoreError("EVENTSTORE-INVALID", `"${regex.slice(0, 200)}" is no regular expression of JavaScript`, {
+      cause,
+    });
   }
 }
 

@@ -24,7 +24,8 @@ export function readRequest(options: WireMessage): ReadRequest {
   const isSubscription = options.has(6);
   const isStream = options.has(1);
   const isBackward = options.int32(3) === 1;
-  if (!isStream && !options.has(2)) throw eventStoreError("EVENTSTORE-INVALID", "neither a stream nor all are asked for");
+  if (!isStream && !options.has(2))
+    throw eventStoreError("EVENTSTORE-INVALID", "neither a stream nor all are asked for");
   if (isSubscription && isBackward) throw eventStoreError("EVENTSTORE-INVALID", "a subscription does not go backwards");
   const target = options.message(isStream ? 1 : 2);
   const stream = isStream ? streamName(target.message(1)) : undefined;

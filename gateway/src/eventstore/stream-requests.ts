@@ -11,7 +11,10 @@ export function streamName(identifier: WireMessage): string {
  * `stream_identifier = 1` and the expectation of AppendReq.Options, BatchAppendReq.Options, DeleteReq.Options and
  * TombstoneReq.Options, which use the same field numbers. Without any the last form, `any`.
  */
-export function streamAndExpected(options: WireMessage): { readonly stream: string; readonly expected: ExpectedRevision } {
+export function streamAndExpected(options: WireMessage): {
+  readonly stream: string;
+  readonly expected: ExpectedRevision;
+} {
   const stream = streamName(options.message(1));
   if (options.has(2)) return { stream, expected: options.uint(2) };
   if (options.has(3)) return { stream, expected: "none" };

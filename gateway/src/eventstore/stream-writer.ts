@@ -4,7 +4,14 @@
  */
 import { type Env, type EventLog, type ExpectedRevision, MillraceError, type StreamAppend } from "@millrace/engine";
 import { eventStoreError } from "./errors.ts";
-import { type Author, type ClientEvent, jsonEvent, METADATA_TYPE, storedEvent, TOMBSTONE_TYPE } from "./stored-event.ts";
+import {
+  type Author,
+  type ClientEvent,
+  jsonEvent,
+  METADATA_TYPE,
+  storedEvent,
+  TOMBSTONE_TYPE,
+} from "./stored-event.ts";
 import {
   deletedMetadata,
   isMetastream,
@@ -64,7 +71,8 @@ export class StreamWriter {
     const { result } = await this.#turnstile.pass(subject, async () => {
       const state = await this.#writable(subject);
       if (stored.length === 0) return { result: this.#nothing(stream, expected) };
-      if (isMetastream(stream)) return { result: await this.#changeMetadata(subject, { stream, expected, events: stored }) };
+      if (isMetastream(stream))
+        return { result: await this.#changeMetadata(subject, { stream, expected, events: stored }) };
       if (isSoftDeleted(state.metadata))
         return { result: await this.#revive(state, { stream, expected, events: stored }, author) };
       const effective = expected === "exists" && state.metadataHead >= 0 ? "any" : expected;

@@ -61,7 +61,10 @@ class Progress {
     if (isTold || end === 0) return true;
     const { seconds, nanos } = this.#now();
     const message = new WireWriter().message(3, (checkpoint) =>
-      checkpoint.uint(1, end - 1).uint(2, end - 1).message(3, (time) => time.uint(1, seconds).uint(2, nanos)),
+      checkpoint
+        .uint(1, end - 1)
+        .uint(2, end - 1)
+        .message(3, (time) => time.uint(1, seconds).uint(2, nanos)),
     );
     return this.#call.send(message.finish());
   }

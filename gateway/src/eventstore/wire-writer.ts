@@ -71,16 +71,18 @@ export class WireWriter {
     this.#varint(field * 8 + wireType);
   }
 
+  /** A negative number takes ten bytes, as its two's complement. */
   #varint(value: number | bigint): void {
     this.#reserve(10);
-    let rest = typeof value === "bigint" ? BigInt.asUintN(64, value) : value;
-    if (typeof rest === "bigint") {
+    if (typeof value === "bigint" || value < 0) {
+      let rest = BigInt.asUintN(64, BigInt(value));
       for (; rest >= 0x80n; rest >>= 7n) this.#bytes[this.#length++] = Number(rest & 0x7fn) | 0x80;
-    } else {
-      if (rest < 0) return this.#varint(BigInt(rest));
-      for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+      this.#bytes[this.#length++] = Number(rest);
+      return;
     }
-    this.#bytes[this.#length++] = Number(rest);
+    let rest = value;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+    this.#bytes[this.#length++] = rest;
   }
 
   #reserve(bytes: number): void {

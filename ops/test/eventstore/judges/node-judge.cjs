@@ -1,0 +1,261 @@
+// An unmodified npm client against the endpoint at argv[3]: argv[2] is the package. One JSON line per feature on stdout.
+// CommonJS, since both clients are; one package per process, since their generated classes register globally.
+const assert = require("node:assert/strict");
+const { randomUUID } = require("node:crypto");
+
+const [, , name, address] = process.argv;
+const api = require(name);
+const isOld = name === "@eventstore/db-client";
+const Client = isOld ? api.EventStoreDBClient : api.KurrentDBClient;
+const { jsonEvent, binaryEvent, BACKWARDS, END, NO_STREAM, STREAM_EXISTS, ANY, LINK_TYPE = "$>" } = api;
+const connect = (hosts) => Client.connectionString(`esdb://${hosts}?tls=false&throwOnAppendFailure=true`);
+const client = connect(address);
+/** What both generations of the client call by different names. */
+const expecting = (state) => ({ expectedRevision: state, ...(isOld ? {} : { streamState: state }) });
+const fresh = (prefix = "s") => `${prefix}-${randomUUID()}`;
+const numbers = (from, count) => Array.from({ length: count }, (_, i) => jsonEvent({ type: "Counted", data: { n: from + i } }));
+const gather = async (reading) => {
+  const events = [];
+  for await (const one of reading) if (one.event || one.link) events.push(one);
+  return events;
+};
+const refused = async (type, action) => {
+  try {
+    await action();
+  } catch (error) {
+    assert.equal(error.type, type, error.stack);
+    return error;
+  }
+  assert.fail(`${type} expected`);
+};
+/** Collects from a subscription until `done`. */
+const follow = (subscription, done, onOpen = () => {}) =>
+  new Promise((resolve, reject) => {
+    const seen = [];
+    const look = (entry) => {
+      seen.push(entry);
+      if (done(seen)) subscription.unsubscribe().then(() => resolve(seen), reject);
+    };
+    subscription.on("error", reject);
+    subscription.on("data", (one) => look(one.event?.data?.n ?? one.event?.id ?? one));
+    subscription.on("caughtUp", () => look("caughtUp"));
+    onOpen(look);
+  });
+
+const features = {
+  "append, read forwards and backwards": async () => {
+    const stream = fresh();
+    const result = await client.appendToStream(stream, numbers(0, 5), expecting(NO_STREAM));
+    assert.equal(result.nextExpectedRevision, 4n);
+    const forwards = await gather(client.readStream(stream));
+    assert.deepEqual(forwards.map(({ event }) => [event.revision, event.data.n]), [0n, 1n, 2n, 3n, 4n].map((r) => [r, Number(r)]));
+    assert.equal(forwards[4].event.position.commit, result.position.commit);
+    assert.ok(Math.abs(Date.now() - forwards[0].event.created.getTime()) < 60_000);
+    const some = await gather(client.readStream(stream, { fromRevision: 1n, maxCount: 2 }));
+    assert.deepEqual(some.map(({ event }) => event.data.n), [1, 2]);
+    const back = await gather(client.readStream(stream, { direction: BACKWARDS, fromRevision: END, maxCount: 3 }));
+    assert.deepEqual(back.map(({ event }) => event.data.n), [4, 3, 2]);
+    const backFrom = await gather(client.readStream(stream, { direction: BACKWARDS, fromRevision: 1n }));
+    assert.deepEqual(backFrom.map(({ event }) => event.data.n), [1, 0]);
+  },
+  "every expected revision": async () => {
+    const stream = fresh();
+    await refused("wrong-expected-version", () => client.appendToStream(stream, numbers(0, 1), expecting(STREAM_EXISTS)));
+    await refused("wrong-expected-version", () => client.appendToStream(stream, numbers(0, 1), expecting(3n)));
+    await client.appendToStream(stream, numbers(0, 1), expecting(NO_STREAM));
+    const error = await refused("wrong-expected-version", () => client.appendToStream(stream, numbers(9, 1), expecting(NO_STREAM)));
+    assert.equal(error.actualVersion ?? error.actualState, 0n);
+    await client.appendToStream(stream, numbers(1, 1), expecting(0n));
+    await client.appendToStream(stream, numbers(2, 1), expecting(STREAM_EXISTS));
+    await client.appendToStream(stream, numbers(3, 1), expecting(ANY));
+    assert.deepEqual((await gather(client.readStream(stream))).map(({ event }) => event.data.n), [0, 1, 2, 3]);
+  },
+  "a retry writes nothing": async () => {
+    const stream = fresh();
+    const events = numbers(0, 3);
+    for (const state of [NO_STREAM, ANY]) {
+      const first = await client.appendToStream(stream, events, expecting(state));
+      const again = await client.appendToStream(stream, events, expecting(state));
+      assert.deepEqual(again.nextExpectedRevision, first.nextExpectedRevision);
+    }
+    assert.equal((await gather(client.readStream(stream))).length, 3);
+    // The same event in another stream is no retry.
+    const copy = fresh();
+    await client.appendToStream(copy, events, expecting(ANY));
+    assert.equal((await gather(client.readStream(copy))).length, 3);
+  },
+  "many appends at once": async () => {
+    const stream = fresh();
+    await Promise.all(Array.from({ length: 40 }, (_, i) => client.appendToStream(stream, numbers(i, 1))));
+    const stored = await gather(client.readStream(stream));
+    assert.deepEqual(stored.map(({ event }) => event.data.n), Array.from({ length: 40 }, (_, i) => i));
+    await client.appendToStream(stream, numbers(40, 500));
+    assert.equal((await gather(client.readStream(stream))).length, 540);
+  },
+  "bytes come back as they were": async () => {
+    const stream = fresh("bytes/ü");
+    const data = Uint8Array.from({ length: 300 }, (_, i) => i);
+    const metadata = Uint8Array.from([0, 255, 1]);
+    await client.appendToStream(stream, binaryEvent({ type: "Raw/版", data, metadata }));
+    const [{ event }] = await gather(client.readStream(stream));
+    assert.deepEqual([event.type, event.isJson, event.streamId], ["Raw/版", false, stream]);
+    assert.deepEqual([...event.data], [...data]);
+    assert.deepEqual([...event.metadata], [...metadata]);
+  },
+  "read all, both ways": async () => {
+    const stream = fresh();
+    const { position } = await client.appendToStream(stream, numbers(0, 3));
+    const from = { commit: position.commit - 2n, prepare: position.commit - 2n };
+    const forwards = await gather(client.readAll({ fromPosition: from, maxCount: 3 }));
+    assert.deepEqual(forwards.map(({ event }) => event.data.n), [0, 1, 2]);
+    const back = await gather(client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 2 }));
+    assert.deepEqual(back.map(({ event }) => event.data.n), [2, 1]);
+    const before = await gather(client.readAll({ direction: BACKWARDS, fromPosition: position, maxCount: 1 }));
+    assert.deepEqual(before.map(({ event }) => event.data.n), [1]);
+  },
+  "read all, filtered": async () => {
+    if (isOld) return "the client has no filter for reads";
+    const type = fresh("Type");
+    await client.appendToStream(fresh(), [jsonEvent({ type, data: { n: 1 } }), ...numbers(2, 3), jsonEvent({ type, data: { n: 5 } })]);
+    const filter = api.eventTypeFilter({ prefixes: [type] });
+    assert.deepEqual((await gather(client.readAll({ filter }))).map(({ event }) => event.data.n), [1, 5]);
+  },
+  "subscribe to a stream": async () => {
+    const stream = fresh();
+    await client.appendToStream(stream, numbers(0, 2));
+    const seen = await follow(client.subscribeToStream(stream), (all) => {
+      if (all.length === 3) void client.appendToStream(stream, numbers(2, 2));
+      return all.length === 5;
+    });
+    assert.deepEqual(seen, [0, 1, "caughtUp", 2, 3]);
+    const later = await follow(client.subscribeToStream(stream, { fromRevision: 1n }), (all) => all.length === 3);
+    assert.deepEqual(later, [2, 3, "caughtUp"]);
+    const late = await follow(client.subscribeToStream(stream, { fromRevision: END }), (all) => {
+      if (all.length === 1) void client.appendToStream(stream, numbers(7, 1));
+      return all.length === 2;
+    });
+    assert.deepEqual(late, ["caughtUp", 7]);
+  },
+  "subscribe to a stream that is not there yet": async () => {
+    const stream = fresh();
+    const seen = await follow(client.subscribeToStream(stream), (all) => {
+      if (all.length === 1) void client.appendToStream(stream, numbers(0, 1));
+      return all.length === 2;
+    });
+    assert.deepEqual(seen, ["caughtUp", 0]);
+  },
+  "subscribe to all, by type prefix": async () => {
+    const type = fresh("Wanted");
+    const wanted = (n) => jsonEvent({ type, data: { n } });
+    await client.appendToStream(fresh(), [wanted(0), ...numbers(1, 200), wanted(201)]);
+    const filter = api.eventTypeFilter({ prefixes: [type], maxSearchWindow: 32 });
+    const seen = await follow(client.subscribeToAll({ filter }), (all) => {
+      if (all.length === 3) void client.appendToStream(fresh(), [...numbers(0, 5), wanted(9)]);
+      return all.length === 4;
+    });
+    assert.deepEqual(seen, [0, 201, "caughtUp", 9]);
+  },
+  "subscribe to all, by expression, with checkpoints": async () => {
+    const stream = fresh("only");
+    const { position } = await client.appendToStream(fresh("other"), numbers(0, 300));
+    await client.appendToStream(stream, numbers(1, 1));
+    const checkpoints = [];
+    const filter = api.streamNameFilter({ regex: `^${stream}$`, checkpointInterval: 1, checkpointReached: (_, at) => checkpoints.push(at.commit) });
+    const seen = await follow(client.subscribeToAll({ filter }), (all) => {
+      if (all.length === 2) void client.appendToStream(fresh("other"), numbers(0, 200)).then(() => client.appendToStream(stream, numbers(2, 1)));
+      return all.length === 3;
+    });
+    assert.deepEqual(seen, [1, "caughtUp", 2]);
+    assert.ok(checkpoints.some((commit) => commit > position.commit), `checkpoints ${checkpoints}`);
+    await refused("unknown", () => follow(client.subscribeToAll({ filter: api.streamNameFilter({ regex: "(" }) }), () => false));
+  },
+  "links are resolved": async () => {
+    const stream = fresh();
+    const links = fresh("links");
+    await client.appendToStream(stream, numbers(0, 3));
+    await client.appendToStream(links, [2, 0, 7].map((n) => binaryEvent({ type: LINK_TYPE, data: Buffer.from(`${n}@${stream}`) })));
+    const resolved = await gather(client.readStream(links, { resolveLinkTos: true }));
+    assert.deepEqual(resolved.map(({ event, link }) => [event?.data.n, link?.revision]), [[2, 0n], [0, 1n], [undefined, 2n]]);
+    const plain = await gather(client.readStream(links));
+    assert.deepEqual(plain.map(({ event }) => event.type), ["$>", "$>", "$>"]);
+  },
+  "metadata: max count, truncation, max age": async () => {
+    const stream = fresh();
+    await client.appendToStream(stream, numbers(0, 6));
+    await client.setStreamMetadata(stream, { maxCount: 3, cacheControl: 10, owner: "me" });
+    const { metadata } = await client.getStreamMetadata(stream);
+    assert.deepEqual({ ...metadata }, { maxCount: 3, cacheControl: 10, owner: "me" });
+    const visible = async () => (await gather(client.readStream(stream))).map(({ event }) => event.data.n);
+    assert.deepEqual(await visible(), [3, 4, 5]);
+    const back = await gather(client.readStream(stream, { direction: BACKWARDS, fromRevision: END }));
+    assert.deepEqual(back.map(({ event }) => event.data.n), [5, 4, 3]);
+    await client.setStreamMetadata(stream, { truncateBefore: 5 });
+    assert.deepEqual(await visible(), [5]);
+    await client.setStreamMetadata(stream, { maxAge: 3600 });
+    assert.deepEqual(await visible(), [0, 1, 2, 3, 4, 5]);
+  },
+  "soft delete, and a new life": async () => {
+    const stream = fresh();
+    await client.appendToStream(stream, numbers(0, 2));
+    await refused("wrong-expected-version", () => client.deleteStream(stream, expecting(7n)));
+    const { position } = await client.deleteStream(stream, expecting(1n));
+    assert.ok(position.commit > 0n);
+    await refused("stream-not-found", () => gather(client.readStream(stream)));
+    const { nextExpectedRevision } = await client.appendToStream(stream, numbers(5, 1), expecting(NO_STREAM));
+    assert.equal(nextExpectedRevision, 2n);
+    assert.deepEqual((await gather(client.readStream(stream))).map(({ event }) => event.data.n), [5]);
+  },
+  tombstone: async () => {
+    const stream = fresh();
+    await client.appendToStream(stream, numbers(0, 1));
+    await client.tombstoneStream(stream, expecting(0n));
+    const error = await refused("stream-deleted", () => client.appendToStream(stream, numbers(1, 1)));
+    assert.equal(error.streamName, stream);
+    await refused("stream-deleted", () => gather(client.readStream(stream)));
+    await refused("stream-deleted", () => client.deleteStream(stream));
+    await client.tombstoneStream(fresh(), expecting(NO_STREAM));
+  },
+  "a missing stream": async () => {
+    const stream = fresh();
+    const error = await refused("stream-not-found", () => gather(client.readStream(stream)));
+    assert.equal(error.streamName, stream);
+    const deletion = await refused("wrong-expected-version", () => client.deleteStream(stream));
+    assert.equal(deletion.actualVersion ?? deletion.actualState, -1n);
+  },
+  "an append that is too large": async () => {
+    const large = jsonEvent({ type: "Large", data: { text: "x".repeat(2 << 20) } });
+    const error = await refused("maximum-append-size-exceeded", () => client.appendToStream(fresh(), large));
+    assert.equal(error.maxAppendSize, 1 << 20);
+  },
+  "gossip finds the leader": async () => {
+    const cluster = connect(`${address},${address}`);
+    const stream = fresh();
+    await cluster.appendToStream(stream, numbers(0, 1));
+    assert.equal((await gather(cluster.readStream(stream))).length, 1);
+    await cluster.dispose();
+  },
+  "events of graphs, as JSON": async () => {
+    const [{ event }] = await gather(client.readStream("late-flights/by-airport"));
+    assert.deepEqual([event.type, event.isJson, event.data.hello], ["GraphSaid", true, "graph"]);
+    assert.equal(event.metadata.graph, "late-flights");
+    await refused("access-denied", () => client.appendToStream("late-flights/by-airport", numbers(0, 1)));
+    await refused("access-denied", () => client.tombstoneStream("late-flights/by-airport"));
+  },
+  "what is not served says so": async () => {
+    const error = await refused("unknown", () => client.createProjection("p", "fromAll()"));
+    assert.match(error.message, /UNIMPLEMENTED.*does not serve/);
+  },
+};
+
+(async () => {
+  for (const [feature, judge] of Object.entries(features)) {
+    const timeout = new Promise((_, reject) => setTimeout(() => reject(new Error("nothing came within 10 s")), 10_000).unref());
+    const row = await Promise.race([judge(), timeout]).then(
+      (absent) => ({ feature, ok: true, absent }),
+      (error) => ({ feature, ok: false, why: error.stack }),
+    );
+    console.log(JSON.stringify(row));
+  }
+  await client.dispose();
+  process.exit(0);
+})();

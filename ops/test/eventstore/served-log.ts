@@ -1,0 +1,69 @@
+/** A log of its own, served over the EventStoreDB protocol on a free port of the loopback address. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type EventLog, systemEnv } from "@millrace/engine";
+import { type EventStoreEndpointOptions, eventStoreEndpoint } from "@millrace/gateway";
+import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+
+export const LOGS = ["memory", "embedded"] as const;
+export type LogKind = (typeof LOGS)[number];
+
+export interface ServedLog {
+  readonly log: EventLog;
+  readonly port: number;
+  /** `host:port`. */
+  readonly address: string;
+  /** Closes the endpoint and the log, and opens both again over what was stored. The port changes. */
+  reopened(): Promise<ServedLog>;
+  close(): Promise<void>;
+}
+
+export type ServeOptions = Partial<Omit<EventStoreEndpointOptions, "log" | "env" | "version">>;
+
+const SEGMENT_BYTES = 4 * 1024 * 1024;
+const env = systemEnv();
+
+export async function serveLog(kind: LogKind, options: ServeOptions = {}): Promise<ServedLog> {
+  if (kind === "memory") return serve(memoryEventLog({ env }), options, undefined, async () => {});
+  const directory = await mkdtemp(join(tmpdir(), "millrace-eventstore-"));
+  const indexStore = memoryOrderedStore();
+  const open = (): Promise<EventLog> =>
+    openEmbeddedLog({
+      directory,
+      disk: systemDisk(),
+      env,
+      indexStore,
+      segmentBytes: SEGMENT_BYTES,
+      indexLingerMs: 1,
+    });
+  return serve(await open(), options, open, () => rm(directory, { recursive: true }));
+}
+
+/** @param open opens what the log stored again; a volatile log stays as it is */
+async function serve(
+  log: EventLog,
+  options: ServeOptions,
+  open: (() => Promise<EventLog>) | undefined,
+  remove: () => Promise<void>,
+): Promise<ServedLog> {
+  const endpoint = eventStoreEndpoint({ ...options, log, env, version: "test" });
+  const port = await endpoint.listen(0);
+  return {
+    log,
+    port,
+    address: `127.0.0.1:${port}`,
+    reopened: async () => {
+      await endpoint.close();
+      if (open === undefined) return serve(log, options, open, remove);
+      await log.close();
+      return serve(await open(), options, open, remove);
+    },
+    close: async () => {
+      await endpoint.close();
+      await log.close();
+      await remove();
+    },
+  };
+}
