@@ -157,6 +157,12 @@ const needs = [
     missing: addonLacks,
   },
   {
+    name: "OPENSSL",
+    suites: "the EventStoreDB endpoint over TLS",
+    packages: ["openssl"],
+    missing: () => (onPath("openssl") ? undefined : "no openssl on PATH"),
+  },
+  {
     name: "EVENTSTORE_PYTHON",
     suites: "the EventStoreDB endpoint judged by the Python clients",
     packages: ["python3", "python3-venv"],

@@ -6,13 +6,13 @@
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import {
   createServer as createHttp2Server,
-  createSecureServer,
   type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 import { type Env, type EventLog, MillraceError } from "@millrace/engine";
 import { describeBytes } from "../event-json.ts";
 import type { DescribeEvent } from "../ports.ts";
@@ -132,22 +132,18 @@ class Endpoint implements EventStoreEndpoint {
   }
 
   #serverOf(tls: EventStoreEndpointOptions["tls"]): Server {
-    const settings = {
+    const http2 = createHttp2Server({
       settings: { maxConcurrentStreams: CALLS_PER_CONNECTION_MAX },
       maxSessionMemory: SESSION_MEMORY_MB,
-    };
-    if (tls !== undefined) {
-      const server = createSecureServer({ ...settings, ...tls, allowHTTP1: true });
-      this.#serve(server);
-      // The types of both requests differ only in what this face does not use.
-      server.on("request", (request, response) => {
-        if (request.httpVersionMajor === 1) this.#http.emit("request", request, response);
-      });
-      return server as unknown as Server;
-    }
-    const http2 = createHttp2Server(settings);
+    });
     this.#serve(http2);
-    return createTcpServer({ noDelay: true }, (socket) => this.#sniff(socket, http2));
+    if (tls === undefined) return createTcpServer({ noDelay: true }, (socket) => this.#sniff(socket, http2));
+    const server = createTlsServer({ ...tls, ALPNProtocols: ["h2", "http/1.1"], handshakeTimeout: PREFACE_TIMEOUT_MS });
+    server.on("tlsClientError", (_failure, socket) => socket.destroy());
+    return server.on("secureConnection", (socket) => {
+      socket.on("error", () => socket.destroy());
+      (socket.alpnProtocol === "h2" ? http2 : this.#http).emit("connection", socket);
+    });
   }
 
   /** One port for both: HTTP/2 begins with its preface, HTTP/1.1 with anything else. */
@@ -165,7 +161,7 @@ class Endpoint implements EventStoreEndpoint {
     });
   }
 
-  #serve(server: Http2Server | ReturnType<typeof createSecureServer>): void {
+  #serve(server: Http2Server): void {
     server.on("session", (session: ServerHttp2Session) => {
       this.#sessions.add(session);
       session.on("close", () => this.#sessions.delete(session));

@@ -1,4 +1,4 @@
-/** Events as messages of a read. A batch is encoded at once, since its events may not outlive the next wait. */
+/** Events as messages of a read: encoded at once, since events of a batch may not outlive the next wait. */
 import type { EventLog, RecordedEvent } from "@millrace/engine";
 import { dataOf, isClientEvent, LINK_TYPE, type RecordedOptions, writeRecorded } from "./stored-event.ts";
 import { WireWriter } from "./wire-writer.ts";
@@ -14,7 +14,8 @@ interface LinkTarget {
   readonly revision: number;
 }
 
-interface Encoded {
+/** An event that needs its batch no more. */
+export interface EncodedEvent {
   readonly position: number;
   /** `RecordedEvent`. */
   readonly recorded: Buffer;
@@ -23,13 +24,29 @@ interface Encoded {
 
 const OVERHEAD_BYTES = 256;
 
+/** The first events as bytes, up to about `bytesMax` and at least one. */
+export function encodeEvents(
+  events: readonly RecordedEvent[],
+  options: EncodeOptions,
+  bytesMax: number,
+): readonly EncodedEvent[] {
+  const encoded: EncodedEvent[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const one = encode(event, options);
+    encoded.push(one);
+    bytes += one.recorded.length;
+    if (bytes >= bytesMax) break;
+  }
+  return encoded;
+}
+
 /** One `ReadResp.ReadEvent` per event, in their order. */
 export async function readEvents(
-  events: readonly RecordedEvent[],
+  encoded: readonly EncodedEvent[],
   log: EventLog,
   options: EncodeOptions,
 ): Promise<readonly Buffer[]> {
-  const encoded = events.map((event) => encode(event, options));
   const messages: Buffer[] = [];
   for (const { position, recorded, target } of encoded) {
     if (target === undefined) messages.push(readEvent(recorded, undefined, position));
@@ -38,7 +55,7 @@ export async function readEvents(
   return messages;
 }
 
-function encode(event: RecordedEvent, options: EncodeOptions): Encoded {
+function encode(event: RecordedEvent, options: EncodeOptions): EncodedEvent {
   const writer = new WireWriter(event.payload.length + OVERHEAD_BYTES);
   writeRecorded(writer, event, options);
   const isLink = options.resolveLinks && event.type === LINK_TYPE && isClientEvent(event);

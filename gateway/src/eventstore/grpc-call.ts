@@ -50,9 +50,10 @@ export class GrpcCall {
         for (let message = this.#next(pending); message !== undefined; message = this.#next(pending)) yield message;
       }
     } catch (thrown) {
-      if (this.signal.aborted || this.#stream.destroyed) return;
-      throw thrown;
+      if (!this.#isGone()) throw thrown;
     }
+    // A reset ends the messages as the client's last word does. What it was about to ask must not be done.
+    if (this.#isGone()) this.#ended.abort();
     if (pending.size > 0 && !this.signal.aborted)
       throw eventStoreError("EVENTSTORE-INVALID", "the request ends within a message");
   }
@@ -70,7 +71,7 @@ export class GrpcCall {
 
   /** Sends messages in one write. Resolves when the stream takes more; false once the call is over. */
   async sendAll(messages: readonly Uint8Array[]): Promise<boolean> {
-    if (this.signal.aborted || this.#status !== undefined) return false;
+    if (this.#isGone() || this.#status !== undefined) return false;
     if (!this.#stream.headersSent) this.#stream.respond(HEADERS, { waitForTrailers: true });
     const frames = messages.flatMap((message) => {
       const prefix = Buffer.alloc(PREFIX_BYTES);
@@ -84,13 +85,18 @@ export class GrpcCall {
   }
 
   finish(status: GrpcStatus = OK): void {
-    if (this.signal.aborted || this.#status !== undefined) return;
+    if (this.#isGone() || this.#status !== undefined) return;
     this.#status = status;
     if (this.#stream.headersSent) this.#stream.end();
     else {
       this.#stream.respond({ ...HEADERS, ...trailersOf(status) }, { endStream: true });
       this.#leave();
     }
+  }
+
+  /** True once the client reset the call or its connection is lost. */
+  #isGone(): boolean {
+    return this.signal.aborted || this.#stream.closed || this.#stream.aborted || this.#stream.destroyed;
   }
 
   #sendTrailers(): void {
@@ -170,7 +176,8 @@ function headerText(value: string): string {
   return /^[\x20-\x7e]*$/.test(value) ? value : encoded(value);
 }
 
-/** Half of a surrogate pair, which has no encoding, becomes U+FFFD. */
+/** Printable ASCII stays as it is but for the percent sign; other characters as the bytes of their UTF-8. */
 function encoded(text: string): string {
-  return encodeURIComponent(Buffer.from(text, "utf8").toString("utf8"));
+  const wellFormed = Buffer.from(text, "utf8").toString("utf8");
+  return wellFormed.replace(/[^\x20-\x24\x26-\x7e]/gu, encodeURIComponent);
 }

@@ -1,4 +1,5 @@
 /** `Streams/Read`: some events of a stream or of all, or a subscription to them. */
+import type { RecordedEvent } from "@millrace/engine";
 import type { EndpointContext, GrpcMethod } from "./endpoint-context.ts";
 import type { GrpcCall } from "./grpc-call.ts";
 import { type Place, type ReadRequest, readRequest } from "./read-request.ts";
@@ -22,17 +23,16 @@ export const read: GrpcMethod = async (call, context) => {
 async function readAll(call: GrpcCall, context: EndpointContext, request: ReadRequest, count: number): Promise<void> {
   const { log } = context;
   const { isBackward, filter } = request;
-  const from = allStart(request.from, isBackward, log.durableEnd);
-  if (from < 0) return;
-  let left = count;
-  for await (const batch of log.read({ from, direction: isBackward ? "backward" : "forward" })) {
-    if (left <= 0 || call.signal.aborted) return;
-    const passing = filter === undefined ? batch : batch.filter((event) => filter.passes(event));
-    const events = passing.slice(0, left);
-    left -= events.length;
-    if (!(await sendEvents(call, context, request, events))) return;
-    if (left <= 0) return;
-  }
+  const end = log.durableEnd;
+  const direction = isBackward ? "backward" : "forward";
+  await sendBatches(call, context, request, {
+    from: allStart(request.from, isBackward, end),
+    count,
+    read: (from) => log.read({ from, direction }),
+    placeOf: ({ position }) => position,
+    isPast: ({ position }) => position >= end,
+    passes: (event) => filter?.passes(event) ?? true,
+  });
 }
 
 /** Forwards from a position begins with it, backwards with what is before it: positions are places between events there. */
@@ -58,16 +58,51 @@ async function readStream(
     return;
   }
   const first = firstVisible(metadata, head);
-  const from = streamStart(request, first, head);
-  const direction = request.isBackward ? "backward" : "forward";
-  let left = from < first || from > head ? 0 : count;
-  if (left <= 0) return;
-  for await (const batch of log.readStream(stream, { from, direction })) {
-    const seen = batch.filter((event) => event.revision >= first && !isTooOld(metadata, event, env.clock.now()));
-    const events = seen.slice(0, left);
-    left -= events.length;
-    const isPast = request.isBackward && batch.some(({ revision }) => revision <= first);
-    if (!(await sendEvents(call, context, request, events)) || left <= 0 || isPast) return;
+  const nowMs = env.clock.now();
+  await sendBatches(call, context, request, {
+    from: streamStart(request, first, head),
+    count,
+    read: (from) => log.readStream(stream, { from, direction: request.isBackward ? "backward" : "forward" }),
+    placeOf: ({ revision }) => revision,
+    isPast: ({ revision }) => revision < first || revision > head,
+    passes: (event) => !isTooOld(metadata, event, nowMs),
+  });
+}
+
+interface Reading {
+  /** Negative: nothing is there to be read. */
+  readonly from: number;
+  readonly count: number;
+  readonly read: (from: number) => AsyncIterable<readonly RecordedEvent[]>;
+  readonly placeOf: (event: RecordedEvent) => number;
+  /** True for the events after the last that is wanted. */
+  readonly isPast: (event: RecordedEvent) => boolean;
+  readonly passes: (event: RecordedEvent) => boolean;
+}
+
+async function sendBatches(
+  call: GrpcCall,
+  context: EndpointContext,
+  request: ReadRequest,
+  { from, count, read, placeOf, isPast, passes }: Reading,
+): Promise<void> {
+  let left = count;
+  let next: number | undefined = from;
+  while (next !== undefined && next >= 0 && left > 0) {
+    const reading = read(next);
+    next = undefined;
+    for await (const batch of reading) {
+      const wanted = batch.filter((event) => !isPast(event) && passes(event)).slice(0, left);
+      const places = wanted.map(placeOf);
+      const isLast = batch.some(isPast);
+      const sent = await sendEvents(call, context, request, wanted);
+      if (sent < 0) return;
+      left -= sent;
+      if (left <= 0 || (isLast && sent === wanted.length)) return;
+      if (sent === wanted.length) continue;
+      next = places[sent];
+      break;
+    }
   }
 }
 

@@ -1,30 +1,28 @@
 /** Events of a read on their way out, several in one write. */
 import type { RecordedEvent } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
-import { type EncodeOptions, readEvents } from "./event-messages.ts";
+import { type EncodeOptions, encodeEvents, readEvents } from "./event-messages.ts";
 import type { GrpcCall } from "./grpc-call.ts";
 import type { ReadRequest } from "./read-request.ts";
 import { WireWriter } from "./wire-writer.ts";
 
-const WRITE_BYTES = 64 << 10;
+/** What a caller who does not read may hold; also about what goes out in one write. */
+const HELD_BYTES_MAX = 256 << 10;
 
-/** Sends events as `ReadResp.event`. False once the call is over. */
+/**
+ * Sends events as `ReadResp.event`, as many as may be held at once and at least one. Returns how many were taken, -1 once the
+ * call is over. When some are left, let go of the batch and read again from there: a caller may take its time.
+ */
 export async function sendEvents(
   call: GrpcCall,
   { log, describe }: EndpointContext,
   { resolveLinks, structuredIds }: Pick<ReadRequest, "resolveLinks" | "structuredIds">,
   events: readonly RecordedEvent[],
-): Promise<boolean> {
+): Promise<number> {
   const options: EncodeOptions = { resolveLinks, structuredIds, describe };
-  let pending: Buffer[] = [];
-  let bytes = 0;
-  for (const message of await readEvents(events, log, options)) {
-    pending.push(new WireWriter(message.length + 16).bytes(1, message).finish());
-    bytes += message.length;
-    if (bytes < WRITE_BYTES) continue;
-    if (!(await call.sendAll(pending))) return false;
-    pending = [];
-    bytes = 0;
-  }
-  return pending.length === 0 ? !call.signal.aborted : call.sendAll(pending);
+  const encoded = encodeEvents(events, options, HELD_BYTES_MAX);
+  if (encoded.length === 0) return call.signal.aborted ? -1 : 0;
+  const messages = await readEvents(encoded, log, options);
+  const responses = messages.map((message) => new WireWriter(message.length + 16).bytes(1, message).finish());
+  return (await call.sendAll(responses)) ? encoded.length : -1;
 }

@@ -151,7 +151,10 @@ export class StreamWriter {
     return result;
   }
 
-  /** The first append after a soft delete: what was before stays out of sight. */
+  /**
+   * The first append after a soft delete: what was before stays out of sight. Two appends, so that a retry meets the one that
+   * it repeats; if only the first happens, the stream is empty instead of not found, and nobody was told anything else.
+   */
   async #revive(state: StreamState, append: StreamAppend, author: Author): Promise<Appended> {
     const { stream, expected } = append;
     const { log, states } = this.#options;
@@ -159,11 +162,10 @@ export class StreamWriter {
     if (expected === "exists") throw deleted(stream);
     if (expected !== "none" && !isMet(expected, head)) return this.#append(append);
     const json = revivedMetadata(state.metadata, head + 1);
-    const metadata = metadataAppend(stream, state, jsonEvent(this.#newId(), METADATA_TYPE, json), author);
-    const exact = { ...append, expected: exactly(head) };
-    const result = await log.append([exact, metadata]);
+    await log.append([metadataAppend(stream, state, jsonEvent(this.#newId(), METADATA_TYPE, json), author)]);
     states.forget(stream);
-    return appended(result, exact);
+    const exact = { ...append, expected: exactly(head) };
+    return appended(await log.append([exact]), exact);
   }
 
   async #nothing(stream: string, expected: ExpectedRevision): Promise<Appended> {

@@ -21,8 +21,13 @@ export async function subscribeToAll(call: GrpcCall, context: EndpointContext, r
   const from = typeof request.from === "number" ? request.from + 1 : request.from === "end" ? log.durableEnd : 0;
   const progress = new Progress(call, context, request, from);
   if (!(await confirm(call, context))) return;
-  for await (const batch of log.subscribe({ from: Math.min(from, log.durableEnd), signal: call.signal })) {
-    if (!(await progress.deliver(batch))) return;
+  while (!call.signal.aborted) {
+    for await (const batch of log.subscribe({ from: Math.min(progress.next, log.durableEnd), signal: call.signal })) {
+      const outcome = await progress.deliver(batch);
+      if (outcome === "over") return;
+      if (outcome === "again") break;
+    }
+    if (!progress.isBehind) return;
   }
 }
 
@@ -31,8 +36,10 @@ class Progress {
   readonly #call: GrpcCall;
   readonly #context: EndpointContext;
   readonly #request: ReadRequest;
-  /** First position that is wanted. */
-  readonly #from: number;
+  /** First position that is wanted and was not dealt with. */
+  next: number;
+  /** True when a batch was let go of before its end. */
+  isBehind = false;
   #checkpoint: number;
   #isLive = false;
 
@@ -40,18 +47,23 @@ class Progress {
     this.#call = call;
     this.#context = context;
     this.#request = request;
-    this.#from = from;
+    this.next = from;
     this.#checkpoint = from;
   }
 
-  /** False once the call is over. */
-  async deliver({ events, end, live }: SubscriptionBatch): Promise<boolean> {
+  /** `again`: the caller was slow, and the log is to be read from `next`. `over`: so is the call. */
+  async deliver({ events, end, live }: SubscriptionBatch): Promise<"done" | "again" | "over"> {
     const { filter } = this.#request;
-    const passing = events.filter((event) => event.position >= this.#from && (filter?.passes(event) ?? true));
-    const isTold = passing.at(-1)?.position === end - 1;
-    if (!(await sendEvents(this.#call, this.#context, this.#request, passing))) return false;
-    if (filter !== undefined && !(await this.#checkpointAt(end, filter.checkpointInterval, isTold))) return false;
-    return this.#isLive === live || (await this.#say(live, end));
+    const passing = events.filter((event) => event.position >= this.next && (filter?.passes(event) ?? true));
+    const positions = passing.map(({ position }) => position);
+    const sent = await sendEvents(this.#call, this.#context, this.#request, passing);
+    if (sent < 0) return "over";
+    this.isBehind = sent < positions.length;
+    this.next = Math.max(this.next, positions[sent] ?? end);
+    if (this.isBehind) return "again";
+    const isTold = positions.at(-1) === end - 1;
+    if (filter !== undefined && !(await this.#checkpointAt(end, filter.checkpointInterval, isTold))) return "over";
+    return this.#isLive === live || (await this.#say(live, end)) ? "done" : "over";
   }
 
   /** A checkpoint says up to where everything that passes was sent; when the last event passed, it says so itself. */
@@ -120,14 +132,23 @@ async function sendFrom(
   const { metadata } = await states.of(stream);
   const head = await log.head(stream);
   if (isSoftDeleted(metadata)) return Math.max(next, head + 1);
-  const first = Math.max(next, firstVisible(metadata, head));
-  let reached = Math.max(next, Math.min(first, head + 1));
-  for await (const batch of log.readStream(stream, { from: first })) {
-    const isClosed = batch.some((event) => event.type === TOMBSTONE_TYPE && isClientEvent(event));
-    const events = batch.filter((event) => !isTooOld(metadata, event, env.clock.now()));
-    reached = Math.max(reached, (batch.at(-1)?.revision ?? -1) + 1);
-    if (!(await sendEvents(call, context, request, events))) return undefined;
-    if (isClosed) throw deleted(stream);
+  let from: number | undefined = Math.max(next, firstVisible(metadata, head));
+  let reached = Math.max(next, Math.min(from, head + 1));
+  while (from !== undefined) {
+    const reading = log.readStream(stream, { from });
+    from = undefined;
+    for await (const batch of reading) {
+      const isClosed = batch.some((event) => event.type === TOMBSTONE_TYPE && isClientEvent(event));
+      const events = batch.filter((event) => !isTooOld(metadata, event, env.clock.now()));
+      const revisions = events.map(({ revision }) => revision);
+      const last = batch.at(-1)?.revision ?? -1;
+      const sent = await sendEvents(call, context, request, events);
+      if (sent < 0) return undefined;
+      from = revisions[sent];
+      reached = Math.max(reached, from ?? last + 1);
+      if (from !== undefined) break;
+      if (isClosed) throw deleted(stream);
+    }
   }
   return reached;
 }

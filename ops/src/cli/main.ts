@@ -8,6 +8,7 @@ import { exitFast } from "../fast-exit.ts";
 
 const VERSION = "0.1.0";
 const PORT = 8080;
+const EVENTSTORE_PORT = 2113;
 const DATA = "./.millrace";
 
 const program = new Command("millrace")
@@ -222,6 +223,13 @@ program
   .argument("[graphs...]", "graph files")
   .addOption(dataOption())
   .addOption(portOption().default(PORT))
+  .addOption(
+    new Option("--eventstore-port [port]", "serve the log to EventStoreDB clients too; 0 does not")
+      .argParser((text) => integer(text, 0, 65_535))
+      .preset(String(EVENTSTORE_PORT)),
+  )
+  .addOption(new Option("--eventstore-cert <file>", "certificate for that port, PEM; without one it speaks no TLS"))
+  .addOption(new Option("--eventstore-key <file>", "key of the certificate, PEM"))
   .addOption(speedOption())
   .addOption(jsonOption())
   .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));

@@ -20,6 +20,7 @@ import { exitOnUncaught } from "../fast-exit.ts";
 import { dataDirectory } from "../host/data-directory.ts";
 import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
+import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
@@ -32,6 +33,8 @@ export interface SessionOptions {
   readonly data: string;
   /** Absent: no HTTP. 0: any free port. */
   readonly port?: number;
+  /** Absent: no EventStoreDB endpoint. */
+  readonly eventStore?: EventStoreOptions;
   /** Multiple of event time that sources are replayed at. */
   readonly speed?: number;
   /** The session ends with its graphs. */
@@ -44,6 +47,8 @@ export interface Session {
   readonly graphs: readonly CompiledGraph[];
   /** Where the console is; absent without HTTP. */
   readonly url: string | undefined;
+  /** What EventStoreDB clients connect with; absent without that endpoint. */
+  readonly eventStore: string | undefined;
   close(reason: string): Promise<void>;
 }
 
@@ -55,18 +60,20 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const env = systemEnv();
   const loaded = options.files.map(loadGraph);
   refuseProblems(loaded);
-  if (options.port !== undefined) await requireFreePort(options.port);
+  for (const port of [options.port, options.eventStore?.port]) if (port !== undefined) await requireFreePort(port);
   const tables = new ProjectionTables();
   const graphs = await compileAll(loaded, options, env, tables);
   if (options.untilDone) for (const graph of graphs) requireEnd(graph);
   const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
   const opened = await start(data, graphs, tables, options, env);
   const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
+  const eventStore = options.eventStore && (await serveEventStore(opened, options.eventStore, env));
   const close = async (reason: string): Promise<void> => {
+    await eventStore?.close();
     await server?.close();
     await opened.close(reason);
   };
-  return { opened, data, graphs, url: server?.url, close };
+  return { opened, data, graphs, url: server?.url, eventStore: eventStore?.connectionString, close };
 }
 
 function refuseProblems(loaded: readonly LoadedGraph[]): void {
@@ -113,6 +120,19 @@ async function start(
   const by = { principal: "cli", reason: "" };
   const traceRatio = Number(process.env.MILLRACE_TRACE_RATIO ?? 0);
   return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio });
+}
+
+async function serveEventStore(
+  opened: OpenedHost,
+  options: EventStoreOptions,
+  env: Env,
+): ReturnType<typeof openEventStore> {
+  try {
+    return await openEventStore(opened, options, env);
+  } catch (thrown) {
+    await opened.close("the EventStoreDB port could not be opened");
+    throw thrown;
+  }
 }
 
 const LOOPBACK = "127.0.0.1";

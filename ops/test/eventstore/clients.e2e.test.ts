@@ -101,7 +101,10 @@ describe.each(JUDGES)("$client", (one) => {
 
 afterAll(() => {
   const columns = JUDGES.flatMap(({ client }) => LOGS.map((kind) => `${client} ${kind}`));
-  const table = Array.from(matrix, ([feature, row]) => [feature, columns.map((column) => row.get(column) ?? "skipped")]);
+  const table = Array.from(matrix, ([feature, row]) => [
+    feature,
+    columns.map((column) => row.get(column) ?? "skipped"),
+  ]);
   const width = Math.max(...table.map(([feature]) => String(feature).length));
   const head = columns.map((column, i) => `  ${i + 1} = ${column}`).join("\n");
   const body = table.map(([feature, cells]) =>

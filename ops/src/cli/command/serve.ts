@@ -12,6 +12,10 @@ import { onInterruption } from "../signals.ts";
 export interface ServeOptions {
   readonly data?: string;
   readonly port: number;
+  /** Absent or 0: not served. */
+  readonly eventstorePort?: number;
+  readonly eventstoreCert?: string;
+  readonly eventstoreKey?: string;
   readonly speed?: number;
   readonly json?: boolean;
 }
@@ -36,17 +40,25 @@ export async function serve(files: readonly string[], options: ServeOptions): Pr
   process.exitCode = signal === "SIGTERM" ? EXIT.ok : EXIT.interrupted;
 }
 
-function sessionOptions(files: readonly string[], { data = DATA, port, speed }: ServeOptions): SessionOptions {
-  return { files, data, port, untilDone: false, ...(speed === undefined ? {} : { speed }) };
+function sessionOptions(files: readonly string[], options: ServeOptions): SessionOptions {
+  const { data = DATA, port, speed } = options;
+  return { files, data, port, untilDone: false, ...(speed === undefined ? {} : { speed }), ...eventStoreOf(options) };
+}
+
+function eventStoreOf(options: ServeOptions): Pick<SessionOptions, "eventStore"> {
+  const { eventstorePort: port, eventstoreCert: cert, eventstoreKey: key } = options;
+  if (port === undefined || port === 0) return {};
+  return { eventStore: { port, ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) } };
 }
 
 /**
  * The demo goes on where it was left. When it has been played to its end, or its files have changed since, it begins again in
  * a directory beside the old one.
  */
-async function openDemo({ data = DEMO_DATA, port, speed = DEMO_SPEED }: ServeOptions): Promise<Session> {
+async function openDemo(served: ServeOptions): Promise<Session> {
+  const { data = DEMO_DATA, port, speed = DEMO_SPEED } = served;
   const files = DEMO_FOLDERS.map((name) => join(examples(), name, "graph.yaml"));
-  const options = { files, port, speed, untilDone: false };
+  const options = { files, port, speed, untilDone: false, ...eventStoreOf(served) };
   const newest = newestOf(data);
   try {
     const session = await openSession({ ...options, data: newest });
@@ -87,11 +99,19 @@ function isPlayed({ opened }: Session): boolean {
   return opened.host.wasFinished(DEMO_REPLAYED);
 }
 
-function announce({ url, graphs, data, opened }: Session, { json = false }: ServeOptions): void {
+function announce({ url, eventStore, graphs, data, opened }: Session, { json = false }: ServeOptions): void {
   const directory = relative(process.cwd(), data.directory.root) || ".";
   const native = addonState();
   if (json) {
-    writeJson({ url, version: VERSION, data: directory, native, graphs: opened.host.list().map(({ graph }) => graph) });
+    const names = opened.host.list().map(({ graph }) => graph);
+    writeJson({
+      url,
+      ...(eventStore === undefined ? {} : { eventStore }),
+      version: VERSION,
+      data: directory,
+      native,
+      graphs: names,
+    });
     return;
   }
   writeLine(`Millrace ${VERSION}, data in ${directory}`);
@@ -99,6 +119,7 @@ function announce({ url, graphs, data, opened }: Session, { json = false }: Serv
     writeLine(`  ${model.name.padEnd(16)} ${model.description.split("\n")[0] ?? ""}`.trimEnd());
   writeLine(nativeLine(native));
   writeLine(`Console: ${url}`);
+  if (eventStore !== undefined) writeLine(`EventStoreDB clients: ${eventStore}`);
 }
 
 function nativeLine(native: AddonState): string {

@@ -13,7 +13,8 @@ const client = connect(address);
 /** What both generations of the client call by different names. */
 const expecting = (state) => ({ expectedRevision: state, ...(isOld ? {} : { streamState: state }) });
 const fresh = (prefix = "s") => `${prefix}-${randomUUID()}`;
-const numbers = (from, count) => Array.from({ length: count }, (_, i) => jsonEvent({ type: "Counted", data: { n: from + i } }));
+const numbers = (from, count) =>
+  Array.from({ length: count }, (_, i) => jsonEvent({ type: "Counted", data: { n: from + i } }));
 const gather = async (reading) => {
   const events = [];
   for await (const one of reading) if (one.event || one.link) events.push(one);
@@ -48,27 +49,46 @@ const features = {
     const result = await client.appendToStream(stream, numbers(0, 5), expecting(NO_STREAM));
     assert.equal(result.nextExpectedRevision, 4n);
     const forwards = await gather(client.readStream(stream));
-    assert.deepEqual(forwards.map(({ event }) => [event.revision, event.data.n]), [0n, 1n, 2n, 3n, 4n].map((r) => [r, Number(r)]));
+    assert.deepEqual(
+      forwards.map(({ event }) => [event.revision, event.data.n]),
+      [0n, 1n, 2n, 3n, 4n].map((r) => [r, Number(r)]),
+    );
     assert.equal(forwards[4].event.position.commit, result.position.commit);
     assert.ok(Math.abs(Date.now() - forwards[0].event.created.getTime()) < 60_000);
     const some = await gather(client.readStream(stream, { fromRevision: 1n, maxCount: 2 }));
-    assert.deepEqual(some.map(({ event }) => event.data.n), [1, 2]);
+    assert.deepEqual(
+      some.map(({ event }) => event.data.n),
+      [1, 2],
+    );
     const back = await gather(client.readStream(stream, { direction: BACKWARDS, fromRevision: END, maxCount: 3 }));
-    assert.deepEqual(back.map(({ event }) => event.data.n), [4, 3, 2]);
+    assert.deepEqual(
+      back.map(({ event }) => event.data.n),
+      [4, 3, 2],
+    );
     const backFrom = await gather(client.readStream(stream, { direction: BACKWARDS, fromRevision: 1n }));
-    assert.deepEqual(backFrom.map(({ event }) => event.data.n), [1, 0]);
+    assert.deepEqual(
+      backFrom.map(({ event }) => event.data.n),
+      [1, 0],
+    );
   },
   "every expected revision": async () => {
     const stream = fresh();
-    await refused("wrong-expected-version", () => client.appendToStream(stream, numbers(0, 1), expecting(STREAM_EXISTS)));
+    await refused("wrong-expected-version", () =>
+      client.appendToStream(stream, numbers(0, 1), expecting(STREAM_EXISTS)),
+    );
     await refused("wrong-expected-version", () => client.appendToStream(stream, numbers(0, 1), expecting(3n)));
     await client.appendToStream(stream, numbers(0, 1), expecting(NO_STREAM));
-    const error = await refused("wrong-expected-version", () => client.appendToStream(stream, numbers(9, 1), expecting(NO_STREAM)));
+    const error = await refused("wrong-expected-version", () =>
+      client.appendToStream(stream, numbers(9, 1), expecting(NO_STREAM)),
+    );
     assert.equal(error.actualVersion ?? error.actualState, 0n);
     await client.appendToStream(stream, numbers(1, 1), expecting(0n));
     await client.appendToStream(stream, numbers(2, 1), expecting(STREAM_EXISTS));
     await client.appendToStream(stream, numbers(3, 1), expecting(ANY));
-    assert.deepEqual((await gather(client.readStream(stream))).map(({ event }) => event.data.n), [0, 1, 2, 3]);
+    assert.deepEqual(
+      (await gather(client.readStream(stream))).map(({ event }) => event.data.n),
+      [0, 1, 2, 3],
+    );
   },
   "a retry writes nothing": async () => {
     const stream = fresh();
@@ -88,7 +108,10 @@ const features = {
     const stream = fresh();
     await Promise.all(Array.from({ length: 40 }, (_, i) => client.appendToStream(stream, numbers(i, 1))));
     const stored = await gather(client.readStream(stream));
-    assert.deepEqual(stored.map(({ event }) => event.data.n), Array.from({ length: 40 }, (_, i) => i));
+    assert.deepEqual(
+      stored.map(({ event }) => event.data.n),
+      Array.from({ length: 40 }, (_, i) => i),
+    );
     await client.appendToStream(stream, numbers(40, 500));
     assert.equal((await gather(client.readStream(stream))).length, 540);
   },
@@ -107,18 +130,34 @@ const features = {
     const { position } = await client.appendToStream(stream, numbers(0, 3));
     const from = { commit: position.commit - 2n, prepare: position.commit - 2n };
     const forwards = await gather(client.readAll({ fromPosition: from, maxCount: 3 }));
-    assert.deepEqual(forwards.map(({ event }) => event.data.n), [0, 1, 2]);
+    assert.deepEqual(
+      forwards.map(({ event }) => event.data.n),
+      [0, 1, 2],
+    );
     const back = await gather(client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 2 }));
-    assert.deepEqual(back.map(({ event }) => event.data.n), [2, 1]);
+    assert.deepEqual(
+      back.map(({ event }) => event.data.n),
+      [2, 1],
+    );
     const before = await gather(client.readAll({ direction: BACKWARDS, fromPosition: position, maxCount: 1 }));
-    assert.deepEqual(before.map(({ event }) => event.data.n), [1]);
+    assert.deepEqual(
+      before.map(({ event }) => event.data.n),
+      [1],
+    );
   },
   "read all, filtered": async () => {
     if (isOld) return "the client has no filter for reads";
     const type = fresh("Type");
-    await client.appendToStream(fresh(), [jsonEvent({ type, data: { n: 1 } }), ...numbers(2, 3), jsonEvent({ type, data: { n: 5 } })]);
+    await client.appendToStream(fresh(), [
+      jsonEvent({ type, data: { n: 1 } }),
+      ...numbers(2, 3),
+      jsonEvent({ type, data: { n: 5 } }),
+    ]);
     const filter = api.eventTypeFilter({ prefixes: [type] });
-    assert.deepEqual((await gather(client.readAll({ filter }))).map(({ event }) => event.data.n), [1, 5]);
+    assert.deepEqual(
+      (await gather(client.readAll({ filter }))).map(({ event }) => event.data.n),
+      [1, 5],
+    );
   },
   "subscribe to a stream": async () => {
     const stream = fresh();
@@ -160,24 +199,49 @@ const features = {
     const { position } = await client.appendToStream(fresh("other"), numbers(0, 300));
     await client.appendToStream(stream, numbers(1, 1));
     const checkpoints = [];
-    const filter = api.streamNameFilter({ regex: `^${stream}$`, checkpointInterval: 1, checkpointReached: (_, at) => checkpoints.push(at.commit) });
+    const filter = api.streamNameFilter({
+      regex: `^${stream}$`,
+      checkpointInterval: 1,
+      checkpointReached: (_, at) => checkpoints.push(at.commit),
+    });
     const seen = await follow(client.subscribeToAll({ filter }), (all) => {
-      if (all.length === 2) void client.appendToStream(fresh("other"), numbers(0, 200)).then(() => client.appendToStream(stream, numbers(2, 1)));
+      if (all.length === 2)
+        void client
+          .appendToStream(fresh("other"), numbers(0, 200))
+          .then(() => client.appendToStream(stream, numbers(2, 1)));
       return all.length === 3;
     });
     assert.deepEqual(seen, [1, "caughtUp", 2]);
-    assert.ok(checkpoints.some((commit) => commit > position.commit), `checkpoints ${checkpoints}`);
-    await refused("unknown", () => follow(client.subscribeToAll({ filter: api.streamNameFilter({ regex: "(" }) }), () => false));
+    assert.ok(
+      checkpoints.some((commit) => commit > position.commit),
+      `checkpoints ${checkpoints}`,
+    );
+    await refused("unknown", () =>
+      follow(client.subscribeToAll({ filter: api.streamNameFilter({ regex: "(" }) }), () => false),
+    );
   },
   "links are resolved": async () => {
     const stream = fresh();
     const links = fresh("links");
     await client.appendToStream(stream, numbers(0, 3));
-    await client.appendToStream(links, [2, 0, 7].map((n) => binaryEvent({ type: LINK_TYPE, data: Buffer.from(`${n}@${stream}`) })));
+    await client.appendToStream(
+      links,
+      [2, 0, 7].map((n) => binaryEvent({ type: LINK_TYPE, data: Buffer.from(`${n}@${stream}`) })),
+    );
     const resolved = await gather(client.readStream(links, { resolveLinkTos: true }));
-    assert.deepEqual(resolved.map(({ event, link }) => [event?.data.n, link?.revision]), [[2, 0n], [0, 1n], [undefined, 2n]]);
+    assert.deepEqual(
+      resolved.map(({ event, link }) => [event?.data.n, link?.revision]),
+      [
+        [2, 0n],
+        [0, 1n],
+        [undefined, 2n],
+      ],
+    );
     const plain = await gather(client.readStream(links));
-    assert.deepEqual(plain.map(({ event }) => event.type), ["$>", "$>", "$>"]);
+    assert.deepEqual(
+      plain.map(({ event }) => event.type),
+      ["$>", "$>", "$>"],
+    );
   },
   "metadata: max count, truncation, max age": async () => {
     const stream = fresh();
@@ -188,7 +252,10 @@ const features = {
     const visible = async () => (await gather(client.readStream(stream))).map(({ event }) => event.data.n);
     assert.deepEqual(await visible(), [3, 4, 5]);
     const back = await gather(client.readStream(stream, { direction: BACKWARDS, fromRevision: END }));
-    assert.deepEqual(back.map(({ event }) => event.data.n), [5, 4, 3]);
+    assert.deepEqual(
+      back.map(({ event }) => event.data.n),
+      [5, 4, 3],
+    );
     await client.setStreamMetadata(stream, { truncateBefore: 5 });
     assert.deepEqual(await visible(), [5]);
     await client.setStreamMetadata(stream, { maxAge: 3600 });
@@ -203,7 +270,10 @@ const features = {
     await refused("stream-not-found", () => gather(client.readStream(stream)));
     const { nextExpectedRevision } = await client.appendToStream(stream, numbers(5, 1), expecting(NO_STREAM));
     assert.equal(nextExpectedRevision, 2n);
-    assert.deepEqual((await gather(client.readStream(stream))).map(({ event }) => event.data.n), [5]);
+    assert.deepEqual(
+      (await gather(client.readStream(stream))).map(({ event }) => event.data.n),
+      [5],
+    );
   },
   tombstone: async () => {
     const stream = fresh();
@@ -247,9 +317,11 @@ const features = {
   },
 };
 
-(async () => {
+void (async () => {
   for (const [feature, judge] of Object.entries(features)) {
-    const timeout = new Promise((_, reject) => setTimeout(() => reject(new Error("nothing came within 10 s")), 10_000).unref());
+    const timeout = new Promise((_, reject) =>
+      setTimeout(() => reject(new Error("nothing came within 10 s")), 10_000).unref(),
+    );
     const row = await Promise.race([judge(), timeout]).then(
       (absent) => ({ feature, ok: true, absent }),
       (error) => ({ feature, ok: false, why: error.stack }),
