@@ -2,7 +2,7 @@
  * The log: the truth that everything else is a projection of (DESIGN §4). One dense integer position without gaps over all
  * streams, one dense revision per stream, appends atomic over several streams, idempotent by event id.
  *
- * Implementations: memory and embedded (`streams`), later EventStoreDB. All pass `eventLogContract` of `engine/testing`.
+ * Implementations: memory, embedded and EventStoreDB (`streams`). All pass `eventLogContract` of `engine/testing`.
  */
 
 /** What a stream's head must be for an append to happen. A number is the exact revision of the last event. */
@@ -118,6 +118,7 @@ export interface EventLog {
    * @throws LOG-WRONG-REVISION a stream's head is not as expected; `details` has stream, expected and actual
    * @throws LOG-FULL no space is prepared; nothing was written, no position used; retry later
    * @throws LOG-TOO-LARGE the append exceeds {@link appendBytesMax}
+   * @throws LOG-ONE-STREAM the append names several streams, and the log is one that cannot append to them at once
    * @throws LOG-UNKNOWN the outcome is not known: retry the same ids, or read the stream and fold (R17)
    * @throws LOG-CLOSED the log was closed or its writer stopped
    */

@@ -17,6 +17,11 @@ export const logError = defineErrors({
     summary: "One append exceeds the largest block.",
     remedy: "Send less in one step, or large payloads by reference.",
   },
+  "LOG-ONE-STREAM": {
+    kind: "terminal",
+    summary: "One append names several streams, and the log can append to one at a time only.",
+    remedy: "Append stream by stream, or use the embedded log.",
+  },
   "LOG-UNKNOWN": {
     kind: "transient",
     summary: "An append's outcome is not known.",

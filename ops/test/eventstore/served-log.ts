@@ -15,7 +15,7 @@ export interface ServedLog {
   readonly port: number;
   /** `host:port`. */
   readonly address: string;
-  /** Closes the endpoint and the log, and opens both again over what was stored. The port changes. */
+  /** Closes the endpoint and the log, and opens both again over what was stored, at the same port. */
   reopened(): Promise<ServedLog>;
   close(): Promise<void>;
 }
@@ -47,18 +47,19 @@ async function serve(
   options: ServeOptions,
   open: (() => Promise<EventLog>) | undefined,
   remove: () => Promise<void>,
+  wanted = 0,
 ): Promise<ServedLog> {
   const endpoint = eventStoreEndpoint({ ...options, log, env, version: "test" });
-  const port = await endpoint.listen(0);
+  const port = await endpoint.listen(wanted);
   return {
     log,
     port,
     address: `127.0.0.1:${port}`,
     reopened: async () => {
       await endpoint.close();
-      if (open === undefined) return serve(log, options, open, remove);
+      if (open === undefined) return serve(log, options, open, remove, port);
       await log.close();
-      return serve(await open(), options, open, remove);
+      return serve(await open(), options, open, remove, port);
     },
     close: async () => {
       await endpoint.close();

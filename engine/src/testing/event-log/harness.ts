@@ -9,6 +9,8 @@ export interface EventLogHarness {
   destroy(): Promise<void>;
   /** True when nothing survives the process, so that `reopen` proves nothing about storage. */
   readonly volatile?: boolean;
+  /** True when one append goes to one stream; appends to several must then be refused with LOG-ONE-STREAM. */
+  readonly oneStream?: boolean;
 }
 
 export type MakeEventLog = () => Promise<EventLogHarness>;

@@ -120,7 +120,7 @@ async function perform(op: Operation, model: Model, log: EventLog, harness: Even
   const direction = "backward" in op && op.backward ? "backward" : "forward";
   switch (op.do) {
     case "append":
-      await appendBoth(op.parts, model, log);
+      await appendBoth(harness.oneStream ? op.parts.slice(0, 1) : op.parts, model, log);
       break;
     case "retry": {
       const earlier = model.accepted[op.which % Math.max(1, model.accepted.length)];

@@ -1,0 +1,25 @@
+import { defineErrors } from "@millrace/engine";
+
+/** What only a log on an EventStoreDB server can answer; the port's codes are in the engine's catalogue. */
+export const eventStoreLogError = defineErrors({
+  "ESDB-CONFIG": {
+    kind: "rejected",
+    summary: "The connection string of an EventStoreDB server is not usable.",
+    remedy: "Write esdb://host:port?tls=true, with the credentials and tlsCAFile that the server needs.",
+  },
+  "ESDB-UNREACHABLE": {
+    kind: "transient",
+    summary: "The EventStoreDB server does not answer.",
+    remedy: "Look at the server and the network; calls work again as soon as it does.",
+  },
+  "ESDB-DENIED": {
+    kind: "terminal",
+    summary: "The EventStoreDB server refuses the credentials, or they do not allow this.",
+    remedy: "Give the user the right to read and write these streams, or other credentials.",
+  },
+  "ESDB-FAILED": {
+    kind: "terminal",
+    summary: "The EventStoreDB server refused a request for a reason of its own.",
+    remedy: "Read the cause; a deleted stream, for one, takes no more events.",
+  },
+});

@@ -1,0 +1,381 @@
+/**
+ * The event log on an EventStoreDB server, for hosts that share one. Positions are the server's commit positions: dense when the
+ * server is Millrace itself, rising with gaps when it is EventStoreDB. What the protocol cannot do is refused: one append goes
+ * to one stream (LOG-ONE-STREAM).
+ */
+import { createHash } from "node:crypto";
+import type { Readable } from "node:stream";
+import { type AppendExpectedRevision, BACKWARDS, END, FORWARDS, START } from "@eventstore/db-client";
+import {
+  type AppendResult,
+  type Env,
+  type EventLog,
+  type ExpectedRevision,
+  eventFilter,
+  logError,
+  type MillraceError,
+  type ReadOptions,
+  type RecordedEvent,
+  type StreamAppend,
+  type SubscribeOptions,
+  type SubscriptionBatch,
+} from "@millrace/engine";
+import { arrivals } from "./arrivals.ts";
+import {
+  appendError,
+  asReading,
+  type Client,
+  type ConnectionOptions,
+  connect,
+  isUnreachable,
+  type Reading,
+  readError,
+  typeOf,
+} from "./connection.ts";
+import { type ClientRecord, positionOf, recordedEvent, wireBytes, wireEvent } from "./wire-event.ts";
+
+export interface EventStoreLogOptions extends ConnectionOptions {
+  readonly env: Env;
+  /** Largest append in bytes; default 1 MiB, as the server's default. Must not exceed the server's own. */
+  readonly appendBytesMax?: number;
+  /** 32 hex digits that name this log; default made from the hosts of the connection string. */
+  readonly id?: string;
+}
+
+const APPEND_BYTES_MAX = 1 << 20;
+/** Events that a read or a subscription holds while nobody asks for them. */
+const BUFFERED_EVENTS = 256;
+const RECONNECT_MS = { first: 100, most: 5000 };
+
+/** Connects. @throws ESDB-CONFIG, ESDB-UNREACHABLE, ESDB-DENIED */
+export async function openEventStoreLog(options: EventStoreLogOptions): Promise<EventLog> {
+  const client = connect(options);
+  try {
+    return new EventStoreLog(client, options, await endOf(client));
+  } catch (thrown) {
+    await client.dispose();
+    throw thrown;
+  }
+}
+
+interface Resolved {
+  readonly event?: ClientRecord;
+}
+
+class EventStoreLog implements EventLog {
+  readonly id: string;
+  readonly appendBytesMax: number;
+  /** A request that is lost with its connection does not take the next ones with it. */
+  readonly appendsAheadMax = 1;
+  readonly #client: Client;
+  readonly #env: Env;
+  /** Appends under way, by what they append. */
+  readonly #underWay = new Map<string, Promise<AppendResult>>();
+  /** The last append of each stream that has some under way. */
+  readonly #last = new Map<string, Promise<AppendResult>>();
+  readonly #closing = new AbortController();
+  readonly #followed: Promise<void>;
+  #durableEnd: number;
+
+  constructor(client: Client, options: EventStoreLogOptions, durableEnd: number) {
+    this.id = options.id ?? idOf(options.connectionString);
+    this.appendBytesMax = options.appendBytesMax ?? APPEND_BYTES_MAX;
+    this.#client = client;
+    this.#env = options.env;
+    this.#durableEnd = durableEnd;
+    this.#followed = this.#followEnd();
+  }
+
+  get durableEnd(): number {
+    return this.#durableEnd;
+  }
+
+  async append(appends: readonly StreamAppend[]): Promise<AppendResult> {
+    this.#mustBeOpen();
+    const append = this.#only(appends);
+    const key = `${append.stream} ${append.events.map(({ id }) => Buffer.from(id).toString("hex")).join()}`;
+    const earlier = this.#underWay.get(key);
+    const appending = earlier === undefined ? this.#inTurn(append) : this.#afterwards(earlier, append);
+    this.#underWay.set(key, appending);
+    try {
+      return await appending;
+    } finally {
+      if (this.#underWay.get(key) === appending) this.#underWay.delete(key);
+    }
+  }
+
+  read(options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
+    const { from, direction, filter, limit } = options;
+    const isBackward = direction === "backward";
+    // Backwards the server begins before a position, forwards with it.
+    const start = isBackward ? (from === undefined ? END : from + 1) : (from ?? 0);
+    const maxCount = filter === undefined ? limit : undefined;
+    return this.#read(options, () =>
+      asReading(
+        this.#client.readAll(
+          {
+            direction: isBackward ? BACKWARDS : FORWARDS,
+            fromPosition: typeof start === "number" ? placeOf(start) : start,
+            ...(maxCount === undefined ? {} : { maxCount }),
+          },
+          { highWaterMark: BUFFERED_EVENTS },
+        ),
+      ),
+    );
+  }
+
+  readStream(stream: string, options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
+    const { from, direction } = options;
+    const isBackward = direction === "backward";
+    return this.#read(options, () =>
+      asReading(
+        this.#client.readStream(
+          stream,
+          {
+            direction: isBackward ? BACKWARDS : FORWARDS,
+            fromRevision: from === undefined ? (isBackward ? END : START) : BigInt(from),
+          },
+          { highWaterMark: BUFFERED_EVENTS },
+        ),
+      ),
+    );
+  }
+
+  async head(stream: string): Promise<number> {
+    this.#mustBeOpen();
+    for await (const [event] of this.#lastOf(stream)) {
+      if (event === undefined) continue;
+      this.#reach(event.position + 1);
+      return event.revision;
+    }
+    return -1;
+  }
+
+  async *subscribe({ from = 0, filter, signal }: SubscribeOptions): AsyncGenerator<SubscriptionBatch> {
+    const passes = eventFilter(filter);
+    const over = AbortSignal.any([signal, this.#closing.signal]);
+    let end = from;
+    let isTold = false;
+    for await (const records of this.#arriving(() => end, over)) {
+      const events = records.map(recordedEvent).filter(({ position }) => position >= end);
+      end = Math.max(end, (events.at(-1)?.position ?? -1) + 1);
+      this.#reach(end);
+      const live = end === this.#durableEnd;
+      if (events.length === 0 && (isTold || !live)) continue;
+      isTold = live;
+      yield { events: events.filter(passes), end, live };
+    }
+  }
+
+  async close(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled([...this.#underWay.values()]);
+    this.#closing.abort();
+    await this.#followed;
+    await this.#client.dispose();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing.signal.aborted) throw logError("LOG-CLOSED", "the log is closed");
+  }
+
+  #reach(end: number): void {
+    this.#durableEnd = Math.max(this.#durableEnd, end);
+  }
+
+  /** @throws LOG-ONE-STREAM, LOG-TOO-LARGE */
+  #only(appends: readonly StreamAppend[]): StreamAppend {
+    const [append] = appends;
+    if (append === undefined || appends.length > 1)
+      throw logError("LOG-ONE-STREAM", `an append to ${appends.length} streams at once cannot be sent to EventStoreDB`);
+    const bytes = append.events.reduce((sum, event) => sum + wireBytes(event), 0);
+    if (bytes <= this.appendBytesMax) return append;
+    const details = { bytes, appendBytesMax: this.appendBytesMax };
+    throw logError("LOG-TOO-LARGE", `an append of ${bytes} bytes exceeds ${this.appendBytesMax}`, { details });
+  }
+
+  async #afterwards(earlier: Promise<AppendResult>, append: StreamAppend): Promise<AppendResult> {
+    const result = await earlier.catch(() => undefined);
+    return result === undefined ? this.#inTurn(append) : { ...result, repeated: true };
+  }
+
+  /** One by one per stream: the client does not always send in the order of its calls. */
+  async #inTurn(append: StreamAppend): Promise<AppendResult> {
+    const before = this.#last.get(append.stream);
+    const appending = before === undefined ? this.#append(append) : this.#behind(before, append);
+    this.#last.set(append.stream, appending);
+    try {
+      return await appending;
+    } finally {
+      if (this.#last.get(append.stream) === appending) this.#last.delete(append.stream);
+    }
+  }
+
+  async #behind(before: Promise<AppendResult>, append: StreamAppend): Promise<AppendResult> {
+    await before.catch(() => {});
+    return this.#append(append);
+  }
+
+  async #append(append: StreamAppend): Promise<AppendResult> {
+    const { stream, expected, events } = append;
+    // What stood below this before the request was sent was not written by it.
+    const before = this.#durableEnd;
+    try {
+      const expectedRevision = revisionOf(expected);
+      const answer = await this.#client.appendToStream(stream, events.map(wireEvent), { expectedRevision });
+      const position = Number(answer.position?.commit ?? 0n);
+      const revision = Number(answer.nextExpectedRevision);
+      this.#reach(position + 1);
+      const firstPosition = await this.#firstPosition(append, revision, position);
+      return { position, firstPosition, revisions: [revision], repeated: position < before };
+    } catch (thrown) {
+      throw conflictOf(thrown, append) ?? sizeOf(thrown, this.appendBytesMax) ?? appendError(thrown);
+    }
+  }
+
+  /** The server says where the last event is; positions have gaps on some. */
+  async #firstPosition({ stream, events }: StreamAppend, revision: number, position: number): Promise<number> {
+    if (events.length === 1) return position;
+    const options = { fromRevision: BigInt(revision - events.length + 1), maxCount: 1 };
+    let first = position;
+    // To its end: a read of this client that is left early is never closed.
+    for await (const { event } of this.#client.readStream(stream, options))
+      if (event !== undefined) first = positionOf(event as ClientRecord);
+    return first;
+  }
+
+  #lastOf(stream: string): AsyncIterable<readonly RecordedEvent[]> {
+    const options = { direction: BACKWARDS, fromRevision: END, maxCount: 1 } as const;
+    return this.#batches(() => asReading(this.#client.readStream(stream, options)), this.#closing.signal);
+  }
+
+  /** Up to the durable end as it is at this call. */
+  #read(options: ReadOptions, start: () => Reading): AsyncIterable<readonly RecordedEvent[]> {
+    return this.#limited(options, start, this.#durableEnd);
+  }
+
+  async *#limited(
+    { limit = Number.POSITIVE_INFINITY, filter, direction }: ReadOptions,
+    start: () => Reading,
+    end: number,
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    this.#mustBeOpen();
+    const passes = eventFilter(filter);
+    let left = limit;
+    if (left <= 0) return;
+    for await (const batch of this.#batches(start, this.#closing.signal)) {
+      const events = batch.filter((event) => event.position < end && passes(event)).slice(0, left);
+      left -= events.length;
+      if (events.length > 0) yield events;
+      if (left <= 0 || (direction !== "backward" && (batch.at(-1)?.position ?? 0) >= end - 1)) return;
+    }
+  }
+
+  /** What one read of the client returns; a stream that is not there has nothing. */
+  async *#batches(start: () => Reading, signal: AbortSignal): AsyncGenerator<readonly RecordedEvent[]> {
+    const reading = start();
+    try {
+      for await (const batch of arrivals<Resolved>(reading, signal)) {
+        const events = batch.flatMap(({ event }) => (event === undefined ? [] : [recordedEvent(event)]));
+        if (events.length > 0) yield events;
+      }
+    } catch (thrown) {
+      if (typeOf(thrown) === "stream-not-found") return;
+      throw readError(thrown);
+    } finally {
+      await reading.cancel().catch(() => {});
+    }
+  }
+
+  /**
+   * Events from a place on for as long as nobody ends it; begins with nothing, so that the caller can say where it stands. A
+   * connection that is lost is made again, and goes on from where `from` then is.
+   */
+  async *#arriving(from: () => number, over: AbortSignal): AsyncGenerator<readonly ClientRecord[]> {
+    let waitMs = RECONNECT_MS.first;
+    while (!over.aborted) {
+      const fromPosition = from() === 0 ? START : placeOf(from() - 1);
+      const subscription = this.#client.subscribeToAll({ fromPosition }, { highWaterMark: BUFFERED_EVENTS });
+      try {
+        yield [];
+        for await (const batch of arrivals<Resolved>(subscription as unknown as Readable, over)) {
+          waitMs = RECONNECT_MS.first;
+          yield batch.flatMap(({ event }) => (event === undefined ? [] : [event]));
+        }
+      } catch (thrown) {
+        if (!isUnreachable(thrown)) throw readError(thrown);
+      } finally {
+        await subscription.unsubscribe().catch(() => {});
+      }
+      if (!over.aborted) await this.#pause(waitMs, over);
+      waitMs = Math.min(RECONNECT_MS.most, waitMs * 2);
+    }
+  }
+
+  #pause(delayMs: number, over: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        over.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = this.#env.timers.after(delayMs, done);
+      over.addEventListener("abort", done);
+    });
+  }
+
+  /** Other writers move the end as well. */
+  async #followEnd(): Promise<void> {
+    try {
+      for await (const records of this.#arriving(() => this.#durableEnd, this.#closing.signal)) {
+        const last = records.at(-1);
+        if (last !== undefined) this.#reach(positionOf(last) + 1);
+      }
+    } catch {
+      // The server refuses subscriptions: reads and appends say why.
+    }
+  }
+}
+
+async function endOf(client: Client): Promise<number> {
+  try {
+    let end = 0;
+    for await (const { event } of client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1 }))
+      if (event !== undefined) end = positionOf(event) + 1;
+    return end;
+  } catch (thrown) {
+    throw readError(thrown);
+  }
+}
+
+/** Hosts name a log that has no name of its own; credentials and options do not. */
+function idOf(connectionString: string): string {
+  const hosts = /^[\w+]+:\/\/(?:[^@/]*@)?([^/?]+)/.exec(connectionString)?.[1] ?? "";
+  const sorted = hosts.toLowerCase().split(",").sort().join();
+  return createHash("sha256").update(sorted).digest("hex").slice(0, 32);
+}
+
+function placeOf(position: number): { readonly commit: bigint; readonly prepare: bigint } {
+  return { commit: BigInt(position), prepare: BigInt(position) };
+}
+
+function revisionOf(expected: ExpectedRevision): AppendExpectedRevision {
+  if (typeof expected === "number") return BigInt(expected);
+  return ({ any: "any", none: "no_stream", exists: "stream_exists" } as const)[expected];
+}
+
+function conflictOf(thrown: unknown, { stream, expected }: StreamAppend): MillraceError | undefined {
+  if (typeOf(thrown) !== "wrong-expected-version") return undefined;
+  const { actualVersion } = thrown as { readonly actualVersion: bigint | "no_stream" };
+  const actual = typeof actualVersion === "bigint" ? Number(actualVersion) : -1;
+  return logError("LOG-WRONG-REVISION", `stream ${stream} is at ${actual}, expected ${expected}`, {
+    cause: thrown,
+    place: { stream },
+    details: { stream, expected, actual },
+  });
+}
+
+function sizeOf(thrown: unknown, appendBytesMax: number): MillraceError | undefined {
+  if (typeOf(thrown) !== "maximum-append-size-exceeded") return undefined;
+  const options = { cause: thrown, details: { appendBytesMax } };
+  return logError("LOG-TOO-LARGE", "the append is larger than what EventStoreDB takes", options);
+}
