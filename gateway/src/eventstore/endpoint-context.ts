@@ -14,7 +14,10 @@ export interface EndpointContext {
   readonly describe: DescribeEvent;
   readonly access: Access;
   readonly states: StreamStates;
+  /** Writes for clients. */
   readonly writer: StreamWriter;
+  /** Writes the endpoint's own streams, which clients may not. */
+  readonly stateWriter: StreamWriter;
   readonly tail: LogTail;
   readonly appendBytesMax: number;
   /** Version of Millrace. */

@@ -23,11 +23,13 @@ import { deleteStream, tombstoneStream } from "./delete.ts";
 import type { EndpointContext, GrpcMethod } from "./endpoint-context.ts";
 import { eventStoreError } from "./errors.ts";
 import { gossip } from "./gossip.ts";
+import { Groups, isGroupState } from "./groups.ts";
 import { GrpcCall } from "./grpc-call.ts";
 import { OK, statusOf } from "./grpc-status.ts";
 import { httpFace } from "./http-face.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { LogTail } from "./log-tail.ts";
+import { persistentSubscriptions } from "./persistent-subscriptions.ts";
 import { read } from "./read.ts";
 import { supportedMethods } from "./server-features.ts";
 import { StreamStates } from "./stream-states.ts";
@@ -75,6 +77,7 @@ export function eventStoreEndpoint(options: EventStoreEndpointOptions): EventSto
 
 class Endpoint implements EventStoreEndpoint {
   readonly #context: EndpointContext;
+  readonly #groups: Groups;
   readonly #methods: ReadonlyMap<string, GrpcMethod>;
   readonly #messageBytesMax: number;
   readonly #report: (thrown: unknown) => void;
@@ -87,7 +90,8 @@ class Endpoint implements EventStoreEndpoint {
 
   constructor(options: EventStoreEndpointOptions) {
     this.#context = contextOf(options);
-    this.#methods = methodsOf();
+    this.#groups = new Groups(this.#context);
+    this.#methods = methodsOf(this.#groups);
     this.#messageBytesMax = this.#context.appendBytesMax + MESSAGE_MARGIN_BYTES;
     this.#report = options.report ?? (() => {});
     this.#http = createHttpServer({ headersTimeout: PREFACE_TIMEOUT_MS }, httpFace(options.version));
@@ -114,6 +118,7 @@ class Endpoint implements EventStoreEndpoint {
     this.#isClosing = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const status = statusOf(eventStoreError("EVENTSTORE-BUSY", "the server is closing"));
+    await this.#groups.close("the server is closing");
     for (const call of this.#calls) call.finish(status);
     this.#context.tail.close();
     for (const session of this.#sessions) session.close();
@@ -202,6 +207,7 @@ function contextOf(options: EventStoreEndpointOptions): EndpointContext {
   const { log, env, version, token, isReserved = () => false, describeEvent = describeBytes } = options;
   const appendBytesMax = Math.min(options.appendBytesMax ?? APPEND_BYTES_MAX, log.appendBytesMax);
   const states = new StreamStates(log);
+  const shared = { log, env, states, appendBytesMax };
   return {
     log,
     env,
@@ -209,19 +215,21 @@ function contextOf(options: EventStoreEndpointOptions): EndpointContext {
     describe: describeEvent,
     access: new Access(token),
     states,
-    writer: new StreamWriter({ log, env, states, isReserved, appendBytesMax }),
+    writer: new StreamWriter({ ...shared, isReserved: (stream) => isGroupState(stream) || isReserved(stream) }),
+    stateWriter: new StreamWriter({ ...shared, isReserved: () => false }),
     tail: new LogTail(log),
     appendBytesMax,
   };
 }
 
-function methodsOf(): ReadonlyMap<string, GrpcMethod> {
+function methodsOf(groups: Groups): ReadonlyMap<string, GrpcMethod> {
   const methods: Map<string, GrpcMethod> = new Map([
     ["/event_store.client.streams.Streams/Read", read],
     ["/event_store.client.streams.Streams/Append", append],
     ["/event_store.client.streams.Streams/BatchAppend", batchAppend],
     ["/event_store.client.streams.Streams/Delete", deleteStream],
     ["/event_store.client.streams.Streams/Tombstone", tombstoneStream],
+    ...persistentSubscriptions(groups),
     ["/event_store.client.gossip.Gossip/Read", gossip],
     [
       "/event_store.client.server_features.ServerFeatures/GetSupportedMethods",

@@ -37,6 +37,26 @@ export const eventStoreError = defineErrors({
     summary: "The stream was deleted; a tombstone is for ever.",
     remedy: "Use another stream name; a stream that was only soft-deleted takes appends again.",
   },
+  "EVENTSTORE-GROUP-MISSING": {
+    kind: "rejected",
+    summary: "There is no such persistent subscription.",
+    remedy: "Create it first, or list what there is.",
+  },
+  "EVENTSTORE-GROUP-EXISTS": {
+    kind: "rejected",
+    summary: "A persistent subscription of this name exists for the stream.",
+    remedy: "Update it, or choose another name.",
+  },
+  "EVENTSTORE-GROUP-FULL": {
+    kind: "terminal",
+    summary: "The persistent subscription has as many subscribers as its settings allow.",
+    remedy: "End one of them, or raise its maximum.",
+  },
+  "EVENTSTORE-GROUP-DROPPED": {
+    kind: "terminal",
+    summary: "The persistent subscription was updated or deleted, or its subscriber asked to stop.",
+    remedy: "Subscribe again if it still exists.",
+  },
   "EVENTSTORE-UNIMPLEMENTED": {
     kind: "rejected",
     summary: "This endpoint does not serve the gRPC method.",

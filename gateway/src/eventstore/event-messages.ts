@@ -9,7 +9,7 @@ export interface EncodeOptions extends RecordedOptions {
 }
 
 /** What a link points at. */
-interface LinkTarget {
+export interface LinkTarget {
   readonly stream: string;
   readonly revision: number;
 }
@@ -63,7 +63,7 @@ function encode(event: RecordedEvent, options: EncodeOptions): EncodedEvent {
 }
 
 /** A link's data is `revision@stream`. One that says something else points at nothing. */
-function targetOf(event: RecordedEvent): LinkTarget | undefined {
+export function targetOf(event: RecordedEvent): LinkTarget | undefined {
   const [, digits = "", stream = ""] = /^(\d{1,15})@(.+)$/s.exec(dataOf(event).toString("utf8")) ?? [];
   return stream === "" ? undefined : { stream, revision: Number(digits) };
 }

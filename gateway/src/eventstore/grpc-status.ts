@@ -41,6 +41,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   "EVENTSTORE-UNIMPLEMENTED": GRPC.unimplemented,
   "EVENTSTORE-GROUP-MISSING": GRPC.notFound,
   "EVENTSTORE-GROUP-EXISTS": GRPC.alreadyExists,
+  "EVENTSTORE-GROUP-DROPPED": GRPC.cancelled,
   "LOG-FULL": GRPC.resourceExhausted,
   "LOG-TOO-LARGE": GRPC.invalidArgument,
   "LOG-CLOSED": GRPC.unavailable,

@@ -14,7 +14,7 @@ export class LogTail {
   }
 
   /**
-   * Resolves at the next event of the stream that becomes durable after this call, when `signal` aborts, or when the log is
+   * Resolves at the next event of the stream, of any stream for `$all`, that becomes durable after this call, when `signal` aborts, or when the log is
    * closed. Ask first, then read: nothing is missed in between.
    */
   next(stream: string, signal: AbortSignal): Promise<void> {
@@ -58,6 +58,7 @@ export class LogTail {
     try {
       for await (const { events } of this.#log.subscribe({ from: this.#log.durableEnd, signal })) {
         for (const { stream } of events) this.#wake(stream);
+        if (events.length > 0) this.#wake("$all");
       }
     } catch {
       // Whoever is woken reads, and gets the error of the log itself.

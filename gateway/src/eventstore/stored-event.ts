@@ -104,8 +104,13 @@ export interface RecordedOptions {
 
 /** The fields of `ReadResp.ReadEvent.RecordedEvent`. */
 export function writeRecorded(writer: WireWriter, event: RecordedEvent, options: RecordedOptions): void {
-  const { position } = event;
   writeUuid(writer, 1, event.id, options.structuredIds);
+  writeBody(writer, event, options.describe);
+}
+
+/** The same without the id, whose form the reader chooses. */
+export function writeBody(writer: WireWriter, event: RecordedEvent, describe: DescribeEvent): void {
+  const { position } = event;
   writer
     .message(2, (stream) => stream.text(3, event.stream))
     .uint(3, event.type === TOMBSTONE_TYPE && isClientEvent(event) ? TOMBSTONE_REVISION : event.revision)
@@ -113,7 +118,7 @@ export function writeRecorded(writer: WireWriter, event: RecordedEvent, options:
     .uint(5, position);
   writeEntry(writer, "type", event.type);
   writeEntry(writer, "created", (BigInt(Math.floor(event.timeMs)) * TICKS_PER_MS).toString());
-  writer.raw(isClientEvent(event) ? event.payload : describedPayload(event, options.describe));
+  writer.raw(isClientEvent(event) ? event.payload : describedPayload(event, describe));
 }
 
 function payloadOf({ contentType, metadata, data }: Omit<ClientEvent, "id" | "type">): Buffer {

@@ -21,7 +21,8 @@ type Expectation = "any" | "no_stream" | "stream_exists" | "head" | "off";
 type Operation =
   | { readonly do: "append"; readonly stream: string; readonly expected: Expectation; readonly count: number }
   | { readonly do: "retry"; readonly which: number }
-  | { readonly do: "delete" | "tombstone"; readonly stream: string; readonly expected: Expectation }
+  | { readonly do: "delete"; readonly stream: string; readonly expected: Expectation }
+  | { readonly do: "tombstone"; readonly stream: string; readonly expected: Expectation }
   | { readonly do: "metadata"; readonly stream: string; readonly maxCount: number; readonly truncateBefore: number }
   | {
       readonly do: "read";
@@ -168,6 +169,8 @@ async function perform(op: Exclude<Operation, { readonly do: "reopen" }>, model:
 }
 
 type Of<D extends Operation["do"]> = Extract<Operation, { readonly do: D }>;
+/** Deletes and tombstones are of one form. */
+type Removal = Of<"delete" | "tombstone">;
 
 async function append(op: Of<"append">, model: Model, client: Client): Promise<void> {
   const state = model.of(op.stream);
@@ -198,7 +201,7 @@ async function retry(which: number, model: Model, client: Client): Promise<void>
   expect(result.nextExpectedRevision).toBe(BigInt(earlier.revision));
 }
 
-async function remove(op: Of<"delete">, model: Model, client: Client): Promise<void> {
+async function remove(op: Removal, model: Model, client: Client): Promise<void> {
   const state = model.of(op.stream);
   const expectedRevision = model.revision(op.stream, op.expected);
   const result = await outcome(client.deleteStream(op.stream, { expectedRevision }));
@@ -210,7 +213,7 @@ async function remove(op: Of<"delete">, model: Model, client: Client): Promise<v
   model.all.push("$metadata");
 }
 
-async function tombstone(op: Of<"tombstone">, model: Model, client: Client): Promise<void> {
+async function tombstone(op: Removal, model: Model, client: Client): Promise<void> {
   const state = model.of(op.stream);
   const expectedRevision = model.revision(op.stream, op.expected);
   const result = await outcome(client.tombstoneStream(op.stream, { expectedRevision }));

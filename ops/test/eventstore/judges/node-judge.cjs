@@ -311,6 +311,109 @@ const features = {
     await refused("access-denied", () => client.appendToStream("late-flights/by-airport", numbers(0, 1)));
     await refused("access-denied", () => client.tombstoneStream("late-flights/by-airport"));
   },
+  "persistent subscription: ack, retry, skip, park, replay": async () => {
+    const stream = fresh();
+    const settings = api.persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: api.START });
+    await client.createPersistentSubscriptionToStream(stream, "group", settings);
+    const error = await refused("persistent-subscription-exists", () =>
+      client.createPersistentSubscriptionToStream(stream, "group", settings),
+    );
+    assert.deepEqual([error.streamName, error.groupName], [stream, "group"]);
+    await client.appendToStream(stream, numbers(0, 4));
+    const subscription = client.subscribeToPersistentSubscriptionToStream(stream, "group");
+    const seen = [];
+    for await (const one of subscription) {
+      seen.push([one.event.data.n, one.retryCount]);
+      if (one.event.data.n === 1 && one.retryCount === 0) await subscription.nack("retry", "once more", one);
+      else if (one.event.data.n === 2) await subscription.nack("skip", "no", one);
+      else if (one.event.data.n === 3 && seen.length < 6) await subscription.nack("park", "cannot", one);
+      else await subscription.ack(one);
+      if (seen.length === 5) await client.appendToStream(stream, numbers(9, 1));
+      if (seen.length === 6) await client.replayParkedMessagesToStream(stream, "group");
+      if (seen.length === 7) break;
+    }
+    assert.deepEqual(seen.slice(0, 4), [
+      [0, 0],
+      [1, 0],
+      [2, 0],
+      [3, 0],
+    ]);
+    assert.deepEqual(seen.slice(4), [
+      [1, 1],
+      [9, 0],
+      [3, 0],
+    ]);
+    await subscription.unsubscribe().catch(() => {});
+    await refused("persistent-subscription-does-not-exist", () =>
+      gather(client.subscribeToPersistentSubscriptionToStream(stream, "nobody")),
+    );
+  },
+  "persistent subscription: info, list, update, delete": async () => {
+    const stream = fresh();
+    const settings = api.persistentSubscriptionToStreamSettingsFromDefaults({
+      startFrom: 2n,
+      maxRetryCount: 3,
+      messageTimeout: 1234,
+    });
+    await client.createPersistentSubscriptionToStream(stream, "group", settings);
+    const info = await client.getPersistentSubscriptionToStreamInfo(stream, "group");
+    assert.deepEqual([info.eventSource, info.groupName, info.settings.startFrom], [stream, "group", 2n]);
+    assert.deepEqual([info.settings.maxRetryCount, info.settings.messageTimeout], [3, 1234]);
+    await client.updatePersistentSubscriptionToStream(stream, "group", { ...settings, maxRetryCount: 7 });
+    const [listed] = await client.listPersistentSubscriptionsToStream(stream);
+    assert.equal(listed.settings.maxRetryCount, 7);
+    assert.ok((await client.listAllPersistentSubscriptions()).some(({ eventSource }) => eventSource === stream));
+    await client.appendToStream(stream, numbers(0, 4));
+    const subscription = client.subscribeToPersistentSubscriptionToStream(stream, "group");
+    const seen = [];
+    const dropped = refused("persistent-subscription-dropped", async () => {
+      for await (const one of subscription) {
+        seen.push(one.event.data.n);
+        await subscription.ack(one);
+        if (seen.length === 2) await client.deletePersistentSubscriptionToStream(stream, "group");
+      }
+    });
+    await dropped;
+    assert.deepEqual(seen, [2, 3]);
+    await refused("persistent-subscription-does-not-exist", () =>
+      client.deletePersistentSubscriptionToStream(stream, "group"),
+    );
+    await refused("persistent-subscription-does-not-exist", () =>
+      client.getPersistentSubscriptionToStreamInfo(stream, "group"),
+    );
+  },
+  "persistent subscription to all, shared": async () => {
+    const type = fresh("Shared");
+    const group = fresh("group");
+    const settings = api.persistentSubscriptionToAllSettingsFromDefaults({ startFrom: api.START });
+    await client.createPersistentSubscriptionToAll(group, settings, {
+      filter: api.eventTypeFilter({ prefixes: [type] }),
+    });
+    const both = [0, 1].map(() => client.subscribeToPersistentSubscriptionToAll(group));
+    const seen = [];
+    const done = Promise.all(
+      both.map(async (subscription) => {
+        for await (const one of subscription) {
+          seen.push(one.event.data.n);
+          await subscription.ack(one);
+          if (seen.length === 20) for (const other of both) void other.unsubscribe();
+          if (seen.length >= 20) return;
+        }
+      }),
+    );
+    await client.appendToStream(
+      fresh(),
+      Array.from({ length: 20 }, (_, n) => jsonEvent({ type, data: { n } })),
+    );
+    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 1000))]);
+    assert.deepEqual(
+      [...seen].sort((a, b) => a - b),
+      Array.from({ length: 20 }, (_, n) => n),
+    );
+    const info = await client.getPersistentSubscriptionToAllInfo(group);
+    assert.equal(info.eventSource, "$all");
+    await client.deletePersistentSubscriptionToAll(group);
+  },
   "what is not served says so": async () => {
     const error = await refused("unknown", () => client.createProjection("p", "fromAll()"));
     assert.match(error.message, /UNIMPLEMENTED.*does not serve/);

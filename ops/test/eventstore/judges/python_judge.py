@@ -272,6 +272,87 @@ def _():
     refused(errors.AccessDeniedError, lambda: append("late-flights/by-airport", numbers(0, 1)))
 
 
+@feature("persistent subscription: ack, retry, skip, park, replay")
+def _():
+    stream = fresh()
+    client.create_subscription_to_stream("group", stream)
+    refused(error("AlreadyExists"), lambda: client.create_subscription_to_stream("group", stream))
+    append(stream, numbers(0, 4))
+    subscription, seen = client.read_subscription_to_stream("group", stream), []
+    for event in subscription:
+        (n,) = told([event])
+        seen.append((n, event.retry_count))
+        if n == 1 and event.retry_count == 0:
+            subscription.nack(event, "retry")
+        elif n == 2:
+            subscription.nack(event, "skip")
+        elif n == 3 and len(seen) < 6:
+            subscription.nack(event, "park")
+        else:
+            subscription.ack(event)
+        if len(seen) == 5:
+            append(stream, numbers(9, 1))
+        if len(seen) == 6:
+            client.replay_parked_events("group", stream)
+        if len(seen) == 7:
+            break
+    subscription.stop()
+    assert seen == [(0, 0), (1, 0), (2, 0), (3, 0), (1, 1), (9, 0), (3, 0)], seen
+    refused(error("NotFound"), lambda: client.read_subscription_to_stream("nobody", stream))
+
+
+@feature("persistent subscription: info, list, update, delete")
+def _():
+    stream = fresh()
+    client.create_subscription_to_stream("group", stream, stream_position=2, max_retry_count=3, message_timeout=1.5)
+    info = client.get_subscription_info("group", stream)
+    assert (info.event_source, info.group_name, info.start_from) == (stream, "group", "2")
+    assert (info.max_retry_count, info.message_timeout) == (3, 1.5)
+    client.update_subscription_to_stream("group", stream, max_retry_count=7)
+    (listed,) = client.list_subscriptions_to_stream(stream)
+    assert (listed.max_retry_count, listed.message_timeout, listed.start_from) == (7, 1.5, "2")
+    assert any(one.event_source == stream for one in client.list_subscriptions())
+    append(stream, numbers(0, 4))
+    subscription, seen = client.read_subscription_to_stream("group", stream), []
+    for event in subscription:
+        seen.append(event)
+        subscription.ack(event)
+        if len(seen) == 2:
+            break
+    assert told(seen) == [2, 3]
+    subscription.stop()
+    client.delete_subscription("group", stream)
+    refused(error("NotFound"), lambda: client.get_subscription_info("group", stream))
+
+
+@feature("persistent subscription to all, shared")
+def _():
+    type, group = fresh("Shared"), fresh("group")
+    client.create_subscription_to_all(group, filter_include=[type], consumer_strategy="RoundRobin")
+    seen, lock = [], threading.Lock()
+
+    def consume(subscription):
+        for event in subscription:
+            with lock:
+                seen.extend(told([event]))
+            subscription.ack(event)
+
+    both = [client.read_subscription_to_all(group) for _ in range(2)]
+    threads = [threading.Thread(target=consume, args=(one,), daemon=True) for one in both]
+    for thread in threads:
+        thread.start()
+    append(fresh(), numbers(0, 20, type))
+    for _ in range(100):
+        if len(seen) >= 20:
+            break
+        threading.Event().wait(0.05)
+    assert sorted(seen) == list(range(20)), seen
+    assert client.get_subscription_info(group).event_source == "$all"
+    for one in both:
+        one.stop()
+    client.delete_subscription(group)
+
+
 @feature("what is not served says so")
 def _():
     thrown = refused(Exception, lambda: client.create_projection(name="p", query="fromAll()"))

@@ -1,0 +1,131 @@
+/** What a persistent subscription reads: the events of a stream, or of all that pass its filter, from its checkpoint on. */
+import type { RecordedEvent } from "@millrace/engine";
+import type { EndpointContext } from "./endpoint-context.ts";
+import { type LinkTarget, targetOf } from "./event-messages.ts";
+import { ALL, filterOptions, type GroupDefinition } from "./group-settings.ts";
+import { type NameFilter, readFilter } from "./name-filter.ts";
+import { isClientEvent, LINK_TYPE, writeBody } from "./stored-event.ts";
+import { firstVisible, isSoftDeleted, isTooOld } from "./stream-metadata.ts";
+import { WireWriter } from "./wire-writer.ts";
+
+/** An event as bytes but for its id, whose form each subscriber chooses. */
+export interface RecordBytes {
+  readonly id: Uint8Array;
+  readonly body: Buffer;
+}
+
+export interface GroupEvent {
+  /** Revision of the event in the stream that is subscribed to, or position for all. */
+  readonly place: number;
+  readonly position: number;
+  /** Where it stands itself, for a link that parks it. */
+  readonly stream: string;
+  readonly revision: number;
+  readonly correlationId: string;
+  readonly record: RecordBytes;
+  /** What it points at, when links are resolved and it is one. */
+  readonly target: LinkTarget | undefined;
+}
+
+const READ_BYTES_MAX = 1 << 20;
+const READ_EVENTS_MAX = 500;
+
+export class GroupSource {
+  /** The first place that was not read. */
+  next: number;
+  readonly #context: EndpointContext;
+  readonly #definition: GroupDefinition;
+  readonly #filter: NameFilter | undefined;
+
+  constructor(context: EndpointContext, definition: GroupDefinition, next: number) {
+    this.next = next;
+    this.#context = context;
+    this.#definition = definition;
+    const options = filterOptions(definition);
+    this.#filter = options && readFilter(options);
+  }
+
+  /** The next events; none when all there are were read. */
+  read(): Promise<readonly GroupEvent[]> {
+    return this.#definition.stream === ALL ? this.#readAll() : this.#readStream(this.#definition.stream);
+  }
+
+  /** Resolves when there may be more. Ask first, then read. */
+  changed(signal: AbortSignal): Promise<void> {
+    return this.#context.tail.next(this.#definition.stream, signal);
+  }
+
+  async #readAll(): Promise<readonly GroupEvent[]> {
+    for await (const batch of this.#context.log.read({ from: this.next })) {
+      const passing = batch.filter((event) => this.#filter?.passes(event) ?? true);
+      const last = (batch.at(-1)?.position ?? -1) + 1;
+      const events = this.#take(passing, ({ position }) => position);
+      this.next = events.length < passing.length ? (events.at(-1)?.place ?? -1) + 1 : last;
+      if (events.length > 0) return events;
+    }
+    return [];
+  }
+
+  async #readStream(stream: string): Promise<readonly GroupEvent[]> {
+    const { log, states, env } = this.#context;
+    const { metadata, isTombstoned } = await states.of(stream);
+    const head = await log.head(stream);
+    if (isTombstoned || isSoftDeleted(metadata)) return [];
+    this.next = Math.max(this.next, Math.min(firstVisible(metadata, head), head + 1));
+    for await (const batch of log.readStream(stream, { from: this.next, limit: READ_EVENTS_MAX })) {
+      const young = batch.filter((event) => !isTooOld(metadata, event, env.clock.now()));
+      const last = (batch.at(-1)?.revision ?? -1) + 1;
+      const events = this.#take(young, ({ revision }) => revision);
+      this.next = events.length < young.length ? (events.at(-1)?.place ?? -1) + 1 : last;
+      if (events.length > 0) return events;
+    }
+    return [];
+  }
+
+  /** As many as may wait at once. */
+  #take(events: readonly RecordedEvent[], placeOf: (event: RecordedEvent) => number): readonly GroupEvent[] {
+    const { readBatchSize, resolveLinks } = this.#definition.settings;
+    const taken: GroupEvent[] = [];
+    let bytes = 0;
+    for (const event of events) {
+      if (taken.length >= Math.min(readBatchSize, READ_EVENTS_MAX) || bytes >= READ_BYTES_MAX) break;
+      const one = groupEvent(event, placeOf(event), resolveLinks, this.#context);
+      bytes += one.record.body.length;
+      taken.push(one);
+    }
+    return taken;
+  }
+}
+
+export function groupEvent(
+  event: RecordedEvent,
+  place: number,
+  resolveLinks: boolean,
+  { describe }: EndpointContext,
+): GroupEvent {
+  return {
+    place,
+    position: event.position,
+    stream: event.stream,
+    revision: event.revision,
+    correlationId: Buffer.from(event.context.correlationId).toString("hex"),
+    record: recordBytes(event, describe),
+    target: resolveLinks && event.type === LINK_TYPE && isClientEvent(event) ? targetOf(event) : undefined,
+  };
+}
+
+export function recordBytes(event: RecordedEvent, describe: EndpointContext["describe"]): RecordBytes {
+  const writer = new WireWriter(event.payload.length + 256);
+  writeBody(writer, event, describe);
+  return { id: Uint8Array.from(event.id), body: writer.finish() };
+}
+
+/** The event that a link points at; nothing when it is not there. */
+export async function linked(
+  { stream, revision }: LinkTarget,
+  { log, describe }: EndpointContext,
+): Promise<RecordBytes | undefined> {
+  for await (const [event] of log.readStream(stream, { from: revision, limit: 1 }))
+    if (event?.revision === revision) return recordBytes(event, describe);
+  return undefined;
+}
