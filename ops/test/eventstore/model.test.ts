@@ -201,9 +201,14 @@ async function retry(which: number, model: Model, client: Client): Promise<void>
   expect(result.nextExpectedRevision).toBe(BigInt(earlier.revision));
 }
 
+function deletable(expected: AppendExpectedRevision): Exclude<AppendExpectedRevision, "stream_exists"> {
+  if (expected === "stream_exists") throw new Error("the client has no such deletion");
+  return expected;
+}
+
 async function remove(op: Removal, model: Model, client: Client): Promise<void> {
   const state = model.of(op.stream);
-  const expectedRevision = model.revision(op.stream, op.expected);
+  const expectedRevision = deletable(model.revision(op.stream, op.expected));
   const result = await outcome(client.deleteStream(op.stream, { expectedRevision }));
   if (state.isTombstoned) return expect(result).toBe("stream-deleted");
   const isMet = model.isMet(op.stream, expectedRevision) && (expectedRevision !== "any" || state.events.length > 0);
@@ -215,7 +220,7 @@ async function remove(op: Removal, model: Model, client: Client): Promise<void> 
 
 async function tombstone(op: Removal, model: Model, client: Client): Promise<void> {
   const state = model.of(op.stream);
-  const expectedRevision = model.revision(op.stream, op.expected);
+  const expectedRevision = deletable(model.revision(op.stream, op.expected));
   const result = await outcome(client.tombstoneStream(op.stream, { expectedRevision }));
   if (state.isTombstoned) return expect(result).toBe("stream-deleted");
   const isMet = model.isMet(op.stream, expectedRevision);
