@@ -47,8 +47,11 @@ export interface AuditStatus {
 const LINGER_MS = 1000;
 const STOP_MS_MAX = 2000;
 const RETRY_MS = 1000;
-/** Records hashed in one turn: less than a millisecond for small ones. */
-const TURN_RECORDS = 256;
+/**
+ * Records hashed in one turn, a fraction of a millisecond for small ones. A busy event loop comes round seldom, so that the tree takes
+ * little of it and falls behind; an idle one comes round at once.
+ */
+const TURN_RECORDS = 64;
 /** Records of a checkpoint while catching up. */
 const CHECKPOINT_RECORDS_MAX = 65_536;
 

@@ -3,8 +3,10 @@
  * each level. A tile that fills up is handed out and its root goes to the level above.
  */
 import { invariant } from "@millrace/engine";
-import { HASH_BYTES, rootOf } from "./merkle.ts";
+import { HASH_BYTES, rootOf, rootOfBytes } from "./merkle.ts";
 import { partialTiles, TILE_WIDTH, type Tile } from "./tile.ts";
+
+const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 
 /** A tile and its hashes, one after the other. */
 export interface TileBytes {
@@ -12,10 +14,16 @@ export interface TileBytes {
   readonly bytes: Uint8Array;
 }
 
+/** A tile that is not full. */
+interface Growing {
+  bytes: Buffer;
+  width: number;
+}
+
 export class GrowingTree {
   #size = 0;
-  /** Hashes of the unfinished tile of each level. */
-  readonly #edge: Uint8Array[][] = [[]];
+  /** By level. */
+  readonly #edge: Growing[] = [];
   #full: TileBytes[] = [];
 
   /** The tree of `size` leaves whose partial tiles are these, of {@link partialTiles}. */
@@ -23,8 +31,9 @@ export class GrowingTree {
     const tree = new GrowingTree();
     tree.#size = size;
     for (const { tile, bytes } of partial) {
-      while (tree.#edge.length <= tile.level) tree.#edge.push([]);
-      tree.#edge[tile.level] = hashesOf(bytes);
+      const growing = tree.#at(tile.level);
+      growing.bytes.set(bytes);
+      growing.width = tile.width;
     }
     return tree;
   }
@@ -41,9 +50,10 @@ export class GrowingTree {
 
   root(): Uint8Array {
     let below: Uint8Array | undefined;
-    for (const hashes of this.#edge) {
-      const level: readonly Uint8Array[] = below === undefined ? hashes : [...hashes, below];
-      below = level.length === 0 ? undefined : rootOf(level);
+    for (const growing of this.#edge) {
+      const hashes = hashesOf(usedOf(growing));
+      if (below !== undefined) hashes.push(below);
+      below = hashes.length === 0 ? undefined : rootOf(hashes);
     }
     return below ?? rootOf([]);
   }
@@ -63,22 +73,33 @@ export class GrowingTree {
   /** The tiles of the right edge as they are now. */
   partial(): TileBytes[] {
     return partialTiles(this.#size).map((tile) => {
-      const hashes = this.#edge[tile.level];
-      invariant(hashes?.length === tile.width, "the edge of a tree has what its size says");
-      return { tile, bytes: Buffer.concat(hashes) };
+      const growing = this.#at(tile.level);
+      invariant(growing.width === tile.width, "the edge of a tree has what its size says");
+      return { tile, bytes: Buffer.from(usedOf(growing)) };
     });
   }
 
   #push(level: number, hash: Uint8Array): void {
-    const hashes = this.#edge[level] ?? [];
-    this.#edge[level] = hashes;
-    hashes.push(hash);
-    if (hashes.length < TILE_WIDTH) return;
+    const growing = this.#at(level);
+    growing.bytes.set(hash, growing.width * HASH_BYTES);
+    growing.width++;
+    if (growing.width < TILE_WIDTH) return;
+    const { bytes } = growing;
     const index = Math.floor(this.#size / TILE_WIDTH ** (level + 1)) - 1;
-    this.#full.push({ tile: { level, index, width: TILE_WIDTH }, bytes: Buffer.concat(hashes) });
-    this.#edge[level] = [];
-    this.#push(level + 1, rootOf(hashes));
+    this.#full.push({ tile: { level, index, width: TILE_WIDTH }, bytes });
+    growing.bytes = Buffer.alloc(TILE_BYTES);
+    growing.width = 0;
+    this.#push(level + 1, rootOfBytes(bytes));
   }
+
+  #at(level: number): Growing {
+    while (this.#edge.length <= level) this.#edge.push({ bytes: Buffer.alloc(TILE_BYTES), width: 0 });
+    return this.#edge[level] as Growing;
+  }
+}
+
+function usedOf({ bytes, width }: Growing): Buffer {
+  return bytes.subarray(0, width * HASH_BYTES);
 }
 
 /** Splits the bytes of a tile. */

@@ -4,7 +4,7 @@
  * hashes can check it: a payload may be pruned, and a key that encrypted it destroyed, and every proof stays valid.
  */
 import type { StoredRecord } from "@millrace/engine";
-import { sha256 } from "./merkle.ts";
+import { HASH_BYTES, putSha256, sha256 } from "./merkle.ts";
 
 const LEAF_PREFIX = 0;
 const FIRST_CAPACITY = 1024;
@@ -13,21 +13,18 @@ const FIRST_CAPACITY = 1024;
 export class LeafHasher {
   #bytes: Buffer = Buffer.alloc(FIRST_CAPACITY, LEAF_PREFIX);
   #used = 1;
+  readonly #leaf: Buffer = Buffer.alloc(HASH_BYTES);
 
-  /** The leaf of the record's position when the record is its event, `undefined` for a control record. */
+  /** The leaf of the record's position when the record is its event, `undefined` for a control record. Valid until the next call. */
   add({ header, payload, isControl }: StoredRecord): Buffer | undefined {
-    this.#append(header);
-    this.#append(sha256(payload));
+    if (this.#used + header.length + HASH_BYTES > this.#bytes.length) this.#grow();
+    this.#bytes.set(header, this.#used);
+    putSha256(payload, this.#bytes, this.#used + header.length);
+    this.#used += header.length + HASH_BYTES;
     if (isControl) return undefined;
-    const leaf = sha256(this.#bytes.subarray(0, this.#used));
+    putSha256(this.#bytes.subarray(0, this.#used), this.#leaf, 0);
     this.#used = 1;
-    return leaf;
-  }
-
-  #append(part: Uint8Array): void {
-    if (this.#used + part.length > this.#bytes.length) this.#grow();
-    this.#bytes.set(part, this.#used);
-    this.#used += part.length;
+    return this.#leaf;
   }
 
   #grow(): void {
