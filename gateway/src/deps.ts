@@ -23,6 +23,8 @@ export interface GatewayDeps {
   readonly graphSchema?: JsonObject;
   /** Folder of the built console; without it `/` answers 404. */
   readonly consoleDir?: string;
+  /** Folder of the log's Merkle tree; its public files are served below `/audit/`. */
+  readonly auditDir?: string;
   readonly guard?: GuardOptions;
   /** Sees every error that is the server's own fault. */
   readonly report?: (thrown: unknown, correlationId: string) => void;

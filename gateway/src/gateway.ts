@@ -16,6 +16,7 @@ import { LiveFeed } from "./live/live-feed.ts";
 import { registerGraphMetrics, registerLogMetrics, registerProjectionMetrics } from "./metrics/graph-metrics.ts";
 import { HttpMetrics } from "./metrics/http-metrics.ts";
 import { problemOf } from "./problem.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { consoleRoutes, isConsolePage, sendConsolePage } from "./routes/console.ts";
 import { deadLetterRoutes } from "./routes/dead-letters.ts";
 import { docRoutes } from "./routes/docs.ts";
@@ -62,6 +63,7 @@ export function buildGateway(deps: GatewayDeps): FastifyInstance {
     done();
   });
   consoleRoutes(app, context);
+  auditRoutes(app, context);
   // The type provider only adds types to routes that are defined above.
   return app as unknown as FastifyInstance;
 }

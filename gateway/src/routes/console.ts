@@ -5,7 +5,7 @@ import fastifyStatic from "@fastify/static";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { App, RouteContext } from "./route-context.ts";
 
-const API = /^\/(?:api|docs|metrics|schemas|health|livez|readyz|assets)(?:\/|\?|$)/;
+const API = /^\/(?:api|audit|docs|metrics|schemas|health|livez|readyz|assets)(?:\/|\?|$)/;
 
 export function consoleRoutes(app: App, { deps: { consoleDir } }: RouteContext): void {
   if (consoleDir === undefined || !existsSync(join(consoleDir, "index.html"))) return;

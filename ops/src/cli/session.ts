@@ -155,7 +155,7 @@ async function requireFreePort(port: number): Promise<void> {
 
 async function listen(
   opened: OpenedHost,
-  _data: OpenedData,
+  data: OpenedData,
   port: number,
   env: Env,
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
@@ -175,6 +175,7 @@ async function listen(
     // TypeBox schemas are JSON.
     graphSchema: graphSchema as unknown as JsonObject,
     consoleDir: consoleDirectory(),
+    auditDir: join(data.directory.audit, data.log.id),
     ...(token === undefined ? {} : { guard: { token } }),
     report: (thrown, correlationId) => void process.stderr.write(`${correlationId} ${messageOf(thrown)}\n`),
   });

@@ -82,6 +82,16 @@ describe("the audit guide", () => {
     await expect.poll(signed, { timeout: 15_000 }).toBeGreaterThanOrEqual(12);
   });
 
+  it("has a host that serves checkpoint, key and tiles, and not the signing key", async () => {
+    const served = (name: string): Promise<Response> => fetch(`${url}/audit/${name}`);
+    const [origin, size] = (await (await served("checkpoint")).text()).split("\n");
+    expect(await (await served("verifier-key")).text()).toContain(`${origin}+`);
+    const width = Number(size) % 256;
+    const tile = `tile/0/${String(Math.floor(Number(size) / 256)).padStart(3, "0")}.p/${width}`;
+    if (width > 0) expect((await (await served(tile)).arrayBuffer()).byteLength).toBe(width * 32);
+    expect((await served("signing-key.pem")).status).toBe(404);
+  });
+
   it("has commands, and every one of them is followed", () => {
     expect(blocks().length).toBe(PRINTS.length);
     expect(GUIDE).not.toMatch(/^```(?!sh$|$)/m);
