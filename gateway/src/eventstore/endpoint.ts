@@ -125,15 +125,8 @@ class Endpoint implements EventStoreEndpoint {
     const grace = this.#context.env.timers.after(CLOSE_GRACE_MS, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
-    for (const socket of this.#sockets) if (!this.#isBusy(socket)) socket.destroy();
     await closed;
     grace.cancel();
-  }
-
-  #isBusy(socket: Socket): boolean {
-    return [...this.#sessions].some(
-      (session) => !session.destroyed && session.socket?.remotePort === socket.remotePort,
-    );
   }
 
   #serverOf(tls: EventStoreEndpointOptions["tls"]): Server {
@@ -184,7 +177,7 @@ class Endpoint implements EventStoreEndpoint {
       refuse(stream);
       return;
     }
-    const call = new GrpcCall(stream, headers, this.#messageBytesMax);
+    const call = new GrpcCall(stream, headers, this.#messageBytesMax, this.#context.env.turns);
     this.#calls.add(call);
     try {
       if (this.#isClosing) throw eventStoreError("EVENTSTORE-BUSY", "the server is closing");

@@ -4,6 +4,7 @@
  * stream takes more, and messages are read only when they are asked for.
  */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Turns } from "@millrace/engine";
 import { eventStoreError } from "./errors.ts";
 import { type GrpcStatus, OK } from "./grpc-status.ts";
 
@@ -21,14 +22,17 @@ export class GrpcCall {
   readonly signal: AbortSignal;
   readonly #stream: ServerHttp2Stream;
   readonly #messageBytesMax: number;
+  readonly #turns: Turns;
   readonly #ended = new AbortController();
   #status: GrpcStatus | undefined;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, messageBytesMax: number) {
+  /** @param messageBytesMax longest message that is read */
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, messageBytesMax: number, turns: Turns) {
     this.headers = headers;
     this.signal = this.#ended.signal;
     this.#stream = stream;
     this.#messageBytesMax = messageBytesMax;
+    this.#turns = turns;
     stream.on("close", () => this.#ended.abort());
     // What goes wrong with the connection ends the call; `close` says so.
     stream.on("error", () => {});
@@ -107,7 +111,7 @@ export class GrpcCall {
   /** A client may be sending still what nobody will read. */
   #leave(): void {
     this.#stream.resume();
-    setImmediate(() => {
+    this.#turns.yieldToIo(() => {
       if (!this.#stream.closed && !this.#stream.readableEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
     });
   }

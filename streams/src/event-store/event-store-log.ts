@@ -19,6 +19,7 @@ import {
   type StreamAppend,
   type SubscribeOptions,
   type SubscriptionBatch,
+  sleep,
 } from "@millrace/engine";
 import { arrivals } from "./arrivals.ts";
 import {
@@ -306,21 +307,10 @@ class EventStoreLog implements EventLog {
       } finally {
         await subscription.unsubscribe().catch(() => {});
       }
-      if (!over.aborted) await this.#pause(waitMs, over);
+      // It is cut short when there is nothing to come back for.
+      await sleep(this.#env, waitMs, over).catch(() => {});
       waitMs = Math.min(RECONNECT_MS.most, waitMs * 2);
     }
-  }
-
-  #pause(delayMs: number, over: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        over.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = this.#env.timers.after(delayMs, done);
-      over.addEventListener("abort", done);
-    });
   }
 
   /** Other writers move the end as well. */
