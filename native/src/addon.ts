@@ -26,6 +26,50 @@ export interface Addon {
   ): number;
   /** Resolves with 0 or the number of the system's error. */
   writeBlock(fd: number, buffer: Uint8Array, length: number, offset: number): Promise<number>;
+  readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
+}
+
+export interface LodgeOptions {
+  readonly bytesMax: number;
+  readonly leasedBytesMax: number;
+  readonly machineBytesMax: number;
+  readonly slots: number;
+  readonly leaseMs: number;
+}
+
+/** Formats are numbers: raw, msgpack, json, npy, arrow. */
+export interface LodgeToken {
+  readonly id: string;
+  readonly length: number;
+  readonly hash: string;
+}
+
+/** The payload store of the addon (native/crates/lodge). */
+export interface Lodge {
+  id(): string;
+  put(bytes: Uint8Array, format: number): LodgeToken | null;
+  reserve(length: number, format: number): LodgeReservation | null;
+  discard(id: string, format: number, length: number, hash: string): void;
+  acquire(id: string, format: number, length: number, hash: string): LodgeLease | null;
+  stats(): { readonly payloads: number; readonly bytes: number; readonly leases: number; readonly fileBytes: number };
+  sweep(): void;
+  close(): void;
+}
+
+export interface LodgeLease {
+  /** A view of the payload, detached by `release`. */
+  buffer(): ArrayBuffer;
+  isValid(): boolean;
+  pin(): boolean;
+  unpin(): void;
+  release(buffer?: ArrayBuffer): boolean;
+}
+
+export interface LodgeReservation {
+  /** Where the payload is to be written, detached by `publish` and `giveUp`. */
+  buffer(): ArrayBuffer;
+  publish(buffer: ArrayBuffer): LodgeToken | null;
+  giveUp(buffer: ArrayBuffer): void;
 }
 
 /** Whether the addon is in use and, if not, why. */

@@ -3,3 +3,11 @@ export { type AddonState, addonState } from "./addon.ts";
 export { type NativeBlockHeader, type NativeBlocks, nativeBlocks } from "./log-block/native-blocks.ts";
 export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./ordered-store/lmdb-store.ts";
 export { type FilePayloadStoreOptions, openFilePayloadStore } from "./payload-store/file-payload-store.ts";
+export {
+  type MappedPayloadLease,
+  type MappedPayloadStore,
+  type MappedPayloadStoreOptions,
+  openMappedPayloadStore,
+  type PayloadReservation,
+} from "./payload-store/mapped-payload-store.ts";
+export { type OpenedPayloadStore, openPayloadStore, type PayloadStoreOptions } from "./payload-store/payload-store.ts";

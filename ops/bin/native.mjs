@@ -100,7 +100,16 @@ const has = (component) => cargo(component, "--version").status === 0;
 function testCrates() {
   const checks = [
     ...(has("fmt") ? [["fmt", "--check"]] : []),
-    ["test", "--workspace", "--exclude", "millrace-native", "--locked", "--offline", "--quiet"],
+    [
+      "test",
+      "--workspace",
+      "--exclude",
+      "millrace-native",
+      "--features",
+      "millrace-lodge/faults",
+      "--locked",
+      "--offline",
+    ],
   ];
   for (const args of checks) {
     const run = cargo(...args);

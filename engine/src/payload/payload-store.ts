@@ -2,8 +2,8 @@
  * Hand-over of large payloads on one machine: written once, they travel as a small token (DESIGN §9). Nothing here is truth:
  * whatever a store loses is in the log, and a token that does not resolve is a gap that its origin fills (P-R16).
  *
- * Implementations: memory (`streams/memory`) and files that are copied (`native`). Both pass `payloadStoreContract` of
- * `engine/testing`.
+ * Implementations: memory (`streams/memory`), files that are copied and files that are mapped (`native`). All pass
+ * `payloadStoreContract` of `engine/testing`.
  */
 
 export type PayloadFormat = "raw" | "msgpack" | "json" | "npy" | "arrow";
@@ -16,7 +16,10 @@ export interface PayloadToken {
   readonly format: PayloadFormat;
   /** Bytes of the payload. */
   readonly length: number;
-  /** SHA-256 of the bytes, 64 hex digits. */
+  /**
+   * Checksum of the bytes in hex digits: SHA-256 (64) where the store copies, XXH3-64 (16) where it maps. It finds errors;
+   * that the bytes are still the payload is for {@link PayloadLease.isValid} to say (P-R5).
+   */
   readonly hash: string;
 }
 
@@ -24,8 +27,9 @@ export interface PayloadToken {
 export interface PayloadLease {
   readonly token: PayloadToken;
   /**
-   * The payload. Read it; what is written to it is seen by nobody else. Detached on release.
+   * The payload. Read it; what is written to it is seen by nobody else. Detached on release, and when the lease was found lost.
    * @throws PAYLOAD-RELEASED after release
+   * @throws PAYLOAD-LEASE-LOST after {@link isValid} answered false
    */
   readonly bytes: Uint8Array;
   /** Whether every byte read so far was this payload's: asked after the last use and before the step is appended (P-R6). */

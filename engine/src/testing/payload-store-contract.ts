@@ -6,6 +6,8 @@ export interface PayloadStoreHarness {
   readonly store: PayloadStore;
   /** The same store as another process sees it. Absent when a store lives in one process. */
   peer?(): Promise<PayloadStore>;
+  /** Makes the stores free what others let go, where they do not notice at once. */
+  settle?(): Promise<void>;
   /** Spoils the stored bytes of a payload. Absent when they cannot be reached. */
   damage?(token: PayloadToken): Promise<void>;
   destroy(): Promise<void>;
@@ -41,7 +43,7 @@ export function payloadStoreContract(name: string, make: MakePayloadStore): void
           const bytes = sample(size);
           const token = await putInto(store, bytes, format);
           expect(token).toMatchObject({ store: store.id, format, length: size });
-          expect(token.hash).toMatch(/^[0-9a-f]{64}$/);
+          expect(token.hash).toMatch(/^([0-9a-f]{16}|[0-9a-f]{64})$/);
           const lease = await store.acquire(JSON.parse(JSON.stringify(token)) as PayloadToken);
           expect(lease?.token).toEqual(token);
           expect(Buffer.compare(lease?.bytes ?? Buffer.alloc(9), bytes)).toBe(0);
@@ -146,10 +148,13 @@ export function payloadStoreContract(name: string, make: MakePayloadStore): void
         await store.discard(token);
         expect(Buffer.compare(lease?.bytes ?? Buffer.alloc(1), sample(500))).toBe(0);
         expect(lease?.release()).toBe(true);
+        await harness.settle?.();
         expect(await peer.acquire(token)).toBeUndefined();
         const theirs = await putInto(peer, sample(7));
         expect(theirs.id).not.toBe(token.id);
-        expect((await store.acquire(theirs))?.bytes.length).toBe(7);
+        const read = await store.acquire(theirs);
+        expect(read?.bytes.length).toBe(7);
+        read?.release();
         await peer.close();
         expect(await store.acquire(theirs)).toBeUndefined();
       }));

@@ -2,6 +2,7 @@
 
 mod block;
 mod data_view;
+mod payload;
 
 use napi_derive::napi;
 

@@ -1,0 +1,132 @@
+//! A reference of this process to a payload: bytes that are the payload's for as long as `is_valid` says so.
+
+use crate::env_view::EnvView;
+use crate::fault::{Point, Rule};
+use crate::layout::{HEADER_BYTES, HELD, MAGIC, PAGE_BYTES, PINNED, VALUE_IN_PAGE, id_of, state_of};
+use crate::store::{Shared, Token};
+use crate::system::Mapping;
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where the payload starts in the first of its pages.
+const PAYLOAD_IN_PAGE: usize = VALUE_IN_PAGE + HEADER_BYTES;
+
+/// What a reference reads.
+pub(crate) enum Memory {
+    /// A range of the private mapping of the whole file: one reference of a process at a time.
+    Whole(Arc<EnvView>, Range<u64>),
+    /// A private mapping of these pages alone, so that references of one process do not see each other's writes.
+    Alone(Mapping),
+    /// A copy, where no slot was left.
+    Copied(Box<[u8]>),
+}
+
+pub struct Lease {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) token: Token,
+    pub(crate) slot: usize,
+    pub(crate) memory: Memory,
+    released: AtomicBool,
+    /// Set when the owner of the bytes could not give them up at release.
+    escaped: Mutex<bool>,
+}
+
+impl Lease {
+    pub(crate) fn new(shared: Arc<Shared>, token: Token, slot: usize, memory: Memory) -> Self {
+        Self { shared, token, slot, memory, released: AtomicBool::new(false), escaped: Mutex::new(false) }
+    }
+
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The payload. It stays mapped while the lease exists, released or not; what is written to it nobody else sees.
+    pub fn bytes(&self) -> NonNull<[u8]> {
+        let start = match &self.memory {
+            Memory::Whole(view, pages) => {
+                // SAFETY: `acquire` found the range within the mapping.
+                unsafe { view.whole().start().add(pages.start as usize + PAYLOAD_IN_PAGE) }
+            }
+            // SAFETY: the mapping covers header and payload.
+            Memory::Alone(mapping) => unsafe { mapping.start().add(PAYLOAD_IN_PAGE) },
+            Memory::Copied(bytes) => NonNull::from(&bytes[..]).cast(),
+        };
+        NonNull::slice_from_raw_parts(start, self.token.length as usize)
+    }
+
+    /// Whether every byte read so far was this payload's (P-R5): asked after the last use, before anything is passed on.
+    pub fn is_valid(&self) -> bool {
+        if self.released.load(Ordering::Relaxed) || self.shared.is_closed() {
+            return false;
+        }
+        self.holds()
+    }
+
+    fn holds(&self) -> bool {
+        if matches!(self.memory, Memory::Copied(_)) {
+            return true;
+        }
+        if !self.shared.faults.holds(Rule::ValidateBySlot) {
+            // SAFETY: the header stands before the payload, within the same mapping.
+            let header = unsafe { self.bytes().cast::<u8>().sub(HEADER_BYTES).cast::<[u8; 16]>().read_volatile() };
+            return header[..4] == *MAGIC && header[8..16] == self.token.id.to_le_bytes();
+        }
+        // Reads of the bytes are ordered before this load.
+        fence(Ordering::Acquire);
+        let seen = self.shared.slot(self.slot).word.load(Ordering::Relaxed);
+        id_of(seen) == self.token.id && matches!(state_of(seen), HELD | PINNED)
+    }
+
+    /// Makes the bytes safe for code that checks first and uses then: they cannot be taken away until `unpin` (P-R8). False
+    /// when they are lost already; true also proves all reads so far.
+    pub fn pin(&self) -> bool {
+        !self.released.load(Ordering::Relaxed) && self.shared.pin(self)
+    }
+
+    pub fn unpin(&self) {
+        self.shared.unpin(self);
+    }
+
+    /// Ends the lease and answers as `is_valid` did; a second call answers false. `escaped` says that somebody may still read
+    /// the bytes: they become zeros for him.
+    pub fn release(&self, escaped: bool) -> bool {
+        if self.released.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        self.withdraw(escaped);
+        self.shared.faults.reach(Point::ReleaseDetached);
+        let held = self.shared.release(self) && !self.shared.is_closed();
+        self.shared.faults.reach(Point::ReleaseDone);
+        held
+    }
+
+    /// Nothing that was written to the bytes stays behind.
+    fn withdraw(&self, escaped: bool) {
+        let replaced = match &self.memory {
+            Memory::Whole(view, pages) if escaped => view.replace(pages),
+            Memory::Whole(view, pages) => {
+                view.reset(pages);
+                Ok(())
+            }
+            Memory::Alone(mapping) if escaped => mapping.replace(0, mapping.bytes(), None),
+            Memory::Alone(_) | Memory::Copied(_) => Ok(()),
+        };
+        debug_assert!(replaced.is_ok(), "a mapping of zeros in place of another takes no memory");
+        *self.escaped.lock().unwrap_or_else(PoisonError::into_inner) = escaped;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.release(false);
+        if let Memory::Whole(view, pages) = &self.memory
+            && *self.escaped.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            view.restore(pages);
+        }
+    }
+}
+
+const _: () = assert!(PAYLOAD_IN_PAGE == 64 && PAGE_BYTES % 64 == 0);

@@ -1,0 +1,52 @@
+//! P-R2 and P-R3 rest on two full fences: without them a reader and an owner can each miss what the other wrote.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::{Arc, Barrier};
+
+#[repr(align(128))]
+struct Line(AtomicU64);
+
+/// Rounds in which publish-then-look and condemn-then-scan, run at the same time, both saw nothing.
+fn mutual_misses(rounds: u64, fenced: bool) -> u64 {
+    let lines: Arc<[Line; 4]> = Arc::new(std::array::from_fn(|_| Line(AtomicU64::new(0))));
+    let barrier = Arc::new(Barrier::new(2));
+    let side = |own: usize, other: usize, saw: usize| {
+        let (lines, barrier) = (lines.clone(), barrier.clone());
+        std::thread::spawn(move || {
+            let mut misses = 0;
+            barrier.wait();
+            for round in 1..=rounds {
+                lines[own].0.store(round, Ordering::Release);
+                if fenced {
+                    fence(Ordering::SeqCst);
+                }
+                let seen = lines[other].0.load(Ordering::Acquire);
+                // Each tells the other what it saw, and both wait for the round to end.
+                lines[saw].0.store(round << 1 | u64::from(seen < round), Ordering::SeqCst);
+                let theirs = loop {
+                    let theirs = lines[5 - saw].0.load(Ordering::SeqCst);
+                    if theirs >> 1 >= round {
+                        break theirs;
+                    }
+                    std::hint::spin_loop();
+                };
+                misses += u64::from(seen < round && theirs == (round << 1 | 1));
+            }
+            misses
+        })
+    };
+    let (reader, owner) = (side(0, 1, 2), side(1, 0, 3));
+    reader.join().unwrap().max(owner.join().unwrap())
+}
+
+#[test]
+fn with_fences_one_of_both_sees_the_other() {
+    assert_eq!(mutual_misses(100_000, true), 0);
+}
+
+/// Shows that the test above is able to fail; needs two cores at the same time.
+#[test]
+fn without_fences_both_can_miss() {
+    let found = (0..20).map(|_| mutual_misses(100_000, false)).find(|misses| *misses > 0);
+    assert!(found.is_some() || std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2));
+}

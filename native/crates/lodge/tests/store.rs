@@ -1,0 +1,286 @@
+//! What a store does for its users.
+#![cfg(feature = "faults")]
+
+mod common;
+
+use common::{Place, pattern, put, seen};
+use millrace_lodge::{Format, Token};
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn hands_over_payloads_of_any_size_on_a_64_byte_boundary() {
+    let place = Place::new();
+    let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
+    for length in [0, 1, 63, 4000, 4048, 4049, 70_000, 5 * MIB] {
+        let bytes = pattern(7, length);
+        let token = owner.put(&bytes, Format::Arrow).unwrap().unwrap();
+        assert_eq!((token.store, token.length, token.format), (reader.id(), length as u64, Format::Arrow));
+        let lease = reader.acquire(&token).unwrap().unwrap();
+        assert_eq!(lease.bytes().cast::<u8>().as_ptr() as usize % 64, 0);
+        assert!(seen(&lease) == bytes && lease.is_valid());
+        assert!(lease.release(false) && !lease.is_valid() && !lease.release(false));
+    }
+}
+
+#[test]
+fn frees_what_nobody_holds_and_never_gives_an_id_again() {
+    let place = Place::new();
+    let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
+    let mut ids = std::collections::HashSet::new();
+    for round in 0..300 {
+        let token = put(&owner, &pattern(round as u8, 100_000));
+        let lease = reader.acquire(&token).unwrap().unwrap();
+        owner.discard(&token);
+        assert_eq!(seen(&lease), pattern(round as u8, 100_000));
+        assert!(lease.release(false));
+        owner.sweep();
+        assert!(reader.acquire(&token).unwrap().is_none());
+        assert!(ids.insert(token.id));
+    }
+    assert_eq!((owner.stats().payloads, owner.stats().bytes, reader.stats().leases), (0, 0, 0));
+    assert!(owner.stats().file_bytes <= 2 * MIB as u64, "{:?}", owner.stats());
+}
+
+#[test]
+fn resolves_no_token_that_it_did_not_give() {
+    let place = Place::new();
+    let store = place.open(|_| ());
+    let token = put(&store, b"a payload");
+    let forged = [
+        Token { store: token.store ^ 1, ..token },
+        Token { id: token.id ^ 1, ..token },
+        Token { id: token.id ^ (1 << 59), ..token },
+        Token { id: token.id ^ (1 << 40), ..token },
+        Token { entry: token.entry ^ 1, ..token },
+        Token { entry: u32::MAX, ..token },
+        Token { length: token.length + 1, ..token },
+        Token { length: u64::MAX, ..token },
+        Token { xxh3: token.xxh3 ^ 1, ..token },
+        Token { format: Format::Npy, ..token },
+    ];
+    for forged in forged {
+        assert!(store.acquire(&forged).unwrap().is_none(), "{forged:?}");
+    }
+    assert_eq!(store.stats().leases, 0);
+    assert!(store.acquire(&token).unwrap().is_some());
+}
+
+#[test]
+fn never_follows_an_entry_out_of_its_file() {
+    let place = Place::new();
+    let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
+    let token = put(&owner, b"a payload");
+    let control = place.files(".ctl").into_iter().find(|path| path.ends_with("env-1.ctl")).unwrap();
+    let row = 4096 + u64::from(token.entry) * 64 + 8;
+    for offset in [1 << 40, 64 << 20 | 16, 17, u64::MAX - 15] {
+        use std::os::unix::fs::FileExt;
+        let file = std::fs::OpenOptions::new().write(true).open(&control).unwrap();
+        file.write_all_at(&u64::to_le_bytes(offset), row).unwrap();
+        assert!(reader.acquire(&token).unwrap().is_none(), "{offset}");
+    }
+}
+
+#[test]
+fn says_that_there_is_no_room_and_has_some_again() {
+    let place = Place::new();
+    let store = place.open(|options| options.bytes_max = 1000);
+    let first = put(&store, &[1; 600]);
+    assert_eq!(store.put(&[2; 600], Format::Raw).unwrap(), None);
+    put(&store, &[3; 300]);
+    store.discard(&first);
+    put(&store, &[4; 600]);
+    assert_eq!(store.put(&[5; 2000], Format::Raw).unwrap(), None);
+}
+
+#[test]
+fn a_full_map_frees_recycles_and_grows_before_it_refuses() {
+    let place = Place::new();
+    let store = place.open(|options| options.bytes_max = 40 << 20);
+    let tokens: Vec<_> = (0..40).map(|seed| put(&store, &pattern(seed, MIB))).collect();
+    for round in 0..200u32 {
+        let token = tokens[0];
+        let mut kept = tokens.clone();
+        store.discard(&kept[(round % 40) as usize]);
+        kept[(round % 40) as usize] = token;
+        if store.put(&pattern(round as u8, MIB), Format::Raw).unwrap().is_none() {
+            assert!(store.stats().bytes > 39 << 20, "{:?}", store.stats());
+        }
+    }
+    assert!(store.stats().file_bytes <= 120 << 20);
+}
+
+#[test]
+fn a_machine_wide_budget_stops_growth() {
+    let place = Place::new();
+    let store = place.open(|options| options.machine_bytes_max = 24 << 20);
+    let mut put = 0;
+    while store.put(&[7; MIB], Format::Raw).unwrap().is_some() {
+        put += 1;
+    }
+    assert!((4..24).contains(&put), "{put} payloads of 1 MiB");
+}
+
+#[test]
+fn a_reader_without_a_slot_copies() {
+    let place = Place::new();
+    let owner = place.open(|_| ());
+    let reader = place.open(|options| options.slots = 3);
+    let tokens: Vec<_> = (0..5).map(|seed| put(&owner, &pattern(seed, 10_000))).collect();
+    let leases: Vec<_> = tokens.iter().map(|token| reader.acquire(token).unwrap().unwrap()).collect();
+    for token in &tokens {
+        owner.discard(&token);
+    }
+    owner.sweep();
+    assert_eq!(owner.stats().payloads, 2, "two slots, and copies of the rest");
+    for (seed, lease) in leases.iter().enumerate() {
+        assert!(seen(lease) == pattern(seed as u8, 10_000) && lease.is_valid() && lease.pin());
+        lease.unpin();
+        assert!(lease.release(false));
+    }
+}
+
+#[test]
+fn keeps_references_apart_and_forgets_what_they_wrote() {
+    let place = Place::new();
+    let store = place.open(|_| ());
+    let peer = place.open(|_| ());
+    let bytes = pattern(1, 3 * MIB);
+    let token = put(&store, &bytes);
+    let scribbled = store.acquire(&token).unwrap().unwrap();
+    let (same_process, other) = (store.acquire(&token).unwrap().unwrap(), peer.acquire(&token).unwrap().unwrap());
+    // SAFETY: private memory of this reference. Pages before and behind the payload are its own too.
+    unsafe {
+        let start = scribbled.bytes().cast::<u8>().as_ptr().sub(48);
+        start.write_bytes(0xee, 48 + bytes.len());
+    }
+    assert!(seen(&same_process) == bytes && seen(&other) == bytes);
+    assert!(scribbled.is_valid(), "a reader that writes loses nothing");
+    scribbled.release(false);
+    assert!(seen(&store.acquire(&token).unwrap().unwrap()) == bytes, "the next reader sees the payload");
+}
+
+#[test]
+fn what_escapes_a_release_turns_into_zeros() {
+    let place = Place::new();
+    let store = place.open(|_| ());
+    let token = put(&store, &pattern(1, 100_000));
+    let first = store.acquire(&token).unwrap().unwrap();
+    let second = store.acquire(&token).unwrap().unwrap();
+    assert!(first.release(true) && second.release(true));
+    assert!(seen(&first).iter().chain(&seen(&second)).all(|byte| *byte == 0));
+    let again = store.acquire(&token).unwrap().unwrap();
+    assert_eq!(seen(&again), pattern(1, 100_000));
+    drop((first, second));
+    drop(again);
+    assert_eq!(seen(&store.acquire(&token).unwrap().unwrap()), pattern(1, 100_000));
+}
+
+#[test]
+fn a_payload_written_in_place_is_seen_once_it_is_published() {
+    let place = Place::new();
+    let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
+    let bytes = pattern(5, 2 * MIB);
+    let reservation = owner.reserve(bytes.len() as u64, Format::Npy).unwrap().unwrap();
+    // SAFETY: nobody else has the bytes of a reservation.
+    unsafe { reservation.bytes().as_mut().copy_from_slice(&bytes) };
+    owner.sweep();
+    assert_eq!(owner.stats().payloads, 1);
+    let token = reservation.publish().unwrap();
+    let lease = reader.acquire(&token).unwrap().unwrap();
+    assert!(seen(&lease) == bytes && token.format == Format::Npy);
+    drop(owner.reserve(1000, Format::Raw).unwrap());
+    assert_eq!(owner.stats().payloads, 1, "what is given up is freed");
+}
+
+#[test]
+fn layout_is_what_other_languages_read() {
+    use std::os::unix::fs::FileExt;
+    let place = Place::new();
+    let store = place.open(|_| ());
+    let tokens: Vec<_> = (0..50).map(|seed| put(&store, &pattern(seed, 5000 + seed as usize * 700))).collect();
+    for round in 0..300 {
+        let foreign = put(&store, &pattern(round as u8, 9000));
+        store.discard(&foreign);
+    }
+    let control = std::fs::File::open(&place.files("env-1.ctl")[0]).unwrap();
+    let data = std::fs::File::open(&place.files("env-1.mdb")[0]).unwrap();
+    for (seed, token) in tokens.iter().enumerate() {
+        let mut row = [0; 24];
+        control.read_exact_at(&mut row, 4096 + u64::from(token.entry) * 64).unwrap();
+        let word = |at: usize| u64::from_le_bytes(row[at..at + 8].try_into().unwrap());
+        assert_eq!((word(0), word(16)), (token.id << 4 | 2, token.length));
+        assert_eq!(word(8) % 4096, 16);
+        let mut page = [0; 64];
+        data.read_exact_at(&mut page, word(8) - 16).unwrap();
+        assert_eq!(u64::from_le_bytes(page[..8].try_into().unwrap()) * 4096 + 16, word(8), "the page knows its number");
+        assert_eq!((&page[16..20], &page[24..32]), (b"LODG".as_slice(), token.id.to_le_bytes().as_slice()));
+        let mut payload = vec![0; token.length as usize];
+        data.read_exact_at(&mut payload, word(8) + 48).unwrap();
+        assert_eq!(payload, pattern(seed as u8, token.length as usize));
+    }
+}
+
+#[test]
+fn rotation_drains_the_old_environment_under_its_readers() {
+    let place = Place::new();
+    let (owner, reader) = (place.open(|options| options.bytes_max = 256 << 20), place.open(|_| ()));
+    let tokens: Vec<_> = (0..100).map(|seed| put(&owner, &pattern(seed, MIB))).collect();
+    let lease = reader.acquire(&tokens[3]).unwrap().unwrap();
+    assert!(owner.stats().file_bytes > 64 << 20);
+    for token in &tokens[1..] {
+        owner.discard(&token);
+    }
+    owner.sweep();
+    assert!(owner.stats().file_bytes < 8 << 20, "a fresh environment: {:?}", owner.stats());
+    use std::os::unix::fs::MetadataExt;
+    let old_bytes = || std::fs::metadata(&place.files("env-1.mdb")[0]).unwrap().blocks() * 512;
+    owner.sweep();
+    assert!(seen(&lease) == pattern(3, MIB) && lease.is_valid());
+    assert!(seen(&reader.acquire(&tokens[0]).unwrap().unwrap()) == pattern(0, MIB), "old tokens stay good");
+    assert!(old_bytes() < 64 << 20, "{}", old_bytes());
+    assert!(lease.release(false));
+    owner.discard(&tokens[0]);
+    owner.sweep();
+    assert!(place.files("env-1.mdb").is_empty() && place.files("env-1.ctl").is_empty());
+    assert_eq!(owner.stats().payloads, 0);
+}
+
+#[test]
+fn closing_frees_what_nobody_reads_and_leaves_the_rest_to_others() {
+    let place = Place::new();
+    let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
+    let tokens = [put(&owner, &pattern(1, 9000)), put(&owner, &pattern(2, 9000))];
+    let lease = reader.acquire(&tokens[0]).unwrap().unwrap();
+    owner.close();
+    assert!(owner.acquire(&tokens[0]).unwrap().is_none());
+    assert!(reader.acquire(&tokens[1]).unwrap().is_none());
+    assert!(seen(&lease) == pattern(1, 9000) && lease.is_valid());
+    reader.sweep();
+    assert!(seen(&lease) == pattern(1, 9000) && lease.release(false));
+    reader.sweep();
+    assert!(place.files("env-1.mdb").is_empty());
+}
+
+#[test]
+fn lets_nobody_else_in() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let _store = place.open(|_| ());
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&place.0), 0o700);
+    for file in place.files("") {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn other_boots_are_unlinked() {
+    let place = Place::new();
+    let old = place.0.join("0123456789abcdef0123456789abcdef-v1");
+    std::fs::create_dir_all(&old).unwrap();
+    std::fs::write(old.join("env-1.mdb"), "left over").unwrap();
+    std::fs::write(place.0.join("somebody's file"), "stays").unwrap();
+    let _store = place.open(|_| ());
+    assert!(!old.exists() && place.0.join("somebody's file").exists());
+}

@@ -1,0 +1,223 @@
+/**
+ * Payloads by reference: written once into shared memory, read where they are by every process of the user on this machine,
+ * through the addon (native/crates/lodge, whose rules P-R1 to P-R22 are the payload protocol). A lease costs the same for a
+ * byte and for a gigabyte. Without the addon {@link openFilePayloadStore} does the same by copying.
+ */
+import {
+  type PayloadFormat,
+  type PayloadLease,
+  type PayloadStore,
+  type PayloadStoreStats,
+  type PayloadToken,
+  payloadError,
+} from "@millrace/engine";
+import { type Lodge, type LodgeLease, type LodgeReservation, type LodgeToken, loadAddon } from "../addon.ts";
+
+export interface MappedPayloadStoreOptions {
+  /** Best on a memory file system; belongs to one user. Created with mode 0700; an existing one is made so. */
+  readonly dir: string;
+  /** Bytes of payloads that this process may hold. Default 256 MiB. */
+  readonly bytesMax?: number;
+  /** Bytes of payloads that this process may lease; beyond them its readers copy. Default: no limit. */
+  readonly leasedBytesMax?: number;
+  /** Bytes of the store's files, of all processes together; what is there is not taken back. Default: no limit. */
+  readonly machineBytesMax?: number;
+  /** Payloads that this process may lease; beyond them its readers copy. Default 4096, 64 bytes of memory each. */
+  readonly slots?: number;
+  /** How long a process may stand still and keep its leases. Default 5000. */
+  readonly leaseMs?: number;
+}
+
+/** A lease whose bytes are the store's own memory. */
+export interface MappedPayloadLease extends PayloadLease {
+  /**
+   * Keeps the bytes as they are until {@link unpin}, whatever happens, for code that checks first and reads then: native
+   * code, other processes. A process that stops with a pin is killed. False when the lease is lost.
+   */
+  pin(): boolean;
+  unpin(): void;
+}
+
+/** Room in the store that is being filled. */
+export interface PayloadReservation {
+  /** Where the payload is to be written. Detached when it is published or given up. */
+  readonly bytes: Uint8Array;
+  /** Makes the payload readable. `undefined` when the bytes were moved away (`transfer`), or the store was closed. */
+  publish(): PayloadToken | undefined;
+  giveUp(): void;
+}
+
+export interface MappedPayloadStore extends PayloadStore {
+  acquire(token: PayloadToken): Promise<MappedPayloadLease | undefined>;
+  /**
+   * Room for a payload that the caller writes in place, so that it is never copied. `undefined` when there is none.
+   * @throws PAYLOAD-FAILED, PAYLOAD-CLOSED
+   */
+  reserve(length: number, format: PayloadFormat): PayloadReservation | undefined;
+  /** What happens by itself four times per `leaseMs`: leases are renewed, what nobody holds is freed, the dead are cleaned up after. */
+  sweep(): void;
+}
+
+const BYTES_MAX = 256 * 1024 * 1024;
+const NO_LIMIT = 2 ** 52;
+const SLOTS = 4096;
+const LEASE_MS = 5000;
+
+/** Numbers of the formats in the store's files. */
+const FORMATS: readonly PayloadFormat[] = ["raw", "msgpack", "json", "npy", "arrow"];
+
+/** @throws PAYLOAD-FAILED there is no addon, or the directory cannot be used */
+export function openMappedPayloadStore(options: MappedPayloadStoreOptions): MappedPayloadStore {
+  const { dir, bytesMax = BYTES_MAX, leasedBytesMax = NO_LIMIT, machineBytesMax = NO_LIMIT } = options;
+  const { slots = SLOTS, leaseMs = LEASE_MS } = options;
+  const addon = loadAddon();
+  if (addon === undefined) throw payloadError("PAYLOAD-FAILED", "payloads by reference need the native addon");
+  try {
+    return new LodgeStore(new addon.Lodge(dir, { bytesMax, leasedBytesMax, machineBytesMax, slots, leaseMs }));
+  } catch (error) {
+    throw payloadError("PAYLOAD-FAILED", `cannot keep payloads in ${dir}`, { cause: error, details: { dir } });
+  }
+}
+
+class LodgeStore implements MappedPayloadStore {
+  readonly id: string;
+  readonly #lodge: Lodge;
+  readonly #leases = new Set<MappedLease>();
+  #closed = false;
+
+  constructor(lodge: Lodge) {
+    this.#lodge = lodge;
+    this.id = lodge.id();
+  }
+
+  async put(bytes: Uint8Array, format: PayloadFormat): Promise<PayloadToken | undefined> {
+    const token = this.#tried("writing a payload failed", (lodge) => lodge.put(bytes, FORMATS.indexOf(format)));
+    return token === null ? undefined : this.#token(token, format);
+  }
+
+  reserve(length: number, format: PayloadFormat): PayloadReservation | undefined {
+    const reserve = (lodge: Lodge): LodgeReservation | null => lodge.reserve(length, FORMATS.indexOf(format));
+    const reservation = this.#tried("reserving a payload failed", reserve);
+    if (reservation === null) return undefined;
+    return new Reservation(reservation, (token) => this.#token(token, format));
+  }
+
+  async discard({ store, id, format, length, hash }: PayloadToken): Promise<void> {
+    if (store === this.id && !this.#closed) this.#lodge.discard(id, FORMATS.indexOf(format), length, hash);
+  }
+
+  async acquire(token: PayloadToken): Promise<MappedPayloadLease | undefined> {
+    const { store, id, format, length, hash } = token;
+    const acquire = (lodge: Lodge): LodgeLease | null => lodge.acquire(id, FORMATS.indexOf(format), length, hash);
+    const reference = this.#tried("leasing a payload failed", (lodge) => (store === this.id ? acquire(lodge) : null));
+    if (reference === null) return undefined;
+    const lease = new MappedLease({ ...token }, reference, () => this.#leases.delete(lease));
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  sweep(): void {
+    if (!this.#closed) this.#lodge.sweep();
+  }
+
+  stats(): PayloadStoreStats {
+    const { payloads, bytes, leases } = this.#lodge.stats();
+    return { payloads, bytes, leases };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const lease of [...this.#leases]) lease.release();
+    this.#lodge.close();
+  }
+
+  #token({ id, length, hash }: LodgeToken, format: PayloadFormat): PayloadToken {
+    return { store: this.id, id, format, length, hash };
+  }
+
+  #tried<T>(what: string, call: (lodge: Lodge) => T): T {
+    if (this.#closed) throw payloadError("PAYLOAD-CLOSED", "the payload store is closed");
+    try {
+      return call(this.#lodge);
+    } catch (error) {
+      throw payloadError("PAYLOAD-FAILED", what, { cause: error });
+    }
+  }
+}
+
+class MappedLease implements MappedPayloadLease {
+  readonly token: PayloadToken;
+  readonly #lease: LodgeLease;
+  readonly #ended: () => void;
+  #buffer: ArrayBuffer | undefined;
+  #bytes: Uint8Array | undefined;
+  #state: "held" | "lost" | "released" = "held";
+
+  constructor(token: PayloadToken, lease: LodgeLease, ended: () => void) {
+    this.token = token;
+    this.#lease = lease;
+    this.#ended = ended;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.#bytes !== undefined) return this.#bytes;
+    const { id } = this.token;
+    if (this.#state === "lost") throw payloadError("PAYLOAD-LEASE-LOST", `the lease on payload ${id} was revoked`);
+    if (this.#state === "released") throw payloadError("PAYLOAD-RELEASED", `the lease on payload ${id} was released`);
+    this.#buffer = this.#lease.buffer();
+    this.#bytes = new Uint8Array(this.#buffer);
+    return this.#bytes;
+  }
+
+  isValid(): boolean {
+    if (this.#state !== "held") return false;
+    if (this.#lease.isValid()) return true;
+    this.#end("lost");
+    return false;
+  }
+
+  release(): boolean {
+    return this.#state === "held" && this.#end("released");
+  }
+
+  pin(): boolean {
+    return this.#state === "held" && this.#lease.pin();
+  }
+
+  unpin(): void {
+    this.#lease.unpin();
+  }
+
+  #end(state: "lost" | "released"): boolean {
+    const wasValid = this.#lease.release(this.#buffer);
+    this.#state = state;
+    this.#buffer = undefined;
+    this.#bytes = undefined;
+    this.#ended();
+    return wasValid;
+  }
+}
+
+class Reservation implements PayloadReservation {
+  readonly bytes: Uint8Array;
+  readonly #reservation: LodgeReservation;
+  readonly #buffer: ArrayBuffer;
+  readonly #named: (token: LodgeToken) => PayloadToken;
+
+  constructor(reservation: LodgeReservation, named: (token: LodgeToken) => PayloadToken) {
+    this.#reservation = reservation;
+    this.#named = named;
+    this.#buffer = reservation.buffer();
+    this.bytes = new Uint8Array(this.#buffer);
+  }
+
+  publish(): PayloadToken | undefined {
+    const token = this.#reservation.publish(this.#buffer);
+    return token === null ? undefined : this.#named(token);
+  }
+
+  giveUp(): void {
+    this.#reservation.giveUp(this.#buffer);
+  }
+}
