@@ -5,7 +5,7 @@
 import { createRequire } from "node:module";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 2;
+const INTERFACE = 3;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -50,19 +50,18 @@ export interface Lodge {
   put(bytes: Uint8Array, format: number): LodgeToken | null;
   reserve(length: number, format: number): LodgeReservation | null;
   discard(id: string, format: number, length: number, hash: string): void;
-  acquire(id: string, format: number, length: number, hash: string): LodgeLease | null;
+  /** Number of the new lease; -1 when the token does not resolve. */
+  acquire(id: string, format: number, length: number, hash: string): number;
+  /** A view of the payload, detached by `release`. */
+  buffer(lease: number): ArrayBuffer;
+  isValid(lease: number): boolean;
+  pin(lease: number): boolean;
+  unpin(lease: number): void;
+  /** Takes the view that was asked for, if one was. The number is free then. */
+  release(lease: number, buffer?: ArrayBuffer): boolean;
   stats(): { readonly payloads: number; readonly bytes: number; readonly leases: number; readonly fileBytes: number };
   sweep(): void;
   close(): void;
-}
-
-export interface LodgeLease {
-  /** A view of the payload, detached by `release`. */
-  buffer(): ArrayBuffer;
-  isValid(): boolean;
-  pin(): boolean;
-  unpin(): void;
-  release(buffer?: ArrayBuffer): boolean;
 }
 
 export interface LodgeReservation {

@@ -1,8 +1,8 @@
 //! The payload store, as one JS thread uses it.
 
 use millrace_lodge::{Format, Lease, Mapping, Options, Reservation, Store, Terms, Token};
-use napi::bindgen_prelude::{Object, Uint8ArraySlice};
-use napi::{Env, Error, JsValue, Result, Status, Unknown, check_status, sys};
+use napi::bindgen_prelude::{FromNapiValue, Object, TypeName, Uint8ArraySlice, ValidateNapiValue};
+use napi::{Env, Error, JsValue, Result, Status, Unknown, ValueType, check_status, sys};
 use napi_derive::napi;
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
@@ -61,6 +61,48 @@ fn hash_text(xxh3: u64) -> String {
     format!("{xxh3:016x}")
 }
 
+/// A string of at most 63 characters, read without an allocation. A longer one is cut, and then means nothing.
+pub struct ShortText {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl ShortText {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+impl TypeName for ShortText {
+    fn type_name() -> &'static str {
+        "string"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::String
+    }
+}
+
+impl ValidateNapiValue for ShortText {}
+
+impl FromNapiValue for ShortText {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        let mut text = Self { bytes: [0; 64], length: 0 };
+        // SAFETY: the engine writes at most 64 bytes, the last of them a NUL.
+        let status = unsafe {
+            sys::napi_get_value_string_latin1(
+                env,
+                value,
+                text.bytes.as_mut_ptr().cast(),
+                text.bytes.len() as _,
+                &mut text.length as *mut usize as *mut _,
+            )
+        };
+        check_status!(status, "expected a string")?;
+        Ok(text)
+    }
+}
+
 fn format_of(code: u32) -> Option<Format> {
     [Format::Raw, Format::Msgpack, Format::Json, Format::Npy, Format::Arrow]
         .into_iter()
@@ -71,9 +113,12 @@ fn written(token: &Token) -> LodgeToken {
     LodgeToken { id: id_text(token.id, token.entry), length: token.length as f64, hash: hash_text(token.xxh3) }
 }
 
+/// A store, and the leases of its JS thread by number: a class of their own would cost more than the lease.
 #[napi]
 pub struct Lodge {
     store: Store,
+    leases: Vec<Option<Arc<Lease>>>,
+    free: Vec<u32>,
 }
 
 #[napi]
@@ -89,7 +134,7 @@ impl Lodge {
             terms,
             ..Options::default()
         };
-        Ok(Self { store: Store::open(dir.as_ref(), options).map_err(failed)? })
+        Ok(Self { store: Store::open(dir.as_ref(), options).map_err(failed)?, leases: Vec::new(), free: Vec::new() })
     }
 
     #[napi]
@@ -111,16 +156,62 @@ impl Lodge {
     }
 
     #[napi]
-    pub fn discard(&self, id: String, format: u32, length: f64, hash: String) {
-        let token = token(self.store.id(), &id, format, length, &hash);
+    pub fn discard(&self, id: ShortText, format: u32, length: f64, hash: ShortText) {
+        let token = token(self.store.id(), id.as_str(), format, length, hash.as_str());
         token.iter().for_each(|token| self.store.discard(token));
     }
 
+    /// Number of the new lease; -1 when the token does not resolve.
     #[napi]
-    pub fn acquire(&self, id: String, format: u32, length: f64, hash: String) -> Result<Option<LodgeLease>> {
-        let Some(token) = token(self.store.id(), &id, format, length, &hash) else { return Ok(None) };
-        let lease = self.store.acquire(&token).map_err(failed)?;
-        Ok(lease.map(|lease| LodgeLease { lease: Arc::new(lease) }))
+    pub fn acquire(&mut self, id: ShortText, format: u32, length: f64, hash: ShortText) -> Result<i32> {
+        let token = token(self.store.id(), id.as_str(), format, length, hash.as_str());
+        let lease = token.map(|token| self.store.acquire(&token)).transpose().map_err(failed)?.flatten();
+        let Some(lease) = lease else { return Ok(-1) };
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.leases.push(None);
+            self.leases.len() as u32 - 1
+        });
+        self.leases[number as usize] = Some(Arc::new(lease));
+        Ok(number as i32)
+    }
+
+    fn lease(&self, number: u32) -> Result<&Arc<Lease>> {
+        let gone = || Error::new(Status::InvalidArg, "no such lease");
+        self.leases.get(number as usize).and_then(Option::as_ref).ok_or_else(gone)
+    }
+
+    /// A view of the payload. It must be given to `release`.
+    #[napi(ts_return_type = "ArrayBuffer")]
+    pub fn buffer<'a>(&self, env: &'a Env, lease: u32) -> Result<Unknown<'a>> {
+        let lease = self.lease(lease)?;
+        external_buffer(env, lease.bytes(), lease.clone())
+    }
+
+    #[napi]
+    pub fn is_valid(&self, lease: u32) -> Result<bool> {
+        Ok(self.lease(lease)?.is_valid())
+    }
+
+    #[napi]
+    pub fn pin(&self, lease: u32) -> Result<bool> {
+        Ok(self.lease(lease)?.pin())
+    }
+
+    #[napi]
+    pub fn unpin(&self, lease: u32) -> Result<()> {
+        self.lease(lease)?.unpin();
+        Ok(())
+    }
+
+    /// Detaches the view, if one was asked for, or turns its bytes into zeros where it was moved away, and ends the lease,
+    /// whose number is free then.
+    #[napi]
+    pub fn release(&mut self, env: &Env, lease: u32, buffer: Option<Object>) -> Result<bool> {
+        let escaped = buffer.map(|buffer| detach(env, &buffer)).transpose()? == Some(false);
+        let held = self.lease(lease)?.release(escaped);
+        self.leases[lease as usize] = None;
+        self.free.push(lease);
+        Ok(held)
     }
 
     #[napi]
@@ -142,42 +233,6 @@ impl Lodge {
     #[napi]
     pub fn close(&self) {
         self.store.close();
-    }
-}
-
-#[napi]
-pub struct LodgeLease {
-    lease: Arc<Lease>,
-}
-
-#[napi]
-impl LodgeLease {
-    /// A view of the payload. It must be given to `release`.
-    #[napi(ts_return_type = "ArrayBuffer")]
-    pub fn buffer<'a>(&self, env: &'a Env) -> Result<Unknown<'a>> {
-        external_buffer(env, self.lease.bytes(), self.lease.clone())
-    }
-
-    #[napi]
-    pub fn is_valid(&self) -> bool {
-        self.lease.is_valid()
-    }
-
-    #[napi]
-    pub fn pin(&self) -> bool {
-        self.lease.pin()
-    }
-
-    #[napi]
-    pub fn unpin(&self) {
-        self.lease.unpin();
-    }
-
-    /// Detaches the view, if one was asked for, or turns its bytes into zeros where it was moved away, and ends the lease.
-    #[napi]
-    pub fn release(&self, env: &Env, buffer: Option<Object>) -> Result<bool> {
-        let escaped = buffer.map(|buffer| detach(env, &buffer)).transpose()? == Some(false);
-        Ok(self.lease.release(escaped))
     }
 }
 

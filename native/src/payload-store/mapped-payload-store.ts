@@ -11,7 +11,7 @@ import {
   type PayloadToken,
   payloadError,
 } from "@millrace/engine";
-import { type Lodge, type LodgeLease, type LodgeReservation, type LodgeToken, loadAddon } from "../addon.ts";
+import { type Lodge, type LodgeReservation, type LodgeToken, loadAddon } from "../addon.ts";
 
 export interface MappedPayloadStoreOptions {
   /** Best on a memory file system; belongs to one user. Created with mode 0700; an existing one is made so. */
@@ -107,11 +107,11 @@ class LodgeStore implements MappedPayloadStore {
   }
 
   async acquire(token: PayloadToken): Promise<MappedPayloadLease | undefined> {
-    const { store, id, format, length, hash } = token;
-    const acquire = (lodge: Lodge): LodgeLease | null => lodge.acquire(id, FORMATS.indexOf(format), length, hash);
-    const reference = this.#tried("leasing a payload failed", (lodge) => (store === this.id ? acquire(lodge) : null));
-    if (reference === null) return undefined;
-    const lease = new MappedLease({ ...token }, reference, () => this.#leases.delete(lease));
+    if (this.#closed) throw closedError();
+    if (token.store !== this.id) return undefined;
+    const number = this.#acquire(token);
+    if (number < 0) return undefined;
+    const lease = new MappedLease(token, this.#lodge, number, this.#leases);
     this.#leases.add(lease);
     return lease;
   }
@@ -132,12 +132,20 @@ class LodgeStore implements MappedPayloadStore {
     this.#lodge.close();
   }
 
+  #acquire({ id, format, length, hash }: PayloadToken): number {
+    try {
+      return this.#lodge.acquire(id, FORMATS.indexOf(format), length, hash);
+    } catch (error) {
+      throw payloadError("PAYLOAD-FAILED", "leasing a payload failed", { cause: error });
+    }
+  }
+
   #token({ id, length, hash }: LodgeToken, format: PayloadFormat): PayloadToken {
     return { store: this.id, id, format, length, hash };
   }
 
   #tried<T>(what: string, call: (lodge: Lodge) => T): T {
-    if (this.#closed) throw payloadError("PAYLOAD-CLOSED", "the payload store is closed");
+    if (this.#closed) throw closedError();
     try {
       return call(this.#lodge);
     } catch (error) {
@@ -146,18 +154,22 @@ class LodgeStore implements MappedPayloadStore {
   }
 }
 
+const closedError = (): Error => payloadError("PAYLOAD-CLOSED", "the payload store is closed");
+
 class MappedLease implements MappedPayloadLease {
   readonly token: PayloadToken;
-  readonly #lease: LodgeLease;
-  readonly #ended: () => void;
+  readonly #lodge: Lodge;
+  readonly #number: number;
+  readonly #held: Set<MappedLease>;
   #buffer: ArrayBuffer | undefined;
   #bytes: Uint8Array | undefined;
   #state: "held" | "lost" | "released" = "held";
 
-  constructor(token: PayloadToken, lease: LodgeLease, ended: () => void) {
+  constructor(token: PayloadToken, lodge: Lodge, number: number, held: Set<MappedLease>) {
     this.token = token;
-    this.#lease = lease;
-    this.#ended = ended;
+    this.#lodge = lodge;
+    this.#number = number;
+    this.#held = held;
   }
 
   get bytes(): Uint8Array {
@@ -165,14 +177,14 @@ class MappedLease implements MappedPayloadLease {
     const { id } = this.token;
     if (this.#state === "lost") throw payloadError("PAYLOAD-LEASE-LOST", `the lease on payload ${id} was revoked`);
     if (this.#state === "released") throw payloadError("PAYLOAD-RELEASED", `the lease on payload ${id} was released`);
-    this.#buffer = this.#lease.buffer();
+    this.#buffer = this.#lodge.buffer(this.#number);
     this.#bytes = new Uint8Array(this.#buffer);
     return this.#bytes;
   }
 
   isValid(): boolean {
     if (this.#state !== "held") return false;
-    if (this.#lease.isValid()) return true;
+    if (this.#lodge.isValid(this.#number)) return true;
     this.#end("lost");
     return false;
   }
@@ -182,19 +194,19 @@ class MappedLease implements MappedPayloadLease {
   }
 
   pin(): boolean {
-    return this.#state === "held" && this.#lease.pin();
+    return this.#state === "held" && this.#lodge.pin(this.#number);
   }
 
   unpin(): void {
-    this.#lease.unpin();
+    if (this.#state === "held") this.#lodge.unpin(this.#number);
   }
 
   #end(state: "lost" | "released"): boolean {
-    const wasValid = this.#lease.release(this.#buffer);
+    const wasValid = this.#lodge.release(this.#number, this.#buffer);
     this.#state = state;
     this.#buffer = undefined;
     this.#bytes = undefined;
-    this.#ended();
+    this.#held.delete(this);
     return wasValid;
   }
 }

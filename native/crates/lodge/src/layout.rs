@@ -1,5 +1,6 @@
 //! The bytes that processes share, little endian. Fields that two processes touch are aligned 64-bit atomics.
 
+use crate::checksum::covers_ends_only;
 use std::sync::atomic::AtomicU64;
 
 pub const PAGE_BYTES: usize = 4096;
@@ -108,6 +109,7 @@ pub struct RecordHeader {
     pub format: Format,
     pub id: u64,
     pub length: u64,
+    /// After `checksum`; flag 1 says that it covers the ends only.
     pub xxh3: u64,
     pub schema: u64,
     pub created_ms: u64,
@@ -119,6 +121,7 @@ impl RecordHeader {
         bytes[0..4].copy_from_slice(MAGIC);
         bytes[4] = VERSION;
         bytes[5] = self.format as u8;
+        bytes[6] = u8::from(covers_ends_only(self.length));
         bytes[8..16].copy_from_slice(&self.id.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.length.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.xxh3.to_le_bytes());

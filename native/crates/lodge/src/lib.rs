@@ -5,6 +5,7 @@
 //! a private mapping of the data file. The owner frees a payload after it condemned it and found no slot that names it; a
 //! slot past its time is revoked, which its holder notices when it validates. Nothing here waits for another process.
 
+mod checksum;
 mod drain;
 mod env_view;
 mod error;
@@ -25,6 +26,7 @@ mod store;
 mod system;
 mod table;
 
+pub use checksum::checksum;
 pub use error::Error;
 #[cfg(feature = "faults")]
 pub use fault::{Faults, Point, Rule};

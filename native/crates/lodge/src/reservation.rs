@@ -1,6 +1,7 @@
 //! A payload that is written in place, outside any transaction: nobody sees it until it is published, and nobody but its
 //! writer can free it while the writer lives (P-R9).
 
+use crate::checksum::checksum;
 use crate::env_view::pages_of;
 use crate::layout::{HEADER_BYTES, RecordHeader, VALUE_IN_PAGE};
 use crate::owned_env::Placed;
@@ -8,7 +9,6 @@ use crate::store::{Shared, Token, locked, token_of};
 use crate::system::{self, Mapping};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
 
 pub struct Reservation {
     shared: Arc<Shared>,
@@ -45,7 +45,7 @@ impl Reservation {
         // SAFETY: the writer is done, and nobody else has the pages.
         let payload = unsafe { self.bytes().as_ref() };
         let Placed { id, length, format, .. } = self.placed;
-        self.placed.xxh3 = xxh3_64(payload);
+        self.placed.xxh3 = checksum(payload);
         let xxh3 = self.placed.xxh3;
         let header = RecordHeader { format, id, length, xxh3, schema: 0, created_ms: system::wall_ms() }.encode();
         // SAFETY: as above.

@@ -1,6 +1,7 @@
 //! A process's part in the payload store of its machine: it puts into an environment of its own and reads those of all.
 
 use crate::Error;
+use crate::checksum::checksum;
 use crate::env_view::{EnvFiles, EnvView, pages_of, record_pages};
 use crate::fault::{Faults, Point, Rule};
 use crate::held::{COPY_SLOT, Held};
@@ -19,7 +20,6 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use xxhash_rust::xxh3::Xxh3;
 
 pub use crate::layout::Token;
 
@@ -326,7 +326,10 @@ impl Store {
 
     /// Copies a payload into the store and holds it until `discard`. `None` when there is no room; never waits for some (P-R18).
     pub fn put(&self, bytes: &[u8], format: Format) -> Result<Option<Token>, Error> {
-        let fill = |target: &mut [u8]| copy_and_hash(bytes, target);
+        let fill = |target: &mut [u8]| {
+            target.copy_from_slice(bytes);
+            checksum(bytes)
+        };
         let mut own = locked(&self.shared.own);
         let placed = own.put(bytes.len() as u64, format, fill, &self.shared.peers, &self.shared.faults)?;
         Ok(placed.map(|placed| self.token(&placed)))
@@ -401,16 +404,4 @@ impl Drop for Store {
 pub(crate) fn token_of(store: u64, placed: &Placed) -> Token {
     let Placed { id, entry, length, xxh3, format, .. } = *placed;
     Token { store, id, entry, format, length, xxh3 }
-}
-
-/// Copied in pieces that stay in the cache for the checksum.
-const PIECE_BYTES: usize = 64 * 1024;
-
-fn copy_and_hash(from: &[u8], to: &mut [u8]) -> u64 {
-    let mut hash = Xxh3::new();
-    for (from, to) in from.chunks(PIECE_BYTES).zip(to.chunks_mut(PIECE_BYTES)) {
-        to.copy_from_slice(from);
-        hash.update(from);
-    }
-    hash.digest()
 }
