@@ -1,0 +1,234 @@
+/**
+ * Hand-over of large payloads by reference against what would be done without: a copy, a structured clone to another thread,
+ * bytes parsed again. Needs the native addon. Ratios of times, medians; all peers in the same run:
+ *
+ * - `memcpy10MB`, `postMessage10MB`: how many references to 10 MB are taken and given back in the time of one copy, or of one
+ *   message between threads. Reading costs what memory costs, and a page fault for the first byte of a page: printed beside
+ * - `emptyToken`: round trip between two processes with a 10 MB reference, which the other side takes and reads from, to one
+ *   with a token of which it takes nothing
+ * - `tenMBto10KB`: a reference to 10 MB to one to 10 KB
+ * - `putToMemcpy`: 10 MB reserved, written in place and published, to a copy into memory that is not in the cache either
+ * - `jsonParseArrow`: rows parsed from JSON to the same rows opened as an Arrow table from a reference
+ */
+import { fork } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { createConnection, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
+import { addonState, openMappedPayloadStore } from "@millrace/native";
+import { Dictionary, Float64, Int32, Table, tableFromIPC, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
+import { buildAddon } from "../bin/native.mjs";
+import { measure } from "./measure.mjs";
+
+const MB = 1_000_000;
+const ROWS = 500_000;
+/** More than a last-level cache holds, as the pages of the store are. */
+const TARGETS = 8;
+
+const memoryDir = () =>
+  mkdtempSync(join(statSync("/dev/shm", { throwIfNoEntry: false }) ? "/dev/shm" : tmpdir(), "millrace-bench-"));
+
+/** Runs take a few milliseconds and are many: their median shows the hand-over and not who else used the processor. */
+export async function main({ repeats = 21 } = {}) {
+  const { lacks, failed } = buildAddon();
+  const state = addonState();
+  if (!state.inUse) throw new Error(`this bench needs the native addon: ${lacks ?? failed ?? state.reason}`);
+  const dir = memoryDir();
+  const store = openMappedPayloadStore({ dir, bytesMax: 512 * MB });
+  try {
+    return await figures(store, dir, repeats);
+  } finally {
+    await store.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function figures(store, dir, repeats) {
+  const local = await measure(await localVariants(store), { repeats, by: "wall" });
+  const peer = await startPeer(dir);
+  const remote = await measure(await remoteVariants(store, peer), { repeats, by: "wall" });
+  peer.close();
+  for (const [name, { ns, min, max }] of [...local, ...remote]) {
+    const microseconds = [ns, min, max].map((value) => (value / 1000).toFixed(2));
+    process.stderr.write(
+      `  ${name.padEnd(46)} ${microseconds[0].padStart(12)} us [${microseconds[1]} … ${microseconds[2]}]\n`,
+    );
+  }
+  const over = (all, a, b) => Number((all.get(a).ns / all.get(b).ns).toPrecision(4));
+  return {
+    ratios: {
+      memcpy10MB: over(local, COPY, REFERENCE),
+      postMessage10MB: over(local, CLONE, REFERENCE),
+      emptyToken: over(remote, ROUND_TRIP, EMPTY),
+      tenMBto10KB: over(local, REFERENCE, SMALL),
+      putToMemcpy: over(local, PUT, COLD_COPY),
+      jsonParseArrow: over(local, JSON_ROWS, ARROW_ROWS),
+    },
+    ns: Object.fromEntries([...local, ...remote].map(([name, { ns }]) => [name, Math.round(ns)])),
+  };
+}
+
+const COPY = "copy of 10 MB";
+const COLD_COPY = "copy of 10 MB to memory out of the cache";
+const CLONE = "postMessage of 10 MB";
+const REFERENCE = "reference to 10 MB";
+const READ = "reference to 10 MB, first byte read";
+const SMALL = "reference to 10 KB";
+const PUT = "put of 10 MB in place";
+const JSON_ROWS = "JSON.parse of the rows";
+const ARROW_ROWS = "Arrow table of the rows";
+const EMPTY = "round trip with an empty token";
+const ROUND_TRIP = "round trip with a reference to 10 MB";
+
+async function localVariants(store) {
+  const source = Buffer.alloc(10 * MB, 7);
+  const targets = Array.from({ length: TARGETS }, () => Buffer.alloc(10 * MB, 1));
+  const large = await putOf(store, source, "raw");
+  const small = await putOf(store, Buffer.alloc(10_000, 7), "raw");
+  const { json, arrow } = sampleRows();
+  const rows = await putOf(store, arrow, "arrow");
+  return [
+    { name: COPY, n: 5, run: (n) => times(n, () => source.copy(targets[0])) },
+    { name: COLD_COPY, n: 5, run: (n) => times(n, (i) => source.copy(targets[i % TARGETS])) },
+    { name: CLONE, n: 2, run: cloneOver(source) },
+    { name: REFERENCE, n: 500, run: (n) => takeEach(store, large, n) },
+    { name: SMALL, n: 500, run: (n) => takeEach(store, small, n) },
+    { name: READ, n: 500, run: (n) => readEach(store, large, n) },
+    { name: PUT, n: 5, run: (n) => putInPlace(store, source, n) },
+    { name: JSON_ROWS, n: 1, run: (n) => times(n, () => must(JSON.parse(json).length === ROWS)) },
+    { name: ARROW_ROWS, n: 100, run: (n) => openEach(store, rows, n) },
+  ];
+}
+
+async function putOf(store, bytes, format) {
+  const token = await store.put(bytes, format);
+  must(token !== undefined);
+  return token;
+}
+
+function must(holds) {
+  if (!holds) throw new Error("a variant did not do its work");
+}
+
+function times(n, run) {
+  for (let i = 0; i < n; i++) run(i);
+}
+
+async function takeEach(store, token, n) {
+  for (let i = 0; i < n; i++) {
+    const lease = await store.acquire(token);
+    must(lease.bytes.length === token.length);
+    must(lease.release());
+  }
+}
+
+async function readEach(store, token, n) {
+  for (let i = 0; i < n; i++) {
+    const lease = await store.acquire(token);
+    must(lease.bytes[0] === 7);
+    must(lease.release());
+  }
+}
+
+async function openEach(store, token, n) {
+  for (let i = 0; i < n; i++) {
+    const lease = await store.acquire(token);
+    must(tableFromIPC(lease.bytes).numRows === ROWS);
+    must(lease.release());
+  }
+}
+
+/** What is put is let go only when the next is there, as a producer does whose last output is still on its way. */
+async function putInPlace(store, source, n) {
+  let last;
+  for (let i = 0; i < n; i++) {
+    const reservation = store.reserve(source.length, "raw");
+    reservation.bytes.set(source);
+    const token = reservation.publish();
+    must(token !== undefined);
+    if (last !== undefined) await store.discard(last);
+    last = token;
+  }
+  await store.discard(last);
+}
+
+function cloneOver(source) {
+  const { port1, port2 } = new MessageChannel();
+  return (n) =>
+    times(n, () => {
+      port1.postMessage(source);
+      must(receiveMessageOnPort(port2).message.length === source.length);
+    });
+}
+
+function sampleRows() {
+  const rows = Array.from({ length: ROWS }, (_, i) => ({ id: i, delay: i / 7, airport: `A${i % 300}`, gate: i % 40 }));
+  const column = (name, type) =>
+    vectorFromArray(
+      rows.map((row) => row[name]),
+      type,
+    );
+  const columns = {
+    id: column("id", new Int32()),
+    delay: column("delay", new Float64()),
+    airport: column("airport", new Dictionary(new Utf8(), new Int32())),
+    gate: column("gate", new Int32()),
+  };
+  return { json: JSON.stringify(rows), arrow: tableToIPC(new Table(columns), "stream") };
+}
+
+/** Another process with the same store behind a Unix socket. It answers each line with one byte. */
+async function startPeer(dir) {
+  const path = join(dir, "peer.sock");
+  const child = fork(import.meta.filename, ["--peer", dir, path]);
+  await new Promise((ready, failed) => {
+    child.once("message", ready);
+    child.once("exit", () => failed(new Error("the peer process ended")));
+  });
+  const socket = createConnection(path);
+  socket.setNoDelay(true);
+  let answered;
+  socket.on("data", () => answered());
+  return {
+    ask(line) {
+      socket.write(line);
+      return new Promise((resolve) => {
+        answered = resolve;
+      });
+    },
+    close() {
+      socket.destroy();
+      child.kill();
+    },
+  };
+}
+
+async function remoteVariants(store, peer) {
+  const token = await putOf(store, Buffer.alloc(10 * MB, 7), "raw");
+  const empty = await putOf(store, Buffer.alloc(0), "raw");
+  const rounds = (line) => async (n) => {
+    for (let i = 0; i < n; i++) await peer.ask(line);
+  };
+  // The same line, parsed the same; only the first byte says whether it is taken.
+  return [
+    { name: EMPTY, n: 200, run: rounds(`-${JSON.stringify(empty)}\n`) },
+    { name: ROUND_TRIP, n: 200, run: rounds(`+${JSON.stringify(token)}\n`) },
+  ];
+}
+
+async function servePeer(dir, path) {
+  const store = openMappedPayloadStore({ dir, bytesMax: MB });
+  const answer = Buffer.from("1");
+  const server = createServer((socket) => {
+    socket.setNoDelay(true);
+    socket.on("data", async (line) => {
+      const token = JSON.parse(line.toString("latin1", 1, line.length - 1));
+      if (line[0] === 0x2b) await readEach(store, token, 1);
+      socket.write(answer);
+    });
+  });
+  server.listen(path, () => process.send("ready"));
+}
+
+if (process.argv[2] === "--peer") await servePeer(process.argv[3], process.argv[4]);
