@@ -169,6 +169,15 @@ const needs = [
     missing: () => pythonClients.missing(),
     install: () => pythonClients.install(),
   },
+  {
+    name: "LMDB",
+    suites: "payload files read by C and Python",
+    packages: ["liblmdb-dev", "python3-lmdb", "gcc", "libc6-dev"],
+    missing: () => {
+      if (!existsSync("/usr/include/lmdb.h") || !onPath("cc")) return "no C compiler or no LMDB headers";
+      return existsSync("/usr/lib/python3/dist-packages/lmdb") ? undefined : "no py-lmdb for /usr/bin/python3";
+    },
+  },
 ];
 
 /** `{ MILLRACE_SKIP_<name>: reason }` for each suite that can't run here; a reason given from outside wins. */

@@ -442,7 +442,16 @@ describe("doctor", () => {
     expect(code).toBe(0);
     const { ok, checks } = lastJson(stdout) as { ok: boolean; checks: { name: string }[] };
     expect(ok).toBe(true);
-    expect(checks.map(({ name }) => name)).toEqual(["Node", "disk", "sync", "LMDB", "addon", "port", "clock"]);
+    expect(checks.map(({ name }) => name)).toEqual([
+      "Node",
+      "disk",
+      "sync",
+      "LMDB",
+      "addon",
+      "payloads",
+      "port",
+      "clock",
+    ]);
     expect(existsSync(join(cwd, ".millrace"))).toBe(false);
   });
 });

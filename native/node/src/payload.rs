@@ -116,7 +116,7 @@ fn written(token: &Token) -> LodgeToken {
 /// A store, and the leases of its JS thread by number: a class of their own would cost more than the lease.
 #[napi]
 pub struct Lodge {
-    store: Store,
+    store: Option<Store>,
     leases: Vec<Option<Arc<Lease>>>,
     free: Vec<u32>,
 }
@@ -134,38 +134,49 @@ impl Lodge {
             terms,
             ..Options::default()
         };
-        Ok(Self { store: Store::open(dir.as_ref(), options).map_err(failed)?, leases: Vec::new(), free: Vec::new() })
+        Ok(Self {
+            store: Some(Store::open(dir.as_ref(), options).map_err(failed)?),
+            leases: Vec::new(),
+            free: Vec::new(),
+        })
+    }
+
+    fn store(&self) -> Result<&Store> {
+        self.store.as_ref().ok_or_else(|| Error::new(Status::GenericFailure, "the store is closed"))
     }
 
     #[napi]
-    pub fn id(&self) -> String {
-        format!("{:016x}", self.store.id())
+    pub fn id(&self) -> Result<String> {
+        Ok(hash_text(self.store()?.id()))
     }
 
     #[napi]
     pub fn put(&self, bytes: Uint8ArraySlice, format: u32) -> Result<Option<LodgeToken>> {
         let format = format_of(format).ok_or_else(|| Error::new(Status::InvalidArg, "no such format"))?;
-        Ok(self.store.put(&bytes, format).map_err(failed)?.as_ref().map(written))
+        Ok(self.store()?.put(&bytes, format).map_err(failed)?.as_ref().map(written))
     }
 
     #[napi]
     pub fn reserve(&self, length: f64, format: u32) -> Result<Option<LodgeReservation>> {
         let format = format_of(format).ok_or_else(|| Error::new(Status::InvalidArg, "no such format"))?;
-        let reservation = self.store.reserve(length as u64, format).map_err(failed)?;
+        let reservation = self.store()?.reserve(length as u64, format).map_err(failed)?;
         Ok(reservation.map(|reservation| LodgeReservation { reservation: Some(reservation) }))
     }
 
     #[napi]
-    pub fn discard(&self, id: ShortText, format: u32, length: f64, hash: ShortText) {
-        let token = token(self.store.id(), id.as_str(), format, length, hash.as_str());
-        token.iter().for_each(|token| self.store.discard(token));
+    pub fn discard(&self, id: ShortText, format: u32, length: f64, hash: ShortText) -> Result<()> {
+        let store = self.store()?;
+        let token = token(store.id(), id.as_str(), format, length, hash.as_str());
+        token.iter().for_each(|token| store.discard(token));
+        Ok(())
     }
 
     /// Number of the new lease; -1 when the token does not resolve.
     #[napi]
     pub fn acquire(&mut self, id: ShortText, format: u32, length: f64, hash: ShortText) -> Result<i32> {
-        let token = token(self.store.id(), id.as_str(), format, length, hash.as_str());
-        let lease = token.map(|token| self.store.acquire(&token)).transpose().map_err(failed)?.flatten();
+        let store = self.store()?;
+        let token = token(store.id(), id.as_str(), format, length, hash.as_str());
+        let lease = token.map(|token| store.acquire(&token)).transpose().map_err(failed)?.flatten();
         let Some(lease) = lease else { return Ok(-1) };
         let number = self.free.pop().unwrap_or_else(|| {
             self.leases.push(None);
@@ -216,7 +227,7 @@ impl Lodge {
 
     #[napi]
     pub fn stats(&self) -> LodgeStats {
-        let stats = self.store.stats();
+        let stats = self.store.as_ref().map(Store::stats).unwrap_or_default();
         LodgeStats {
             payloads: stats.payloads as f64,
             bytes: stats.bytes as f64,
@@ -227,12 +238,13 @@ impl Lodge {
 
     #[napi]
     pub fn sweep(&self) {
-        self.store.sweep();
+        self.store.iter().for_each(Store::sweep);
     }
 
     #[napi]
-    pub fn close(&self) {
-        self.store.close();
+    pub fn close(&mut self) {
+        self.leases.clear();
+        drop(self.store.take());
     }
 }
 

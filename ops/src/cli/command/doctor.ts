@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { mkdir, mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
-import { messageOf } from "@millrace/engine";
+import { messageOf, systemEnv } from "@millrace/engine";
 import pc from "picocolors";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
@@ -27,11 +27,12 @@ export async function doctor({ data, port, json = false }: DoctorOptions): Promi
     await guarded("sync", () => syncCheck(data)),
     await guarded("LMDB", () => lmdbCheck(data)),
     await guarded("addon", addonCheck),
+    await guarded("payloads", () => payloadCheck(data)),
     await guarded("port", () => portCheck(port)),
     clockCheck(),
   ];
   if (json) writeJson({ ok: checks.every(({ verdict }) => verdict !== "failed"), checks });
-  else for (const { name, verdict, detail } of checks) writeLine(`${mark(verdict)} ${name.padEnd(6)} ${detail}`);
+  else for (const { name, verdict, detail } of checks) writeLine(`${mark(verdict)} ${name.padEnd(8)} ${detail}`);
   if (checks.some(({ verdict }) => verdict === "failed")) process.exitCode = EXIT.findings;
 }
 
@@ -75,6 +76,7 @@ async function diskCheck(data: string): Promise<Check> {
   return { name: "disk", verdict, detail: `${(free / 2 ** 30).toFixed(1)} GiB free at ${directory}` };
 }
 
+const SHARED_MEMORY = "/dev/shm";
 const SYNCS = 32;
 const PAGE_BYTES = 4096;
 const SYNC_MS_MAX = 20;
@@ -121,8 +123,26 @@ async function lmdbCheck(data: string): Promise<Check> {
 async function addonCheck(): Promise<Check> {
   const { addonState } = await import("@millrace/native");
   const state = addonState();
-  const detail = state.inUse ? "in use: log checksums" : `not in use, TypeScript does its work: ${state.reason}`;
+  const detail = state.inUse ? "in use" : `not in use, TypeScript does its work: ${state.reason}`;
   return { name: "addon", verdict: "ok", detail };
+}
+
+/** Hands one payload over, where the machine keeps shared memory if it has some. */
+async function payloadCheck(data: string): Promise<Check> {
+  const memory = await stat(SHARED_MEMORY).catch(() => undefined);
+  return inScratch(memory === undefined ? data : SHARED_MEMORY, async (directory) => {
+    const { openPayloadStore } = await import("@millrace/native");
+    const { store, kind, reason } = openPayloadStore({ dir: directory, env: systemEnv(), bytesMax: PAGE_BYTES });
+    try {
+      const token = await store.put(Buffer.from("payload"), "raw");
+      const lease = token === undefined ? undefined : await store.acquire(token);
+      if (lease?.release() !== true) return { name: "payloads", verdict: "failed", detail: "a payload was lost" };
+      const how = kind === "mapped" ? "by reference, mapped" : `by copying: ${reason}`;
+      return { name: "payloads", verdict: "ok", detail: `handed over ${how}` };
+    } finally {
+      await store.close();
+    }
+  });
 }
 
 async function inScratch<T>(data: string, use: (directory: string) => Promise<T>): Promise<T> {
