@@ -98,18 +98,11 @@ const has = (component) => cargo(component, "--version").status === 0;
 
 /** The output of the first check of the crates that failed. */
 function testCrates() {
+  const crates = ["--workspace", "--exclude=millrace-native", "--features=millrace-lodge/faults", "--locked", "--offline"];
   const checks = [
     ...(has("fmt") ? [["fmt", "--check"]] : []),
-    [
-      "test",
-      "--workspace",
-      "--exclude",
-      "millrace-native",
-      "--features",
-      "millrace-lodge/faults",
-      "--locked",
-      "--offline",
-    ],
+    ...(has("clippy") ? [["clippy", ...crates, "--all-targets", "--", "--deny=warnings"]] : []),
+    ["test", ...crates],
   ];
   for (const args of checks) {
     const run = cargo(...args);

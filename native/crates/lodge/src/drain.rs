@@ -124,7 +124,8 @@ fn punch_dead(view: &EnvView, data: &File) -> Result<(), Error> {
     used.sort_by_key(|pages| pages.start);
     let mut from = 0;
     let end = data.metadata().map_err(Error::io("fstat"))?.len();
-    for pages in used.into_iter().chain([end..end]) {
+    used.push(end..end);
+    for pages in used {
         if pages.start > from {
             system::punch(data, from, pages.start - from).map_err(Error::io("punching"))?;
         }

@@ -32,7 +32,7 @@ impl Keeper {
     fn tick(shared: &Weak<Shared>, ticks: u32) -> bool {
         let Some(shared) = shared.upgrade() else { return false };
         Self::sweep(&shared);
-        if ticks % READER_CHECK_TICKS == 0 {
+        if ticks.is_multiple_of(READER_CHECK_TICKS) {
             locked(&shared.own).check_readers();
         }
         true

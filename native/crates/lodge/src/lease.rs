@@ -129,4 +129,4 @@ impl Drop for Lease {
     }
 }
 
-const _: () = assert!(PAYLOAD_IN_PAGE == 64 && PAGE_BYTES % 64 == 0);
+const _: () = assert!(PAYLOAD_IN_PAGE == 64 && PAGE_BYTES.is_multiple_of(64));

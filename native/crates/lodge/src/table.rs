@@ -45,7 +45,7 @@ impl<Row> Table<Row> {
         };
         let bytes = file.metadata().map_err(Error::io("fstat"))?.size() as usize;
         let damaged = || Error::Damaged(format!("{} is no table of this format", path.display()));
-        if bytes < PAGE_BYTES || (bytes - PAGE_BYTES) % Self::ROW_BYTES != 0 {
+        if bytes < PAGE_BYTES || !(bytes - PAGE_BYTES).is_multiple_of(Self::ROW_BYTES) {
             return Err(damaged());
         }
         let table = Self::mapped(&file, (bytes - PAGE_BYTES) / Self::ROW_BYTES)?;

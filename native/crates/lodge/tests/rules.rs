@@ -70,7 +70,7 @@ fn the_scan_that_decides_comes_after_the_condemnation() {
         let acquire = move || *held.lock().unwrap() = reading.acquire(named.get().unwrap()).unwrap();
         let owner = place.open(|options| options.faults = once_at(off(rule), Point::FreeScanned, acquire));
         token.set(put(&owner, &pattern(1, LENGTH))).unwrap();
-        owner.discard(&token.get().unwrap());
+        owner.discard(token.get().unwrap());
         overwrite(&owner, LENGTH);
         let lease = lease.lock().unwrap().take().expect("an entry that is live resolves");
         is_deceived(&lease, &pattern(1, LENGTH))

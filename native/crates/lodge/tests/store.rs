@@ -129,7 +129,7 @@ fn a_reader_without_a_slot_copies() {
     let tokens: Vec<_> = (0..5).map(|seed| put(&owner, &pattern(seed, 10_000))).collect();
     let leases: Vec<_> = tokens.iter().map(|token| reader.acquire(token).unwrap().unwrap()).collect();
     for token in &tokens {
-        owner.discard(&token);
+        owner.discard(token);
     }
     owner.sweep();
     assert_eq!(owner.stats().payloads, 2, "two slots, and copies of the rest");
@@ -229,7 +229,7 @@ fn rotation_drains_the_old_environment_under_its_readers() {
     let lease = reader.acquire(&tokens[3]).unwrap().unwrap();
     assert!(owner.stats().file_bytes > 64 << 20);
     for token in &tokens[1..] {
-        owner.discard(&token);
+        owner.discard(token);
     }
     owner.sweep();
     assert!(owner.stats().file_bytes < 8 << 20, "a fresh environment: {:?}", owner.stats());

@@ -53,7 +53,7 @@ pub struct BlockHeader {
 /// returns the checksum of the body: over their (length, checksum) pairs.
 pub fn finish_block(block: &mut [u8], used: usize) -> Result<u32, BlockError> {
     let capacity = block.len();
-    if used < BLOCK_HEADER_BYTES || used > capacity || used % RECORD_ALIGN != 0 {
+    if used < BLOCK_HEADER_BYTES || used > capacity || !used.is_multiple_of(RECORD_ALIGN) {
         return Err(BlockError::Used { used, capacity });
     }
     let mut pairs = 0;
@@ -101,7 +101,7 @@ pub fn check_records(bytes: &[u8], from: usize, to: usize) -> Result<Option<usiz
 /// header's checksum.
 pub fn seal_block(block: &mut [u8], used: usize, align: usize, header: &BlockHeader) -> Result<u32, BlockError> {
     let capacity = block.len();
-    if align == 0 || align % SECTOR_BYTES != 0 || used.next_multiple_of(align) > capacity {
+    if align == 0 || !align.is_multiple_of(SECTOR_BYTES) || used.next_multiple_of(align) > capacity {
         return Err(BlockError::Align { align, capacity });
     }
     let body_crc = finish_block(block, used)?;

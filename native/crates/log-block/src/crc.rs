@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn agrees_with_the_definition_at_every_length_offset_and_split() {
-        let bytes: Vec<u8> = (0..4096u32).map(|i| (i * i >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 3) as u8).collect();
         for from in 0..9 {
             for length in (0..200).chain([1023, 1024, 1025, 3000, 4000]) {
                 let part = &bytes[from..from + length];

@@ -30,8 +30,11 @@ fn write_fully(
 mod tests {
     use super::*;
 
+    /// Bytes and offset of a write.
+    type Asked = (Vec<u8>, u64);
+
     /// Answers the writes in turn and returns what was asked of it.
-    fn with_answers(answers: &[Result<usize, Errno>]) -> (Result<(), Errno>, Vec<(Vec<u8>, u64)>) {
+    fn with_answers(answers: &[Result<usize, Errno>]) -> (Result<(), Errno>, Vec<Asked>) {
         let mut asked = Vec::new();
         let mut answers = answers.iter();
         let result = write_fully(b"abcdef", 100, |bytes, offset| {
