@@ -98,7 +98,13 @@ const has = (component) => cargo(component, "--version").status === 0;
 
 /** The output of the first check of the crates that failed. */
 function testCrates() {
-  const crates = ["--workspace", "--exclude=millrace-native", "--features=millrace-lodge/faults", "--locked", "--offline"];
+  const crates = [
+    "--workspace",
+    "--exclude=millrace-native",
+    "--features=millrace-lodge/faults",
+    "--locked",
+    "--offline",
+  ];
   const checks = [
     ...(has("fmt") ? [["fmt", "--check"]] : []),
     ...(has("clippy") ? [["clippy", ...crates, "--all-targets", "--", "--deny=warnings"]] : []),
