@@ -1,11 +1,23 @@
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { type PayloadToken, systemEnv } from "@millrace/engine";
 import { payloadStoreContract } from "@millrace/engine/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openMappedPayloadStore } from "./mapped-payload-store.ts";
 import { openPayloadStore } from "./payload-store.ts";
+
+const ADDON = join(import.meta.dirname, "..", "..", "millrace.node");
+/** A thread that takes a lease and holds it for ever. It runs without our sources, which may not be JavaScript yet. */
+const THREAD = `
+const { parentPort, workerData: { addon, dir, token: { id, length, hash } } } = require("node:worker_threads");
+const lodge = new (require(addon).Lodge)(dir, { bytesMax: 2 ** 20, leasedBytesMax: 2 ** 30, machineBytesMax: 2 ** 40, slots: 8, leaseMs: 3600000 });
+const bytes = new Uint8Array(lodge.buffer(lodge.acquire(id, 0, length, hash)));
+parentPort.postMessage(bytes[0]);
+setInterval(() => bytes[0], 1000);
+`;
 
 const skipped = process.env.MILLRACE_SKIP_RUST;
 const freshDir = (): string =>
@@ -127,6 +139,22 @@ describe.skipIf(skipped)(`payloads by reference${skipped ? ` (skipped: ${skipped
     expect(() => openMappedPayloadStore({ dir: join(dir, "file") })).toThrow(
       expect.objectContaining({ code: "PAYLOAD-FAILED" }),
     );
+  });
+
+  it("frees what a thread held that was ended in the middle", async () => {
+    const store = openMappedPayloadStore({ dir });
+    const token = (await store.put(Buffer.alloc(50_000, 7), "raw")) as PayloadToken;
+    const worker = new Worker(THREAD, { eval: true, workerData: { addon: ADDON, dir, token } });
+    const [first] = await once(worker, "message");
+    expect(first).toBe(7);
+    await store.discard(token);
+    expect(store.stats().payloads).toBe(1);
+    await worker.terminate();
+    store.sweep();
+    expect(store.stats().payloads).toBe(0);
+    await store.close();
+    const [boot = ""] = readdirSync(dir);
+    expect(readdirSync(join(dir, boot)).sort()).toEqual(["environments", "processes", "store"]);
   });
 
   it("leaves no payload behind", async () => {

@@ -299,6 +299,24 @@ fn an_owner_stopped_in_its_transaction_holds_nobody_else_up() {
     assert_eq!(seen(&store.acquire(&second).unwrap().unwrap()), pattern(2, LENGTH));
 }
 
+/// P-R13 off: who takes the writer's lock of another process's environment stops it for as long as he likes.
+#[test]
+fn a_writers_lock_in_other_hands_holds_its_owner_up() {
+    let place = Place::new();
+    let owner = Arc::new(place.open(|_| ()));
+    put(&owner, &pattern(1, LENGTH));
+    let mut actor = Actor::start(&place, &[]);
+    let data = place.files("env-1.mdb")[0].display().to_string();
+    assert_eq!(actor.ask(&format!("begin {data}")).as_deref(), Some("0"));
+    let putting = owner.clone();
+    let put_beside = std::thread::spawn(move || put(&putting, &pattern(2, LENGTH)));
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!put_beside.is_finished());
+    actor.signal(libc::SIGKILL);
+    let token = put_beside.join().unwrap();
+    assert_eq!(seen(&owner.acquire(&token).unwrap().unwrap()), pattern(2, LENGTH));
+}
+
 #[test]
 fn a_stopped_reader_loses_its_lease_and_is_told_when_it_goes_on() {
     let place = Place::new();

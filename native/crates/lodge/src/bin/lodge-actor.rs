@@ -74,6 +74,7 @@ fn answer(store: &Store, leases: &mut HashMap<u64, Lease>, line: &str) -> String
         }
         "pin" => leases[&number(1)].pin().to_string(),
         "release" => leases.remove(&number(1)).expect("a lease").release(false).to_string(),
+        "begin" => lmdb_writer::begin(words[1]).to_string(),
         "fork" => fork_child().to_string(),
         other => panic!("unknown command {other}"),
     }
@@ -100,4 +101,30 @@ fn fork_child() -> libc::pid_t {
 
 fn pattern(seed: u8, length: usize) -> Vec<u8> {
     (0..length).map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed).wrapping_add((i >> 12) as u8)).collect()
+}
+
+/// A process that takes the writer's lock of an environment that is not its own.
+mod lmdb_writer {
+    use std::ffi::{CString, c_char, c_int, c_uint, c_void};
+    use std::ptr;
+
+    unsafe extern "C" {
+        fn mdb_env_create(env: *mut *mut c_void) -> c_int;
+        fn mdb_env_open(env: *mut c_void, path: *const c_char, flags: c_uint, mode: c_uint) -> c_int;
+        fn mdb_txn_begin(env: *mut c_void, parent: *mut c_void, flags: c_uint, txn: *mut *mut c_void) -> c_int;
+    }
+
+    const NO_SUBDIR: c_uint = 0x4000;
+
+    /// Begins a write transaction that lasts as long as the process.
+    pub fn begin(path: &str) -> c_int {
+        let (mut env, mut txn) = (ptr::null_mut(), ptr::null_mut());
+        let path = CString::new(path).expect("a path");
+        // SAFETY: plain calls with valid pointers.
+        unsafe {
+            mdb_env_create(&mut env)
+                | mdb_env_open(env, path.as_ptr(), NO_SUBDIR, 0o600)
+                | mdb_txn_begin(env, ptr::null_mut(), 0, &mut txn)
+        }
+    }
 }
