@@ -42,6 +42,30 @@ export async function measure(variants, { repeats = 5, by = "cpu" } = {}) {
 }
 
 /**
+ * The same one operation at a time, for what takes microseconds to milliseconds: the median of single operations shows what one
+ * takes that nobody interrupted, however busy the machine is.
+ *
+ * @param {{ name: string, n: number, run: () => unknown | Promise<unknown> }[]} variants `n` operations of each in a round
+ * @param {{ repeats?: number }} [options] rounds
+ * @returns {Promise<Map<string, { ns: number, min: number, max: number }>>} wall nanoseconds of an operation
+ */
+export async function measureSingly(variants, { repeats = 21 } = {}) {
+  const took = new Map(variants.map((v) => [v.name, []]));
+  for (const v of variants) for (let i = 0; i < v.n; i++) await v.run();
+  for (let r = 0; r < repeats; r++) {
+    for (const v of variants) {
+      const of = took.get(v.name);
+      for (let i = 0; i < v.n; i++) {
+        const started = process.hrtime.bigint();
+        await v.run();
+        of.push(Number(process.hrtime.bigint() - started));
+      }
+    }
+  }
+  return new Map([...took].map(([name, ns]) => [name, { ns: median(ns), min: Math.min(...ns), max: Math.max(...ns) }]));
+}
+
+/**
  * The same with a process for every run of every variant, so that none is slowed by the object shapes and garbage of another.
  *
  * @param {string} url module that exports `variants(): Variant[] | Promise<Variant[]>`

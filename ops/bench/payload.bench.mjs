@@ -5,7 +5,7 @@
  * - `memcpy10MB`, `postMessage10MB`: how many references to 10 MB are taken and given back in the time of one copy, or of one
  *   message between threads. Reading costs what memory costs, and a page fault for the first byte of a page: printed beside
  * - `emptyToken`: round trip between two processes with a 10 MB reference, which the other side takes and reads from, to one
- *   with a token of which it takes nothing
+ *   with the same token that it leaves alone
  * - `tenMBto10KB`: a reference to 10 MB to one to 10 KB
  * - `putToMemcpy`: 10 MB reserved, written in place and published, to a copy into memory that is not in the cache either
  * - `jsonParseArrow`: rows parsed from JSON to the same rows opened as an Arrow table from a reference
@@ -19,17 +19,19 @@ import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import { addonState, openMappedPayloadStore } from "@millrace/native";
 import { Dictionary, Float64, Int32, Table, tableFromIPC, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
 import { buildAddon } from "../bin/native.mjs";
-import { measure } from "./measure.mjs";
+import { measureSingly } from "./measure.mjs";
 
 const MB = 1_000_000;
 const ROWS = 500_000;
 /** More than a last-level cache holds, as the pages of the store are. */
 const TARGETS = 8;
+const ROUND_TRIPS = 200;
+/** First byte of a line whose payload is to be taken: `+`. */
+const TAKEN = 0x2b;
 
 const memoryDir = () =>
   mkdtempSync(join(statSync("/dev/shm", { throwIfNoEntry: false }) ? "/dev/shm" : tmpdir(), "millrace-bench-"));
 
-/** Runs take a few milliseconds and are many: their median shows the hand-over and not who else used the processor. */
 export async function main({ repeats = 21 } = {}) {
   const { lacks, failed } = buildAddon();
   const state = addonState();
@@ -45,9 +47,9 @@ export async function main({ repeats = 21 } = {}) {
 }
 
 async function figures(store, dir, repeats) {
-  const local = await measure(await localVariants(store), { repeats, by: "wall" });
+  const local = await measureSingly(await localVariants(store), { repeats });
   const peer = await startPeer(dir);
-  const remote = await measure(await remoteVariants(store, peer), { repeats, by: "wall" });
+  const remote = await measureSingly(await remoteVariants(store, peer), { repeats });
   peer.close();
   for (const [name, { ns, min, max }] of [...local, ...remote]) {
     const microseconds = [ns, min, max].map((value) => (value / 1000).toFixed(2));
@@ -78,7 +80,7 @@ const SMALL = "reference to 10 KB";
 const PUT = "put of 10 MB in place";
 const JSON_ROWS = "JSON.parse of the rows";
 const ARROW_ROWS = "Arrow table of the rows";
-const EMPTY = "round trip with an empty token";
+const EMPTY = "round trip with a token left alone";
 const ROUND_TRIP = "round trip with a reference to 10 MB";
 
 async function localVariants(store) {
@@ -88,16 +90,17 @@ async function localVariants(store) {
   const small = await putOf(store, Buffer.alloc(10_000, 7), "raw");
   const { json, arrow } = sampleRows();
   const rows = await putOf(store, arrow, "arrow");
+  let turn = 0;
   return [
-    { name: COPY, n: 5, run: (n) => times(n, () => source.copy(targets[0])) },
-    { name: COLD_COPY, n: 5, run: (n) => times(n, (i) => source.copy(targets[i % TARGETS])) },
-    { name: CLONE, n: 2, run: cloneOver(source) },
-    { name: REFERENCE, n: 500, run: (n) => takeEach(store, large, n) },
-    { name: SMALL, n: 500, run: (n) => takeEach(store, small, n) },
-    { name: READ, n: 500, run: (n) => readEach(store, large, n) },
-    { name: PUT, n: 5, run: (n) => putInPlace(store, source, n) },
-    { name: JSON_ROWS, n: 1, run: (n) => times(n, () => must(JSON.parse(json).length === ROWS)) },
-    { name: ARROW_ROWS, n: 100, run: (n) => openEach(store, rows, n) },
+    { name: COPY, n: 10, run: () => source.copy(targets[0]) },
+    { name: COLD_COPY, n: 10, run: () => source.copy(targets[turn++ % TARGETS]) },
+    { name: CLONE, n: 3, run: cloneOver(source) },
+    { name: REFERENCE, n: 200, run: () => take(store, large) },
+    { name: SMALL, n: 200, run: () => take(store, small) },
+    { name: READ, n: 200, run: () => read(store, large) },
+    { name: PUT, n: 10, run: putInPlace(store, source) },
+    { name: JSON_ROWS, n: 1, run: () => must(JSON.parse(json).length === ROWS) },
+    { name: ARROW_ROWS, n: 20, run: () => openTable(store, rows) },
   ];
 }
 
@@ -111,55 +114,42 @@ function must(holds) {
   if (!holds) throw new Error("a variant did not do its work");
 }
 
-function times(n, run) {
-  for (let i = 0; i < n; i++) run(i);
+async function take(store, token) {
+  const lease = await store.acquire(token);
+  must(lease.bytes.length === token.length);
+  must(lease.release());
 }
 
-async function takeEach(store, token, n) {
-  for (let i = 0; i < n; i++) {
-    const lease = await store.acquire(token);
-    must(lease.bytes.length === token.length);
-    must(lease.release());
-  }
+async function read(store, token) {
+  const lease = await store.acquire(token);
+  must(lease.bytes[0] === 7);
+  must(lease.release());
 }
 
-async function readEach(store, token, n) {
-  for (let i = 0; i < n; i++) {
-    const lease = await store.acquire(token);
-    must(lease.bytes[0] === 7);
-    must(lease.release());
-  }
+async function openTable(store, token) {
+  const lease = await store.acquire(token);
+  must(tableFromIPC(lease.bytes).numRows === ROWS);
+  must(lease.release());
 }
 
-async function openEach(store, token, n) {
-  for (let i = 0; i < n; i++) {
-    const lease = await store.acquire(token);
-    must(tableFromIPC(lease.bytes).numRows === ROWS);
-    must(lease.release());
-  }
-}
-
-/** What is put is let go only when the next is there, as a producer does whose last output is still on its way. */
-async function putInPlace(store, source, n) {
-  let last;
-  for (let i = 0; i < n; i++) {
+/** What is put is let go when later ones are there, as a producer does whose last outputs are still on their way. */
+function putInPlace(store, source) {
+  const last = [];
+  return async () => {
+    if (last.length > 2) void store.discard(last.shift());
     const reservation = store.reserve(source.length, "raw");
     reservation.bytes.set(source);
-    const token = reservation.publish();
-    must(token !== undefined);
-    if (last !== undefined) await store.discard(last);
-    last = token;
-  }
-  await store.discard(last);
+    last.push(reservation.publish());
+    must(last.at(-1) !== undefined);
+  };
 }
 
 function cloneOver(source) {
   const { port1, port2 } = new MessageChannel();
-  return (n) =>
-    times(n, () => {
-      port1.postMessage(source);
-      must(receiveMessageOnPort(port2).message.length === source.length);
-    });
+  return () => {
+    port1.postMessage(source);
+    must(receiveMessageOnPort(port2).message.length === source.length);
+  };
 }
 
 function sampleRows() {
@@ -205,15 +195,11 @@ async function startPeer(dir) {
 }
 
 async function remoteVariants(store, peer) {
-  const token = await putOf(store, Buffer.alloc(10 * MB, 7), "raw");
-  const empty = await putOf(store, Buffer.alloc(0), "raw");
-  const rounds = (line) => async (n) => {
-    for (let i = 0; i < n; i++) await peer.ask(line);
-  };
-  // The same line, parsed the same; only the first byte says whether it is taken.
+  const token = JSON.stringify(await putOf(store, Buffer.alloc(10 * MB, 7), "raw"));
+  // The same line, parsed the same; only the first byte says whether the payload is taken.
   return [
-    { name: EMPTY, n: 200, run: rounds(`-${JSON.stringify(empty)}\n`) },
-    { name: ROUND_TRIP, n: 200, run: rounds(`+${JSON.stringify(token)}\n`) },
+    { name: EMPTY, n: ROUND_TRIPS, run: () => peer.ask(`-${token}\n`) },
+    { name: ROUND_TRIP, n: ROUND_TRIPS, run: () => peer.ask(`+${token}\n`) },
   ];
 }
 
@@ -224,8 +210,15 @@ async function servePeer(dir, path) {
     socket.setNoDelay(true);
     socket.on("data", async (line) => {
       const token = JSON.parse(line.toString("latin1", 1, line.length - 1));
-      if (line[0] === 0x2b) await readEach(store, token, 1);
+      if (line[0] !== TAKEN) {
+        socket.write(answer);
+        return;
+      }
+      // As a step does: read, see that it was the payload, pass on, give back.
+      const lease = await store.acquire(token);
+      must(lease.bytes[0] === 7 && lease.isValid());
       socket.write(answer);
+      must(lease.release());
     });
   });
   server.listen(path, () => process.send("ready"));
