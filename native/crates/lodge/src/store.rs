@@ -6,7 +6,7 @@ use crate::env_view::{EnvFiles, EnvView, pages_of, record_pages};
 use crate::fault::{Faults, Point, Rule};
 use crate::held::{COPY_SLOT, Held};
 use crate::keeper::Keeper;
-use crate::layout::{FREE, Format, HELD, LIVE, PINNED, REVOKED, Slot, env_of, word};
+use crate::layout::{FREE, Format, HELD, LIVE, PINNED, REVOKED, Slot, env_of, id_of, word};
 use crate::lease::{Lease, Memory};
 use crate::own::Own;
 use crate::owned_env::Placed;
@@ -121,6 +121,7 @@ impl Shared {
                 return Ok(None);
             }
             let Some(read) = self.read_entry(&view, token) else { return Ok(None) };
+            self.slot(of_payload.slot).since_ns.store(system::monotonic_ns(), Ordering::Relaxed);
             let memory = self.memory(&view, &read, of_payload.uses_whole)?;
             of_payload.uses_whole |= matches!(memory, Memory::Whole(..));
             of_payload.references += 1;
@@ -170,6 +171,9 @@ impl Shared {
     /// What the entry says, if it is what the token says: the token is a hint (P-R22).
     fn read_entry(&self, view: &EnvView, token: &Token) -> Option<Placed> {
         let entry = view.table.rows().get(token.entry as usize)?;
+        if id_of(entry.word.load(Ordering::Acquire)) != token.id {
+            return None;
+        }
         let read = Placed {
             id: token.id,
             entry: token.entry,

@@ -359,6 +359,25 @@ fn a_running_reader_keeps_its_lease_beyond_its_term() {
 }
 
 #[test]
+fn a_lease_is_renewed_up_to_its_greatest_age_and_a_new_reference_is_young() {
+    let place = Place::new();
+    let owner = place.open(|options| options.terms = STRICT);
+    let terms = Terms { lease: Duration::from_millis(500), age_max: Duration::from_millis(700), ..LONG };
+    let reader = place.open(|options| options.terms = terms);
+    let (old, young) = (put(&owner, &pattern(1, LENGTH)), put(&owner, &pattern(2, LENGTH)));
+    let leases = [reader.acquire(&old).unwrap().unwrap(), reader.acquire(&young).unwrap().unwrap()];
+    std::thread::sleep(Duration::from_millis(600));
+    let again = reader.acquire(&young).unwrap().unwrap();
+    owner.discard(&old);
+    until("the old lease is revoked", || {
+        owner.sweep();
+        !leases[0].is_valid()
+    });
+    owner.discard(&young);
+    assert!(again.is_valid() && leases[1].is_valid());
+}
+
+#[test]
 fn who_pins_and_stops_is_killed() {
     let place = Place::new();
     let owner = place.open(|options| options.terms = Terms { pin_max: Duration::from_millis(30), ..STRICT });

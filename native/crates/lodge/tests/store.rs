@@ -63,7 +63,10 @@ fn resolves_no_token_that_it_did_not_give() {
         assert!(store.acquire(&forged).unwrap().is_none(), "{forged:?}");
     }
     assert_eq!(store.stats().leases, 0);
-    assert!(store.acquire(&token).unwrap().is_some());
+    let lease = store.acquire(&token).unwrap();
+    let twin = put(&store, b"a payload");
+    assert!(store.acquire(&Token { entry: twin.entry, ..token }).unwrap().is_none(), "not even while it is held");
+    assert!(lease.is_some_and(|lease| lease.release(false)));
 }
 
 #[test]
