@@ -1,5 +1,5 @@
 /** Payload files are ordinary LMDB files: other languages read them while their owner goes on. */
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { type MappedPayloadStore, openMappedPayloadStore } from "@millrace/nativ
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const skipped = process.env.MILLRACE_SKIP_RUST ?? process.env.MILLRACE_SKIP_LMDB;
+const noJava = spawnSync("java", ["-version"]).status !== 0;
 const ROUNDS = 300;
 const KEPT = 10;
 
@@ -74,5 +75,12 @@ describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""
     expect(said).toMatch(/^0\.9\./);
     expect(figures(said)).toMatchObject({ wrong: 0, last: KEPT + 1, mapped: KEPT + 1 });
     expect(figures(said).records).toBeGreaterThan(KEPT);
+  });
+
+  it.skipIf(noJava)(`are mapped by Java${noJava ? " (skipped: no java on PATH)" : ""}`, async () => {
+    for (let i = 0; i < KEPT; i++) await put(i);
+    const program = join(import.meta.dirname, "PayloadReader.java");
+    const said = execFileSync("java", [program, file(".mdb"), file(".ctl")], { encoding: "utf8" });
+    expect(figures(said)).toEqual({ mapped: KEPT, wrong: 0 });
   });
 });
