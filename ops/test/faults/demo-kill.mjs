@@ -1,6 +1,7 @@
 /**
  * Kills the flights demo with SIGKILL at random moments of `run --until-done`, starts it again on the same data directory, and
- * compares what it has in the end with an uninterrupted run: the sink's file byte by byte, the projection row by row.
+ * compares what it has in the end with an uninterrupted run: the sink's file byte by byte, the projection row by row. The log
+ * must be what was signed of it.
  *
  *   node ops/test/faults/demo-kill.mjs [kills = 200] [seed]
  *

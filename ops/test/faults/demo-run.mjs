@@ -1,5 +1,5 @@
 /** The flights demo as a process that may be killed, and what it leaves behind. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { copyFileSync, createReadStream, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -51,17 +51,28 @@ export async function finishDemo(graph, data) {
   if (code !== 0) throw new Error(`the demo ended with ${code}: ${output}`);
 }
 
-/** The bytes of the sink's file and the rows of the projection, as hashes. */
+/** The bytes of the sink's file and the rows of the projection, as hashes; whether the log is what was signed. */
 export async function resultOf(data) {
-  return { file: await fileHash(join(data, "out", "departures.ndjson")), ...(await projectionHash(data)) };
+  const file = await fileHash(join(data, "out", "departures.ndjson"));
+  return { file, ...(await projectionHash(data)), audit: auditOf(data) };
 }
 
 /** What is different, in words. */
 export function differencesOf(actual, expected, name) {
   const differences = [];
   if (actual.file !== expected.file) differences.push(`${name}: the sink's file differs`);
+  if (actual.audit !== "whole") differences.push(`${name}: ${actual.audit}`);
   if (actual.projection !== expected.projection) differences.push(`${name}: the projection differs`);
   return differences;
+}
+
+/** "whole", or what is wrong. */
+function auditOf(data) {
+  const args = [cli, "audit", "verify", "--json", "--data", data];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  if (stdout === "") return stderr;
+  const { ok, verified, findings } = JSON.parse(stdout);
+  return ok && verified > 0 ? "whole" : JSON.stringify(findings);
 }
 
 async function fileHash(path) {
