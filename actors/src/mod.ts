@@ -6,6 +6,7 @@ export { type EnrichOptions, enrich } from "./enrich.ts";
 export { actorError } from "./errors.ts";
 export { eventTimeOf } from "./event-time.ts";
 export type { Expression } from "./expression.ts";
+export { type FeedSourceOptions, feedSource } from "./feed-source.ts";
 export { field } from "./field.ts";
 export { type FilterOptions, filter } from "./filter.ts";
 export { type AcceptOptions, type HttpPush, type HttpPushOptions, httpPush } from "./http-push.ts";

@@ -31,6 +31,7 @@ export function connectorSink(connector: SinkConnector): CommittedBehavior {
     kind: "committed",
     ports: [],
     guarantee: connector.guarantee,
+    ...(connector.connection === undefined ? {} : { connection: connector.connection.bind(connector) }),
     open: () => connector.open(committed),
     take(_, slice) {
       if (slice.batch.n > 0) slices.push(slice);

@@ -223,6 +223,17 @@ export const engineError = defineErrors({
     summary: "Reading from a source failed.",
     remedy: "Read the cause; the source retries with back-off.",
   },
+  "SOURCE-GAP": {
+    kind: "terminal",
+    summary: "A source no longer has a range of messages that was not read yet.",
+    remedy:
+      "The details name the range. Restore it in the source, or accept the loss with `gap=record`, which writes it down as a dead letter.",
+  },
+  "SOURCE-RECREATED": {
+    kind: "terminal",
+    summary: "What a source reads from was deleted and made anew, so its positions mean other messages now.",
+    remedy: "Restore it, or give the source node another name, so that it begins anew.",
+  },
   "SINK-FAILED": {
     kind: "transient",
     summary: "Delivering to a target failed.",

@@ -21,6 +21,7 @@ export {
   pureResult,
 } from "./behavior/pure-behavior.ts";
 export { Message, rxBehavior, rxEach, rxError } from "./behavior/rx-behavior.ts";
+export type { ConnectionState, ConnectionStatus } from "./connection/connection-status.ts";
 export type {
   CompareAndSet,
   Coordination,
@@ -83,6 +84,7 @@ export { durationMs, formatDuration, parseDuration } from "./graph/duration.ts";
 export { type FormatOptions, formatGraph } from "./graph/format.ts";
 export { graphError } from "./graph/graph-errors.ts";
 export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } from "./graph/model.ts";
+export { type NatsAddress, type NatsKind, parseNatsAddress } from "./graph/nats-address.ts";
 export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from "./graph/parse.ts";
 export { formatProblem, type Problem } from "./graph/problem.ts";
 export {
@@ -165,6 +167,7 @@ export type {
 } from "./runtime/status.ts";
 export { streamOf } from "./runtime/stream-of.ts";
 export type { SinkConnector, SinkGuarantee } from "./sink/sink-connector.ts";
+export type { Feed } from "./source/feed.ts";
 export { HORIZON } from "./source/send-horizon.ts";
 export type {
   RejectedInput,
@@ -205,6 +208,7 @@ export {
 } from "./store/ordered-store.ts";
 export { storeError } from "./store/store-errors.ts";
 export {
+  backoffDelayMs,
   DEFAULT_RESTART_POLICY,
   type Restart,
   type RestartPolicy,

@@ -5,13 +5,17 @@ import { createHash } from "node:crypto";
 import {
   accessSync,
   constants,
+  copyFileSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { addonLacks, buildAddon } from "./native.mjs";
@@ -71,9 +75,11 @@ export function install() {
   if (!isInstalled()) quietly("Installing dependencies", "npm", ["ci", "--loglevel=error"]);
 }
 
-function onPath(...names) {
+const onPath = (...names) => names.some((name) => findOnPath(name) !== undefined);
+
+function findOnPath(name) {
   const directories = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
-  return names.some((name) => directories.some((directory) => isExecutable(join(directory, name))));
+  return directories.map((directory) => join(directory, name)).find(isExecutable);
 }
 
 function isExecutable(path) {
@@ -83,6 +89,37 @@ function isExecutable(path) {
   } catch {
     return false;
   }
+}
+
+/** A NATS server that knows more than Debian's; built where there is a Go that can. */
+const NATS_VERSION = "v2.12.15";
+
+/** Programs that were built for tests; outside of `node_modules`, so that a fresh install keeps them. */
+const builtPath = (name) => join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "millrace", name);
+const newNats = builtPath(`nats-server-${NATS_VERSION}`);
+
+/** Paths of the NATS servers that tests run against, oldest first; none where NATS is skipped. */
+export function natsServerBinaries() {
+  if (process.env.MILLRACE_SKIP_NATS) return [];
+  return [findOnPath("nats-server"), isExecutable(newNats) ? newNats : undefined].filter((path) => path !== undefined);
+}
+
+/** Go 1.21 and newer fetch the toolchain that a module asks for. What went wrong, if anything did. */
+function buildNewNats() {
+  if (!onPath("go")) return "no Go on PATH";
+  const directory = mkdtempSync(join(tmpdir(), "millrace-go-"));
+  const run = spawnSync("go", ["install", `github.com/nats-io/nats-server/v2@${NATS_VERSION}`], {
+    encoding: "utf8",
+    env: { ...process.env, GOBIN: directory },
+    timeout: 600_000,
+  });
+  if (run.status === 0) {
+    mkdirSync(dirname(newNats), { recursive: true });
+    copyFileSync(join(directory, "nats-server"), newNats);
+  }
+  rmSync(directory, { recursive: true, force: true });
+  if (run.signal === "SIGINT" || run.signal === "SIGTERM") process.exit(130);
+  return run.status === 0 ? undefined : run.stderr || String(run.error);
 }
 
 const isRoot = () => process.getuid?.() === 0;
@@ -140,6 +177,19 @@ const needs = [
       if (!onPath("go")) return "no Go on PATH";
       return hasGoModules() ? undefined : "golang.org/x/mod could not be downloaded";
     },
+  },
+  {
+    name: "NATS",
+    suites: "connectors and edges over NATS",
+    packages: ["nats-server"],
+    missing: () => (onPath("nats-server") ? undefined : "no nats-server on PATH"),
+  },
+  {
+    name: "NATS_NEW",
+    suites: `the same against nats-server ${NATS_VERSION}`,
+    packages: ["golang-go"],
+    missing: () => (isExecutable(newNats) ? undefined : `nats-server ${NATS_VERSION} was not built`),
+    install: buildNewNats,
   },
   {
     name: "LOOP",

@@ -6,6 +6,7 @@
  *
  * State may run ahead of the disk by the steps in flight. If an append fails the incarnation ends and a new one folds the log.
  */
+import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { Batch } from "../frame/batch.ts";
 import type { LateMark } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
@@ -81,6 +82,8 @@ export interface CommittedBehavior {
    * For sinks: how strong the effect outside is (R27). Absent: the log is the only effect.
    */
   readonly guarantee?: "transaction" | "offset" | "key" | "at-least-once";
+  /** The connection to what is outside, for whoever wants to see it. */
+  connection?(): ConnectionStatus;
   /** Called once after recovery, before the first `take`. A sink brings its target to what the folded state says. */
   open?(context: CommittedContext): void | Promise<void>;
   /** Handles new messages of one lane, on the draft. May be called several times per step. */

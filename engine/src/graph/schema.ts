@@ -87,7 +87,9 @@ const common = {
 const source = closed(
   {
     kind: Type.Literal("source"),
-    from: text("Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:"),
+    from: text(
+      "Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:, nats://host:4222/jetstream/STREAM",
+    ),
     time: Type.Optional(text("Field with the event time: ISO 8601, or milliseconds since 1970.")),
     watermark: Type.Optional(duration("How far behind the newest event time messages may come. Default 0.")),
     speed: Type.Optional(
@@ -232,7 +234,9 @@ const sink = closed(
   {
     kind: Type.Literal("sink"),
     input,
-    to: text("Where messages go: projection:name, file:out.ndjson, https://…, stdout:, discard:"),
+    to: text(
+      "Where messages go: projection:name, file:out.ndjson, https://…, stdout:, discard:, nats://host:4222/jetstream/subject",
+    ),
     key: Type.Optional(fieldNames("Fields that identify a row of the target.")),
     format: Type.Optional(
       choice(["ndjson", "csv", "json"], "Format of the content. Default: by the file's extension; ndjson otherwise."),

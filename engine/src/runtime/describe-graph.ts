@@ -57,6 +57,7 @@ function describeNode(
 ): NodeStatus {
   const meter = runner?.meter;
   const guarantee = guaranteeOf(runner);
+  const connection = node.role === "source" ? node.connector.connection?.() : runner?.behavior?.connection?.();
   const watermark = runner?.watermark ?? Number.NEGATIVE_INFINITY;
   const nodeState = stateOf(state, runner, child, waiting);
   return {
@@ -81,6 +82,7 @@ function describeNode(
     epoch: runner?.epoch ?? -1,
     lastError: waiting ?? child?.lastError ?? null,
     reason: reasonOf(nodeState, waiting, child),
+    ...(connection === undefined ? {} : { connection }),
   };
 }
 

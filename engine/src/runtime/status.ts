@@ -2,6 +2,7 @@
  * What can be seen of a running graph: plain data, safe to serialise, cheap to take. Counters only grow within one
  * incarnation of the runtime; rates are made by whoever samples them (the gateway, at 4 Hz).
  */
+import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { ErrorReport } from "../errors.ts";
 import type { Json } from "../frame/json.ts";
 
@@ -45,6 +46,8 @@ export interface NodeStatus {
   readonly lastError: ErrorReport | null;
   /** Why the node is in its state, in one sentence; empty while it runs. */
   readonly reason: string;
+  /** Of a source or sink that is connected to something outside; absent for other nodes. */
+  readonly connection?: ConnectionStatus;
 }
 
 export interface EdgeStatus {

@@ -4,12 +4,15 @@
  * was delivered but not committed before a crash, and is labelled so.
  */
 import type { InputSlice } from "../behavior/committed-behavior.ts";
+import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { Json } from "../frame/json.ts";
 
 export type SinkGuarantee = "transaction" | "offset" | "key" | "at-least-once";
 
 export interface SinkConnector {
   readonly guarantee: SinkGuarantee;
+  /** The connection to the target, for whoever wants to see it; absent where there is none. */
+  connection?(): ConnectionStatus;
   /**
    * Brings the target to exactly what was committed last (a file is cut back to the committed offset) and makes it ready.
    * `committed` is what the last committed {@link deliver} returned; `undefined` when nothing was ever committed.

@@ -3,11 +3,14 @@
  * that point (R22): nothing beyond it was ever delivered under the old one, not even by a host that died before it could commit.
  */
 
+import type { StateEvent } from "../behavior/committed-behavior.ts";
+import { engineError } from "../errors.ts";
 import type { EventContext, EventLog } from "../log/event-log.ts";
 import { packState, unpackState } from "../step/step-record.ts";
 import type { Random } from "../time/clock.ts";
 
 export const HORIZON = "Horizon";
+export const SOURCE_IDENTIFIED = "SourceIdentified";
 
 export interface SendHorizonOptions {
   readonly log: EventLog;
@@ -24,6 +27,7 @@ export class SendHorizon {
   readonly inherited: number;
   #reached: number;
   #extending: Promise<void> | undefined;
+  #identity: string | undefined;
 
   private constructor(options: SendHorizonOptions, reached: number) {
     this.#options = options;
@@ -33,14 +37,26 @@ export class SendHorizon {
 
   /** Reads where earlier incarnations were allowed to send to. */
   static async open(options: SendHorizonOptions): Promise<SendHorizon> {
-    const read = { direction: "backward", filter: { types: [HORIZON] } } as const;
-    for await (const events of options.log.readStream(options.stream, read)) {
-      for (const event of events) {
-        const [partition, pos] = unpackState(event.payload) as [string, number];
-        if (partition === options.partition) return new SendHorizon(options, pos);
-      }
+    return new SendHorizon(options, ((await newest(options, HORIZON)) as number | undefined) ?? -1);
+  }
+
+  /**
+   * Makes sure that the partition still counts the same messages as when it was first read.
+   *
+   * @throws SOURCE-RECREATED
+   */
+  async identify(identity: string): Promise<void> {
+    if (this.#identity === undefined) {
+      const known = (await newest(this.#options, SOURCE_IDENTIFIED)) as string | undefined;
+      if (known === undefined) await this.#append(SOURCE_IDENTIFIED, identity);
+      this.#identity = known ?? identity;
     }
-    return new SendHorizon(options, -1);
+    if (this.#identity === identity) return;
+    const { stream, partition, context } = this.#options;
+    throw engineError("SOURCE-RECREATED", `it was ${this.#identity}, and is ${identity} now`, {
+      place: { stream, node: context.node },
+      details: { partition, before: this.#identity, now: identity },
+    });
   }
 
   /**
@@ -75,16 +91,32 @@ export class SendHorizon {
     }
   }
 
-  async #log(to: number): Promise<void> {
+  #log(to: number): Promise<void> {
+    return this.#append(HORIZON, to);
+  }
+
+  async #append(type: string, value: StateEvent): Promise<void> {
     const { log, stream, partition, context, random } = this.#options;
     const id = random.bytes(16);
     const event = {
       id,
-      type: HORIZON,
+      type,
       schemaVersion: 1,
       context: { ...context, causationId: id, correlationId: id },
-      payload: packState([partition, to]),
+      payload: packState([partition, value]),
     };
     await log.append([{ stream, expected: "any", events: [event] }]);
   }
+}
+
+/** What was last written down of a type for the partition. */
+async function newest({ log, stream, partition }: SendHorizonOptions, type: string): Promise<StateEvent | undefined> {
+  const read = { direction: "backward", filter: { types: [type] } } as const;
+  for await (const events of log.readStream(stream, read)) {
+    for (const event of events) {
+      const [of, value] = unpackState(event.payload) as [string, StateEvent];
+      if (of === partition) return value;
+    }
+  }
+  return undefined;
 }

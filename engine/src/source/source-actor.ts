@@ -237,6 +237,9 @@ export class SourceActor implements OriginControl {
     if (this.#suspended !== undefined && this.#drainTo === undefined) return;
     const read = await (this.#reader as SourceReader).read(this.#options.frameMessagesMax ?? FRAME_MESSAGES_MAX);
     if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+    const identity = this.#reader?.identity;
+    if (identity !== undefined) await this.#options.horizon?.identify(identity);
+    if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
     if (this.#drainTo !== undefined && typeof read === "string") this.#drained();
     else if (read === "idle") this.#sendIdle();
     else if (read === "end") this.#sendEnd();

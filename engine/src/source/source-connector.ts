@@ -3,6 +3,7 @@
  * its own offsets and nothing is logged for it (DESIGN §3). What cannot be read again (HTTP push, ticks, telemetry) is not a
  * source connector but a committed behavior that first appends and then emits.
  */
+import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { Batch } from "../frame/batch.ts";
 import type { Json } from "../frame/json.ts";
 import type { Positions } from "../frame/positions.ts";
@@ -15,6 +16,8 @@ export interface SourceCapabilities {
   readonly ordered: boolean;
   /** The source has an end; after it, `read` answers `"end"`. */
   readonly bounded: boolean;
+  /** What was read can be handed back, and comes again from the source itself. Default false: it is read again by position. */
+  readonly nack?: boolean;
 }
 
 /** Input that is not a message: it becomes a dead letter at its position, with the place and reason in `error`. */
@@ -44,10 +47,17 @@ export interface SourceReader {
   read(messagesMax: number): Promise<SourceBatch | "idle" | "end">;
   /** Ends a `read` in progress with `"idle"` and releases everything. */
   close(): Promise<void>;
+  /**
+   * What the positions count, as far as it is known after a `read`: the same for as long as position 7 is the same message.
+   * It is logged, and another one at a later opening is SOURCE-RECREATED. Absent: nobody can tell.
+   */
+  readonly identity?: string | undefined;
 }
 
 export interface SourceConnector {
   readonly capabilities: SourceCapabilities;
+  /** The connection that partitions are read over, for whoever wants to see it; absent where there is none. */
+  connection?(): ConnectionStatus;
   /** Stable names; each is an origin with positions of its own. */
   partitions(): Promise<readonly string[]>;
   /** Starts just after offset `after`; -1 is the beginning. */

@@ -31,6 +31,17 @@ const NodeStatusFields = Type.Object({
   epoch: Count,
   lastError: Type.Union([ErrorReportSchema, Type.Null()]),
   reason: Type.String(),
+  connection: Type.Optional(
+    Type.Object({
+      name: Type.String({ description: "Address, without credentials." }),
+      state: Type.String({ enum: ["idle", "connecting", "up", "backing-off", "suspended"] }),
+      endpoint: Type.Union([Type.String(), Type.Null()]),
+      reason: Type.String({ description: "Why it is not up; empty while it is." }),
+      sinceMs: Type.Number(),
+      connects: Count,
+      failures: Count,
+    }),
+  ),
 });
 
 const EdgeStatusFields = Type.Object({

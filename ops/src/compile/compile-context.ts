@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Env, GraphModel, Place } from "@millrace/engine";
+import type { ResiliencePolicy } from "@millrace/streams/resilience";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
 import type { ProjectionTables } from "../host/projection-tables.ts";
 
@@ -16,6 +17,8 @@ export interface CompileOptions {
   readonly tables: ProjectionTables;
   /** Replays every source with an event time at this multiple of event time, whatever the file says. */
   readonly speed?: number;
+  /** Overrides what addresses say of connections to brokers. */
+  readonly resilience?: Partial<ResiliencePolicy>;
   /** What `${env:NAME}` secrets are read from. Default: the process's environment. */
   readonly secrets?: Readonly<Record<string, string | undefined>>;
 }

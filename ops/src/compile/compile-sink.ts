@@ -4,6 +4,7 @@ import {
   type AnyNodeModel,
   type CommittedNode,
   type Place,
+  parseNatsAddress,
   parseTarget,
   type SinkConnector,
   streamOf,
@@ -35,7 +36,7 @@ export async function compileSink(node: SinkModel, context: CompileContext): Pro
 
 /** A function that makes the connector: each incarnation has its own. */
 async function sinkConnector(
-  { definition }: SinkModel,
+  { name, definition }: SinkModel,
   scheme: string,
   address: string,
   context: CompileContext,
@@ -53,11 +54,28 @@ async function sinkConnector(
     const url = withSecrets(`${scheme}:${address}`, context, place);
     return () => webhookSink({ url });
   }
+  if (scheme === "nats")
+    return natsConnector(streamOf(context.model.name, name), definition.key, address, context, place);
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");
     return stdoutSink;
   }
   throw opsError("HOST-CONNECTOR", `no sink for ${scheme}: is part of this host`, { place });
+}
+
+async function natsConnector(
+  id: string,
+  keys: readonly string[] | undefined,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = parseNatsAddress(withSecrets(address, context, place), "sink");
+  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address is no NATS address: ${parsed.fault}`, { place });
+  const { natsSink } = await import("@millrace/streams/nats");
+  const key = keys?.[0];
+  return () => natsSink(parsed, { id, ...(key === undefined ? {} : { key }) }, env, resilience);
 }
 
 /** Two data directories must not write one file, so relative addresses lie in the data directory. */

@@ -1,4 +1,4 @@
-import { httpPush, metronome, telemetry } from "@millrace/actors";
+import { feedSource, httpPush, metronome, telemetry } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
@@ -6,6 +6,7 @@ import {
   type Env,
   type HostProbe,
   type Place,
+  parseNatsAddress,
   parseTarget,
   type SourceConnector,
   type SourceNode,
@@ -13,6 +14,7 @@ import {
 import type { FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { withSecrets } from "./secrets.ts";
 
 type SourceModel = Extract<AnyNodeModel, { kind: "source" }>;
 
@@ -32,6 +34,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return { role: "committed", isSource: true, make: () => metronome({ cron: address.trim() }, env) };
     case "telemetry":
       return compileTelemetry(env);
+    case "nats":
+      return compileNatsSource(node, address, context, place);
     default:
       throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
   }
@@ -66,6 +70,20 @@ async function compileFileSource(node: SourceModel, address: string, context: Co
     context.place(node.name, "from"),
   );
   return sourceNode(node, connector, context);
+}
+
+async function compileNatsSource(
+  node: SourceModel,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<SourceNode | CommittedNode> {
+  const { env, resilience } = context.options;
+  const parsed = parseNatsAddress(withSecrets(address, context, place), "source");
+  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address is no NATS address: ${parsed.fault}`, { place });
+  const { natsFeed, natsSource } = await import("@millrace/streams/nats");
+  if (parsed.kind !== "core") return sourceNode(node, natsSource(parsed, env, { policy: resilience }), context);
+  return { role: "committed", isSource: true, make: () => feedSource(natsFeed(parsed, env, resilience)) };
 }
 
 function sourceNode(

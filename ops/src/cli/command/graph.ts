@@ -1,4 +1,4 @@
-import type { GraphStatus, Json } from "@millrace/engine";
+import type { ConnectionStatus, GraphStatus, Json } from "@millrace/engine";
 import { withApi } from "../api.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
@@ -52,11 +52,18 @@ function writeGraph(status: GraphStatus): void {
     ]),
   );
   for (const node of status.nodes) if (node.reason !== "") writeLine(`${node.node}: ${node.reason}`);
+  for (const { node, connection } of status.nodes)
+    if (connection !== undefined) writeLine(`${node}: ${connectionText(connection)}`);
   writeLine();
   writeTable(
     ["edge", "messages", "depth", "capacity", "dropped"],
     status.edges.map((e) => [e.edge, e.messages, e.depth, e.capacity, e.dropped]),
   );
+}
+
+function connectionText({ name, state, endpoint, reason }: ConnectionStatus): string {
+  const at = endpoint === null ? "" : ` at ${endpoint}`;
+  return `${name} ${state}${at}${reason === "" ? "" : `, ${reason}`}`;
 }
 
 export async function changeGraph(

@@ -1,0 +1,40 @@
+/** Real NATS servers with JetStream for tests: Debian's, and a newer one if `ops/bin/setup.mjs` could build it. */
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { natsServerBinaries } from "../bin/setup.mjs";
+import { type ServerKind, ServerProcess } from "./server-process.ts";
+
+/** The servers that this machine has, oldest first; none where `MILLRACE_SKIP_NATS` says why. */
+export function natsServers(): readonly ServerKind[] {
+  return natsServerBinaries().map(natsServer);
+}
+
+export function startNats(kind: ServerKind): Promise<ServerProcess> {
+  return ServerProcess.start(kind);
+}
+
+/** The version that a running server told. */
+export function versionOf(server: ServerProcess): string {
+  return String((JSON.parse(server.greeting) as { readonly version: unknown }).version);
+}
+
+function natsServer(binary: string): ServerKind {
+  return {
+    name: "nats",
+    binary,
+    args: (port, directory) => ["--addr", "127.0.0.1", "--port", String(port), "--jetstream", "--store_dir", directory],
+    greet,
+  };
+}
+
+/** The server speaks first: `INFO {…}`. */
+async function greet(socket: Socket): Promise<string> {
+  let said = "";
+  while (!said.includes("\r\n")) {
+    const [chunk] = (await once(socket, "data")) as [Buffer];
+    said += chunk.toString();
+  }
+  const info = said.slice("INFO ".length, said.indexOf("\r\n"));
+  if ((JSON.parse(info) as { readonly jetstream?: boolean }).jetstream !== true) throw new Error("JetStream is not up");
+  return info;
+}

@@ -1,0 +1,119 @@
+/**
+ * A server for tests: started on a free loopback port with a folder of its own, waited for until it answers, killed and
+ * started again at will, and stopped by its own pid. Nothing is left behind, also when the test process ends early.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface ServerKind {
+  /** For messages and folder names. */
+  readonly name: string;
+  readonly binary: string;
+  /** The command line for a port and a folder. */
+  args(port: number, directory: string): readonly string[];
+  /** Resolves, with what the server says of itself, when it answers on `socket`; rejects when it does not yet. */
+  greet(socket: Socket): Promise<string>;
+}
+
+const READY_MS = 20_000;
+const RETRY_MS = 20;
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+export class ServerProcess {
+  readonly port: number;
+  /** What the server said of itself when it was ready. */
+  greeting = "";
+  readonly #kind: ServerKind;
+  readonly #directory: string;
+  #child: ChildProcess | undefined;
+  #output = "";
+
+  private constructor(kind: ServerKind, port: number) {
+    this.#kind = kind;
+    this.port = port;
+    this.#directory = mkdtempSync(join(tmpdir(), `millrace-${kind.name}-`));
+  }
+
+  static async start(kind: ServerKind): Promise<ServerProcess> {
+    const server = new ServerProcess(kind, await freePort());
+    await server.start();
+    return server;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, or starts it again with what it had on disk, and waits until it answers. */
+  async start(): Promise<void> {
+    const { binary, args, name } = this.#kind;
+    const child = spawn(binary, args(this.port, this.#directory), { stdio: ["ignore", "pipe", "pipe"] });
+    running.add(child);
+    child.once("exit", () => running.delete(child));
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (chunk: Buffer) => {
+        this.#output = (this.#output + chunk.toString()).slice(-4000);
+      });
+    this.#child = child;
+    const until = Date.now() + READY_MS;
+    for (;;) {
+      const greeting = await this.#greeting();
+      if (greeting !== undefined) {
+        this.greeting = greeting;
+        return;
+      }
+      if (child.exitCode !== null || Date.now() > until)
+        throw new Error(`${name} did not start on port ${this.port}:\n${this.#output}`);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  /** Ends it as a power cut would. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** Ends it in order and removes its folder. */
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
+  }
+
+  async #greeting(): Promise<string | undefined> {
+    const socket = connect({ host: "127.0.0.1", port: this.port });
+    try {
+      await once(socket, "connect");
+      return await this.#kind.greet(socket);
+    } catch {
+      return undefined;
+    } finally {
+      socket.destroy();
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}

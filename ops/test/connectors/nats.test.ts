@@ -1,0 +1,300 @@
+/** NATS connectors against real servers: every one that this machine has runs the whole suite. */
+import {
+  type Json,
+  type JsonObject,
+  type NatsAddress,
+  Positions,
+  parseNatsAddress,
+  RowBatch,
+  reportOf,
+  type SourceConnector,
+  systemEnv,
+} from "@millrace/engine";
+import { sinkContract, sourceContract } from "@millrace/engine/testing";
+import { natsSink, natsSource } from "@millrace/streams/nats";
+import { connect, headers, type NatsConnection, nanos } from "nats";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { natsServers, startNats } from "../../services/nats-server.ts";
+import type { ServerProcess } from "../../services/server-process.ts";
+
+const env = systemEnv();
+const POLICY = { backoffMs: 10, backoffMaxMs: 50, suspendMs: 100, probeTimeoutMs: 1000 };
+const servers = natsServers();
+
+describe.skipIf(servers.length === 0)("NATS", () => {
+  for (const kind of servers) {
+    describe(kind.binary.includes("v2") ? "a newer server" : "Debian's server", () => {
+      let server: ServerProcess;
+      let nc: NatsConnection;
+      let count = 0;
+      const next = (name: string): string => `${name}${++count}`;
+
+      beforeAll(async () => {
+        server = await startNats(kind);
+        nc = await connect({ servers: server.address });
+      });
+      afterAll(async () => {
+        await nc?.close();
+        await server?.stop();
+      });
+
+      const address = (path: string, side: "source" | "sink" = "source"): NatsAddress => {
+        const parsed = parseNatsAddress(`//${server.address}${path}`, side);
+        if ("fault" in parsed) throw new Error(parsed.fault);
+        return parsed;
+      };
+      const source = (path: string): SourceConnector => natsSource(address(path), env, { policy: POLICY, pollMs: 20 });
+      const newStream = async (limits: object = {}): Promise<string> => {
+        const name = next("S");
+        const jsm = await nc.jetstreamManager();
+        await jsm.streams.add({ name, subjects: [`${name}.>`], ...limits });
+        return name;
+      };
+      const publish = async (stream: string, rows: readonly Json[], subject = "a"): Promise<void> => {
+        const js = nc.jetstream();
+        await Promise.all(rows.map((row) => js.publish(`${stream}.${subject}`, JSON.stringify(row))));
+      };
+
+      for (const ending of ["", "?until=now"]) {
+        sourceContract(`a JetStream stream${ending === "" ? "" : " until now"}`, {
+          async holding(rows) {
+            const stream = await newStream();
+            await publish(stream, rows);
+            return { connector: source(`/jetstream/${stream}${ending}`), close: async () => undefined };
+          },
+          async holdingBad(rows) {
+            const stream = await newStream();
+            const js = nc.jetstream();
+            for (const [i, row] of rows.entries()) {
+              await js.publish(`${stream}.a`, JSON.stringify(row));
+              if (i % 10 === 5) await js.publish(`${stream}.a`, Buffer.from([0x7b, 0xff, 0x22]));
+            }
+            const connector = source(`/jetstream/${stream}${ending}`);
+            return { connector, bad: 3, close: async () => undefined };
+          },
+          async missing() {
+            return { connector: source(`/jetstream/NONE${ending}`), close: async () => undefined };
+          },
+        });
+      }
+
+      sourceContract("the changes of a key-value bucket", {
+        async holding(rows) {
+          const bucket = next("B");
+          const kv = await nc.jetstream().views.kv(bucket, { history: 64 });
+          for (const row of rows) await kv.put(`k${row.id}`, JSON.stringify(row));
+          const connector = source(`/kv/${bucket}`);
+          const messages: JsonObject[] = [];
+          for (const row of rows) {
+            const { created } = (await kv.get(`k${row.id}`)) as { created: Date };
+            const revision = messages.length + 1;
+            messages.push({ key: `k${row.id}`, value: row, operation: "put", revision, time: created.toISOString() });
+          }
+          return { connector, messages, close: async () => undefined };
+        },
+      });
+
+      sinkContract("a JetStream subject", async () => {
+        const stream = await newStream();
+        return {
+          connect: () => natsSink(address(`/jetstream/${stream}.out`, "sink"), { id: "g/out" }, env, POLICY),
+          content: async () => rowsOf(nc, stream),
+          close: async () => undefined,
+        };
+      });
+
+      sinkContract("a key-value bucket", async () => {
+        const bucket = next("B");
+        await nc.jetstream().views.kv(bucket);
+        return {
+          connect: () => natsSink(address(`/kv/${bucket}`, "sink"), { id: "g/out", key: "id" }, env, POLICY),
+          content: async () => rowsOf(nc, `KV_${bucket}`),
+          close: async () => undefined,
+        };
+      });
+
+      sinkContract("a core subject", async () => {
+        const subject = next("core");
+        const seen: Json[] = [];
+        const subscription = nc.subscribe(subject, { callback: (_, m) => seen.push(m.json() as Json) });
+        await nc.flush();
+        return {
+          connect: () => natsSink(address(`/core/${subject}`, "sink"), { id: "g/out" }, env, POLICY),
+          async content() {
+            await nc.flush();
+            return seen;
+          },
+          close: async () => subscription.unsubscribe(),
+        };
+      });
+
+      test("a filter reads its subject only, and covers what the others are", async () => {
+        const stream = await newStream();
+        await publish(stream, [1, 2], "a");
+        await publish(stream, [3, 4, 5], "b.c");
+        const reader = await source(`/jetstream/${stream}?filter=${stream}.a`).open("0", -1);
+        expect(await reader.read(10)).toMatchObject({ through: 2 });
+        expect(await reader.read(10)).toMatchObject({ through: 5, batch: { n: 0 } });
+        expect(await reader.read(10)).toBe("idle");
+        await reader.close();
+      });
+
+      test("an envelope has the subject, the headers and the time", async () => {
+        const stream = await newStream();
+        const head = headers();
+        head.set("Trace", "x");
+        await nc.jetstream().publish(`${stream}.q`, '{"n":1}', { headers: head });
+        const reader = await source(`/jetstream/${stream}?envelope=true`).open("0", -1);
+        const read = await reader.read(10);
+        expect(read).toMatchObject({ through: 1 });
+        expect((read as { batch: { row(i: number): Json } }).batch.row(0)).toEqual({
+          subject: `${stream}.q`,
+          sequence: 1,
+          time: expect.stringMatching(/^\d{4}-.*Z$/),
+          headers: { Trace: "x" },
+          data: { n: 1 },
+        });
+        await reader.close();
+      });
+
+      test("what retention removed unread is reported as an exact range, at opening and on the way", async () => {
+        const stream = await newStream({ max_msgs: 100 });
+        await publish(stream, numbers(0, 150));
+        const opened = await source(`/jetstream/${stream}`).open("0", 20);
+        expect(await opened.read(10).catch(reportOf)).toMatchObject({
+          code: "SOURCE-GAP",
+          kind: "terminal",
+          details: { stream, from: 22 - 1, to: 50 },
+        });
+        await opened.close();
+
+        const reader = await source(`/jetstream/${stream}?gap=record`).open("0", 20);
+        const first = await reader.read(10);
+        expect(first).toMatchObject({
+          through: 50,
+          rejected: [{ pos: 50, input: { from: 21, to: 50 } }],
+          batch: { n: 0 },
+        });
+        expect(await reader.read(10)).toMatchObject({ through: 60 });
+        await publish(stream, numbers(150, 200));
+        const seen: number[] = [];
+        const gaps: Json[] = [];
+        for (let read = await reader.read(1000); read !== "idle" && read !== "end"; read = await reader.read(1000)) {
+          seen.push(...read.batch.rows().map(Number));
+          gaps.push(...read.rejected.map(({ input }) => input as Json));
+        }
+        const lost = gaps.map((gap) => gap as unknown as { from: number; to: number });
+        // Row i has sequence i + 1; every sequence was either seen or is in a reported range.
+        const known = new Set([
+          ...seen.map((row) => row + 1),
+          ...lost.flatMap(({ from, to }) => numbers(from, to - from + 1)),
+        ]);
+        expect([...known].sort((a, b) => a - b)).toEqual(numbers(61, 290));
+        expect(lost.length).toBeGreaterThan(0);
+        await reader.close();
+      });
+
+      test("messages that were deleted one by one are holes, not a gap", async () => {
+        const stream = await newStream();
+        await publish(stream, numbers(1, 10));
+        const jsm = await nc.jetstreamManager();
+        for (const sequence of [4, 5, 10]) await jsm.streams.deleteMessage(stream, sequence);
+        const reader = await source(`/jetstream/${stream}`).open("0", 2);
+        const read = await reader.read(100);
+        expect(read).toMatchObject({ rejected: [] });
+        expect((read as { batch: { rows(): readonly Json[] } }).batch.rows()).toEqual([3, 6, 7, 8, 9]);
+        await reader.close();
+      });
+
+      test("a stream that was made anew has another identity, or is refused at once if it is shorter", async () => {
+        const stream = await newStream();
+        await publish(stream, numbers(0, 10));
+        const before = await source(`/jetstream/${stream}`).open("0", -1);
+        await before.read(100);
+        const jsm = await nc.jetstreamManager();
+        await jsm.streams.delete(stream);
+        await jsm.streams.add({ name: stream, subjects: [`${stream}.>`] });
+        await publish(stream, numbers(0, 5));
+        const shorter = await source(`/jetstream/${stream}`).open("0", 9);
+        expect(await shorter.read(10).catch(reportOf)).toMatchObject({
+          code: "SOURCE-RECREATED",
+          details: { read: 9, last: 5 },
+        });
+        const other = await source(`/jetstream/${stream}`).open("0", 3);
+        await other.read(10);
+        expect(other.identity).not.toBe(before.identity);
+        expect(before.identity).toContain(stream);
+        for (const reader of [before, shorter, other]) await reader.close();
+      });
+
+      test("a work queue is refused: it cannot be read by position", async () => {
+        const stream = await newStream({ retention: "workqueue" });
+        const reader = await source(`/jetstream/${stream}`).open("0", -1);
+        expect(await reader.read(1).catch(reportOf)).toMatchObject({ code: "NATS-RETENTION", kind: "terminal" });
+        await reader.close();
+      });
+
+      test("a sink leaves out what a dead incarnation wrote, also when the duplicate window is long over", async () => {
+        const stream = await newStream({ duplicate_window: nanos(100) });
+        const out = (): ReturnType<typeof natsSink> =>
+          natsSink(address(`/jetstream/${stream}.out`, "sink"), { id: "g/out" }, env, POLICY);
+        const first = out();
+        await first.open(undefined);
+        const committed = await first.deliver([slice("l", 0, [0, 1, 2])]);
+        await first.deliver([slice("l", 3, [3, 4])]);
+        await first.close();
+        await publish(stream, ["another writer"], "out");
+        await new Promise((resolve) => setTimeout(resolve, 250));
+        const second = out();
+        await second.open(committed);
+        await second.deliver([slice("l", 3, [3]), slice("l", 4, [4, 5])]);
+        await second.close();
+        expect(await rowsOf(nc, stream)).toEqual([0, 1, 2, 3, 4, "another writer", 5]);
+      });
+
+      test("what is too large, or has no key, is the message's fault; a missing stream or bucket may still come", async () => {
+        const stream = await newStream();
+        const sink = natsSink(address(`/jetstream/${stream}.out`, "sink"), { id: "g/out" }, env, POLICY);
+        await sink.open(undefined);
+        const tooLarge = await sink.deliver([slice("l", 0, ["x".repeat(2_000_000)])]).catch(reportOf);
+        expect(tooLarge).toMatchObject({ code: "NATS-TOO-LARGE", kind: "rejected" });
+        await sink.close();
+        const bucket = next("B");
+        const kv = natsSink(address(`/kv/${bucket}`, "sink"), { id: "g/kv", key: "id" }, env, POLICY);
+        expect(await kv.deliver([slice("l", 0, [{ id: "a" }])]).catch(reportOf)).toMatchObject({
+          code: "SINK-FAILED",
+          kind: "transient",
+          message: expect.stringContaining(`there is no key-value bucket ${bucket}`),
+        });
+        await nc.jetstream().views.kv(bucket);
+        expect(await kv.deliver([slice("l", 0, [{ id: "a b" }])]).catch(reportOf)).toMatchObject({ code: "NATS-KEY" });
+        await kv.close();
+        const nowhere = natsSink(address("/jetstream/nowhere.at.all", "sink"), { id: "g/x" }, env, POLICY);
+        expect(await nowhere.deliver([slice("l", 0, [1])]).catch(reportOf)).toMatchObject({
+          code: "SINK-FAILED",
+          message: expect.stringContaining("no stream takes nowhere.at.all"),
+        });
+        await nowhere.close();
+      });
+    });
+  }
+});
+
+const numbers = (from: number, n: number): number[] => Array.from({ length: n }, (_, i) => from + i);
+
+function slice(lane: string, from: number, rows: readonly Json[]) {
+  return { lane, input: 0, batch: new RowBatch(rows), positions: Positions.dense(from, rows.length), late: [] };
+}
+
+/** What a stream holds, in order. */
+async function rowsOf(nc: NatsConnection, stream: string): Promise<readonly Json[]> {
+  const jsm = await nc.jetstreamManager();
+  const { state } = await jsm.streams.info(stream);
+  const rows: Json[] = [];
+  for (let sequence = Math.max(1, state.first_seq); sequence <= state.last_seq; sequence++) {
+    // A bucket keeps the newest of a key only.
+    const message = await jsm.streams.getMessage(stream, { seq: sequence }).catch(() => undefined);
+    if (message !== undefined) rows.push(message.json<Json>());
+  }
+  return rows;
+}

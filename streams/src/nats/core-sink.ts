@@ -1,0 +1,23 @@
+/**
+ * Publishes to a core NATS subject. The server has taken the messages when it answers the flush behind them; it keeps nothing,
+ * so who does not listen then never sees them.
+ */
+import type { NatsConnection } from "nats";
+import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import { refuseTooLarge } from "./jetstream-sink.ts";
+
+export function coreSink(subject: string): SinkDriver<NatsConnection> {
+  return {
+    guarantee: "at-least-once",
+    open: async () => undefined,
+    async deliver(nc, slices) {
+      for (const row of slices.flatMap(({ batch }) => batch.rows())) {
+        const body = JSON.stringify(row);
+        refuseTooLarge(nc, body);
+        nc.publish(subject, body);
+      }
+      await nc.flush();
+      return null;
+    },
+  };
+}

@@ -1,0 +1,3 @@
+/** NATS: core, JetStream and key-value connectors. Every export is listed by name. */
+export { natsError } from "./errors.ts";
+export { type NatsSinkOptions, type NatsSourceOptions, natsFeed, natsSink, natsSource } from "./nats-connectors.ts";

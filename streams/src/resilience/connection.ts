@@ -1,0 +1,241 @@
+/**
+ * One connection to something that may fail, whatever it is: an ordered list of endpoints, each tried in turn from the first;
+ * growing waits with jitter between rounds; a circuit that opens after too many failed rounds, so that a dead broker is left
+ * alone; a probe that finds connections that look alive and are not. Whoever uses it asks for the connection each time and
+ * says when it misbehaves; connecting is done on demand and once for all who wait.
+ *
+ * The libraries that do this keep their own timers (cockatiel, opossum), so that none of it could be tested under injected
+ * time; brokers' clients each do a part of it differently, and are told not to.
+ */
+import {
+  backoffDelayMs,
+  type ConnectionState,
+  type ConnectionStatus,
+  type Env,
+  type MillraceError,
+  messageOf,
+  sleep,
+  type Timer,
+} from "@millrace/engine";
+import { connectionError } from "./errors.ts";
+import { DEFAULT_RESILIENCE, type ResiliencePolicy } from "./policy.ts";
+import { within } from "./within.ts";
+
+/** What a client library does for one endpoint. */
+export interface ConnectionDriver<C> {
+  /** Connects. `signal` aborts when nobody waits any more; what comes later is disconnected. */
+  connect(endpoint: string, signal: AbortSignal): Promise<C>;
+  /** Resolves when the other end answers. */
+  probe(connection: C): Promise<void>;
+  /** Resolves, with the reason if there is one, when the connection has ended by itself. Never rejects. */
+  ended(connection: C): Promise<unknown>;
+  disconnect(connection: C): Promise<void>;
+}
+
+export interface ConnectionOptions<C> {
+  /** The address without credentials; for people. */
+  readonly name: string;
+  /** In order of preference. At least one. */
+  readonly endpoints: readonly string[];
+  readonly driver: ConnectionDriver<C>;
+  readonly env: Env;
+  readonly policy?: Partial<ResiliencePolicy>;
+}
+
+export class Connection<C> {
+  readonly #options: ConnectionOptions<C>;
+  readonly #policy: ResiliencePolicy;
+  /** Aborted by {@link disconnect}, and then replaced. */
+  #wanted: AbortController = new AbortController();
+  #current: C | undefined;
+  #round: Promise<C> | undefined;
+  #probe: Timer | undefined;
+  #probing: Promise<void> | undefined;
+  #state: ConnectionState = "idle";
+  #endpoint: string | null = null;
+  #reason = "";
+  #sinceMs: number;
+  #connects = 0;
+  #failures = 0;
+  /** Monotonic ms before which nothing is attempted. */
+  #notBeforeMs = 0;
+
+  constructor(options: ConnectionOptions<C>) {
+    this.#options = options;
+    this.#policy = { ...DEFAULT_RESILIENCE, ...options.policy };
+    this.#sinceMs = options.env.clock.now();
+  }
+
+  get status(): ConnectionStatus {
+    return {
+      name: this.#options.name,
+      state: this.#state,
+      endpoint: this.#endpoint,
+      reason: this.#reason,
+      sinceMs: this.#sinceMs,
+      connects: this.#connects,
+      failures: this.#failures,
+    };
+  }
+
+  /**
+   * The connection, made first if there is none. Waits out a back-off, but not an open circuit.
+   *
+   * @throws CONNECTION-FAILED this round through the endpoints failed, CONNECTION-SUSPENDED, CONNECTION-CLOSED
+   */
+  async acquire(): Promise<C> {
+    if (this.#current !== undefined) return this.#current;
+    this.#refuseWhileSuspended();
+    const round = this.#round ?? this.#connect(this.#wanted.signal);
+    this.#round = round;
+    return round.finally(() => {
+      if (this.#round === round) this.#round = undefined;
+    });
+  }
+
+  /** `connection` did not do what it should: it is probed at once, and given up if it does not answer. */
+  async suspect(connection: C): Promise<void> {
+    if (connection !== this.#current) return;
+    this.#probe?.cancel();
+    this.#probing ??= this.#ask(connection).finally(() => {
+      this.#probing = undefined;
+    });
+    await this.#probing;
+  }
+
+  /**
+   * Ends the connection, or the attempt to make one (CONNECTION-CLOSED), until it is asked for again. What failed before is
+   * remembered: an open circuit stays open.
+   */
+  async disconnect(): Promise<void> {
+    this.#wanted.abort(this.#closedError());
+    this.#wanted = new AbortController();
+    this.#round = undefined;
+    this.#probe?.cancel();
+    const last = this.#current;
+    this.#current = undefined;
+    if (this.#state === "up" || this.#state === "connecting") this.#become("idle", "");
+    if (last !== undefined) await this.#release(last);
+  }
+
+  async #connect(wanted: AbortSignal): Promise<C> {
+    const { env } = this.#options;
+    const waitMs = this.#notBeforeMs - env.clock.monotonic();
+    if (waitMs > 0) await sleep(env, waitMs, wanted);
+    const reasons: string[] = [];
+    for (const endpoint of this.#options.endpoints) {
+      this.#endpoint = endpoint;
+      this.#become("connecting", this.#reason);
+      try {
+        return this.#take(await this.#attempt(endpoint, wanted), wanted);
+      } catch (cause) {
+        wanted.throwIfAborted();
+        reasons.push(`${endpoint}: ${messageOf(cause)}`);
+      }
+    }
+    throw this.#failedRound(reasons.join("; "));
+  }
+
+  async #attempt(endpoint: string, wanted: AbortSignal): Promise<C> {
+    const { env, driver } = this.#options;
+    const { connectTimeoutMs } = this.#policy;
+    const given = new AbortController();
+    const stop = (): void => given.abort(wanted.reason);
+    wanted.addEventListener("abort", stop, { once: true });
+    const connecting = driver.connect(endpoint, given.signal);
+    const unwanted = new Promise<never>((_, reject) => {
+      given.signal.addEventListener("abort", () => reject(given.signal.reason as Error), { once: true });
+    });
+    try {
+      const late = (): Error => new Error(`no answer in ${connectTimeoutMs} ms`);
+      return await within(env, connectTimeoutMs, Promise.race([connecting, unwanted]), late);
+    } catch (cause) {
+      given.abort(cause);
+      // What comes after its time is of no use to anybody.
+      connecting.then((late) => this.#release(late)).catch(() => undefined);
+      throw cause;
+    } finally {
+      wanted.removeEventListener("abort", stop);
+    }
+  }
+
+  #take(connection: C, wanted: AbortSignal): C {
+    if (wanted.aborted) {
+      void this.#release(connection);
+      throw wanted.reason;
+    }
+    this.#current = connection;
+    this.#connects++;
+    this.#failures = 0;
+    this.#notBeforeMs = 0;
+    this.#become("up", "");
+    void this.#options.driver.ended(connection).then((reason) => {
+      this.#drop(connection, reason === undefined ? "the connection was closed by the other end" : messageOf(reason));
+    });
+    this.#armProbe(connection);
+    return connection;
+  }
+
+  #failedRound(reasons: string): MillraceError {
+    const { env, name } = this.#options;
+    this.#failures++;
+    const suspended = this.#failures >= this.#policy.suspendAfter;
+    const waitMs = suspended ? this.#policy.suspendMs : backoffDelayMs(this.#policy, this.#failures, env);
+    this.#notBeforeMs = env.clock.monotonic() + waitMs;
+    this.#become(suspended ? "suspended" : "backing-off", reasons);
+    return connectionError("CONNECTION-FAILED", `cannot connect to ${name}: ${reasons}`, {
+      retryAfterMs: waitMs,
+      details: { failures: this.#failures },
+    });
+  }
+
+  #refuseWhileSuspended(): void {
+    if (this.#state !== "suspended") return;
+    const leftMs = Math.ceil(this.#notBeforeMs - this.#options.env.clock.monotonic());
+    if (leftMs <= 0) return;
+    const message = `${this.#options.name} is left alone for ${leftMs} ms more after ${this.#failures} failed rounds: ${this.#reason}`;
+    throw connectionError("CONNECTION-SUSPENDED", message, { retryAfterMs: leftMs });
+  }
+
+  /** A connection that broke was up, so the first attempt to replace it follows after the shortest wait. */
+  #drop(connection: C, reason: string): void {
+    if (connection !== this.#current) return;
+    const { env } = this.#options;
+    this.#current = undefined;
+    this.#probe?.cancel();
+    this.#notBeforeMs = env.clock.monotonic() + backoffDelayMs(this.#policy, 1, env);
+    this.#become("backing-off", reason);
+    void this.#release(connection);
+  }
+
+  #armProbe(connection: C): void {
+    this.#probe = this.#options.env.timers.after(this.#policy.probeEveryMs, () => void this.suspect(connection));
+  }
+
+  async #ask(connection: C): Promise<void> {
+    const { env, driver } = this.#options;
+    const { probeTimeoutMs } = this.#policy;
+    try {
+      const late = (): Error => new Error(`no answer to a probe in ${probeTimeoutMs} ms`);
+      await within(env, probeTimeoutMs, driver.probe(connection), late);
+      if (connection === this.#current) this.#armProbe(connection);
+    } catch (cause) {
+      this.#drop(connection, messageOf(cause));
+    }
+  }
+
+  async #release(connection: C): Promise<void> {
+    // It is of no use any more; that it cannot even be ended properly changes nothing.
+    await this.#options.driver.disconnect(connection).catch(() => undefined);
+  }
+
+  #become(state: ConnectionState, reason: string): void {
+    if (state !== this.#state) this.#sinceMs = this.#options.env.clock.now();
+    this.#state = state;
+    this.#reason = reason;
+  }
+
+  #closedError(): MillraceError {
+    return connectionError("CONNECTION-CLOSED", `the connection to ${this.#options.name} was closed`);
+  }
+}

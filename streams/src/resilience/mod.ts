@@ -1,0 +1,6 @@
+/** What every connector does about connections that fail. Every export is listed by name. */
+export { Connection, type ConnectionDriver, type ConnectionOptions } from "./connection.ts";
+export { connectionError } from "./errors.ts";
+export { DEFAULT_RESILIENCE, type ResiliencePolicy } from "./policy.ts";
+export { resilientSink, type SinkDriver } from "./resilient-sink.ts";
+export { resilientSource, type SourceDriver } from "./resilient-source.ts";

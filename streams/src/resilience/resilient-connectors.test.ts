@@ -1,0 +1,123 @@
+import { type InputSlice, type Json, MillraceError, Positions, RowBatch, type SourceReader } from "@millrace/engine";
+import { SeededRandom, virtualEnv } from "@millrace/engine/testing";
+import { describe, expect, test } from "vitest";
+import { Connection, type ConnectionDriver } from "./connection.ts";
+import { resilientSink } from "./resilient-sink.ts";
+import { resilientSource } from "./resilient-source.ts";
+
+/** A connection that breaks whenever chance says so. */
+class Flaky {
+  readonly random: SeededRandom;
+  broken = false;
+
+  constructor(random: SeededRandom) {
+    this.random = random;
+  }
+
+  use(): void {
+    if (this.random.chance(0.2)) this.broken = true;
+    if (this.broken) throw new Error("broken pipe");
+  }
+}
+
+function flaky(seed: string): { env: ReturnType<typeof virtualEnv>; connection: Connection<Flaky> } {
+  const env = virtualEnv(seed);
+  const random = new SeededRandom(seed);
+  const driver: ConnectionDriver<Flaky> = {
+    connect: async () => {
+      if (random.chance(0.4)) throw new Error("refused");
+      return new Flaky(random);
+    },
+    probe: async (connection) => {
+      if (connection.broken) throw new Error("broken pipe");
+    },
+    ended: () => new Promise(() => undefined),
+    disconnect: async () => undefined,
+  };
+  return { env, connection: new Connection({ name: "x", endpoints: ["a", "b"], driver, env }) };
+}
+
+const SEEDS = Array.from({ length: 20 }, (_, i) => `seed ${i}`);
+const N = 60;
+
+describe("connectors over a connection that breaks", () => {
+  test("a source gives every message once, in order, by reading on from its cursor", async () => {
+    for (const seed of SEEDS) {
+      const { env, connection } = flaky(seed);
+      const source = resilientSource(connection, {
+        capabilities: { replay: true, ordered: true, bounded: true },
+        partitions: ["0"],
+        open: async (flakyConnection, _partition, after) => readerOf(flakyConnection, after),
+      });
+      const reader = await source.open("0", -1);
+      const seen: number[] = [];
+      let failures = 0;
+      for (;;) {
+        const read = await env.until(reader.read(5).catch((error: unknown) => error));
+        if (read === "end") break;
+        if (read instanceof MillraceError) {
+          expect(read.kind).toBe("transient");
+          failures++;
+          await env.advance(read.retryAfterMs ?? 0);
+        } else seen.push(...(read as { batch: RowBatch }).batch.rows().map(Number));
+      }
+      expect(seen).toEqual(Array.from({ length: N }, (_, i) => i));
+      expect(failures).toBeGreaterThan(0);
+      await reader.close();
+      expect(source.connection?.().state).not.toBe("up");
+    }
+  });
+
+  test("a sink brings its target to what was committed before it goes on", async () => {
+    for (const seed of SEEDS) {
+      const { env, connection } = flaky(seed);
+      const target: Json[] = [];
+      const sink = resilientSink(connection, {
+        guarantee: "offset",
+        open: async (flakyConnection, committed) => {
+          flakyConnection.use();
+          target.length = Number(committed ?? 0);
+        },
+        deliver: async (flakyConnection, slices) => {
+          for (const row of slices.flatMap((slice) => slice.batch.rows())) {
+            flakyConnection.use();
+            target.push(row);
+          }
+          return target.length;
+        },
+      });
+      await sink.open(undefined);
+      for (let i = 0; i < N; ) {
+        const done = await env.until(sink.deliver([sliceOf(i)]).catch((error: unknown) => error));
+        if (!(done instanceof MillraceError)) i++;
+        else await env.advance(done.retryAfterMs ?? 0);
+      }
+      await sink.close();
+      expect(target).toEqual(Array.from({ length: N }, (_, i) => i));
+    }
+  });
+});
+
+function readerOf(connection: Flaky, after: number): SourceReader {
+  let next = after + 1;
+  return {
+    async read(messagesMax) {
+      connection.use();
+      if (next === N) return "end";
+      const first = next;
+      next = Math.min(N, next + messagesMax);
+      const rows = Array.from({ length: next - first }, (_, i) => first + i);
+      return {
+        batch: new RowBatch(rows),
+        positions: Positions.dense(first, rows.length),
+        through: next - 1,
+        rejected: [],
+      };
+    },
+    close: async () => undefined,
+  };
+}
+
+function sliceOf(i: number): InputSlice {
+  return { lane: "lane", input: 0, batch: new RowBatch([i]), positions: Positions.dense(i, 1), late: [] };
+}
