@@ -76,6 +76,7 @@ export { type DeadItem, Frame, type FrameHead, type LateMark, type Mark, type Tr
 export { isJsonObject, isoTime, type Json, type JsonObject } from "./frame/json.ts";
 export { comparePoints, END, formatPoint, leastPoint, type Point, START, wholly } from "./frame/point.ts";
 export { Positions } from "./frame/positions.ts";
+export { type BrokerAddress, parseBrokerAddress } from "./graph/broker-address.ts";
 export { type GraphBuilder, type GraphOptions, graph, type NodeOutput } from "./graph/builder.ts";
 export type { CheckOptions } from "./graph/check.ts";
 export { isModulePath } from "./graph/connectors-check.ts";
@@ -223,6 +224,7 @@ export {
 } from "./supervision/supervisor.ts";
 export { type Clock, type Env, type Random, sleep, type Timer, type Timers, type Turns } from "./time/clock.ts";
 export { systemEnv } from "./time/system-env.ts";
+export { type EdgeCarriersOptions, edgeCarriers } from "./transport/edge-carriers.ts";
 export type {
   Delivery,
   Subscription,

@@ -33,6 +33,11 @@ export const opsError = defineErrors({
     summary: "A dead letter cannot be sent through its node again.",
     remedy: "Read the message: it says why; correct the input at its source.",
   },
+  "HOST-EDGES": {
+    kind: "rejected",
+    summary: "An edge leads over a broker that was not named, or the broker's address cannot be understood.",
+    remedy: "Start with `--edges nats://host:4222`, or take `via` off the edge.",
+  },
   "HOST-PATH": {
     kind: "rejected",
     summary: "A sink's file lies outside of the data directory's `out` folder.",

@@ -11,6 +11,8 @@ import type { Positions } from "../frame/positions.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 
 export interface Link {
+  /** Address of the edge on a broker; absent for one that leads over none. */
+  readonly subject?: string;
   /** The receiver takes at least one more frame of this path. Empty frames need no credit. */
   hasCredit(path: number): boolean;
   /** Calls `wake` once when credit may have come back; a spurious call is harmless. */

@@ -148,7 +148,7 @@ function describeEdges(program: GraphProgram, wiring: GraphWiring, nowMs: number
       from: edge.from,
       port: edge.port,
       to: edge.to,
-      subject: `millrace.${program.graph}.${edge.from}.${edge.port}.${edge.to}`,
+      subject: out.link.subject ?? `millrace.${program.graph}.${edge.from}.${edge.port}.${edge.to}`,
       via: program.edges[i]?.via ?? "local",
       messages,
       frames,

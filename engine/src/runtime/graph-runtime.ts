@@ -98,6 +98,7 @@ export class GraphRuntime {
     this.#state = "starting";
     this.#startedMs = this.#ports.env.clock.now();
     const plan = await this.#plan();
+    this.#ports.carriers?.start?.((node, error) => this.#failed(node, error));
     this.#wiring = new GraphWiring(this.program, plan, this.#ports.carriers, this.#ports.rules);
     const context = this.#context(this.#wiring);
     this.#makeRunners(context);
@@ -116,6 +117,7 @@ export class GraphRuntime {
     if (this.#state === "stopped") return;
     this.#state = "stopped";
     await this.#supervisor.stop();
+    await this.#ports.carriers?.close?.();
   }
 
   /** Stops the intake of every source; what is under way flows on. */
@@ -228,8 +230,7 @@ export class GraphRuntime {
   }
 
   #makeRunners(context: RunnerContext): void {
-    // Replaced carriers are there to reach every edge, so nothing is fused past them.
-    const chains = this.#ports.carriers === undefined ? chainsOf(this.program) : [];
+    const chains = (this.#ports.carriers?.fuses ?? this.#ports.carriers === undefined) ? chainsOf(this.program) : [];
     const headed = new Map(chains.map((chain) => [(chain[0] as ProgramNode).name, chain]));
     for (const node of this.program.nodes) {
       const runner = newRunner(node, headed.get(node.name), context);

@@ -13,8 +13,15 @@ import type { GraphProgram, ProgramNode } from "./program.ts";
 
 /** Replaces what carries frames and control messages; the simulation's lossy network, or a transport between hosts. */
 export interface Carriers {
-  link(edge: PlanEdge, local: Link): Link;
+  /** `paths`: those that frames have after the edge. */
+  link(edge: PlanEdge, local: Link, paths: readonly number[]): Link;
   control(origin: PlanOrigin, local: OriginControl): OriginControl;
+  /** Edges within the host stay hand-overs, so chains along them may be fused. Default false: every edge is to be reached. */
+  readonly fuses?: boolean;
+  /** Called before anything is carried. `failed`: the node that sends along an edge can never send what it has. */
+  start?(failed: (node: string, error: unknown) => void): void;
+  /** The graph was stopped: nothing is carried any more. */
+  close?(): Promise<void>;
 }
 
 export class GraphWiring {
@@ -47,7 +54,8 @@ export class GraphWiring {
     this.#lanesInto = groupBy(plan.lanes, (lane) => lane.receiver);
     this.edges = plan.edges.map((edge, i) => {
       const local = new LocalLink(this.mailbox(edge.to));
-      const link = carriers?.link(edge, local) ?? local;
+      const paths = [...(plan.nextPath[i] as ReadonlyMap<number, number>).values()];
+      const link = carriers?.link(edge, local, paths) ?? local;
       return {
         name: edgeName(edge),
         link,

@@ -3,7 +3,10 @@
  * in order of publishing as long as nothing is refused or lost on the way; what is accepted here is not durable: the step
  * protocol trims what comes twice and asks again for what does not come.
  *
- * Implementations: memory (`streams/memory`) and sockets (`streams/socket`). Both pass `transportContract` of
+ * Two ids that a publisher gives in the header `message-id` and that are equal on one subject say that the message is the same:
+ * a transport may drop the second.
+ *
+ * Implementations: memory (`streams/memory`), sockets (`streams/socket`) and NATS JetStream (`streams/nats`). All pass `transportContract` of
  * `engine/testing`.
  */
 
@@ -38,6 +41,9 @@ export interface SubscriptionOptions {
 export interface Transport {
   /** Largest body in bytes. */
   readonly bodyBytesMax: number;
+
+  /** What a broker calls a subject, for people; absent where there is no broker. */
+  addressOf?(subject: string): string;
 
   /**
    * Resolves once the transport has accepted the message. Waits while the subject holds as many as it may.

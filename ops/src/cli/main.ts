@@ -34,6 +34,9 @@ const speedOption = (): Option =>
     number(text),
   );
 
+const edgesOption = (): Option =>
+  new Option("--edges <url>", "broker for edges with `via: nats`, nats://host:4222").env("MILLRACE_EDGES");
+
 program
   .command("run")
   .description("run a graph file; its console is at the port")
@@ -45,6 +48,7 @@ program
   )
   .addOption(portOption())
   .addOption(speedOption())
+  .addOption(edgesOption())
   .addOption(jsonOption())
   .action(async (graph, options) => (await import("./command/run.ts")).run(graph, options));
 
@@ -231,6 +235,7 @@ program
   .addOption(new Option("--eventstore-cert <file>", "certificate for that port, PEM; without one it speaks no TLS"))
   .addOption(new Option("--eventstore-key <file>", "key of the certificate, PEM"))
   .addOption(speedOption())
+  .addOption(edgesOption())
   .addOption(jsonOption())
   .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));
 

@@ -20,6 +20,7 @@ import { exitOnUncaught } from "../fast-exit.ts";
 import { dataDirectory } from "../host/data-directory.ts";
 import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
+import { type EdgeBroker, openEdgeBroker, requireBroker } from "../host/edge-broker.ts";
 import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
@@ -39,6 +40,8 @@ export interface SessionOptions {
   readonly speed?: number;
   /** The session ends with its graphs. */
   readonly untilDone: boolean;
+  /** Address of the broker that edges with `via` lead over. */
+  readonly edges?: string;
 }
 
 export interface Session {
@@ -64,8 +67,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const tables = new ProjectionTables();
   const graphs = await compileAll(loaded, options, env, tables);
   if (options.untilDone) for (const graph of graphs) requireEnd(graph);
+  const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
+  for (const { model } of graphs) requireBroker(model, edges);
   const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
-  const opened = await start(data, graphs, tables, options, env);
+  const opened = await start(data, graphs, tables, options, env, edges);
   const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
   const eventStore = options.eventStore && (await serveEventStore(opened, options.eventStore, env));
   const close = async (reason: string): Promise<void> => {
@@ -115,11 +120,12 @@ async function start(
   tables: ProjectionTables,
   { untilDone }: SessionOptions,
   env: Env,
+  edges: EdgeBroker | undefined,
 ): Promise<OpenedHost> {
   const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
   const by = { principal: "cli", reason: "" };
   const traceRatio = Number(process.env.MILLRACE_TRACE_RATIO ?? 0);
-  return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio });
+  return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio, edges });
 }
 
 async function serveEventStore(

@@ -3,6 +3,7 @@
  * start; everything that lasts is in the log.
  */
 import {
+  type Carriers,
   type CutPoint,
   type EdgeMeter,
   type Env,
@@ -38,6 +39,8 @@ export interface RunningGraphPorts {
   readonly snapshots: SnapshotStore;
   /** True when runs end: sources of redriven dead letters end too. */
   readonly untilDone: boolean;
+  /** What carries a program's edges between hosts; absent where all are within this one. */
+  readonly carriers?: ((program: GraphProgram) => Carriers | undefined) | undefined;
   /** Gets what could not be written down as an event. */
   readonly report: (thrown: unknown) => void;
 }
@@ -188,11 +191,13 @@ export class RunningGraph {
   #newRuntime(): GraphRuntime {
     const { log, env, host, snapshots } = this.#ports;
     this.#program = this.#withRedrives(programAs(this.compiled.program, this.#deployment));
+    const carriers = this.#ports.carriers?.(this.#program);
     return new GraphRuntime(this.#program, {
       log,
       env,
       host,
       snapshots,
+      ...(carriers === undefined ? {} : { carriers }),
       onLifecycle: (event) => this.#happened(event),
     });
   }

@@ -11,6 +11,7 @@ export interface RunOptions {
   readonly untilDone?: boolean;
   readonly port?: number;
   readonly speed?: number;
+  readonly edges?: string;
   readonly json?: boolean;
 }
 
@@ -30,7 +31,7 @@ interface Summary {
 const PORT = 8080;
 
 export async function run(file: string, options: RunOptions): Promise<void> {
-  const { data, untilDone = false, speed, json = false } = options;
+  const { data, untilDone = false, speed, edges, json = false } = options;
   const port = options.port ?? (untilDone ? undefined : PORT);
   const interruption = onInterruption();
   const session = await openSession({
@@ -39,6 +40,7 @@ export async function run(file: string, options: RunOptions): Promise<void> {
     untilDone,
     ...(port === undefined ? {} : { port }),
     ...(speed === undefined ? {} : { speed }),
+    ...(edges === undefined ? {} : { edges }),
   });
   const started = performance.now();
   announce(session, json);

@@ -17,6 +17,7 @@ export interface ServeOptions {
   readonly eventstoreCert?: string;
   readonly eventstoreKey?: string;
   readonly speed?: number;
+  readonly edges?: string;
   readonly json?: boolean;
 }
 
@@ -41,8 +42,9 @@ export async function serve(files: readonly string[], options: ServeOptions): Pr
 }
 
 function sessionOptions(files: readonly string[], options: ServeOptions): SessionOptions {
-  const { data = DATA, port, speed } = options;
-  return { files, data, port, untilDone: false, ...(speed === undefined ? {} : { speed }), ...eventStoreOf(options) };
+  const { data = DATA, port, speed, edges } = options;
+  const choices = { ...(speed === undefined ? {} : { speed }), ...(edges === undefined ? {} : { edges }) };
+  return { files, data, port, untilDone: false, ...choices, ...eventStoreOf(options) };
 }
 
 function eventStoreOf(options: ServeOptions): Pick<SessionOptions, "eventStore"> {

@@ -1,0 +1,75 @@
+/** The sending end of one subject: one message after the other, each until the server has it, whatever happens meanwhile. */
+import { type Env, MillraceError, sleep, transportError } from "@millrace/engine";
+import { ErrorCode, type NatsConnection, type NatsError } from "nats";
+import type { Connection } from "../resilience/connection.ts";
+import { type EdgeStream, ensureEdgeStream, isSubjectFull } from "./edge-stream.ts";
+
+export interface EdgePublisherOptions {
+  readonly env: Env;
+  readonly connection: Connection<NatsConnection>;
+  readonly stream: EdgeStream;
+  readonly subject: string;
+  /** Aborts when the transport is closed. */
+  readonly closed: AbortSignal;
+}
+
+const ANSWER_MS = 5000;
+const FULL_MS = 5;
+const FULL_MS_MAX = 100;
+const RETRY_MS = 50;
+
+export class EdgePublisher {
+  readonly #options: EdgePublisherOptions;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: EdgePublisherOptions) {
+    this.#options = options;
+  }
+
+  /** @throws TRANSPORT-CLOSED, TRANSPORT-TOO-LARGE */
+  publish(bytes: Uint8Array, id: string): Promise<void> {
+    const turn = this.#last.then(() => this.#accepted(bytes, id));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #accepted(bytes: Uint8Array, id: string): Promise<void> {
+    const { env, closed } = this.#options;
+    for (let full = 0; ; ) {
+      if (closed.aborted) throw closedError();
+      try {
+        await this.#attempt(bytes, id);
+        return;
+      } catch (error) {
+        if (closed.aborted) throw closedError();
+        if (error instanceof MillraceError && error.kind !== "transient") throw error;
+        const waitMs = isSubjectFull(error) ? Math.min(FULL_MS_MAX, FULL_MS * 2 ** full++) : waitAfter(error);
+        await sleep(env, waitMs, closed).catch(() => undefined);
+      }
+    }
+  }
+
+  async #attempt(bytes: Uint8Array, id: string): Promise<void> {
+    const { connection, stream, subject } = this.#options;
+    const nc = await connection.acquire();
+    const most = nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (bytes.length > most)
+      throw transportError("TRANSPORT-TOO-LARGE", `a message of ${bytes.length} bytes exceeds the server's ${most}`);
+    try {
+      await nc.jetstream().publish(subject, bytes, { msgID: id, timeout: ANSWER_MS });
+    } catch (error) {
+      if ((error as NatsError).code === ErrorCode.NoResponders) await ensureEdgeStream(nc, stream);
+      else if (!isSubjectFull(error)) await connection.suspect(nc);
+      throw error;
+    }
+  }
+}
+
+function waitAfter(error: unknown): number {
+  if ((error as NatsError).code === ErrorCode.NoResponders) return 0;
+  return (error instanceof MillraceError ? error.retryAfterMs : undefined) ?? RETRY_MS;
+}
+
+export function closedError(): MillraceError {
+  return transportError("TRANSPORT-CLOSED", "the transport was closed");
+}

@@ -1,0 +1,134 @@
+/**
+ * Edges over NATS JetStream. A subject is a bounded queue on the server; publishing waits while it is full or the server is
+ * away, and subscribing asks for as many messages as the receiver gave credit for. A message that is published again because
+ * its answer was lost, or that carries a `message-id` which the server has seen within two minutes, is taken once.
+ */
+import {
+  type Delivery,
+  type Env,
+  type Subscription,
+  type SubscriptionOptions,
+  type Transport,
+  type TransportMessage,
+  transportError,
+} from "@millrace/engine";
+import type { NatsConnection } from "nats";
+import type { Connection } from "../resilience/connection.ts";
+import { encodeMessage } from "./edge-message.ts";
+import { closedError, EdgePublisher } from "./edge-publisher.ts";
+import { type EdgeStream, natsSubject } from "./edge-stream.ts";
+import { EdgeSubscription, type SubjectMemory } from "./edge-subscription.ts";
+import { type NatsServers, natsConnection } from "./nats-connection.ts";
+
+export interface NatsTransportOptions {
+  readonly env: Env;
+  readonly servers: NatsServers;
+  /** Name of the stream that holds the edges; made if it is missing. Default MILLRACE_EDGES. */
+  readonly stream?: string;
+  /** First part of all subjects, the stream's own. Default millrace. */
+  readonly prefix?: string;
+  /** Messages that a subject holds before publishing waits; fixed when the stream is made. Default 256. */
+  readonly capacity?: number;
+  /** Default 1 MiB less 16 KiB: what a server takes unless it was told otherwise, with room for headers. */
+  readonly bodyBytesMax?: number;
+}
+
+export interface NatsTransport extends Transport {
+  readonly connection: Connection<NatsConnection>;
+}
+
+const BODY_BYTES_MAX = 1024 * 1024 - 16 * 1024;
+const CAPACITY = 256;
+const ID_BYTES = 8;
+
+/** Does not wait for the server. */
+export function natsTransport(options: NatsTransportOptions): NatsTransport {
+  return new JetStreamTransport(options);
+}
+
+class JetStreamTransport implements NatsTransport {
+  readonly bodyBytesMax: number;
+  readonly connection: Connection<NatsConnection>;
+  readonly #env: Env;
+  readonly #stream: EdgeStream;
+  /** Tells this transport's messages and consumers from those of others. */
+  readonly #id: string;
+  readonly #closed = new AbortController();
+  readonly #publishers = new Map<string, EdgePublisher>();
+  readonly #subscriptions = new Map<string, EdgeSubscription>();
+  readonly #memories = new Map<string, SubjectMemory>();
+  #published = 0;
+
+  constructor({ env, servers, stream, prefix, capacity, bodyBytesMax }: NatsTransportOptions) {
+    this.#env = env;
+    this.bodyBytesMax = bodyBytesMax ?? BODY_BYTES_MAX;
+    this.connection = natsConnection(servers, env);
+    this.#stream = {
+      name: stream ?? "MILLRACE_EDGES",
+      prefix: prefix ?? "millrace",
+      capacity: capacity ?? CAPACITY,
+    };
+    this.#id = Buffer.from(env.random.bytes(ID_BYTES)).toString("hex");
+  }
+
+  addressOf(subject: string): string {
+    return natsSubject(this.#stream.prefix, subject);
+  }
+
+  async publish(subject: string, message: TransportMessage): Promise<void> {
+    if (this.#closed.signal.aborted) throw closedError();
+    const { length } = message.body;
+    if (length > this.bodyBytesMax)
+      throw transportError("TRANSPORT-TOO-LARGE", `a body of ${length} bytes exceeds ${this.bodyBytesMax}`);
+    const given = message.headers["message-id"];
+    const id = given === undefined ? `${this.#id}/${++this.#published}` : `${subject}/${given}`;
+    await this.#publisher(subject).publish(encodeMessage(message), id);
+  }
+
+  async subscribe(
+    subject: string,
+    receive: (delivery: Delivery) => void,
+    { credit = 0 }: SubscriptionOptions = {},
+  ): Promise<Subscription> {
+    if (this.#closed.signal.aborted) throw closedError();
+    await this.#subscriptions.get(subject)?.close();
+    const memory = this.#memories.get(subject) ?? { attempts: new Map(), taken: new Set() };
+    this.#memories.set(subject, memory);
+    const subscription = new EdgeSubscription({
+      env: this.#env,
+      connection: this.connection,
+      stream: this.#stream,
+      subject,
+      natsSubject: this.addressOf(subject),
+      owner: `${this.#id}/${++this.#published}`,
+      memory,
+      receive,
+      credit,
+    });
+    this.#subscriptions.set(subject, subscription);
+    return subscription;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort(closedError());
+    const ending = [...this.#subscriptions.values()].map((subscription) => subscription.close());
+    await this.connection.disconnect();
+    await Promise.all(ending);
+  }
+
+  #publisher(subject: string): EdgePublisher {
+    let publisher = this.#publishers.get(subject);
+    if (publisher === undefined) {
+      publisher = new EdgePublisher({
+        env: this.#env,
+        connection: this.connection,
+        stream: this.#stream,
+        subject: this.addressOf(subject),
+        closed: this.#closed.signal,
+      });
+      this.#publishers.set(subject, publisher);
+    }
+    return publisher;
+  }
+}
