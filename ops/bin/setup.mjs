@@ -92,7 +92,7 @@ function isExecutable(path) {
 }
 
 /** A NATS server that knows more than Debian's; built where there is a Go that can. */
-const NATS_VERSION = "v2.12.15";
+export const NATS_VERSION = "v2.12.15";
 
 /** Programs that were built for tests; outside of `node_modules`, so that a fresh install keeps them. */
 const builtPath = (name) => join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "millrace", name);

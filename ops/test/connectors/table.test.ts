@@ -1,0 +1,65 @@
+/** The table of connectors in ops/docs/connectors.md says what the code declares. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type NatsAddress,
+  parseNatsAddress,
+  type SinkConnector,
+  type SourceConnector,
+  systemEnv,
+} from "@millrace/engine";
+import { natsSink, natsSource } from "@millrace/streams/nats";
+import { expect, test } from "vitest";
+import { NATS_VERSION } from "../../bin/setup.mjs";
+
+const env = systemEnv();
+const DOCS = join(import.meta.dirname, "../../docs/connectors.md");
+const HEAD = ["address", "as", "replay", "ordered", "can be paused", "nack", "ends", "delivers", "nats-server"];
+/** Versions that the suites beside this one were run against: Debian 12's, and the one that `ops/bin/setup.mjs` builds. */
+const TESTED = "2.9.10, 2.12.15";
+
+function address(path: string, side: "source" | "sink"): NatsAddress {
+  const parsed = parseNatsAddress(`//h${path}`, side);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+const yes = (is: boolean | undefined): string => (is === true ? "yes" : "no");
+
+function sourceRow(scheme: string, path: string, source: SourceConnector, bounded: SourceConnector): string[] {
+  const { replay, ordered, nack } = source.capabilities;
+  const ends = bounded.capabilities.bounded && !source.capabilities.bounded ? "with `until=now`" : "no";
+  return [`\`${scheme}:\` ${path}`, "source", yes(replay), yes(ordered), "yes", yes(nack), ends, "", TESTED];
+}
+
+function sinkRow(scheme: string, path: string, { guarantee }: SinkConnector): string[] {
+  const delivers = guarantee === "at-least-once" ? "at least once" : "exactly once";
+  return [`\`${scheme}:\` ${path}`, "sink", "", "", "", "", "", delivers, TESTED];
+}
+
+function rows(): readonly (readonly string[])[] {
+  const source = (path: string): SourceConnector => natsSource(address(path, "source"), env);
+  const sink = (path: string): SinkConnector => natsSink(address(path, "sink"), { id: "g/s", key: "k" }, env);
+  return [
+    sourceRow("nats", "stream", source("/jetstream/S"), source("/jetstream/S?until=now")),
+    sourceRow("nats", "bucket", source("/kv/B"), source("/kv/B?until=now")),
+    // A feed is no source connector: it keeps nothing, and cannot be slowed.
+    ["`nats:` core subject", "source", "no", "no", "no", "no", "no", "", TESTED],
+    sinkRow("nats", "stream", sink("/jetstream/s")),
+    sinkRow("nats", "bucket", sink("/kv/B")),
+    sinkRow("nats", "core subject", sink("/core/s")),
+  ];
+}
+
+test("the newer server is the one that is documented", () => {
+  expect(TESTED).toContain(NATS_VERSION.slice(1));
+});
+
+test("the table in the documentation is the one that the connectors declare", () => {
+  const lines = [HEAD, HEAD.map(() => "---"), ...rows()].map((row) => `| ${row.join(" | ")} |`);
+  const table = lines.join("\n").replace(/\| (?:--- \| )+--- \|/, `|${"---|".repeat(HEAD.length)}`);
+  console.log(table);
+  const [, documented = ""] =
+    /<!-- table: [^\n]*-->\n([\s\S]*?)\n<!-- \/table -->/.exec(readFileSync(DOCS, "utf8")) ?? [];
+  expect(documented.replaceAll(/ +\|/g, " |")).toBe(table.replaceAll(/ +\|/g, " |"));
+});
