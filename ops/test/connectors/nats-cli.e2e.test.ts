@@ -1,0 +1,102 @@
+/** NATS as a user meets it: graph files and the command line, in real processes against a real server. */
+import { connect, type NatsConnection } from "nats";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { natsServers, startNats } from "../../services/nats-server.ts";
+import type { ServerProcess } from "../../services/server-process.ts";
+import { eventually, GraphFolder, type Server } from "../faults/graph-folder.ts";
+import { lastJson, millrace, start } from "../millrace.ts";
+
+const [kind] = natsServers();
+const ROWS = 20_000;
+const KILLS = 4;
+
+describe.skipIf(kind === undefined)("millrace and NATS", () => {
+  let server: ServerProcess;
+  let nc: NatsConnection;
+  let folder: GraphFolder;
+
+  beforeAll(async () => {
+    if (kind !== undefined) server = await startNats(kind);
+    nc = await connect({ servers: server.address });
+    const jsm = await nc.jetstreamManager();
+    for (const name of ["IN", "OUT", "CORE"]) await jsm.streams.add({ name, subjects: [name.toLowerCase()] });
+    const js = nc.jetstream();
+    for (let from = 0; from < ROWS; from += 500)
+      await Promise.all(Array.from({ length: 500 }, (_, i) => js.publish("in", JSON.stringify({ n: from + i }))));
+  });
+  afterAll(async () => {
+    await nc?.close();
+    await server?.stop();
+  });
+  afterEach(() => folder?.remove());
+
+  const rowsOf = async (stream: string, most: number): Promise<number[]> => {
+    const consumer = await nc.jetstream().consumers.get(stream);
+    const rows: number[] = [];
+    for await (const m of await consumer.fetch({ max_messages: most, expires: 2000 }))
+      rows.push(m.json<{ readonly n: number }>().n);
+    return rows;
+  };
+
+  test("a run over stream, edges and stream that is killed again and again gives every row once, in order", async () => {
+    folder = new GraphFolder({
+      "graph.yaml": `name: copy
+nodes:
+  in:   { kind: source, from: "nats://${server.address}/jetstream/IN?until=now", batch: 200 }
+  even: { kind: filter, input: in, where: "event.n % 2 == 0" }
+  out:  { kind: sink, input: even, to: "nats://${server.address}/jetstream/out" }
+edges:
+  "in -> even": { via: nats }
+  "even -> out": { via: nats }
+`,
+    });
+    const args = ["run", "graph.yaml", "--until-done", "--json", "--data", folder.data];
+    const edges = ["--edges", `nats://${server.address}`];
+    const jsm = await nc.jetstreamManager();
+    const written = async (): Promise<number> => (await jsm.streams.info("OUT")).state.messages;
+    for (let kill = 1; kill <= KILLS; kill++) {
+      const running = start([...args, ...edges], { cwd: folder.path });
+      const enough = ((ROWS / 2) * kill) / (KILLS + 2);
+      await eventually(async () => expect(await written()).toBeGreaterThan(enough));
+      running.child.kill("SIGKILL");
+      await running.finished;
+    }
+    const { code, stdout, stderr } = await millrace([...args, ...edges], { cwd: folder.path });
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(lastJson(stdout)).toMatchObject({ graph: "copy", deadLettered: 0, dropped: 0 });
+    const rows = await rowsOf("OUT", ROWS);
+    const lost = ROWS / 2 - new Set(rows).size;
+    console.log(`${ROWS} rows, ${KILLS} kills -9 of millrace: ${lost} lost, ${rows.length - new Set(rows).size} twice`);
+    expect(rows).toEqual(Array.from({ length: ROWS / 2 }, (_, i) => i * 2));
+
+    const refused = await millrace(args, { cwd: folder.path });
+    expect(refused.code).not.toBe(0);
+    expect(JSON.parse(refused.stderr.split("\n")[0] ?? "")).toMatchObject({
+      error: { code: "HOST-EDGES", place: { file: "graph.yaml", line: 4, edge: "in -> even" } },
+    });
+  }, 120_000);
+
+  test("a core subject flows while somebody listens, and the connection is shown", async () => {
+    folder = new GraphFolder({
+      "graph.yaml": `name: live
+nodes:
+  in:  { kind: source, from: "nats://${server.address}/core/ticks.*" }
+  out: { kind: sink, input: in, to: "nats://${server.address}/jetstream/core" }
+`,
+    });
+    const running = await folder.serve();
+    await eventually(async () => {
+      const { nodes } = await running.status("live");
+      expect(nodes[0]?.connection).toMatchObject({ state: "up", endpoint: server.address, reason: "", connects: 1 });
+    });
+    for (let n = 0; n < 100; n++) nc.publish(`ticks.${n % 3}`, JSON.stringify({ n }));
+    nc.publish("ticks.bad", "{");
+    const jsm = await nc.jetstreamManager();
+    await eventually(async () => expect((await jsm.streams.info("CORE")).state.messages).toBe(100));
+    expect(await rowsOf("CORE", 100)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+    await eventually(async () => expect((await running.status("live")).dropped).toBe(1));
+    const shown = await millrace(["graph", "show", "live", "--url", running.url]);
+    expect(shown.stdout).toContain(`in: nats://${server.address} up at ${server.address}\n`);
+    expect((await (running as Server).stop()).code).toBeDefined();
+  }, 60_000);
+});
