@@ -81,7 +81,7 @@ function describeNode(
     watermarkMs: Number.isFinite(watermark) ? watermark : null,
     epoch: runner?.epoch ?? -1,
     lastError: waiting ?? child?.lastError ?? null,
-    reason: reasonOf(nodeState, waiting, child),
+    reason: reasonOf(nodeState, waiting, child, runner === undefined && state !== "stopped" && state !== "starting"),
     ...(connection === undefined ? {} : { connection }),
   };
 }
@@ -107,8 +107,14 @@ function stateOf(
   return graph === "finished" ? "finished" : "running";
 }
 
-function reasonOf(state: NodeState, waiting: ErrorReport | undefined, child: ChildStatus | undefined): string {
+function reasonOf(
+  state: NodeState,
+  waiting: ErrorReport | undefined,
+  child: ChildStatus | undefined,
+  isElsewhere: boolean,
+): string {
   if (waiting !== undefined) return `${waiting.code}: ${waiting.message}`;
+  if (isElsewhere) return "runs on another host";
   if (state !== "parked" && state !== "backing-off") return "";
   const error = child?.lastError;
   return error === null || error === undefined ? "" : `${error.code}: ${error.message}`;

@@ -40,6 +40,8 @@ export interface RuntimePorts {
   /** Replaces in-process hand-over; default none. */
   readonly carriers?: Carriers;
   readonly scheduler?: SchedulerOptions;
+  /** Whether a node runs on this host; edges to those that do not must be carried. Default: all do. */
+  readonly runsHere?: ((node: string) => boolean) | undefined;
   /** Default: all kept; simulations switch single ones off. */
   readonly rules?: ProtocolRules;
   readonly onLifecycle?: (event: LifecycleEvent) => void;
@@ -207,6 +209,7 @@ export class GraphRuntime {
 
   #context(wiring: GraphWiring): RunnerContext {
     const { log, host, snapshots, rules = ALL_RULES } = this.#ports;
+    const startedAt = this.#ports.runsHere === undefined ? 0 : log.durableEnd;
     const committed = (): NodeRunner[] => [...this.#runners.values()].filter((r) => r instanceof CommittedRunner);
     return {
       program: this.program,
@@ -217,7 +220,8 @@ export class GraphRuntime {
       host,
       rules,
       get startEpoch() {
-        return Math.max(0, ...committed().map((runner) => runner.position));
+        // A host without committed nodes has at least written down that it starts.
+        return Math.max(startedAt, ...committed().map((runner) => runner.position));
       },
       cursorOf: (lane) => this.#cursorOf(lane),
       failed: (node, error) => this.#failed(node, error),
@@ -232,7 +236,9 @@ export class GraphRuntime {
   #makeRunners(context: RunnerContext): void {
     const chains = (this.#ports.carriers?.fuses ?? this.#ports.carriers === undefined) ? chainsOf(this.program) : [];
     const headed = new Map(chains.map((chain) => [(chain[0] as ProgramNode).name, chain]));
+    const { runsHere = () => true } = this.#ports;
     for (const node of this.program.nodes) {
+      if (!runsHere(node.name)) continue;
       const runner = newRunner(node, headed.get(node.name), context);
       if (!this.#runners.has(node.name)) this.#runners.set(node.name, runner);
       if (runner instanceof PureRunner) for (const member of runner.members) this.#runners.set(member.name, member);

@@ -12,14 +12,17 @@ import type { Carriers } from "../runtime/graph-wiring.ts";
 import { edgeName, type PlanEdge } from "../runtime/plan.ts";
 import type { GraphProgram } from "../runtime/program.ts";
 import type { Env } from "../time/clock.ts";
+import { HeardControl, ToldControl } from "./edge-control.ts";
 import { decodeFrame, encodeFrame } from "./frame-codec.ts";
 import type { Delivery, Subscription, Transport } from "./transport.ts";
 
 export interface EdgeCarriersOptions {
   readonly transport: Transport;
   readonly env: Env;
-  /** Tells the subjects of this log's graphs from those of others on the same broker. */
+  /** Tells the subjects of this installation's graphs from those of others on the same broker. */
   readonly scope: string;
+  /** Whether a node runs on this host; the others run on hosts with the same scope. Default: all run here. */
+  readonly runsHere?: ((node: string) => boolean) | undefined;
 }
 
 /** Frames of a lane that the transport has not accepted yet, before its sender must wait. */
@@ -31,10 +34,11 @@ const CREDIT = 16;
 
 /** Carries those edges of a program over the transport whose `via` says so; all others stay what they are. */
 export function edgeCarriers(program: GraphProgram, via: "nats" | "kafka", options: EdgeCarriersOptions): Carriers {
-  const carried = new Set(
+  const over = new Set(
     program.edges.filter((edge) => edge.via === via).map(({ from, port = "out", to }) => edgeName({ from, port, to })),
   );
-  const links: TransportLink[] = [];
+  const { transport, scope, runsHere = () => true } = options;
+  const carried: Closable[] = [];
   let failed: Failed = () => undefined;
   return {
     fuses: true,
@@ -42,19 +46,33 @@ export function edgeCarriers(program: GraphProgram, via: "nats" | "kafka", optio
       failed = report;
     },
     link(edge, local, paths) {
-      if (!carried.has(edgeName(edge))) return local;
-      const link = new TransportLink(edge, local, paths, subjectOf(program, edge, options.scope), {
+      if (!over.has(edgeName(edge))) return local;
+      const subject = subjectOf(program, edge, scope);
+      const receives = runsHere(edge.to) ? paths : [];
+      const link = new TransportLink(edge, local, receives, subject, {
         ...options,
         failed: (node, error) => failed(node, error),
       });
-      links.push(link);
+      carried.push(link);
       return link;
     },
-    control: (_, local) => local,
+    control(origin, local) {
+      if (options.runsHere === undefined) return local;
+      const subject = `${scope}.${program.graph}.control.${origin.name}.r${program.revision}`;
+      const control = runsHere(origin.node)
+        ? new HeardControl(transport, subject, local)
+        : new ToldControl(transport, subject, options.env);
+      carried.push(control);
+      return control;
+    },
     async close() {
-      await Promise.all(links.map((link) => link.close()));
+      await Promise.all(carried.map((one) => one.close()));
     },
   };
+}
+
+interface Closable {
+  close(): Promise<void>;
 }
 
 function subjectOf({ graph, revision }: GraphProgram, { from, port, to }: PlanEdge, scope: string): string {

@@ -49,6 +49,9 @@ program
   .addOption(portOption())
   .addOption(speedOption())
   .addOption(edgesOption())
+  .option("--nodes <names>", "run only these nodes here, separated by commas; the others on other hosts", (text) =>
+    text.split(","),
+  )
   .addOption(jsonOption())
   .action(async (graph, options) => (await import("./command/run.ts")).run(graph, options));
 

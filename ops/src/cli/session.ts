@@ -20,7 +20,7 @@ import { exitOnUncaught } from "../fast-exit.ts";
 import { dataDirectory } from "../host/data-directory.ts";
 import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
-import { type EdgeBroker, openEdgeBroker, requireBroker } from "../host/edge-broker.ts";
+import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
 import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
@@ -42,6 +42,8 @@ export interface SessionOptions {
   readonly untilDone: boolean;
   /** Address of the broker that edges with `via` lead over. */
   readonly edges?: string;
+  /** Nodes to run here; the others run on other hosts. Absent: all. */
+  readonly nodes?: readonly string[];
 }
 
 export interface Session {
@@ -66,11 +68,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   for (const port of [options.port, options.eventStore?.port]) if (port !== undefined) await requireFreePort(port);
   const tables = new ProjectionTables();
   const graphs = await compileAll(loaded, options, env, tables);
-  if (options.untilDone) for (const graph of graphs) requireEnd(graph);
   const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
   for (const { model } of graphs) requireBroker(model, edges);
+  const { nodes } = options;
+  const model = graphs[0]?.model;
+  const runsHere = nodes === undefined || model === undefined ? undefined : placedNodes(model, nodes, edges);
+  if (options.untilDone) for (const graph of graphs) requireEnd(graph, runsHere);
   const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
-  const opened = await start(data, graphs, tables, options, env, edges);
+  const opened = await start(data, graphs, tables, options, env, { edges, runsHere });
   const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
   const eventStore = options.eventStore && (await serveEventStore(opened, options.eventStore, env));
   const close = async (reason: string): Promise<void> => {
@@ -90,8 +95,11 @@ function refuseProblems(loaded: readonly LoadedGraph[]): void {
 }
 
 /** @throws CLI-USAGE a source never ends, so the run would not either */
-function requireEnd({ program, model }: CompiledGraph): void {
-  for (const node of program.nodes) {
+function requireEnd({ program, model }: CompiledGraph, runsHere: RunsHere = () => true): void {
+  const here = program.nodes.filter(({ name }) => runsHere(name));
+  if (here.every(({ role }) => role === "pure"))
+    throw opsError("CLI-USAGE", "stateless nodes alone do not know an end, so --until-done would not either");
+  for (const node of here) {
     const isEndless =
       node.role === "source" ? !node.connector.capabilities.bounded : "isSource" in node && node.isSource;
     if (isEndless !== true) continue;
@@ -120,12 +128,12 @@ async function start(
   tables: ProjectionTables,
   { untilDone }: SessionOptions,
   env: Env,
-  edges: EdgeBroker | undefined,
+  sharing: { readonly edges: EdgeBroker | undefined; readonly runsHere: RunsHere | undefined },
 ): Promise<OpenedHost> {
   const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
   const by = { principal: "cli", reason: "" };
   const traceRatio = Number(process.env.MILLRACE_TRACE_RATIO ?? 0);
-  return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio, edges });
+  return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio, ...sharing });
 }
 
 async function serveEventStore(

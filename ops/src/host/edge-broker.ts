@@ -13,17 +13,24 @@ import { opsError } from "../errors.ts";
 
 export interface EdgeBroker {
   readonly via: "nats";
+  /** What the installation is called in the address; hosts that share a graph have the same. */
+  readonly scope: string | undefined;
   /** Carriers of a program's edges; `undefined` when all lie within the host. */
-  carriers(program: GraphProgram, logId: string): Carriers | undefined;
+  carriers(program: GraphProgram, logId: string, runsHere: RunsHere | undefined): Carriers | undefined;
   close(): Promise<void>;
 }
 
 const NATS_PORT = 4222;
+const SCOPE = /^[A-Za-z0-9_-]+$/;
+/** Whether a node of a graph runs on this host. */
+export type RunsHere = (node: string) => boolean;
+
 /** Enough to tell the logs of an installation apart. */
 const SCOPE_DIGITS = 12;
 
 /**
- * Opens the broker of an address such as `nats://user:password@host:4222,host:4222`. Does not wait for it.
+ * Opens the broker of an address such as `nats://user:password@host:4222,host:4222/installation`. Does not wait for it. Without
+ * a name of the installation, subjects are named after the log, which no other host has.
  *
  * @throws HOST-EDGES the address is no broker's
  */
@@ -32,16 +39,18 @@ export async function openEdgeBroker(address: string, env: Env): Promise<EdgeBro
   if (target?.scheme !== "nats") throw opsError("HOST-EDGES", "edges lead over NATS; write --edges nats://host:4222");
   const parsed = parseBrokerAddress(target.address, NATS_PORT);
   if ("fault" in parsed) throw opsError("HOST-EDGES", `the address of --edges is wrong: ${parsed.fault}`);
-  if (parsed.path.length > 0 || parsed.options.size > 0)
-    throw opsError("HOST-EDGES", "the address of --edges names servers only");
+  const [scope, ...rest] = parsed.path;
+  if (rest.length > 0 || parsed.options.size > 0 || (scope !== undefined && !SCOPE.test(scope)))
+    throw opsError("HOST-EDGES", "the address of --edges names servers and an installation, nats://host:4222/name");
   const { natsTransport } = await import("@millrace/streams/nats");
   const transport = natsTransport({ env, servers: parsed });
   return {
     via: "nats",
-    carriers(program, logId) {
+    scope,
+    carriers(program, logId, runsHere) {
       if (!program.edges.some((edge) => edge.via === "nats")) return undefined;
-      const scope = createHash("sha256").update(logId).digest("hex").slice(0, SCOPE_DIGITS);
-      return edgeCarriers(program, "nats", { transport, env, scope });
+      const own = createHash("sha256").update(logId).digest("hex").slice(0, SCOPE_DIGITS);
+      return edgeCarriers(program, "nats", { transport, env, scope: scope ?? own, runsHere });
     },
     close: () => transport.close(),
   };
@@ -57,4 +66,24 @@ export function requireBroker(model: GraphModel, broker: EdgeBroker | undefined)
       place: { ...model.source.node(edge.to), edge: name },
     });
   }
+}
+
+/**
+ * Which nodes run here, of a list of names. What belongs to a node (`in~input`) runs where it does.
+ *
+ * @throws HOST-EDGES a name is no node's, an edge to another host leads over no broker, or the installation has no name
+ */
+export function placedNodes(model: GraphModel, names: readonly string[], broker: EdgeBroker | undefined): RunsHere {
+  const here = new Set(names);
+  const unknown = names.find((name) => !model.nodes.has(name));
+  if (unknown !== undefined) throw opsError("HOST-EDGES", `graph ${model.name} has no node \`${unknown}\` to run here`);
+  if (broker?.scope === undefined)
+    throw opsError("HOST-EDGES", "hosts that share a graph need --edges with a name in it, nats://host:4222/name");
+  for (const { from, to, via } of model.edges) {
+    if (here.has(from) === here.has(to) || via === broker.via) continue;
+    throw opsError("HOST-EDGES", `edge \`${from} -> ${to}\` leads to another host; give it \`via: ${broker.via}\``, {
+      place: { ...model.source.node(to), edge: `${from} -> ${to}` },
+    });
+  }
+  return (node) => here.has(node.split("~", 1)[0] ?? "");
 }

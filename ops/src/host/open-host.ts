@@ -5,7 +5,7 @@ import type { ProjectionRunner } from "@millrace/projections";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { exitFast } from "../fast-exit.ts";
 import { deadLettersAtEnd } from "./dead-letters.ts";
-import type { EdgeBroker } from "./edge-broker.ts";
+import type { EdgeBroker, RunsHere } from "./edge-broker.ts";
 import { healthReport } from "./health.ts";
 import { Host } from "./host.ts";
 import type { OpenedData } from "./open-data.ts";
@@ -25,6 +25,8 @@ export interface OpenHostOptions {
   readonly report: (thrown: unknown) => void;
   /** Broker that edges with `via` lead over. */
   readonly edges?: EdgeBroker | undefined;
+  /** Which nodes run on this host; absent: all. */
+  readonly runsHere?: RunsHere | undefined;
   /** Share of appends that make a span, `0..1`. Default 0. */
   readonly traceRatio?: number;
 }
@@ -44,7 +46,7 @@ export interface OpenedHost {
  * @throws HOST-REVISION, HOST-GRAPH, HOST-PROJECTION
  */
 export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
-  const { data, env, hostName, graphs, tables, by, untilDone, report, edges, traceRatio = 0 } = options;
+  const { data, env, hostName, graphs, tables, by, untilDone, report, edges, runsHere, traceRatio = 0 } = options;
   const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
   const projections = await data
     .project(graphs.flatMap((graph) => graph.projections))
@@ -59,7 +61,8 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     snapshots: data.snapshots,
     untilDone,
     report,
-    carriers: edges === undefined ? undefined : (program) => edges.carriers(program, log.id),
+    carriers: edges === undefined ? undefined : (program) => edges.carriers(program, log.id, runsHere),
+    runsHere,
     deadLetters: (ids) => deadLettersAtEnd(projections, log, ids),
   });
   const close = async (reason: string): Promise<void> => {

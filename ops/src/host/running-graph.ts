@@ -41,6 +41,8 @@ export interface RunningGraphPorts {
   readonly untilDone: boolean;
   /** What carries a program's edges between hosts; absent where all are within this one. */
   readonly carriers?: ((program: GraphProgram) => Carriers | undefined) | undefined;
+  /** Which nodes run on this host; absent: all. */
+  readonly runsHere?: ((node: string) => boolean) | undefined;
   /** Gets what could not be written down as an event. */
   readonly report: (thrown: unknown) => void;
 }
@@ -93,6 +95,14 @@ export class RunningGraph {
       return new RunningGraph(compiled, first, stream, redriven, ports);
     }
     if (deployed.hash !== compiled.hash) {
+      if (ports.runsHere !== undefined)
+        throw opsError(
+          "HOST-REVISION",
+          "a graph that several hosts share is changed on one host, with all of its nodes",
+          {
+            place: { graph: name },
+          },
+        );
       const before = await compileDeployed(deployed, compiled);
       const ending = new RunningGraph(before, deployed, stream, redriven, ports);
       const next = nextDeployment(deployed, before, compiled, await ending.#runToCut(by));
@@ -198,6 +208,7 @@ export class RunningGraph {
       host,
       snapshots,
       ...(carriers === undefined ? {} : { carriers }),
+      runsHere: this.#ports.runsHere,
       onLifecycle: (event) => this.#happened(event),
     });
   }

@@ -12,6 +12,7 @@ export interface RunOptions {
   readonly port?: number;
   readonly speed?: number;
   readonly edges?: string;
+  readonly nodes?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -31,7 +32,7 @@ interface Summary {
 const PORT = 8080;
 
 export async function run(file: string, options: RunOptions): Promise<void> {
-  const { data, untilDone = false, speed, edges, json = false } = options;
+  const { data, untilDone = false, speed, edges, nodes, json = false } = options;
   const port = options.port ?? (untilDone ? undefined : PORT);
   const interruption = onInterruption();
   const session = await openSession({
@@ -41,6 +42,7 @@ export async function run(file: string, options: RunOptions): Promise<void> {
     ...(port === undefined ? {} : { port }),
     ...(speed === undefined ? {} : { speed }),
     ...(edges === undefined ? {} : { edges }),
+    ...(nodes === undefined ? {} : { nodes }),
   });
   const started = performance.now();
   announce(session, json);

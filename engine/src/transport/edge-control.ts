@@ -1,0 +1,110 @@
+/**
+ * What receivers on other hosts tell an origin: how far they are, and what they miss. Acknowledgements say that something is
+ * durable, so the newest of a lane makes the others needless, and lost or old ones do no harm (R21); a request that is lost is
+ * made again at the next probe (R10).
+ */
+import type { OriginControl } from "../actor/link.ts";
+import type { StateEvent } from "../behavior/committed-behavior.ts";
+import { MillraceError } from "../errors.ts";
+import type { Anchor } from "../frame/anchor.ts";
+import type { Point } from "../frame/point.ts";
+import { packState, unpackState } from "../step/step-record.ts";
+import { type Env, sleep } from "../time/clock.ts";
+import type { Delivery, Subscription, Transport } from "./transport.ts";
+
+type Verb = "acknowledge" | "resume";
+type Packed = readonly [verb: Verb, path: number, pos: number, ord: number, anchorPos: number, anchorWatermark: number];
+
+const LAST_WORDS_MS = 2000;
+
+/** Told to an origin on another host: one message is on its way at a time, what comes meanwhile is joined into the next. */
+export class ToldControl implements OriginControl {
+  readonly #transport: Transport;
+  readonly #subject: string;
+  readonly #env: Env;
+  /** The newest of each verb and lane, in the order in which they were first said. */
+  #waiting = new Map<string, Packed>();
+  #telling: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(transport: Transport, subject: string, env: Env) {
+    this.#transport = transport;
+    this.#subject = subject;
+    this.#env = env;
+  }
+
+  acknowledge(path: number, cursor: Point, anchor: Anchor): void {
+    this.#say("acknowledge", path, cursor, anchor);
+  }
+
+  resume(path: number, cursor: Point, anchor: Anchor): void {
+    this.#say("resume", path, cursor, anchor);
+  }
+
+  /** The last acknowledgements still leave, if the broker is there: an origin that does not hear of the end waits for it. */
+  async close(): Promise<void> {
+    if (this.#telling !== undefined) await Promise.race([this.#telling, sleep(this.#env, LAST_WORDS_MS)]);
+    this.#isClosed = true;
+  }
+
+  #say(verb: Verb, path: number, { pos, ord }: Point, anchor: Anchor): void {
+    if (this.#isClosed) return;
+    this.#waiting.set(`${verb} ${path}`, [verb, path, pos, ord, anchor.pos, anchor.watermark]);
+    this.#telling ??= this.#tell().finally(() => {
+      this.#telling = undefined;
+    });
+  }
+
+  async #tell(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const said = [...this.#waiting.values()];
+      this.#waiting = new Map();
+      try {
+        await this.#transport.publish(this.#subject, { headers: {}, body: packState(said as readonly StateEvent[]) });
+      } catch (error) {
+        if (!(error instanceof MillraceError) || error.code !== "TRANSPORT-CLOSED") throw error;
+      }
+    }
+  }
+}
+
+const CREDIT = 64;
+
+/** Hears what receivers on other hosts tell an origin of this one; those of this host tell it directly. */
+export class HeardControl implements OriginControl {
+  readonly #local: OriginControl;
+  readonly #subscribing: Promise<Subscription>;
+
+  constructor(transport: Transport, subject: string, local: OriginControl) {
+    this.#local = local;
+    this.#subscribing = transport.subscribe(subject, (delivery) => this.#hear(delivery), { credit: CREDIT });
+  }
+
+  acknowledge(path: number, cursor: Point, anchor: Anchor): void {
+    this.#local.acknowledge(path, cursor, anchor);
+  }
+
+  resume(path: number, cursor: Point, anchor: Anchor): void {
+    this.#local.resume(path, cursor, anchor);
+  }
+
+  async close(): Promise<void> {
+    await (await this.#subscribing).close();
+  }
+
+  #hear(delivery: Delivery): void {
+    for (const [verb, path, pos, ord, anchorPos, watermark] of heard(delivery.body))
+      this.#local[verb](path, { pos, ord }, { pos: anchorPos, watermark });
+    delivery.ack();
+    void this.#subscribing.then((subscription) => subscription.grant(1));
+  }
+}
+
+/** What cannot be read is lost, as what never came. */
+function heard(body: Uint8Array): readonly Packed[] {
+  try {
+    return unpackState(body) as unknown as readonly Packed[];
+  } catch {
+    return [];
+  }
+}
