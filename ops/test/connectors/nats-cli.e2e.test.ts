@@ -9,9 +9,9 @@ import { eventually, GraphFolder } from "../faults/graph-folder.ts";
 import { lastJson, millrace, start } from "../millrace.ts";
 
 const [kind] = natsServers();
-const ROWS = 20_000;
-const KILLS = 4;
-const SHARED_ROWS = 60_000;
+const ROWS = 10_000;
+const KILLS = 3;
+const SHARED_ROWS = 40_000;
 
 function linesOf(path: string): readonly string[] {
   return existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
