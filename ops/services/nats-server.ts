@@ -13,6 +13,14 @@ export function startNats(kind: ServerKind): Promise<ServerProcess> {
   return ServerProcess.start(kind);
 }
 
+/** The same server, for those who know the password. */
+export function withPassword(kind: ServerKind, user: string, password: string): ServerKind {
+  return {
+    ...kind,
+    args: (port, directory) => [...kind.args(port, directory), "--user", user, "--pass", password],
+  };
+}
+
 /** The version that a running server told. */
 export function versionOf(server: ServerProcess): string {
   return String((JSON.parse(server.greeting) as { readonly version: unknown }).version);

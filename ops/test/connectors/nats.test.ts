@@ -14,7 +14,7 @@ import { sinkContract, sourceContract } from "@millrace/engine/testing";
 import { natsSink, natsSource } from "@millrace/streams/nats";
 import { connect, headers, type NatsConnection, nanos } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { natsServers, startNats } from "../../services/nats-server.ts";
+import { natsServers, startNats, withPassword } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 
 const env = systemEnv();
@@ -126,6 +126,40 @@ describe.skipIf(servers.length === 0)("NATS", () => {
           },
           close: async () => subscription.unsubscribe(),
         };
+      });
+
+      test("hosts that are down are passed over, and a password is used and never shown", async () => {
+        const closed = await startNats(withPassword(kind, "ada", "s3cret"));
+        try {
+          const at = (auth: string, hosts: string): SourceConnector => {
+            const parsed = parseNatsAddress(`//${auth}${hosts}/jetstream/S?until=now`, "source");
+            if ("fault" in parsed) throw new Error(parsed.fault);
+            return natsSource(parsed, env, { policy: POLICY, pollMs: 20 });
+          };
+          const owner = await connect({ servers: closed.address, user: "ada", pass: "s3cret" });
+          await (await owner.jetstreamManager()).streams.add({ name: "S", subjects: ["s"] });
+          await owner.jetstream().publish("s", "1");
+          await owner.close();
+          const read = async (source: SourceConnector): Promise<unknown> => {
+            const reader = await source.open("0", -1);
+            const got = await reader.read(10).catch(reportOf);
+            const status = source.connection?.();
+            await reader.close();
+            return { ...status, code: (got as { readonly code?: string }).code };
+          };
+          const hosts = `127.0.0.1:1,${closed.address}`;
+          expect(await read(at("ada:s3cret@", hosts))).toMatchObject({
+            state: "up",
+            endpoint: closed.address,
+            failures: 0,
+          });
+          const refused = await read(at("ada:wr0ng@", hosts));
+          expect(refused).toMatchObject({ state: "backing-off", code: "CONNECTION-FAILED", failures: 1 });
+          expect(JSON.stringify(refused)).toMatch(/127\.0\.0\.1:1: .*refused.*; 127\.0\.0\.1:\d+: .*Authorization/i);
+          expect(JSON.stringify(refused)).not.toContain("wr0ng");
+        } finally {
+          await closed.stop();
+        }
       });
 
       test("a filter reads its subject only, and covers what the others are", async () => {
