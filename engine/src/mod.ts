@@ -88,6 +88,7 @@ export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } fro
 export { type NatsAddress, type NatsKind, parseNatsAddress } from "./graph/nats-address.ts";
 export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from "./graph/parse.ts";
 export { formatProblem, type Problem } from "./graph/problem.ts";
+export { parseRedisAddress, type RedisAddress, type RedisKind } from "./graph/redis-address.ts";
 export {
   type CalculatorDefinition,
   type EdgeDefinition,

@@ -192,6 +192,12 @@ const needs = [
     install: buildNewNats,
   },
   {
+    name: "REDIS",
+    suites: "connectors to Redis",
+    packages: ["redis-server"],
+    missing: () => (onPath("redis-server") ? undefined : "no redis-server on PATH"),
+  },
+  {
     name: "LOOP",
     suites: "power cuts on a loop-mounted ext4",
     packages: ["e2fsprogs", "mount", "gcc", "libc6-dev"],

@@ -3,6 +3,7 @@
  * to the origin by {@link OriginControl}. Within a host a link is the receiver's mailbox; between hosts a transport.
  */
 
+import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { Anchor } from "../frame/anchor.ts";
 import type { Batch } from "../frame/batch.ts";
 import type { Frame } from "../frame/frame.ts";
@@ -13,6 +14,8 @@ import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 export interface Link {
   /** Address of the edge on a broker; absent for one that leads over none. */
   readonly subject?: string;
+  /** The connection to that broker. */
+  connection?(): ConnectionStatus | undefined;
   /** The receiver takes at least one more frame of this path. Empty frames need no credit. */
   hasCredit(path: number): boolean;
   /** Calls `wake` once when credit may have come back; a spurious call is harmless. */

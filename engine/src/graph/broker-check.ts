@@ -2,39 +2,59 @@
 import type { DraftNode } from "./draft.ts";
 import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
+import { parseRedisAddress } from "./redis-address.ts";
 import type { Target } from "./target.ts";
+
+type Side = "source" | "sink";
+type Parsed = { readonly kind: string } | { readonly fault: string };
+
+const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = new Map<
+  string,
+  (address: string, side: Side) => Parsed
+>([
+  ["nats", parseNatsAddress],
+  ["redis", parseRedisAddress],
+]);
+/** What keeps nothing of what was sent. */
+const LOSSY: ReadonlySet<string> = new Set(["core", "channel"]);
+
+export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
 
 /** Secrets are put in when the connection is opened; until then they are some text. */
 const withoutSecrets = (address: string): string => address.replace(/\$\{(?:env|file):[^}]*\}/g, "secret");
 
-/** Reports what is wrong with a source that reads from a broker, and says which keys it cannot honour, and why. */
-export function checkBrokerSource(node: DraftNode, { scheme, address }: Target, problems: ProblemList): void {
-  if (scheme !== "nats") return;
-  const parsed = parseNatsAddress(withoutSecrets(address), "source");
-  if ("fault" in parsed) {
-    problems.add("GRAPH-SCHEMA", ["nodes", node.name, "from"], `\`${scheme}:${address}\`: ${parsed.fault}`);
-    return;
-  }
+/** Reports what is wrong with a source that reads from a broker, and which keys it cannot honour, and why. */
+export function checkBrokerSource(node: DraftNode, target: Target, problems: ProblemList): void {
+  const kind = kindOf(node, "from", target, problems);
+  if (kind === undefined) return;
   forbid(node, ["follow"], "a broker's messages are always followed", problems);
-  if (parsed.kind === "core")
+  if (LOSSY.has(kind))
     forbid(
       node,
       ["time", "watermark", "speed"],
-      "core NATS keeps nothing, so event times cannot be told again after a crash; read a JetStream stream",
+      `a ${kind} source keeps nothing, so event times cannot be told again after a crash; read a stream`,
       problems,
     );
 }
 
-export function checkBrokerSink(node: DraftNode, { scheme, address }: Target, problems: ProblemList): void {
-  if (scheme !== "nats") return;
-  const parsed = parseNatsAddress(withoutSecrets(address), "sink");
-  if ("fault" in parsed) {
-    problems.add("GRAPH-SCHEMA", ["nodes", node.name, "to"], `\`${scheme}:${address}\`: ${parsed.fault}`);
-    return;
-  }
-  const keys = node.list("key").length;
-  if (parsed.kind === "kv" && keys !== 1)
+export function checkBrokerSink(node: DraftNode, target: Target, problems: ProblemList): void {
+  const kind = kindOf(node, "to", target, problems);
+  if (kind === "kv" && node.list("key").length !== 1)
     problems.add("GRAPH-SCHEMA", ["nodes", node.name], "a key-value bucket needs `key` with one field", "key");
+}
+
+/** `undefined` for what is no broker's, or was reported. */
+function kindOf(
+  node: DraftNode,
+  key: "from" | "to",
+  { scheme, address }: Target,
+  problems: ProblemList,
+): string | undefined {
+  const parsed = PARSERS.get(scheme)?.(withoutSecrets(address), key === "from" ? "source" : "sink");
+  if (parsed === undefined) return undefined;
+  if ("kind" in parsed) return parsed.kind;
+  problems.add("GRAPH-SCHEMA", ["nodes", node.name, key], `\`${scheme}:${address}\`: ${parsed.fault}`);
+  return undefined;
 }
 
 function forbid(node: DraftNode, keys: readonly string[], why: string, problems: ProblemList): void {

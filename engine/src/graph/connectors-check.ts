@@ -1,6 +1,6 @@
 /** Checks what sources read, sinks write, tables hold and calculators run: addresses, formats, capabilities, files. */
 import { didYouMean, nearest } from "../expression/nearest.ts";
-import { checkBrokerSink, checkBrokerSource } from "./broker-check.ts";
+import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import type { Path, ProblemList } from "./problem.ts";
@@ -22,8 +22,6 @@ export interface Surroundings {
   /** Names of installed calculators. */
   readonly calculators?: Iterable<string> | undefined;
 }
-
-const BROKERS: ReadonlySet<string> = new Set(["nats"]);
 
 export function checkConnectors(node: DraftNode, around: Surroundings, problems: ProblemList): void {
   switch (node.kind) {
@@ -71,7 +69,7 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   if (target === undefined) return;
   const path = ["nodes", node.name, "from"];
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
-  else if (BROKERS.has(target.scheme)) checkBrokerSource(node, target, problems);
+  else if (isBroker(target.scheme)) checkBrokerSource(node, target, problems);
   else forbid(node, ["speed", "follow"], `a ${target.scheme}: source has no past to read; only file: has`, problems);
   if (target.scheme === "http" && !/^\/[^/]/.test(target.address)) {
     problems.add("GRAPH-SCHEMA", path, "expected a path of this server, as in http:/flights");

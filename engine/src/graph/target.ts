@@ -6,8 +6,18 @@ export interface Target {
   readonly address: string;
 }
 
-export const SOURCE_SCHEMES = ["file", "http", "metronome", "cron", "telemetry", "nats", "kafka"] as const;
-export const SINK_SCHEMES = ["projection", "file", "http", "https", "stdout", "discard", "nats", "kafka"] as const;
+export const SOURCE_SCHEMES = ["file", "http", "metronome", "cron", "telemetry", "nats", "redis", "kafka"] as const;
+export const SINK_SCHEMES = [
+  "projection",
+  "file",
+  "http",
+  "https",
+  "stdout",
+  "discard",
+  "nats",
+  "redis",
+  "kafka",
+] as const;
 export const TABLE_SCHEMES = ["file", "projection"] as const;
 
 /** `undefined` when there is no scheme. */

@@ -149,6 +149,7 @@ function describeEdges(program: GraphProgram, wiring: GraphWiring, nowMs: number
     const paths = [...out.nextPath.values()];
     const oldest = mailbox.oldestBornMs;
     const { messages, frames, watermark } = out.meter;
+    const connection = out.link.connection?.();
     return {
       edge: edgeName(edge),
       from: edge.from,
@@ -163,6 +164,7 @@ function describeEdges(program: GraphProgram, wiring: GraphWiring, nowMs: number
       oldestMs: oldest === undefined ? 0 : Math.max(0, nowMs - oldest),
       dropped: mailbox.shed,
       watermarkMs: Number.isFinite(watermark) ? watermark : null,
+      ...(connection === undefined ? {} : { connection }),
     };
   });
 }

@@ -68,6 +68,8 @@ export interface EdgeStatus {
   readonly oldestMs: number;
   readonly dropped: number;
   readonly watermarkMs: number | null;
+  /** Of an edge that leads over a broker. */
+  readonly connection?: ConnectionStatus;
 }
 
 export interface GraphStatus {

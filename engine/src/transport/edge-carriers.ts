@@ -5,6 +5,7 @@
  * (R7, R8, R10, R11). So a frame is answered when it is handed over, whatever becomes of it then.
  */
 import type { Link } from "../actor/link.ts";
+import type { ConnectionStatus } from "../connection/connection-status.ts";
 import { MillraceError } from "../errors.ts";
 import type { Frame } from "../frame/frame.ts";
 import { comparePoints, formatPoint } from "../frame/point.ts";
@@ -108,6 +109,10 @@ class TransportLink implements Link {
     this.subject = options.transport.addressOf?.(subject) ?? subject;
     this.#options = options;
     this.#subscriptions = paths.map((path) => this.#receive(path));
+  }
+
+  connection(): ConnectionStatus | undefined {
+    return this.#options.transport.connection?.();
   }
 
   hasCredit(path: number): boolean {

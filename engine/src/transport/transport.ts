@@ -10,6 +10,8 @@
  * `engine/testing`.
  */
 
+import type { ConnectionStatus } from "../connection/connection-status.ts";
+
 export interface TransportMessage {
   readonly headers: Readonly<Record<string, string>>;
   /** A frame as bytes. Opaque here. */
@@ -44,6 +46,9 @@ export interface Transport {
 
   /** What a broker calls a subject, for people; absent where there is no broker. */
   addressOf?(subject: string): string;
+
+  /** The connection to a broker, for whoever wants to see it. */
+  connection?(): ConnectionStatus;
 
   /**
    * Resolves once the transport has accepted the message. Waits while the subject holds as many as it may.

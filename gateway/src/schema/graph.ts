@@ -9,6 +9,16 @@ const GraphStateSchema = Type.String({
   enum: ["starting", "running", "suspended", "draining", "finished", "stopped", "failed"],
 });
 
+const ConnectionFields = Type.Object({
+  name: Type.String({ description: "Address, without credentials." }),
+  state: Type.String({ enum: ["idle", "connecting", "up", "backing-off", "suspended"] }),
+  endpoint: Type.Union([Type.String(), Type.Null()]),
+  reason: Type.String({ description: "Why it is not up; empty while it is." }),
+  sinceMs: Type.Number(),
+  connects: Count,
+  failures: Count,
+});
+
 const NodeStatusFields = Type.Object({
   node: Type.String(),
   kind: Type.String(),
@@ -31,17 +41,7 @@ const NodeStatusFields = Type.Object({
   epoch: Count,
   lastError: Type.Union([ErrorReportSchema, Type.Null()]),
   reason: Type.String(),
-  connection: Type.Optional(
-    Type.Object({
-      name: Type.String({ description: "Address, without credentials." }),
-      state: Type.String({ enum: ["idle", "connecting", "up", "backing-off", "suspended"] }),
-      endpoint: Type.Union([Type.String(), Type.Null()]),
-      reason: Type.String({ description: "Why it is not up; empty while it is." }),
-      sinceMs: Type.Number(),
-      connects: Count,
-      failures: Count,
-    }),
-  ),
+  connection: Type.Optional(ConnectionFields),
 });
 
 const EdgeStatusFields = Type.Object({
@@ -58,6 +58,7 @@ const EdgeStatusFields = Type.Object({
   oldestMs: Type.Number({ minimum: 0 }),
   dropped: Count,
   watermarkMs: Nullable("number", "Event time in ms since 1970."),
+  connection: Type.Optional(ConnectionFields),
 });
 
 export const GraphStatusFields = Type.Object({

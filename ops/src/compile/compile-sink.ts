@@ -5,6 +5,7 @@ import {
   type CommittedNode,
   type Place,
   parseNatsAddress,
+  parseRedisAddress,
   parseTarget,
   type SinkConnector,
   streamOf,
@@ -56,6 +57,7 @@ async function sinkConnector(
   }
   if (scheme === "nats")
     return natsConnector(streamOf(context.model.name, name), definition.key, address, context, place);
+  if (scheme === "redis") return redisConnector(streamOf(context.model.name, name), address, context, place);
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");
     return stdoutSink;
@@ -76,6 +78,20 @@ async function natsConnector(
   const { natsSink } = await import("@millrace/streams/nats");
   const key = keys?.[0];
   return () => natsSink(parsed, { id, ...(key === undefined ? {} : { key }) }, env, resilience);
+}
+
+async function redisConnector(
+  id: string,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = parseRedisAddress(withSecrets(address, context, place), "sink");
+  if ("fault" in parsed)
+    throw opsError("HOST-CONNECTOR", `the address is no Redis address: ${parsed.fault}`, { place });
+  const { redisSink } = await import("@millrace/streams/redis");
+  return () => redisSink(parsed, id, env, resilience);
 }
 
 /** Two data directories must not write one file, so relative addresses lie in the data directory. */

@@ -7,6 +7,7 @@ import {
   type HostProbe,
   type Place,
   parseNatsAddress,
+  parseRedisAddress,
   parseTarget,
   type SourceConnector,
   type SourceNode,
@@ -34,6 +35,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return { role: "committed", isSource: true, make: () => metronome({ cron: address.trim() }, env) };
     case "telemetry":
       return compileTelemetry(env);
+    case "redis":
+      return compileRedisSource(node, address, context, place);
     case "nats":
       return compileNatsSource(node, address, context, place);
     default:
@@ -84,6 +87,21 @@ async function compileNatsSource(
   const { natsFeed, natsSource } = await import("@millrace/streams/nats");
   if (parsed.kind !== "core") return sourceNode(node, natsSource(parsed, env, { policy: resilience }), context);
   return { role: "committed", isSource: true, make: () => feedSource(natsFeed(parsed, env, resilience)) };
+}
+
+async function compileRedisSource(
+  node: SourceModel,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<SourceNode | CommittedNode> {
+  const { env, resilience } = context.options;
+  const parsed = parseRedisAddress(withSecrets(address, context, place), "source");
+  if ("fault" in parsed)
+    throw opsError("HOST-CONNECTOR", `the address is no Redis address: ${parsed.fault}`, { place });
+  const { redisFeed, redisSource } = await import("@millrace/streams/redis");
+  if (parsed.kind === "stream") return sourceNode(node, redisSource(parsed, env, { policy: resilience }), context);
+  return { role: "committed", isSource: true, make: () => feedSource(redisFeed(parsed, env, resilience)) };
 }
 
 function sourceNode(

@@ -115,6 +115,7 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
           const edges = status(host).edges;
           expect(edges.map(({ via }) => via)).toEqual(edges.map(() => "nats"));
           expect(edges[0]?.subject).toBe("millrace.test.edges.in.out.even.r1");
+          expect(edges[0]?.connection).toMatchObject({ state: "up", endpoint: server.address, reason: "" });
           const nc = await connect({ servers: server.address });
           const jsm = await nc.jetstreamManager();
           const { state } = await jsm.streams.info("MILLRACE_EDGES");

@@ -1,8 +1,9 @@
 /** The transport over JetStream against real servers. */
-import { systemEnv } from "@millrace/engine";
+import { systemEnv, type Transport } from "@millrace/engine";
 import { transportContract } from "@millrace/engine/testing";
 import { natsTransport } from "@millrace/streams/nats";
-import { afterAll, beforeAll, describe } from "vitest";
+import { connect } from "nats";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { natsServers, startNats } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
@@ -48,6 +49,69 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
             await wire.close();
           },
         };
+      });
+
+      it("takes over what another process left, also when the server is away at first", async () => {
+        const name = `T${++count}`;
+        const wire = await TcpProxy.to(server);
+        const open = (address: string): Transport =>
+          natsTransport({
+            env,
+            servers: { endpoints: [address], policy: { backoffMs: 5, backoffMaxMs: 20, suspendMs: 20 } },
+            stream: name,
+            prefix: name,
+          });
+        const before = open(server.address);
+        for (const text of ["1", "2", "3"]) await before.publish("s", { headers: {}, body: Buffer.from(text) });
+        await new Promise<void>((resolve) => void before.subscribe("s", () => resolve(), { credit: 1 }));
+        await before.close();
+        wire.cut();
+        const after = open(wire.address);
+        const got: string[] = [];
+        const all = new Promise<void>((resolve) => {
+          void after.subscribe(
+            "s",
+            (delivery) => {
+              delivery.ack();
+              if (got.push(Buffer.from(delivery.body).toString()) === 3) resolve();
+            },
+            { credit: 3 },
+          );
+        });
+        await vi.waitFor(() => expect(after.connection?.().failures).toBeGreaterThan(1));
+        wire.mend();
+        await all;
+        expect(got).toEqual(["1", "2", "3"]);
+        await after.close();
+        await wire.close();
+      });
+
+      it("drops a second message with the same id, and what is no message at all", async () => {
+        const name = `T${++count}`;
+        const transport = natsTransport({ env, servers: { endpoints: [server.address] }, stream: name, prefix: name });
+        const send = (text: string, id?: string): Promise<void> => {
+          const headers: Record<string, string> = id === undefined ? {} : { "message-id": id };
+          return transport.publish("s", { headers, body: Buffer.from(text) });
+        };
+        for (const id of ["a", "b", "a"]) await send(id, id);
+        const nc = await connect({ servers: server.address });
+        await nc.jetstream().publish(`${name}.s`, "by hand");
+        await nc.close();
+        await send("end");
+        const got: string[] = [];
+        await new Promise<void>((resolve) => {
+          void transport.subscribe(
+            "s",
+            (delivery) => {
+              delivery.ack();
+              got.push(Buffer.from(delivery.body).toString());
+              if (got.at(-1) === "end") resolve();
+            },
+            { credit: 10 },
+          );
+        });
+        expect(got).toEqual(["a", "b", "end"]);
+        await transport.close();
       });
     });
   }

@@ -4,19 +4,23 @@ import { join } from "node:path";
 import {
   type NatsAddress,
   parseNatsAddress,
+  parseRedisAddress,
+  type RedisAddress,
   type SinkConnector,
   type SourceConnector,
   systemEnv,
 } from "@millrace/engine";
 import { natsSink, natsSource } from "@millrace/streams/nats";
+import { redisSink, redisSource } from "@millrace/streams/redis";
 import { expect, test } from "vitest";
 import { NATS_VERSION } from "../../bin/setup.mjs";
 
 const env = systemEnv();
 const DOCS = join(import.meta.dirname, "../../docs/connectors.md");
-const HEAD = ["address", "as", "replay", "ordered", "can be paused", "nack", "ends", "delivers", "nats-server"];
+const HEAD = ["address", "as", "replay", "ordered", "can be paused", "nack", "ends", "delivers", "tested against"];
 /** Versions that the suites beside this one were run against: Debian 12's, and the one that `ops/bin/setup.mjs` builds. */
-const TESTED = "2.9.10, 2.12.15";
+const TESTED = "nats-server 2.9.10, 2.12.15";
+const REDIS = "Redis 7.0.15";
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
   const parsed = parseNatsAddress(`//h${path}`, side);
@@ -24,21 +28,30 @@ function address(path: string, side: "source" | "sink"): NatsAddress {
   return parsed;
 }
 
+function redisAddress(path: string, side: "source" | "sink"): RedisAddress {
+  const parsed = parseRedisAddress(`//h${path}`, side);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
 const yes = (is: boolean | undefined): string => (is === true ? "yes" : "no");
+
+const testedOf = (scheme: string): string => (scheme === "redis" ? REDIS : TESTED);
 
 function sourceRow(scheme: string, path: string, source: SourceConnector, bounded: SourceConnector): string[] {
   const { replay, ordered, nack } = source.capabilities;
   const ends = bounded.capabilities.bounded && !source.capabilities.bounded ? "with `until=now`" : "no";
-  return [`\`${scheme}:\` ${path}`, "source", yes(replay), yes(ordered), "yes", yes(nack), ends, "", TESTED];
+  return [`\`${scheme}:\` ${path}`, "source", yes(replay), yes(ordered), "yes", yes(nack), ends, "", testedOf(scheme)];
 }
 
 function sinkRow(scheme: string, path: string, { guarantee }: SinkConnector): string[] {
   const delivers = guarantee === "at-least-once" ? "at least once" : "exactly once";
-  return [`\`${scheme}:\` ${path}`, "sink", "", "", "", "", "", delivers, TESTED];
+  return [`\`${scheme}:\` ${path}`, "sink", "", "", "", "", "", delivers, testedOf(scheme)];
 }
 
 function rows(): readonly (readonly string[])[] {
   const source = (path: string): SourceConnector => natsSource(address(path, "source"), env);
+  const redis = (path: string): SourceConnector => redisSource(redisAddress(path, "source"), env);
   const sink = (path: string): SinkConnector => natsSink(address(path, "sink"), { id: "g/s", key: "k" }, env);
   return [
     sourceRow("nats", "stream", source("/jetstream/S"), source("/jetstream/S?until=now")),
@@ -48,6 +61,10 @@ function rows(): readonly (readonly string[])[] {
     sinkRow("nats", "stream", sink("/jetstream/s")),
     sinkRow("nats", "bucket", sink("/kv/B")),
     sinkRow("nats", "core subject", sink("/core/s")),
+    sourceRow("redis", "stream", redis("/stream/s"), redis("/stream/s?until=now")),
+    ["`redis:` channel", "source", "no", "no", "no", "no", "no", "", REDIS],
+    sinkRow("redis", "stream", redisSink(redisAddress("/stream/s", "sink"), "g/s", env)),
+    sinkRow("redis", "channel", redisSink(redisAddress("/channel/c", "sink"), "g/s", env)),
   ];
 }
 

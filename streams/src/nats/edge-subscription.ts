@@ -51,6 +51,7 @@ export class EdgeSubscription implements Subscription {
   #waiting: PulledMessage[] = [];
   /** Delivered and not answered: where the answer goes. */
   readonly #unanswered = new Map<number, string>();
+  #hadIt = false;
   #nc: NatsConnection | undefined;
   #pull: PullConsumer | undefined;
   #broken: () => void = () => undefined;
@@ -75,9 +76,9 @@ export class EdgeSubscription implements Subscription {
   async #run(): Promise<void> {
     const { env } = this.#options;
     const { signal } = this.#ended;
-    for (let isFirst = true; !signal.aborted; isFirst = false) {
+    while (!signal.aborted) {
       try {
-        await this.#connected(isFirst);
+        await this.#connected();
       } catch (error) {
         const waitMs = error instanceof MillraceError ? error.retryAfterMs : undefined;
         await sleep(env, waitMs ?? RETRY_MS, signal).catch(() => undefined);
@@ -86,15 +87,17 @@ export class EdgeSubscription implements Subscription {
   }
 
   /** One connection, from taking the subject to the connection's end. */
-  async #connected(isFirst: boolean): Promise<void> {
+  async #connected(): Promise<void> {
     const { connection, stream, natsSubject, owner } = this.#options;
     const nc = await connection.acquire();
     try {
       await ensureEdgeStream(nc, stream);
-      const now = isFirst ? undefined : await ownerOf(nc, stream, natsSubject);
+      // Once it had the subject, another owner of it is a newer subscription.
+      const now = this.#hadIt ? await ownerOf(nc, stream, natsSubject) : undefined;
       if (now !== undefined && now !== owner) this.#ended.abort();
       if (this.#ended.signal.aborted) return;
       await takeOver(nc, stream, natsSubject, owner);
+      this.#hadIt = true;
       await this.#pulled(nc);
     } catch (error) {
       if (!(error instanceof MillraceError)) await connection.suspect(nc);

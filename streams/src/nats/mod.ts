@@ -2,4 +2,4 @@
 export { natsError } from "./errors.ts";
 export type { NatsServers } from "./nats-connection.ts";
 export { type NatsSinkOptions, type NatsSourceOptions, natsFeed, natsSink, natsSource } from "./nats-connectors.ts";
-export { type NatsTransport, type NatsTransportOptions, natsTransport } from "./nats-transport.ts";
+export { type NatsTransportOptions, natsTransport } from "./nats-transport.ts";

@@ -4,6 +4,7 @@
  * its answer was lost, or that carries a `message-id` which the server has seen within two minutes, is taken once.
  */
 import {
+  type ConnectionStatus,
   type Delivery,
   type Env,
   type Subscription,
@@ -33,22 +34,18 @@ export interface NatsTransportOptions {
   readonly bodyBytesMax?: number;
 }
 
-export interface NatsTransport extends Transport {
-  readonly connection: Connection<NatsConnection>;
-}
-
 const BODY_BYTES_MAX = 1024 * 1024 - 16 * 1024;
 const CAPACITY = 256;
 const ID_BYTES = 8;
 
 /** Does not wait for the server. */
-export function natsTransport(options: NatsTransportOptions): NatsTransport {
+export function natsTransport(options: NatsTransportOptions): Transport {
   return new JetStreamTransport(options);
 }
 
-class JetStreamTransport implements NatsTransport {
+class JetStreamTransport implements Transport {
   readonly bodyBytesMax: number;
-  readonly connection: Connection<NatsConnection>;
+  readonly #connection: Connection<NatsConnection>;
   readonly #env: Env;
   readonly #stream: EdgeStream;
   /** Tells this transport's messages and consumers from those of others. */
@@ -62,13 +59,17 @@ class JetStreamTransport implements NatsTransport {
   constructor({ env, servers, stream, prefix, capacity, bodyBytesMax }: NatsTransportOptions) {
     this.#env = env;
     this.bodyBytesMax = bodyBytesMax ?? BODY_BYTES_MAX;
-    this.connection = natsConnection(servers, env);
+    this.#connection = natsConnection(servers, env);
     this.#stream = {
       name: stream ?? "MILLRACE_EDGES",
       prefix: prefix ?? "millrace",
       capacity: capacity ?? CAPACITY,
     };
     this.#id = Buffer.from(env.random.bytes(ID_BYTES)).toString("hex");
+  }
+
+  connection(): ConnectionStatus {
+    return this.#connection.status;
   }
 
   addressOf(subject: string): string {
@@ -96,7 +97,7 @@ class JetStreamTransport implements NatsTransport {
     this.#memories.set(subject, memory);
     const subscription = new EdgeSubscription({
       env: this.#env,
-      connection: this.connection,
+      connection: this.#connection,
       stream: this.#stream,
       subject,
       natsSubject: this.addressOf(subject),
@@ -113,7 +114,7 @@ class JetStreamTransport implements NatsTransport {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort(closedError());
     const ending = [...this.#subscriptions.values()].map((subscription) => subscription.close());
-    await this.connection.disconnect();
+    await this.#connection.disconnect();
     await Promise.all(ending);
   }
 
@@ -122,7 +123,7 @@ class JetStreamTransport implements NatsTransport {
     if (publisher === undefined) {
       publisher = new EdgePublisher({
         env: this.#env,
-        connection: this.connection,
+        connection: this.#connection,
         stream: this.#stream,
         subject: this.addressOf(subject),
         closed: this.#closed.signal,

@@ -54,6 +54,8 @@ function writeGraph(status: GraphStatus): void {
   for (const node of status.nodes) if (node.reason !== "") writeLine(`${node.node}: ${node.reason}`);
   for (const { node, connection } of status.nodes)
     if (connection !== undefined) writeLine(`${node}: ${connectionText(connection)}`);
+  const broker = status.edges.find(({ connection }) => connection !== undefined)?.connection;
+  if (broker !== undefined) writeLine(`edges: ${connectionText(broker)}`);
   writeLine();
   writeTable(
     ["edge", "messages", "depth", "capacity", "dropped"],

@@ -1,0 +1,35 @@
+/** Options of addresses, `?name=value&…`: which there are, and what their values may be. */
+import { didYouMean } from "../expression/nearest.ts";
+import { parseDuration } from "./duration.ts";
+
+/** What is wrong with an option's value; `undefined`: nothing. */
+export type OptionCheck = (value: string) => string | undefined;
+
+/** Options that every address of a connection has. */
+const CONNECTION_OPTIONS: Readonly<Record<string, OptionCheck>> = { probe: isDuration, suspend: isDuration };
+
+/** The first option that is unknown, or whose value is wrong. */
+export function optionFault(
+  options: ReadonlyMap<string, string>,
+  known: Readonly<Record<string, OptionCheck>>,
+): string | undefined {
+  const checks: Readonly<Record<string, OptionCheck>> = { ...CONNECTION_OPTIONS, ...known };
+  const names = Object.keys(checks);
+  for (const [name, value] of options) {
+    const check = checks[name];
+    if (check === undefined)
+      return `unknown option \`${name}\`${didYouMean(name, names) || `; known are ${names.join(", ")}`}`;
+    const fault = check(value);
+    if (fault !== undefined) return `option \`${name}\`: ${fault}`;
+  }
+  return undefined;
+}
+
+export function oneOf(...values: readonly string[]): OptionCheck {
+  return (value) => (values.includes(value) ? undefined : `expected ${values.join(" or ")}`);
+}
+
+function isDuration(value: string): string | undefined {
+  const parsed = parseDuration(value);
+  return "fault" in parsed ? parsed.fault : undefined;
+}

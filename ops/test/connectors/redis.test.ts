@@ -1,0 +1,226 @@
+/** Redis connectors against a real server. */
+import {
+  type GraphStatus,
+  type Json,
+  Positions,
+  parseGraph,
+  parseRedisAddress,
+  type RedisAddress,
+  RowBatch,
+  reportOf,
+  SnapshotStore,
+  type SourceBatch,
+  type SourceConnector,
+  systemEnv,
+} from "@millrace/engine";
+import { sinkContract, sourceContract } from "@millrace/engine/testing";
+import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+import { redisSink, redisSource } from "@millrace/streams/redis";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { redisMissing, startRedis } from "../../services/redis-server.ts";
+import type { ServerProcess } from "../../services/server-process.ts";
+import { compileGraph } from "../../src/compile/compile-graph.ts";
+import { Host } from "../../src/host/host.ts";
+import { ProjectionTables } from "../../src/host/projection-tables.ts";
+
+const env = systemEnv();
+const POLICY = { backoffMs: 10, backoffMaxMs: 100, suspendMs: 200, probeEveryMs: 500, probeTimeoutMs: 1000 };
+const WAIT = { timeout: 20_000, interval: 10 };
+
+describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipped: ${redisMissing})`}`, () => {
+  let server: ServerProcess;
+  let redis: Redis;
+  let count = 0;
+  const next = (name: string): string => `${name}${++count}`;
+
+  beforeAll(async () => {
+    server = await startRedis();
+    redis = new Redis(server.port, "127.0.0.1");
+  });
+  afterAll(async () => {
+    redis?.disconnect();
+    await server?.stop();
+  });
+
+  const address = (path: string, side: "source" | "sink" = "source"): RedisAddress => {
+    const parsed = parseRedisAddress(`//${server.address}${path}`, side);
+    if ("fault" in parsed) throw new Error(parsed.fault);
+    return parsed;
+  };
+  const source = (path: string): SourceConnector => redisSource(address(path), env, { policy: POLICY, pollMs: 20 });
+  const add = async (key: string, rows: readonly Json[]): Promise<string[]> => {
+    const pipeline = redis.pipeline();
+    for (const row of rows) pipeline.xadd(key, "*", "data", JSON.stringify(row));
+    return ((await pipeline.exec()) ?? []).map(([, id]) => String(id));
+  };
+  const rowsOf = async (key: string): Promise<readonly Json[]> =>
+    (await redis.xrange(key, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Json);
+
+  for (const ending of ["", "?until=now"]) {
+    sourceContract(`a Redis stream${ending === "" ? "" : " until now"}`, {
+      async holding(rows) {
+        const key = next("s");
+        await add(key, rows);
+        if (rows.length === 0) {
+          const [id = ""] = await add(key, ["gone"]);
+          await redis.xdel(key, id);
+        }
+        return { connector: source(`/stream/${key}${ending}`), close: async () => undefined };
+      },
+      async holdingBad(rows) {
+        const key = next("s");
+        for (const [i, row] of rows.entries()) {
+          await add(key, [row]);
+          if (i % 10 === 5) await redis.xadd(key, "*", "data", "{");
+          if (i % 10 === 7) await redis.xadd(key, "*", "other", "1");
+        }
+        return { connector: source(`/stream/${key}${ending}`), bad: 6, close: async () => undefined };
+      },
+      async missing() {
+        return { connector: source(`/stream/none${ending}`), close: async () => undefined };
+      },
+    });
+  }
+
+  sinkContract("a Redis stream", async () => {
+    const key = next("s");
+    return {
+      connect: () => redisSink(address(`/stream/${key}`, "sink"), "g/out", env, POLICY),
+      content: () => rowsOf(key),
+      close: async () => undefined,
+    };
+  });
+
+  sinkContract("a Redis channel", async () => {
+    const channel = next("c");
+    const seen: Json[] = [];
+    const listener = redis.duplicate();
+    listener.on("message", (_channel, text) => seen.push(JSON.parse(text) as Json));
+    await listener.subscribe(channel);
+    return {
+      connect: () => redisSink(address(`/channel/${channel}`, "sink"), "g/out", env, POLICY),
+      async content() {
+        await listener.ping();
+        return seen;
+      },
+      close: async () => listener.disconnect(),
+    };
+  });
+
+  test("fields of an entry are the message where the address says so", async () => {
+    const key = next("s");
+    await redis.xadd(key, "*", "a", "1", "b", "x");
+    const reader = await source(`/stream/${key}?field=*`).open("0", -1);
+    const read = await reader.read(10);
+    expect((read as SourceBatch).batch.rows()).toEqual([{ a: "1", b: "x" }]);
+    await reader.close();
+  });
+
+  test("what was trimmed unread is reported as an exact range; what was deleted in the middle is a hole", async () => {
+    const key = next("s");
+    const ids = await add(key, numbers(0, 100));
+    const start = await source(`/stream/${key}`).open("0", -1);
+    const read = await start.read(10);
+    const after = (read as { through: number }).through;
+    await start.close();
+    await redis.xdel(key, ids[50] ?? "");
+    const holes = await source(`/stream/${key}`).open("0", after);
+    expect(await holes.read(200)).toMatchObject({ batch: { n: 89 }, rejected: [] });
+    await holes.close();
+    await redis.xtrim(key, "MAXLEN", 20);
+    const stopped = await source(`/stream/${key}`).open("0", after);
+    const report = await stopped.read(10).catch(reportOf);
+    expect(report).toMatchObject({ code: "SOURCE-GAP", kind: "terminal", details: { stream: key, to: ids[79] } });
+    await stopped.close();
+    const recorded = await source(`/stream/${key}?gap=record`).open("0", after);
+    expect(await recorded.read(100)).toMatchObject({ batch: { n: 20 }, rejected: [{ input: { to: ids[79] } }] });
+    await recorded.close();
+  });
+
+  test("a late write of a dead incarnation adds nothing, and a target that lost what was committed is refused", async () => {
+    const key = next("s");
+    const sink = (): ReturnType<typeof redisSink> => redisSink(address(`/stream/${key}`, "sink"), "g/out", env, POLICY);
+    const [dead, alive] = [sink(), sink()];
+    await dead.open(undefined);
+    await alive.open(undefined);
+    const committed = await alive.deliver([slice(0, [0, 1, 2])]);
+    await dead.deliver([slice(0, [0, 1])]);
+    await alive.deliver([slice(3, [3])]);
+    expect(await rowsOf(key)).toEqual([0, 1, 2, 3]);
+    await redis.del(key, `millrace:g/out:${key}`);
+    await alive.open(committed);
+    expect(await alive.deliver([slice(4, [4])]).catch(reportOf)).toMatchObject({
+      code: "REDIS-BEHIND",
+      kind: "terminal",
+    });
+    await dead.close();
+    await alive.close();
+  });
+
+  test("a graph between two streams loses nothing and adds nothing twice while the server is killed under load", async () => {
+    const log = memoryEventLog({ env });
+    const host = new Host({
+      log,
+      env,
+      host: "test",
+      snapshots: new SnapshotStore(memoryOrderedStore(), log.id, () => log.durableEnd),
+      untilDone: false,
+      report: (thrown) => {
+        throw thrown;
+      },
+      deadLetters: async (ids) => ids.map(() => undefined),
+    });
+    const text = `name: copy
+nodes:
+  in:  { kind: source, from: "redis://${server.address}/stream/in" }
+  out: { kind: sink, input: in, to: "redis://${server.address}/stream/out" }
+  ch:  { kind: source, from: "redis://${server.address}/channel/live" }
+  all: { kind: sink, input: ch, to: "redis://${server.address}/stream/heard" }
+`;
+    const parsed = parseGraph(text);
+    if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
+    const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience: POLICY };
+    await host.add(await compileGraph(parsed.graph, text, options), { principal: "test", reason: "faults" });
+    const status = (): GraphStatus => host.status("copy") as GraphStatus;
+    try {
+      const total = 3000;
+      const states = new Set<string>();
+      let sent = 0;
+      for (let kill = 1; sent < total; ) {
+        await add("in", numbers(sent, 100));
+        sent += 100;
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        if (sent < kill * 900 || kill > 3) continue;
+        kill++;
+        // Ours would hang on a dead server; what it added is on disk.
+        redis.disconnect();
+        await server.kill();
+        await vi.waitFor(() => {
+          const [{ connection }] = status().nodes as unknown as [{ connection: { state: string } }];
+          states.add(connection.state);
+          expect(connection.state).not.toBe("up");
+        }, WAIT);
+        await server.start();
+        redis = new Redis(server.port, "127.0.0.1");
+      }
+      await vi.waitFor(async () => expect(await redis.xlen("out")).toBeGreaterThanOrEqual(total), WAIT);
+      const rows = (await rowsOf("out")).map(Number);
+      const lost = total - new Set(rows).size;
+      console.log(
+        `redis ${server.greeting}: ${total} messages, 3 kills -9: ${lost} lost, ${rows.length - new Set(rows).size} twice`,
+      );
+      expect(rows).toEqual(numbers(0, total));
+      await vi.waitFor(async () => expect(await redis.publish("live", '{"n":1}')).toBe(1), WAIT);
+      await vi.waitFor(async () => expect(await rowsOf("heard")).toEqual([{ n: 1 }]), WAIT);
+    } finally {
+      await host.close("the test is over");
+    }
+  }, 60_000);
+});
+
+const numbers = (from: number, n: number): number[] => Array.from({ length: n }, (_, i) => from + i);
+
+function slice(from: number, rows: readonly Json[]) {
+  return { lane: "l", input: 0, batch: new RowBatch(rows), positions: Positions.dense(from, rows.length), late: [] };
+}
