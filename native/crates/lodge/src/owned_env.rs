@@ -73,6 +73,8 @@ impl OwnedEnv {
         let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&files.lock);
         let lock = lock.map_err(Error::io(files.lock.display().to_string()))?;
         system::allocate(lock.as_fd(), LOCK_FILE_BYTES).map_err(Error::io("allocating the lock file"))?;
+        // Closed later, it would take LMDB's lock with it, by which tools know that somebody has the environment open.
+        drop(lock);
         let allocated = FIRST_BYTES.min(cap);
         let mut lmdb = Lmdb::create(&files.data, allocated as usize)?;
         system::allocate(lmdb.fd(), allocated).map_err(Error::io("allocating the data file"))?;

@@ -225,6 +225,17 @@ fn layout_is_what_other_languages_read() {
 }
 
 #[test]
+fn tools_find_the_environment_in_use() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::new();
+    let _store = place.open(|_| ());
+    let inode = std::fs::metadata(&place.files(".mdb-lock")[0]).unwrap().ino();
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let is_ours = |line: &&str| line.contains("POSIX") && line.contains(&format!(":{inode} "));
+    assert!(locks.lines().any(|line| is_ours(&line)), "{inode} in {locks}");
+}
+
+#[test]
 fn rotation_drains_the_old_environment_under_its_readers() {
     let place = Place::new();
     let (owner, reader) = (place.open(|options| options.bytes_max = 256 << 20), place.open(|_| ()));
