@@ -90,19 +90,16 @@ impl Own {
         self.payloads.get(&id).is_some_and(|payload| !payload.rooted)
     }
 
+    /// `fill` writes the payload and answers with its checksum, again for every try: a commit may find that there is no room.
     pub fn put(
         &mut self,
         length: u64,
         format: Format,
-        fill: impl FnOnce(&mut [u8]) -> u64,
+        mut fill: impl FnMut(&mut [u8]) -> u64,
         peers: &Mutex<Peers>,
         faults: &Faults,
     ) -> Result<Option<Placed>, Error> {
-        let mut fill = Some(fill);
-        self.place(length, peers, faults, |env| {
-            // Called once: a try that fills does not fail for want of room.
-            env.put(length, format, |target| fill.take().map_or(0, |fill| fill(target)))
-        })
+        self.place(length, peers, faults, |env| env.put(length, format, &mut fill))
     }
 
     pub fn reserve(

@@ -414,6 +414,24 @@ fn a_straggler_keeps_one_payload_and_not_every_page() {
     assert!(by_transaction >= 8 << 20, "{by_transaction}");
 }
 
+/// A commit that finds no room for LMDB's own pages is tried again, with the payload: with a reader that lets no page be used
+/// again, that happens at every other growth of the file.
+#[test]
+fn a_put_that_had_to_be_tried_again_is_whole() {
+    let place = Place::new();
+    let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
+    lmdb_reader::begin(&place.files("env-1.mdb")[0]);
+    let mut last = put(&owner, b"the first");
+    for round in 0..6000usize {
+        let bytes = pattern(round as u8, 1 + round * 977 % 60_000);
+        let Some(token) = owner.put(&bytes, Format::Raw).unwrap() else { break };
+        assert!(seen(&reader.acquire(&token).unwrap().unwrap()) == bytes, "round {round}");
+        owner.discard(&last);
+        last = token;
+    }
+    assert!(owner.stats().file_bytes > 100 << 20, "{:?}", owner.stats());
+}
+
 /// A tool that reads through LMDB.
 mod lmdb_reader {
     use std::ffi::{CString, c_char, c_int, c_uint, c_void};
