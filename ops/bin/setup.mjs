@@ -18,6 +18,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { goClient } from "./go-client.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
 import { pythonClients } from "./python-clients.mjs";
 
@@ -233,6 +234,13 @@ const needs = [
       if (!existsSync("/usr/include/lmdb.h") || !onPath("cc")) return "no C compiler or no LMDB headers";
       return existsSync("/usr/lib/python3/dist-packages/lmdb") ? undefined : "no py-lmdb for /usr/bin/python3";
     },
+  },
+  {
+    name: "EVENTSTORE_GO",
+    suites: "the EventStoreDB endpoint judged by the Go client",
+    packages: ["golang-go"],
+    missing: () => (onPath("go") ? goClient.missing() : "no Go on PATH"),
+    install: () => (onPath("go") ? goClient.install(goEnv) : undefined),
   },
 ];
 
