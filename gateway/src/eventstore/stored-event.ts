@@ -9,8 +9,8 @@
  * of `RecordedEvent` in streams.proto, and a read copies it. `schemaVersion` {@link CLIENT_SCHEMA} marks such events; everything
  * else in the log was written by Millrace itself and is shown to clients as JSON.
  */
-import type { EventContext, EventInput, RecordedEvent } from "@millrace/engine";
-import { type EventHead, eventHead } from "../event-json.ts";
+import type { EventContext, EventInput, Json, RecordedEvent } from "@millrace/engine";
+import { type EventHead, eventHead, hex } from "../event-json.ts";
 import type { DescribeEvent } from "../ports.ts";
 import { eventStoreError } from "./errors.ts";
 import { readUuid, uuidBytes, uuidText, writeUuid } from "./uuid.ts";
@@ -97,6 +97,21 @@ export function dataOf(event: RecordedEvent): Buffer {
   return new WireMessage(asBuffer(event.payload)).bytes(8);
 }
 
+/** The same for people: data and metadata as JSON where they are, else their first bytes. Nothing for events of Millrace's own. */
+export function describeClientEvent(event: RecordedEvent): Json | undefined {
+  if (!isClientEvent(event)) return undefined;
+  const fields = new WireMessage(asBuffer(event.payload));
+  return { data: readable(fields.bytes(8)), metadata: fields.has(7) ? readable(fields.bytes(7)) : null };
+}
+
+function readable(bytes: Buffer): Json {
+  try {
+    return JSON.parse(bytes.toString("utf8")) as Json;
+  } catch {
+    return { bytes: bytes.length, hex: hex(bytes.subarray(0, 64)) };
+  }
+}
+
 export interface RecordedOptions {
   readonly structuredIds: boolean;
   readonly describe: DescribeEvent;
@@ -159,8 +174,8 @@ function idIn(metadata: Uint8Array, name: string): Uint8Array | undefined {
   }
 }
 
-function uuidOfHex(hex: string): string {
-  return uuidText(Buffer.from(hex, "hex"));
+function uuidOfHex(digits: string): string {
+  return uuidText(Buffer.from(digits, "hex"));
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -2,6 +2,8 @@ import type { EventFilter, ReadOptions, RecordedEvent } from "@millrace/engine";
 import type { Static } from "typebox";
 import { gatewayError } from "../errors.ts";
 import { brief, describeBytes, type EventDocument, eventHead } from "../event-json.ts";
+import { describeClientEvent } from "../eventstore/stored-event.ts";
+import type { DescribeEvent } from "../ports.ts";
 import { EventPage, EventParams, EventQuery, EventSchema } from "../schema/event.ts";
 import { NoQuery } from "../schema/field.ts";
 import { problemResponses } from "../schema/problem.ts";
@@ -13,7 +15,8 @@ type Query = Static<typeof EventQuery>;
 
 export function eventRoutes(app: App, context: RouteContext): void {
   const { log } = context.deps;
-  const describe = context.deps.describeEvent ?? describeBytes;
+  const own = context.deps.describeEvent ?? describeBytes;
+  const describe: DescribeEvent = (event) => describeClientEvent(event) ?? own(event);
 
   const documentOf = (event: RecordedEvent, payload: Query["payload"]): EventDocument => {
     if (payload === "none") return { ...eventHead(event), payload: null };

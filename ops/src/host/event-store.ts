@@ -5,6 +5,7 @@ import type { EventStoreEndpoint } from "@millrace/gateway";
 import { opsError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { describeEvent } from "./describe-event.ts";
+import { GRAPHS_STREAM } from "./graph-stream.ts";
 import type { OpenedHost } from "./open-host.ts";
 
 export interface EventStoreOptions {
@@ -37,7 +38,9 @@ export async function openEventStore(
     version: VERSION,
     describeEvent,
     isReserved: (stream) =>
-      stream.startsWith("graph/") || host.list().some(({ graph }) => stream.startsWith(`${graph}/`)),
+      stream === GRAPHS_STREAM ||
+      stream.startsWith("graph/") ||
+      host.list().some(({ graph }) => stream.startsWith(`${graph}/`)),
     ...(tls === undefined ? {} : { tls }),
     ...(token === undefined ? {} : { token }),
     report: (thrown) => void process.stderr.write(`${messageOf(thrown)}\n`),

@@ -202,7 +202,7 @@ export function redrivenOf(event: RecordedEvent): Redriven {
 }
 
 /** Names of all graphs of a log, each once: no prefix needs to be searched for them. */
-const GRAPHS_STREAM = "graphs";
+export const GRAPHS_STREAM = "graphs";
 const GRAPH_ADDED = "GraphAdded";
 
 /** The newest deployment of every graph that the log knows. */

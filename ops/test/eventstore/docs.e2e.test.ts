@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { pythonClients } from "../../bin/python-clients.mjs";
 import { millrace, type Running, root, start } from "../millrace.ts";
@@ -75,6 +76,30 @@ it("shows what clients appended to the command line", async () => {
   const url = (await running.line(/^\{/)).replace(/^.*"url":"([^"]+)".*$/, "$1");
   const { stdout } = await millrace(["events", "ls", "--url", url, "--stream", "order-17", "--json"]);
   expect(stdout).toContain("OrderPaid");
+  const page = (await (await fetch(`${url}/api/v1/events?stream=order-17&payload=full`)).json()) as {
+    readonly events: readonly { readonly payload: unknown }[];
+  };
+  expect(page.events[0]?.payload).toEqual({ data: { amount: 120 }, metadata: null });
+});
+
+it("lets no event of a client pass for one of Millrace's", async () => {
+  const client = EventStoreDBClient.connectionString(connectionString);
+  for (const type of ["Step", "GraphStarted", "GraphDeployed", "DeadLettersSettled", "Owned"])
+    await client.appendToStream("imitation", jsonEvent({ type, data: {} }));
+  for (const stream of ["graphs", "graph/large-orders", "large-orders/table", "large-orders/unheard-of"])
+    await expect(client.appendToStream(stream, jsonEvent({ type: "Step", data: {} }))).rejects.toMatchObject({
+      type: "access-denied",
+    });
+  await client.dispose();
+  const url = (await running.line(/^\{/)).replace(/^.*"url":"([^"]+)".*$/, "$1");
+  const end = async (): Promise<unknown> => {
+    const asked = await fetch(`${url}/api/v1/projections`);
+    const { projections } = (await asked.json()) as {
+      readonly projections: readonly { readonly state: string; readonly lag: number }[];
+    };
+    return projections.map(({ state, lag }) => `${state} ${lag}`);
+  };
+  await expect.poll(end).toEqual(["live 0", "live 0", "live 0", "live 0"]);
 });
 
 it("refuses a port that is taken before it changes anything", async () => {

@@ -113,9 +113,15 @@ describe("dead letters", () => {
     });
   });
 
+  it("are not made of events that belong to no graph, whatever their type", () => {
+    const imitations = [STEP, DEAD_LETTERS_SETTLED].map((type) => recorded("x", { type, payload: new Uint8Array(3) }));
+    expect(fold(deadLetterProjection(), imitations)).toEqual([]);
+    expect(fold(deadLetterCountProjection(), imitations.slice(0, 1))).toEqual([]);
+  });
+
   it("say what became of them", () => {
     const settled = (ids: string[], state: string): RecordedEvent =>
-      recorded("g", { type: DEAD_LETTERS_SETTLED, payload: packState({ ids, state }) });
+      recorded("g", { type: DEAD_LETTERS_SETTLED, payload: packState({ ids, state }), context: { graph: "g" } });
     const rows = fold(deadLetterProjection(), [
       died(letter("d1", "a", "X"), letter("d2", "a", "X"), letter("d3", "a", "X")),
       settled(["d1"], "redriven"),

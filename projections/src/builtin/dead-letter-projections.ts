@@ -10,6 +10,7 @@ import {
 } from "@millrace/engine";
 import { defineProjection, type Projection } from "../projection.ts";
 import type { Rows } from "../row/rows.ts";
+import { isOfNoGraph } from "./foreign-event.ts";
 
 export const DEAD_LETTERS = "dead-letters";
 export const DEAD_LETTER_COUNTS = "dead-letter-counts";
@@ -41,6 +42,7 @@ export function deadLetterProjection(decode: Decode = deadLetterFact): Projectio
     key: ["position", "index"],
     index: "id",
     fold(rows, event) {
+      if (isOfNoGraph(event)) return;
       const fact = decode(event);
       if (fact.is === "recorded") fact.letters.forEach((letter, index) => void rows.put(rowOf(letter, index, event)));
       else for (const id of fact.ids) settle(rows, id, fact.state);
@@ -89,6 +91,7 @@ export function deadLetterCountProjection(decode: Decode = deadLetterFact): Proj
     handles: { types: [STEP] },
     key: ["graph", "node", "code"],
     fold(rows, event) {
+      if (isOfNoGraph(event)) return;
       const fact = decode(event);
       if (fact.is !== "recorded") return;
       for (const { node, error, id } of fact.letters) {

@@ -2,6 +2,7 @@
 import { type ErrorReport, type JsonObject, type RecordedEvent, unpackState } from "@millrace/engine";
 import { defineProjection, type Projection } from "../projection.ts";
 import type { Rows } from "../row/rows.ts";
+import { isOfNoGraph } from "./foreign-event.ts";
 
 export const GRAPHS = "graphs";
 
@@ -51,6 +52,7 @@ export function graphProjection(decode: (event: RecordedEvent) => GraphFact = gr
     handles: { types: TYPES },
     key: ["graph", "node"],
     fold(rows, event) {
+      if (isOfNoGraph(event)) return;
       const fact = decode(event);
       const { graph } = event.context;
       switch (fact.type) {
