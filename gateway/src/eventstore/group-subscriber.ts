@@ -22,6 +22,7 @@ export class GroupSubscriber {
   readonly slots: number;
   readonly #structuredIds: boolean;
   readonly #onRoom: () => void;
+  /** Counted by whoever keeps what is in flight. */
   inFlight = 0;
   delivered = 0;
   /** True while the connection takes no more. */
@@ -56,7 +57,6 @@ export class GroupSubscriber {
       }
       read.uint(3, position).uint(5, retryCount);
     });
-    this.inFlight += 1;
     this.delivered += 1;
     this.#isBlocked = true;
     // It never fails: a call that is over is left by its own reader.

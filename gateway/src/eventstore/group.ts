@@ -12,17 +12,11 @@ import { type GroupDefinition, groupKey } from "./group-settings.ts";
 import { type GroupEvent, GroupSource, groupEvent, linked } from "./group-source.ts";
 import { type Delivery, GroupSubscriber } from "./group-subscriber.ts";
 import { statusOf } from "./grpc-status.ts";
+import { InFlightEvents } from "./in-flight.ts";
 import { type ParkedEvent, ParkedEvents } from "./parked-events.ts";
 import type { Author } from "./stored-event.ts";
 
 export type NackAction = "park" | "retry" | "skip" | "stop";
-
-interface InFlight {
-  readonly delivery: Delivery;
-  readonly subscriber: GroupSubscriber;
-  /** On the monotonic clock. */
-  readonly deadlineMs: number;
-}
 
 export class Group {
   readonly definition: GroupDefinition;
@@ -40,9 +34,7 @@ export class Group {
   readonly #open = new Set<number>();
   /** Links that a replay has taken up and that are not settled. */
   readonly #openParked = new Set<number>();
-  /** By id, in the order of their deadlines; ids may be there twice. */
-  readonly #inFlight = new Map<string, InFlight[]>();
-  #inFlightCount = 0;
+  readonly #inFlight = new InFlightEvents();
   #settled = 0;
   #replayedUpTo = -1;
   #timeout: Timer | undefined;
@@ -73,7 +65,7 @@ export class Group {
   }
 
   get inFlightCount(): number {
-    return this.#inFlightCount;
+    return this.#inFlight.count;
   }
 
   get retryCount(): number {
@@ -119,25 +111,21 @@ export class Group {
     const at = this.subscribers.indexOf(subscriber);
     if (at < 0) return;
     this.subscribers.splice(at, 1);
-    const left = [...this.#inFlight.values()].flat().filter((one) => one.subscriber === subscriber);
-    for (const one of left) this.#remove(one);
-    this.#retries.unshift(...left.map(({ delivery }) => delivery));
+    this.#retries.unshift(...this.#inFlight.takeOf(subscriber).map(({ delivery }) => delivery));
     if (this.subscribers.length === 0) void this.#writeCheckpoint();
     this.#poke();
   }
 
   ack(id: string): void {
-    const one = this.#inFlight.get(id)?.[0];
+    const one = this.#inFlight.take(id);
     if (one === undefined) return;
-    this.#remove(one);
     this.#settle(one.delivery);
     this.#poke();
   }
 
   async nack(id: string, action: NackAction, reason: string, author: Author): Promise<void> {
-    const one = this.#inFlight.get(id)?.[0];
+    const one = this.#inFlight.take(id);
     if (one === undefined) return;
-    this.#remove(one);
     if (action === "skip") this.#settle(one.delivery);
     else if (action === "retry") await this.#retry(one.delivery, reason, author);
     else await this.#park(one.delivery, reason, author);
@@ -201,10 +189,8 @@ export class Group {
 
   #deliver(delivery: Delivery, subscriber: GroupSubscriber): void {
     const { clock } = this.#context.env;
-    const one = { delivery, subscriber, deadlineMs: clock.monotonic() + this.definition.settings.messageTimeoutMs };
-    const id = idOf(delivery);
-    this.#inFlight.set(id, [...(this.#inFlight.get(id) ?? []), one]);
-    this.#inFlightCount += 1;
+    const deadlineMs = clock.monotonic() + this.definition.settings.messageTimeoutMs;
+    this.#inFlight.add({ delivery, subscriber, deadlineMs });
     subscriber.send(delivery);
     this.#armTimeout();
   }
@@ -254,15 +240,6 @@ export class Group {
     for (const { place } of events) this.#open.add(place);
     this.#read.push(...events);
     return events.length > 0;
-  }
-
-  #remove(one: InFlight): void {
-    const id = idOf(one.delivery);
-    const others = this.#inFlight.get(id)?.filter((other) => other !== one) ?? [];
-    if (others.length > 0) this.#inFlight.set(id, others);
-    else this.#inFlight.delete(id);
-    this.#inFlightCount -= 1;
-    one.subscriber.inFlight -= 1;
   }
 
   async #retry(delivery: Delivery, reason: string, author: Author): Promise<void> {
@@ -317,19 +294,18 @@ export class Group {
 
   #armTimeout(): void {
     if (this.#timeout !== undefined) return;
-    const [first] = this.#inFlight.values();
-    if (first?.[0] === undefined) return;
+    const deadlineMs = this.#inFlight.nextDeadlineMs;
+    if (deadlineMs === undefined) return;
     const { timers, clock } = this.#context.env;
-    const delayMs = Math.max(1, first[0].deadlineMs - clock.monotonic());
+    const delayMs = Math.max(1, deadlineMs - clock.monotonic());
     this.#timeout = timers.after(delayMs, () => void this.#onTimeout());
   }
 
   async #onTimeout(): Promise<void> {
     this.#timeout = undefined;
     const nowMs = this.#context.env.clock.monotonic();
-    const late = [...this.#inFlight.values()].flat().filter(({ deadlineMs }) => deadlineMs <= nowMs);
-    for (const one of late) this.#remove(one);
-    for (const { delivery } of late) await this.#retry(delivery, "nobody answered in time", this.#author);
+    for (const { delivery } of this.#inFlight.takeLate(nowMs))
+      await this.#retry(delivery, "nobody answered in time", this.#author);
     this.#armTimeout();
     this.#poke();
   }
@@ -349,9 +325,4 @@ export class Group {
     this.#isWoken = false;
     return undefined;
   }
-}
-
-/** What subscribers answer with: of a link that is resolved its own. */
-function idOf({ event }: Delivery): string {
-  return Buffer.from(event.record.id).toString("hex");
 }

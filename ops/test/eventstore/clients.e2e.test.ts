@@ -79,7 +79,11 @@ async function judge({ command, args, client }: Judge, kind: LogKind): Promise<r
 
 function lines(command: string, args: readonly string[]): Promise<readonly Row[]> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: import.meta.dirname, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      cwd: import.meta.dirname,
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: 60_000,
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (text: Buffer) => {

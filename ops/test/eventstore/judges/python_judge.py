@@ -293,6 +293,9 @@ def _():
         if len(seen) == 5:
             append(stream, numbers(9, 1))
         if len(seen) == 6:
+            # An answer is on its way until the server has it on disk.
+            while client.get_subscription_info("group", stream).parked_message_count < 1:
+                threading.Event().wait(0.02)
             client.replay_parked_events("group", stream)
         if len(seen) == 7:
             break

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/kurrent-io/KurrentDB-Client-Go/kurrentdb"
@@ -313,7 +312,12 @@ var features = []struct {
 				check(subscription.Ack(event))
 			}
 			if len(seen) == 5 {
-				time.Sleep(300 * time.Millisecond)
+				// An answer is on its way until the server has it on disk.
+				for parked := int64(0); parked < 1; {
+					info, err := client.GetPersistentSubscriptionInfo(ctx, stream, "group", kurrentdb.GetPersistentSubscriptionOptions{})
+					check(err)
+					parked = info.Stats.ParkedMessagesCount
+				}
 				check(client.ReplayParkedMessages(ctx, stream, "group", kurrentdb.ReplayParkedMessagesOptions{}))
 			}
 		}
