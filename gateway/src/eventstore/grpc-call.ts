@@ -62,9 +62,14 @@ export class GrpcCall {
       throw eventStoreError("EVENTSTORE-INVALID", "the request ends within a message");
   }
 
-  /** The only message of a call that has one. */
+  /**
+   * The only message of a call that has one. Waits for the client's end: a call that is answered before would be reset, which
+   * some clients take for a failure of the answer.
+   */
   async message(): Promise<Buffer> {
-    for await (const message of this.messages()) return message;
+    let first: Buffer | undefined;
+    for await (const message of this.messages()) first ??= message;
+    if (first !== undefined) return first;
     throw eventStoreError("EVENTSTORE-INVALID", "the request holds no message");
   }
 
