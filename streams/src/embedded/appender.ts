@@ -17,14 +17,7 @@ import type { BlockWriter } from "./block-writer.ts";
 import { type Dictionary, encodeNames, NAME_BYTES_MAX, type Name, type NameKind, TYPE_NAME } from "./dictionary.ts";
 import type { OpenBlock } from "./open-block.ts";
 import type { RecentAppends } from "./recent-appends.ts";
-import {
-  APPEND_RECORDS_MAX,
-  type ContextNumbers,
-  EVENT_ID,
-  ID_BYTES,
-  type RecordPlace,
-  recordBytesOf,
-} from "./record.ts";
+import { APPEND_RECORDS_MAX, type ContextNumbers, ID_BYTES, type RecordPlace, recordBytesOf } from "./record.ts";
 import type { StreamHeads, StreamState } from "./stream-heads.ts";
 import type { TailTable } from "./tail-table.ts";
 
@@ -170,12 +163,12 @@ export class Appender {
       const { expected } = appends[i] as StreamAppend;
       if (expected !== "any" && expected !== "exists") return -1;
     }
-    return this.#parts.recent.find(firstIdOf(appends));
+    return this.#recent(appends);
   }
 
   /** Where a refused append must have begun if it had been appended before; -1 when it cannot have been. */
   #conflictRetry(appends: readonly StreamAppend[], conflict: number): number {
-    const recent = this.#parts.recent.find(firstIdOf(appends));
+    const recent = this.#recent(appends);
     if (recent >= 0) return recent;
     const { stream, expected } = appends[conflict] as StreamAppend;
     if (expected === "any" || expected === "exists") return -1;
@@ -184,6 +177,12 @@ export class Appender {
     let before = 0;
     for (let i = 0; i < conflict; i++) before += (appends[i] as StreamAppend).events.length;
     return Math.max(-1, position - before);
+  }
+
+  /** A stream that has no number has no event that could be repeated. */
+  #recent(appends: readonly StreamAppend[]): number {
+    const stream = this.#states[0];
+    return stream === undefined ? -1 : this.#parts.recent.find(firstIdOf(appends), stream.number);
   }
 
   #answerLater(
@@ -293,7 +292,7 @@ export class Appender {
     const revisions: number[] = [];
     const firstEventAt = block.used;
     for (let i = 0; i < appends.length; i++) revisions.push(this.#encodeStream(appends[i] as StreamAppend, i, block));
-    recent.add(block.view, firstEventAt + EVENT_ID, firstPosition);
+    recent.add(block.view, firstEventAt, firstPosition);
     block.acks.push({
       result: { position: place.position - 1, firstPosition, revisions, repeated: false },
       resolve,

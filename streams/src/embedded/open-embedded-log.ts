@@ -24,7 +24,7 @@ import { LogIndex } from "./log-index.ts";
 import { type IndexerSettings, inlineIndexer, type LogIndexer } from "./log-indexer.ts";
 import { LogReader } from "./log-reader.ts";
 import { RecentAppends } from "./recent-appends.ts";
-import { EVENT_ID, indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
+import { indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import { RecordFetcher } from "./record-fetcher.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import { ALL_RULES_HOLD, type RulesOff } from "./rules.ts";
@@ -346,7 +346,7 @@ class Opening {
         visitRecords(block, files.pathOf(block.serial), this.#kernels, (at, isControl, position) => {
           begins ||= indexInAppendAt(block.view, at) === 0;
           if (isControl || !begins) return;
-          recent.add(block.view, at + EVENT_ID, position);
+          recent.add(block.view, at, position);
           begins = false;
         });
       }

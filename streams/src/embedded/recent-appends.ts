@@ -1,17 +1,20 @@
 /**
- * The ids of the last appends, so that a retry that expects any revision is recognised. A ring of fixed size with a chained
+ * The ids of the last appends and the streams they began with, so that a retry that expects any revision is recognised. A ring of fixed size with a chained
  * hash table over it, in typed arrays: no garbage per append, and one cache line for each.
  *
  * Appends are numbered, and links name numbers. A chain runs from newer to older appends, so a link to a number that the ring no
  * longer holds ends it, and nothing has to be taken out of chains.
  */
+import { EVENT_ID, streamAt } from "./record.ts";
+
 const SEED = 0x9e3779b1;
 const HIGH = 2 ** 32;
-/** Words of a slot: the id, the position's halves, the number of the next append of the chain. */
+/** Words of a slot: the id, the position's halves, the number of the next append of the chain, the stream. */
 const SLOT_WORDS = 8;
 const POSITION_LOW = 4;
 const POSITION_HIGH = 5;
 const NEXT = 6;
+const STREAM = 7;
 
 export class RecentAppends {
   readonly #mask: number;
@@ -33,9 +36,10 @@ export class RecentAppends {
     return this.#mask + 1;
   }
 
-  /** Remembers an append by the id of its first event, which stands at `idAt` of `view`. */
-  add(view: DataView, idAt: number, firstPosition: number): void {
+  /** Remembers an append by its first event, the record at `recordAt` of `view`. */
+  add(view: DataView, recordAt: number, firstPosition: number): void {
     const slots = this.#slots;
+    const idAt = recordAt + EVENT_ID;
     const at = (this.#next & this.#mask) * SLOT_WORDS;
     const a = view.getUint32(idAt, true);
     const b = view.getUint32(idAt + 4, true);
@@ -49,12 +53,13 @@ export class RecentAppends {
     slots[at + POSITION_LOW] = firstPosition;
     slots[at + POSITION_HIGH] = firstPosition / HIGH;
     slots[at + NEXT] = this.#newest[chain] as number;
+    slots[at + STREAM] = streamAt(view, recordAt);
     this.#newest[chain] = this.#next;
     this.#next = (this.#next + 1) >>> 0;
   }
 
-  /** Position of the append's first event, -1 when it is not among the last ones. */
-  find(id: Uint8Array): number {
+  /** Position of the append that began with this event of this stream, -1 when it is not among the last ones. */
+  find(id: Uint8Array, stream: number): number {
     const slots = this.#slots;
     const a = wordOf(id, 0);
     const b = wordOf(id, 4);
@@ -63,7 +68,8 @@ export class RecentAppends {
     let number = this.#newest[mix(a, b, c, d) & this.#mask] as number;
     while ((this.#next - number) >>> 0 <= this.capacity) {
       const at = (number & this.#mask) * SLOT_WORDS;
-      if (slots[at] === a && slots[at + 1] === b && slots[at + 2] === c && slots[at + 3] === d) {
+      const isSame = slots[at] === a && slots[at + 1] === b && slots[at + 2] === c && slots[at + 3] === d;
+      if (isSame && slots[at + STREAM] === stream) {
         return (slots[at + POSITION_HIGH] as number) * HIGH + (slots[at + POSITION_LOW] as number);
       }
       number = slots[at + NEXT] as number;

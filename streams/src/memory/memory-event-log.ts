@@ -70,7 +70,7 @@ class MemoryEventLog implements EventLog {
     const copied = appends.map((a) => ({ ...a, events: a.events.map(copiedEvent) }));
     const revisions = copied.map((a) => this.#write(a.stream, a.events));
     const result = { position: this.#events.length - 1, firstPosition, revisions, repeated: false };
-    this.#appends.set(firstId(copied), { request: copied, result });
+    this.#appends.set(firstOf(copied), { request: copied, result });
     this.#changes.happened();
     return result;
   }
@@ -126,7 +126,7 @@ class MemoryEventLog implements EventLog {
   }
 
   #earlier(appends: readonly StreamAppend[]): AppendResult | undefined {
-    const earlier = this.#appends.get(firstId(appends));
+    const earlier = this.#appends.get(firstOf(appends));
     return earlier !== undefined && idsOf(earlier.request) === idsOf(appends) ? earlier.result : undefined;
   }
 
@@ -190,8 +190,9 @@ function sizeOf({ stream, events }: StreamAppend): number {
   return events.reduce((sum, e) => sum + EVENT_BYTES + stream.length + e.type.length + e.payload.length, 0);
 }
 
-function firstId(appends: readonly StreamAppend[]): string {
-  for (const { events } of appends) if (events[0] !== undefined) return hex(events[0].id);
+/** An append is known by its first event and that event's stream: another stream may have an event of the same id. */
+function firstOf(appends: readonly StreamAppend[]): string {
+  for (const { stream, events } of appends) if (events[0] !== undefined) return `${hex(events[0].id)}/${stream}`;
   return "";
 }
 

@@ -70,6 +70,17 @@ export function retryContract(make: MakeEventLog): void {
         expect(await log.head("s")).toBe(5);
       }));
 
+    it("is not a retry when the ids stand in another stream", () =>
+      withLog(make, async (log) => {
+        const events = sampleEvents(1);
+        await log.append(to("s", sampleEvents(2)));
+        await log.append(to("t", events));
+        const elsewhere = await log.append(to("s", events));
+        expect(elsewhere).toMatchObject({ repeated: false, revisions: [2] });
+        expect(await log.append(to("u", events))).toMatchObject({ repeated: false, revisions: [0] });
+        expect(await log.append(to("s", events))).toEqual({ ...elsewhere, repeated: true });
+      }));
+
     it("is not a retry when the ids are new", () =>
       withLog(make, async (log) => {
         await log.append(to("s", sampleEvent(), "none"));
