@@ -28,14 +28,15 @@ const ACK_WAIT_MS = 24 * 3_600_000;
 const NOT_FOUND = 404;
 const SUBJECT_FULL = 10_077;
 
-export async function ensureEdgeStream(nc: NatsConnection, { name, prefix, capacity }: EdgeStream): Promise<void> {
+/** When the stream was made: two of one name are told apart by it. */
+export async function ensureEdgeStream(nc: NatsConnection, { name, prefix, capacity }: EdgeStream): Promise<string> {
   const jsm = await nc.jetstreamManager({ checkAPI: false });
   const known = await jsm.streams.info(name).catch((error: NatsError) => {
     if (error.api_error?.code === NOT_FOUND) return undefined;
     throw error;
   });
-  if (known !== undefined) return;
-  await jsm.streams.add({
+  if (known !== undefined) return known.created;
+  const made = await jsm.streams.add({
     name,
     subjects: [`${prefix}.>`],
     retention: RetentionPolicy.Workqueue,
@@ -44,6 +45,7 @@ export async function ensureEdgeStream(nc: NatsConnection, { name, prefix, capac
     max_msgs_per_subject: capacity,
     max_age: nanos(MAX_AGE_MS),
   });
+  return made.created;
 }
 
 /** The subject holds as many messages as it may. */

@@ -19,6 +19,8 @@ import { PullConsumer, type PulledMessage } from "./pull-consumer.ts";
 
 /** What is known of a subject's messages, from one subscription to the next. */
 export interface SubjectMemory {
+  /** When the stream was made whose sequences these are. */
+  created: string;
   /** Deliveries of messages that were never taken. */
   readonly attempts: Map<number, number>;
   /** The newest messages that were taken: the server may not have heard of it. As many as a subject holds. */
@@ -91,7 +93,7 @@ export class EdgeSubscription implements Subscription {
     const { connection, stream, natsSubject, owner } = this.#options;
     const nc = await connection.acquire();
     try {
-      await ensureEdgeStream(nc, stream);
+      this.#recall(await ensureEdgeStream(nc, stream));
       // Once it had the subject, another owner of it is a newer subscription.
       const now = this.#hadIt ? await ownerOf(nc, stream, natsSubject) : undefined;
       if (now !== undefined && now !== owner) this.#ended.abort();
@@ -105,6 +107,17 @@ export class EdgeSubscription implements Subscription {
     }
   }
 
+  /** Sequences of a stream that was made anew are other messages'. */
+  #recall(created: string): void {
+    const { memory } = this.#options;
+    if (memory.created === created) return;
+    memory.created = created;
+    memory.attempts.clear();
+    memory.taken.clear();
+    this.#unanswered.clear();
+    this.#waiting = [];
+  }
+
   async #pulled(nc: NatsConnection): Promise<void> {
     const { stream, natsSubject } = this.#options;
     // All that is not taken comes again, also what waits here.
@@ -113,7 +126,7 @@ export class EdgeSubscription implements Subscription {
       this.#broken = resolve;
     });
     void nc.closed().then(this.#broken);
-    const pull = new PullConsumer(nc, stream.name, consumerName(natsSubject), {
+    const pull = new PullConsumer(nc, this.#options.env, stream.name, consumerName(natsSubject), {
       receive: (message) => this.#arrived(message),
       failed: () => this.#broken(),
     });
@@ -164,8 +177,9 @@ export class EdgeSubscription implements Subscription {
     memory.attempts.set(sequence, attempt);
     this.#unanswered.set(sequence, message.reply);
     let isAnswered = false;
+    const { created } = memory;
     const answer = (isTaken: boolean): void => {
-      if (isAnswered || this.#ended.signal.aborted) return;
+      if (isAnswered || this.#ended.signal.aborted || memory.created !== created) return;
       isAnswered = true;
       if (isTaken) this.#taken(sequence);
       else this.#refused(message);

@@ -86,7 +86,7 @@ class JetStreamReader implements SourceReader {
     this.#context = context;
     this.#through = after;
     this.#consumerName = consumer.name;
-    this.#consumer = new PullConsumer(context.nc, info.config.name, consumer.name, {
+    this.#consumer = new PullConsumer(context.nc, context.env, info.config.name, consumer.name, {
       receive: (message) => this.#receive(message),
       failed: (error) => this.#fail(error),
     });

@@ -93,7 +93,7 @@ class JetStreamTransport implements Transport {
   ): Promise<Subscription> {
     if (this.#closed.signal.aborted) throw closedError();
     await this.#subscriptions.get(subject)?.close();
-    const memory = this.#memories.get(subject) ?? { attempts: new Map(), taken: new Set() };
+    const memory = this.#memories.get(subject) ?? { created: "", attempts: new Map(), taken: new Set() };
     this.#memories.set(subject, memory);
     const subscription = new EdgeSubscription({
       env: this.#env,

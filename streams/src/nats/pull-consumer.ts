@@ -5,6 +5,7 @@
  *
  * Protocol: docs.nats.io, "JetStream wire API"; ack subjects as in ADR-15.
  */
+import type { Env, Timer } from "@millrace/engine";
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection, nanos, type Subscription } from "nats";
 
 export interface PulledMessage {
@@ -29,7 +30,9 @@ export interface PullEvents {
   failed(error: Error): void;
 }
 
-const EXPIRES_MS = 30_000;
+const EXPIRES_MS = 5000;
+/** A request says at least that it expired; without a word the server has forgotten the consumer. */
+const SILENCE_MS = EXPIRES_MS + 3000;
 
 export class PullConsumer {
   readonly #nc: NatsConnection;
@@ -37,11 +40,16 @@ export class PullConsumer {
   readonly #inbox: string = createInbox();
   readonly #events: PullEvents;
   readonly #subscription: Subscription;
+  readonly #env: Env;
+  #silence: Timer | undefined;
+  #heardMs = 0;
+  #isClosed = false;
   /** Asked for, and not come. */
   outstanding = 0;
 
-  constructor(nc: NatsConnection, stream: string, consumer: string, events: PullEvents) {
+  constructor(nc: NatsConnection, env: Env, stream: string, consumer: string, events: PullEvents) {
     this.#nc = nc;
+    this.#env = env;
     this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
     this.#events = events;
     this.#subscription = nc.subscribe(this.#inbox, {
@@ -56,15 +64,32 @@ export class PullConsumer {
   }
 
   close(): void {
+    this.#isClosed = true;
+    this.#silence?.cancel();
     if (!this.#nc.isClosed()) this.#subscription.unsubscribe();
   }
 
   #request(batch: number): void {
+    this.#heardMs = this.#env.clock.monotonic();
+    this.#listen();
     const body = JSON.stringify({ batch, expires: nanos(EXPIRES_MS) });
     this.#nc.publish(this.#subject, body, { reply: this.#inbox });
   }
 
+  /** Looks after a while whether anything was heard of what was asked for. */
+  #listen(): void {
+    this.#silence ??= this.#env.timers.after(SILENCE_MS, () => {
+      this.#silence = undefined;
+      if (this.outstanding === 0 || this.#isClosed) return;
+      const silentMs = this.#env.clock.monotonic() - this.#heardMs;
+      if (silentMs < SILENCE_MS) this.#listen();
+      else
+        this.#events.failed(new Error(`the server was silent for ${Math.round(silentMs)} ms about what was asked for`));
+    });
+  }
+
   #take(message: Msg): void {
+    this.#heardMs = this.#env.clock.monotonic();
     if (message.headers !== undefined && message.headers.code > 0) {
       this.#status(message.headers);
       return;
@@ -98,7 +123,8 @@ function pulled(message: Msg): PulledMessage {
     attempt: number(0),
     sequence: number(1),
     delivery: number(2),
-    timeMs: Math.floor(number(3) / 1e6),
+    // Nanoseconds are more than a number holds exactly.
+    timeMs: Number((tokens[base + 3] ?? "").slice(0, -6)),
     reply,
   };
 }
