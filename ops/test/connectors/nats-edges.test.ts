@@ -155,7 +155,9 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
           wire.mend();
           await passed(0.5);
           const nc = await connect({ servers: server.address });
-          await (await nc.jetstreamManager()).streams.delete("MILLRACE_EDGES");
+          // 2.9.10 may not come back from it: ops/docs/connectors.md.
+          const isNewer = kind.binary.includes("v2");
+          if (isNewer) await (await nc.jetstreamManager()).streams.delete("MILLRACE_EDGES");
           await nc.close();
           await passed(0.7);
           await server.kill();
@@ -163,7 +165,7 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
           await finished;
           const [got, wanted] = [await results("nats"), await expected()];
           console.log(
-            `nats-server ${versionOf(server)}: ${ROWS} rows, ${faults} faults (kill -9, cut, stream deleted, kill -9): ${differences(got, wanted)}`,
+            `nats-server ${versionOf(server)}: ${ROWS} rows, ${faults} faults (kill -9, cut, ${isNewer ? "stream deleted" : "nothing"}, kill -9): ${differences(got, wanted)}`,
           );
           expect(got).toEqual(wanted);
         },

@@ -15,6 +15,7 @@ const CAPACITY = 16;
 describe.skipIf(servers.length === 0)("edges over NATS", () => {
   for (const kind of servers) {
     describe(kind.binary.includes("v2") ? "a newer server" : "Debian's server", () => {
+      const isNewer = kind.binary.includes("v2");
       let server: ServerProcess;
       let count = 0;
       beforeAll(async () => {
@@ -86,36 +87,45 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
         await wire.close();
       });
 
-      it("goes on over a stream that was deleted and made anew, whose sequences begin again", async () => {
-        const name = `T${++count}`;
-        const transport = natsTransport({ env, servers: { endpoints: [server.address] }, stream: name, prefix: name });
-        const got: string[] = [];
-        let wake: () => void = () => undefined;
-        const subscription = await transport.subscribe(
-          "s",
-          (delivery) => {
-            delivery.ack();
-            got.push(Buffer.from(delivery.body).toString());
-            wake();
-          },
-          { credit: 20 },
-        );
-        const has = (n: number): Promise<void> =>
-          new Promise((resolve) => {
-            wake = () => got.length >= n && resolve();
-            wake();
+      // After it was deleted and made anew at once, a stream of 2.9.10 may take nothing any more: ops/docs/connectors.md.
+      it.skipIf(!isNewer)(
+        "goes on over a stream that was deleted and made anew, whose sequences begin again",
+        async () => {
+          const name = `T${++count}`;
+          const transport = natsTransport({
+            env,
+            servers: { endpoints: [server.address] },
+            stream: name,
+            prefix: name,
           });
-        for (let i = 0; i < 5; i++) await transport.publish("s", { headers: {}, body: Buffer.from(String(i)) });
-        await has(5);
-        const nc = await connect({ servers: server.address });
-        await (await nc.jetstreamManager()).streams.delete(name);
-        await nc.close();
-        for (let i = 5; i < 10; i++) await transport.publish("s", { headers: {}, body: Buffer.from(String(i)) });
-        await has(10);
-        expect(got).toEqual(Array.from({ length: 10 }, (_, i) => String(i)));
-        await subscription.close();
-        await transport.close();
-      });
+          const got: string[] = [];
+          let wake: () => void = () => undefined;
+          const subscription = await transport.subscribe(
+            "s",
+            (delivery) => {
+              delivery.ack();
+              got.push(Buffer.from(delivery.body).toString());
+              wake();
+            },
+            { credit: 20 },
+          );
+          const has = (n: number): Promise<void> =>
+            new Promise((resolve) => {
+              wake = () => got.length >= n && resolve();
+              wake();
+            });
+          for (let i = 0; i < 5; i++) await transport.publish("s", { headers: {}, body: Buffer.from(String(i)) });
+          await has(5);
+          const nc = await connect({ servers: server.address });
+          await (await nc.jetstreamManager()).streams.delete(name);
+          await nc.close();
+          for (let i = 5; i < 10; i++) await transport.publish("s", { headers: {}, body: Buffer.from(String(i)) });
+          await has(10);
+          expect(got).toEqual(Array.from({ length: 10 }, (_, i) => String(i)));
+          await subscription.close();
+          await transport.close();
+        },
+      );
 
       it("drops a second message with the same id, and what is no message at all", async () => {
         const name = `T${++count}`;

@@ -30,9 +30,9 @@ export interface PullEvents {
   failed(error: Error): void;
 }
 
-const EXPIRES_MS = 5000;
+const EXPIRES_MS = 2000;
 /** A request says at least that it expired; without a word the server has forgotten the consumer. */
-const SILENCE_MS = EXPIRES_MS + 3000;
+const SILENCE_MS = EXPIRES_MS + 2000;
 
 export class PullConsumer {
   readonly #nc: NatsConnection;
@@ -77,14 +77,13 @@ export class PullConsumer {
   }
 
   /** Looks after a while whether anything was heard of what was asked for. */
-  #listen(): void {
-    this.#silence ??= this.#env.timers.after(SILENCE_MS, () => {
+  #listen(afterMs: number = SILENCE_MS): void {
+    this.#silence ??= this.#env.timers.after(afterMs, () => {
       this.#silence = undefined;
       if (this.outstanding === 0 || this.#isClosed) return;
       const silentMs = this.#env.clock.monotonic() - this.#heardMs;
-      if (silentMs < SILENCE_MS) this.#listen();
-      else
-        this.#events.failed(new Error(`the server was silent for ${Math.round(silentMs)} ms about what was asked for`));
+      if (silentMs < SILENCE_MS) this.#listen(SILENCE_MS - silentMs);
+      else this.#events.failed(new Error("the server says nothing about what was asked for"));
     });
   }
 
