@@ -168,6 +168,16 @@ export const engineError = defineErrors({
     summary: "Code of a plug-in or library failed without a code of its own.",
     remedy: "Read the cause chain.",
   },
+  "EVENT-SCHEMA": {
+    kind: "terminal",
+    summary: "An event was written with a schema version that this code does not know.",
+    remedy: "Read this log with the version of Millrace, or of your projection, that wrote the event, or a later one.",
+  },
+  "EVENT-PAYLOAD": {
+    kind: "terminal",
+    summary: "The payload of an event does not decode.",
+    remedy: "Read the cause: either the event is not what its type says, or an upcaster failed on it.",
+  },
   "EDGE-GAP": {
     kind: "terminal",
     summary: "A receiver needs a range of an edge that is no longer kept.",

@@ -12,6 +12,7 @@ export type {
   Draft,
   InputSlice,
   StateEvent,
+  StateTable,
 } from "./behavior/committed-behavior.ts";
 export {
   type MessageFailure,
@@ -126,7 +127,9 @@ export type {
   SubscribeOptions,
   SubscriptionBatch,
 } from "./log/event-log.ts";
+export { defineEventSchema, EventSchema, type EventSchemaDefinition, type Upcaster } from "./log/event-schema.ts";
 export { logError } from "./log/log-errors.ts";
+export { packState, unpackState } from "./log/packed-payload.ts";
 export type { LiveStoredLog, StoredBatch, StoredLog, StoredRecord } from "./log/stored-log.ts";
 export { type Discipline, deadline, fair, fifo, lifo, priority } from "./mailbox/discipline.ts";
 export { Mailbox, type MailboxOptions, type Overflow } from "./mailbox/mailbox.ts";
@@ -170,7 +173,7 @@ export type {
 export { streamOf } from "./runtime/stream-of.ts";
 export type { SinkConnector, SinkGuarantee } from "./sink/sink-connector.ts";
 export type { Feed } from "./source/feed.ts";
-export { HORIZON } from "./source/send-horizon.ts";
+export { HORIZON, horizonOf, SOURCE_IDENTIFIED, sourceIdentityOf } from "./source/send-horizon.ts";
 export type {
   RejectedInput,
   SourceBatch,
@@ -184,21 +187,20 @@ export { SnapshotStore } from "./step/snapshot-store.ts";
 export {
   type DeadLettered,
   type Dropped,
-  decodeOwned,
-  decodeStep,
   type Emitted,
   encodeOwned,
   encodeStep,
   type LaneOpened,
   OWNED,
   type OwnedRecord,
-  packState,
+  ownedOf,
   STEP,
   STEP_SCHEMA,
   type StepInput,
   type StepRecord,
-  unpackState,
+  stepOf,
 } from "./step/step-record.ts";
+export { StreamFold, type StreamFoldOptions } from "./step/stream-fold.ts";
 export {
   type Entry,
   KEY_BYTES_MAX,

@@ -1,7 +1,7 @@
 import type { Env, EventLog, GraphHost, JsonObject } from "@millrace/engine";
 import type { Registry } from "prom-client";
 import type { GuardOptions } from "./guard.ts";
-import type { DeadLetterReader, DescribeEvent, HealthReport, ProjectionReader } from "./ports.ts";
+import type { DeadLetterReader, DescribeEvent, HealthReport, NodeStateReader, ProjectionReader } from "./ports.ts";
 
 /** Everything the gateway shows and does; wired together by `ops`. */
 export interface GatewayDeps {
@@ -9,6 +9,8 @@ export interface GatewayDeps {
   readonly log: EventLog;
   readonly projections: ProjectionReader;
   readonly deadLetters: DeadLetterReader;
+  /** Folds the states of nodes; without it their routes answer 404. */
+  readonly nodeStates?: NodeStateReader;
   /** Gets the `millrace_*` families; whatever else is registered is served too. */
   readonly metrics: Registry;
   readonly health: () => HealthReport | Promise<HealthReport>;

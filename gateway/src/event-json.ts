@@ -19,6 +19,7 @@ export interface EventHead {
   readonly causationId: string;
   readonly correlationId: string;
   readonly principal: string;
+  readonly tenant: string;
   readonly codeVersion: string;
   readonly schemaVersion: number;
   readonly payloadBytes: number;
@@ -47,6 +48,7 @@ export function eventHead(event: RecordedEvent): EventHead {
     causationId: hex(context.causationId),
     correlationId: hex(context.correlationId),
     principal: context.principal,
+    tenant: context.tenant,
     codeVersion: context.codeVersion,
     schemaVersion: event.schemaVersion,
     payloadBytes: event.payload.byteLength,

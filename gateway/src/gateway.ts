@@ -25,6 +25,7 @@ import { graphRoutes } from "./routes/graphs.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { liveRoutes } from "./routes/live.ts";
 import { metricRoutes } from "./routes/metrics.ts";
+import { nodeStateRoutes } from "./routes/node-states.ts";
 import { projectionLiveRoutes } from "./routes/projection-live.ts";
 import { projectionRoutes } from "./routes/projections.ts";
 import { pushRoutes } from "./routes/push.ts";
@@ -70,6 +71,7 @@ export function buildGateway(deps: GatewayDeps): FastifyInstance {
 
 const ROUTES: readonly ((app: App, context: RouteContext) => void)[] = [
   graphRoutes,
+  nodeStateRoutes,
   eventRoutes,
   projectionRoutes,
   projectionLiveRoutes,

@@ -74,6 +74,93 @@ export interface DeadLetterReader {
   get(id: string): Promise<DeadLetter | undefined>;
 }
 
+/** A position of the log, exclusive, or the end of a millisecond since 1970. */
+export type Moment = { readonly position: number } | { readonly timeMs: number };
+
+/** How far a node has consumed one of its lanes. */
+export interface LaneState {
+  readonly lane: string;
+  readonly pos: number;
+  readonly ord: number;
+  readonly idle: boolean;
+  readonly watermarkMs: number | null;
+}
+
+/** A node as the fold of its stream. */
+export interface NodeState {
+  readonly graph: string;
+  readonly node: string;
+  readonly kind: string;
+  readonly stream: string;
+  /** Everything below this position is in it. */
+  readonly asOf: number;
+  readonly graphRevision: number;
+  /** Revision of the last event folded; -1 before the first. */
+  readonly revision: number;
+  readonly epoch: number;
+  readonly steps: number;
+  /** Time of the last step; null before the first. */
+  readonly stepTimeMs: number | null;
+  readonly watermarkMs: number | null;
+  readonly lanes: readonly LaneState[];
+  /** Messages sent so far, by port. */
+  readonly sent: Readonly<Record<string, number>>;
+  /** Fields that identify a row. */
+  readonly key: readonly string[];
+  /** How many rows there are; `rows` may be the first of them. */
+  readonly rowCount: number;
+  readonly rows: readonly JsonObject[];
+}
+
+export interface NodeStateDiff {
+  readonly graph: string;
+  readonly node: string;
+  /** Everything but the rows, before and after. */
+  readonly from: Omit<NodeState, "rows">;
+  readonly to: Omit<NodeState, "rows">;
+  readonly added: number;
+  readonly removed: number;
+  readonly changed: number;
+  readonly changes: readonly RowChange[];
+}
+
+export interface RowChange {
+  readonly key: JsonObject;
+  /** Null where there was no such row. */
+  readonly before: JsonObject | null;
+  /** Null where there is none any more. */
+  readonly after: JsonObject | null;
+}
+
+/** One event's change of a field, with who did it and why. */
+export interface StateChange {
+  readonly position: number;
+  readonly timeMs: number;
+  readonly type: string;
+  readonly principal: string;
+  readonly codeVersion: string;
+  readonly graphRevision: number;
+  readonly correlationId: string;
+  readonly causationId: string;
+  /** What the event consumed, or the reason that was given. */
+  readonly why: string;
+  readonly key: JsonObject;
+  readonly before: Json;
+  readonly after: Json;
+}
+
+export interface NodeStateReader {
+  /** @throws codes of the implementation where there is no such graph, node or moment */
+  at(graph: string, node: string, moment: Moment | undefined): Promise<NodeState>;
+  diff(graph: string, node: string, from: Moment, to: Moment | undefined): Promise<NodeStateDiff>;
+  /** Oldest first. */
+  changes(
+    graph: string,
+    node: string,
+    field: string,
+  ): Promise<{ readonly asOf: number; readonly changes: readonly StateChange[] }>;
+}
+
 export interface HealthCheck {
   readonly name: string;
   readonly ok: boolean;

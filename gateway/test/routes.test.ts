@@ -1,5 +1,6 @@
 import { MillraceError } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { NodeState, NodeStateReader, StateChange } from "../src/ports.ts";
 import { deadLetter } from "./fake-reads.ts";
 import { type TestGateway, testGateway } from "./test-gateway.ts";
 
@@ -124,6 +125,17 @@ describe("events", () => {
     expect((await get("/api/v1/events?limit=1&payload=none")).json().events[0].payload).toBeNull();
     expect((await get("/api/v1/events/4")).json()).toMatchObject({ position: 4, payload: { i: 4 } });
     expect((await get("/api/v1/events/30")).statusCode).toBe(404);
+  });
+
+  it("ends a page with the event that fills it, however many were asked for", async () => {
+    const own = testGateway();
+    for (let i = 0; i < 3; i++) own.log.add({ type: "Large", stream: "large", payload: "x".repeat(1_500_000) });
+    const page = (query: string) => own.app.inject(`/api/v1/events?type=Large&direction=forward${query}`);
+    const first = await page("&payload=full");
+    expect(positions(first)).toEqual([30, 31]);
+    expect(positions(await page(`&cursor=${first.json().next}`))).toEqual([32]);
+    expect(positions(await page("&payload=none"))).toEqual([30, 31, 32]);
+    await own.app.close();
   });
 
   it("refuses a cursor of another list", async () => {
@@ -318,5 +330,86 @@ describe("documentation", () => {
 
   it("publishes the schema of graph files", async () => {
     expect((await get("/schemas/graph.schema.json")).json()).toEqual({ type: "object" });
+  });
+});
+
+describe("states of nodes", () => {
+  const state: NodeState = {
+    graph: "g",
+    node: "n",
+    kind: "window",
+    stream: "g/n",
+    asOf: 9,
+    graphRevision: 1,
+    revision: 3,
+    epoch: 0,
+    steps: 3,
+    stepTimeMs: 1,
+    watermarkMs: null,
+    lanes: [],
+    sent: { out: 4 },
+    key: ["k"],
+    rowCount: 3,
+    rows: [{ k: 1 }, { k: 2 }, { k: 3 }],
+  };
+  const asked: unknown[] = [];
+  const { rows: _rows, ...head } = state;
+  const changes = state.rows.map((row) => ({ key: row, before: null, after: row }));
+  const nodeStates: NodeStateReader = {
+    at: (...query) => {
+      asked.push(query);
+      return Promise.resolve(state);
+    },
+    diff: (...query) => {
+      asked.push(query);
+      return Promise.resolve({
+        graph: "g",
+        node: "n",
+        from: head,
+        to: head,
+        added: 3,
+        removed: 0,
+        changed: 0,
+        changes,
+      });
+    },
+    changes: (...query) => {
+      asked.push(query);
+      return Promise.resolve({ asOf: 9, changes: [1, 2, 3].map((position) => ({ position }) as StateChange) });
+    },
+  };
+  const own = testGateway({ nodeStates });
+  afterAll(() => own.app.close());
+  const node = (path: string) => own.app.inject(`/api/v1/graphs/g/nodes/a%2Fb/state${path}`);
+
+  it("are asked for by position, by time, or as they are now", async () => {
+    expect((await node("?limit=2")).json()).toEqual({ ...state, rows: [{ k: 1 }, { k: 2 }] });
+    await node("?at=17");
+    await node("?at=2026-01-01T00:00:00Z");
+    expect(asked.splice(0)).toEqual([
+      ["g", "a/b", undefined],
+      ["g", "a/b", { position: 17 }],
+      ["g", "a/b", { timeMs: Date.UTC(2026, 0, 1) }],
+    ]);
+  });
+
+  it("are compared, with all counted and as many shown as wanted", async () => {
+    expect((await node("/diff?from=3&limit=1")).json()).toMatchObject({ added: 3, changes: [{ key: { k: 1 } }] });
+    expect(asked.splice(0)).toEqual([["g", "a/b", { position: 3 }, undefined]]);
+  });
+
+  it("have changes, the newest of which are kept", async () => {
+    const answer = (await node("/changes?field=k&limit=2")).json();
+    expect(answer).toEqual({ asOf: 9, changes: [{ position: 2 }, { position: 3 }], total: 3 });
+    expect(asked.splice(0)).toEqual([["g", "a/b", "k"]]);
+  });
+
+  it.each(["?at=yesterday", "?at=-1", "?at=2026-13-45T99:99Z", "/diff", "/changes"])("refuse %s", async (path) => {
+    expect((await node(path)).statusCode).toBe(400);
+    expect(asked).toEqual([]);
+  });
+
+  it("are not there without somebody who folds them", async () => {
+    expect((await get("/api/v1/graphs/g/nodes/n/state")).json()).toMatchObject({ code: "HTTP-NOT-FOUND" });
   });
 });

@@ -18,6 +18,11 @@ export const opsError = defineErrors({
     summary: "A node cannot do what is asked of it.",
     remedy: "Look at the node's kind in the graph file.",
   },
+  "HOST-MOMENT": {
+    kind: "rejected",
+    summary: "A moment is asked for that the log does not reach, or at which there was no such graph or node.",
+    remedy: "Ask for a position up to the log's end, at which the graph had been deployed.",
+  },
   "HOST-STATE": {
     kind: "rejected",
     summary: "A graph is not in a state in which this can be done.",
@@ -72,6 +77,17 @@ export const opsError = defineErrors({
     kind: "rejected",
     summary: "A directory holds no Millrace data.",
     remedy: "Name the directory that `run` or `serve` wrote to.",
+  },
+  "SQL-QUERY": {
+    kind: "rejected",
+    summary: "A query over the log cannot be understood, or fails on a value that it meets.",
+    remedy: "Correct it at the line and column given; `millrace sql 'describe events'` shows a table's columns.",
+  },
+  "SQL-REFUSED": {
+    kind: "rejected",
+    summary: "A query would do something else than read the tables of the log.",
+    remedy:
+      "Ask with one SELECT; files, networks, extensions and settings are out of its reach. `--parquet FILE` writes the answer.",
   },
   "CLI-USAGE": {
     kind: "rejected",

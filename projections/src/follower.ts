@@ -14,7 +14,7 @@ import {
   sleep,
 } from "@millrace/engine";
 import { projectionError } from "./errors.ts";
-import type { Projection } from "./projection.ts";
+import { type Projection, presentEvent } from "./projection.ts";
 import { type Build, type ProjectionRecord, prepared, readRecord, writeRecord } from "./record.ts";
 import { Shapes } from "./row/row-codec.ts";
 import { RowTable } from "./row/row-table.ts";
@@ -196,7 +196,7 @@ export class Follower {
   #foldOne(event: RecordedEvent, index: number): void {
     this.#rows.at(event.position);
     try {
-      this.projection.fold(this.#rows, event);
+      this.projection.fold(this.#rows, presentEvent(this.projection, event));
     } catch (error) {
       throw new FoldFailure(index, error);
     }

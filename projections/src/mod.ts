@@ -20,6 +20,7 @@ export {
 export { GRAPHS, type GraphFact, type GraphNode, graphFact, graphProjection } from "./builtin/graph-projection.ts";
 export { rowsOfStep, type TableProjectionOptions, tableProjection } from "./builtin/table-projection.ts";
 export { projectionError } from "./errors.ts";
+export { type Moment, positionAfter } from "./past.ts";
 export { defineProjection, type Projection } from "./projection.ts";
 export type { Page, PageQuery } from "./query.ts";
 export type { Rows } from "./row/rows.ts";

@@ -3,7 +3,7 @@
  * moment asks more than once.
  */
 import type { EventLog } from "@millrace/engine";
-import type { Projection } from "./projection.ts";
+import { type Projection, presentEvent } from "./projection.ts";
 import { MemoryRows } from "./row/memory-rows.ts";
 import { Shapes } from "./row/row-codec.ts";
 import { RowTable } from "./row/row-table.ts";
@@ -51,14 +51,14 @@ export async function foldUpTo(log: EventLog, projection: Projection, moment: Mo
     for (const event of events) {
       if (event.position >= end) return { position: end, rows, shapes };
       table.at(event.position);
-      projection.fold(table, event);
+      projection.fold(table, presentEvent(projection, event));
     }
   }
   return { position: end, rows, shapes };
 }
 
 /** The first position whose event is later than `timeMs`. Time never falls with position, so it is found by halving. */
-async function positionAfter(log: EventLog, timeMs: number): Promise<number> {
+export async function positionAfter(log: EventLog, timeMs: number): Promise<number> {
   let low = 0;
   let high = log.durableEnd;
   while (low < high) {

@@ -2,7 +2,7 @@
  * A projection: a fold of the log into rows that can be asked. Its definition is code; its rows and how far it is are in a
  * store and can be deleted and built again (DESIGN §11).
  */
-import { type EventFilter, invariant, type RecordedEvent } from "@millrace/engine";
+import { type EventFilter, type EventSchema, invariant, type RecordedEvent } from "@millrace/engine";
 import type { Rows } from "./row/rows.ts";
 
 export interface Projection {
@@ -17,6 +17,11 @@ export interface Projection {
   readonly index?: string;
   /** What else the rows depend on, as text. A change of it, of `key` or of `index` counts as a new version. */
   readonly variant?: string;
+  /**
+   * Schemas of events that `fold` reads: it gets them in their present version, however old they are, and never in one that is
+   * not known. An event of another type is passed as it is.
+   */
+  readonly schemas?: readonly EventSchema<unknown>[];
   /**
    * Changes the rows by one event. It must depend on nothing but its arguments. An exception parks the projection before
    * this event.
@@ -34,5 +39,15 @@ export function defineProjection(projection: Projection): Projection {
   );
   invariant(Number.isSafeInteger(projection.version) && projection.version >= 0, "a projection's version is a number");
   invariant(new Set(projection.key).size === projection.key.length, "a projection's key names a field twice");
+  invariant(
+    new Set(projection.schemas?.map(({ type }) => type)).size === (projection.schemas?.length ?? 0),
+    "a projection has two schemas of one type",
+  );
   return projection;
+}
+
+/** The event as `fold` of this projection expects it. @throws EVENT-SCHEMA */
+export function presentEvent({ schemas = [] }: Projection, event: RecordedEvent): RecordedEvent {
+  const schema = schemas.find(({ type }) => type === event.type);
+  return schema === undefined ? event : schema.upcast(event);
 }

@@ -62,7 +62,12 @@ export class OpenWindows {
 
   /** Slots of all groups, by window start, then first-seen key. */
   get all(): readonly number[] {
-    return [...this.#windows.values()].sort((a, b) => a.start - b.start).flatMap((window) => window.slots);
+    return this.open.flatMap((window) => window.slots);
+  }
+
+  /** Windows that are open, by start. */
+  get open(): readonly OpenWindow[] {
+    return [...this.#windows.values()].sort((a, b) => a.start - b.start);
   }
 
   startOf(slot: number): number {

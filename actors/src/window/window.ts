@@ -5,7 +5,13 @@
  *
  * Logged are the changed groups of a step, with absolute values; that closed windows go follows from the watermark.
  */
-import { type CommittedBehavior, type Draft, InvariantViolation, type StateEvent } from "@millrace/engine";
+import {
+  type CommittedBehavior,
+  type Draft,
+  InvariantViolation,
+  type JsonObject,
+  type StateEvent,
+} from "@millrace/engine";
 import type { Expression } from "../expression.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
 import { OpenWindows } from "./open-windows.ts";
@@ -84,6 +90,11 @@ export function window(options: WindowOptions): CommittedBehavior {
       sealedWatermark = watermark = at;
       foldGroups(windows, groups);
     },
+    // Open windows as they would be emitted if they closed now.
+    inspect: () => ({
+      key: [...options.by.keys(), "window_start"],
+      rows: rows.of(windows, windows.open).rows() as readonly JsonObject[],
+    }),
   };
 }
 

@@ -9,7 +9,7 @@
 import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { Batch } from "../frame/batch.ts";
 import type { LateMark } from "../frame/frame.ts";
-import type { Json } from "../frame/json.ts";
+import type { Json, JsonObject } from "../frame/json.ts";
 import type { Positions } from "../frame/positions.ts";
 import type { MessageFailure } from "./pure-behavior.ts";
 
@@ -55,6 +55,13 @@ export interface Draft {
    */
   record<T extends Json>(obtain: () => T): T;
   recordAsync<T extends Json>(obtain: () => Promise<T>): Promise<T>;
+}
+
+/** State in terms of the graph file. */
+export interface StateTable {
+  /** Fields that identify a row; none where there is one row at most. */
+  readonly key: readonly string[];
+  readonly rows: readonly JsonObject[];
 }
 
 /** What a behavior may ask of its actor outside of a step. */
@@ -105,6 +112,8 @@ export interface CommittedBehavior {
   /** Whole state for a snapshot; `undefined`: do not take snapshots. */
   snapshot?(): StateEvent;
   restore?(snapshot: StateEvent): void;
+  /** The folded state as people read it, as a table. Default: what {@link snapshot} says. */
+  inspect?(): StateTable;
   /** The incarnation ends; release what `open` took. */
   close?(): void | Promise<void>;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { packState, unpackState } from "../step/step-record.ts";
+import { packState, unpackState } from "../log/packed-payload.ts";
 import { arbitraryJson, arbitraryTable } from "../testing/arbitrary-json.ts";
 import { type Batch, ColumnBatch, RowBatch } from "./batch.ts";
 import { decodeBatch, encodeBatch } from "./batch-codec.ts";

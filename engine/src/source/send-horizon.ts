@@ -5,12 +5,42 @@
 
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { engineError } from "../errors.ts";
-import type { EventContext, EventLog } from "../log/event-log.ts";
-import { packState, unpackState } from "../step/step-record.ts";
+import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
+import { defineEventSchema, type EventSchema } from "../log/event-schema.ts";
+import { packState } from "../log/packed-payload.ts";
 import type { Random } from "../time/clock.ts";
 
 export const HORIZON = "Horizon";
 export const SOURCE_IDENTIFIED = "SourceIdentified";
+
+const horizonSchema: EventSchema<{ readonly partition: string; readonly through: number }> = defineEventSchema({
+  type: HORIZON,
+  version: 1,
+  parse: (payload) => {
+    // Written by `#append` below.
+    const [partition, through] = payload as [string, number];
+    return { partition, through };
+  },
+});
+
+const identitySchema: EventSchema<{ readonly partition: string; readonly identity: string }> = defineEventSchema({
+  type: SOURCE_IDENTIFIED,
+  version: 1,
+  parse: (payload) => {
+    const [partition, identity] = payload as [string, string];
+    return { partition, identity };
+  },
+});
+
+/** How far a `Horizon` event says that a partition may have sent. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
+export function horizonOf(event: RecordedEvent): { readonly partition: string; readonly through: number } {
+  return horizonSchema.decode(event);
+}
+
+/** What a `SourceIdentified` event says that a partition is. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
+export function sourceIdentityOf(event: RecordedEvent): { readonly partition: string; readonly identity: string } {
+  return identitySchema.decode(event);
+}
 
 export interface SendHorizonOptions {
   readonly log: EventLog;
@@ -37,7 +67,7 @@ export class SendHorizon {
 
   /** Reads where earlier incarnations were allowed to send to. */
   static async open(options: SendHorizonOptions): Promise<SendHorizon> {
-    return new SendHorizon(options, ((await newest(options, HORIZON)) as number | undefined) ?? -1);
+    return new SendHorizon(options, (await newest(options, horizonSchema))?.through ?? -1);
   }
 
   /**
@@ -47,8 +77,8 @@ export class SendHorizon {
    */
   async identify(identity: string): Promise<void> {
     if (this.#identity === undefined) {
-      const known = (await newest(this.#options, SOURCE_IDENTIFIED)) as string | undefined;
-      if (known === undefined) await this.#append(SOURCE_IDENTIFIED, identity);
+      const known = (await newest(this.#options, identitySchema))?.identity;
+      if (known === undefined) await this.#append(identitySchema, identity);
       this.#identity = known ?? identity;
     }
     if (this.#identity === identity) return;
@@ -92,16 +122,16 @@ export class SendHorizon {
   }
 
   #log(to: number): Promise<void> {
-    return this.#append(HORIZON, to);
+    return this.#append(horizonSchema, to);
   }
 
-  async #append(type: string, value: StateEvent): Promise<void> {
+  async #append({ type, version }: EventSchema<unknown>, value: StateEvent): Promise<void> {
     const { log, stream, partition, context, random } = this.#options;
     const id = random.bytes(16);
     const event = {
       id,
       type,
-      schemaVersion: 1,
+      schemaVersion: version,
       context: { ...context, causationId: id, correlationId: id },
       payload: packState([partition, value]),
     };
@@ -110,12 +140,15 @@ export class SendHorizon {
 }
 
 /** What was last written down of a type for the partition. */
-async function newest({ log, stream, partition }: SendHorizonOptions, type: string): Promise<StateEvent | undefined> {
-  const read = { direction: "backward", filter: { types: [type] } } as const;
+async function newest<T extends { readonly partition: string }>(
+  { log, stream, partition }: SendHorizonOptions,
+  schema: EventSchema<T>,
+): Promise<T | undefined> {
+  const read = { direction: "backward", filter: { types: [schema.type] } } as const;
   for await (const events of log.readStream(stream, read)) {
     for (const event of events) {
-      const [of, value] = unpackState(event.payload) as [string, StateEvent];
-      if (of === partition) return value;
+      const found = schema.decode(event);
+      if (found.partition === partition) return found;
     }
   }
   return undefined;

@@ -17,6 +17,7 @@ import { comparePoints } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
 import type { EventContext, EventLog } from "../log/event-log.ts";
 import { logError } from "../log/log-errors.ts";
+import { packState } from "../log/packed-payload.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import type { Timer } from "../time/clock.ts";
@@ -29,7 +30,7 @@ import { SnapshotStore } from "./snapshot-store.ts";
 import { leastWatermark, type StepChain } from "./step-chain.ts";
 import { StepDraft } from "./step-draft.ts";
 import { StepFlights } from "./step-flight.ts";
-import { type DeadLettered, type Emitted, encodeStep, packState, STEP, STEP_SCHEMA } from "./step-record.ts";
+import { type DeadLettered, type Emitted, encodeStep, STEP, STEP_SCHEMA } from "./step-record.ts";
 import { bisected, type StepWork, sliceOf } from "./step-work.ts";
 
 export interface CommittedActorOptions {

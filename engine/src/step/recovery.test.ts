@@ -230,3 +230,17 @@ describe("output that some lane has not passed", () => {
     expect(await stand.env.until(unacknowledged(stand.log, STREAM, "out", wholly(4)))).toEqual([]);
   });
 });
+
+it("refuses a step of a version that this code does not know, and owns nothing", async () => {
+  const stand = new Stand();
+  const { epoch } = await stand.takeOver();
+  await stand.append(stepOf(1), epoch);
+  const event = sampleEvent({ type: STEP, payload: encodeStep(stepOf(2)), context: { epoch, graphRevision: 1 } });
+  await stand.env.until(stand.log.append(to(STREAM, { ...event, schemaVersion: 2 })));
+  await expect(stand.takeOver()).rejects.toMatchObject({
+    code: "EVENT-SCHEMA",
+    message: "Step at position 2 has schema version 2; this code knows 1 to 1",
+    place: { stream: STREAM, position: 2 },
+  });
+  expect(stand.owners).toEqual([epoch]);
+});

@@ -8,13 +8,14 @@ import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { engineError, MillraceError } from "../errors.ts";
 import { decodeBatch } from "../frame/batch-codec.ts";
 import { comparePoints, type Point, wholly } from "../frame/point.ts";
-import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
+import type { EventContext, EventLog } from "../log/event-log.ts";
 import { type Env, sleep } from "../time/clock.ts";
 import type { LaneCursor } from "./lane-cursor.ts";
 import type { Output } from "./outbox.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
-import { StepChain } from "./step-chain.ts";
-import { decodeOwned, decodeStep, type Emitted, encodeOwned, OWNED, STEP } from "./step-record.ts";
+import type { StepChain } from "./step-chain.ts";
+import { type Emitted, encodeOwned, OWNED, OWNED_SCHEMA, STEP, stepOf } from "./step-record.ts";
+import { StreamFold } from "./stream-fold.ts";
 
 export interface RecoveryOptions {
   readonly env: Env;
@@ -42,10 +43,11 @@ const OWN_WAIT_MAX_MS = 1000;
 
 /** @throws NODE-FENCED when other owners keep writing; whatever reading and appending throw */
 export async function takeOver(options: RecoveryOptions): Promise<Recovered> {
-  const folding = new Folding(options);
+  const folding = new StreamFold({ ...options, codeVersion: options.context.codeVersion });
   await folding.restore();
   for (let attempt = 0; attempt < OWN_ATTEMPTS_MAX; attempt++) {
     await folding.foldTail();
+    recoverLanes(options.lanes, folding.chain);
     const position = await own(options, folding.chain);
     if (position !== undefined) return { chain: folding.chain, epoch: folding.chain.epoch, position };
     // What refused the append may still be on its way to the disk, and cannot be read yet.
@@ -62,7 +64,7 @@ export async function unacknowledged(log: EventLog, stream: string, port: string
   for await (const events of log.readStream(stream, { direction: "backward" })) {
     for (const event of events) {
       if (event.type !== STEP) continue;
-      const { emitted, out } = decodeStep(event.payload);
+      const { emitted, out } = stepOf(event);
       const onPort = emitted.filter((e) => e.port === port);
       for (let i = onPort.length - 1; i >= 0; i--) {
         const e = onPort[i] as Emitted;
@@ -74,54 +76,10 @@ export async function unacknowledged(log: EventLog, stream: string, port: string
   return output.reverse();
 }
 
-class Folding {
-  chain: StepChain = new StepChain();
-  readonly #options: RecoveryOptions;
-
-  constructor(options: RecoveryOptions) {
-    this.#options = options;
-  }
-
-  async restore(): Promise<void> {
-    const { snapshots, stream, behavior, context } = this.#options;
-    const found =
-      behavior.restore === undefined
-        ? undefined
-        : snapshots?.read(stream, context.codeVersion, behavior.stateVersion ?? 1);
-    if (found === undefined) return;
-    behavior.restore?.(found.state);
-    this.chain = found.chain;
-    this.#follow();
-  }
-
-  async foldTail(): Promise<void> {
-    const { log, stream, lanes } = this.#options;
-    for await (const events of log.readStream(stream, { from: this.chain.revision + 1 })) {
-      for (const event of events) this.#fold(event);
-    }
-    for (const lane of lanes) {
-      const known = this.chain.lanes.get(lane.name);
-      if (known !== undefined) lane.recover(known.cursor, known.progress);
-    }
-    this.#follow();
-  }
-
-  #fold(event: RecordedEvent): void {
-    this.chain.revision = event.revision;
-    if (event.type === OWNED) this.chain.epoch = Math.max(this.chain.epoch, decodeOwned(event.payload).epoch);
-    if (event.type !== STEP) return;
-    const step = decodeStep(event.payload);
-    this.chain.fold(step);
-    // What an older definition of the node made of its state means nothing to this one.
-    if (event.context.graphRevision < this.#options.stateSince) return;
-    for (const change of step.state) this.#options.behavior.fold(change);
-    this.#follow();
-  }
-
-  #follow(): void {
-    const { behavior } = this.#options;
-    if (this.chain.watermark > Number.NEGATIVE_INFINITY) behavior.foldWatermark?.(this.chain.watermark);
-    behavior.seal();
+function recoverLanes(lanes: readonly LaneCursor[], chain: StepChain): void {
+  for (const lane of lanes) {
+    const known = chain.lanes.get(lane.name);
+    if (known !== undefined) lane.recover(known.cursor, known.progress);
   }
 }
 
@@ -134,7 +92,13 @@ async function own(options: RecoveryOptions, chain: StepChain): Promise<number |
     createHash("sha256").update(`${options.stream}\nowned\n${epoch}\n${options.host}`).digest().subarray(0, 16),
   );
   const context = { ...options.context, epoch, causationId: id, correlationId: id };
-  const event = { id, type: OWNED, schemaVersion: 1, context, payload: encodeOwned({ epoch, host: options.host }) };
+  const event = {
+    id,
+    type: OWNED,
+    schemaVersion: OWNED_SCHEMA,
+    context,
+    payload: encodeOwned({ epoch, host: options.host }),
+  };
   try {
     const result = await options.log.append([
       { stream: options.stream, expected: chain.revision < 0 ? "none" : chain.revision, events: [event] },

@@ -5,10 +5,11 @@
  */
 import type { CommittedBehavior, Draft, InputSlice } from "../behavior/committed-behavior.ts";
 import { encodeBatch } from "../frame/batch-codec.ts";
+import { packState } from "../log/packed-payload.ts";
 import { type LaneProgress, progressAfter, START_PROGRESS } from "./lane-cursor.ts";
 import { leastWatermark } from "./step-chain.ts";
 import { StepDraft } from "./step-draft.ts";
-import { packState, type StepRecord } from "./step-record.ts";
+import type { StepRecord } from "./step-record.ts";
 
 export interface ReexecutedLane {
   readonly name: string;

@@ -4,9 +4,9 @@
  */
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import type { Mark } from "../frame/frame.ts";
+import { packState, unpackState } from "../log/packed-payload.ts";
 import type { OrderedStore } from "../store/ordered-store.ts";
 import { StepChain } from "./step-chain.ts";
-import { packState, unpackState } from "./step-record.ts";
 
 const TABLE = "snapshots";
 const EVERY_STEPS = 4096;

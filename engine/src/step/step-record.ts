@@ -2,17 +2,20 @@
  * One atomic commit of a node as it stands in the log (step-protocol §4 and §8): what it consumed, in order; what it could not
  * compute; how its state changed; what it sends and what it gave up on.
  */
-import { Packr, Unpackr } from "msgpackr";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import type { ErrorReport } from "../errors.ts";
 import type { Mark } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
 import type { Point } from "../frame/point.ts";
+import type { RecordedEvent } from "../log/event-log.ts";
+import { defineEventSchema, type EventSchema } from "../log/event-schema.ts";
+import { packState, unpackState } from "../log/packed-payload.ts";
 
 /** Types of the events in a node's stream. */
 export const STEP = "Step";
 export const OWNED = "Owned";
 export const STEP_SCHEMA = 1;
+export const OWNED_SCHEMA = 1;
 
 /** A consumed range of one lane. */
 export interface StepInput {
@@ -90,11 +93,34 @@ export interface OwnedRecord {
   readonly host: string;
 }
 
-const packr = new Packr({ useRecords: false });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
+/**
+ * The step record as it is read from a log. Who changes what {@link encodeStep} writes raises its version, adds an upcaster, and
+ * keeps the golden records of the versions before (`test/golden`).
+ */
+const stepSchema: EventSchema<StepRecord> = defineEventSchema({
+  type: STEP,
+  version: STEP_SCHEMA,
+  parse: (payload) => stepOfPacked(payload as unknown as PackedStep),
+});
+
+const ownedSchema: EventSchema<OwnedRecord> = defineEventSchema({
+  type: OWNED,
+  version: OWNED_SCHEMA,
+  parse: (payload) => ownedOfPacked(payload as [number, string]),
+});
+
+/** What a `Step` event says. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
+export function stepOf(event: RecordedEvent): StepRecord {
+  return stepSchema.decode(event);
+}
+
+/** What an `Owned` event says. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
+export function ownedOf(event: RecordedEvent): OwnedRecord {
+  return ownedSchema.decode(event);
+}
 
 export function encodeStep(step: StepRecord): Uint8Array {
-  return packr.pack([
+  const packed: PackedStep = [
     step.at,
     step.inputs.map(packInput),
     step.opened.map((o) => [o.lane, o.name]),
@@ -115,15 +141,19 @@ export function encodeStep(step: StepRecord): Uint8Array {
     [step.out.watermark, step.out.idle],
     step.since,
     step.watermark,
-  ]);
+  ];
+  // Error reports are made of what msgpack can say.
+  return packState(packed as unknown as StateEvent);
 }
 
-/** @throws Error when the payload is not a step */
+/** A step of the present version. For what is in a log, use {@link stepOf}. */
 export function decodeStep(payload: Uint8Array): StepRecord {
-  // The log stores what encodeStep wrote and checks it by CRC, so its shape is known.
-  const [at, inputs, opened, recorded, state, emitted, dead, dropped, out, since, watermark] = unpackr.unpack(
-    payload,
-  ) as PackedStep;
+  return stepOfPacked(unpackState(payload) as unknown as PackedStep);
+}
+
+/** The log stores what `encodeStep` wrote and checks it by CRC, so its shape is known. */
+function stepOfPacked(packed: PackedStep): StepRecord {
+  const [at, inputs, opened, recorded, state, emitted, dead, dropped, out, since, watermark] = packed;
   return {
     at,
     since,
@@ -149,21 +179,11 @@ export function decodeStep(payload: Uint8Array): StepRecord {
 }
 
 export function encodeOwned(owned: OwnedRecord): Uint8Array {
-  return packr.pack([owned.epoch, owned.host]);
+  return packState([owned.epoch, owned.host]);
 }
 
-export function decodeOwned(payload: Uint8Array): OwnedRecord {
-  const [epoch, host] = unpackr.unpack(payload) as [number, string];
+function ownedOfPacked([epoch, host]: readonly [number, string]): OwnedRecord {
   return { epoch, host };
-}
-
-/** For snapshots and lifecycle events: any {@link StateEvent} as bytes. */
-export function packState(value: StateEvent): Uint8Array {
-  return packr.pack(value);
-}
-
-export function unpackState(bytes: Uint8Array): StateEvent {
-  return unpackr.unpack(bytes) as StateEvent;
 }
 
 type PackedInput = [number, number, number, number, number, number, number, number, number, number, number, number];
@@ -171,8 +191,8 @@ type PackedStep = [
   number,
   PackedInput[],
   [number, string][],
-  Json[],
-  StateEvent[],
+  readonly Json[],
+  readonly StateEvent[],
   [string, number, number, StateEvent][],
   [string, string, number, number, string, number, ErrorReport, Json[]][],
   [string, number][],

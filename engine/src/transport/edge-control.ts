@@ -8,7 +8,7 @@ import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { MillraceError } from "../errors.ts";
 import type { Anchor } from "../frame/anchor.ts";
 import type { Point } from "../frame/point.ts";
-import { packState, unpackState } from "../step/step-record.ts";
+import { packState, unpackState } from "../log/packed-payload.ts";
 import { type Env, sleep } from "../time/clock.ts";
 import type { Delivery, Subscription, Transport } from "./transport.ts";
 

@@ -4,14 +4,16 @@ import { gatewayError } from "../errors.ts";
 import { brief, describeBytes, type EventDocument, eventHead } from "../event-json.ts";
 import { describeClientEvent } from "../eventstore/stored-event.ts";
 import type { DescribeEvent } from "../ports.ts";
-import { EventPage, EventParams, EventQuery, EventSchema } from "../schema/event.ts";
-import { NoQuery } from "../schema/field.ts";
+import { EventPage, EventParams, EventQuery, EventSchema, OneEventQuery } from "../schema/event.ts";
 import { problemResponses } from "../schema/problem.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
 const tags = ["events"];
 
 type Query = Static<typeof EventQuery>;
+
+/** Stored payloads of one page: it ends with the event that reaches this, so that large events do not make a large page. */
+const PAGE_BYTES_MAX = 2 * 1024 * 1024;
 
 export function eventRoutes(app: App, context: RouteContext): void {
   const { log } = context.deps;
@@ -39,15 +41,17 @@ export function eventRoutes(app: App, context: RouteContext): void {
       const options = readOptions(query);
       const reading = query.stream === undefined ? log.read(options) : log.readStream(query.stream, options);
       const events: EventDocument[] = [];
-      let place: number | undefined;
+      let bytes = 0;
       for await (const batch of reading) {
         for (const event of batch) {
           events.push(documentOf(event, query.payload));
-          place = query.stream === undefined ? event.position : event.revision;
+          if (query.payload !== "none") bytes += event.payload.byteLength;
+          const place = query.stream === undefined ? event.position : event.revision;
+          if (events.length === query.limit || bytes >= PAGE_BYTES_MAX)
+            return { end, events, next: cursorAfter(place, query.direction) };
         }
-        if (events.length >= query.limit) break;
       }
-      return { end, events, next: events.length < query.limit ? null : cursorAfter(place, query.direction) };
+      return { end, events, next: null };
     },
   );
 
@@ -58,14 +62,14 @@ export function eventRoutes(app: App, context: RouteContext): void {
         tags,
         summary: "One event with its whole payload",
         params: EventParams,
-        querystring: NoQuery,
+        querystring: OneEventQuery,
         response: { 200: EventSchema, ...problemResponses },
       },
     },
-    async ({ params: { position } }) => {
+    async ({ params: { position }, query: { payload } }) => {
       for await (const batch of log.read({ from: position, direction: "forward", limit: 1 })) {
         const event = batch[0];
-        if (event?.position === position) return documentOf(event, "full");
+        if (event?.position === position) return documentOf(event, payload);
       }
       throw gatewayError("HTTP-NOT-FOUND", `there is no event at position ${position}`);
     },

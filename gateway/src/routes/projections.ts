@@ -3,6 +3,7 @@ import type { ProjectionInfo, ProjectionQuery } from "../ports.ts";
 import { NoQuery } from "../schema/field.ts";
 import { problemResponses } from "../schema/problem.ts";
 import { ProjectionList, ProjectionPageSchema, ProjectionParams, ProjectionQuerySchema } from "../schema/projection.ts";
+import { momentOf } from "./moment.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
 const tags = ["projections"];
@@ -64,15 +65,12 @@ export function projectionQuery(query: object): ProjectionQuery {
     ...(cursor === undefined ? {} : { cursor }),
     ...(order === undefined ? {} : { order }),
     ...(minPosition === undefined ? {} : { minPosition }),
-    ...(asOf === undefined ? {} : momentOf(asOf)),
+    ...(asOf === undefined ? {} : asOfMoment(asOf)),
     ...(Object.keys(where).length > 0 ? { where } : {}),
   };
 }
 
-/** A position, or a time. */
-function momentOf(asOf: string): Pick<ProjectionQuery, "asOf" | "asOfTimeMs"> {
-  if (/^\d+$/.test(asOf)) return { asOf: Number(asOf) };
-  const asOfTimeMs = Date.parse(asOf);
-  if (Number.isNaN(asOfTimeMs)) throw gatewayError("HTTP-INVALID", "querystring/asOf is no time");
-  return { asOfTimeMs };
+function asOfMoment(asOf: string): Pick<ProjectionQuery, "asOf" | "asOfTimeMs"> {
+  const moment = momentOf(asOf, "asOf");
+  return "position" in moment ? { asOf: moment.position } : { asOfTimeMs: moment.timeMs };
 }

@@ -11,6 +11,13 @@ export const EventFilterFields = {
   correlation: Type.Optional(Type.String({ pattern: "^[0-9a-f]{32}$", description: "32 hex digits." })),
 };
 
+const Payload = (otherwise: "brief" | "full") =>
+  Type.String({
+    enum: ["none", "brief", "full"],
+    default: otherwise,
+    description: "`brief` cuts long lists and texts and says so.",
+  });
+
 export const EventQuery = Type.Object(
   {
     ...EventFilterFields,
@@ -20,14 +27,12 @@ export const EventQuery = Type.Object(
     direction: Type.String({ enum: ["forward", "backward"], default: "backward" }),
     limit: Limit(1000, 100),
     cursor: Type.Optional(Cursor),
-    payload: Type.String({
-      enum: ["none", "brief", "full"],
-      default: "brief",
-      description: "`brief` cuts long lists and texts and says so.",
-    }),
+    payload: Payload("brief"),
   },
   { additionalProperties: false },
 );
+
+export const OneEventQuery = Type.Object({ payload: Payload("full") }, { additionalProperties: false });
 
 const EventFields = Type.Object({
   position: Type.Integer(),
@@ -43,6 +48,7 @@ const EventFields = Type.Object({
   causationId: Type.String(),
   correlationId: Type.String(),
   principal: Type.String(),
+  tenant: Type.String(),
   codeVersion: Type.String(),
   schemaVersion: Type.Integer(),
   payloadBytes: Type.Integer(),

@@ -20,6 +20,12 @@ export const Position = Type.Integer({
 export const Limit = (most: number, otherwise: number) =>
   Type.Integer({ minimum: 1, maximum: most, default: otherwise, description: "Most items to answer." });
 
+export const Moment = (description: string) =>
+  Type.String({
+    pattern: "^(?:\\d{1,15}|\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(?::\\d\\d(?:\\.\\d{1,3})?)?Z)$",
+    description: `${description} A position, exclusive, or a time (ISO 8601, UTC).`,
+  });
+
 export const Cursor = Type.String({ minLength: 1, maxLength: 1024, description: "`next` of the answer before." });
 
 /** A schema without fields that denies unknown query keys. */

@@ -2,7 +2,7 @@
  * One way to ask for all commands: a running server over HTTP, or the files of a stopped one through the same server in this
  * process without a socket. What the command line shows is therefore what the API answers.
  */
-import { type Json, MillraceError } from "@millrace/engine";
+import { type Json, MillraceError, type Place } from "@millrace/engine";
 import { opsError } from "../errors.ts";
 
 export interface Api {
@@ -18,6 +18,14 @@ export interface ApiOptions {
   readonly url: string;
   /** Data directory of a stopped server. */
   readonly data?: string;
+}
+
+/** The fields of an RFC 9457 problem that become an error here. */
+interface ProblemDocument {
+  readonly code?: string;
+  readonly detail?: string;
+  readonly title?: string;
+  readonly place?: Place;
 }
 
 interface Answer {
@@ -96,10 +104,11 @@ function jsonOf({ status, text }: Answer): Json {
     throw opsError("CLI-UNREACHABLE", `the server answered ${status} with something that is not JSON`, { cause });
   }
   if (status < 400) return value;
-  const { code = "CLI-REFUSED", detail, title } = value as { code?: string; detail?: string; title?: string };
+  const { code = "CLI-REFUSED", detail, title, place } = value as unknown as ProblemDocument;
   throw new MillraceError(
     code,
     status >= 500 ? "terminal" : "rejected",
     detail ?? title ?? `the server answered ${status}`,
+    place === undefined ? {} : { place },
   );
 }

@@ -18,6 +18,8 @@ const CODES: Readonly<Record<string, number>> = {
   "HTTP-FORBIDDEN": EXIT.notPermitted,
   "HTTP-UNAUTHORIZED": EXIT.notPermitted,
   "HOST-PARKED": EXIT.findings,
+  "EVENT-SCHEMA": EXIT.findings,
+  "EVENT-PAYLOAD": EXIT.findings,
   "LOG-FSYNC": 70,
 };
 

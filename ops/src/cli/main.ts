@@ -92,9 +92,16 @@ for (const [verb, description] of [
     .action(async (name, options) => (await import("./command/graph.ts")).changeGraph(verb, name, options));
 }
 
-program
-  .command("events")
-  .description("the event log")
+const events = program.command("events").description("the event log");
+events
+  .command("show")
+  .description("one event with its whole payload")
+  .argument("<position>", "position in the log", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (position, options) => (await import("./command/events.ts")).showEvent(position, options));
+events
   .command("ls")
   .description("list events, newest first")
   .addOption(urlOption())
@@ -108,6 +115,66 @@ program
   .addOption(limitOption())
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/events.ts")).listEvents(options));
+
+program
+  .command("state")
+  .description("the state of a node, now or at any moment of the log")
+  .argument("<graph/node>")
+  .option("--at <moment>", "a position, exclusive, or a time such as 2026-01-31T12:00:00Z")
+  .addOption(limitOption())
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (node, options) => (await import("./command/time.ts")).showState(node, options));
+program
+  .command("diff")
+  .description("how the state of a node differs between two moments; ends with 1 if it does")
+  .argument("<graph/node>")
+  .requiredOption("--from <moment>", "the earlier: a position, exclusive, or a time")
+  .option("--to <moment>", "the later (default: now)")
+  .addOption(limitOption())
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (node, options) => (await import("./command/time.ts")).diffState(node, options));
+program
+  .command("whodunit")
+  .description("which events changed a stream, or a field of a node's state: when, by whom, why")
+  .argument("<stream>", "<graph>/<node>, or graph/<graph> for what happened to a graph as a whole")
+  .argument("[field]", "only what changed this field")
+  .addOption(limitOption())
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (stream, field, options) => (await import("./command/time.ts")).whodunit(stream, field, options));
+program
+  .command("trace")
+  .description("everything that followed from one cause, as a tree")
+  .argument("<id>", "position of an event, or the 32 hex digits of an event or correlation")
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .addOption(jsonOption())
+  .action(async (id, options) => (await import("./command/trace.ts")).trace(id, options));
+
+program
+  .command("sql")
+  .description(
+    "ask the log in SQL (DuckDB): tables events, steps, and every projection, with _ for - in its name; times are UTC",
+  )
+  .argument("<query>", "one SELECT, DESCRIBE or SUMMARIZE")
+  .addOption(urlOption())
+  .addOption(dataOption())
+  .option("--from <position>", "first position of events and steps", (text) =>
+    integer(text, 0, Number.MAX_SAFE_INTEGER),
+  )
+  .option("--to <position>", "everything as of this position, exclusive", (text) =>
+    integer(text, 0, Number.MAX_SAFE_INTEGER),
+  )
+  .addOption(new Option("--csv", "CSV on stdout").conflicts(["json", "parquet", "arrow"]))
+  .addOption(new Option("--parquet <file>", "write the answer as a Parquet file").conflicts("arrow"))
+  .addOption(new Option("--arrow <file>", "write the answer as an Arrow IPC file"))
+  .addOption(jsonOption())
+  .action(async (query, options) => (await import("./command/sql.ts")).sql(query, options));
 
 const projection = program.command("projection").description("projections: tables that follow the log");
 projection

@@ -22,6 +22,7 @@ import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
 import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
 import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
+import { NodeStates } from "../host/node-states.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
@@ -180,6 +181,7 @@ async function listen(
     log: opened.log,
     projections: opened.projections,
     deadLetters: deadLetterReader(opened.projections),
+    nodeStates: new NodeStates({ log: opened.log, snapshots: data.snapshots, env }),
     metrics: new Registry(),
     health: opened.health,
     env,

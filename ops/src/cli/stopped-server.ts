@@ -5,6 +5,7 @@ import { Registry } from "prom-client";
 import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
 import { SYSTEM } from "../host/graph-stream.ts";
+import { NodeStates } from "../host/node-states.ts";
 import { openStoppedData } from "../host/open-data.ts";
 import { exitOnFatal, openHost } from "../host/open-host.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
@@ -31,6 +32,7 @@ export async function openStopped(
     log: data.log,
     projections: opened.projections,
     deadLetters: deadLetterReader(opened.projections),
+    nodeStates: new NodeStates({ log: data.log, snapshots: data.snapshots, env }),
     metrics: new Registry(),
     health: opened.health,
     env,

@@ -1,34 +1,38 @@
 /** Stored payloads as people read them: steps and host events are msgpack in the log. */
 import {
   decodeBatch,
-  decodeOwned,
-  decodeStep,
+  HORIZON,
+  horizonOf,
   type Json,
+  MillraceError,
   OWNED,
+  ownedOf,
   type RecordedEvent,
+  SOURCE_IDENTIFIED,
   STEP,
   type StateEvent,
-  unpackState,
+  sourceIdentityOf,
+  stepOf,
 } from "@millrace/engine";
-import { graphStreamOf } from "./graph-stream.ts";
+import { graphStreamOf, hostPayload } from "./graph-stream.ts";
 
-/** Rows of a batch that are shown; the rest is counted. */
-const ROWS_SHOWN = 20;
-
-/** Never throws: a payload of unknown form is shown as its first bytes. */
+/** A payload of unknown form is shown as its first bytes. @throws EVENT-SCHEMA it is ours, of a version that is not known here */
 export function describeEvent(event: RecordedEvent): Json {
   try {
     if (event.type === STEP) return describeStep(event);
-    if (event.type === OWNED) return { ...decodeOwned(event.payload) };
-    if (event.stream === graphStreamOf(event.context.graph)) return plain(unpackState(event.payload));
-  } catch {
-    // Of another version, or not ours: bytes are all that can be said.
+    if (event.type === OWNED) return { ...ownedOf(event) };
+    if (event.type === HORIZON) return { ...horizonOf(event) };
+    if (event.type === SOURCE_IDENTIFIED) return { ...sourceIdentityOf(event) };
+    if (event.stream === graphStreamOf(event.context.graph)) return plain(hostPayload(event));
+  } catch (thrown) {
+    if (thrown instanceof MillraceError && thrown.code === "EVENT-SCHEMA") throw thrown;
+    // Not ours: bytes are all that can be said.
   }
   return { bytes: event.payload.byteLength, hex: Buffer.from(event.payload.subarray(0, 64)).toString("hex") };
 }
 
 function describeStep(event: RecordedEvent): Json {
-  const step = decodeStep(event.payload);
+  const step = stepOf(event);
   return {
     at: step.at,
     inputs: step.inputs.map(({ lane, from, to, watermark, messages, shed }) => {
@@ -51,14 +55,13 @@ function describeState(state: StateEvent): Json {
 }
 
 function rowsOf(encoded: StateEvent): Json {
-  const batch = decodeBatch(encoded);
-  return batch.slice(0, Math.min(ROWS_SHOWN, batch.n)).rows() as Json;
+  return decodeBatch(encoded).rows() as Json;
 }
 
 const BYTES_SHOWN = 32;
 
 /** What msgpack can say and JSON cannot: byte arrays become text, numbers that are none become `null`. */
-function plain(value: unknown): Json {
+export function plain(value: unknown): Json {
   if (value instanceof Uint8Array) {
     const hex = Buffer.from(value.subarray(0, BYTES_SHOWN)).toString("hex");
     return value.byteLength > BYTES_SHOWN ? `${hex}… (${value.byteLength} bytes)` : hex;

@@ -4,15 +4,16 @@
 import {
   type CutPoint,
   type CutTarget,
+  defineEventSchema,
   type Env,
   type EventInput,
   type EventLog,
+  type EventSchema,
   type Json,
   type Mutation,
   packState,
   type RecordedEvent,
   type StateEvent,
-  unpackState,
 } from "@millrace/engine";
 
 /** What the host itself does, without a person asking. */
@@ -66,6 +67,18 @@ export function graphStreamOf(graph: string): string {
   return `${PREFIX}${graph}`;
 }
 
+/** Version of the payloads of all events that a host appends to a graph's stream. */
+const HOST_SCHEMA = 1;
+const schemas = new Map<string, EventSchema<StateEvent>>();
+
+/** What an event of a graph's stream says. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
+export function hostPayload(event: RecordedEvent): StateEvent {
+  const { type } = event;
+  const schema = schemas.get(type) ?? defineEventSchema({ type, version: HOST_SCHEMA });
+  schemas.set(type, schema);
+  return schema.decode(event);
+}
+
 export class GraphStream {
   readonly #log: EventLog;
   readonly #env: Env;
@@ -109,7 +122,7 @@ export class GraphStream {
     const options = { direction: "backward", limit: 1, filter: { types: [CUT_INTENDED] } } as const;
     for await (const [event] of this.#log.readStream(graphStreamOf(this.#graph), options)) {
       // Written by the host, checked by the log's own checksum.
-      if (event !== undefined) return unpackState(event.payload) as unknown as CutIntent;
+      if (event !== undefined) return hostPayload(event) as unknown as CutIntent;
     }
     return undefined;
   }
@@ -167,7 +180,7 @@ export class GraphStream {
     return events.map(({ type, payload, node = "" }) => ({
       id: this.#env.random.bytes(16),
       type,
-      schemaVersion: 1,
+      schemaVersion: HOST_SCHEMA,
       context: {
         causationId: correlationId,
         correlationId,
@@ -188,7 +201,7 @@ export class GraphStream {
 /** What a `GraphDeployed` event says. */
 export function deploymentOf(event: RecordedEvent): Deployment {
   // Written by the host, checked by the log's own checksum.
-  return unpackState(event.payload) as unknown as Deployment;
+  return hostPayload(event) as unknown as Deployment;
 }
 
 /** Payload of {@link DEAD_LETTER_REDRIVEN}; the event's node is the one that gets the input again. */
@@ -198,7 +211,7 @@ export interface Redriven {
 }
 
 export function redrivenOf(event: RecordedEvent): Redriven {
-  return unpackState(event.payload) as unknown as Redriven;
+  return hostPayload(event) as unknown as Redriven;
 }
 
 /** Names of all graphs of a log, each once: no prefix needs to be searched for them. */

@@ -2,16 +2,25 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  defineEventSchema,
   type EventLog,
   type JsonObject,
   type OrderedStore,
   type OrderedWriter,
+  packState,
   storeError,
   systemEnv,
 } from "@millrace/engine";
 import { sampleEvent, to, virtualEnv } from "@millrace/engine/testing";
 import { openLmdbStore } from "@millrace/native";
-import { defineProjection, type Projection, type ProjectionRunner, projectionRunner } from "@millrace/projections";
+import {
+  deadLetterProjection,
+  defineProjection,
+  graphProjection,
+  type Projection,
+  type ProjectionRunner,
+  projectionRunner,
+} from "@millrace/projections";
 import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
 import { afterEach, describe, expect, it } from "vitest";
 
@@ -375,3 +384,64 @@ describe("a projection on LMDB", () => {
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
+
+describe("events of older schemas", () => {
+  /** Version 1 had the number alone. */
+  const schema = defineEventSchema({
+    type: "Added",
+    version: 2,
+    format: "json",
+    upcasters: [(n) => ({ name: "unnamed", n })],
+  });
+  const old = { ...sampleEvent({ type: "Added", payload: Buffer.from("5") }), schemaVersion: 1 };
+  const present = { ...added("a", 1), schemaVersion: 2 };
+
+  it("are folded in their present version, now and for the past", async () => {
+    const log = newLog();
+    for (const event of [old, present, { ...old, id: env.random.bytes(16) }]) await log.append(to("s", event));
+    const runner = run(log, memoryOrderedStore(), [sums({ schemas: [schema] })]);
+    await runner.reached(3);
+    expect((await runner.query("sums")).rows).toEqual([
+      { name: "a", sum: 1, last: 1 },
+      { name: "unnamed", sum: 10, last: 2 },
+    ]);
+    expect((await runner.query("sums", { asOf: 1 })).rows).toEqual([{ name: "unnamed", sum: 5, last: 0 }]);
+  });
+
+  it("park a projection where one is newer than it knows, which names type, version and position", async () => {
+    const log = newLog();
+    for (const event of [present, { ...added("b", 2), schemaVersion: 3 }, added("c", 3)])
+      await log.append(to("s", event));
+    const runner = run(log, memoryOrderedStore(), [sums({ schemas: [schema] })]);
+    await expect
+      .poll(() => runner.list()[0])
+      .toMatchObject({
+        state: "failed",
+        asOf: 1,
+        reason: expect.stringContaining("Added at position 1 has schema version 3; this code knows 1 to 2"),
+      });
+    await expect(runner.query("sums", { asOf: 2 })).rejects.toMatchObject({ code: "EVENT-SCHEMA" });
+  });
+
+  it("of the host are refused by its own projections too", async () => {
+    const log = newLog();
+    const started = sampleEvent({ type: "GraphStarted", context: { graph: "g" }, payload: packState({ nodes: [] }) });
+    await log.append(to("graph/g", { ...started, schemaVersion: 2 }));
+    const runner = run(log, memoryOrderedStore(), [graphProjection(), deadLetterProjection()]);
+    await expect
+      .poll(() => runner.list()[0])
+      .toMatchObject({
+        state: "failed",
+        reason: expect.stringContaining("GraphStarted at position 0 has schema version 2"),
+      });
+    const payload = packState({ ids: [], state: "discarded" });
+    const settled = sampleEvent({ type: "DeadLettersSettled", context: { graph: "g" }, payload });
+    await log.append(to("graph/g", { ...settled, schemaVersion: 9 }));
+    await expect
+      .poll(() => runner.list()[1])
+      .toMatchObject({
+        state: "failed",
+        reason: expect.stringContaining("DeadLettersSettled at position 1 has schema version 9"),
+      });
+  });
+});

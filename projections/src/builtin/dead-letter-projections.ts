@@ -2,11 +2,12 @@
 import {
   type DeadLetter,
   type DeadLettered,
-  decodeStep,
+  defineEventSchema,
+  type EventSchema,
   type JsonObject,
   type RecordedEvent,
   STEP,
-  unpackState,
+  stepOf,
 } from "@millrace/engine";
 import { defineProjection, type Projection } from "../projection.ts";
 import type { Rows } from "../row/rows.ts";
@@ -23,10 +24,23 @@ export type DeadLetterFact =
   | { readonly is: "recorded"; readonly letters: readonly DeadLettered[] }
   | { readonly is: "settled"; readonly ids: readonly string[]; readonly state: "redriven" | "discarded" };
 
+interface Settled {
+  readonly ids: readonly string[];
+  readonly state: "redriven" | "discarded";
+}
+
+const settledSchema: EventSchema<Settled> = defineEventSchema({
+  type: DEAD_LETTERS_SETTLED,
+  version: 1,
+  // The host that appended it wrote this shape.
+  parse: (payload) => payload as unknown as Settled,
+});
+
+/** @throws EVENT-SCHEMA, EVENT-PAYLOAD */
 export function deadLetterFact(event: RecordedEvent): DeadLetterFact {
-  if (event.type === STEP) return { is: "recorded", letters: decodeStep(event.payload).dead };
-  const settled = unpackState(event.payload) as { ids: readonly string[]; state: "redriven" | "discarded" };
-  return { is: "settled", ids: settled.ids, state: settled.state };
+  if (event.type === STEP) return { is: "recorded", letters: stepOf(event).dead };
+  const { ids, state } = settledSchema.decode(event);
+  return { is: "settled", ids, state };
 }
 
 type Decode = (event: RecordedEvent) => DeadLetterFact;

@@ -1,5 +1,12 @@
 /** Which graphs there are, in which revision, and what became of their nodes: the fold of lifecycle events. */
-import { type ErrorReport, type JsonObject, type RecordedEvent, unpackState } from "@millrace/engine";
+import {
+  defineEventSchema,
+  type ErrorReport,
+  type EventSchema,
+  type JsonObject,
+  type RecordedEvent,
+  type StateEvent,
+} from "@millrace/engine";
 import { defineProjection, type Projection } from "../projection.ts";
 import type { Rows } from "../row/rows.ts";
 import { isOfNoGraph } from "./foreign-event.ts";
@@ -39,9 +46,14 @@ const TYPES: readonly GraphFact["type"][] = [
   "NodeParked",
 ];
 
+const schemas = new Map<string, EventSchema<StateEvent>>(
+  TYPES.map((type) => [type, defineEventSchema({ type, version: 1 })]),
+);
+
+/** @throws EVENT-SCHEMA, EVENT-PAYLOAD */
 export function graphFact(event: RecordedEvent): GraphFact {
-  // The host that appended it wrote this type's shape.
-  return { ...(unpackState(event.payload) as object), type: event.type } as GraphFact;
+  // The host that appended it wrote this type's shape; the projection handles no others.
+  return { ...(schemas.get(event.type)?.decode(event) as object), type: event.type } as GraphFact;
 }
 
 /** Rows by graph and node; the row with the empty node is the graph itself. */

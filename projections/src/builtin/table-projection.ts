@@ -1,5 +1,5 @@
 /** Rows that a graph's sink put into the log under a projection's name. */
-import { type Batch, decodeBatch, decodeStep, type RecordedEvent, STEP, type StateEvent } from "@millrace/engine";
+import { type Batch, decodeBatch, type RecordedEvent, STEP, type StateEvent, stepOf } from "@millrace/engine";
 import { defineProjection, type Projection } from "../projection.ts";
 
 export interface TableProjectionOptions {
@@ -32,7 +32,7 @@ export function tableProjection(options: TableProjectionOptions): Projection {
 
 /** The batches under `rows` in a step's state events. */
 export function rowsOfStep(event: RecordedEvent): readonly Batch[] {
-  return decodeStep(event.payload).state.flatMap((change) => {
+  return stepOf(event).state.flatMap((change) => {
     const rows = (change as { readonly rows?: StateEvent }).rows;
     return rows === undefined ? [] : [decodeBatch(rows)];
   });

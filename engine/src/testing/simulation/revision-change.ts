@@ -6,9 +6,9 @@
 import type { StateEvent } from "../../behavior/committed-behavior.ts";
 import { MillraceError } from "../../errors.ts";
 import type { EventLog } from "../../log/event-log.ts";
+import { packState, unpackState } from "../../log/packed-payload.ts";
 import type { GraphRuntime } from "../../runtime/graph-runtime.ts";
 import type { CutPoint, CutTarget } from "../../runtime/revision-cut.ts";
-import { packState, unpackState } from "../../step/step-record.ts";
 import { type Env, sleep } from "../../time/clock.ts";
 import type { SimulatedLog } from "./simulated-log.ts";
 

@@ -169,7 +169,7 @@ function EventRow({ event, isOpen }: { readonly event: EventHead; readonly isOpe
 }
 
 function EventPanel({ position }: { readonly position: string }): ReactElement {
-  const address = `/api/v1/events/${encodeURIComponent(position)}`;
+  const address = `/api/v1/events/${encodeURIComponent(position)}?payload=brief`;
   const { value, failure } = useRequest(address, (signal) => getJson<EventDocument>(address, signal));
   return (
     <aside className="side" aria-label="Event">

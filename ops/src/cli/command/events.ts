@@ -1,6 +1,6 @@
 import type { EventDocument } from "@millrace/gateway";
 import { type ApiOptions, withApi } from "../api.ts";
-import { timeText, writeJson, writeTable } from "../output.ts";
+import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
 export interface EventsOptions extends ApiOptions {
   readonly graph?: string;
@@ -33,3 +33,17 @@ export async function listEvents(options: EventsOptions): Promise<void> {
     writeTable(["position", "time", "stream", "revision", "type", "bytes", "principal"], rows);
   });
 }
+
+/** An event of a schema version that the server does not know is refused with EVENT-SCHEMA. */
+export async function showEvent(position: number, options: ApiOptions & { readonly json?: boolean }): Promise<void> {
+  await withApi(options, async (api) => {
+    const answer = await api.get(`/api/v1/events/${position}`);
+    if (options.json === true) return writeJson(answer);
+    const { payload, timeMs, ...fields } = answer as unknown as EventDocument;
+    writeLine(`${"time".padEnd(FIELD_WIDTH)}${timeText(timeMs)}`);
+    for (const [field, value] of Object.entries(fields)) writeLine(`${field.padEnd(FIELD_WIDTH)}${value}`);
+    writeLine(`payload\n${JSON.stringify(payload, null, 2)}`);
+  });
+}
+
+const FIELD_WIDTH = 15;

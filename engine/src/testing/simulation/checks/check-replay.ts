@@ -2,8 +2,9 @@ import type { CommittedBehavior, Draft, InputSlice } from "../../../behavior/com
 import { RowBatch } from "../../../frame/batch.ts";
 import { formatPoint } from "../../../frame/point.ts";
 import { Positions } from "../../../frame/positions.ts";
+import { packState } from "../../../log/packed-payload.ts";
 import { Reexecution } from "../../../step/reexecution.ts";
-import { packState, type StepInput, type StepRecord } from "../../../step/step-record.ts";
+import type { StepInput, StepRecord } from "../../../step/step-record.ts";
 import { hex } from "../simulated-log.ts";
 import { itemsWithin, type LaneItem, type ModelLane } from "./lane-model.ts";
 import type { NodeHistory } from "./node-history.ts";

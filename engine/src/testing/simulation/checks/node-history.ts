@@ -1,5 +1,5 @@
 import type { RecordedEvent } from "../../../log/event-log.ts";
-import { decodeOwned, decodeStep, OWNED, STEP, type StepRecord } from "../../../step/step-record.ts";
+import { OWNED, ownedOf, STEP, type StepRecord, stepOf } from "../../../step/step-record.ts";
 
 export interface LoggedStep {
   readonly revision: number;
@@ -20,13 +20,13 @@ export function historyOf(node: string, events: readonly RecordedEvent[]): NodeH
   const steps: LoggedStep[] = [];
   const owners: number[] = [];
   for (const event of events) {
-    if (event.type === OWNED) owners.push(decodeOwned(event.payload).epoch);
+    if (event.type === OWNED) owners.push(ownedOf(event).epoch);
     if (event.type !== STEP) continue;
     steps.push({
       revision: event.revision,
       epoch: event.context.epoch,
       graphRevision: event.context.graphRevision,
-      step: decodeStep(event.payload),
+      step: stepOf(event),
     });
   }
   return { node, steps, owners };

@@ -1,0 +1,98 @@
+/** Everything that followed from one cause, as a tree: an event's parent is the one that it was a consequence of. */
+import type { EventDocument } from "@millrace/gateway";
+import { opsError } from "../../errors.ts";
+import { type Api, type ApiOptions, withApi } from "../api.ts";
+import { timeText, writeJson, writeLine } from "../output.ts";
+
+interface TracedEvent extends EventDocument {
+  readonly consequences: TracedEvent[];
+}
+
+interface EventPage {
+  readonly end: number;
+  readonly events: readonly EventDocument[];
+  readonly next: string | null;
+}
+
+const PAGE_MAX = 1000;
+
+export async function trace(id: string, options: ApiOptions & { readonly json?: boolean }): Promise<void> {
+  await withApi(options, async (api) => {
+    const { correlationId, events, end } = await correlated(api, id);
+    const roots = treeOf(events);
+    if (options.json === true) return writeJson({ asOf: end, correlationId, events: events.length, roots });
+    for (const root of roots) writeTree(root, id, "", "");
+    writeLine(`${events.length} events of correlation ${correlationId}, as of position ${end}`);
+  });
+}
+
+interface Correlated {
+  readonly correlationId: string;
+  readonly events: readonly EventDocument[];
+  readonly end: number;
+}
+
+/** `id`: a position, or the 32 hex digits of a correlation or an event. @throws CLI-USAGE, HTTP-NOT-FOUND */
+async function correlated(api: Api, id: string): Promise<Correlated> {
+  if (/^\d{1,15}$/.test(id)) {
+    const { correlationId } = (await api.get(`/api/v1/events/${id}`, { payload: "none" })) as unknown as EventDocument;
+    return eventsOf(api, correlationId);
+  }
+  if (!/^[0-9a-f]{32}$/.test(id)) throw opsError("CLI-USAGE", `${id}: expected a position, or an id of 32 hex digits`);
+  const own = await eventsOf(api, id);
+  if (own.events.length > 0) return own;
+  const found = await eventById(api, id);
+  if (found === undefined) throw opsError("CLI-USAGE", `the log has no event and no correlation ${id}`);
+  return eventsOf(api, found.correlationId);
+}
+
+async function eventsOf(api: Api, correlationId: string): Promise<Correlated> {
+  const events: EventDocument[] = [];
+  let end = 0;
+  for await (const page of pages(api, { correlation: correlationId, direction: "forward" })) {
+    events.push(...page.events);
+    end = page.end;
+  }
+  return { correlationId, events, end };
+}
+
+/** Events are not indexed by their ids: the log is searched from its end. */
+async function eventById(api: Api, id: string): Promise<EventDocument | undefined> {
+  for await (const { events } of pages(api, { direction: "backward" })) {
+    const found = events.find((event) => event.id === id);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+async function* pages(api: Api, query: Readonly<Record<string, string>>): AsyncGenerator<EventPage> {
+  let cursor: string | undefined;
+  do {
+    const all = { ...query, limit: PAGE_MAX, payload: "none", cursor };
+    const page = (await api.get("/api/v1/events", all)) as unknown as EventPage;
+    yield page;
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined);
+}
+
+/** Events whose cause is not among them are roots, in the order of the log. A cause comes before what it causes. */
+function treeOf(events: readonly EventDocument[]): readonly TracedEvent[] {
+  const known = new Map<string, TracedEvent>();
+  const roots: TracedEvent[] = [];
+  for (const event of events) {
+    const traced: TracedEvent = { ...event, consequences: [] };
+    const cause = event.causationId === event.id ? undefined : known.get(event.causationId);
+    (cause?.consequences ?? roots).push(traced);
+    known.set(event.id, traced);
+  }
+  return roots;
+}
+
+function writeTree(event: TracedEvent, wanted: string, first: string, rest: string): void {
+  const { position, timeMs, type, stream, revision, principal } = event;
+  const mark = wanted === event.id || wanted === String(position) ? " ◀" : "";
+  writeLine(`${first}#${position} ${timeText(timeMs)} ${type} ${stream}@${revision} by ${principal}${mark}`);
+  const last = event.consequences.length - 1;
+  for (const [i, consequence] of event.consequences.entries())
+    writeTree(consequence, wanted, `${rest}${i === last ? "└ " : "├ "}`, `${rest}${i === last ? "  " : "│ "}`);
+}

@@ -1,0 +1,243 @@
+/** States of nodes as folds of their streams, at any moment that the log reaches. Effects are never executed. */
+import { setImmediate } from "node:timers/promises";
+import {
+  type AnyNodeModel,
+  type CommittedBehavior,
+  type Env,
+  type EventLog,
+  formatProblem,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  parseGraph,
+  type RecordedEvent,
+  type SnapshotStore,
+  STEP,
+  type StateTable,
+  StreamFold,
+  stepOf,
+  streamOf,
+} from "@millrace/engine";
+import type { Moment, NodeState, NodeStateDiff, NodeStateReader, RowChange, StateChange } from "@millrace/gateway";
+import { positionAfter } from "@millrace/projections";
+import { opsError } from "../errors.ts";
+import { plain } from "./describe-event.ts";
+import { type Deployment, deploymentOf, GRAPH_DEPLOYED, graphStreamOf } from "./graph-stream.ts";
+import { type FoldingBehavior, stateBehavior } from "./state-behavior.ts";
+
+export interface NodeStatesOptions {
+  readonly log: EventLog;
+  readonly snapshots: SnapshotStore;
+  readonly env: Env;
+}
+
+/** A node with the revision of its graph that was deployed at a moment. */
+interface DeployedNode {
+  readonly model: AnyNodeModel;
+  readonly deployment: Deployment;
+  readonly behavior: FoldingBehavior;
+  readonly fold: StreamFold;
+}
+
+/** Digits of the revision's hash that snapshots are keyed by; see `compile-graph`. */
+const CODE_VERSION_DIGITS = 16;
+
+export class NodeStates implements NodeStateReader {
+  readonly #options: NodeStatesOptions;
+
+  constructor(options: NodeStatesOptions) {
+    this.#options = options;
+  }
+
+  /** @throws HOST-MOMENT, EVENT-SCHEMA, EVENT-PAYLOAD */
+  async at(graph: string, node: string, moment: Moment | undefined): Promise<NodeState> {
+    const end = await this.#positionOf(moment);
+    const deployed = await this.#deployedNode(graph, node, end);
+    await deployed.fold.restore(end);
+    await deployed.fold.foldTail(end);
+    return stateOf(graph, node, end, deployed);
+  }
+
+  /** @throws HOST-MOMENT, EVENT-SCHEMA, EVENT-PAYLOAD */
+  async diff(graph: string, node: string, from: Moment, to: Moment | undefined): Promise<NodeStateDiff> {
+    const [before, after] = [await this.at(graph, node, from), await this.at(graph, node, to)];
+    const changes = rowChanges(indexed(before), indexed(after));
+    const { rows: _before, ...first } = before;
+    const { rows: _after, ...second } = after;
+    const removed = changes.filter((change) => change.after === null).length;
+    const added = changes.filter((change) => change.before === null).length;
+    const changed = changes.length - added - removed;
+    return { graph, node, from: first, to: second, added, removed, changed, changes };
+  }
+
+  /** @throws HOST-MOMENT, EVENT-SCHEMA, EVENT-PAYLOAD */
+  async changes(
+    graph: string,
+    node: string,
+    field: string,
+  ): Promise<{ readonly asOf: number; readonly changes: readonly StateChange[] }> {
+    const end = this.#options.log.durableEnd;
+    const { fold, behavior } = await this.#deployedNode(graph, node, end);
+    const found: StateChange[] = [];
+    const since = changesSince(behavior);
+    for await (const events of this.#options.log.readStream(streamOf(graph, node))) {
+      for (const event of events) {
+        if (event.position >= end) return { asOf: end, changes: found };
+        fold.fold(event);
+        if (event.type !== STEP) continue;
+        for (const change of since()) {
+          const [was, is] = [change.before?.[field] ?? null, change.after?.[field] ?? null];
+          if (JSON.stringify(was) !== JSON.stringify(is)) found.push(changeOf(event, fold, change, was, is));
+        }
+        // A long stream is folded in small turns: the server does other things as well.
+        await setImmediate();
+      }
+    }
+    return { asOf: end, changes: found };
+  }
+
+  async #positionOf(moment: Moment | undefined): Promise<number> {
+    const { log } = this.#options;
+    if (moment === undefined) return log.durableEnd;
+    if ("timeMs" in moment) return positionAfter(log, moment.timeMs);
+    if (moment.position <= log.durableEnd) return moment.position;
+    throw opsError("HOST-MOMENT", `position ${moment.position} is beyond the log, which ends at ${log.durableEnd}`);
+  }
+
+  async #deployedNode(graph: string, node: string, end: number): Promise<DeployedNode> {
+    const { log, snapshots, env } = this.#options;
+    const deployment = await this.#deployment(graph, end);
+    const parsed = parseGraph(deployment.definition, { file: `${graph} (from the log)`, env: process.env });
+    if (!("graph" in parsed)) {
+      const problems = parsed.problems.map(formatProblem).join("\n");
+      throw opsError("HOST-MOMENT", `revision ${deployment.revision} cannot be read here:\n${problems}`);
+    }
+    const model = parsed.graph.nodes.get(node);
+    if (model === undefined) {
+      const names = [...parsed.graph.nodes.keys()].join(", ");
+      throw opsError("HOST-MOMENT", `graph ${graph} has no node ${node} at position ${end}; it has ${names}`);
+    }
+    const behavior = await stateBehavior(model, parsed.graph, env);
+    const stateSince = deployment.stateSince[node] ?? 0;
+    const codeVersion = deployment.hash.slice(0, CODE_VERSION_DIGITS);
+    const stream = streamOf(graph, node);
+    const fold = new StreamFold({ log, stream, behavior, snapshots, codeVersion, stateSince });
+    return { model, deployment, behavior, fold };
+  }
+
+  /** The revision in force at a position. */
+  async #deployment(graph: string, end: number): Promise<Deployment> {
+    const options = { direction: "backward", filter: { types: [GRAPH_DEPLOYED] } } as const;
+    for await (const events of this.#options.log.readStream(graphStreamOf(graph), options)) {
+      for (const event of events) if (event.position < end) return deploymentOf(event);
+    }
+    throw opsError("HOST-MOMENT", `there is no graph ${graph} at position ${end}`, { place: { graph } });
+  }
+}
+
+function stateOf(graph: string, node: string, asOf: number, deployed: DeployedNode): NodeState {
+  const { chain } = deployed.fold;
+  const lanes = [...chain.lanes.values()].map(({ name, cursor: { pos, ord }, progress: { watermark, idle } }) => ({
+    lane: name,
+    pos,
+    ord,
+    idle,
+    watermarkMs: finite(watermark),
+  }));
+  const { key, rows } = tableOf(deployed.behavior);
+  return {
+    graph,
+    node,
+    kind: deployed.model.kind,
+    stream: streamOf(graph, node),
+    asOf,
+    graphRevision: deployed.deployment.revision,
+    revision: chain.revision,
+    epoch: chain.epoch,
+    steps: chain.steps,
+    stepTimeMs: chain.steps === 0 ? null : chain.at,
+    watermarkMs: finite(chain.watermark),
+    lanes,
+    sent: Object.fromEntries(chain.nextSeq),
+    key,
+    rowCount: rows.length,
+    rows,
+  };
+}
+
+/** Where there is no table, the state is one row. */
+function tableOf(behavior: CommittedBehavior): StateTable {
+  if (behavior.inspect !== undefined) return behavior.inspect();
+  const value = plain(behavior.snapshot?.() ?? null);
+  if (value === null) return { key: [], rows: [] };
+  return { key: [], rows: [isJsonObject(value) ? value : { value }] };
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+type Indexed = Map<string, JsonObject>;
+
+/** Rows by their key, as JSON text; rows without one by their place. */
+function indexed({ key, rows }: StateTable): Indexed {
+  return new Map(
+    rows.map((row, place) => {
+      const own =
+        key.length === 0 ? { row: place } : Object.fromEntries(key.map((field) => [field, row[field] ?? null]));
+      return [JSON.stringify(own), row];
+    }),
+  );
+}
+
+/** A function that tells the rows changed since its last call. */
+function changesSince(behavior: FoldingBehavior): () => readonly RowChange[] {
+  if (behavior.takeChanges !== undefined) return () => behavior.takeChanges?.() ?? [];
+  let before: Indexed = new Map();
+  return () => {
+    const after = indexed(tableOf(behavior));
+    const changes = rowChanges(before, after);
+    before = after;
+    return changes;
+  };
+}
+
+function rowChanges(before: Indexed, after: Indexed): RowChange[] {
+  const changes: RowChange[] = [];
+  const keyOf = (name: string): JsonObject => JSON.parse(name) as JsonObject;
+  for (const [name, row] of before) {
+    const now = after.get(name);
+    if (now === undefined) changes.push({ key: keyOf(name), before: row, after: null });
+    else if (JSON.stringify(now) !== JSON.stringify(row)) changes.push({ key: keyOf(name), before: row, after: now });
+  }
+  for (const [name, row] of after) if (!before.has(name)) changes.push({ key: keyOf(name), before: null, after: row });
+  return changes;
+}
+
+function changeOf(event: RecordedEvent, fold: StreamFold, { key }: RowChange, before: Json, after: Json): StateChange {
+  const { context, position, timeMs, type } = event;
+  return {
+    position,
+    timeMs,
+    type,
+    principal: context.principal,
+    codeVersion: context.codeVersion,
+    graphRevision: context.graphRevision,
+    correlationId: Buffer.from(context.correlationId).toString("hex"),
+    causationId: Buffer.from(context.causationId).toString("hex"),
+    why: whyOf(event, fold),
+    key,
+    before,
+    after,
+  };
+}
+
+/** What a step consumed. Without messages it was time that passed, or the node itself. */
+function whyOf(event: RecordedEvent, fold: StreamFold): string {
+  const names = new Map(Array.from(fold.chain.lanes.values(), ({ number, name }) => [number, name]));
+  const { inputs } = stepOf(event);
+  const consumed = inputs.filter(({ messages }) => messages > 0);
+  if (consumed.length > 0)
+    return consumed.map(({ lane, from, to }) => `${names.get(lane)} after ${from.pos} to ${to.pos}`).join("; ");
+  return inputs.length > 0 ? `watermark of ${inputs.map(({ lane }) => names.get(lane)).join(", ")}` : "the node itself";
+}

@@ -1,0 +1,95 @@
+/**
+ * A node's behavior for folding alone: made from the definition without a connector, a table file, a calculator module or a secret,
+ * so that a past state can be looked at where none of these is. Nothing of it is ever opened.
+ */
+import { connectorSink, discardSink, httpPush, merge, stateMode } from "@millrace/actors";
+import {
+  type AnyNodeModel,
+  type CommittedBehavior,
+  decodeBatch,
+  type Env,
+  type GraphModel,
+  isJsonObject,
+  type JsonObject,
+  parseTarget,
+  type SinkConnector,
+  type StateEvent,
+} from "@millrace/engine";
+import type { RowChange } from "@millrace/gateway";
+import { CompileContext } from "../compile/compile-context.ts";
+import { compileNode } from "../compile/compile-node.ts";
+import { ProjectionTables } from "./projection-tables.ts";
+
+export interface FoldingBehavior extends CommittedBehavior {
+  /** Rows changed since the last call, where the behavior knows: large tables are then not compared as a whole. */
+  takeChanges?(): readonly RowChange[];
+}
+
+/** A behavior that folds what the node of this definition logged; one without a state of its own folds nothing. */
+export async function stateBehavior(node: AnyNodeModel, model: GraphModel, env: Env): Promise<FoldingBehavior> {
+  switch (node.kind) {
+    case "window":
+      return compiled(node, model, env);
+    case "sink":
+      return sinkState(node);
+    case "source": {
+      const scheme = parseTarget(node.definition.from)?.scheme;
+      if (scheme === "http") return httpPush();
+      return scheme === "metronome" || scheme === "cron" ? compiled(node, model, env) : stateless();
+    }
+    default:
+      // Whatever the node computes, what it logs are last results.
+      return node.mode === "state" ? stateMode({ behavior: merge() }) : stateless();
+  }
+}
+
+/** What a committed node without state does with state events: it has none. */
+const stateless = discardSink;
+
+async function compiled(node: AnyNodeModel, model: GraphModel, env: Env): Promise<CommittedBehavior> {
+  const context = new CompileContext(model, { dir: ".", out: ".", env, tables: new ProjectionTables() });
+  const { role, ...made } = await compileNode(node, context);
+  return role === "committed" && "make" in made ? (made.make() as CommittedBehavior) : stateless();
+}
+
+function sinkState({ definition }: Extract<AnyNodeModel, { kind: "sink" }>): FoldingBehavior {
+  const scheme = parseTarget(definition.to)?.scheme;
+  if (scheme === "projection") return tableState(definition.key ?? []);
+  return scheme === "discard" ? stateless() : connectorSink(NOWHERE);
+}
+
+/** A target that is never opened nor delivered to. */
+const NOWHERE: SinkConnector = {
+  guarantee: "at-least-once",
+  open: () => Promise.resolve(),
+  deliver: () => Promise.reject(new Error("a fold delivers nothing")),
+  close: () => Promise.resolve(),
+};
+
+/** Rows that a projection sink logged, by their key: what this node alone made of the projection. */
+function tableState(key: readonly string[]): FoldingBehavior {
+  const rows = new Map<string, JsonObject>();
+  let changes = new Map<string, RowChange>();
+  const put = (row: JsonObject): void => {
+    const own =
+      key.length === 0 ? { row: rows.size } : Object.fromEntries(key.map((field) => [field, row[field] ?? null]));
+    const name = JSON.stringify(own);
+    const before = changes.has(name) ? (changes.get(name)?.before ?? null) : (rows.get(name) ?? null);
+    changes.set(name, { key: own, before, after: row });
+    rows.set(name, row);
+  };
+  return {
+    ...discardSink(),
+    fold(event) {
+      const encoded = (event as { readonly rows?: StateEvent }).rows;
+      if (encoded === undefined) return;
+      for (const row of decodeBatch(encoded).rows()) if (isJsonObject(row)) put(row);
+    },
+    inspect: () => ({ key, rows: [...rows.values()] }),
+    takeChanges() {
+      const taken = [...changes.values()];
+      changes = new Map();
+      return taken;
+    },
+  };
+}

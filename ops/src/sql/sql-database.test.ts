@@ -1,0 +1,118 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { defineEvents, EVENTS, PAYLOAD } from "./event-table.ts";
+import { SqlDatabase } from "./sql-database.ts";
+
+let database: SqlDatabase;
+beforeEach(async () => {
+  database = await SqlDatabase.open();
+  await defineEvents(database);
+});
+afterEach(() => database.close());
+
+describe("what a query reads", () => {
+  const readsPayload = async (query: string): Promise<unknown> => {
+    const columns = await database.columnsRead(query, EVENTS);
+    return typeof columns === "string" ? columns : columns.has(PAYLOAD);
+  };
+
+  it.each([
+    "select type, count(*) from events group by 1",
+    "select count(*) from events",
+    "select e.position from events e where e.type like 'S%' and position > 3 order by time limit 3",
+    "with e as (from events) select stream from e",
+    "select 'payload' from events",
+  ])("is no payload: %s", async (query) => {
+    expect(await readsPayload(query)).toBe(false);
+  });
+
+  it.each([
+    "select * from events",
+    "from events",
+    "select events from events",
+    "select columns(c -> c like 'pay%') from events",
+    "select position from events where payload is not null",
+    "select position from events where payload like '%x%'",
+    "select position from events order by payload",
+    "select max(payload_bytes) from events group by payload->>'$.a'",
+    "select messages_in from steps",
+    "summarize events",
+    "select position from events where position in (select position from events where payload->>'$.a' = 'b')",
+    "select (select max(payload::varchar) from events e where e.type = t.type) from (select distinct type from events) t",
+    "with recursive r(p, n) as (select payload, 0 from events union all select p, n + 1 from r where n < 1) select p from r",
+    "with e as materialized (select payload, type from events) select payload from e union all select type::json from e",
+    "select position from query('select * from events order by payload')",
+    "select * from events order by position desc limit 1",
+    "select a.position from events a join events b on a.payload = b.payload",
+    "select position, row_number() over (order by payload) from events",
+  ])("is the payload: %s", async (query) => {
+    expect(await readsPayload(query)).toBe(true);
+  });
+
+  it("is nothing of the log where no table is named", async () => {
+    expect(await readsPayload("select 1")).toBe("none");
+  });
+});
+
+describe("a query", () => {
+  const failure = async (query: string): Promise<unknown> => {
+    await database.tablesOf(query);
+    await database.columnsRead(query, EVENTS);
+    await database.lock();
+    const result = await database.ask(query);
+    for await (const _ of database.chunks(query, result));
+    return undefined;
+  };
+
+  it.each([
+    "insert into events (position) values (1)",
+    "delete from events",
+    "create table x (a int)",
+    "drop view steps",
+    "copy events to 'x.csv'",
+    "attach 'x.duckdb'",
+    "install httpfs",
+    "load httpfs",
+    "set threads = 1",
+    "set enable_external_access = true",
+    "pragma database_size",
+    "call pragma_version()",
+    "explain analyze delete from events",
+    "select 1; delete from events",
+    "select 1; select 2",
+    "begin",
+    "",
+    "select * from read_csv('/etc/hostname')",
+    "select * from read_text('/etc/hostname')",
+    "select * from read_parquet('https://127.0.0.1:9/x.parquet')",
+    "select * from glob('/*')",
+  ])("may only read the log: %s", async (query) => {
+    await expect(failure(query)).rejects.toMatchObject({ code: "SQL-REFUSED", kind: "rejected" });
+  });
+
+  it.each([
+    ["selec 1", 1, 1, "syntax error"],
+    ["select type,\n  typ\nfrom events", 2, 3, '"type"'],
+    ["select 'é',\n 'ü', nope from events", 2, 7, "nope"],
+    ["select * from nope", 1, 15, "there is no table nope"],
+    ["select * from '/etc/hostname'", 1, 15, "there is no table /etc/hostname"],
+    ["select 1 +", 1, 11, "syntax error"],
+  ])("that is wrong is told where: %s", async (query, line, column, text) => {
+    await expect(failure(query)).rejects.toMatchObject({
+      code: "SQL-QUERY",
+      place: { file: "query", line, column },
+      message: expect.stringContaining(text),
+    });
+  });
+
+  it("that fails on a value says so", async () => {
+    await expect(failure("select cast('x' || range::text as int) from range(10)")).rejects.toMatchObject({
+      code: "SQL-QUERY",
+      message: expect.stringContaining("Could not convert string 'x0'"),
+    });
+  });
+});
+
+it("nothing can be set once the database is locked", async () => {
+  await database.lock();
+  await expect(database.define("SET enable_external_access = true")).rejects.toThrow("locked");
+});
