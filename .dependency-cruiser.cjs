@@ -60,7 +60,10 @@ module.exports = {
       name: "actors-touch-nothing",
       comment: "A behavior reaches files and sockets through ports only.",
       severity: "error",
-      from: { path: "^actors/src/", pathNot: "\\.test\\.ts$|^actors/src/calculator/calculator-worker(-host)?\\.ts$" },
+      from: {
+        path: "^actors/src/",
+        pathNot: "\\.test\\.ts$|^actors/src/calculator/(calculator-worker(-host)?|process/node-worker)\\.ts$",
+      },
       to: {
         dependencyTypes: ["core"],
         path: "^(?:node:)?(?:fs|fs/promises|net|tls|http|https|http2|dgram|child_process|worker_threads|cluster)$",

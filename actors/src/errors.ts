@@ -34,8 +34,8 @@ export const actorError = defineErrors({
   },
   "CALC-LOAD": {
     kind: "terminal",
-    summary: "A calculator's module does not load or exports no calculator.",
-    remedy: "Correct the module at the place given.",
+    summary: "A calculator does not load, or its file holds none.",
+    remedy: "Correct the file at the place given.",
   },
   "CALC-THREW": {
     kind: "rejected",
@@ -61,6 +61,21 @@ export const actorError = defineErrors({
     kind: "rejected",
     summary: "A calculator used more memory than its worker is allowed.",
     remedy: "Look at the dead letter for the message; raise the memory limit if the work needs it.",
+  },
+  "CALC-CPU": {
+    kind: "rejected",
+    summary: "A calculator used more processor time for a message than it is allowed.",
+    remedy: "Look at the dead letter for the message; raise `limits.cpu` if the work needs it.",
+  },
+  "CALC-PROTOCOL": {
+    kind: "rejected",
+    summary: "A calculator's process said something that the protocol does not allow.",
+    remedy: "Use an SDK of this version; a calculator must leave the process's socket alone.",
+  },
+  "CALC-START": {
+    kind: "transient",
+    summary: "A calculator that ran before does not start again.",
+    remedy: "Read the cause: an interpreter may be gone, or memory short; it is tried again with back-off.",
   },
   "PUSH-CLOSED": {
     kind: "transient",

@@ -2,6 +2,12 @@
 export { type CalculatorOptions, calculator } from "./calculator/calculator.ts";
 export type { CalculatorContext } from "./calculator/calculator-module.ts";
 export type { CalculatorLimits } from "./calculator/calculator-worker-host.ts";
+export {
+  loadProcessCalculator,
+  nodeWorkerArgs,
+  type ProcessCalculatorOptions,
+  processCalculator,
+} from "./calculator/process/process-calculator.ts";
 export { type EnrichOptions, enrich } from "./enrich.ts";
 export { actorError } from "./errors.ts";
 export { eventTimeOf } from "./event-time.ts";

@@ -142,6 +142,15 @@ export type {
   PayloadStoreStats,
   PayloadToken,
 } from "./payload/payload-store.ts";
+export {
+  WORKER_SOCKET,
+  type WorkerCommand,
+  type WorkerEnd,
+  type WorkerLauncher,
+  type WorkerListener,
+  type WorkerProcess,
+  type WorkerUsage,
+} from "./process/worker-process.ts";
 export { GraphRuntime, type LifecycleEvent, type RuntimePorts } from "./runtime/graph-runtime.ts";
 export type { Carriers } from "./runtime/graph-wiring.ts";
 export { LocalLink } from "./runtime/local-link.ts";

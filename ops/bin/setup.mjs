@@ -208,6 +208,15 @@ const needs = [
     },
   },
   {
+    name: "PYTHON",
+    suites: "calculators in Python",
+    packages: ["python3"],
+    missing: () => {
+      const version = spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 11))"]);
+      return version.status === 0 ? undefined : "no Python 3.11 on PATH";
+    },
+  },
+  {
     name: "RUST",
     suites: "the native addon and what it is compared with",
     packages: ["gcc", "libc6-dev"],

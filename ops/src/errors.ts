@@ -53,6 +53,11 @@ export const opsError = defineErrors({
     summary: "This host has no connector or table reader for an address.",
     remedy: "Use an address that this version supports.",
   },
+  "HOST-CALCULATOR": {
+    kind: "rejected",
+    summary: "This host has no program that runs a calculator's file.",
+    remedy: "Use a language that this version runs; build its SDK where the message says so.",
+  },
   "HOST-TABLE": {
     kind: "rejected",
     summary: "A table of an enrich node cannot be read.",

@@ -5,7 +5,8 @@
  * - `export default { calculate(row, context), init?(config), details?(), pure? }`, or
  * - the same names as exports of their own.
  *
- * `undefined` drops the message, an array emits several. `pure: true` promises that the result depends on the row alone.
+ * `undefined` drops the message, an array emits several. `pure: true` promises that the result depends on the row alone. A module
+ * with `snapshot()` and `restore(state)` keeps state between rows; it needs a process of its own. `restore(null)` begins anew.
  */
 import { actorError } from "../errors.ts";
 
@@ -21,6 +22,8 @@ export interface CalculatorModule {
   readonly calculate: (row: unknown, context?: CalculatorContext) => unknown;
   readonly init: ((config: unknown) => unknown) | undefined;
   readonly details: (() => unknown) | undefined;
+  readonly snapshot: (() => unknown) | undefined;
+  readonly restore: ((state: unknown) => unknown) | undefined;
   readonly isPure: boolean;
 }
 
@@ -41,8 +44,18 @@ export function calculatorOf(namespace: unknown, url: string): CalculatorModule 
     calculate: calculate.bind(owner) as CalculatorModule["calculate"],
     init: bound(parts.init),
     details: bound(parts.details),
+    snapshot: bound(parts.snapshot),
+    restore: bound(parts.restore),
     isPure: parts.pure === true || fieldsOf(main).pure === true,
   };
+}
+
+/** @throws CALC-LOAD a module with state, which only a process of its own can keep together with the log */
+export function withoutState(module: CalculatorModule, url: string): CalculatorModule {
+  if (module.snapshot === undefined) return module;
+  throw actorError("CALC-LOAD", "the module keeps state (it has snapshot()): run it with `isolation: process`", {
+    place: { file: pathOf(url) },
+  });
 }
 
 /** The file of a `file:` URL as people know it, without what was added to load it afresh. */

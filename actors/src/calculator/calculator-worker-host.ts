@@ -5,6 +5,7 @@
 import { Worker } from "node:worker_threads";
 import { type Env, InvariantViolation, invariant, type Json, MillraceError, type Timer } from "@millrace/engine";
 import { actorError } from "../errors.ts";
+import type { CalculatorHost, Outcome } from "./calculator-host.ts";
 import { type CalculatorContext, pathOf } from "./calculator-module.ts";
 import type {
   BatchRequest,
@@ -26,9 +27,6 @@ export interface CalculatorLimits {
   readonly loadMs?: number;
 }
 
-/** A row's messages, or why there are none and after how many attempts. */
-export type Outcome = { readonly out: readonly Json[] } | { readonly error: MillraceError; readonly attempts: number };
-
 export interface CalculatorInfo {
   readonly isPure: boolean;
   readonly details: Json;
@@ -40,7 +38,7 @@ require("node:module").register(workerData.hooks, { data: workerData.stripper })
 import(workerData.entry);
 `;
 
-export class CalculatorWorkerHost {
+export class CalculatorWorkerHost implements CalculatorHost {
   readonly #url: string;
   readonly #config: Json;
   readonly #env: Env;
@@ -51,6 +49,10 @@ export class CalculatorWorkerHost {
   readonly #progress = new Int32Array(new SharedArrayBuffer(4));
   #worker: Worker | undefined;
   #batches = 0;
+  #starts = 0;
+  #failures = 0;
+  #lastFailure: MillraceError | undefined;
+  #details: Json = null;
   #settle: ((answer: WorkerMessage | MillraceError) => void) | undefined;
   /** Runs out when the worker is quiet for too long. */
   #quiet: Timer | undefined;
@@ -72,6 +74,7 @@ export class CalculatorWorkerHost {
    */
   async start(): Promise<CalculatorInfo> {
     await this.close();
+    this.#starts++;
     const data: CalculatorWorkerData = { url: this.#url, config: this.#config, progress: this.#progress };
     const entry = new URL(
       import.meta.url.endsWith(".ts") ? "./calculator-worker.ts" : "./calculator-worker.js",
@@ -92,6 +95,7 @@ export class CalculatorWorkerHost {
       throw actorError("CALC-LOAD", `${pathOf(this.#url)} does not load: ${answer.message}`, { cause: answer });
     if (answer.type === "refused") throw errorOf(answer.error);
     if (answer.type !== "ready") throw new InvariantViolation("a worker answers its start with ready or refused");
+    this.#details = answer.details;
     return { isPure: answer.isPure, details: answer.details };
   }
 
@@ -112,6 +116,8 @@ export class CalculatorWorkerHost {
           outcomes.push("out" in outcome ? outcome : { error: errorOf(outcome.error), attempts: 1 });
         continue;
       }
+      this.#failures++;
+      this.#lastFailure = answer;
       const blamed = from + Atomics.load(this.#progress, 0);
       suspects.set(blamed, { error: answer, attempts: (suspects.get(blamed)?.attempts ?? 0) + 1 });
     }
@@ -168,6 +174,17 @@ export class CalculatorWorkerHost {
     });
     worker.on("error", (error: Error & { code?: string }) => end(casualtyOf(error, this.#memoryMib)));
     worker.on("exit", (code) => end(actorError("CALC-EXIT", `the calculator ended its worker with exit code ${code}`)));
+  }
+
+  describe(): Json {
+    return {
+      isolation: "thread",
+      healthy: this.#worker !== undefined,
+      restarts: Math.max(0, this.#starts - 1),
+      failures: this.#failures,
+      lastFailure: this.#lastFailure === undefined ? null : `${this.#lastFailure.code}: ${this.#lastFailure.message}`,
+      details: this.#details,
+    };
   }
 
   async close(): Promise<void> {

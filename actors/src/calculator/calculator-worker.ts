@@ -6,7 +6,7 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Json, MillraceError, Place } from "@millrace/engine";
 import { didNotLoad, threw } from "./calculator-error.ts";
-import { type CalculatorContext, type CalculatorModule, calculatorOf } from "./calculator-module.ts";
+import { type CalculatorContext, type CalculatorModule, calculatorOf, withoutState } from "./calculator-module.ts";
 import { messagesOf } from "./calculator-result.ts";
 
 /** What the worker is started with. */
@@ -46,7 +46,7 @@ async function load({
   url,
   config,
 }: CalculatorWorkerData): Promise<{ module: CalculatorModule; ready: WorkerMessage }> {
-  const module = calculatorOf(await import(url), url);
+  const module = withoutState(calculatorOf(await import(url), url), url);
   await module.init?.(config);
   const details = messagesOf(await module.details?.())[0] ?? null;
   return { module, ready: { type: "ready", isPure: module.isPure, details } };

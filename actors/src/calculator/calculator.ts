@@ -5,6 +5,7 @@
 import {
   type CommittedBehavior,
   type CommittedContext,
+  type Draft,
   type Env,
   type InputSlice,
   type Json,
@@ -12,11 +13,13 @@ import {
   type MillraceError,
   type PureBehavior,
   RowBatch,
+  type StateEvent,
 } from "@millrace/engine";
 import { actorError } from "../errors.ts";
 import { didNotLoad } from "./calculator-error.ts";
-import { calculatorOf } from "./calculator-module.ts";
-import { type CalculatorLimits, CalculatorWorkerHost, type Outcome } from "./calculator-worker-host.ts";
+import type { CalculatorHost, Outcome } from "./calculator-host.ts";
+import { calculatorOf, withoutState } from "./calculator-module.ts";
+import { type CalculatorLimits, CalculatorWorkerHost } from "./calculator-worker-host.ts";
 import { allowTypeScript } from "./module-hooks.ts";
 import { pureCalculator } from "./pure-calculator.ts";
 
@@ -48,7 +51,7 @@ export async function calculator(options: CalculatorOptions, env: Env): Promise<
 async function loadPure({ url, config }: CalculatorOptions): Promise<PureBehavior> {
   try {
     allowTypeScript();
-    const module = calculatorOf(await import(/* @vite-ignore */ url), url);
+    const module = withoutState(calculatorOf(await import(/* @vite-ignore */ url), url), url);
     await module.init?.(config ?? null);
     return pureCalculator(module, url);
   } catch (thrown) {
@@ -64,9 +67,19 @@ type Logged =
   | { readonly o: readonly Json[] }
   | { readonly e: { readonly code: string; readonly message: string; readonly place: Json }; readonly n: number };
 
-function committedCalculator(host: CalculatorWorkerHost): CommittedBehavior {
+/** A step's results as the log keeps them; with what they did to the calculator's state, if it may have one. */
+type LoggedRun = readonly Logged[] | { readonly results: readonly Logged[]; readonly state: Json };
+
+/** The behavior of a node whose code runs somewhere else. */
+export function committedCalculator(host: CalculatorHost): CommittedBehavior {
   let context: CommittedContext | undefined;
   let slices: InputSlice[] = [];
+  const { state } = host;
+  const run = async (draft: Draft, rows: readonly Json[]): Promise<LoggedRun> => {
+    const where = { at: draft.at, graph: context?.graph ?? "", node: context?.node ?? "" };
+    const results = (await host.run(rows, where)).map(logged) as unknown as readonly Logged[];
+    return state === undefined ? results : { results, state: state.patch as Json };
+  };
   return {
     kind: "committed",
     ports: ["out"],
@@ -80,35 +93,53 @@ function committedCalculator(host: CalculatorWorkerHost): CommittedBehavior {
     async finish(draft) {
       if (slices.length === 0) return;
       const rows = slices.flatMap((slice) => slice.batch.rows());
-      const where = { at: draft.at, graph: context?.graph ?? "", node: context?.node ?? "" };
-      const results = await draft.recordAsync<Json>(async () => (await host.run(rows, where)).map(logged) as Json);
-      let at = 0;
-      const out: Json[] = [];
-      for (const slice of slices) {
-        const own = (results as unknown as readonly Logged[]).slice(at, at + slice.batch.n);
-        at += slice.batch.n;
-        const failures: MessageFailure[] = [];
-        let attempts = 1;
-        for (const [index, result] of own.entries()) {
-          if ("o" in result) out.push(...result.o);
-          else {
-            failures.push({ index, error: errorOf(result.e) });
-            attempts = Math.max(attempts, result.n);
-          }
-        }
-        if (failures.length > 0) draft.reject(slice, failures, attempts);
-      }
-      if (out.length > 0) draft.emit("out", new RowBatch(out));
+      let isReplay = true;
+      // What the log has of a run is what `run` made of it.
+      const done = (await draft.recordAsync<Json>(async () => {
+        isReplay = false;
+        return (await run(draft, rows)) as unknown as Json;
+      })) as unknown as LoggedRun;
+      const { results, state: patch } = "results" in done ? done : { results: done, state: null };
+      if (isReplay && patch !== null) state?.fold(patch);
+      if (patch !== null) draft.change(patch);
+      conclude(draft, slices, results);
     },
     seal() {
       slices = [];
+      state?.seal();
     },
     discard() {
       slices = [];
+      state?.discard();
     },
-    fold() {},
+    fold: (patch) => state?.fold(patch),
+    ...(state === undefined
+      ? {}
+      : { snapshot: () => state.snapshot(), restore: (snapshot: StateEvent) => state.restore(snapshot) }),
+    describe: () => host.describe(),
     close: () => host.close(),
   };
+}
+
+/** Emits what the rows of all slices gave, and rejects those that failed. */
+function conclude(draft: Draft, slices: readonly InputSlice[], results: readonly Logged[]): void {
+  let at = 0;
+  const out: Json[] = [];
+  for (const slice of slices) {
+    const own = results.slice(at, at + slice.batch.n);
+    at += slice.batch.n;
+    const failures: MessageFailure[] = [];
+    let attempts = 1;
+    for (const [index, result] of own.entries()) {
+      if ("o" in result) out.push(...result.o);
+      else {
+        failures.push({ index, error: errorOf(result.e) });
+        attempts = Math.max(attempts, result.n);
+      }
+    }
+    if (failures.length > 0) draft.reject(slice, failures, attempts);
+  }
+  if (out.length > 0) draft.emit("out", new RowBatch(out));
 }
 
 function logged(outcome: Outcome): Json {

@@ -114,6 +114,8 @@ export interface CommittedBehavior {
   restore?(snapshot: StateEvent): void;
   /** The folded state as people read it, as a table. Default: what {@link snapshot} says. */
   inspect?(): StateTable;
+  /** What the behavior says of itself and of its health, for people; shown with the node's status. Asked at any time. */
+  describe?(): Json;
   /** The incarnation ends; release what `open` took. */
   close?(): void | Promise<void>;
 }

@@ -141,15 +141,31 @@ function checkTable(node: DraftNode, around: Surroundings, problems: ProblemList
 
 /** A path rather than the name of something installed. */
 export function isModulePath(use: string): boolean {
-  return /^\.{0,2}\//.test(use) || /\.(?:[cm]?[jt]s|py|jar|so|wasm)$/.test(use);
+  return /^\.{0,2}\//.test(use) || /\.(?:[cm]?[jt]s|py|jar|java|so|wasm)$/.test(use);
 }
 
 function checkCalculator(node: DraftNode, around: Surroundings, problems: ProblemList): void {
   const use = node.text("use");
   if (use === undefined || use === "") return;
   const path = ["nodes", node.name, "use"];
+  checkIsolation(node, use, problems);
   if (isModulePath(use)) checkFile(use, path, around, problems);
   else if (around.calculators !== undefined) checkInstalled(use, [...around.calculators], path, problems);
+}
+
+/** Languages that run in processes of their own. */
+const PROCESS_ONLY = /\.(?:py|jar|java)$/;
+
+function checkIsolation(node: DraftNode, use: string, problems: ProblemList): void {
+  const isolation = node.text("isolation");
+  const isPure = node.flag("pure");
+  const path = (key: string): Path => ["nodes", node.name, key];
+  if (PROCESS_ONLY.test(use) && isolation !== undefined && isolation !== "process")
+    problems.add("GRAPH-SCHEMA", path("isolation"), `\`${use}\` can only run in a process of its own`, "key");
+  if (isPure && (PROCESS_ONLY.test(use) || isolation === "process" || isolation === "thread"))
+    problems.add("GRAPH-SCHEMA", path("pure"), "a pure calculator runs inline; what runs elsewhere is logged", "key");
+  if (!isPure && isolation === "inline")
+    problems.add("GRAPH-SCHEMA", path("isolation"), "only a calculator that is `pure: true` runs inline", "key");
 }
 
 function checkInstalled(use: string, installed: readonly string[], path: Path, problems: ProblemList): void {

@@ -184,13 +184,36 @@ const calculator = closed(
   {
     kind: Type.Literal("calculator"),
     input,
-    use: text("Module (./score.ts) or name of an installed calculator."),
-    export: Type.Optional(text("Export of the module. Default: default.")),
+    use: text("File of the calculator: ./score.ts, .js, .py, .java or .jar."),
+    export: Type.Optional(text("Name in a .py or .jar file that holds several calculators.")),
     pure: Type.Optional(
       flag("Promises that the result depends on the message alone, so that it need not be logged. Default false."),
     ),
-    deadline: Type.Optional(duration("Longest time for one message. Default 30s.")),
-    isolation: Type.Optional(choice(["inline", "thread", "process"], "Where the code runs. Default inline.")),
+    deadline: Type.Optional(duration("Longest time for one message. Default 1s.")),
+    isolation: Type.Optional(
+      choice(
+        ["inline", "thread", "process"],
+        "Where the code runs. Default: inline for `pure` modules, a process for .py, .java and .jar, else a thread.",
+      ),
+    ),
+    interpreter: Type.Optional(
+      text("Program that runs it, a path from the graph file or a name on PATH. Default: python3, java, or this Node."),
+    ),
+    limits: Type.Optional(
+      closed(
+        {
+          memoryMib: Type.Optional(
+            Type.Integer({ minimum: 16, maximum: 1_048_576, description: "Memory of the code, in MiB. Default 256." }),
+          ),
+          cpu: Type.Optional(
+            duration("Processor time for one message, in a process only. Default: ten times the deadline."),
+          ),
+          load: Type.Optional(duration("Longest time to load. Default 10s.")),
+          attempts: Type.Optional(count("How often a message may end its process or thread by itself. Default 2.")),
+        },
+        { description: "What the code may use." },
+      ),
+    ),
     config: Type.Optional(
       Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", description: "Handed to the calculator." }),
     ),

@@ -58,6 +58,7 @@ function describeNode(
   const meter = runner?.meter;
   const guarantee = guaranteeOf(runner);
   const connection = node.role === "source" ? node.connector.connection?.() : runner?.behavior?.connection?.();
+  const details = runner?.behavior?.describe?.();
   const watermark = runner?.watermark ?? Number.NEGATIVE_INFINITY;
   const nodeState = stateOf(state, runner, child, waiting);
   return {
@@ -83,6 +84,7 @@ function describeNode(
     lastError: waiting ?? child?.lastError ?? null,
     reason: reasonOf(nodeState, waiting, child, runner === undefined && state !== "stopped" && state !== "starting"),
     ...(connection === undefined ? {} : { connection }),
+    ...(details === undefined ? {} : { details }),
   };
 }
 

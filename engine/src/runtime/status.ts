@@ -48,6 +48,8 @@ export interface NodeStatus {
   readonly reason: string;
   /** Of a source or sink that is connected to something outside; absent for other nodes. */
   readonly connection?: ConnectionStatus;
+  /** What the node says of itself: of a calculator where it runs, its health and its `details()`. Absent: nothing. */
+  readonly details?: Json;
 }
 
 export interface EdgeStatus {

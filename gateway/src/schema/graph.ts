@@ -42,6 +42,7 @@ const NodeStatusFields = Type.Object({
   lastError: Type.Union([ErrorReportSchema, Type.Null()]),
   reason: Type.String(),
   connection: Type.Optional(ConnectionFields),
+  details: Type.Optional(AnyJson),
 });
 
 const EdgeStatusFields = Type.Object({

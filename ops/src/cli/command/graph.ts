@@ -1,4 +1,4 @@
-import type { ConnectionStatus, GraphStatus, Json } from "@millrace/engine";
+import { type ConnectionStatus, type GraphStatus, isJsonObject, type Json } from "@millrace/engine";
 import { withApi } from "../api.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
@@ -51,7 +51,10 @@ function writeGraph(status: GraphStatus): void {
       n.pressure,
     ]),
   );
-  for (const node of status.nodes) if (node.reason !== "") writeLine(`${node.node}: ${node.reason}`);
+  for (const node of status.nodes) {
+    if (node.reason !== "") writeLine(`${node.node}: ${node.reason}`);
+    if (node.details !== undefined) writeLine(`${node.node}: ${factsOf(node.details)}`);
+  }
   for (const { node, connection } of status.nodes)
     if (connection !== undefined) writeLine(`${node}: ${connectionText(connection)}`);
   const broker = status.edges.find(({ connection }) => connection !== undefined)?.connection;
@@ -66,6 +69,15 @@ function writeGraph(status: GraphStatus): void {
 function connectionText({ name, state, endpoint, reason }: ConnectionStatus): string {
   const at = endpoint === null ? "" : ` at ${endpoint}`;
   return `${name} ${state}${at}${reason === "" ? "" : `, ${reason}`}`;
+}
+
+/** One line of what a node says of itself; what it says nothing of is left out. */
+function factsOf(details: Json): string {
+  if (!isJsonObject(details)) return JSON.stringify(details);
+  const facts = Object.entries(details).filter(([, value]) => value !== null);
+  return facts
+    .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(", ");
 }
 
 export async function changeGraph(

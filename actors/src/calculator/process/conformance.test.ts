@@ -1,0 +1,193 @@
+/** Every SDK is held to the same bytes (native/sdk/vectors): frames, and conversations of a calculator that each language has. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Json, type StateEvent, WORKER_SOCKET } from "@millrace/engine";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodeFrame, type Frame, FrameError, FrameReader, packedBytes } from "./frame.ts";
+import { nodeWorkerArgs } from "./process-calculator.ts";
+
+const sdk = join(import.meta.dirname, "..", "..", "..", "..", "native", "sdk");
+const read = (name: string): unknown => JSON.parse(readFileSync(join(sdk, "vectors", name), "utf8"));
+
+interface Vector {
+  readonly name: string;
+  readonly hex: string;
+}
+const vectors = read("frames.json") as {
+  readonly frames: readonly (Vector & { readonly is: Frame["is"]; readonly body: Json })[];
+  readonly values: readonly (Vector & { readonly value: Json })[];
+  readonly read: readonly (Vector & { readonly value: Json })[];
+  readonly refused: readonly Vector[];
+};
+
+/** JSON has no bytes: `{ $bytes: hex }` stands for them. */
+function unwritten(written: Json): StateEvent {
+  if (typeof written !== "object" || written === null) return written;
+  if (Array.isArray(written)) return (written as readonly Json[]).map(unwritten);
+  const fields = written as Readonly<Record<string, Json>>;
+  if (typeof fields.$bytes === "string") return new Uint8Array(Buffer.from(fields.$bytes, "hex"));
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, unwritten(value)]));
+}
+
+const frameOf = (is: string, body: Json): Frame => ({ ...(unwritten(body) as object), is }) as Frame;
+/** The other way. */
+function plain(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("hex") };
+  if (Array.isArray(value)) return value.map(plain);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+}
+
+describe("frames of the host", () => {
+  it.each(vectors.frames)("$name", ({ is, body, hex }) => {
+    expect(Buffer.from(encodeFrame(frameOf(is, body))).toString("hex")).toBe(hex);
+    const reader = new FrameReader();
+    const found = Array.from(Buffer.from(hex, "hex"), (byte) => [...reader.read(Uint8Array.of(byte))]);
+    expect(found.slice(0, -1).flat()).toEqual([]);
+    expect(found.at(-1)?.map(plain)).toEqual([{ ...(body as object), is }]);
+  });
+
+  it("come out of one piece as out of many", () => {
+    const all = Buffer.concat(vectors.frames.map(({ hex }) => Buffer.from(hex, "hex")));
+    expect([...new FrameReader().read(all)].map(({ is }) => is)).toEqual(vectors.frames.map(({ is }) => is));
+  });
+
+  it.each([...vectors.values, ...vectors.read])("hold $name", ({ value, hex }) => {
+    const body = Buffer.concat([Buffer.from("82a26964c0a57374617465", "hex"), Buffer.from(hex, "hex")]);
+    const head = Buffer.alloc(5);
+    head.writeUInt32LE(body.length + 1);
+    head[4] = 10;
+    const [frame] = [...new FrameReader().read(Buffer.concat([head, body]))];
+    expect(plain(frame)).toEqual({ is: "state", id: null, state: value });
+  });
+
+  it.each(vectors.values)("are written shortest: $name", ({ value, hex }) => {
+    expect(packedBytes(unwritten(value) as Json)).toBe(hex.length / 2);
+  });
+
+  it.each(vectors.refused)("are not: $name", ({ hex }) => {
+    expect(() => [...new FrameReader().read(Buffer.from(hex, "hex"))]).toThrow(FrameError);
+  });
+});
+
+interface Talk {
+  readonly host?: string;
+  readonly worker?: string;
+  readonly body?: Json;
+  readonly end?: number;
+}
+const conversations = read("conversations.json") as {
+  readonly welcome: Json;
+  readonly ready: object;
+  readonly conversations: readonly { readonly name: string; readonly talk: readonly Talk[] }[];
+};
+
+const jar = join(sdk, "java", "target", "millrace-calculator.jar");
+
+interface Language {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly file: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly skip: string | undefined;
+}
+const LANGUAGES: readonly Language[] = [
+  { name: "Node", command: [process.execPath, ...nodeWorkerArgs()], file: "counter.mjs", skip: undefined },
+  {
+    name: "Python",
+    command: ["python3", "-m", "millrace"],
+    env: { PYTHONPATH: join(sdk, "python"), PYTHONDONTWRITEBYTECODE: "1" },
+    file: "counter.py",
+    skip: process.env.MILLRACE_SKIP_PYTHON,
+  },
+  {
+    name: "Java",
+    command: ["java", "-cp", jar, "dev.millrace.calculator.Worker"],
+    file: "Counter.java",
+    skip: process.env.MILLRACE_SKIP_JAVA,
+  },
+];
+
+/** A worker and what it says, frame by frame. */
+class Peer {
+  readonly child: ChildProcess;
+  readonly #reader = new FrameReader();
+  readonly #said: Frame[] = [];
+  #socket: Socket | undefined;
+  #heard: () => void = () => undefined;
+
+  constructor(language: Language, folder: string) {
+    const path = join(folder, `${language.name}.socket`);
+    const server = createServer((socket) => {
+      this.#socket = socket;
+      server.close();
+      socket.on("data", (bytes) => {
+        this.#said.push(...this.#reader.read(bytes));
+        this.#heard();
+      });
+    }).listen(path);
+    const [command = "", ...args] = language.command;
+    const env = { ...process.env, ...language.env, [WORKER_SOCKET]: path };
+    this.child = spawn(command, args, { env, stdio: ["ignore", "inherit", "inherit"] });
+  }
+
+  say(is: string, body: Json): void {
+    this.#socket?.write(encodeFrame(frameOf(is, body)));
+  }
+
+  async next(): Promise<Frame> {
+    while (this.#said.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#heard = resolve;
+      });
+    }
+    return this.#said.shift() as Frame;
+  }
+}
+
+describe.each(LANGUAGES)("a worker in $name", (language) => {
+  let folder: string;
+  let peer: Peer;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "conformance-"));
+    if (language.skip === undefined) peer = new Peer(language, folder);
+  });
+  afterAll(() => {
+    peer?.child.kill("SIGKILL");
+    rmSync(folder, { recursive: true });
+  });
+
+  it.skipIf(language.skip !== undefined)("introduces itself and loads a file", async () => {
+    expect(await peer.next()).toMatchObject({ is: "hello", proto: "abacus/1", lang: language.name.toLowerCase() });
+    const file = join(sdk, "vectors", language.file);
+    expect(existsSync(file)).toBe(true);
+    peer.say("welcome", { ...(conversations.welcome as object), file } as Json);
+    expect(await peer.next()).toMatchObject({ is: "ready", ...conversations.ready });
+  });
+
+  it.skipIf(language.skip !== undefined).each(conversations.conversations)("$name", async ({ talk }) => {
+    for (const { host, worker, body = {}, end } of talk) {
+      if (host !== undefined) peer.say(host, body);
+      if (worker !== undefined) expect(withoutPlaces(await peer.next())).toEqual({ is: worker, ...(body as object) });
+      if (end !== undefined) expect(await ending(peer.child)).toBe(end);
+    }
+  });
+});
+
+async function ending(child: ChildProcess): Promise<unknown> {
+  return child.exitCode ?? (await once(child, "exit"))[0];
+}
+
+/** Places and the names of exceptions are each language's own. */
+function withoutPlaces(frame: Frame): unknown {
+  return JSON.parse(JSON.stringify(frame), (_, value) => {
+    if (typeof value?.msg !== "string") return value;
+    expect(value.place).toMatchObject({ file: expect.any(String), line: expect.any(Number) });
+    return { code: value.code, msg: value.msg.replace(/^\w+: /, "") };
+  });
+}

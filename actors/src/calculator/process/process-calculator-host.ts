@@ -1,0 +1,153 @@
+/**
+ * Runs a calculator in a process of its own and gives every row an outcome, whatever becomes of the process. Its state, if it
+ * has one, is what the log says: a new process gets it back before it sees a row.
+ *
+ * After a process was lost the rows that it was given go one at a time, so that the row to blame is known. A stateful
+ * calculator is set back to before a row that failed: to its state that row never was.
+ */
+import { type Env, type Json, MillraceError, sleep, type WorkerCommand, type WorkerLauncher } from "@millrace/engine";
+import { actorError } from "../../errors.ts";
+import type { CalculatorHost, Outcome } from "../calculator-host.ts";
+import type { CalculatorContext } from "../calculator-module.ts";
+import { messagesOf } from "../calculator-result.ts";
+import { BatchWork } from "./batch-work.ts";
+import type { WireOutcome } from "./frame.ts";
+import { type BatchEnd, reportedError, type SessionLimits, WorkerSession } from "./worker-session.ts";
+import { WorkerState } from "./worker-state.ts";
+
+/** Which program runs a calculator, and what it is told. */
+export interface ProcessLaunch {
+  readonly launcher: WorkerLauncher;
+  readonly command: WorkerCommand;
+  /** Absolute path of the author's file. */
+  readonly file: string;
+  /** Name in the file, where it holds several calculators. */
+  readonly export?: string;
+  readonly config: Json;
+  readonly graph: string;
+  readonly node: string;
+}
+
+interface HostOptions extends ProcessLaunch {
+  readonly limits: SessionLimits;
+  /** How often a row may end the process by itself before it is given up. */
+  readonly attemptsMax: number;
+}
+
+const STARTS_MAX = 4;
+const START_WAIT_MS = 50;
+
+export class ProcessCalculatorHost implements CalculatorHost {
+  readonly state: WorkerState = new WorkerState();
+  readonly #options: HostOptions;
+  readonly #env: Env;
+  #session: WorkerSession | undefined;
+  #starts = 0;
+  #failures = 0;
+  #lastFailure: MillraceError | undefined;
+
+  constructor(options: HostOptions, env: Env) {
+    this.#options = options;
+    this.#env = env;
+  }
+
+  /** @throws CALC-LOAD with the place where the file does not load */
+  async start(): Promise<void> {
+    await this.close();
+    this.state.isHeld = false;
+    this.#starts++;
+    const { launcher, command, file, config, graph, node, limits } = this.#options;
+    const welcome = { file, export: this.#options.export ?? null, config, graph, node };
+    this.#session = await WorkerSession.open({ env: this.#env, launcher, command, welcome, limits });
+  }
+
+  async run(rows: readonly Json[], context: CalculatorContext): Promise<readonly Outcome[]> {
+    const work = new BatchWork(rows, this.#options.attemptsMax);
+    while (!work.isDone) {
+      const session = await this.#live();
+      const batch = work.next(session.credit);
+      const end = await session.batch(batch, context);
+      if (end === undefined) work.tooLarge();
+      else this.#conclude(work, end);
+    }
+    return work.outcomes;
+  }
+
+  #conclude(work: BatchWork, { outcomes: wire, state, failure }: BatchEnd): void {
+    const outcomes = wire.map(outcomeOf);
+    if (failure !== undefined) {
+      this.#failures++;
+      this.#lastFailure = failure;
+    }
+    if (this.#session?.ready.stateful !== true) work.passed(outcomes, failure);
+    else if (failure === undefined && outcomes.every((outcome) => "out" in outcome)) {
+      this.state.reached(state);
+      work.passed(outcomes, undefined);
+    } else {
+      // What the process has in memory is no state that the log may see: it goes back to where the batch began.
+      this.state.isHeld = false;
+      if (failure === undefined) work.failedAt(outcomes);
+      else work.passed([], failure);
+    }
+  }
+
+  /** A process that has loaded, has the state, and takes rows. @throws CALC-START */
+  async #live(): Promise<WorkerSession> {
+    for (let attempt = 0; attempt < STARTS_MAX; attempt++) {
+      if (this.#session === undefined || this.#session.isOver) await this.#restart(attempt);
+      const session = this.#session;
+      if (session === undefined || session.isOver) continue;
+      if (session.ready.stateful && !this.state.isHeld) {
+        if ((await session.restore(this.state.current)) !== undefined) continue;
+        this.state.isHeld = true;
+      }
+      if ((await session.awaitCredit()) === undefined && session.credit > 0) return session;
+    }
+    const why = this.#lastFailure?.message ?? "its process ended at once";
+    throw actorError("CALC-START", `the calculator does not start: ${why}`, { cause: this.#lastFailure });
+  }
+
+  async #restart(attempt: number): Promise<void> {
+    if (attempt > 0) await sleep(this.#env, START_WAIT_MS * 2 ** attempt);
+    try {
+      await this.start();
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      this.#session = undefined;
+      this.#lastFailure = error;
+    }
+  }
+
+  describe(): Json {
+    const session = this.#session;
+    const usage = session?.process?.usage();
+    return {
+      isolation: "process",
+      healthy: session !== undefined && !session.isOver,
+      pid: session?.process?.pid ?? null,
+      stateful: session?.ready.stateful ?? false,
+      restarts: Math.max(0, this.#starts - 1),
+      failures: this.#failures,
+      lastFailure: this.#lastFailure === undefined ? null : `${this.#lastFailure.code}: ${this.#lastFailure.message}`,
+      residentMib: usage === undefined ? null : Math.round(usage.residentBytes / 1024 / 1024),
+      cpuMs: usage?.cpuMs ?? null,
+      outputBytes: session?.process?.output.bytes ?? 0,
+      details: session?.ready.details ?? null,
+    };
+  }
+
+  async close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
+  }
+}
+
+function outcomeOf(wire: WireOutcome): Outcome {
+  if (wire !== null && !Array.isArray(wire)) return { error: reportedError(wire), attempts: 1 };
+  try {
+    return { out: messagesOf(wire ?? []) };
+  } catch (error) {
+    return { error: error as MillraceError, attempts: 1 };
+  }
+}

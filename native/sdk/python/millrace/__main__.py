@@ -1,0 +1,3 @@
+from millrace.worker import main
+
+main()

@@ -1,0 +1,69 @@
+"""Checks that what a calculator returned is JSON, and makes it so where there is one obvious form for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from millrace.msgpack import WHOLE_MAX
+
+DEPTH_MAX = 200
+
+
+class ResultError(ValueError):
+    """The result is not JSON; the message has the path of the bad value."""
+
+
+def messages_of(result: Any) -> list[Any]:
+    """The messages that a result stands for: none for ``None``, each item of a list, tuple or iterator, else one."""
+    if result is None:
+        return []
+    plain = list(result) if isinstance(result, (list, tuple, Iterator)) else _plain(result)
+    if isinstance(plain, list):
+        return [json_of(item, f"/{i}") for i, item in enumerate(plain)]
+    return [json_of(plain, "")]
+
+
+def json_of(value: Any, path: str, depth: int = 0, *, allow_bytes: bool = False) -> Any:
+    """The value as JSON. Floats that are not finite become ``None``, as everywhere in Millrace."""
+    if value is None or value is True or value is False or type(value) is str:
+        return value
+    if isinstance(value, int):
+        if -WHOLE_MAX <= value <= WHOLE_MAX:
+            return int(value)
+        raise ResultError(f"the result is not JSON: an integer beyond 2^53 at {path or 'its root'}")
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if depth > DEPTH_MAX:
+        raise ResultError(f"the result is not JSON: a cycle, or a value nested too deeply at {path[:80]}")
+    if isinstance(value, Mapping):
+        return {_key(k, path): json_of(v, f"{path}/{k}", depth + 1, allow_bytes=allow_bytes) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_of(v, f"{path}/{i}", depth + 1, allow_bytes=allow_bytes) for i, v in enumerate(value)]
+    if isinstance(value, str):
+        return str(value)
+    if allow_bytes and isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    plain = _plain(value)
+    if plain is value:
+        raise ResultError(f"the result is not JSON: a {type(value).__name__} at {path or 'its root'}")
+    return json_of(plain, path, depth + 1, allow_bytes=allow_bytes)
+
+
+def _key(key: Any, path: str) -> str:
+    if isinstance(key, str):
+        return str(key)
+    raise ResultError(f"the result is not JSON: a key that is a {type(key).__name__} at {path or 'its root'}")
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, numpy arrays and scalars, arrow arrays, batches and tables; anything else as it is."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    for name in ("to_pylist", "tolist"):
+        convert = getattr(value, name, None)
+        if callable(convert) and not isinstance(value, type):
+            return convert()
+    return value

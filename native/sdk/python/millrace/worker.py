@@ -1,0 +1,166 @@
+"""The program that runs one calculator for a host: loads the author's file, then answers batches until the host is gone."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+import time
+import traceback
+from typing import Any
+
+from millrace.calculator import Calculator, Context, Factory, factory_in, is_stateful
+from millrace.frame import PROTOCOL, Channel
+from millrace.result import ResultError, json_of, messages_of
+
+SDK = "python 0.1.0"
+CREDIT_ROWS = 4096
+#: Results are gathered for as long, so that whoever waits knows how far the batch is.
+GATHER_S = 0.02
+
+Outcome = list[Any] | dict[str, Any] | None
+
+
+class Worker:
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._file = ""
+        self._welcome: dict[str, Any] = {}
+        self._make: Factory | None = None
+        self._calculator: Calculator[Any, Any] = Calculator()
+        self._stateful = False
+        self._waiting: list[tuple[str, dict[str, Any]]] = []
+
+    def serve(self) -> None:
+        self._channel.send("hello", {"proto": PROTOCOL, "lang": "python", "sdk": SDK})
+        while (frame := self._waiting.pop(0) if self._waiting else self._channel.receive()) is not None:
+            name, body = frame
+            if name == "batch":
+                self._batch(body)
+            elif name == "snapshot":
+                self._channel.send("state", {"id": body["id"], "state": self._snapshot()})
+            elif name == "restore":
+                self._restore(body.get("state"))
+            elif name == "ping":
+                self._channel.send("pong", {"n": body["n"]})
+            elif name == "welcome":
+                self._load(body)
+            elif name == "drain":
+                self._channel.send("bye", {"reason": "drained"})
+                return
+
+    def _load(self, welcome: dict[str, Any]) -> None:
+        self._welcome = welcome
+        self._file = welcome["file"]
+        try:
+            name, self._make = factory_in(_import(self._file), welcome.get("export"))
+            self._calculator = self._new()
+            self._stateful = is_stateful(self._calculator)
+            details = json_of(getattr(self._calculator, "details", lambda: None)(), "")
+        except Exception as error:  # Whatever is wrong with the file is the author's to know.
+            self._channel.send("refused", {"code": "CALC-LOAD", "msg": _describe(error), "place": self._place(error)})
+            return
+        ready = {"name": name, "stateful": self._stateful, "details": details, "credit": CREDIT_ROWS}
+        self._channel.send("ready", ready)
+
+    def _new(self) -> Calculator[Any, Any]:
+        assert self._make is not None, "a calculator is made after its file was loaded"
+        instance = self._make()
+        if hasattr(instance, "init"):
+            instance.init(self._welcome.get("config"))
+        return instance
+
+    def _batch(self, batch: dict[str, Any]) -> None:
+        context = Context(batch["at"], self._welcome["graph"], self._welcome["node"])
+        out: list[Outcome] = []
+        start = 0
+        flushed = time.monotonic()
+        for row in batch["rows"]:
+            outcome = self._outcome(row, context)
+            out.append(outcome)
+            if self._stateful and isinstance(outcome, dict):
+                break
+            now = time.monotonic()
+            if now - flushed < GATHER_S:
+                continue
+            self._channel.send("result", {"id": batch["id"], "from": start, "out": out, "end": False})
+            start += len(out)
+            out = []
+            flushed = now
+            if self._is_cancelled(batch["id"]):
+                break
+        self._channel.send("result", {"id": batch["id"], "from": start, "out": out, "end": True})
+        if batch["rows"]:
+            self._channel.send("credit", {"rows": len(batch["rows"])})
+
+    def _outcome(self, row: Any, context: Context) -> Outcome:
+        try:
+            return messages_of(self._calculator.calculate(row, context)) or None
+        except ResultError as error:
+            return {"code": "CALC-RESULT", "msg": str(error), "place": {"file": self._file}}
+        except MemoryError as error:
+            return {"code": "CALC-OOM", "msg": "the calculator ran out of memory", "place": self._place(error)}
+        except Exception as error:  # One message's failure is not the others'.
+            return {"code": "CALC-THREW", "msg": _describe(error), "place": self._place(error)}
+
+    def _is_cancelled(self, batch: int) -> bool:
+        """Looks at what has arrived meanwhile; what is not urgent is kept for later."""
+        cancelled = False
+        while (frame := self._channel.poll()) is not None:
+            name, body = frame
+            if name == "cancel":
+                cancelled = cancelled or body["id"] == batch
+            elif name == "ping":
+                self._channel.send("pong", {"n": body["n"]})
+            else:
+                self._waiting.append(frame)
+        return cancelled
+
+    def _snapshot(self) -> Any:
+        return json_of(self._calculator.snapshot(), "", allow_bytes=True) if self._stateful else None
+
+    def _restore(self, state: Any) -> None:
+        self._calculator = self._new()
+        if state is not None:
+            self._calculator.restore(state)
+        self._channel.send("state", {"id": 0, "state": None})
+
+    def _place(self, error: BaseException) -> dict[str, Any]:
+        """The innermost line of the author's file."""
+        if isinstance(error, SyntaxError) and error.filename is not None:
+            return {"file": error.filename, "line": error.lineno or 1}
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == self._file]
+        return {"file": self._file} if not lines else {"file": self._file, "line": lines[-1] or 1}
+
+
+def _import(path: str) -> Any:
+    sys.path.insert(0, os.path.dirname(path))
+    spec = importlib.util.spec_from_file_location("calculator_file", path)
+    if spec is None or spec.loader is None:
+        raise LookupError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _describe(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # Even that is the author's code.
+        text = ""
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
+
+
+def main() -> None:
+    path = os.environ.pop("MILLRACE_SOCKET", None)
+    if path is None:
+        sys.exit("MILLRACE_SOCKET is not set: this program is started by a Millrace host")
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(path)
+    try:
+        Worker(Channel(connection)).serve()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # The host is gone, and with it the work.

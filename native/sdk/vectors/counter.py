@@ -1,0 +1,32 @@
+"""The calculator of conversations.json."""
+
+from millrace import Calculator
+
+
+class Counter(Calculator):
+    def init(self, config):
+        self.total = config["base"]
+
+    def calculate(self, row, context):
+        match row["do"]:
+            case "add":
+                self.total += row["n"]
+                return {"total": self.total}
+            case "drop":
+                return None
+            case "many":
+                return list(range(row["n"]))
+            case "where":
+                return {"at": context.at, "graph": context.graph, "node": context.node}
+            case "fail":
+                self.total = -1
+                raise ValueError("asked to fail")
+
+    def details(self):
+        return {"what": "a counter"}
+
+    def snapshot(self):
+        return {"total": self.total}
+
+    def restore(self, state):
+        self.total = state["total"]

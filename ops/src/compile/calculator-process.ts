@@ -1,0 +1,77 @@
+/** Which program runs a calculator's file in a process of its own, where its SDK is, and what it is allowed. */
+import { existsSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { nodeWorkerArgs } from "@millrace/actors";
+import type { Place } from "@millrace/engine";
+import { opsError } from "../errors.ts";
+
+export interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly dataBytesMax?: number;
+  /** Memory of the interpreter itself, in MiB. */
+  readonly overheadMib: number;
+}
+
+const MIB = 1024 * 1024;
+
+/** What a program may know of this process's environment: enough to start, no secrets. */
+const PASSED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME"];
+
+/** Languages by the file's name; all but Node's run in a process only. */
+export function languageOf(use: string): "node" | "python" | "java" | undefined {
+  switch (extname(use)) {
+    case ".ts":
+    case ".mts":
+    case ".js":
+    case ".mjs":
+      return "node";
+    case ".py":
+      return "python";
+    case ".java":
+    case ".jar":
+      return "java";
+    default:
+      return undefined;
+  }
+}
+
+/** @throws HOST-CALCULATOR no program of this host runs such a file, or its SDK is not built */
+export function programFor(file: string, interpreter: string | undefined, memoryMib: number, place: Place): Program {
+  const env = Object.fromEntries(PASSED.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+  switch (languageOf(file)) {
+    case "python":
+      return {
+        command: interpreter ?? "python3",
+        args: ["-m", "millrace"],
+        env: { ...env, PYTHONPATH: sdk("python"), PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" },
+        dataBytesMax: (memoryMib + 16) * MIB,
+        overheadMib: 64,
+      };
+    case "java": {
+      const heap = [`-Xmx${memoryMib}m`, "-XX:+UseSerialGC", "-Xshare:auto"];
+      const args = [...heap, "-cp", javaSdk(place), "dev.millrace.calculator.Worker"];
+      return { command: interpreter ?? "java", args, env, overheadMib: 256 };
+    }
+    case "node": {
+      const args = [`--max-old-space-size=${memoryMib}`, ...nodeWorkerArgs()];
+      return { command: interpreter ?? process.execPath, args, env, overheadMib: 128 };
+    }
+    default:
+      throw opsError("HOST-CALCULATOR", `nothing here runs \`${file}\`: use .ts, .js, .py, .java or .jar`, { place });
+  }
+}
+
+export function sdk(language: string): string {
+  return join(dirname(dirname(fileURLToPath(import.meta.resolve("@millrace/native")))), "sdk", language);
+}
+
+/** The jar that `npm test`, or Maven in that folder, builds. @throws HOST-CALCULATOR it is not built */
+export function javaSdk(place: Place = {}): string {
+  const jar = join(sdk("java"), "target", "millrace-calculator.jar");
+  if (existsSync(jar)) return jar;
+  const message = `the Java SDK is not built: run \`mvn package\` in ${sdk("java")}`;
+  throw opsError("HOST-CALCULATOR", message, { place });
+}
