@@ -19,6 +19,7 @@ import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { goClient } from "./go-client.mjs";
+import { buildJava, javaLacks } from "./java.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
 import { pythonClients } from "./python-clients.mjs";
 
@@ -217,6 +218,12 @@ const needs = [
     },
   },
   {
+    name: "JAVA",
+    suites: "calculators in Java",
+    packages: ["default-jdk-headless", "maven"],
+    missing: javaLacks,
+  },
+  {
     name: "RUST",
     suites: "the native addon and what it is compared with",
     packages: ["gcc", "libc6-dev"],
@@ -312,7 +319,8 @@ export function prepareTests() {
   fetchGoModules();
   installSystemPackages();
   fetchGoModules();
-  prepareAddon();
+  prepare("RUST", "Building the native addon", addonLacks, buildAddon);
+  prepare("JAVA", "Building the Java SDK", javaLacks, buildJava);
   installForSuites();
   const skipped = skips();
   for (const { name, suites, packages } of needs) {
@@ -325,11 +333,12 @@ export function prepareTests() {
   }
 }
 
-function prepareAddon() {
-  if (process.env.MILLRACE_SKIP_RUST || addonLacks() === undefined) return;
-  process.stdout.write("Building the native addon … ");
+/** Builds what is not current and can be built here; a build that fails ends the process. */
+function prepare(name, title, lacking, build) {
+  if (process.env[`MILLRACE_SKIP_${name}`] || lacking() === undefined) return;
+  process.stdout.write(`${title} … `);
   const started = process.hrtime.bigint();
-  const { lacks, failed } = buildAddon();
+  const { lacks, failed } = build();
   const seconds = (Number(process.hrtime.bigint() - started) / 1e9).toFixed(1);
   console.log(lacks ?? (failed === undefined ? `${seconds} s` : `failed after ${seconds} s`));
   if (failed === undefined) return;

@@ -1,5 +1,5 @@
 /** Every SDK is held to the same bytes (native/sdk/vectors): frames, and conversations of a calculator that each language has. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
@@ -42,6 +42,15 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
 }
 
+/** `{ id: null, state: <the value> }`, around a value that is already msgpack. */
+function stateFrame(value: string): string {
+  const body = `82a26964c0a57374617465${value}`;
+  const head = Buffer.alloc(5);
+  head.writeUInt32LE(body.length / 2 + 1);
+  head[4] = 10;
+  return head.toString("hex") + body;
+}
+
 describe("frames of the host", () => {
   it.each(vectors.frames)("$name", ({ is, body, hex }) => {
     expect(Buffer.from(encodeFrame(frameOf(is, body))).toString("hex")).toBe(hex);
@@ -57,11 +66,7 @@ describe("frames of the host", () => {
   });
 
   it.each([...vectors.values, ...vectors.read])("hold $name", ({ value, hex }) => {
-    const body = Buffer.concat([Buffer.from("82a26964c0a57374617465", "hex"), Buffer.from(hex, "hex")]);
-    const head = Buffer.alloc(5);
-    head.writeUInt32LE(body.length + 1);
-    head[4] = 10;
-    const [frame] = [...new FrameReader().read(Buffer.concat([head, body]))];
+    const [frame] = [...new FrameReader().read(Buffer.from(stateFrame(hex), "hex"))];
     expect(plain(frame)).toEqual({ is: "state", id: null, state: value });
   });
 
@@ -133,6 +138,7 @@ class Peer {
     const [command = "", ...args] = language.command;
     const env = { ...process.env, ...language.env, [WORKER_SOCKET]: path };
     this.child = spawn(command, args, { env, stdio: ["ignore", "inherit", "inherit"] });
+    this.child.once("exit", () => this.#heard());
   }
 
   say(is: string, body: Json): void {
@@ -141,6 +147,8 @@ class Peer {
 
   async next(): Promise<Frame> {
     while (this.#said.length === 0) {
+      const { exitCode, signalCode } = this.child;
+      if (exitCode !== null || signalCode !== null) throw new Error(`it ended with ${exitCode ?? signalCode}`);
       await new Promise<void>((resolve) => {
         this.#heard = resolve;
       });
@@ -148,6 +156,60 @@ class Peer {
     return this.#said.shift() as Frame;
   }
 }
+
+/** How each language writes frames that it has read. */
+const ECHOES = [
+  {
+    name: "Python",
+    command: [
+      "python3",
+      "-c",
+      `
+import sys
+from millrace import frame
+for line in sys.stdin:
+    try:
+        reader = frame.FrameReader()
+        reader.feed(bytes.fromhex(line))
+        print(frame.encode(*reader.next()).hex())
+    except ValueError:
+        print("refused")
+`,
+    ],
+    env: LANGUAGES[1]?.env,
+    skip: process.env.MILLRACE_SKIP_PYTHON,
+  },
+  {
+    name: "Java",
+    command: ["java", "-cp", `${jar}:${join(sdk, "java", "target", "test-classes")}`, "dev.millrace.calculator.Echo"],
+    env: {},
+    skip: process.env.MILLRACE_SKIP_JAVA,
+  },
+] as const;
+
+describe.each(ECHOES)("frames in $name", ({ command: [command, ...args], env, skip }) => {
+  const echo = (lines: readonly string[]): readonly string[] => {
+    const options = { input: `${lines.join("\n")}\n`, encoding: "utf8", env: { ...process.env, ...env } } as const;
+    const { stdout, stderr } = spawnSync(command, args, options);
+    expect(stderr).toBe("");
+    return stdout.trimEnd().split("\n");
+  };
+
+  it.skipIf(skip !== undefined)("are the same bytes", () => {
+    const hex = [...vectors.frames.map((v) => v.hex), ...vectors.values.map((v) => stateFrame(v.hex))];
+    expect(echo(hex)).toEqual(hex);
+  });
+
+  it.skipIf(skip !== undefined)("may be written in longer forms", () => {
+    const again = echo(vectors.read.map(({ hex }) => stateFrame(hex)));
+    const states = again.map((hex) => [...new FrameReader().read(Buffer.from(hex, "hex"))].map(plain));
+    expect(states).toEqual(vectors.read.map(({ value }) => [{ is: "state", id: null, state: value }]));
+  });
+
+  it.skipIf(skip !== undefined)("are refused when they are none", () => {
+    expect(echo(vectors.refused.map(({ hex }) => hex))).toEqual(vectors.refused.map(() => "refused"));
+  });
+});
 
 describe.each(LANGUAGES)("a worker in $name", (language) => {
   let folder: string;

@@ -1,0 +1,56 @@
+import dev.millrace.calculator.Calculator;
+import dev.millrace.calculator.Context;
+import java.util.Map;
+import java.util.stream.LongStream;
+
+/** The calculator of conversations.json. */
+public class Counter extends Calculator<Map<String, Object>> {
+  private double total;
+
+  @Override
+  public void init(Object config) {
+    total = number(((Map<?, ?>) config).get("base"));
+  }
+
+  @Override
+  public Object calculate(Map<String, Object> row, Context context) {
+    switch ((String) row.get("do")) {
+      case "add":
+        total += number(row.get("n"));
+        return Map.of("total", total);
+      case "drop":
+        return null;
+      case "many":
+        return LongStream.range(0, (Long) row.get("n")).toArray();
+      case "where":
+        return context;
+      default:
+        total = -1;
+        throw new IllegalArgumentException("asked to fail");
+    }
+  }
+
+  @Override
+  public Object details() {
+    return Map.of("what", "a counter");
+  }
+
+  @Override
+  public boolean isStateful() {
+    return true;
+  }
+
+  @Override
+  public Object snapshot() {
+    return Map.of("total", total);
+  }
+
+  @Override
+  public void restore(Map<String, Object> state) {
+    total = number(state.get("total"));
+  }
+
+  private static double number(Object value) {
+    return ((Number) value).doubleValue();
+  }
+}
