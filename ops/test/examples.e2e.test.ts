@@ -40,8 +40,12 @@ const CHECKS: Readonly<Record<string, (context: TestContext) => Promise<void>>> 
     ]);
     expect([code, stderr]).toEqual([0, ""]);
     expect(lastJson(stdout)).toMatchObject({ messagesIn: 60, deadLettered: 0 });
-    const written = readFileSync(join(directory, "out", "graded.ndjson"), "utf8").trimEnd().split("\n");
-    const readings = readFileSync(join(EXAMPLES, "polyglot", "readings.ndjson"), "utf8").trimEnd().split("\n");
+    const written = readFileSync(join(directory, "out", "graded.ndjson"), "utf8")
+      .trimEnd()
+      .split("\n");
+    const readings = readFileSync(join(EXAMPLES, "polyglot", "readings.ndjson"), "utf8")
+      .trimEnd()
+      .split("\n");
     expect(written.map((line): unknown => JSON.parse(line))).toEqual(graded(readings.map((line) => JSON.parse(line))));
   },
 };

@@ -128,16 +128,12 @@ function conclude(draft: Draft, slices: readonly InputSlice[], results: readonly
   for (const slice of slices) {
     const own = results.slice(at, at + slice.batch.n);
     at += slice.batch.n;
-    const failures: MessageFailure[] = [];
-    let attempts = 1;
+    const failures = new Map<number, MessageFailure[]>();
     for (const [index, result] of own.entries()) {
       if ("o" in result) out.push(...result.o);
-      else {
-        failures.push({ index, error: errorOf(result.e) });
-        attempts = Math.max(attempts, result.n);
-      }
+      else failures.set(result.n, [...(failures.get(result.n) ?? []), { index, error: errorOf(result.e) }]);
     }
-    if (failures.length > 0) draft.reject(slice, failures, attempts);
+    for (const [attempts, failed] of failures) draft.reject(slice, failed, attempts);
   }
   if (out.length > 0) draft.emit("out", new RowBatch(out));
 }

@@ -24,7 +24,7 @@ import { processUsage } from "./process-usage.ts";
 
 /** util-linux: has the kernel kill the program when the thread that started it ends, however that ends. */
 const SETPRIV = "/usr/bin/setpriv";
-/** Longest that the socket of a program that is gone may stay open in somebody else's hands. */
+/** Longest that a program may go without its socket, and the socket of one that is gone stay open in somebody else's hands. */
 const SOCKET_LINGER_MS = 500;
 
 export function unixWorkers(env: Env): WorkerLauncher {
@@ -99,7 +99,7 @@ class UnixWorker implements WorkerProcess {
       socket.on("data", (bytes) => listener.data(bytes));
       // Its end is all that counts, whatever caused it: a program without a socket is of no use.
       socket.on("error", () => socket.destroy());
-      socket.on("close", () => this.signal("SIGKILL"));
+      socket.on("close", () => this.#mustEnd(env));
     });
     child.once("exit", (code, signal) => {
       stopListening();
@@ -108,6 +108,14 @@ class UnixWorker implements WorkerProcess {
     });
     // Reported by `once` of the launch; a child that never was has no end.
     child.on("error", () => undefined);
+  }
+
+  /** A program that closes its socket may be about to end by itself, with an exit code of its own. */
+  #mustEnd(env: Env): void {
+    const insist = env.timers.after(SOCKET_LINGER_MS, () => this.signal("SIGKILL"));
+    if (this.#child.exitCode === null && this.#child.signalCode === null)
+      this.#child.once("exit", () => insist.cancel());
+    else insist.cancel();
   }
 
   #afterSocket(end: WorkerEnd, listener: WorkerListener, env: Env): void {

@@ -1,0 +1,118 @@
+/** A stateful calculator's process, or its host, killed at random moments: what comes out is what an undisturbed run gives. */
+import { SeededRandom } from "@millrace/engine/testing";
+import { describe, expect, it } from "vitest";
+import { limitMs } from "./form.ts";
+import { GraphFolder } from "./graph-folder.ts";
+
+const ROWS = 1500;
+const PROCESS_KILLS = 5;
+const HOST_KILLS = 3;
+
+const GRAPH = `name: totals
+nodes:
+  in:  { kind: source, from: "file:./in.ndjson" }
+  sum: { kind: calculator, input: in, use: ./total.py, limits: { attempts: 5 } }
+  out: { kind: sink, input: sum, to: "file:out.ndjson" }
+`;
+
+/** Slow enough to be met at work: half a millisecond a row. */
+const CALCULATOR = `import time
+from millrace import Calculator
+
+class Total(Calculator):
+    def init(self, config):
+        self.totals = {}
+
+    def calculate(self, row, context):
+        time.sleep(0.0005)
+        key = str(row["n"] % 7)
+        self.totals[key] = self.totals.get(key, 0) + row["n"]
+        if row["n"] % 500 == 250:
+            raise ValueError("a row that must leave no trace")
+        return {"n": row["n"], "total": self.totals[key]}
+
+    def snapshot(self):
+        return self.totals
+
+    def restore(self, state):
+        self.totals = dict(state)
+`;
+
+const isRefused = (n: number): boolean => n % 500 === 250;
+
+function expected(): readonly unknown[] {
+  const totals = new Map<number, number>();
+  return Array.from({ length: ROWS }, (_, n) => n).flatMap((n) => {
+    if (isRefused(n)) return [];
+    const total = (totals.get(n % 7) ?? 0) + n;
+    totals.set(n % 7, total);
+    return [{ n, total }];
+  });
+}
+
+function folderOf(): GraphFolder {
+  const rows = Array.from({ length: ROWS }, (_, n) => `{"n":${n}}\n`);
+  return new GraphFolder({ "graph.yaml": GRAPH, "total.py": CALCULATOR, "in.ndjson": rows.join("") });
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)(
+  "state and outputs are those of an undisturbed run",
+  () => {
+    it(
+      "when the calculator's process is killed",
+      async () => {
+        const folder = folderOf();
+        try {
+          const random = new SeededRandom(7);
+          const server = await folder.serve();
+          const details = async (): Promise<Readonly<Record<string, unknown>>> => {
+            const { nodes } = await server.status("totals");
+            return nodes.find(({ node }) => node === "sum")?.details as Readonly<Record<string, unknown>>;
+          };
+          let kills = 0;
+          while (kills < PROCESS_KILLS && (await server.status("totals")).state !== "finished") {
+            await pause(20 + (random.u32() % 150));
+            const { pid, healthy } = await details();
+            if (healthy !== true || typeof pid !== "number") continue;
+            process.kill(pid, "SIGKILL");
+            kills++;
+          }
+          await server.reaches("totals", "finished");
+          expect(kills).toBe(PROCESS_KILLS);
+          expect((await details()).failures).toBeGreaterThan(0);
+          const letters = await server.deadLetters();
+          expect(letters.map(({ input }) => (input as { readonly n: number }).n)).toEqual([250, 750, 1250]);
+          await server.stop();
+          expect(folder.rows("out.ndjson")).toEqual(expected());
+        } finally {
+          folder.remove();
+        }
+      },
+      limitMs(90_000),
+    );
+
+    it(
+      "when its host is killed",
+      async () => {
+        const folder = folderOf();
+        try {
+          const random = new SeededRandom(11);
+          for (let kills = 0; kills < HOST_KILLS; kills++) {
+            const { child, finished } = folder.begin();
+            await Promise.race([finished, pause(600 + (random.u32() % 700))]);
+            child.kill("SIGKILL");
+            await finished;
+          }
+          await folder.finish();
+          expect(folder.rows("out.ndjson")).toEqual(expected());
+          expect(await folder.deadLetters()).toHaveLength(3);
+        } finally {
+          folder.remove();
+        }
+      },
+      limitMs(90_000),
+    );
+  },
+);
