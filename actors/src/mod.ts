@@ -1,10 +1,13 @@
 /** Node behaviors. Every export is listed by name. */
 export { type CalculatorOptions, calculator } from "./calculator/calculator.ts";
+export type { Outcome } from "./calculator/calculator-host.ts";
 export type { CalculatorContext } from "./calculator/calculator-module.ts";
 export type { CalculatorLimits } from "./calculator/calculator-worker-host.ts";
 export {
+  type LooseCalculator,
   loadProcessCalculator,
   nodeWorkerArgs,
+  openCalculator,
   type ProcessCalculatorOptions,
   processCalculator,
 } from "./calculator/process/process-calculator.ts";

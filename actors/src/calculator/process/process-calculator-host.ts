@@ -5,7 +5,15 @@
  * After a process was lost the rows that it was given go one at a time, so that the row to blame is known. A stateful
  * calculator is set back to before a row that failed: to its state that row never was.
  */
-import { type Env, type Json, MillraceError, sleep, type WorkerCommand, type WorkerLauncher } from "@millrace/engine";
+import {
+  type Env,
+  type Json,
+  MillraceError,
+  sleep,
+  type WorkerCommand,
+  type WorkerLauncher,
+  type WorkerUsage,
+} from "@millrace/engine";
 import { actorError } from "../../errors.ts";
 import type { CalculatorHost, Outcome } from "../calculator-host.ts";
 import type { CalculatorContext } from "../calculator-module.ts";
@@ -118,9 +126,13 @@ export class ProcessCalculatorHost implements CalculatorHost {
     }
   }
 
+  usage(): WorkerUsage | undefined {
+    return this.#session?.process?.usage();
+  }
+
   describe(): Json {
     const session = this.#session;
-    const usage = session?.process?.usage();
+    const usage = this.usage();
     return {
       isolation: "process",
       healthy: session !== undefined && !session.isOver,

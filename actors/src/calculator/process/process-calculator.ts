@@ -1,7 +1,9 @@
 /** A calculator node whose code runs in a process of its own, in whatever language: always committed, its results are logged. */
 import { fileURLToPath } from "node:url";
-import type { CommittedBehavior, Env, Json } from "@millrace/engine";
+import type { CommittedBehavior, Env, Json, WorkerUsage } from "@millrace/engine";
 import { committedCalculator } from "../calculator.ts";
+import type { Outcome } from "../calculator-host.ts";
+import type { CalculatorContext } from "../calculator-module.ts";
 import type { CalculatorLimits } from "../calculator-worker-host.ts";
 import { hooksUrl, stripperPath } from "../module-hooks.ts";
 import { ProcessCalculatorHost, type ProcessLaunch } from "./process-calculator-host.ts";
@@ -20,6 +22,34 @@ export function nodeWorkerArgs(): readonly string[] {
   const loader = `import { register } from "node:module"; register(${hooks});`;
   const entry = fileURLToPath(new URL("./node-worker.ts", import.meta.url));
   return ["--import", `data:text/javascript,${encodeURIComponent(loader)}`, entry];
+}
+
+/** A calculator outside of any graph: for those who test or measure one. */
+export interface LooseCalculator {
+  /** One outcome per row, in order. */
+  run(rows: readonly Json[], context: CalculatorContext): Promise<readonly Outcome[]>;
+  /** Forgets its state. */
+  reset(): void;
+  usage(): WorkerUsage | undefined;
+  describe(): Json;
+  close(): Promise<void>;
+}
+
+/** @throws CALC-LOAD with the place where the file does not load */
+export async function openCalculator(options: ProcessCalculatorOptions, env: Env): Promise<LooseCalculator> {
+  const host = hostOf(options, env);
+  await host.start();
+  return {
+    run: async (rows, context) => {
+      const outcomes = await host.run(rows, context);
+      host.state.seal();
+      return outcomes;
+    },
+    reset: () => host.state.restore(null),
+    usage: () => host.usage(),
+    describe: () => host.describe(),
+    close: () => host.close(),
+  };
 }
 
 /** The process starts when the behavior is opened, and ends with it. */
