@@ -28,15 +28,17 @@ export interface CalculatorModule {
 }
 
 /** @throws CALC-LOAD when there is no function to call */
-export function calculatorOf(namespace: unknown, url: string): CalculatorModule {
-  const exports = fieldsOf(namespace);
+export function calculatorOf(namespace: unknown, url: string, name: string | null = null): CalculatorModule {
+  const exports = name === null ? fieldsOf(namespace) : { default: fieldsOf(namespace)[name] };
   const main = exports.default;
   const parts = typeof main === "object" && main !== null ? { ...exports, ...fieldsOf(main) } : exports;
   const calculate = typeof main === "function" ? main : parts.calculate;
   if (typeof calculate !== "function") {
-    throw actorError("CALC-LOAD", "the module exports neither a default function nor calculate(row)", {
-      place: { file: pathOf(url) },
-    });
+    const what =
+      name === null
+        ? "the module exports neither a default function nor calculate(row)"
+        : `the module's export \`${name}\` is no calculator`;
+    throw actorError("CALC-LOAD", what, { place: { file: pathOf(url) } });
   }
   const owner = typeof main === "object" ? main : undefined;
   const bound = <T>(part: unknown): T | undefined => (typeof part === "function" ? (part.bind(owner) as T) : undefined);

@@ -27,6 +27,12 @@ export interface CalculatorLimits {
   readonly loadMs?: number;
 }
 
+interface WorkerOptions extends CalculatorLimits {
+  readonly url: string;
+  readonly export?: string;
+  readonly config?: Json;
+}
+
 export interface CalculatorInfo {
   readonly isPure: boolean;
   readonly details: Json;
@@ -40,6 +46,7 @@ import(workerData.entry);
 
 export class CalculatorWorkerHost implements CalculatorHost {
   readonly #url: string;
+  readonly #export: string | null;
   readonly #config: Json;
   readonly #env: Env;
   readonly #deadlineMs: number;
@@ -57,14 +64,15 @@ export class CalculatorWorkerHost implements CalculatorHost {
   /** Runs out when the worker is quiet for too long. */
   #quiet: Timer | undefined;
 
-  constructor(url: string, config: Json, limits: CalculatorLimits, env: Env) {
-    this.#url = url;
-    this.#config = config;
+  constructor(options: WorkerOptions, env: Env) {
+    this.#url = options.url;
+    this.#export = options.export ?? null;
+    this.#config = options.config ?? null;
     this.#env = env;
-    this.#deadlineMs = limits.deadlineMs ?? 1000;
-    this.#loadMs = limits.loadMs ?? 10_000;
-    this.#memoryMib = limits.memoryMib ?? 256;
-    this.#attemptsMax = limits.attemptsMax ?? 2;
+    this.#deadlineMs = options.deadlineMs ?? 1000;
+    this.#loadMs = options.loadMs ?? 10_000;
+    this.#memoryMib = options.memoryMib ?? 256;
+    this.#attemptsMax = options.attemptsMax ?? 2;
   }
 
   /**
@@ -75,7 +83,12 @@ export class CalculatorWorkerHost implements CalculatorHost {
   async start(): Promise<CalculatorInfo> {
     await this.close();
     this.#starts++;
-    const data: CalculatorWorkerData = { url: this.#url, config: this.#config, progress: this.#progress };
+    const data: CalculatorWorkerData = {
+      url: this.#url,
+      export: this.#export,
+      config: this.#config,
+      progress: this.#progress,
+    };
     const entry = new URL(
       import.meta.url.endsWith(".ts") ? "./calculator-worker.ts" : "./calculator-worker.js",
       import.meta.url,

@@ -12,6 +12,7 @@ import { messagesOf } from "./calculator-result.ts";
 /** What the worker is started with. */
 export interface CalculatorWorkerData {
   readonly url: string;
+  readonly export: string | null;
   readonly config: Json;
   /** `[0]`: index of the row at work. */
   readonly progress: Int32Array;
@@ -44,9 +45,10 @@ function reported(error: MillraceError): ReportedError {
 
 async function load({
   url,
+  export: name,
   config,
 }: CalculatorWorkerData): Promise<{ module: CalculatorModule; ready: WorkerMessage }> {
-  const module = withoutState(calculatorOf(await import(url), url), url);
+  const module = withoutState(calculatorOf(await import(url), url, name), url);
   await module.init?.(config);
   const details = messagesOf(await module.details?.())[0] ?? null;
   return { module, ready: { type: "ready", isPure: module.isPure, details } };

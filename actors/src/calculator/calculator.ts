@@ -19,6 +19,7 @@ import { actorError } from "../errors.ts";
 import { didNotLoad } from "./calculator-error.ts";
 import type { CalculatorHost, Outcome } from "./calculator-host.ts";
 import { calculatorOf, withoutState } from "./calculator-module.ts";
+import { messagesOf } from "./calculator-result.ts";
 import { type CalculatorLimits, CalculatorWorkerHost } from "./calculator-worker-host.ts";
 import { allowTypeScript } from "./module-hooks.ts";
 import { pureCalculator } from "./pure-calculator.ts";
@@ -28,6 +29,8 @@ export interface CalculatorOptions extends CalculatorLimits {
   readonly url: string;
   /** Overrides what the module says of itself. */
   readonly pure?: boolean;
+  /** The module's export that is the calculator. Default: its default export, or the module itself. */
+  readonly export?: string;
   /** Given to the module's `init`. Default null. */
   readonly config?: Json;
 }
@@ -39,7 +42,7 @@ export interface CalculatorOptions extends CalculatorLimits {
  */
 export async function calculator(options: CalculatorOptions, env: Env): Promise<PureBehavior | CommittedBehavior> {
   if (options.pure === true) return loadPure(options);
-  const host = new CalculatorWorkerHost(options.url, options.config ?? null, options, env);
+  const host = new CalculatorWorkerHost(options, env);
   const { isPure } = await host.start();
   if (options.pure === undefined && isPure) {
     await host.close();
@@ -48,12 +51,12 @@ export async function calculator(options: CalculatorOptions, env: Env): Promise<
   return committedCalculator(host);
 }
 
-async function loadPure({ url, config }: CalculatorOptions): Promise<PureBehavior> {
+async function loadPure({ url, config, export: name }: CalculatorOptions): Promise<PureBehavior> {
   try {
     allowTypeScript();
-    const module = withoutState(calculatorOf(await import(/* @vite-ignore */ url), url), url);
+    const module = withoutState(calculatorOf(await import(/* @vite-ignore */ url), url, name), url);
     await module.init?.(config ?? null);
-    return pureCalculator(module, url);
+    return pureCalculator(module, url, messagesOf(await module.details?.())[0] ?? null);
   } catch (thrown) {
     throw didNotLoad(thrown, url);
   }

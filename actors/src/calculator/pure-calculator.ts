@@ -5,9 +5,10 @@ import type { CalculatorModule } from "./calculator-module.ts";
 import { messagesOf } from "./calculator-result.ts";
 
 /** A row for which the module throws (`CALC-THREW`) or returns no JSON (`CALC-RESULT`) fails; the others go on. */
-export function pureCalculator({ calculate }: CalculatorModule, url: string): PureBehavior {
+export function pureCalculator({ calculate }: CalculatorModule, url: string, details: Json): PureBehavior {
   return {
     kind: "pure",
+    describe: () => ({ isolation: "inline", details }),
     ports: ["out"],
     // Any row may turn into several, so all are numbered as if it did (R4).
     expands: true,

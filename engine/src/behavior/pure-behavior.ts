@@ -52,6 +52,8 @@ export interface PureBehavior {
    * `undefined` drops the message. Must agree with {@link transform}.
    */
   readonly row?: (row: Json) => Json | undefined;
+  /** What the behavior says of itself, for people; shown with the node's status. */
+  readonly describe?: () => Json;
 }
 
 const NO_FAILURES: readonly MessageFailure[] = [];

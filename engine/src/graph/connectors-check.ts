@@ -164,6 +164,11 @@ function checkIsolation(node: DraftNode, use: string, problems: ProblemList): vo
     problems.add("GRAPH-SCHEMA", path("isolation"), `\`${use}\` can only run in a process of its own`, "key");
   if (isPure && (PROCESS_ONLY.test(use) || isolation === "process" || isolation === "thread"))
     problems.add("GRAPH-SCHEMA", path("pure"), "a pure calculator runs inline; what runs elsewhere is logged", "key");
+  if (isPure && node.has("limits"))
+    problems.add("GRAPH-SCHEMA", path("limits"), "a pure calculator runs inline, where nothing limits it", "key");
+  const isProcess = PROCESS_ONLY.test(use) || isolation === "process";
+  if (!isProcess && node.has("interpreter"))
+    problems.add("GRAPH-SCHEMA", path("interpreter"), "only a process has an interpreter: `isolation: process`", "key");
   if (!isPure && isolation === "inline")
     problems.add("GRAPH-SCHEMA", path("isolation"), "only a calculator that is `pure: true` runs inline", "key");
 }

@@ -347,6 +347,30 @@ tests:
     ],
     ["it: { kind: calculator, input: in, use: ./gone.ts }", "4:43 GRAPH-FILE there is no file `./gone.ts`"],
     [
+      "it: { kind: calculator, input: in, use: ./a.py, isolation: thread }",
+      "4:51 GRAPH-SCHEMA `./a.py` can only run in a process of its own",
+    ],
+    [
+      "it: { kind: calculator, input: in, use: ./A.java, pure: true }",
+      "4:53 GRAPH-SCHEMA a pure calculator runs inline; what runs elsewhere is logged",
+    ],
+    [
+      "it: { kind: calculator, input: in, use: ./a.ts, isolation: inline }",
+      "4:51 GRAPH-SCHEMA only a calculator that is `pure: true` runs inline",
+    ],
+    [
+      "it: { kind: calculator, input: in, use: ./a.ts, interpreter: node }",
+      "4:51 GRAPH-SCHEMA only a process has an interpreter: `isolation: process`",
+    ],
+    [
+      "it: { kind: calculator, input: in, use: ./a.ts, pure: true, limits: { memoryMib: 64 } }",
+      "4:63 GRAPH-SCHEMA a pure calculator runs inline, where nothing limits it",
+    ],
+    [
+      "it: { kind: calculator, input: in, use: ./a.py, limits: { memoryMib: 1 } }",
+      "4:72 GRAPH-SCHEMA must be at least 16",
+    ],
+    [
       "it: { kind: window, input: in, tumbling: -5m, compute: { n: count() } }",
       "4:44 GRAPH-TIME `-5m`: a duration cannot be negative",
     ],

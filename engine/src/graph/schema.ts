@@ -185,7 +185,9 @@ const calculator = closed(
     kind: Type.Literal("calculator"),
     input,
     use: text("File of the calculator: ./score.ts, .js, .py, .java or .jar."),
-    export: Type.Optional(text("Name in a .py or .jar file that holds several calculators.")),
+    export: Type.Optional(
+      text("Which calculator of a file that holds several. Default: the only one; of a module its default export."),
+    ),
     pure: Type.Optional(
       flag("Promises that the result depends on the message alone, so that it need not be logged. Default false."),
     ),
@@ -208,7 +210,7 @@ const calculator = closed(
           cpu: Type.Optional(
             duration("Processor time for one message, in a process only. Default: ten times the deadline."),
           ),
-          load: Type.Optional(duration("Longest time to load. Default 10s.")),
+          load: Type.Optional(duration("Longest time to load. Default 10s, in a process 30s.")),
           attempts: Type.Optional(count("How often a message may end its process or thread by itself. Default 2.")),
         },
         { description: "What the code may use." },

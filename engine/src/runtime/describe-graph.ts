@@ -58,7 +58,7 @@ function describeNode(
   const meter = runner?.meter;
   const guarantee = guaranteeOf(runner);
   const connection = node.role === "source" ? node.connector.connection?.() : runner?.behavior?.connection?.();
-  const details = runner?.behavior?.describe?.();
+  const details = node.role === "pure" ? node.describe?.() : runner?.behavior?.describe?.();
   const watermark = runner?.watermark ?? Number.NEGATIVE_INFINITY;
   const nodeState = stateOf(state, runner, child, waiting);
   return {

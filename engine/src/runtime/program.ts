@@ -4,6 +4,7 @@
  */
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import type { PureBehavior } from "../behavior/pure-behavior.ts";
+import type { Json } from "../frame/json.ts";
 import type { MailboxOptions } from "../mailbox/mailbox.ts";
 import type { SourceConnector } from "../source/source-connector.ts";
 import type { EventTimeOptions } from "../source/watermark-generator.ts";
@@ -22,6 +23,8 @@ export interface PureNode {
   readonly role: "pure";
   /** Called for every incarnation. */
   readonly make: () => PureBehavior;
+  /** What the node says of itself; committed ones say it by their behavior. */
+  readonly describe?: () => Json;
 }
 
 export interface CommittedNode {

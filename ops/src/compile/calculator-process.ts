@@ -45,18 +45,19 @@ export function programFor(file: string, interpreter: string | undefined, memory
     case "python":
       return {
         command: interpreter ?? "python3",
-        args: ["-m", "millrace"],
+        // The file is named for those who look at processes; the worker is told by its host.
+        args: ["-m", "millrace", file],
         env: { ...env, PYTHONPATH: sdk("python"), PYTHONDONTWRITEBYTECODE: "1", PYTHONUNBUFFERED: "1" },
         dataBytesMax: (memoryMib + 16) * MIB,
         overheadMib: 64,
       };
     case "java": {
       const heap = [`-Xmx${memoryMib}m`, "-XX:+UseSerialGC", "-Xshare:auto"];
-      const args = [...heap, "-cp", javaSdk(place), "dev.millrace.calculator.Worker"];
+      const args = [...heap, "-cp", javaSdk(place), "dev.millrace.calculator.Worker", file];
       return { command: interpreter ?? "java", args, env, overheadMib: 256 };
     }
     case "node": {
-      const args = [`--max-old-space-size=${memoryMib}`, ...nodeWorkerArgs()];
+      const args = [`--max-old-space-size=${memoryMib}`, ...nodeWorkerArgs(), file];
       return { command: interpreter ?? process.execPath, args, env, overheadMib: 128 };
     }
     default:

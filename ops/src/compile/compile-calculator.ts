@@ -24,16 +24,20 @@ export async function compileCalculator(
   const { use, isolation } = model.definition;
   await context.pin(use);
   if (isolation === "process" || languageOf(use) !== "node") return compileProcess(model, context);
-  const { pure, config } = model.definition;
+  const { pure, config, export: name } = model.definition;
   const options = {
     url: pathToFileURL(context.path(use)).href,
     pure: pure ?? false,
+    ...(name === undefined ? {} : { export: name }),
     ...limitsOf(model),
     ...(config === undefined ? {} : { config: config as Json }),
   };
   const load = () => calculator(options, context.options.env);
   const first = await load();
-  if (first.kind === "pure") return { role: "pure", make: () => first };
+  if (first.kind === "pure") {
+    const { describe } = first;
+    return { role: "pure", make: () => first, ...(describe === undefined ? {} : { describe }) };
+  }
   await first.close?.();
   return { role: "committed", make: () => lateBehavior(first, load) };
 }

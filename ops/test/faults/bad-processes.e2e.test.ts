@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { DeadLetter } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { millrace } from "../millrace.ts";
 import { expectBalance } from "./balance.ts";
 import { limitMs } from "./form.ts";
 import { eventually, GraphFolder, type Server } from "./graph-folder.ts";
@@ -61,7 +62,7 @@ const FAILS: readonly (readonly [Act, code: string, words: RegExp])[] = [
 const PASSES: readonly Act[] = ["floods its output", "leaves a process behind"];
 
 const CALCULATOR = `import gc, os, signal, subprocess, sys, time
-from millrace import calculator
+from millrace import Calculator
 from millrace.frame import Channel
 
 def channel():
@@ -84,9 +85,12 @@ def flood():
 ${Object.values(ACTS)
   .map((code, i) => `def act_${i}(row):\n    ${code}\n    return {"n": row["n"]}\n`)
   .join("\n")}
-@calculator
-def hostile(row):
-    return globals()["act_%d" % row["act"]](row)
+class Hostile(Calculator):
+    def calculate(self, row, context):
+        return globals()["act_%d" % row["act"]](row)
+
+    def details(self):
+        return {"acts": ${Object.keys(ACTS).length}}
 `;
 
 const NAMES = Object.keys(ACTS) as Act[];
@@ -204,12 +208,16 @@ describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)("a calculator in
     expect(ticks.seen / ticks.due).toBeGreaterThanOrEqual(0.8);
   });
 
-  it("was replaced says so in the status of its node", () => {
-    expect(details).toMatchObject({ isolation: "process", healthy: true, details: null });
+  it("was replaced says so in the status of its node", async () => {
+    expect(details).toMatchObject({ isolation: "process", healthy: true, details: { acts: NAMES.length } });
     const processActs = FAILS.filter(([, code]) => !["CALC-THREW", "CALC-RESULT"].includes(code)).length;
     expect(details.failures).toBeGreaterThanOrEqual(processActs);
     expect(details.restarts).toBeGreaterThanOrEqual(processActs);
     expect(details.pid).toEqual(expect.any(Number));
+    const { stdout } = await millrace(["graph", "show", "hostile", "--url", server.url]);
+    expect(stdout).toMatch(
+      /^calc: isolation process, healthy true, pid \d+, .*restarts \d+, .*details \{"acts":\d+\}$/m,
+    );
   });
 
   it("leaves nothing behind when its host has stopped", async () => {

@@ -1,8 +1,10 @@
 /** A stateful calculator's process, or its host, killed at random moments: what comes out is what an undisturbed run gives. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { SeededRandom } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
 import { limitMs } from "./form.ts";
-import { GraphFolder } from "./graph-folder.ts";
+import { eventually, GraphFolder } from "./graph-folder.ts";
 
 const ROWS = 1500;
 const PROCESS_KILLS = 5;
@@ -55,6 +57,20 @@ function folderOf(): GraphFolder {
   return new GraphFolder({ "graph.yaml": GRAPH, "total.py": CALCULATOR, "in.ndjson": rows.join("") });
 }
 
+/** Command lines of this machine's processes that hold a text. */
+function commandsWith(text: string): readonly string[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const commands = pids.map((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    } catch {
+      // It has gone meanwhile.
+      return "";
+    }
+  });
+  return commands.filter((command) => command.includes(text));
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)(
@@ -75,6 +91,7 @@ describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)(
           while (kills < PROCESS_KILLS && (await server.status("totals")).state !== "finished") {
             await pause(20 + (random.u32() % 150));
             const { pid, healthy } = await details();
+            if (kills === 0) expect(commandsWith(join(folder.path, "total.py"))).not.toEqual([]);
             if (healthy !== true || typeof pid !== "number") continue;
             process.kill(pid, "SIGKILL");
             kills++;
@@ -104,6 +121,7 @@ describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)(
             await Promise.race([finished, pause(600 + (random.u32() % 700))]);
             child.kill("SIGKILL");
             await finished;
+            await eventually(async () => expect(commandsWith(join(folder.path, "total.py"))).toEqual([]));
           }
           await folder.finish();
           expect(folder.rows("out.ndjson")).toEqual(expected());

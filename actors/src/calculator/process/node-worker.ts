@@ -71,7 +71,7 @@ class NodeWorker {
     const url = pathToFileURL(welcome.file).href;
     try {
       allowTypeScript();
-      const module = calculatorOf(await import(url), url);
+      const module = calculatorOf(await import(url), url, welcome.export);
       await module.init?.(welcome.config);
       const details = messagesOf(await module.details?.())[0] ?? null;
       this.#module = module;

@@ -116,6 +116,8 @@ export class ProcessCalculatorHost implements CalculatorHost {
   }
 
   async #restart(attempt: number): Promise<void> {
+    // It may have ended while nobody asked it for anything.
+    this.#lastFailure = this.#session?.end ?? this.#lastFailure;
     if (attempt > 0) await sleep(this.#env, START_WAIT_MS * 2 ** attempt);
     try {
       await this.start();

@@ -81,7 +81,7 @@ export async function loadProcessCalculator(options: ProcessCalculatorOptions, e
 }
 
 function hostOf(options: ProcessCalculatorOptions, env: Env): ProcessCalculatorHost {
-  const { deadlineMs = 1000, memoryMib = 256, attemptsMax = 2, loadMs = 10_000, overheadMib = 64 } = options;
+  const { deadlineMs = 1000, memoryMib = 256, attemptsMax = 2, loadMs = 30_000, overheadMib = 64 } = options;
   const { cpuMs = deadlineMs * 10 } = options;
   const limits = { deadlineMs, loadMs, memoryMib, residentMibMax: memoryMib + overheadMib, cpuMs };
   return new ProcessCalculatorHost({ ...options, limits, attemptsMax }, env);

@@ -90,7 +90,8 @@ export class WorkerSession {
   #pongs = 0;
   #credit = 0;
   #batches = 0;
-  #cpuMsBefore = 0;
+  /** Processor time at the first look after the newest answer; looking at each batch would cost more than the batch. */
+  #cpuMsBefore: number | undefined;
   /** Why the process is being ended. */
   #doom: MillraceError | undefined;
   #end: MillraceError | undefined;
@@ -134,6 +135,11 @@ export class WorkerSession {
     return this.#end !== undefined || this.#doom !== undefined;
   }
 
+  /** Why the process is no more. */
+  get end(): MillraceError | undefined {
+    return this.#end;
+  }
+
   get process(): WorkerProcess | undefined {
     return this.#process;
   }
@@ -151,7 +157,6 @@ export class WorkerSession {
       heard.isCancelled = true;
       this.#send({ is: "cancel", id });
     };
-    this.#cpuMsBefore = this.#process?.usage()?.cpuMs ?? 0;
     const quietMs = deadlineMs + RESULT_SLACK_MS;
     let failure = await this.#converse({ hear: (f) => heard.hear(f), quietMs, cancel }, requests);
     if (heard.isCancelled && heard.outcomes.length === 0) failure ??= late(deadlineMs);
@@ -244,6 +249,7 @@ export class WorkerSession {
         resolve(failure);
       };
       this.#conversation = { hear, quietMs, done, ...(cancel === undefined ? {} : { cancel }) };
+      this.#cpuMsBefore = undefined;
       for (const frame of frames) this.#process?.send(frame);
       this.#listenFor(quietMs);
     });
@@ -260,6 +266,7 @@ export class WorkerSession {
   }
 
   #hear(frame: WorkerFrame): void {
+    this.#cpuMsBefore = undefined;
     const conversation = this.#conversation;
     if (frame.is === "credit") this.#grant(frame.rows);
     else if (frame.is === "pong") this.#pongs = this.#pings;
@@ -351,6 +358,7 @@ export class WorkerSession {
     const usage = this.#process?.usage();
     if (usage === undefined) return;
     const { memoryMib, residentMibMax, cpuMs } = this.#options.limits;
+    this.#cpuMsBefore ??= usage.cpuMs;
     const spentMs = usage.cpuMs - this.#cpuMsBefore;
     if (usage.residentBytes > residentMibMax * 1024 * 1024)
       this.#kill(actorError("CALC-OOM", `the calculator used more than ${memoryMib} MiB of memory`));

@@ -76,8 +76,15 @@ function factsOf(details: Json): string {
   if (!isJsonObject(details)) return JSON.stringify(details);
   const facts = Object.entries(details).filter(([, value]) => value !== null);
   return facts
-    .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .map(([name, value]) => `${name} ${typeof value === "string" ? inLine(value) : JSON.stringify(value)}`)
     .join(", ");
+}
+
+const FACT_CHARS_MAX = 120;
+
+function inLine(text: string): string {
+  const line = text.replaceAll(/\s+/g, " ");
+  return line.length > FACT_CHARS_MAX ? `${line.slice(0, FACT_CHARS_MAX - 1)}…` : line;
 }
 
 export async function changeGraph(

@@ -1,0 +1,121 @@
+import type { CommittedBehavior, Json } from "@millrace/engine";
+import { RowBatch } from "@millrace/engine";
+import { SeededRandom, type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
+import { describe, expect, it } from "vitest";
+import { RecordingDraft, sliceOf } from "../../../test/recording-draft.ts";
+import { expectedOf, type SimulatedRow, simulatedWorkers } from "../../../test/simulated-worker.ts";
+import { processCalculator } from "./process-calculator.ts";
+
+const ACTS = ["throw", "exit", "hang", "rubbish", "surplus"] as const;
+
+function rowsOf(random: SeededRandom, n: number): SimulatedRow[] {
+  return Array.from({ length: n }, (_, i) => {
+    const act = random.u32() % 12 === 0 ? ACTS[random.u32() % ACTS.length] : undefined;
+    return act === undefined ? { n: i } : { n: i, act };
+  });
+}
+
+interface Simulated {
+  readonly env: VirtualEnv;
+  readonly behavior: CommittedBehavior;
+}
+
+async function simulated(seed: number, stateful: boolean, kills: number, credit = 64): Promise<Simulated> {
+  const env = virtualEnv(seed);
+  const launcher = simulatedWorkers({ env, stateful, kills, credit });
+  const command = { command: "simulated", args: [], env: {} };
+  const launch = { launcher, command, file: "/total.sim", config: null, graph: "g", node: "total" };
+  const behavior = processCalculator({ ...launch, deadlineMs: 200, attemptsMax: 12 }, env);
+  const signal = AbortSignal.abort();
+  const opened = behavior.open?.({ graph: "g", node: "total", revision: 1, request: async () => 0, signal });
+  await env.until(Promise.resolve(opened));
+  return { env, behavior };
+}
+
+/** One step; what came out, with codes in the places of those that failed. */
+async function step({ env, behavior }: Simulated, rows: readonly SimulatedRow[], recorded?: readonly Json[]) {
+  const draft = new RecordingDraft(recorded);
+  behavior.take(draft, sliceOf(new RowBatch(rows as unknown as Json[])));
+  await env.until(Promise.resolve(behavior.finish?.(draft)));
+  const given: Json[] = [...draft.out];
+  for (const failure of draft.rejected.toSorted((a, b) => Number(a.split(" ")[0]) - Number(b.split(" ")[0]))) {
+    const [index, code = ""] = failure.split(" ");
+    given.splice(Number(index), 0, code);
+  }
+  return { draft, given };
+}
+
+/** A row that ends its process may have been met by a kill from outside the last time: it is given up all the same. */
+function blamed(outcome: Json, row: SimulatedRow | undefined): Json {
+  const isFatal = row?.act !== undefined && row.act !== "throw";
+  return isFatal && outcome === "CALC-EXIT" ? (expectedOf([row], false).given[0] as Json) : outcome;
+}
+
+const SEEDS = Array.from({ length: 40 }, (_, i) => i + 1);
+
+describe.each([true, false])("whatever becomes of the process, of a calculator with state: %s,", (stateful) => {
+  it.each(SEEDS)("every row has its outcome, and the state is that of the rows that passed (seed %i)", async (seed) => {
+    const random = new SeededRandom(seed);
+    const run = await simulated(seed, stateful, 0.15, 1 + (random.u32() % 64));
+    let total = 0;
+    for (let steps = 0; steps < 4; steps++) {
+      const rows = rowsOf(random, 1 + (random.u32() % 60));
+      const { draft, given } = await step(run, rows);
+      const expected = expectedOf(rows, stateful, total);
+      if (random.u32() % 4 === 0) run.behavior.discard();
+      else {
+        run.behavior.seal();
+        if (stateful && expected.total !== total) expect(draft.events).toEqual([{ all: expected.total }]);
+        total = expected.total;
+      }
+      expect(given.map((got, i) => blamed(got, rows[i]))).toEqual(expected.given.map((want, i) => blamed(want, rows[i])));
+      if (stateful) expect(run.behavior.snapshot?.() ?? 0).toBe(total);
+    }
+    await run.env.until(Promise.resolve(run.behavior.close?.()));
+  });
+});
+
+it("a new owner goes on from the logged changes, and from a snapshot", async () => {
+  const first = await simulated(1, true, 0);
+  const { draft } = await step(first, [{ n: 5 }, { n: 6 }]);
+  first.behavior.seal();
+  for (const restore of ["fold", "snapshot"]) {
+    const next = await simulated(2, true, 0);
+    if (restore === "fold") for (const event of draft.events) next.behavior.fold(event);
+    else next.behavior.restore?.(first.behavior.snapshot?.() ?? null);
+    next.behavior.seal();
+    expect((await step(next, [{ n: 1 }])).given).toEqual([{ n: 1, total: 12 }]);
+  }
+});
+
+it("a step that is executed again takes its results from the log, and gives the same changes", async () => {
+  const live = await simulated(3, true, 0.3);
+  const again = await simulated(4, true, 1);
+  for (const rows of [[{ n: 1 }, { n: 2, act: "throw" as const }], [{ n: 3 }]]) {
+    const done = await step(live, rows);
+    live.behavior.seal();
+    const replayed = await step(again, rows, done.draft.recorded);
+    again.behavior.seal();
+    expect([replayed.given, replayed.draft.events]).toEqual([done.given, done.draft.events]);
+  }
+  expect(again.behavior.snapshot?.()).toBe(4);
+});
+
+it("a row that ends its process each time is given up after as many attempts", async () => {
+  const run = await simulated(6, false, 0);
+  const { draft, given } = await step(run, [{ n: 1 }, { n: 2, act: "exit" }, { n: 3 }]);
+  expect([given, draft.attempts]).toEqual([[{ n: 1 }, "CALC-EXIT", { n: 3 }], 13]);
+});
+
+it("tells what it knows of itself", async () => {
+  const run = await simulated(7, true, 0);
+  await step(run, [{ n: 1 }, { n: 2, act: "exit" }, { n: 3 }]);
+  expect(run.behavior.describe?.()).toMatchObject({
+    isolation: "process",
+    healthy: true,
+    stateful: true,
+    failures: 13,
+    restarts: 13,
+    lastFailure: expect.stringContaining("CALC-EXIT"),
+  });
+});
