@@ -68,7 +68,9 @@ describe.each([true, false])("whatever becomes of the process, of a calculator w
         if (stateful && expected.total !== total) expect(draft.events).toEqual([{ all: expected.total }]);
         total = expected.total;
       }
-      expect(given.map((got, i) => blamed(got, rows[i]))).toEqual(expected.given.map((want, i) => blamed(want, rows[i])));
+      expect(given.map((got, i) => blamed(got, rows[i]))).toEqual(
+        expected.given.map((want, i) => blamed(want, rows[i])),
+      );
       if (stateful) expect(run.behavior.snapshot?.() ?? 0).toBe(total);
     }
     await run.env.until(Promise.resolve(run.behavior.close?.()));
