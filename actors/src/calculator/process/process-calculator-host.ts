@@ -20,7 +20,8 @@ import type { CalculatorContext } from "../calculator-module.ts";
 import { messagesOf } from "../calculator-result.ts";
 import { BatchWork } from "./batch-work.ts";
 import type { WireOutcome } from "./frame.ts";
-import { type BatchEnd, reportedError, type SessionLimits, WorkerSession } from "./worker-session.ts";
+import { reportedError } from "./worker-report.ts";
+import { type BatchEnd, type SessionLimits, WorkerSession } from "./worker-session.ts";
 import { WorkerState } from "./worker-state.ts";
 
 /** Which program runs a calculator, and what it is told. */

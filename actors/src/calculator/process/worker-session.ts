@@ -7,7 +7,6 @@ import {
   type Env,
   type MillraceError,
   messageOf,
-  type Place,
   type StateEvent,
   type Timer,
   type WorkerCommand,
@@ -17,6 +16,7 @@ import {
 } from "@millrace/engine";
 import { actorError } from "../../errors.ts";
 import type { CalculatorContext } from "../calculator-module.ts";
+import { BatchAnswer } from "./batch-answer.ts";
 import {
   encodeFrame,
   FRAME_BYTES_MAX,
@@ -27,16 +27,13 @@ import {
   type WireOutcome,
   type WorkerFrame,
 } from "./frame.ts";
+import { type Ready, readyOf, refusal } from "./worker-report.ts";
+import { type WatchLimits, WorkerWatch } from "./worker-watch.ts";
 
-export interface SessionLimits {
+export interface SessionLimits extends WatchLimits {
+  /** Longest time for one row. */
   readonly deadlineMs: number;
   readonly loadMs: number;
-  /** Promised to the calculator. */
-  readonly memoryMib: number;
-  /** Most memory that its process may have, interpreter included. */
-  readonly residentMibMax: number;
-  /** Processor time between two answers, in ms. */
-  readonly cpuMs: number;
 }
 
 export interface SessionOptions {
@@ -46,8 +43,6 @@ export interface SessionOptions {
   readonly welcome: Omit<Extract<HostFrame, { is: "welcome" }>, "is" | "proto" | "limits">;
   readonly limits: SessionLimits;
 }
-
-export type Ready = Extract<WorkerFrame, { is: "ready" }>;
 
 /** What a worker made of a batch: outcomes of its first rows, and why there are not more. */
 export interface BatchEnd {
@@ -61,9 +56,6 @@ export interface BatchEnd {
 const RESULT_SLACK_MS = 100;
 /** How long a late worker may take to stop by itself, and then to end by itself. */
 const GRACE_MS = 250;
-const TICK_MS = 250;
-const TICKS_PER_PING = 4;
-const PINGS_MISSED_MAX = 3;
 const CREDIT_MAX = 1_000_000;
 const LAST_WORDS_CHARS = 300;
 /** What V8 and the JVM say when they give up. */
@@ -84,14 +76,9 @@ export class WorkerSession {
   #process: WorkerProcess | undefined;
   #conversation: Conversation | undefined;
   #quiet: Timer | undefined;
-  #tick: Timer | undefined;
-  #ticks = 0;
-  #pings = 0;
-  #pongs = 0;
+  #watch: WorkerWatch | undefined;
   #credit = 0;
   #batches = 0;
-  /** Processor time at the first look after the newest answer; looking at each batch would cost more than the batch. */
-  #cpuMsBefore: number | undefined;
   /** Why the process is being ended. */
   #doom: MillraceError | undefined;
   #end: MillraceError | undefined;
@@ -214,7 +201,13 @@ export class WorkerSession {
       else throw new FrameError(`${frame.is} instead of ready`);
       return true;
     };
-    this.#watch();
+    this.#watch = new WorkerWatch(this.#options.env, limits, {
+      usage: () => this.#process?.usage(),
+      activity: () => (this.#conversation === undefined ? "idle" : this.#conversation.cancel ? "calculating" : "other"),
+      ping: (n) => this.#send({ is: "ping", n }),
+      condemn: (why) => this.#kill(why),
+    });
+    if (this.#end !== undefined) this.#watch.stop();
     const failure = (await this.#converse({ hear, quietMs: loadMs }, [])) ?? this.#doom;
     if (failure === undefined) {
       this.#credit = Math.min(this.ready.credit, CREDIT_MAX);
@@ -249,7 +242,7 @@ export class WorkerSession {
         resolve(failure);
       };
       this.#conversation = { hear, quietMs, done, ...(cancel === undefined ? {} : { cancel }) };
-      this.#cpuMsBefore = undefined;
+      this.#watch?.active();
       for (const frame of frames) this.#process?.send(frame);
       this.#listenFor(quietMs);
     });
@@ -266,10 +259,10 @@ export class WorkerSession {
   }
 
   #hear(frame: WorkerFrame): void {
-    this.#cpuMsBefore = undefined;
+    this.#watch?.active();
     const conversation = this.#conversation;
     if (frame.is === "credit") this.#grant(frame.rows);
-    else if (frame.is === "pong") this.#pongs = this.#pings;
+    else if (frame.is === "pong") this.#watch?.pong();
     else if (frame.is === "bye") return;
     else if (conversation === undefined) throw new FrameError(`${frame.is} that nobody asked for`);
     if (conversation === undefined || frame.is === "pong") return;
@@ -320,7 +313,7 @@ export class WorkerSession {
 
   #ended(end: WorkerEnd): void {
     this.#end = this.#doom ?? this.#casualty(end);
-    this.#tick?.cancel();
+    this.#watch?.stop();
     this.#leave();
     this.#conversation?.done(this.#end);
   }
@@ -343,105 +336,10 @@ export class WorkerSession {
       });
     });
   }
-
-  /** Looks at memory and processor, and feels the pulse of a worker that has nothing to do. */
-  #watch(): void {
-    if (this.#end !== undefined) return;
-    this.#tick = this.#options.env.timers.after(TICK_MS, () => {
-      this.#checkUsage();
-      if (this.#conversation === undefined && ++this.#ticks % TICKS_PER_PING === 0) this.#ping();
-      this.#watch();
-    });
-  }
-
-  #checkUsage(): void {
-    const usage = this.#process?.usage();
-    if (usage === undefined) return;
-    const { memoryMib, residentMibMax, cpuMs } = this.#options.limits;
-    this.#cpuMsBefore ??= usage.cpuMs;
-    const spentMs = usage.cpuMs - this.#cpuMsBefore;
-    if (usage.residentBytes > residentMibMax * 1024 * 1024)
-      this.#kill(actorError("CALC-OOM", `the calculator used more than ${memoryMib} MiB of memory`));
-    else if (this.#conversation?.cancel !== undefined && spentMs > cpuMs)
-      this.#kill(actorError("CALC-CPU", `the calculator used more than ${cpuMs} ms of processor time`));
-  }
-
-  #ping(): void {
-    if (this.#pings - this.#pongs >= PINGS_MISSED_MAX)
-      this.#kill(actorError("CALC-EXIT", `the calculator's process did not answer ${PINGS_MISSED_MAX} pings`));
-    else this.#send({ is: "ping", n: ++this.#pings });
-  }
 }
 
 type BatchRows = Extract<HostFrame, { is: "batch" }>["rows"];
 
-/** What is heard of one batch: outcomes in order, the end, and of a stateful calculator its state. */
-class BatchAnswer {
-  readonly outcomes: WireOutcome[] = [];
-  state: StateEvent = null;
-  isCancelled = false;
-  readonly #id: number;
-  readonly #n: number;
-  readonly #stateful: boolean;
-  #hasEnded = false;
-
-  constructor(id: number, n: number, stateful: boolean) {
-    this.#id = id;
-    this.#n = n;
-    this.#stateful = stateful;
-  }
-
-  hear(frame: WorkerFrame): boolean {
-    if (frame.is === "result" && !this.#hasEnded) return this.#result(frame);
-    if (frame.is !== "state" || !this.#hasEnded) throw new FrameError(`${frame.is} in the middle of a batch`);
-    if (frame.id !== this.#id) throw new FrameError(`a state of ${String(frame.id)} instead of ${this.#id}`);
-    this.state = frame.state ?? null;
-    return true;
-  }
-
-  #result({ id, from, out, end }: Extract<WorkerFrame, { is: "result" }>): boolean {
-    if (id !== this.#id) throw new FrameError(`a result of batch ${String(id)} instead of ${this.#id}`);
-    if (from !== this.outcomes.length || !Array.isArray(out))
-      throw new FrameError(`results from row ${String(from)} instead of ${this.outcomes.length}`);
-    if (from + out.length > this.#n) throw new FrameError(`${from + out.length} results for ${this.#n} rows`);
-    for (const outcome of out as readonly WireOutcome[]) this.outcomes.push(outcome);
-    if (end !== true) return false;
-    this.#hasEnded = true;
-    if (this.outcomes.length < this.#n && !this.#mayEndEarly())
-      throw new FrameError(`${this.outcomes.length} results for ${this.#n} rows`);
-    return !this.#stateful;
-  }
-
-  /** When it was asked to, or at the row that a stateful calculator failed at. */
-  #mayEndEarly(): boolean {
-    const last = this.outcomes.at(-1);
-    return this.isCancelled || (this.#stateful && last !== undefined && last !== null && !Array.isArray(last));
-  }
-}
-
 function late(ms: number): MillraceError {
   return actorError("CALC-TIMEOUT", `no result after ${ms} ms`);
-}
-
-function readyOf(frame: Ready): Ready {
-  const { name, stateful, details, credit } = frame;
-  if (!Number.isSafeInteger(credit) || credit < 1) throw new FrameError(`credit of ${String(credit)} rows`);
-  return { is: "ready", name: String(name ?? ""), stateful: stateful === true, details: details ?? null, credit };
-}
-
-function refusal({ msg, place }: Extract<WorkerFrame, { is: "refused" }>, file: string): MillraceError {
-  const at: Place = { file, ...(typeof place === "object" && place !== null ? place : {}) };
-  return actorError("CALC-LOAD", `${at.file ?? file} does not load: ${String(msg)}`, { place: at });
-}
-
-/** An error that a worker reports of a row; codes that are not for it to use become `CALC-THREW`. */
-export function reportedError(report: unknown): MillraceError {
-  const { code, msg, place } = (report ?? {}) as {
-    readonly code?: unknown;
-    readonly msg?: unknown;
-    readonly place?: unknown;
-  };
-  const known = code === "CALC-RESULT" || code === "CALC-OOM" ? code : "CALC-THREW";
-  const at = typeof place === "object" && place !== null ? { place: place as Place } : {};
-  return actorError(known, String(msg ?? "it failed without a reason"), at);
 }

@@ -1,0 +1,46 @@
+import type { StateEvent } from "@millrace/engine";
+import { FrameError, type WireOutcome, type WorkerFrame } from "./frame.ts";
+
+/** What is heard of one batch: outcomes in order, the end, and of a stateful calculator its state. */
+export class BatchAnswer {
+  readonly outcomes: WireOutcome[] = [];
+  state: StateEvent = null;
+  isCancelled = false;
+  readonly #id: number;
+  readonly #n: number;
+  readonly #stateful: boolean;
+  #hasEnded = false;
+
+  constructor(id: number, n: number, stateful: boolean) {
+    this.#id = id;
+    this.#n = n;
+    this.#stateful = stateful;
+  }
+
+  hear(frame: WorkerFrame): boolean {
+    if (frame.is === "result" && !this.#hasEnded) return this.#result(frame);
+    if (frame.is !== "state" || !this.#hasEnded) throw new FrameError(`${frame.is} in the middle of a batch`);
+    if (frame.id !== this.#id) throw new FrameError(`a state of ${String(frame.id)} instead of ${this.#id}`);
+    this.state = frame.state ?? null;
+    return true;
+  }
+
+  #result({ id, from, out, end }: Extract<WorkerFrame, { is: "result" }>): boolean {
+    if (id !== this.#id) throw new FrameError(`a result of batch ${String(id)} instead of ${this.#id}`);
+    if (from !== this.outcomes.length || !Array.isArray(out))
+      throw new FrameError(`results from row ${String(from)} instead of ${this.outcomes.length}`);
+    if (from + out.length > this.#n) throw new FrameError(`${from + out.length} results for ${this.#n} rows`);
+    for (const outcome of out as readonly WireOutcome[]) this.outcomes.push(outcome);
+    if (end !== true) return false;
+    this.#hasEnded = true;
+    if (this.outcomes.length < this.#n && !this.#mayEndEarly())
+      throw new FrameError(`${this.outcomes.length} results for ${this.#n} rows`);
+    return !this.#stateful;
+  }
+
+  /** When it was asked to, or at the row that a stateful calculator failed at. */
+  #mayEndEarly(): boolean {
+    const last = this.outcomes.at(-1);
+    return this.isCancelled || (this.#stateful && last !== undefined && last !== null && !Array.isArray(last));
+  }
+}
