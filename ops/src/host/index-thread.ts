@@ -18,6 +18,8 @@ import type { IndexWorkerAnswer, IndexWorkerData, IndexWorkerRequest } from "./i
 
 /** Few large transactions: what a key gathers in one becomes one entry. */
 const JOB_EVENTS_MAX = 65_536;
+/** Commits of the index wait for the same disk as appends. */
+const REST_SHARE = 4;
 /** Takes a few milliseconds here; starting the thread takes a hundred. */
 const SMALL_EVENTS_MAX = 2048;
 
@@ -33,7 +35,7 @@ export interface IndexThreadOptions {
 
 export class IndexThread implements LogIndexer {
   readonly jobEventsMax = JOB_EVENTS_MAX;
-  readonly restShare = 0;
+  readonly restShare = REST_SHARE;
   readonly #options: IndexThreadOptions;
   #settings: IndexerSettings | undefined;
   #inline: LogIndexer | undefined;

@@ -25,7 +25,7 @@ export interface IndexJob {
 export interface LogIndexer {
   /** Events of a job, about: it takes whole blocks. Bounds what one transaction costs whoever shares its thread. */
   readonly jobEventsMax: number;
-  /** Rest after a job, in multiples of what it took: appends come first where both share a thread. */
+  /** Rest after a job, in multiples of what it took: appends come first where both share a thread or a disk. */
   readonly restShare: number;
   /** Resolves when the rows are durable and the log's own reads of the store see them. @throws what the store answers, LOG-CORRUPT */
   index(job: IndexJob): Promise<void>;
