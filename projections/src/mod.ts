@@ -5,6 +5,7 @@ export { type AuditProofs, auditVerifierKey, openAuditProofs } from "./audit/aud
 export { type AuditStatus, type AuditTree, openAuditTree } from "./audit/audit-tree.ts";
 export { type AuditFinding, type AuditReport, verifyAudit } from "./audit/audit-verification.ts";
 export { entryOf, leafOfEntry } from "./audit/leaf-hash.ts";
+export type { BatchSha256 } from "./audit/message-hashes.ts";
 export { parseVerifierKey, type VerifierKey } from "./audit/signed-note.ts";
 export { formatInclusion } from "./audit/tlog-proof.ts";
 export {

@@ -2,12 +2,13 @@
 
 mod block;
 mod data_view;
+mod hash;
 mod payload;
 
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 4;
+const INTERFACE: u32 = 5;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -1,7 +1,7 @@
 /** Opens a data directory: the log, its index, snapshots, its Merkle tree, and the projections of every graph that it knows. */
 import { mkdir, stat } from "node:fs/promises";
 import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore } from "@millrace/engine";
-import { nativeBlocks, openLmdbStore } from "@millrace/native";
+import { nativeBlocks, nativeSha256, openLmdbStore } from "@millrace/native";
 import {
   type AuditTree,
   auditWitnesses,
@@ -86,7 +86,7 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
 /** Closes the log again when it is not what was signed. @throws LOG-FORK, AUDIT-AHEAD */
 async function openTree(log: EmbeddedLog, { audit }: DataDirectory, env: Env): Promise<AuditTree> {
   try {
-    const tree = await openAuditTree({ log, disk: systemDisk(), directory: audit, env });
+    const tree = await openAuditTree({ log, disk: systemDisk(), directory: audit, env, sha256: nativeSha256() });
     tree.start();
     return tree;
   } catch (thrown) {

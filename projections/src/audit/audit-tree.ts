@@ -10,11 +10,13 @@ import {
   type LiveStoredLog,
   reportOf,
   type StoredBatch,
+  type StoredRecord,
   sleep,
 } from "@millrace/engine";
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
-import type { GrowingTree, TileBytes } from "./growing-tree.ts";
+import { type GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
 import { LeafHasher } from "./leaf-hash.ts";
+import { type BatchSha256, batchSha256 } from "./message-hashes.ts";
 import { type RestoredTree, restoreTree } from "./restored-tree.ts";
 import type { SigningKey } from "./signed-note.ts";
 import { partialTiles, type Tile, tilePath } from "./tile.ts";
@@ -29,6 +31,8 @@ export interface AuditTreeOptions {
   readonly lingerMs?: number;
   /** Longest time in ms that `stop` goes on to hash; what is left is signed after the next start. Default 2000. */
   readonly stopMsMax?: number;
+  /** Default: Node's own. */
+  readonly sha256?: BatchSha256 | undefined;
 }
 
 export interface AuditStatus {
@@ -47,11 +51,13 @@ export interface AuditStatus {
 const LINGER_MS = 1000;
 const STOP_MS_MAX = 2000;
 const RETRY_MS = 1000;
+/** Records hashed at a time. */
+const RUN_RECORDS = 64;
 /**
- * Records hashed in one turn, a fraction of a millisecond for small ones. A busy event loop comes round seldom, so that the tree takes
- * little of it and falls behind; an idle one comes round at once.
+ * Time for hashing in one turn. A busy event loop comes round seldom, so that the tree takes little of it and falls behind; an idle
+ * one comes round at once.
  */
-const TURN_RECORDS = 64;
+const TURN_MS = 0.25;
 /** Records of a checkpoint while catching up. */
 const CHECKPOINT_RECORDS_MAX = 65_536;
 
@@ -74,7 +80,7 @@ class FollowingTree implements AuditTree {
   readonly #key: SigningKey;
   readonly #tree: GrowingTree;
   readonly #rebuilt: string | undefined;
-  readonly #hasher: LeafHasher = new LeafHasher();
+  readonly #hasher: LeafHasher;
   readonly #abort: AbortController = new AbortController();
   #chain: number;
   /** The tree's size as tiles and frontier have it. */
@@ -100,6 +106,7 @@ class FollowingTree implements AuditTree {
     restored: RestoredTree,
   ) {
     this.#options = options;
+    this.#hasher = new LeafHasher(options.sha256 ?? batchSha256);
     this.#directory = directory;
     this.#key = key;
     this.#checkpoint = checkpoint;
@@ -165,12 +172,15 @@ class FollowingTree implements AuditTree {
   }
 
   async #take({ records, chain }: StoredBatch): Promise<void> {
-    for (let at = 0; at < records.length; at += TURN_RECORDS) {
-      if (at > 0) await new Promise<void>((resolve) => this.#options.env.turns.yieldToIo(resolve));
-      for (const record of records.slice(at, at + TURN_RECORDS)) {
-        const leaf = this.#hasher.add(record);
-        if (leaf !== undefined) this.#tree.append(leaf);
-      }
+    const { clock, turns } = this.#options.env;
+    let untilMs = clock.monotonic() + TURN_MS;
+    for (let at = 0; at < records.length; ) {
+      const end = endOfRun(records, at);
+      for (const leaf of hashesOf(this.#hasher.leaves(records.slice(at, end)).bytes)) this.#tree.append(leaf);
+      at = end;
+      if (at === records.length || clock.monotonic() < untilMs) continue;
+      await new Promise<void>((resolve) => turns.yieldToIo(resolve));
+      untilMs = clock.monotonic() + TURN_MS;
     }
     this.#chain = chain;
     this.#isUnsigned = true;
@@ -227,6 +237,13 @@ class FollowingTree implements AuditTree {
   }
 }
 
+/** A run ends with an event, whose control records come before it. */
+function endOfRun(records: readonly StoredRecord[], from: number): number {
+  let end = Math.min(from + RUN_RECORDS, records.length);
+  while (end < records.length && records[end - 1]?.isControl === true) end++;
+  return end;
+}
+
 /** Of the tiles that became full, those that may have been partial before: on each level the first. */
 function firstOfLevels(full: readonly TileBytes[]): readonly Tile[] {
   return full
@@ -246,7 +263,7 @@ export async function openAuditTree(options: AuditTreeOptions): Promise<AuditTre
     await directory.make();
     const key = await directory.signingKey(options.env.random);
     const checkpoint = await directory.checkpoint(key);
-    const restored = await restoreTree(options.log, directory, checkpoint);
+    const restored = await restoreTree(options.log, directory, checkpoint, options.sha256 ?? batchSha256);
     return new FollowingTree(options, directory, key, checkpoint, restored);
   } catch (thrown) {
     const failure = reportOf(thrown);

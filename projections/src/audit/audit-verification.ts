@@ -5,9 +5,10 @@
 import { type Disk, reportOf, type StoredLog } from "@millrace/engine";
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
 import { openCheckpoint } from "./checkpoint.ts";
-import { GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
+import { firstDifference, GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
 import { LeafHasher } from "./leaf-hash.ts";
-import { HASH_BYTES, sameHash } from "./merkle.ts";
+import { sameHash } from "./merkle.ts";
+import { type BatchSha256, batchSha256 } from "./message-hashes.ts";
 import { formatVerifierKey, type VerifierKey } from "./signed-note.ts";
 import { partialTiles, TILE_WIDTH, type Tile, tileIn } from "./tile.ts";
 
@@ -20,6 +21,8 @@ export interface AuditVerificationOptions {
   readonly key?: VerifierKey;
   /** An older checkpoint that somebody has kept: the log must still begin with what it covered. */
   readonly since?: string;
+  /** Default: Node's own. */
+  readonly sha256?: BatchSha256 | undefined;
 }
 
 export interface AuditFinding {
@@ -43,7 +46,7 @@ export interface AuditReport {
 export async function verifyAudit(options: AuditVerificationOptions): Promise<AuditReport> {
   const directory = new AuditDirectory(options.disk, options.directory, options.log.id);
   const key = options.key ?? (await directory.verifierKey());
-  const verification = new Verification(options.log, directory, key);
+  const verification = new Verification(options.log, directory, key, options.sha256 ?? batchSha256);
   await verification.run(options.since);
   return verification.report();
 }
@@ -52,16 +55,18 @@ class Verification {
   readonly #log: StoredLog;
   readonly #directory: AuditDirectory;
   readonly #key: VerifierKey;
-  readonly #tree: GrowingTree = new GrowingTree();
-  readonly #hasher: LeafHasher = new LeafHasher();
+  readonly #tree: GrowingTree;
+  readonly #hasher: LeafHasher;
   readonly #findings: AuditFinding[] = [];
   /** Tiles that differ from the records, and the first position at which each does. */
   readonly #different: { readonly tile: Tile; readonly position: number }[] = [];
   #checkpoint: SignedCheckpoint | undefined;
   #since: { readonly size: number; readonly root: Uint8Array } | undefined;
 
-  constructor(log: StoredLog, directory: AuditDirectory, key: VerifierKey) {
+  constructor(log: StoredLog, directory: AuditDirectory, key: VerifierKey, sha256: BatchSha256) {
     this.#log = log;
+    this.#tree = new GrowingTree(sha256);
+    this.#hasher = new LeafHasher(sha256);
     this.#directory = directory;
     this.#key = key;
   }
@@ -115,14 +120,14 @@ class Verification {
   async #hashRecords(checkpoint: SignedCheckpoint): Promise<void> {
     let expected: readonly Uint8Array[] | undefined;
     for await (const { records } of this.#log.readStored(0, checkpoint.size)) {
-      for (const record of records) {
-        const leaf = this.#hasher.add(record);
-        if (leaf === undefined) continue;
-        const within = record.position % TILE_WIDTH;
-        if (within === 0) expected = await this.#leavesOf(checkpoint.size, record.position);
+      const { first, bytes } = this.#hasher.leaves(records);
+      for (const [i, leaf] of hashesOf(bytes).entries()) {
+        const position = first + i;
+        const within = position % TILE_WIDTH;
+        if (within === 0) expected = await this.#leavesOf(checkpoint.size, position);
         this.#tree.append(leaf);
         if (expected !== undefined && !sameHash(leaf, expected[within])) {
-          this.#different.push({ tile: tileAt(checkpoint.size, record.position), position: record.position });
+          this.#different.push({ tile: tileAt(checkpoint.size, position), position });
           expected = undefined;
         }
         if (this.#tree.size === this.#since?.size) this.#compareSince(this.#since.root);
@@ -212,10 +217,4 @@ class Verification {
 
 function tileAt(size: number, position: number): Tile {
   return tileIn(size, 0, Math.floor(position / TILE_WIDTH));
-}
-
-/** Number of the first hash that differs. */
-function firstDifference(a: Uint8Array, b: Uint8Array): number {
-  const at = a.findIndex((byte, i) => byte !== b[i]);
-  return Math.floor(Math.max(0, at) / HASH_BYTES);
 }

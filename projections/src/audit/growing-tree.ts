@@ -3,7 +3,8 @@
  * each level. A tile that fills up is handed out and its root goes to the level above.
  */
 import { invariant } from "@millrace/engine";
-import { HASH_BYTES, rootOf, rootOfBytes } from "./merkle.ts";
+import { HASH_BYTES, NODE_PREFIX, rootOf } from "./merkle.ts";
+import { type BatchSha256, batchSha256, Messages } from "./message-hashes.ts";
 import { partialTiles, TILE_WIDTH, type Tile } from "./tile.ts";
 
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
@@ -21,14 +22,20 @@ interface Growing {
 }
 
 export class GrowingTree {
+  readonly #sha256: BatchSha256;
+  readonly #nodes: Messages = new Messages();
   #size = 0;
   /** By level. */
   readonly #edge: Growing[] = [];
   #full: TileBytes[] = [];
 
+  constructor(sha256: BatchSha256 = batchSha256) {
+    this.#sha256 = sha256;
+  }
+
   /** The tree of `size` leaves whose partial tiles are these, of {@link partialTiles}. */
-  static restored(size: number, partial: readonly TileBytes[]): GrowingTree {
-    const tree = new GrowingTree();
+  static restored(size: number, partial: readonly TileBytes[], sha256: BatchSha256 = batchSha256): GrowingTree {
+    const tree = new GrowingTree(sha256);
     tree.#size = size;
     for (const { tile, bytes } of partial) {
       const growing = tree.#at(tile.level);
@@ -89,7 +96,21 @@ export class GrowingTree {
     this.#full.push({ tile: { level, index, width: TILE_WIDTH }, bytes });
     growing.bytes = Buffer.alloc(TILE_BYTES);
     growing.width = 0;
-    this.#push(level + 1, rootOfBytes(bytes));
+    this.#push(level + 1, this.#rootOf(bytes));
+  }
+
+  /** {@link rootOf} for the hashes of a full tile, level by level. */
+  #rootOf(tile: Buffer): Buffer {
+    let level = tile;
+    while (level.length > HASH_BYTES) {
+      for (let at = 0; at < level.length; at += 2 * HASH_BYTES) {
+        this.#nodes.writeByte(NODE_PREFIX);
+        this.#nodes.write(level.subarray(at, at + 2 * HASH_BYTES));
+        this.#nodes.end();
+      }
+      level = this.#nodes.hashes(this.#sha256);
+    }
+    return level;
   }
 
   #at(level: number): Growing {
@@ -100,6 +121,13 @@ export class GrowingTree {
 
 function usedOf({ bytes, width }: Growing): Buffer {
   return bytes.subarray(0, width * HASH_BYTES);
+}
+
+/** Number of the first hash that differs, -1 when none does. */
+export function firstDifference(a: Uint8Array, b: Uint8Array): number {
+  if (Buffer.compare(a, b) === 0) return -1;
+  const at = a.findIndex((byte, i) => byte !== b[i]);
+  return Math.floor((at < 0 ? a.length : at) / HASH_BYTES);
 }
 
 /** Splits the bytes of a tile. */

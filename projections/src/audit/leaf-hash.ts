@@ -3,34 +3,48 @@
  * header and the SHA-256 of the stored payload; the leaf is `SHA-256(0x00 ‖ entry)` as in RFC 6962. Whoever has the payloads'
  * hashes can check it: a payload may be pruned, and a key that encrypted it destroyed, and every proof stays valid.
  */
-import type { StoredRecord } from "@millrace/engine";
-import { HASH_BYTES, putSha256, sha256 } from "./merkle.ts";
+import { invariant, type StoredRecord } from "@millrace/engine";
+import { HASH_BYTES, sha256 } from "./merkle.ts";
+import { type BatchSha256, Messages } from "./message-hashes.ts";
 
 const LEAF_PREFIX = 0;
-const FIRST_CAPACITY = 1024;
 
-/** Put records in, in the order of the log; each event completes a leaf. */
+export interface Leaves {
+  /** Position of the first. */
+  readonly first: number;
+  /** Hashes of dense positions, one after the other. */
+  readonly bytes: Buffer;
+}
+
+/** Hashes records, in the order of the log. */
 export class LeafHasher {
-  #bytes: Buffer = Buffer.alloc(FIRST_CAPACITY, LEAF_PREFIX);
-  #used = 1;
-  readonly #leaf: Buffer = Buffer.alloc(HASH_BYTES);
+  readonly #sha256: BatchSha256;
+  readonly #payloads: Messages = new Messages();
+  readonly #entries: Messages = new Messages();
 
-  /** The leaf of the record's position when the record is its event, `undefined` for a control record. Valid until the next call. */
-  add({ header, payload, isControl }: StoredRecord): Buffer | undefined {
-    if (this.#used + header.length + HASH_BYTES > this.#bytes.length) this.#grow();
-    this.#bytes.set(header, this.#used);
-    putSha256(payload, this.#bytes, this.#used + header.length);
-    this.#used += header.length + HASH_BYTES;
-    if (isControl) return undefined;
-    putSha256(this.#bytes.subarray(0, this.#used), this.#leaf, 0);
-    this.#used = 1;
-    return this.#leaf;
+  constructor(sha256: BatchSha256) {
+    this.#sha256 = sha256;
   }
 
-  #grow(): void {
-    const bytes = Buffer.alloc(this.#bytes.length * 2, LEAF_PREFIX);
-    bytes.set(this.#bytes);
-    this.#bytes = bytes;
+  /** @param records of whole positions, at least one: the last is an event */
+  leaves(records: readonly StoredRecord[]): Leaves {
+    const first = records[0]?.position;
+    invariant(first !== undefined && records.at(-1)?.isControl === false, "leaves are made of whole positions");
+    for (const { payload } of records) {
+      this.#payloads.write(payload);
+      this.#payloads.end();
+    }
+    const hashes = this.#payloads.hashes(this.#sha256);
+    let isStart = true;
+    for (let i = 0; i < records.length; i++) {
+      const { header, isControl } = records[i] as StoredRecord;
+      if (isStart) this.#entries.writeByte(LEAF_PREFIX);
+      this.#entries.write(header);
+      this.#entries.write(hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES));
+      if (!isControl) this.#entries.end();
+      isStart = !isControl;
+    }
+    return { first, bytes: this.#entries.hashes(this.#sha256) };
   }
 }
 

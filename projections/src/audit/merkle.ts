@@ -20,29 +20,16 @@ export function putSha256(bytes: Uint8Array, into: Buffer, at: number): void {
 /** Root of the tree without leaves. */
 export const EMPTY_ROOT: Buffer = sha256(new Uint8Array(0));
 
+/** What an inner node is hashed with before its children. */
+export const NODE_PREFIX = 1;
+
 /** Used again for every node: hashing is synchronous. */
-const node = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
+const node = Buffer.alloc(1 + 2 * HASH_BYTES, NODE_PREFIX);
 
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   node.set(left, 1);
   node.set(right, 1 + HASH_BYTES);
   return sha256(node);
-}
-
-/** Used again for every tile. */
-let level = Buffer.alloc(0);
-
-/** {@link rootOf} for as many hashes as a power of two, given one after the other. */
-export function rootOfBytes(hashes: Uint8Array): Buffer {
-  if (level.length < hashes.length) level = Buffer.alloc(hashes.length);
-  level.set(hashes);
-  for (let count = hashes.length / HASH_BYTES; count > 1; count /= 2) {
-    for (let pair = 0; pair < count / 2; pair++) {
-      level.copy(node, 1, pair * 2 * HASH_BYTES, (pair + 1) * 2 * HASH_BYTES);
-      putSha256(node, level, pair * HASH_BYTES);
-    }
-  }
-  return Buffer.from(level.subarray(0, HASH_BYTES));
 }
 
 /**

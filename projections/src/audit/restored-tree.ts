@@ -6,10 +6,10 @@
 import type { LiveStoredLog } from "@millrace/engine";
 import type { AuditDirectory, Frontier, SignedCheckpoint } from "./audit-directory.ts";
 import { auditError } from "./audit-errors.ts";
-import { GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
+import { firstDifference, GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
 import { LeafHasher } from "./leaf-hash.ts";
-
-import { sameHash } from "./merkle.ts";
+import { HASH_BYTES, sameHash } from "./merkle.ts";
+import type { BatchSha256 } from "./message-hashes.ts";
 import { partialTiles, TILE_WIDTH, tileIn } from "./tile.ts";
 
 export interface RestoredTree {
@@ -34,6 +34,7 @@ export async function restoreTree(
   log: LiveStoredLog,
   directory: AuditDirectory,
   checkpoint: SignedCheckpoint | undefined,
+  sha256: BatchSha256,
 ): Promise<RestoredTree> {
   const frontier = await directory.frontier();
   const seen = Math.max(checkpoint?.size ?? 0, typeof frontier === "object" ? frontier.size : 0);
@@ -42,10 +43,11 @@ export async function restoreTree(
     throw auditError("AUDIT-AHEAD", message, { place: { file: directory.path, position: log.durableEnd } });
   }
   const why = await whyNotFromTiles(directory, frontier, checkpoint);
-  if (why !== undefined) return rebuilt(log, directory, checkpoint, seen, why);
-  if (typeof frontier !== "object") return { tree: new GrowingTree(), durableSize: 0, chain: 0, rebuilt: undefined };
-  await compareNewestLeaves(log, directory, frontier.size);
-  const tree = GrowingTree.restored(frontier.size, (await edgeOf(directory, frontier.size)) ?? []);
+  if (why !== undefined) return rebuilt({ log, directory, checkpoint, sha256 }, seen, why);
+  if (typeof frontier !== "object")
+    return { tree: new GrowingTree(sha256), durableSize: 0, chain: 0, rebuilt: undefined };
+  await compareNewestLeaves(log, directory, frontier.size, sha256);
+  const tree = GrowingTree.restored(frontier.size, (await edgeOf(directory, frontier.size)) ?? [], sha256);
   return { tree, durableSize: frontier.size, chain: frontier.chain, rebuilt: undefined };
 }
 
@@ -83,42 +85,48 @@ async function edgeOf({ tiles }: AuditDirectory, size: number): Promise<TileByte
 }
 
 /** The tiles give what was signed; so a record whose leaf differs from theirs was changed. */
-async function compareNewestLeaves(log: LiveStoredLog, { tiles }: AuditDirectory, size: number): Promise<void> {
+async function compareNewestLeaves(
+  log: LiveStoredLog,
+  { tiles }: AuditDirectory,
+  size: number,
+  sha256: BatchSha256,
+): Promise<void> {
   if (size === 0) return;
   const index = Math.floor((size - 1) / TILE_WIDTH);
   const from = Math.max(index * TILE_WIDTH, log.base);
   const bytes = await tiles.read(tileIn(size, 0, index));
   if (bytes === undefined) throw auditError("AUDIT-TILE", `tile ${index} of level 0 is missing`);
-  const expected = hashesOf(bytes);
-  const hasher = new LeafHasher();
+  const hasher = new LeafHasher(sha256);
   for await (const { records } of log.readStored(from, size)) {
-    for (const record of records) {
-      const leaf = hasher.add(record);
-      if (leaf !== undefined && !sameHash(leaf, expected[record.position - index * TILE_WIDTH]))
-        throw forkAt(record.position);
-    }
+    const { first, bytes: found } = hasher.leaves(records);
+    const at = (first - index * TILE_WIDTH) * HASH_BYTES;
+    const different = firstDifference(found, bytes.subarray(at, at + found.length));
+    if (different >= 0) throw forkAt(first + different);
   }
+}
+
+interface RebuildParts {
+  readonly log: LiveStoredLog;
+  readonly directory: AuditDirectory;
+  readonly checkpoint: SignedCheckpoint | undefined;
+  readonly sha256: BatchSha256;
 }
 
 /** Makes the tree again from every record up to `seen`, and compares the root on the way. */
 async function rebuilt(
-  log: LiveStoredLog,
-  directory: AuditDirectory,
-  checkpoint: SignedCheckpoint | undefined,
+  { log, directory, checkpoint, sha256 }: RebuildParts,
   seen: number,
   why: string,
 ): Promise<RestoredTree> {
   if (log.base > 0) throw auditError("AUDIT-TILE", `${why}, and the records below ${log.base} are pruned`);
   // A crash from here on leaves tiles of both kinds: they are made again until all of them are there.
   await directory.dropFrontier();
-  const tree = new GrowingTree();
-  const hasher = new LeafHasher();
+  const tree = new GrowingTree(sha256);
+  const hasher = new LeafHasher(sha256);
   let chain = 0;
   for await (const batch of log.readStored(0, seen)) {
     chain = batch.chain;
-    for (const record of batch.records) {
-      const leaf = hasher.add(record);
-      if (leaf === undefined) continue;
+    for (const leaf of hashesOf(hasher.leaves(batch.records).bytes)) {
       tree.append(leaf);
       if (tree.size === checkpoint?.size) mustBe(checkpoint, tree.root());
     }

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { messageOf, type StoredLog, type StoredRecord } from "@millrace/engine";
-import { nativeBlocks } from "@millrace/native";
+import { nativeBlocks, nativeSha256 } from "@millrace/native";
 import {
   type AuditFinding,
   type AuditReport,
@@ -65,6 +65,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
       log,
       disk: systemDisk(),
       directory: audit,
+      sha256: nativeSha256(),
       ...(key === undefined ? {} : { key }),
       ...(since === undefined ? {} : { since }),
     });
