@@ -1,7 +1,8 @@
 /**
- * The embedded log against what one would write by hand: a file that is appended to and synced for all waiting callers at once, and
- * SQLite in WAL mode with full synchronisation. Every append is acknowledged only when it is durable. Then a replay of the
- * log with decoding against a scan of a plain file with the same decoding. One process, interleaved, medians of the repeats.
+ * The embedded log against what one would write by hand: a file that is appended to and synced for all waiting callers at once,
+ * SQLite in WAL mode with full synchronisation, and LMDB. Every append is acknowledged only when it is durable. What the log's
+ * followers cost, index and Merkle tree, is seen beside the log without them. Then a replay of the log with decoding against a
+ * scan of a plain file and of an LMDB table with the same decoding. One process, interleaved, medians of the repeats.
  *
  * Every append encodes its event with msgpackr first, as a caller has to.
  */
@@ -12,7 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemEnv } from "@millrace/engine";
-import { nativeBlocks, openLmdbStore } from "@millrace/native";
+import { nativeBlocks, nativeSha256, openLmdbStore } from "@millrace/native";
+import { openAuditTree } from "@millrace/projections";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { IndexThread } from "../dist/host/index-thread.js";
 import { median } from "./measure.mjs";
@@ -23,9 +25,11 @@ const RUN_MS = 500;
 const REPLAY_EVENTS = 300_000;
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
+const LMDB_BYTES = 4 * 1024 ** 3;
 const SQLITE = new URL("./peers/sqlite/", import.meta.url);
 
 const { Packr } = createRequire(import.meta.resolve("@millrace/engine"))("msgpackr");
+const lmdb = createRequire(import.meta.resolve("@millrace/native"))("lmdb");
 const packr = new Packr({ structures: [] });
 const PAD = "x".repeat(110);
 const event = (i) => ({
@@ -125,10 +129,36 @@ function sqlite(directory) {
   };
 }
 
+/** As a plain store of events: numbers ascend, so pages fill up. Durable when the sync that follows a commit is done. */
+function lmdbDurable(directory) {
+  const db = lmdb.open({
+    path: join(directory, "lmdb"),
+    encoding: "binary",
+    keyEncoding: "uint32",
+    compression: false,
+    mapSize: LMDB_BYTES,
+  });
+  let next = 0;
+  return {
+    db,
+    appender: () => async (i) => {
+      await db.put(next++, encode(i));
+      await db.flushed;
+    },
+    close: () => db.close(),
+  };
+}
+
+/** Reads nothing and writes nothing: the log as it would be without its index. */
+const NO_INDEX = () => ({ jobEventsMax: 1 << 30, restShare: 0, index: async () => {}, close: async () => {} });
+
 let logs = 0;
 
-/** Put together as a host does it: the index on LMDB follows in a thread of its own. */
-async function embedded(directory, prepared = true) {
+/** Put together as a host does it: the index on LMDB follows in a thread of its own, the Merkle tree in this one. */
+const embedded = (directory) => openEmbedded(directory, {});
+const withoutFollowers = (directory) => openEmbedded(directory, { followed: false });
+
+async function openEmbedded(directory, { prepared = true, followed = true }) {
   const indexStore = await openLmdbStore({ dir: join(directory, "index") });
   const kernels = nativeBlocks();
   const log = await openEmbeddedLog({
@@ -136,7 +166,7 @@ async function embedded(directory, prepared = true) {
     disk: systemDisk(),
     env: systemEnv(),
     indexStore,
-    indexer: new IndexThread({ store: indexStore, kernels }).of,
+    indexer: followed ? new IndexThread({ store: indexStore, kernels }).of : NO_INDEX,
     kernels,
     segmentBytes: SEGMENT_BYTES,
     onFatal: (error) => {
@@ -144,6 +174,7 @@ async function embedded(directory, prepared = true) {
     },
   });
   while (prepared && !log.health.nextSegmentReady) await new Promise((resolve) => setTimeout(resolve, 20));
+  const tree = followed ? await openTree(log, directory) : undefined;
   const run = ++logs;
   const nobody = new Uint8Array(16);
   const context = {
@@ -177,10 +208,24 @@ async function embedded(directory, prepared = true) {
       };
     },
     close: async () => {
+      await tree?.stop();
       await log.close();
       await indexStore.close();
     },
   };
+}
+
+async function openTree(log, directory) {
+  const tree = await openAuditTree({
+    log,
+    disk: systemDisk(),
+    directory: join(directory, "audit"),
+    env: systemEnv(),
+    stopMsMax: 0,
+    sha256: nativeSha256(),
+  });
+  tree.start();
+  return tree;
 }
 
 /** Events per second that `appenders` concurrent callers get acknowledged, once they have begun to. */
@@ -204,8 +249,10 @@ async function rateOf(store, appenders) {
 
 const STORES = {
   "embedded log": embedded,
+  "… without index and tree": withoutFollowers,
   "plain append + fdatasync": plainFile,
   "better-sqlite3 WAL FULL": sqlite,
+  "lmdb, put and flushed": lmdbDurable,
   "no store, callers alone": nothing,
 };
 
@@ -232,6 +279,7 @@ async function replayRates(repeats) {
   const directory = fs.mkdtempSync(join(tmpdir(), "millrace-log-bench-"));
   const store = await embedded(directory);
   const append = store.appender(0);
+  const table = lmdbDurable(directory);
   const fd = fs.openSync(join(directory, "plain"), "w");
   for (let i = 0; i < REPLAY_EVENTS; ) {
     const batch = [];
@@ -241,7 +289,7 @@ async function replayRates(repeats) {
       const header = Buffer.allocUnsafe(4);
       header.writeUInt32LE(payload.length);
       parts.push(header, payload);
-      batch.push(append(i));
+      batch.push(append(i), table.db.put(i, payload));
     }
     await Promise.all(batch);
     fs.writeSync(fd, Buffer.concat(parts));
@@ -253,6 +301,7 @@ async function replayRates(repeats) {
     for (const [name, replay] of [
       ["embedded log", () => replayLog(store.log)],
       ["raw scan", () => replayFile(join(directory, "plain"))],
+      ["lmdb range", () => replayTable(table.db)],
     ]) {
       globalThis.gc?.();
       const startedMs = performance.now();
@@ -262,10 +311,11 @@ async function replayRates(repeats) {
     }
   }
   await store.close();
+  await table.close();
   const openings = [];
   for (let repeat = 0; repeat < repeats; repeat++) {
     const startedMs = performance.now();
-    const again = await embedded(directory, false);
+    const again = await openEmbedded(directory, { prepared: false, followed: false });
     openings.push(performance.now() - startedMs);
     await again.close();
   }
@@ -278,6 +328,12 @@ async function replayLog(log) {
   for await (const events of log.read()) {
     for (const { payload } of events) if (packr.unpack(payload).seq >= 0) count++;
   }
+  return count;
+}
+
+function replayTable(db) {
+  let count = 0;
+  for (const { value } of db.getRange({ snapshot: true })) if (packr.unpack(value).seq >= 0) count++;
   return count;
 }
 
@@ -346,12 +402,16 @@ export async function main({ repeats = 5 } = {}) {
   process.stdout.write(`${lines.join("\n")}\n`);
   const against = (peer, appenders) =>
     Number((rate(`embedded log/${appenders}`) / rate(`${peer}/${appenders}`)).toFixed(3));
+  const replayAgainst = (peer) => Number((median(replays.get("embedded log")) / median(replays.get(peer))).toFixed(3));
   return {
     ratios: {
       plainAppendAt1024: against("plain append + fdatasync", 1024),
       plainAppendAt64: against("plain append + fdatasync", 64),
       sqliteWalFull: against("better-sqlite3 WAL FULL", 1024),
-      rawScan: Number((median(replays.get("embedded log")) / median(replays.get("raw scan"))).toFixed(3)),
+      lmdbDurable: against("lmdb, put and flushed", 1024),
+      withoutFollowers: against("… without index and tree", 1024),
+      rawScan: replayAgainst("raw scan"),
+      lmdbRange: replayAgainst("lmdb range"),
     },
   };
 }
