@@ -9,9 +9,7 @@ const INTERFACE = 5;
 
 export interface Addon {
   interfaceVersion(): number;
-  crc32c(view: DataView, from: number, to: number, seed: number): number;
   checkRecords(bytes: Uint8Array, from: number, to: number): number;
-  finishBlock(buffer: Uint8Array, used: number): number;
   sealBlock(
     buffer: Uint8Array,
     used: number,
@@ -24,8 +22,6 @@ export interface Addon {
     epoch: number,
     kind: number,
   ): number;
-  /** Resolves with 0 or the number of the system's error. */
-  writeBlock(fd: number, buffer: Uint8Array, length: number, offset: number): Promise<number>;
   sha256Batch(bytes: Uint8Array, ends: Uint32Array, into: Uint8Array): void;
   readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
 }

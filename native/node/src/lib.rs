@@ -1,7 +1,6 @@
 //! The Node addon: each module here is the binding of one crate. Nothing is decided here.
 
 mod block;
-mod data_view;
 mod hash;
 mod payload;
 

@@ -67,16 +67,8 @@ describe.skipIf(skipped)(`log blocks by the addon${skipped ? ` (skipped: ${skipp
     written = [];
   });
 
-  it("finishes records to the bytes and the checksum that TypeScript wrote", () => {
-    expect(written.length).toBeGreaterThan(10);
-    for (const block of written) {
-      const draft = unfinished(block);
-      expect(native.finishBlock(draft, block.used)).toBe(block.bytes.readUInt32LE(40));
-      expect(draft.compare(block.bytes, 64, block.used, 64, block.used)).toBe(0);
-    }
-  });
-
   it("seals blocks to the bytes that TypeScript wrote", () => {
+    expect(written.length).toBeGreaterThan(10);
     for (const block of written) {
       const { bytes, used } = block;
       const draft = unfinished(block);
@@ -110,15 +102,5 @@ describe.skipIf(skipped)(`log blocks by the addon${skipped ? ` (skipped: ${skipp
       }
     }
     expect(damages).toBeGreaterThan(100);
-  });
-
-  it("agrees with the TypeScript checksum on every length", () => {
-    const bytes = new SeededRandom(3).bytes(5000);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let to = 0; to <= 5000; to += to < 600 ? 1 : 97) {
-      expect(native.crc32c(view, to % 9, Math.max(to, to % 9), to)).toBe(
-        crc32c(view, to % 9, Math.max(to, to % 9), to),
-      );
-    }
   });
 });

@@ -45,11 +45,7 @@ mod tests {
     #[test]
     fn hashes_are_those_of_the_standard() {
         let messages = ["abc", "", "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"];
-        let expected = [
-            [0xba, 0x78, 0x16, 0xbf],
-            [0xe3, 0xb0, 0xc4, 0x42],
-            [0x24, 0x8d, 0x6a, 0x61],
-        ];
+        let expected = [[0xba, 0x78, 0x16, 0xbf], [0xe3, 0xb0, 0xc4, 0x42], [0x24, 0x8d, 0x6a, 0x61]];
         let mut hashes = [0; 3 * HASH_BYTES];
         sha256_batch(messages.concat().as_bytes(), &[3, 3, 59], &mut hashes).unwrap();
         for (hash, start) in hashes.chunks(HASH_BYTES).zip(expected) {

@@ -51,7 +51,7 @@ pub struct BlockHeader {
 
 /// Writes the checksum of every record in `block[64..used]`, which are whole but for it, and
 /// returns the checksum of the body: over their (length, checksum) pairs.
-pub fn finish_block(block: &mut [u8], used: usize) -> Result<u32, BlockError> {
+fn finish_block(block: &mut [u8], used: usize) -> Result<u32, BlockError> {
     let capacity = block.len();
     if used < BLOCK_HEADER_BYTES || used > capacity || !used.is_multiple_of(RECORD_ALIGN) {
         return Err(BlockError::Used { used, capacity });
