@@ -1,16 +1,19 @@
+import { categoryOf } from "./event-list.ts";
 import type { EventFilter, RecordedEvent } from "./event-log.ts";
 
 /** Compiles a filter: the answer is true for events that meet all its conditions. No filter passes everything. */
 export function eventFilter(filter: EventFilter | undefined): (event: RecordedEvent) => boolean {
   if (filter === undefined) return () => true;
-  const { streamPrefix, graph, node, correlationId } = filter;
+  const { streamPrefix, graph, node, correlationId, category, starts } = filter;
   const types = filter.types === undefined ? undefined : new Set(filter.types);
   return (event) =>
     (types === undefined || types.has(event.type)) &&
     (streamPrefix === undefined || event.stream.startsWith(streamPrefix)) &&
     (graph === undefined || event.context.graph === graph) &&
     (node === undefined || event.context.node === node) &&
-    (correlationId === undefined || sameBytes(event.context.correlationId, correlationId));
+    (correlationId === undefined || sameBytes(event.context.correlationId, correlationId)) &&
+    (category === undefined || categoryOf(event.stream) === category) &&
+    (starts === undefined || event.revision === 0);
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -4,6 +4,7 @@
  *
  * Implementations: memory, embedded and EventStoreDB (`streams`). All pass `eventLogContract` of `engine/testing`.
  */
+import type { EventLists } from "./event-list.ts";
 
 /** What a stream's head must be for an append to happen. A number is the exact revision of the last event. */
 export type ExpectedRevision = "any" | "none" | "exists" | number;
@@ -80,6 +81,10 @@ export interface EventFilter {
   readonly graph?: string;
   readonly node?: string;
   readonly correlationId?: Uint8Array;
+  /** Of the event's stream; see `categoryOf`. */
+  readonly category?: string;
+  /** Only the first event of each stream. */
+  readonly starts?: true;
 }
 
 export interface SubscribeOptions {
@@ -111,6 +116,8 @@ export interface EventLog {
    * revision, which would then fence nobody (R26).
    */
   readonly appendsAheadMax?: number;
+  /** Numbered lists of events across streams; absent: this log keeps none. */
+  readonly lists?: EventLists;
 
   /**
    * Appends all or nothing and resolves once it is durable. Appends of one caller to one stream are applied in call order.

@@ -5,6 +5,7 @@
 import { describe } from "vitest";
 import { appendContract } from "./event-log/append-contract.ts";
 import type { MakeEventLog } from "./event-log/harness.ts";
+import { listContract } from "./event-log/list-contract.ts";
 import { modelContract } from "./event-log/model-contract.ts";
 import { readContract } from "./event-log/read-contract.ts";
 import { retryContract } from "./event-log/retry-contract.ts";
@@ -17,6 +18,7 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
     retryContract(make);
     readContract(make);
     subscriptionContract(make);
+    listContract(make);
     modelContract(make);
   });
 }

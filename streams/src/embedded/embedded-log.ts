@@ -5,6 +5,7 @@
 import {
   type AppendResult,
   type ErrorReport,
+  type EventLists,
   type EventLog,
   type LiveStoredLog,
   type LockKind,
@@ -24,6 +25,7 @@ import type { CommitSignal } from "./commit-signal.ts";
 import type { DirectoryLock } from "./directory-lock.ts";
 import { embeddedLogError } from "./errors.ts";
 import type { IndexFollower } from "./index-follower.ts";
+import { ListedEvents, type ListedEventsParts } from "./listed-events.ts";
 import type { LogReader } from "./log-reader.ts";
 import type { ManifestFile } from "./manifest.ts";
 import type { TailCut } from "./recovery.ts";
@@ -52,7 +54,7 @@ export interface EmbeddedLogHealth {
   readonly tailCut: TailCut | undefined;
 }
 
-export interface EmbeddedLogParts {
+export interface EmbeddedLogParts extends Pick<ListedEventsParts, "names" | "index"> {
   readonly id: string;
   readonly appendBytesMax: number;
   readonly appender: Appender;
@@ -73,6 +75,7 @@ export interface EmbeddedLogParts {
 export class EmbeddedLog implements EventLog, LiveStoredLog {
   readonly id: string;
   readonly appendBytesMax: number;
+  readonly lists: EventLists;
   readonly #parts: EmbeddedLogParts;
   #durableEnd: number;
   #chain = 0;
@@ -84,6 +87,11 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
     this.appendBytesMax = parts.appendBytesMax;
     this.#parts = parts;
     this.#durableEnd = durableEnd;
+    this.lists = new ListedEvents({
+      ...parts,
+      durableEnd: () => this.#durableEnd,
+      mustBeOpen: () => this.mustBeOpen(),
+    });
   }
 
   get durableEnd(): number {

@@ -6,21 +6,31 @@ import type { NameKind } from "./dictionary.ts";
 import { NAME_KINDS } from "./dictionary.ts";
 import type { RecordLocation } from "./tail-table.ts";
 
-export const CURSOR_TABLE = "log-cursor";
+/** A new name when the rows change: an index that lacks it is built anew. */
+export const CURSOR_TABLE = "log-cursor-2";
 export const BLOCK_TABLE = "log-blocks";
 export const STREAM_TABLE = "log-streams";
 export const POSTING_TABLE = "log-postings";
 export const NAME_TABLE = "log-names";
 export const NUMBER_TABLE = "log-numbers";
-export const INDEX_TABLES = [CURSOR_TABLE, BLOCK_TABLE, STREAM_TABLE, POSTING_TABLE, NAME_TABLE, NUMBER_TABLE] as const;
+export const LIST_TABLE = "log-lists";
+export const INDEX_TABLES = [
+  CURSOR_TABLE,
+  BLOCK_TABLE,
+  STREAM_TABLE,
+  POSTING_TABLE,
+  LIST_TABLE,
+  NAME_TABLE,
+  NUMBER_TABLE,
+] as const;
 export const CURSOR_KEY: Uint8Array = Buffer.from("cursor");
 
 export const ENTRY_RECORDS_MAX = 256;
 const NAME_KEY_BYTES_MAX = 400;
 
 /** What a posting list is about. */
-export type PostingKind = "type" | "graph" | "node" | "correlation";
-const POSTING_KINDS: readonly PostingKind[] = ["type", "graph", "node", "correlation"];
+export type PostingKind = "type" | "graph" | "node" | "correlation" | "category" | "starts";
+const POSTING_KINDS: readonly PostingKind[] = ["type", "graph", "node", "correlation", "category", "starts"];
 
 export function positionKey(position: number): Buffer {
   const key = Buffer.allocUnsafe(8);
@@ -36,7 +46,7 @@ export function streamKey(stream: number, revision: number): Buffer {
   return key;
 }
 
-/** `value` is a dictionary number, or the 16 bytes of a correlation id. */
+/** `value` is a dictionary number, the 16 bytes of a correlation id, or what `categoryKey` makes of a category. */
 export function postingPrefix(kind: PostingKind, value: number | Uint8Array): Buffer {
   const head = POSTING_KINDS.indexOf(kind);
   if (typeof value !== "number") return Buffer.concat([Buffer.of(head), value]);

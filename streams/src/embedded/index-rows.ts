@@ -20,11 +20,12 @@ import {
   STREAM_TABLE,
   streamKey,
 } from "./index-keys.ts";
+import { categoryRows, startRows, writeAnchor } from "./list-rows.ts";
 import { encodeBlock, numberIn } from "./log-index.ts";
 import { CORRELATION, graphAt, ID_BYTES, nodeAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import type { BlockLocation } from "./tail-table.ts";
 
-interface StreamRows {
+export interface StreamRows {
   readonly firstRevision: number;
   readonly events: number[];
 }
@@ -81,7 +82,9 @@ export class IndexRows {
         tx.put(STREAM_TABLE, streamKey(stream, firstRevision + at), this.#entry(events, at));
       }
     }
-    this.#writePostings(tx, "type", this.#types.lists);
+    for (const [type, events] of this.#types.lists) this.#writeList(tx, postingPrefix("type", type), events);
+    for (const [prefix, events] of categoryRows(tx, this.#streams)) this.#writeList(tx, prefix, events);
+    this.#writeList(tx, postingPrefix("starts", 0), startRows(this.#streams));
     this.#writePostings(tx, "graph", this.#graphs.lists);
     this.#writePostings(tx, "node", this.#nodes.lists);
     for (const [id, events] of this.#correlations.lists) {
@@ -100,6 +103,13 @@ export class IndexRows {
 
   #writePostings(tx: OrderedWriter, kind: PostingKind, lists: ReadonlyMap<number, readonly number[]>): void {
     for (const [number, events] of lists) this.#writePosting(tx, postingPrefix(kind, number), events);
+  }
+
+  /** A posting list whose events have numbers. */
+  #writeList(tx: OrderedWriter, prefix: Buffer, events: readonly number[]): void {
+    if (events.length === 0) return;
+    this.#writePosting(tx, prefix, events);
+    writeAnchor(tx, prefix, this.#first + (events[0] as number), events.length);
   }
 
   #writePosting(tx: OrderedWriter, prefix: Buffer, events: readonly number[]): void {

@@ -14,6 +14,7 @@ import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
 import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
 import type { PostingKind } from "./index-keys.ts";
+import { categoryKey } from "./list-rows.ts";
 import type { LogIndex } from "./log-index.ts";
 import type { RecordFetcher } from "./record-fetcher.ts";
 import { LogRecord } from "./recorded-event.ts";
@@ -71,8 +72,13 @@ export class LogReader {
     filter: EventFilter | undefined,
   ): AsyncGenerator<readonly RecordedEvent[]> {
     const passes = eventFilter(filter);
+    const posting = this.#posting(filter);
     let next = Math.min(from, end - 1);
     while (next >= this.#parts.base.position) {
+      if (posting !== undefined && next < this.#parts.tail.base) {
+        yield* this.#backByPosting(posting, next, passes);
+        return;
+      }
       const place = this.placeOf(next);
       if (place === undefined) return;
       const block = await this.#parts.scanner.block(place);
@@ -163,7 +169,7 @@ export class LogReader {
     events: RecordedEvent[],
   ): void {
     const { kernels, names, files } = this.#parts;
-    const withControls = filter?.types?.some((type) => (CONTROL_TYPES as readonly string[]).includes(type)) === true;
+    const withControls = filter?.types?.some(isControl) === true;
     visitRecords(block, files.pathOf(block.serial), kernels, (at, isControl, position) => {
       if (position < from || (isControl && !withControls)) return;
       const event = new LogRecord(block.bytes, block.view, at, names);
@@ -190,13 +196,31 @@ export class LogReader {
     if (at < end) yield { events: [], end };
   }
 
+  async *#backByPosting(
+    posting: Posting | "nothing",
+    from: number,
+    passes: (event: RecordedEvent) => boolean,
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    let next = from;
+    while (posting !== "nothing" && next >= this.#parts.base.position) {
+      const locations = this.#parts.index.postings(posting.kind, posting.value, next, true, FETCH_RECORDS);
+      if (locations.length === 0) return;
+      const events = (await this.#parts.fetcher.fetch(locations)).filter(passes);
+      next = (locations.at(-1) as RecordLocation).position - 1;
+      if (events.length > 0) yield events;
+    }
+  }
+
   /** The most selective list that the filter allows; "nothing" when the filter names what never was. */
   #posting(filter: EventFilter | undefined): Posting | "nothing" | undefined {
-    if (filter === undefined || filter.types?.some((type) => type.startsWith("$"))) return undefined;
+    if (filter === undefined || filter.types?.some((type) => isControl(type))) return undefined;
     if (filter.correlationId !== undefined) return { kind: "correlation", value: filter.correlationId };
     const kind = filter.node !== undefined ? "node" : filter.graph !== undefined ? "graph" : "type";
     const name = filter.node ?? filter.graph ?? (filter.types?.length === 1 ? filter.types[0] : undefined);
-    if (name === undefined) return undefined;
+    if (name === undefined) {
+      if (filter.category !== undefined) return { kind: "category", value: categoryKey(filter.category) };
+      return filter.starts === undefined ? undefined : { kind: "starts", value: 0 };
+    }
     const value = this.#parts.names.numberOf(kind, name);
     return value === undefined ? "nothing" : { kind, value };
   }
@@ -211,6 +235,10 @@ export class LogReader {
     const block: BlockLocation | undefined = position >= tail.base ? tail.blockAt(position) : index.blockAt(position);
     return block === undefined ? undefined : { serial: block.serial, offset: block.offset };
   }
+}
+
+function isControl(type: string): boolean {
+  return (CONTROL_TYPES as readonly string[]).includes(type);
 }
 
 interface Posting {

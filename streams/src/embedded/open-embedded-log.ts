@@ -255,6 +255,8 @@ class Opening {
         manifest,
         lock,
         reader,
+        names: this.#names,
+        index: this.#index,
         heads,
         tail,
         files,

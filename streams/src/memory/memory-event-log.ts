@@ -7,6 +7,7 @@ import {
   copiedEvent,
   type Env,
   type EventInput,
+  type EventLists,
   type EventLog,
   type ExpectedRevision,
   eventFilter,
@@ -18,6 +19,7 @@ import {
   type SubscriptionBatch,
 } from "@millrace/engine";
 import { Changes } from "./changes.ts";
+import { memoryEventLists } from "./memory-event-lists.ts";
 
 export interface MemoryEventLogOptions {
   readonly env: Env;
@@ -41,6 +43,7 @@ class MemoryEventLog implements EventLog {
   readonly appendBytesMax: number;
   readonly #env: Env;
   readonly #events: RecordedEvent[] = [];
+  readonly lists: EventLists = memoryEventLists(this.#events, () => this.#mustBeOpen());
   /** Positions of a stream's events, by revision. */
   readonly #streams = new Map<string, number[]>();
   /** Appends by the id of their first event, to recognise retries. */

@@ -1,0 +1,82 @@
+/**
+ * What the index adds to posting lists so that their events have numbers: of every list, one anchor per run of blocks. An anchor says
+ * which number the first event of the run has, at which position it is and how many follow; numbers between anchors are counted
+ * in the list itself. Categories have no numbers in the dictionary: their names are in the keys.
+ */
+import { createHash } from "node:crypto";
+import { categoryOf, type OrderedReader, type OrderedWriter } from "@millrace/engine";
+import { afterPrefix, LIST_TABLE, NAME_TABLE, nameKey, numberOfKey, positionKey, postingPrefix } from "./index-keys.ts";
+import type { StreamRows } from "./index-rows.ts";
+
+export interface Anchor {
+  /** Of its first event in the list. */
+  readonly number: number;
+  readonly position: number;
+  readonly count: number;
+}
+
+const NAME_BYTES_MAX = 300;
+
+/** A name that may be part of a key: no name's key begins another's, and long ones are known by their hash. */
+export function categoryKey(category: string): Buffer {
+  const name = Buffer.from(category, "utf8");
+  const short = name.length <= NAME_BYTES_MAX ? name : createHash("sha256").update(name).digest();
+  const length = Buffer.allocUnsafe(2);
+  length.writeUInt16BE(Math.min(name.length, 0xffff), 0);
+  return Buffer.concat([length, short]);
+}
+
+/** Events by the prefix of their category's list, each ascending. */
+export function categoryRows(
+  tx: OrderedReader,
+  streams: ReadonlyMap<number, StreamRows>,
+): ReadonlyMap<Buffer, readonly number[]> {
+  const parts = new Map<string, (readonly number[])[]>();
+  for (const [stream, { events }] of streams) {
+    const name = tx.get(NAME_TABLE, nameKey("stream", stream));
+    const category = name === undefined ? undefined : categoryOf(Buffer.from(name).toString("utf8"));
+    if (category === undefined) continue;
+    const known = parts.get(category);
+    if (known === undefined) parts.set(category, [events]);
+    else known.push(events);
+  }
+  return new Map(
+    Array.from(parts, ([category, lists]) => [postingPrefix("category", categoryKey(category)), merged(lists)] as const),
+  );
+}
+
+/** The first events of streams, ascending. */
+export function startRows(streams: ReadonlyMap<number, StreamRows>): readonly number[] {
+  const starts: number[] = [];
+  for (const { firstRevision, events } of streams.values()) if (firstRevision === 0) starts.push(events[0] as number);
+  return starts.sort((a, b) => a - b);
+}
+
+/** The next `count` events of a list, the first of them at `position`. */
+export function writeAnchor(tx: OrderedWriter, prefix: Buffer, position: number, count: number): void {
+  const [last] = anchorsBack(tx, prefix, 1);
+  const number = last === undefined ? 0 : last.number + last.count;
+  const value = Buffer.allocUnsafe(12);
+  positionKey(position).copy(value, 0);
+  value.writeUInt32BE(count, 8);
+  tx.put(LIST_TABLE, Buffer.concat([prefix, positionKey(number)]), value);
+}
+
+/** Anchors of a list, the last first; of those that hold numbers up to `number` when that is given. */
+export function* anchorsBack(
+  reader: OrderedReader,
+  prefix: Buffer,
+  limit: number,
+  number?: number,
+): Generator<Anchor> {
+  const lt = number === undefined ? afterPrefix(prefix) : Buffer.concat([prefix, positionKey(number + 1)]);
+  const range = { gte: Buffer.concat([prefix, positionKey(0)]), lt, reverse: true, limit };
+  for (const { key, value } of reader.range(LIST_TABLE, range)) {
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    yield { number: numberOfKey(key, prefix.length), position: numberOfKey(bytes, 0), count: bytes.readUInt32BE(8) };
+  }
+}
+
+function merged(lists: readonly (readonly number[])[]): readonly number[] {
+  return lists.length === 1 ? (lists[0] as readonly number[]) : lists.flat().sort((a, b) => a - b);
+}
