@@ -7,6 +7,7 @@ import type { LogTail } from "./log-tail.ts";
 import type { Author } from "./stored-event.ts";
 import type { StreamStates } from "./stream-states.ts";
 import type { StreamWriter } from "./stream-writer.ts";
+import type { ServedStreams } from "./virtual-streams.ts";
 
 export interface EndpointContext {
   readonly log: EventLog;
@@ -14,6 +15,7 @@ export interface EndpointContext {
   readonly describe: DescribeEvent;
   readonly access: Access;
   readonly states: StreamStates;
+  readonly streams: ServedStreams;
   /** Writes for clients. */
   readonly writer: StreamWriter;
   /** Writes the endpoint's own streams, which clients may not. */

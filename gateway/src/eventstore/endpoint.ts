@@ -34,6 +34,7 @@ import { read } from "./read.ts";
 import { supportedMethods } from "./server-features.ts";
 import { StreamStates } from "./stream-states.ts";
 import { StreamWriter } from "./stream-writer.ts";
+import { isVirtual, ServedStreams } from "./virtual-streams.ts";
 
 export interface EventStoreEndpointOptions {
   readonly log: EventLog;
@@ -208,7 +209,11 @@ function contextOf(options: EventStoreEndpointOptions): EndpointContext {
     describe: describeEvent,
     access: new Access(token),
     states,
-    writer: new StreamWriter({ ...shared, isReserved: (stream) => isGroupState(stream) || isReserved(stream) }),
+    streams: new ServedStreams(log),
+    writer: new StreamWriter({
+      ...shared,
+      isReserved: (stream) => isGroupState(stream) || isVirtual(stream) || isReserved(stream),
+    }),
     stateWriter: new StreamWriter({ ...shared, isReserved: () => false }),
     tail: new LogTail(log),
     appendBytesMax,

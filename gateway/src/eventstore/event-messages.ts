@@ -1,6 +1,9 @@
 /** Events as messages of a read: encoded at once, since events of a batch may not outlive the next wait. */
-import type { EventLog, RecordedEvent } from "@millrace/engine";
+import type { RecordedEvent } from "@millrace/engine";
+import type { EndpointContext } from "./endpoint-context.ts";
+import { type EventPlace, isHidden } from "./hidden-events.ts";
 import { dataOf, isClientEvent, LINK_TYPE, type RecordedOptions, writeRecorded } from "./stored-event.ts";
+import { VirtualLink } from "./virtual-streams.ts";
 import { WireWriter } from "./wire-writer.ts";
 
 export interface EncodeOptions extends RecordedOptions {
@@ -20,6 +23,8 @@ export interface EncodedEvent {
   /** `RecordedEvent`. */
   readonly recorded: Buffer;
   readonly target: LinkTarget | undefined;
+  /** The event that a virtual link points at, when it is wanted. */
+  readonly origin: (EventPlace & { readonly recorded: Buffer }) | undefined;
 }
 
 const OVERHEAD_BYTES = 256;
@@ -35,7 +40,7 @@ export function encodeEvents(
   for (const event of events) {
     const one = encode(event, options);
     encoded.push(one);
-    bytes += one.recorded.length;
+    bytes += one.recorded.length + (one.origin?.recorded.length ?? 0);
     if (bytes >= bytesMax) break;
   }
   return encoded;
@@ -44,13 +49,16 @@ export function encodeEvents(
 /** One `ReadResp.ReadEvent` per event, in their order. */
 export async function readEvents(
   encoded: readonly EncodedEvent[],
-  log: EventLog,
+  context: EndpointContext,
   options: EncodeOptions,
 ): Promise<readonly Buffer[]> {
   const messages: Buffer[] = [];
-  for (const { position, recorded, target } of encoded) {
-    if (target === undefined) messages.push(readEvent(recorded, undefined, position));
-    else messages.push(readEvent(await resolve(target, log, options), recorded, position));
+  for (const { position, recorded, target, origin } of encoded) {
+    if (origin !== undefined) {
+      const event = (await isHidden(origin, context)) ? undefined : origin.recorded;
+      messages.push(readEvent(event, recorded, position));
+    } else if (target === undefined) messages.push(readEvent(recorded, undefined, position));
+    else messages.push(readEvent(await resolve(target, context, options), recorded, position));
   }
   return messages;
 }
@@ -59,7 +67,13 @@ function encode(event: RecordedEvent, options: EncodeOptions): EncodedEvent {
   const writer = new WireWriter(event.payload.length + OVERHEAD_BYTES);
   writeRecorded(writer, event, options);
   const isLink = options.resolveLinks && event.type === LINK_TYPE && isClientEvent(event);
-  return { position: event.position, recorded: writer.finish(), target: isLink ? targetOf(event) : undefined };
+  const encoded = { position: event.position, recorded: writer.finish() };
+  if (isLink && event instanceof VirtualLink) {
+    const { stream, revision, timeMs } = event.origin;
+    const { recorded } = encode(event.origin, { ...options, resolveLinks: false });
+    return { ...encoded, target: undefined, origin: { stream, revision, timeMs, recorded } };
+  }
+  return { ...encoded, target: isLink ? targetOf(event) : undefined, origin: undefined };
 }
 
 /** A link's data is `revision@stream`. One that says something else points at nothing. */
@@ -71,11 +85,14 @@ export function targetOf(event: RecordedEvent): LinkTarget | undefined {
 /** Nothing when the event is not there: then a client gets the link alone. */
 async function resolve(
   { stream, revision }: LinkTarget,
-  log: EventLog,
+  context: EndpointContext,
   options: EncodeOptions,
 ): Promise<Buffer | undefined> {
-  for await (const [event] of log.readStream(stream, { from: revision, limit: 1 })) {
-    if (event?.revision === revision) return encode(event, { ...options, resolveLinks: false }).recorded;
+  for await (const [event] of context.log.readStream(stream, { from: revision, limit: 1 })) {
+    if (event?.revision !== revision) continue;
+    const { timeMs } = event;
+    const { recorded } = encode(event, { ...options, resolveLinks: false });
+    return (await isHidden({ stream, revision, timeMs }, context)) ? undefined : recorded;
   }
   return undefined;
 }

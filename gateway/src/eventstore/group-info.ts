@@ -1,13 +1,16 @@
 /** `SubscriptionInfo`: what a persistent subscription is set to, and how it stands. */
-import type { EventLog } from "@millrace/engine";
+import type { EndpointContext } from "./endpoint-context.ts";
 import type { Group } from "./group.ts";
 import { ALL, type GroupDefinition } from "./group-settings.ts";
 import type { WireWriter } from "./wire-writer.ts";
 
-export async function groupInfo(group: Group, log: EventLog): Promise<(writer: WireWriter) => void> {
+export async function groupInfo(
+  group: Group,
+  { log, streams }: EndpointContext,
+): Promise<(writer: WireWriter) => void> {
   const parked = await group.parked.count();
   const { stream } = group.definition;
-  const end = stream === ALL ? log.durableEnd : (await log.head(stream)) + 1;
+  const end = stream === ALL ? log.durableEnd : (await streams.head(stream)) + 1;
   return (writer) => {
     writeIdentity(writer, group);
     writeSettings(writer, group.definition);

@@ -3,9 +3,11 @@ import type { RecordedEvent } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { type LinkTarget, targetOf } from "./event-messages.ts";
 import { ALL, filterOptions, type GroupDefinition } from "./group-settings.ts";
+import { isHidden } from "./hidden-events.ts";
 import { type NameFilter, readFilter } from "./name-filter.ts";
 import { isClientEvent, LINK_TYPE, writeBody } from "./stored-event.ts";
 import { firstVisible, isSoftDeleted, isTooOld } from "./stream-metadata.ts";
+import { VirtualLink } from "./virtual-streams.ts";
 import { WireWriter } from "./wire-writer.ts";
 
 /** An event as bytes but for its id, whose form each subscriber chooses. */
@@ -67,12 +69,12 @@ export class GroupSource {
   }
 
   async #readStream(stream: string): Promise<readonly GroupEvent[]> {
-    const { log, states, env } = this.#context;
+    const { streams, states, env } = this.#context;
     const { metadata, isTombstoned } = await states.of(stream);
-    const head = await log.head(stream);
+    const head = await streams.head(stream);
     if (isTombstoned || isSoftDeleted(metadata)) return [];
     this.next = Math.max(this.next, Math.min(firstVisible(metadata, head), head + 1));
-    for await (const batch of log.readStream(stream, { from: this.next, limit: READ_EVENTS_MAX })) {
+    for await (const batch of streams.read(stream, { from: this.next, limit: READ_EVENTS_MAX })) {
       const young = batch.filter((event) => !isTooOld(metadata, event, env.clock.now()));
       const last = (batch.at(-1)?.revision ?? -1) + 1;
       const events = this.#take(young, ({ revision }) => revision);
@@ -103,11 +105,13 @@ export function groupEvent(
   resolveLinks: boolean,
   { describe }: EndpointContext,
 ): GroupEvent {
+  // A link that is in no log cannot be linked to.
+  const { stream, revision } = event instanceof VirtualLink ? event.origin : event;
   return {
     place,
     position: event.position,
-    stream: event.stream,
-    revision: event.revision,
+    stream,
+    revision,
     correlationId: Buffer.from(event.context.correlationId).toString("hex"),
     record: recordBytes(event, describe),
     target: resolveLinks && event.type === LINK_TYPE && isClientEvent(event) ? targetOf(event) : undefined,
@@ -123,9 +127,13 @@ export function recordBytes(event: RecordedEvent, describe: EndpointContext["des
 /** The event that a link points at; nothing when it is not there. */
 export async function linked(
   { stream, revision }: LinkTarget,
-  { log, describe }: EndpointContext,
+  context: EndpointContext,
 ): Promise<RecordBytes | undefined> {
-  for await (const [event] of log.readStream(stream, { from: revision, limit: 1 }))
-    if (event?.revision === revision) return recordBytes(event, describe);
+  for await (const [event] of context.log.readStream(stream, { from: revision, limit: 1 })) {
+    if (event?.revision !== revision) continue;
+    const { timeMs } = event;
+    const record = recordBytes(event, context.describe);
+    return (await isHidden({ stream, revision, timeMs }, context)) ? undefined : record;
+  }
   return undefined;
 }

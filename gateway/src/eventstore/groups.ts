@@ -118,8 +118,8 @@ export class Groups {
   async #beginOf({ stream, settings }: Omit<GroupDefinition, "begin">): Promise<number> {
     if (settings.from === "start") return 0;
     if (settings.from !== "end") return settings.from;
-    const { log } = this.#context;
-    return stream === ALL ? log.durableEnd : (await log.head(stream)) + 1;
+    const { log, streams } = this.#context;
+    return stream === ALL ? log.durableEnd : (await streams.head(stream)) + 1;
   }
 
   #load(): Promise<void> {

@@ -2,11 +2,14 @@
  * Wakes whoever waits for a stream: one subscription of the log for all waiting callers, so that a thousand subscriptions to
  * streams do not look at every event a thousand times. It hands over no events: a woken caller reads its stream, at its own pace.
  */
-import type { EventLog } from "@millrace/engine";
+import type { EventLog, RecordedEvent } from "@millrace/engine";
+import { virtualFilter } from "./virtual-streams.ts";
 
 export class LogTail {
   readonly #log: EventLog;
   readonly #waiting = new Map<string, Set<() => void>>();
+  /** Of the virtual streams among them. */
+  readonly #filters = new Map<string, (event: RecordedEvent) => boolean>();
   #following: AbortController | undefined;
 
   constructor(log: EventLog) {
@@ -21,6 +24,8 @@ export class LogTail {
     if (signal.aborted) return Promise.resolve();
     const waiting = this.#waiting.get(stream) ?? new Set();
     this.#waiting.set(stream, waiting);
+    const filter = virtualFilter(stream);
+    if (filter !== undefined) this.#filters.set(stream, filter);
     return new Promise((resolve) => {
       const wake = (): void => {
         signal.removeEventListener("abort", leave);
@@ -28,7 +33,7 @@ export class LogTail {
       };
       const leave = (): void => {
         waiting.delete(wake);
-        if (waiting.size === 0 && this.#waiting.get(stream) === waiting) this.#waiting.delete(stream);
+        if (waiting.size === 0 && this.#waiting.get(stream) === waiting) this.#remove(stream);
         this.#stopWhenIdle();
         resolve();
       };
@@ -57,6 +62,8 @@ export class LogTail {
   async #run(signal: AbortSignal): Promise<void> {
     try {
       for await (const { events } of this.#log.subscribe({ from: this.#log.durableEnd, signal })) {
+        // The list of one virtual stream at a time: few of them are waited for.
+        for (const [stream, passes] of this.#filters) if (events.some(passes)) this.#wake(stream);
         for (const { stream } of events) this.#wake(stream);
         if (events.length > 0) this.#wake("$all");
       }
@@ -68,8 +75,13 @@ export class LogTail {
   #wake(stream: string): void {
     const waiting = this.#waiting.get(stream);
     if (waiting === undefined) return;
-    this.#waiting.delete(stream);
+    this.#remove(stream);
     for (const wake of waiting) wake();
+  }
+
+  #remove(stream: string): void {
+    this.#waiting.delete(stream);
+    this.#filters.delete(stream);
   }
 
   #stopWhenIdle(): void {

@@ -48,13 +48,13 @@ async function replayParked(groups: Groups, options: WireMessage): Promise<void>
   await group.replay(options.has(4) ? options.uint(4) : Number.POSITIVE_INFINITY);
 }
 
-async function getInfo(call: GrpcCall, { log }: EndpointContext, groups: Groups): Promise<void> {
+async function getInfo(call: GrpcCall, context: EndpointContext, groups: Groups): Promise<void> {
   const options = new WireMessage(await call.message()).message(1);
-  const info = await groupInfo(await groups.get(groupName(options, 2, 3)), log);
+  const info = await groupInfo(await groups.get(groupName(options, 2, 3)), context);
   await call.send(new WireWriter().message(1, info).finish());
 }
 
-async function list(call: GrpcCall, { log }: EndpointContext, groups: Groups): Promise<void> {
+async function list(call: GrpcCall, context: EndpointContext, groups: Groups): Promise<void> {
   const options = new WireMessage(await call.message()).message(1);
   const option = options.message(2);
   const wanted = options.has(1) ? undefined : option.has(2) ? ALL : streamName(option.message(1));
@@ -64,7 +64,7 @@ async function list(call: GrpcCall, { log }: EndpointContext, groups: Groups): P
     throw eventStoreError("EVENTSTORE-GROUP-MISSING", `No subscription group on stream ${wanted}.`, { details });
   }
   const writer = new WireWriter();
-  for (const definition of definitions) writer.message(1, await groupInfo(await groups.get(definition), log));
+  for (const definition of definitions) writer.message(1, await groupInfo(await groups.get(definition), context));
   await call.send(writer.finish());
 }
 

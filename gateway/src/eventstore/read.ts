@@ -49,10 +49,10 @@ async function readStream(
   count: number,
   stream: string,
 ): Promise<void> {
-  const { log, env, states } = context;
+  const { streams, env, states } = context;
   const { isTombstoned, metadata } = await states.of(stream);
   if (isTombstoned) throw deleted(stream);
-  const head = await log.head(stream);
+  const head = await streams.head(stream);
   if (head < 0 || isSoftDeleted(metadata)) {
     await call.send(new WireWriter().message(4, (it) => it.message(1, (name) => name.text(3, stream))).finish());
     return;
@@ -62,7 +62,7 @@ async function readStream(
   await sendBatches(call, context, request, {
     from: streamStart(request, first, head),
     count,
-    read: (from) => log.readStream(stream, { from, direction: request.isBackward ? "backward" : "forward" }),
+    read: (from) => streams.read(stream, { from, direction: request.isBackward ? "backward" : "forward" }),
     placeOf: ({ revision }) => revision,
     isPast: ({ revision }) => revision < first || revision > head,
     passes: (event) => !isTooOld(metadata, event, nowMs),

@@ -15,14 +15,14 @@ const HELD_BYTES_MAX = 256 << 10;
  */
 export async function sendEvents(
   call: GrpcCall,
-  { log, describe }: EndpointContext,
+  context: EndpointContext,
   { resolveLinks, structuredIds }: Pick<ReadRequest, "resolveLinks" | "structuredIds">,
   events: readonly RecordedEvent[],
 ): Promise<number> {
-  const options: EncodeOptions = { resolveLinks, structuredIds, describe };
+  const options: EncodeOptions = { resolveLinks, structuredIds, describe: context.describe };
   const encoded = encodeEvents(events, options, HELD_BYTES_MAX);
   if (encoded.length === 0) return call.signal.aborted ? -1 : 0;
-  const messages = await readEvents(encoded, log, options);
+  const messages = await readEvents(encoded, context, options);
   const responses = messages.map((message) => new WireWriter(message.length + 16).bytes(1, message).finish());
   return (await call.sendAll(responses)) ? encoded.length : -1;
 }

@@ -144,6 +144,12 @@ function payloadOf({ contentType, metadata, data }: Omit<ClientEvent, "id" | "ty
   return writer.finish();
 }
 
+/** The payload of a link to the event, as EventStoreDB's projections write it. */
+export function linkPayload({ stream, revision }: Pick<RecordedEvent, "stream" | "revision">): Buffer {
+  const metadata = Buffer.from(JSON.stringify({ $o: stream }), "utf8");
+  return payloadOf({ contentType: BINARY_TYPE, metadata, data: Buffer.from(`${revision}@${stream}`, "utf8") });
+}
+
 /** What Millrace wrote, as JSON: the payload as people read it, and the rest of the record as the metadata. */
 function describedPayload(event: RecordedEvent, describe: DescribeEvent): Buffer {
   const { causationId, correlationId, payloadBytes: _bytes, ...head }: EventHead = eventHead(event);

@@ -75,7 +75,7 @@ export function firstVisible({ maxCount, truncateBefore }: StreamMetadata, head:
   return Math.max(truncateBefore, maxCount === undefined ? 0 : head + 1 - maxCount);
 }
 
-export function isTooOld({ maxAgeMs }: StreamMetadata, event: RecordedEvent, nowMs: number): boolean {
+export function isTooOld({ maxAgeMs }: StreamMetadata, event: Pick<RecordedEvent, "timeMs">, nowMs: number): boolean {
   return maxAgeMs !== undefined && event.timeMs < nowMs - maxAgeMs;
 }
 

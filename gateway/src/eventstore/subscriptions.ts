@@ -105,10 +105,10 @@ export async function subscribeToStream(
   request: ReadRequest,
   stream: string,
 ): Promise<void> {
-  const { log, tail, states } = context;
+  const { streams, tail, states } = context;
   if ((await states.of(stream)).isTombstoned) throw deleted(stream);
   const { from } = request;
-  let next = typeof from === "number" ? from + 1 : from === "end" ? (await log.head(stream)) + 1 : 0;
+  let next = typeof from === "number" ? from + 1 : from === "end" ? (await streams.head(stream)) + 1 : 0;
   if (!(await confirm(call, context))) return;
   for (let isLive = false; !call.signal.aborted; isLive = true) {
     const changed = tail.next(stream, call.signal);
@@ -128,14 +128,14 @@ async function sendFrom(
   stream: string,
   next: number,
 ): Promise<number | undefined> {
-  const { log, env, states } = context;
+  const { streams, env, states } = context;
   const { metadata } = await states.of(stream);
-  const head = await log.head(stream);
+  const head = await streams.head(stream);
   if (isSoftDeleted(metadata)) return Math.max(next, head + 1);
   let from: number | undefined = Math.max(next, firstVisible(metadata, head));
   let reached = Math.max(next, Math.min(from, head + 1));
   while (from !== undefined) {
-    const reading = log.readStream(stream, { from });
+    const reading = streams.read(stream, { from });
     from = undefined;
     for await (const batch of reading) {
       const isClosed = batch.some((event) => event.type === TOMBSTONE_TYPE && isClientEvent(event));

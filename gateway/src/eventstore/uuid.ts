@@ -21,6 +21,10 @@ export function uuidBytes(text: string): Buffer {
   return Buffer.from(text.replaceAll("-", ""), "hex");
 }
 
+export function isUuid(text: string): boolean {
+  return TEXT.test(text);
+}
+
 export function uuidText(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;

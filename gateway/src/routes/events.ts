@@ -79,6 +79,7 @@ export function eventRoutes(app: App, context: RouteContext): void {
 export function eventFilter(query: {
   readonly streamPrefix?: string;
   readonly type?: string;
+  readonly category?: string;
   readonly graph?: string;
   readonly node?: string;
   readonly correlation?: string;
@@ -86,6 +87,7 @@ export function eventFilter(query: {
   const filter = {
     ...(query.streamPrefix === undefined ? {} : { streamPrefix: query.streamPrefix }),
     ...(query.type === undefined ? {} : { types: query.type.split(",").filter((type) => type !== "") }),
+    ...(query.category === undefined ? {} : { category: query.category }),
     ...(query.graph === undefined ? {} : { graph: query.graph }),
     ...(query.node === undefined ? {} : { node: query.node }),
     ...(query.correlation === undefined

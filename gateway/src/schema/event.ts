@@ -6,6 +6,9 @@ export const EventFilterFields = {
   stream: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: "Exactly this stream." })),
   streamPrefix: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
   type: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: "Event types, separated by commas." })),
+  category: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 500, description: "What is before the first `-` of the stream's name." }),
+  ),
   graph: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   node: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   correlation: Type.Optional(Type.String({ pattern: "^[0-9a-f]{32}$", description: "32 hex digits." })),

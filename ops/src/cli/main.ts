@@ -110,6 +110,8 @@ events
   .option("--node <name>")
   .option("--stream <name>", "exactly this stream")
   .option("--type <types>", "event types, separated by commas")
+  .option("--category <name>", "of streams: what is before the first - of their names")
+  .option("--correlation <id>", "32 hex digits")
   .option("--from <position>", "first position", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
   .option("--forward", "oldest first")
   .addOption(limitOption())

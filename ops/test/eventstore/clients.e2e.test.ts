@@ -32,14 +32,14 @@ const node = (client: string): Judge => ({
   client,
   command: process.execPath,
   args: [join(judges, "node-judge.cjs"), client],
-  features: 23,
+  features: 26,
 });
 const python = (client: string): Judge => ({
   client,
   command: pythonClients.python,
   args: [join(judges, "python_judge.py"), client],
   skip: process.env.MILLRACE_SKIP_EVENTSTORE_PYTHON,
-  features: 23,
+  features: 25,
 });
 const JUDGES = [
   node("@eventstore/db-client"),

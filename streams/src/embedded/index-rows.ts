@@ -20,7 +20,7 @@ import {
   STREAM_TABLE,
   streamKey,
 } from "./index-keys.ts";
-import { categoryRows, startRows, writeAnchor } from "./list-rows.ts";
+import { categoryRows, type StreamCategories, startRows, writeAnchor } from "./list-rows.ts";
 import { encodeBlock, numberIn } from "./log-index.ts";
 import { CORRELATION, graphAt, ID_BYTES, nodeAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import type { BlockLocation } from "./tail-table.ts";
@@ -74,7 +74,7 @@ export class IndexRows {
     this.#correlatedWith(bytes, at + CORRELATION).push(event);
   }
 
-  writeTo(tx: OrderedWriter): void {
+  writeTo(tx: OrderedWriter, categories: StreamCategories): void {
     for (const block of this.#blocks) tx.put(BLOCK_TABLE, positionKey(block.first), encodeBlock(block));
     for (const name of this.#names) writeName(tx, name);
     for (const [stream, { firstRevision, events }] of this.#streams) {
@@ -83,7 +83,7 @@ export class IndexRows {
       }
     }
     for (const [type, events] of this.#types.lists) this.#writeList(tx, postingPrefix("type", type), events);
-    for (const [prefix, events] of categoryRows(tx, this.#streams)) this.#writeList(tx, prefix, events);
+    for (const [prefix, events] of categoryRows(tx, this.#streams, categories)) this.#writeList(tx, prefix, events);
     this.#writeList(tx, postingPrefix("starts", 0), startRows(this.#streams));
     this.#writePostings(tx, "graph", this.#graphs.lists);
     this.#writePostings(tx, "node", this.#nodes.lists);

@@ -16,6 +16,7 @@ export interface Anchor {
 }
 
 const NAME_BYTES_MAX = 300;
+const STREAMS_KEPT = 50_000;
 
 /** A name that may be part of a key: no name's key begins another's, and long ones are known by their hash. */
 export function categoryKey(category: string): Buffer {
@@ -26,22 +27,40 @@ export function categoryKey(category: string): Buffer {
   return Buffer.concat([length, short]);
 }
 
+/** Categories of streams by their numbers, kept from job to job. */
+export class StreamCategories {
+  readonly #known = new Map<number, string | undefined>();
+
+  of(stream: number, names: OrderedReader): string | undefined {
+    if (this.#known.has(stream)) return this.#known.get(stream);
+    const name = names.get(NAME_TABLE, nameKey("stream", stream));
+    if (name === undefined) return undefined;
+    const category = categoryOf(Buffer.from(name).toString("utf8"));
+    if (this.#known.size >= STREAMS_KEPT) this.#known.clear();
+    this.#known.set(stream, category);
+    return category;
+  }
+}
+
 /** Events by the prefix of their category's list, each ascending. */
 export function categoryRows(
   tx: OrderedReader,
   streams: ReadonlyMap<number, StreamRows>,
+  categories: StreamCategories,
 ): ReadonlyMap<Buffer, readonly number[]> {
   const parts = new Map<string, (readonly number[])[]>();
   for (const [stream, { events }] of streams) {
-    const name = tx.get(NAME_TABLE, nameKey("stream", stream));
-    const category = name === undefined ? undefined : categoryOf(Buffer.from(name).toString("utf8"));
+    const category = categories.of(stream, tx);
     if (category === undefined) continue;
     const known = parts.get(category);
     if (known === undefined) parts.set(category, [events]);
     else known.push(events);
   }
   return new Map(
-    Array.from(parts, ([category, lists]) => [postingPrefix("category", categoryKey(category)), merged(lists)] as const),
+    Array.from(
+      parts,
+      ([category, lists]) => [postingPrefix("category", categoryKey(category)), merged(lists)] as const,
+    ),
   );
 }
 
@@ -54,8 +73,10 @@ export function startRows(streams: ReadonlyMap<number, StreamRows>): readonly nu
 
 /** The next `count` events of a list, the first of them at `position`. */
 export function writeAnchor(tx: OrderedWriter, prefix: Buffer, position: number, count: number): void {
-  const [last] = anchorsBack(tx, prefix, 1);
-  const number = last === undefined ? 0 : last.number + last.count;
+  // Beside the anchors, under the prefix alone: a look at it is far cheaper than one for the last anchor.
+  const next = tx.get(LIST_TABLE, prefix);
+  const number = next === undefined ? 0 : numberOfKey(next, 0);
+  tx.put(LIST_TABLE, prefix, positionKey(number + count));
   const value = Buffer.allocUnsafe(12);
   positionKey(position).copy(value, 0);
   value.writeUInt32BE(count, 8);
@@ -63,14 +84,9 @@ export function writeAnchor(tx: OrderedWriter, prefix: Buffer, position: number,
 }
 
 /** Anchors of a list, the last first; of those that hold numbers up to `number` when that is given. */
-export function* anchorsBack(
-  reader: OrderedReader,
-  prefix: Buffer,
-  limit: number,
-  number?: number,
-): Generator<Anchor> {
+export function* anchorsBack(reader: OrderedReader, prefix: Buffer, number?: number): Generator<Anchor> {
   const lt = number === undefined ? afterPrefix(prefix) : Buffer.concat([prefix, positionKey(number + 1)]);
-  const range = { gte: Buffer.concat([prefix, positionKey(0)]), lt, reverse: true, limit };
+  const range = { gte: Buffer.concat([prefix, positionKey(0)]), lt, reverse: true };
   for (const { key, value } of reader.range(LIST_TABLE, range)) {
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     yield { number: numberOfKey(key, prefix.length), position: numberOfKey(bytes, 0), count: bytes.readUInt32BE(8) };
@@ -78,5 +94,5 @@ export function* anchorsBack(
 }
 
 function merged(lists: readonly (readonly number[])[]): readonly number[] {
-  return lists.length === 1 ? (lists[0] as readonly number[]) : lists.flat().sort((a, b) => a - b);
+  return lists.length === 1 ? (lists[0] as readonly number[]) : Array.from(Uint32Array.from(lists.flat()).sort());
 }

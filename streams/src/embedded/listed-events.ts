@@ -87,7 +87,7 @@ export class ListedEvents implements EventLists {
   }
 
   #anchors({ kind, value }: Source, number?: number): Iterable<Anchor> {
-    return anchorsBack(this.#parts.index.store, postingPrefix(kind, value), Number.MAX_SAFE_INTEGER, number);
+    return anchorsBack(this.#parts.index.store, postingPrefix(kind, value), number);
   }
 
   async *#inTail(list: EventList, base: number): AsyncGenerator<readonly number[]> {

@@ -10,6 +10,7 @@ import { BlockScanner, type FilePlace, type ScannedBlock } from "./block-scanner
 import { crc32c } from "./crc32c.ts";
 import { CURSOR_KEY, CURSOR_TABLE } from "./index-keys.ts";
 import { IndexRows } from "./index-rows.ts";
+import { StreamCategories } from "./list-rows.ts";
 import type { IndexCursor } from "./log-index.ts";
 import { SegmentReaders } from "./segment-readers.ts";
 
@@ -59,6 +60,7 @@ class InlineIndexer implements LogIndexer {
   readonly jobEventsMax = JOB_EVENTS_MAX;
   readonly restShare = REST_SHARE;
   readonly #store: OrderedStore;
+  readonly #categories = new StreamCategories();
   readonly #files: SegmentReaders;
   readonly #scanner: BlockScanner;
   readonly #kernels: BlockKernels;
@@ -78,7 +80,7 @@ class InlineIndexer implements LogIndexer {
       for (const block of blocks) this.#add(runs, block);
     }
     await this.#store.transact((tx) => {
-      for (const rows of runs) rows.writeTo(tx);
+      for (const rows of runs) rows.writeTo(tx, this.#categories);
       tx.put(CURSOR_TABLE, CURSOR_KEY, Buffer.from(JSON.stringify(cursor)));
     });
   }

@@ -25,7 +25,17 @@ export function listContract(make: MakeEventLog): void {
       { correlationId: uniqueId() },
       { starts: true },
     ];
-    const streams = ["order-1", "order-2", "ord-1", "order", "-x", "order/ü-1-2", `${long}-1`, `${long}d-1`, "$$order-1"];
+    const streams = [
+      "order-1",
+      "order-2",
+      "ord-1",
+      "order",
+      "-x",
+      "order/ü-1-2",
+      `${long}-1`,
+      `${long}d-1`,
+      "$$order-1",
+    ];
 
     const fill = async (log: EventLog, count: number, seed: number): Promise<void> => {
       for (let i = 0; i < count; i++) {

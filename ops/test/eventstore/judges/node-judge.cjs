@@ -243,6 +243,99 @@ const features = {
       ["$>", "$>", "$>"],
     );
   },
+  "virtual streams: category, type, correlation, streams": async () => {
+    const category = `cat${randomUUID().slice(0, 8)}`;
+    const correlation = randomUUID();
+    const type = fresh("Kind");
+    const stream = (n) => `${category}-${n}`;
+    const one = (n) => jsonEvent({ type, data: { n }, metadata: { $correlationId: correlation } });
+    await client.appendToStream(stream("a"), [one(0), one(1)]);
+    await client.appendToStream(fresh("other"), numbers(7, 2));
+    await client.appendToStream(stream("b"), [one(2)]);
+    await client.appendToStream(stream("a"), [one(3)]);
+    const told = async (name, options) =>
+      (await gather(client.readStream(name, options))).map(({ event, link }) => [
+        event?.data.n,
+        Number(link?.revision),
+      ]);
+    for (const name of [`$ce-${category}`, `$et-${type}`, `$bc-${correlation}`]) {
+      const all = [0, 1, 2, 3].map((n) => [n, n]);
+      assert.deepEqual(await told(name, { resolveLinkTos: true }), all, name);
+      const backwards = { direction: BACKWARDS, fromRevision: END, resolveLinkTos: true };
+      assert.deepEqual(await told(name, { ...backwards, maxCount: 2 }), [all[3], all[2]]);
+      assert.deepEqual(await told(name, { ...backwards, fromRevision: 1n }), [all[1], all[0]]);
+      assert.deepEqual(await told(name, { fromRevision: 2n, maxCount: 1, resolveLinkTos: true }), [all[2]]);
+      const [first, , third] = await gather(client.readStream(name));
+      assert.deepEqual(
+        [first.event.type, first.event.streamId, first.event.revision, first.link],
+        ["$>", name, 0n, undefined],
+      );
+      assert.equal(Buffer.from(third.event.data).toString(), `0@${stream("b")}`);
+      const [again] = await gather(client.readStream(name));
+      assert.equal(again.event.id, first.event.id);
+      await refused("access-denied", () => client.appendToStream(name, numbers(0, 1)));
+    }
+    const starts = (await gather(client.readStream("$streams", { resolveLinkTos: true }))).map(({ event }) => event);
+    assert.deepEqual(
+      starts.filter((event) => event?.streamId.startsWith(category)).map((event) => [event.streamId, event.revision]),
+      [stream("a"), stream("b")].map((name) => [name, 0n]),
+    );
+    for (const name of [`$ce-${fresh()}`, `$et-${fresh()}`, `$bc-${randomUUID()}`, "$bc-nothing"])
+      await refused("stream-not-found", () => gather(client.readStream(name)));
+    // What a reader of the stream itself does not see is not seen through a link either.
+    await client.setStreamMetadata(stream("a"), { truncateBefore: 1 });
+    await client.deleteStream(stream("b"));
+    assert.deepEqual(await told(`$ce-${category}`, { resolveLinkTos: true }), [
+      [undefined, 0],
+      [1, 1],
+      [undefined, 2],
+      [3, 3],
+    ]);
+  },
+  "virtual streams: subscribe": async () => {
+    const category = `cat${randomUUID().slice(0, 8)}`;
+    const add = (n) => client.appendToStream(`${category}-${n}`, numbers(n, 1));
+    await add(0);
+    await add(1);
+    const settings = { resolveLinkTos: true };
+    const seen = await follow(client.subscribeToStream(`$ce-${category}`, settings), (all) => {
+      if (all.length === 3) void client.appendToStream(fresh("other"), numbers(5, 1)).then(() => add(2));
+      return all.length === 4;
+    });
+    assert.deepEqual(seen, [0, 1, "caughtUp", 2]);
+    const later = await follow(
+      client.subscribeToStream(`$ce-${category}`, { ...settings, fromRevision: 0n }),
+      (all) => all.length === 3,
+    );
+    assert.deepEqual(later, [1, 2, "caughtUp"]);
+  },
+  "virtual streams: persistent subscription": async () => {
+    const category = `cat${randomUUID().slice(0, 8)}`;
+    const list = `$ce-${category}`;
+    const defaults = api.persistentSubscriptionToStreamSettingsFromDefaults;
+    const settings = defaults({ startFrom: api.START, resolveLinkTos: true });
+    for (const n of [0, 1, 2]) await client.appendToStream(`${category}-${n}`, numbers(n, 1));
+    await client.createPersistentSubscriptionToStream(list, "group", settings);
+    const subscription = client.subscribeToPersistentSubscriptionToStream(list, "group");
+    const seen = [];
+    for await (const one of subscription) {
+      seen.push([one.event.data.n, one.link?.streamId, Number(one.link?.revision)]);
+      if (seen.length === 2) await subscription.nack("park", "cannot", one);
+      else await subscription.ack(one);
+      if (seen.length === 3) await client.appendToStream(`${category}-3`, numbers(3, 1));
+      if (seen.length === 4) {
+        while ((await client.getPersistentSubscriptionToStreamInfo(list, "group")).stats.parkedMessageCount < 1n);
+        await client.replayParkedMessagesToStream(list, "group");
+      }
+      if (seen.length === 5) break;
+    }
+    assert.deepEqual(
+      seen.slice(0, 4),
+      [0, 1, 2, 3].map((n) => [n, list, n]),
+    );
+    assert.equal(seen[4][0], 1);
+    await subscription.unsubscribe().catch(() => {});
+  },
   "metadata: max count, truncation, max age": async () => {
     const stream = fresh();
     await client.appendToStream(stream, numbers(0, 6));

@@ -126,6 +126,39 @@ def _():
     assert (event.data, event.metadata) == (data, metadata)
 
 
+@feature("virtual streams: category, type, correlation, streams")
+def _():
+    category, type, correlation = f"cat{uuid.uuid4().hex[:8]}", fresh("Kind"), str(uuid.uuid4())
+    metadata = json.dumps({"$correlationId": correlation}).encode()
+
+    def add(name, *ns):
+        append(f"{category}-{name}", [NewEvent(type=type, data=b'{"n":%d}' % n, metadata=metadata) for n in ns])
+
+    add("a", 0, 1)
+    append(fresh("other"), numbers(7, 2))
+    add("b", 2)
+    add("a", 3)
+    for name in (f"$ce-{category}", f"$et-{type}", f"$bc-{correlation}"):
+        events = client.get_stream(name, resolve_links=True)
+        assert told(events) == [0, 1, 2, 3]
+        assert [event.link.stream_position for event in events] == [0, 1, 2, 3]
+        assert told(client.get_stream(name, resolve_links=True, backwards=True, limit=2)) == [3, 2]
+        link = client.get_stream(name, stream_position=2, limit=1)[0]
+        assert (link.type, link.data, link.stream_name) == ("$>", f"0@{category}-b".encode(), name)
+    names = [event.stream_name for event in client.get_stream("$streams", resolve_links=True)]
+    assert [name for name in names if name.startswith(category)] == [f"{category}-a", f"{category}-b"]
+    refused(error("NotFound"), lambda: client.get_stream(f"$ce-{fresh()}"))
+
+
+@feature("virtual streams: subscribe")
+def _():
+    category = f"cat{uuid.uuid4().hex[:8]}"
+    append(f"{category}-1", numbers(0, 2))
+    subscription = client.subscribe_to_stream(f"$ce-{category}", resolve_links=True)
+    append(f"{category}-2", numbers(2, 1))
+    assert told(take(subscription, 3)) == [0, 1, 2]
+
+
 @feature("read all, both ways")
 def _():
     position = append(fresh(), numbers(0, 3))

@@ -1,0 +1,115 @@
+/**
+ * The streams that EventStoreDB fills with links, served without one in the log: `$ce-<category>`, `$et-<type>`,
+ * `$bc-<correlation id>` and `$streams` are numbered lists of the log's index. Every event of a list is shown as the link that
+ * EventStoreDB's projections would have written, at the position of the event itself.
+ */
+import { createHash } from "node:crypto";
+import {
+  type EventContext,
+  type EventList,
+  type EventLog,
+  eventFilter,
+  listFilter,
+  type ReadOptions,
+  type RecordedEvent,
+} from "@millrace/engine";
+import { CLIENT_SCHEMA, LINK_TYPE, linkPayload } from "./stored-event.ts";
+import { isUuid, uuidBytes } from "./uuid.ts";
+
+/** Nothing for any other stream. */
+export function virtualList(stream: string): EventList | undefined {
+  if (stream === "$streams") return { starts: true };
+  const [, kind, name = ""] = /^\$(ce|et|bc)-(.+)$/s.exec(stream) ?? [];
+  if (kind === "ce") return { category: name };
+  if (kind === "et") return { type: name };
+  const correlationId = kind === "bc" && isUuid(name) ? uuidBytes(name) : undefined;
+  return correlationId && { correlationId };
+}
+
+/** True for streams that nobody may write to, lists or not. */
+export function isVirtual(stream: string): boolean {
+  return stream === "$streams" || /^\$(ce|et|bc)-/.test(stream);
+}
+
+/** A link that is in no log. Valid as long as the event that it points at. */
+export class VirtualLink implements RecordedEvent {
+  readonly type = LINK_TYPE;
+  readonly schemaVersion = CLIENT_SCHEMA;
+  readonly stream: string;
+  readonly revision: number;
+  readonly origin: RecordedEvent;
+
+  constructor(stream: string, revision: number, origin: RecordedEvent) {
+    this.stream = stream;
+    this.revision = revision;
+    this.origin = origin;
+  }
+
+  /** The same whenever the link is read. */
+  get id(): Uint8Array {
+    return createHash("sha256").update(this.stream).update(this.origin.id).digest().subarray(0, 16);
+  }
+
+  get payload(): Uint8Array {
+    return linkPayload(this.origin);
+  }
+
+  get position(): number {
+    return this.origin.position;
+  }
+
+  get timeMs(): number {
+    return this.origin.timeMs;
+  }
+
+  get context(): EventContext {
+    return this.origin.context;
+  }
+}
+
+/** Streams as clients see them: those of the log, and the virtual ones when the log keeps lists. */
+export class ServedStreams {
+  readonly #log: EventLog;
+
+  constructor(log: EventLog) {
+    this.#log = log;
+  }
+
+  /** Revision of the last durable event, -1 when there is none. */
+  async head(stream: string): Promise<number> {
+    const { lists } = this.#log;
+    if (lists === undefined || !isVirtual(stream)) return this.#log.head(stream);
+    const list = virtualList(stream);
+    return list === undefined ? -1 : (await lists.countOf(list)) - 1;
+  }
+
+  /** As `EventLog.readStream`; the events of a virtual stream are {@link VirtualLink}s. */
+  read(
+    stream: string,
+    options: Pick<ReadOptions, "from" | "direction" | "limit">,
+  ): AsyncIterable<readonly RecordedEvent[]> {
+    if (this.#log.lists === undefined || !isVirtual(stream)) return this.#log.readStream(stream, options);
+    return this.#links(stream, options);
+  }
+
+  async *#links(
+    stream: string,
+    { from, direction = "forward", limit }: Pick<ReadOptions, "from" | "direction" | "limit">,
+  ): AsyncGenerator<readonly VirtualLink[]> {
+    const list = virtualList(stream);
+    const isForward = direction === "forward";
+    const head = isForward ? -1 : await this.head(stream);
+    let number = isForward ? (from ?? 0) : Math.min(from ?? head, head);
+    const position = list && number >= 0 ? await this.#log.lists?.positionOf(list, number) : undefined;
+    if (list === undefined || position === undefined) return;
+    const options = { from: position, direction, filter: listFilter(list), ...(limit === undefined ? {} : { limit }) };
+    for await (const batch of this.#log.read(options))
+      yield batch.map((event) => new VirtualLink(stream, isForward ? number++ : number--, event));
+  }
+}
+
+/** Tells which events a stream gets, for whoever waits for the next; nothing for a stream of the log. */
+export function virtualFilter(stream: string): ((event: RecordedEvent) => boolean) | undefined {
+  const list = isVirtual(stream) ? virtualList(stream) : undefined;
+  return list && eventFilter(listFilter(list));
+}
