@@ -113,8 +113,8 @@ export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
 export type { HostProbe, HostSample } from "./host/host-probe.ts";
 export { copiedEvent } from "./log/copied-event.ts";
-export { eventFilter } from "./log/event-filter.ts";
-export { categoryOf, type EventList, type EventLists, listFilter } from "./log/event-list.ts";
+export { eventFilter, listFilter } from "./log/event-filter.ts";
+export { categoryOf, type EventList, type EventLists } from "./log/event-list.ts";
 export type {
   AppendResult,
   EventContext,

@@ -1,4 +1,4 @@
-import { categoryOf } from "./event-list.ts";
+import { categoryOf, type EventList } from "./event-list.ts";
 import type { EventFilter, RecordedEvent } from "./event-log.ts";
 
 /** Compiles a filter: the answer is true for events that meet all its conditions. No filter passes everything. */
@@ -14,6 +14,11 @@ export function eventFilter(filter: EventFilter | undefined): (event: RecordedEv
     (correlationId === undefined || sameBytes(event.context.correlationId, correlationId)) &&
     (category === undefined || categoryOf(event.stream) === category) &&
     (starts === undefined || event.revision === 0);
+}
+
+/** Passes exactly the events of the list. */
+export function listFilter(list: EventList): EventFilter {
+  return "type" in list ? { types: [list.type] } : list;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -2,8 +2,6 @@
  * Lists of events across streams, each event of a list numbered from 0 in the order of positions: what EventStoreDB keeps as streams of
  * links (`$ce-`, `$et-`, `$bc-`, `$streams`) and a log of ours answers from its index, without a link in the log.
  */
-import type { EventFilter } from "./event-log.ts";
-
 /** Names one list. */
 export type EventList =
   /** Every event of the streams whose names begin with the category, see {@link categoryOf}. */
@@ -15,7 +13,7 @@ export type EventList =
   | { readonly starts: true };
 
 /**
- * Where the events of a list are; the events themselves are read with {@link listFilter}. Numbers never change while the log's index
+ * Where the events of a list are; the events themselves are read with `listFilter`. Numbers never change while the log's index
  * stands; an index that is rebuilt after pruning counts what is kept.
  */
 export interface EventLists {
@@ -23,11 +21,6 @@ export interface EventLists {
   countOf(list: EventList): Promise<number>;
   /** Position of the list's event with this number, counted from 0; `undefined` when there are not so many. */
   positionOf(list: EventList, number: number): Promise<number | undefined>;
-}
-
-/** Passes exactly the events of the list. */
-export function listFilter(list: EventList): EventFilter {
-  return "type" in list ? { types: [list.type] } : list;
 }
 
 /**

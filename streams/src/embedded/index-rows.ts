@@ -20,15 +20,10 @@ import {
   STREAM_TABLE,
   streamKey,
 } from "./index-keys.ts";
-import { categoryRows, type StreamCategories, startRows, writeAnchor } from "./list-rows.ts";
+import { categoryRows, type StreamCategories, type StreamRows, startRows, writeAnchor } from "./list-rows.ts";
 import { encodeBlock, numberIn } from "./log-index.ts";
 import { CORRELATION, graphAt, ID_BYTES, nodeAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import type { BlockLocation } from "./tail-table.ts";
-
-export interface StreamRows {
-  readonly firstRevision: number;
-  readonly events: number[];
-}
 
 export class IndexRows {
   readonly serial: number;

@@ -6,7 +6,12 @@
 import { createHash } from "node:crypto";
 import { categoryOf, type OrderedReader, type OrderedWriter } from "@millrace/engine";
 import { afterPrefix, LIST_TABLE, NAME_TABLE, nameKey, numberOfKey, positionKey, postingPrefix } from "./index-keys.ts";
-import type { StreamRows } from "./index-rows.ts";
+
+/** Events of one stream in a run of blocks, by their numbers in the run. */
+export interface StreamRows {
+  readonly firstRevision: number;
+  readonly events: number[];
+}
 
 export interface Anchor {
   /** Of its first event in the list. */

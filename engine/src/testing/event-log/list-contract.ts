@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { eventFilter } from "../../log/event-filter.ts";
-import { type EventList, listFilter } from "../../log/event-list.ts";
+import { eventFilter, listFilter } from "../../log/event-filter.ts";
+import type { EventList } from "../../log/event-list.ts";
 import type { EventLog, RecordedEvent } from "../../log/event-log.ts";
 import { gather, sampleEvent, to, uniqueId } from "../sample-events.ts";
 import { type MakeEventLog, withLog } from "./harness.ts";
