@@ -112,10 +112,12 @@ export {
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
 export type { HostProbe, HostSample } from "./host/host-probe.ts";
+export { breaksCondition, conditionBroken, mayBreak, ownAppendAt, repeatedResult } from "./log/append-condition.ts";
 export { copiedEvent } from "./log/copied-event.ts";
 export { eventFilter, listFilter } from "./log/event-filter.ts";
 export { categoryOf, type EventList, type EventLists } from "./log/event-list.ts";
 export type {
+  AppendCondition,
   AppendResult,
   EventContext,
   EventFilter,

@@ -45,6 +45,17 @@ export interface StreamAppend {
   readonly events: readonly EventInput[];
 }
 
+/**
+ * What must not have happened for an append to happen: a boundary of consistency that is drawn by what a decision has read, over as many
+ * streams as it likes, instead of by one stream's revision.
+ */
+export interface AppendCondition {
+  /** No event that passes one of these may stand after {@link after}. */
+  readonly none: readonly EventFilter[];
+  /** Position of the last event that the decision knew of, -1 when it knew of none. */
+  readonly after: number;
+}
+
 export interface AppendResult {
   /** Position of the last event of the append. */
   readonly position: number;
@@ -130,6 +141,14 @@ export interface EventLog {
    * @throws LOG-CLOSED the log was closed or its writer stopped
    */
   append(appends: readonly StreamAppend[]): Promise<AppendResult>;
+
+  /**
+   * As {@link append}, if the condition holds; absent: this log takes none. A retry of the same ids is recognised where one of
+   * the events passes a filter of its own condition, and where `append` recognises it.
+   *
+   * @throws LOG-CONDITION an event breaks the condition; `details.position` is the first that does, `details` has stream and type
+   */
+  appendIf?(condition: AppendCondition, appends: readonly StreamAppend[]): Promise<AppendResult>;
 
   /** Events of all streams by position, in batches of the implementation's choice. Sees the durable end at the call. */
   read(options?: ReadOptions): AsyncIterable<readonly RecordedEvent[]>;

@@ -7,6 +7,11 @@ export const logError = defineErrors({
     summary: "A stream's head is not what the append expected.",
     remedy: "Read the stream and decide again.",
   },
+  "LOG-CONDITION": {
+    kind: "terminal",
+    summary: "An event that the append's condition excludes is in the log.",
+    remedy: "Read on from the position that the decision knew, and decide again.",
+  },
   "LOG-FULL": {
     kind: "transient",
     summary: "The log has no prepared space left.",

@@ -4,6 +4,7 @@
  */
 import { describe } from "vitest";
 import { appendContract } from "./event-log/append-contract.ts";
+import { conditionContract } from "./event-log/condition-contract.ts";
 import type { MakeEventLog } from "./event-log/harness.ts";
 import { listContract } from "./event-log/list-contract.ts";
 import { modelContract } from "./event-log/model-contract.ts";
@@ -19,6 +20,7 @@ export function eventLogContract(name: string, make: MakeEventLog): void {
     readContract(make);
     subscriptionContract(make);
     listContract(make);
+    conditionContract(make);
     modelContract(make);
   });
 }

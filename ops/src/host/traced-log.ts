@@ -37,6 +37,9 @@ export function tracedLog(log: EventLog, ratio: number, env: Env): EventLog {
       return log.durableEnd;
     },
     append: (appends) => (env.random.u32() < threshold ? traced(appends) : log.append(appends)),
+    ...(log.lists === undefined ? {} : { lists: log.lists }),
+    ...(log.appendsAheadMax === undefined ? {} : { appendsAheadMax: log.appendsAheadMax }),
+    ...(log.appendIf === undefined ? {} : { appendIf: log.appendIf.bind(log) }),
     read: (options) => log.read(options),
     readStream: (stream, options) => log.readStream(stream, options),
     head: (stream) => log.head(stream),

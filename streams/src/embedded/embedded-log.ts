@@ -3,6 +3,7 @@
  * index follower and subscriptions. `openEmbeddedLog` makes one; the format and its rules are in FORMAT.md.
  */
 import {
+  type AppendCondition,
   type AppendResult,
   type ErrorReport,
   type EventLists,
@@ -22,6 +23,7 @@ import {
 import type { Appender } from "./appender.ts";
 import type { BlockWriter } from "./block-writer.ts";
 import type { CommitSignal } from "./commit-signal.ts";
+import { ConditionalAppends } from "./conditional-appends.ts";
 import type { DirectoryLock } from "./directory-lock.ts";
 import { embeddedLogError } from "./errors.ts";
 import type { IndexFollower } from "./index-follower.ts";
@@ -76,6 +78,7 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
   readonly id: string;
   readonly appendBytesMax: number;
   readonly lists: EventLists;
+  readonly #conditional: ConditionalAppends;
   readonly #parts: EmbeddedLogParts;
   #durableEnd: number;
   #chain = 0;
@@ -87,6 +90,11 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
     this.appendBytesMax = parts.appendBytesMax;
     this.#parts = parts;
     this.#durableEnd = durableEnd;
+    this.#conditional = new ConditionalAppends({
+      append: (appends) => parts.appender.append(appends),
+      read: (options) => this.read(options),
+      settled: () => this.#settled(),
+    });
     this.lists = new ListedEvents({
       ...parts,
       durableEnd: () => this.#durableEnd,
@@ -115,7 +123,11 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
   }
 
   append(appends: readonly StreamAppend[]): Promise<AppendResult> {
-    return this.#parts.appender.append(appends);
+    return this.#conditional.append(appends);
+  }
+
+  appendIf(condition: AppendCondition, appends: readonly StreamAppend[]): Promise<AppendResult> {
+    return this.#conditional.appendIf(condition, appends);
   }
 
   read(options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
@@ -238,6 +250,15 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
       "LOG-CLOSED",
       this.#state === "stopped" ? "the log stopped after a failed write" : "the log was closed",
     );
+  }
+
+  async #settled(): Promise<void> {
+    const { appender, tail, commits } = this.#parts;
+    while (appender.isWaiting) {
+      this.mustBeOpen();
+      await commits.next();
+    }
+    await this.durable(tail.end);
   }
 
   async *#read(options: ReadOptions, end: number): AsyncGenerator<readonly RecordedEvent[]> {

@@ -3,7 +3,10 @@
  * the port but durability, and applies an append during the call, so that no two appends are ever in flight.
  */
 import {
+  type AppendCondition,
   type AppendResult,
+  breaksCondition,
+  conditionBroken,
   copiedEvent,
   type Env,
   type EventInput,
@@ -12,8 +15,10 @@ import {
   type ExpectedRevision,
   eventFilter,
   logError,
+  ownAppendAt,
   type ReadOptions,
   type RecordedEvent,
+  repeatedResult,
   type StreamAppend,
   type SubscribeOptions,
   type SubscriptionBatch,
@@ -76,6 +81,16 @@ class MemoryEventLog implements EventLog {
     this.#appends.set(firstOf(copied), { request: copied, result });
     this.#changes.happened();
     return result;
+  }
+
+  async appendIf(condition: AppendCondition, appends: readonly StreamAppend[]): Promise<AppendResult> {
+    this.#mustBeOpen();
+    const known = this.#events.find(breaksCondition(condition));
+    if (known === undefined) return this.append(appends);
+    const from = ownAppendAt(known, appends);
+    const repeated = from < 0 ? undefined : repeatedResult(this.#events.slice(from), appends);
+    if (repeated === undefined) throw conditionBroken(known, condition);
+    return repeated;
   }
 
   read(options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
