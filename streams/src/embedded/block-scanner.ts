@@ -7,7 +7,7 @@ import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { viewOf } from "./little-endian.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
-import type { SegmentReaders } from "./segment-readers.ts";
+import type { SegmentSource } from "./segment-readers.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
@@ -35,12 +35,12 @@ interface Chunk {
 }
 
 export class BlockScanner {
-  readonly #files: SegmentReaders;
+  readonly #files: SegmentSource;
   readonly #crc: Crc32c;
   readonly #align: number;
   readonly #sizeBytes: number;
 
-  constructor(files: SegmentReaders, crc: Crc32c, align: number, segmentBytes: number) {
+  constructor(files: SegmentSource, crc: Crc32c, align: number, segmentBytes: number) {
     this.#files = files;
     this.#crc = crc;
     this.#align = align;

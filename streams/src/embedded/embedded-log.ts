@@ -29,6 +29,7 @@ import { embeddedLogError } from "./errors.ts";
 import type { IndexFollower } from "./index-follower.ts";
 import { ListedEvents, type ListedEventsParts } from "./listed-events.ts";
 import type { LogReader } from "./log-reader.ts";
+import type { LogRetention } from "./log-retention.ts";
 import type { ManifestFile } from "./manifest.ts";
 import type { TailCut } from "./recovery.ts";
 import type { SegmentPreparation } from "./segment-preparation.ts";
@@ -70,6 +71,7 @@ export interface EmbeddedLogParts extends Pick<ListedEventsParts, "names" | "ind
   readonly files: SegmentReaders;
   readonly follower: IndexFollower;
   readonly commits: CommitSignal;
+  readonly retention: LogRetention;
   readonly tailCut: TailCut | undefined;
   readonly onFatal: (error: MillraceError) => void;
 }
@@ -147,9 +149,14 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
     return subscription(this.#liveSource(), options);
   }
 
-  /** First position whose record is kept. */
+  /** First position whose record can be read, from the archive or here. */
   get base(): number {
-    return this.#parts.manifest.current.base;
+    return this.#parts.retention.keptFrom.position;
+  }
+
+  /** Archive, prune and scrub. */
+  get retention(): LogRetention {
+    return this.#parts.retention;
   }
 
   readStored(from: number, to: number): AsyncIterable<StoredBatch> {
@@ -288,6 +295,7 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
     appender.stop(refuse);
     await writer.settled();
     if (this.#state === "open") this.#state = "closing";
+    await this.#parts.retention.settled();
     await preparation.stop();
     await follower.stop();
     if (wasOpen && this.#state === "closing") {

@@ -29,8 +29,19 @@ export const embeddedLogError = defineErrors({
   },
   "LOG-PRUNED": {
     kind: "terminal",
-    summary: "The range was pruned from the log.",
-    remedy: "Read it from the archive.",
+    summary: "What was asked for was pruned from the log.",
+    remedy: "Read from the base on, which the details name; proofs of what is below it hold as before.",
+  },
+  "LOG-ARCHIVE": {
+    kind: "terminal",
+    summary: "A file of the archive is missing, cut, swapped or damaged.",
+    remedy:
+      "Put the named file back from a copy; `millrace log repair` makes it again where the segment is still here.",
+  },
+  "LOG-HELD": {
+    kind: "terminal",
+    summary: "Something still needs the range that was to be pruned: a legal hold, a checkpoint, a cursor.",
+    remedy: "The details name who needs it and from which position; release the hold or let the reader catch up.",
   },
   "LOG-SCHEMA": {
     kind: "terminal",

@@ -14,6 +14,8 @@ export const POSTING_TABLE = "log-postings";
 export const NAME_TABLE = "log-names";
 export const NUMBER_TABLE = "log-numbers";
 export const LIST_TABLE = "log-lists";
+/** Heads of streams below the base, for those that have no rows. */
+export const CARRIED_TABLE = "log-carried";
 export const INDEX_TABLES = [
   CURSOR_TABLE,
   BLOCK_TABLE,
@@ -22,6 +24,7 @@ export const INDEX_TABLES = [
   LIST_TABLE,
   NAME_TABLE,
   NUMBER_TABLE,
+  CARRIED_TABLE,
 ] as const;
 export const CURSOR_KEY: Uint8Array = Buffer.from("cursor");
 

@@ -135,7 +135,7 @@ class Postings<K> {
   }
 }
 
-function writeName(tx: OrderedWriter, { kind, number, name }: Name): void {
+export function writeName(tx: OrderedWriter, { kind, number, name }: Name): void {
   tx.put(NAME_TABLE, nameKey(kind, number), Buffer.from(name, "utf8"));
   if (numberIn(tx, kind, name) !== undefined) return;
   const key = numberKey(kind, name);

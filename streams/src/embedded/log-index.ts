@@ -4,6 +4,7 @@ import type { NameKind, NameSource } from "./dictionary.ts";
 import {
   afterPrefix,
   BLOCK_TABLE,
+  CARRIED_TABLE,
   CURSOR_KEY,
   CURSOR_TABLE,
   decodeLocations,
@@ -61,13 +62,22 @@ export class LogIndex implements NameSource {
     return value === undefined ? undefined : Buffer.from(value).toString("utf8");
   }
 
-  /** Revision of the stream's last indexed event, -1 when there is none. */
+  /** Revision of the stream's last indexed or carried event, -1 when there is none. */
   headOf(stream: number): number {
     const range = { gte: streamKey(stream, 0), lt: streamKey(stream + 1, 0), reverse: true, limit: 1 };
     for (const { key, value } of this.store.range(STREAM_TABLE, range)) {
       return numberOfKey(key, 4) + decodeLocations(value).length - 1;
     }
-    return -1;
+    const carried = this.store.get(CARRIED_TABLE, streamKey(stream, 0));
+    return carried === undefined ? -1 : numberOfKey(carried, 0);
+  }
+
+  /** Where exactly this revision is; `undefined` when the index has no row of it. */
+  locationOf(stream: number, revision: number): RecordLocation | undefined {
+    const range = { gte: streamKey(stream, 0), lt: streamKey(stream, revision + 1), reverse: true, limit: 1 };
+    for (const { key, value } of this.store.range(STREAM_TABLE, range))
+      return decodeLocations(value)[revision - numberOfKey(key, 4)];
+    return undefined;
   }
 
   /** Locations of a stream's events from `revision` on, in the direction, at most `limit`. */

@@ -15,6 +15,7 @@ import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
 import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
 import type { PostingKind } from "./index-keys.ts";
 import { categoryKey } from "./list-rows.ts";
+import { type KeptFrom, prunedBelow, revisionPruned } from "./kept-range.ts";
 import type { LogIndex } from "./log-index.ts";
 import type { RecordFetcher } from "./record-fetcher.ts";
 import { LogRecord } from "./recorded-event.ts";
@@ -35,8 +36,8 @@ export interface LogReaderParts {
   readonly files: SegmentReaders;
   readonly scanner: BlockScanner;
   readonly fetcher: RecordFetcher;
-  /** First segment that is kept and the position it begins with. */
-  readonly base: { readonly serial: number; readonly position: number };
+  /** Where what can be read begins. */
+  readonly base: () => KeptFrom;
 }
 
 /** What a forward read has passed: all events of `[…, end)` that meet the filter have been given. */
@@ -52,9 +53,15 @@ export class LogReader {
     this.#parts = parts;
   }
 
-  /** Events of `[from, end)` by position. */
+  /** The first position that can be read. */
+  get base(): number {
+    return this.#parts.base().position;
+  }
+
+  /** Events of `[from, end)` by position. @throws LOG-PRUNED `from` is below the base */
   async *forward(from: number, end: number, filter: EventFilter | undefined): AsyncGenerator<ReadBatch> {
     if (from >= end) return;
+    this.#mustBeKept(from);
     const posting = this.#posting(filter);
     let at = from;
     if (posting !== undefined && from < this.#parts.tail.base) {
@@ -65,7 +72,7 @@ export class LogReader {
     if (at < end) yield* this.#scan(at, end, filter);
   }
 
-  /** Events below `end` and at most at `from`, newest first. */
+  /** Events below `end` and at most at `from`, newest first, down to the base. @throws LOG-PRUNED `from` is below it */
   async *backward(
     from: number,
     end: number,
@@ -74,7 +81,8 @@ export class LogReader {
     const passes = eventFilter(filter);
     const posting = this.#posting(filter);
     let next = Math.min(from, end - 1);
-    while (next >= this.#parts.base.position) {
+    if (next >= 0) this.#mustBeKept(next);
+    while (next >= this.base) {
       if (posting !== undefined && next < this.#parts.tail.base) {
         yield* this.#backByPosting(posting, next, passes);
         return;
@@ -91,13 +99,14 @@ export class LogReader {
     }
   }
 
-  /** Events of one stream by revision, below `end`. */
+  /** Events of one stream by revision, below `end`; backward down to the base. @throws LOG-PRUNED the first of them was pruned */
   async *stream(name: string, options: ReadOptions, end: number): AsyncGenerator<readonly RecordedEvent[]> {
     const head = this.#parts.heads.durableHead(name, end);
     const state = this.#parts.heads.find(name);
     if (state === undefined || head < 0) return;
     const backward = options.direction === "backward";
     const first = backward ? Math.min(options.from ?? head, head) : (options.from ?? 0);
+    if (first >= 0 && first <= head) this.#mustHold(name, state.number, first, end);
     const passes = eventFilter(options.filter);
     for (const locations of this.#streamLocations(name, state.number, first, head, backward, end)) {
       const events = await this.#parts.fetcher.fetch(locations);
@@ -125,8 +134,10 @@ export class LogReader {
       const locations = inTail
         ? this.#tailLocations(tail, next, backward)
         : index.streamFrom(number, next, backward, Math.min(FETCH_RECORDS, remaining()));
-      if (locations.length === 0) return;
-      for (let at = 0; at < locations.length; at += FETCH_RECORDS) yield locations.slice(at, at + FETCH_RECORDS);
+      const base = this.base;
+      const kept = backward ? locations.filter(({ position }) => position >= base) : locations;
+      if (kept.length === 0) return;
+      for (let at = 0; at < kept.length; at += FETCH_RECORDS) yield kept.slice(at, at + FETCH_RECORDS);
       next += backward ? -locations.length : locations.length;
     }
   }
@@ -141,9 +152,10 @@ export class LogReader {
     return positions.flatMap((position) => this.#parts.tail.locate(position) ?? []);
   }
 
-  /** Records of `[from, end)` as they are stored. */
+  /** Records of `[from, end)` as they are stored. @throws LOG-PRUNED `from` is below the base */
   async *stored(from: number, end: number): AsyncGenerator<StoredBatch> {
     if (from >= end) return;
+    this.#mustBeKept(from);
     yield* storedBatches(this.#parts.scanner.blocks(this.#startOf(from), end), this.#parts, from, end);
   }
 
@@ -226,7 +238,20 @@ export class LogReader {
   }
 
   #startOf(position: number): FilePlace {
-    return this.placeOf(position) ?? { serial: this.#parts.base.serial, offset: SEGMENT_HEADER_BYTES };
+    return this.placeOf(position) ?? { serial: this.#parts.base().serial, offset: SEGMENT_HEADER_BYTES };
+  }
+
+  #mustBeKept(position: number): void {
+    const base = this.base;
+    if (position < base) throw prunedBelow(base, position);
+  }
+
+  /** A row that is missing or leads below the base: the index was made again after the prune, or before it. */
+  #mustHold(name: string, stream: number, revision: number, end: number): void {
+    const { heads, index } = this.#parts;
+    const base = this.base;
+    if (base === 0 || revision >= heads.tailOf(heads.get(name, stream), revision, end).firstRevision) return;
+    if ((index.locationOf(stream, revision)?.position ?? -1) < base) throw revisionPruned(name, revision, base);
   }
 
   /** The block that holds `position`. */

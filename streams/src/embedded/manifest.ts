@@ -22,8 +22,23 @@ export interface SealedSegment {
   readonly sealSeq: number;
   readonly blocks: number;
   readonly sha256: string;
-  readonly state: "sealed" | "archived";
+  /** `sealed`: the segment file is here. `archived`: only its archive is. `pruned`: neither, only the leaf hashes. */
+  readonly state: "sealed" | "archived" | "pruned";
+  /** sha256 of the archive file, once there is one. */
   readonly archiveHash: string | null;
+  /** What else is known once the segment has been archived. */
+  readonly archive?: ArchiveFacts;
+}
+
+export interface ArchiveFacts {
+  /** Of the three files. */
+  readonly bytes: number;
+  readonly leavesHash: string;
+  /** `null` when no twin for analysts was asked for. */
+  readonly parquetHash: string | null;
+  /** Times of the first and the last event, in ms since 1970. */
+  readonly firstMs: number;
+  readonly lastMs: number;
 }
 
 export interface Manifest {

@@ -13,16 +13,19 @@ import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import { BlockScanner, type FilePlace } from "./block-scanner.ts";
 import { BlockWriter } from "./block-writer.ts";
+import { Carry, readCarry } from "./carry.ts";
 import { CommitSignal } from "./commit-signal.ts";
 import { crc32c } from "./crc32c.ts";
 import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT } from "./dictionary.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { EmbeddedLog } from "./embedded-log.ts";
 import { IndexFollower } from "./index-follower.ts";
+import { type KeptFrom, keptFrom } from "./kept-range.ts";
 import { alignUp } from "./little-endian.ts";
 import { LogIndex } from "./log-index.ts";
 import { type IndexerSettings, inlineIndexer, type LogIndexer } from "./log-indexer.ts";
 import { LogReader } from "./log-reader.ts";
+import { LogRetention } from "./log-retention.ts";
 import { RecentAppends } from "./recent-appends.ts";
 import { indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import { RecordFetcher } from "./record-fetcher.ts";
@@ -157,9 +160,11 @@ class Opening {
   async #assemble(recovered: Recovered, lock: Awaited<ReturnType<typeof lockDirectory>>): Promise<EmbeddedLog> {
     const { env, disk, directory } = this.#options;
     const manifest = recovered.manifest;
-    const { logId, segmentBytes, base, first } = manifest.current;
-    const place = await this.#indexPlace(logId, { serial: first, offset: SEGMENT_HEADER_BYTES });
-    const tail = new TailTable(Math.max(base, place.position));
+    const { logId, segmentBytes } = manifest.current;
+    const carry =
+      manifest.current.carry === null ? new Carry() : await readCarry(disk, directory, manifest.current.carry);
+    const place = await this.#indexPlace(logId, keptFrom(manifest.current), carry);
+    const tail = new TailTable(place.position);
     const heads = new StreamHeads(this.#names, this.#index, tail);
     const files = new SegmentReaders(disk, directory);
     const scanner = new BlockScanner(files, crc32c, this.#align, segmentBytes);
@@ -175,7 +180,7 @@ class Opening {
       scanner,
       fetcher,
     };
-    const reader = new LogReader({ ...parts, base: { serial: first, position: base } });
+    const reader = new LogReader({ ...parts, base: () => keptFrom(manifest.current) });
     const commits = new CommitSignal();
     const follower = new IndexFollower({
       env,
@@ -190,7 +195,7 @@ class Opening {
     await this.#fold(scanner, files, tail, heads, follower, place, recovered.next.position);
     const recent = new RecentAppends(this.#options.recentAppends ?? 16_384);
     await this.#recall(reader, scanner, files, recent, recovered.next.position);
-    const lastTimeMs = await timeOfLast(reader, recovered.next.position);
+    const lastTimeMs = Math.max(carry.timeMs, await timeOfLast(reader, recovered.next.position));
 
     const rate = { bytes: 0, perSecond: 0, sinceMs: env.clock.monotonic() };
     const preparation = new SegmentPreparation(
@@ -245,6 +250,17 @@ class Opening {
       lastTimeMs,
       controlsOf(recovered),
     );
+    const retention = new LogRetention({
+      ...parts,
+      disk,
+      directory,
+      manifest,
+      align: this.#align,
+      segmentBytes,
+      rulesOff: this.#rulesOff,
+      indexedEnd: () => tail.base,
+      timeAt: (position) => timeAt(reader, position),
+    });
     const log: EmbeddedLog = new EmbeddedLog(
       {
         id: logId,
@@ -262,6 +278,7 @@ class Opening {
         files,
         follower,
         commits,
+        retention,
         tailCut: recovered.cut,
         onFatal: this.#options.onFatal ?? (() => undefined),
       },
@@ -283,12 +300,14 @@ class Opening {
     );
   }
 
-  /** Where the fold begins: behind what the index holds, which is emptied when it is another log's. */
-  async #indexPlace(logId: string, start: FilePlace): Promise<FilePlace & { readonly position: number }> {
+  /** Where the fold begins: behind what the index holds, which is made again when it is another log's or ends below the base. */
+  async #indexPlace(logId: string, kept: KeptFrom, carry: Carry): Promise<FilePlace & { readonly position: number }> {
     const cursor = this.#index.cursor();
-    if (cursor === undefined || cursor.logId !== logId) {
+    if (cursor === undefined || cursor.logId !== logId || cursor.pos < kept.position) {
       await this.#index.wipe();
-      return { ...start, position: 0 };
+      await this.#options.indexStore.transact((tx) => carry.writeTo(tx));
+      carry.teach(this.#names);
+      return { ...kept, offset: SEGMENT_HEADER_BYTES };
     }
     this.#names.restoreNextNumbers(cursor.names);
     return { serial: cursor.serial, offset: cursor.offset + cursor.bytes, position: cursor.pos };
@@ -340,8 +359,8 @@ class Opening {
     recent: RecentAppends,
     end: number,
   ): Promise<void> {
-    const from = reader.placeOf(Math.max(0, end - recent.capacity));
-    if (end === 0 || from === undefined) return;
+    const from = reader.placeOf(Math.max(reader.base, end - recent.capacity));
+    if (end === reader.base || from === undefined) return;
     for await (const blocks of scanner.blocks(from, end)) {
       for (const block of blocks) {
         let begins = false;
@@ -366,7 +385,13 @@ function controlsOf(recovered: Recovered): ControlRecord[] {
   return [{ type: TYPE_TAIL_CUT, payload: Buffer.from(JSON.stringify(recovered.cut), "utf8") }];
 }
 
+async function timeAt(reader: LogReader, position: number): Promise<number> {
+  for await (const { events } of reader.forward(position, position + 1, undefined)) return events[0]?.timeMs ?? 0;
+  return 0;
+}
+
 async function timeOfLast(reader: LogReader, end: number): Promise<number> {
+  if (end === reader.base) return 0;
   for await (const events of reader.backward(end - 1, end, undefined)) return events[0]?.timeMs ?? 0;
   return 0;
 }

@@ -15,6 +15,7 @@ import { BlockScanner, type FilePlace } from "./block-scanner.ts";
 import { crc32c } from "./crc32c.ts";
 import { Dictionary, decodeNames, type NameKind, TYPE_NAME } from "./dictionary.ts";
 import { embeddedLogError } from "./errors.ts";
+import { keptFrom, prunedBelow } from "./kept-range.ts";
 import { viewOf } from "./little-endian.ts";
 import { MANIFEST_NAME, type Manifest, readManifest } from "./manifest.ts";
 import { RECORD_HEADER_BYTES, typeAt } from "./record.ts";
@@ -44,19 +45,21 @@ export async function openStoredLog(
     throw embeddedLogError("LOG-MANIFEST", "there is no event log in the directory", { place });
   }
   const files = new SegmentReaders(disk, directory);
+  const kept = keptFrom(manifest);
   for (let serial = manifest.first; serial <= manifest.prepared; serial++) {
     await checkHeader(files, manifest, serial, segmentPath(directory, serial));
   }
   const scanner = new BlockScanner(files, crc32c, PAGE_SIZE_BYTES, manifest.segmentBytes);
   return {
     id: manifest.logId,
-    base: manifest.base,
+    base: kept.position,
     readStored: (from, to) => read(from, to),
     close: () => files.close(),
   };
 
   async function* read(from: number, to: number): AsyncGenerator<StoredBatch> {
     if (from >= to) return;
+    if (from < kept.position) throw prunedBelow(kept.position, from);
     yield* storedBatches(scanner.blocks(segmentOf(manifest as Manifest, from), to), { kernels, files }, from, to);
   }
 }
@@ -72,8 +75,9 @@ async function checkHeader(files: SegmentReaders, manifest: Manifest, serial: nu
 }
 
 /** The segment that holds `position`: a listed one, else the first that is not, from which the blocks lead on. */
-function segmentOf({ first, segments }: Manifest, position: number): FilePlace {
-  let serial = first;
+function segmentOf(manifest: Manifest, position: number): FilePlace {
+  const { segments } = manifest;
+  let { serial } = keptFrom(manifest);
   for (let listed = segments[String(serial)]; listed !== undefined; listed = segments[String(serial)]) {
     if (position < listed.endPos) break;
     serial++;

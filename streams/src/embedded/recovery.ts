@@ -4,10 +4,12 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { type Disk, type DiskFile, type Env, invariant } from "@millrace/engine";
+import { sweepArchive } from "./archive-segment.ts";
 import { BLOCK_SEAL, getBlockHeader, isZero, PADDING, paddedBytes, putBlockHeader } from "./block.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { type Expected, type Walk, type WalkEnd, walkSegment, wholeRecords } from "./block-walk.ts";
 import type { ActiveSegment } from "./block-writer.ts";
+import { sweepCarries } from "./carry.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { hexOf, viewOf } from "./little-endian.ts";
@@ -378,6 +380,8 @@ async function holdsBlocks(disk: Disk, path: string): Promise<boolean> {
 /** Step 2: what a crash left behind. */
 async function sweep(context: RecoveryContext, manifest: Manifest): Promise<void> {
   const { disk, directory } = context;
+  await sweepArchive(disk, directory, (serial) => manifest.segments[String(serial)]?.state === "pruned");
+  await sweepCarries(disk, directory, manifest);
   for (const name of await disk.list(directory)) {
     const path = `${directory}/${name}`;
     const serial = serialOf(name);

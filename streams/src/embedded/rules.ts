@@ -35,6 +35,12 @@ export type Rule =
   | "L-R16"
   /** Readers see only the durable end. */
   | "L-R21"
+  /** The manifest is written before files are unlinked. */
+  | "L-R24"
+  /** Archive files are synced and named before the manifest says archived. */
+  | "L-R25"
+  /** The heads of archived streams are carried. */
+  | "L-R26"
   /** Every read checks the record's checksum. */
   | "record-crc";
 

@@ -20,7 +20,12 @@ export function serialOf(name: string): number | undefined {
 }
 
 /** Reads exactly `into.length` bytes. @throws LOG-MANIFEST when the file is shorter */
-export async function readFully(file: DiskFile, into: Uint8Array, position: number, path: string): Promise<void> {
+export async function readFully(
+  file: Pick<DiskFile, "read">,
+  into: Uint8Array,
+  position: number,
+  path: string,
+): Promise<void> {
   let done = 0;
   while (done < into.length) {
     const count = await file.read(done === 0 ? into : into.subarray(done), position + done);

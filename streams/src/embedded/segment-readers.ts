@@ -1,18 +1,36 @@
-/** Open segment files for reading, shared by all readers; idle ones beyond a limit are closed. */
-import type { Disk, DiskFile } from "@millrace/engine";
+/**
+ * Open segment files for reading, shared by all readers; idle ones beyond a limit are closed. A segment that is in the archive only
+ * is read from there, as if it were still here.
+ */
+import { type Disk, type DiskFile, errnoOf } from "@millrace/engine";
+import { ArchiveFile, archiveDamaged } from "./archive-file.ts";
+import { archivePath } from "./archive-names.ts";
+import { embeddedLogError } from "./errors.ts";
 import { readFully, segmentPath } from "./segment-files.ts";
 
 const IDLE_FILES_MAX = 16;
 
+/** Where segments are read from. */
+export interface SegmentSource {
+  /** Of the file that a segment is read from, for errors. */
+  pathOf(serial: number): string;
+  /** Fills `into` from `offset` of a segment. */
+  read(serial: number, into: Uint8Array, offset: number): Promise<void>;
+}
+
+type SegmentFile = Pick<DiskFile, "read" | "size" | "close">;
+
 interface OpenFile {
-  readonly file: Promise<DiskFile>;
+  readonly file: Promise<SegmentFile>;
   users: number;
 }
 
-export class SegmentReaders {
+export class SegmentReaders implements SegmentSource {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #files = new Map<number, OpenFile>();
+  /** Segments that were found in the archive. */
+  readonly #archived = new Set<number>();
 
   constructor(disk: Disk, directory: string) {
     this.#disk = disk;
@@ -20,10 +38,12 @@ export class SegmentReaders {
   }
 
   pathOf(serial: number): string {
-    return segmentPath(this.#directory, serial);
+    return this.#archived.has(serial)
+      ? archivePath(this.#directory, serial, "zst")
+      : segmentPath(this.#directory, serial);
   }
 
-  /** Fills `into` from `offset` of a segment. */
+  /** @throws LOG-ARCHIVE, LOG-MANIFEST the file is missing, cut or damaged */
   read(serial: number, into: Uint8Array, offset: number): Promise<void> {
     return this.#use(serial, (file) => readFully(file, into, offset, this.pathOf(serial)));
   }
@@ -38,10 +58,10 @@ export class SegmentReaders {
     for (const { file } of files) await (await file).close();
   }
 
-  async #use<T>(serial: number, use: (file: DiskFile) => Promise<T>): Promise<T> {
+  async #use<T>(serial: number, use: (file: SegmentFile) => Promise<T>): Promise<T> {
     let entry = this.#files.get(serial);
     if (entry === undefined) {
-      entry = { file: this.#disk.open(this.pathOf(serial), { mode: "read" }), users: 0 };
+      entry = { file: this.#open(serial), users: 0 };
       this.#files.set(serial, entry);
     }
     entry.users++;
@@ -55,6 +75,23 @@ export class SegmentReaders {
       entry.users--;
       await this.#closeIdle();
     }
+  }
+
+  async #open(serial: number): Promise<SegmentFile> {
+    try {
+      return await this.#disk.open(segmentPath(this.#directory, serial), { mode: "read" });
+    } catch (thrown) {
+      if (errnoOf(thrown) !== "ENOENT") throw thrown;
+    }
+    const path = archivePath(this.#directory, serial, "zst");
+    if ((await this.#disk.stat(path)) !== undefined) {
+      this.#archived.add(serial);
+      return ArchiveFile.open(this.#disk, path);
+    }
+    if ((await this.#disk.stat(archivePath(this.#directory, serial, "leaves"))) !== undefined)
+      throw archiveDamaged(path, "the archived segment is missing");
+    const place = { file: segmentPath(this.#directory, serial) };
+    throw embeddedLogError("LOG-MANIFEST", "the segment is missing", { place });
   }
 
   async #closeIdle(): Promise<void> {

@@ -4,11 +4,11 @@ import type { BlockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import type { ScannedBlock } from "./block-scanner.ts";
 import { RECORD_HEADER_BYTES } from "./record.ts";
-import type { SegmentReaders } from "./segment-readers.ts";
+import type { SegmentSource } from "./segment-readers.ts";
 
 interface StoredParts {
   readonly kernels: Pick<BlockKernels, "checkRecords">;
-  readonly files: SegmentReaders;
+  readonly files: Pick<SegmentSource, "pathOf">;
 }
 
 /** Records of `[from, to)` in the blocks given; a batch for each piece that the scanner reads. */

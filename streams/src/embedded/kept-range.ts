@@ -1,0 +1,27 @@
+/** What of the log can still be read: the archived segments that lead up to the first one that is here, and all from there on. */
+import { embeddedLogError } from "./errors.ts";
+import type { Manifest } from "./manifest.ts";
+
+export interface KeptFrom {
+  readonly serial: number;
+  /** The base: the first position whose record can be read. */
+  readonly position: number;
+}
+
+export function keptFrom({ first, base, segments }: Manifest): KeptFrom {
+  let serial = first;
+  while (segments[String(serial - 1)]?.state === "archived") serial--;
+  return { serial, position: serial === first ? base : (segments[String(serial)]?.firstPos ?? base) };
+}
+
+/** A read below the base, by position. */
+export function prunedBelow(base: number, from: number): Error {
+  const message = `positions ${from} to ${base - 1} were pruned; the log begins at ${base}`;
+  return embeddedLogError("LOG-PRUNED", message, { place: { position: from }, details: { from, base } });
+}
+
+/** A read of revisions that were pruned. */
+export function revisionPruned(stream: string, revision: number, base: number): Error {
+  const message = `revision ${revision} of ${stream} was pruned; the log begins at ${base}`;
+  return embeddedLogError("LOG-PRUNED", message, { place: { stream }, details: { stream, revision, base } });
+}
