@@ -60,6 +60,9 @@ describe("help", () => {
     "audit prove",
     "audit consistency",
     "audit export",
+    "log",
+    "log ls",
+    "log archive",
     "doctor",
     "serve",
   ])("of millrace %s is as documented", async (command) => {

@@ -6,6 +6,7 @@ export { type AuditStatus, type AuditTree, openAuditTree } from "./audit/audit-t
 export { type AuditFinding, type AuditReport, verifyAudit } from "./audit/audit-verification.ts";
 export { entryOf, leafOfEntry } from "./audit/leaf-hash.ts";
 export type { BatchSha256 } from "./audit/message-hashes.ts";
+export { openSignedLeaves, type SignedLeaves } from "./audit/signed-leaves.ts";
 export { parseVerifierKey, type VerifierKey } from "./audit/signed-note.ts";
 export { formatInclusion } from "./audit/tlog-proof.ts";
 export {

@@ -4,43 +4,21 @@ import { createReadStream, statSync } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { RecordedEvent } from "@millrace/engine";
-import { type ColumnSource, fileWriter, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
+import { fileWriter, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
 import { describeEvent } from "../host/describe-event.ts";
 import { BundleFile, type BundleFileFact } from "./bundle-file.ts";
 import { eventFields } from "./bundled-event.ts";
+import { columnsOf, type EventRow, rowOf } from "./event-columns.ts";
 
 export const READABLE = ["readable.jsonl", "events.parquet"] as const;
 
 const ROW_GROUP_ROWS = 10_000;
 
-type Type = "INT64" | "INT32" | "STRING" | "TIMESTAMP";
-type Row = Readonly<Record<string, unknown>>;
-
-const COLUMNS: readonly (readonly [name: string, type: Type])[] = [
-  ["position", "INT64"],
-  ["time", "TIMESTAMP"],
-  ["stream", "STRING"],
-  ["revision", "INT64"],
-  ["type", "STRING"],
-  ["schemaVersion", "INT32"],
-  ["id", "STRING"],
-  ["correlationId", "STRING"],
-  ["causationId", "STRING"],
-  ["principal", "STRING"],
-  ["tenant", "STRING"],
-  ["codeVersion", "STRING"],
-  ["graph", "STRING"],
-  ["graphRevision", "INT64"],
-  ["node", "STRING"],
-  ["epoch", "INT64"],
-  ["data", "STRING"],
-];
-
 export class ReadableEvents {
   readonly #lines: BundleFile;
   readonly #parquetPath: string;
   readonly #parquet: ParquetWriter;
-  #rows: Row[] = [];
+  #rows: EventRow[] = [];
 
   constructor(directory: string) {
     const [lines, parquet] = READABLE;
@@ -54,7 +32,7 @@ export class ReadableEvents {
     const fields = eventFields(event);
     const data = describeEvent(event);
     this.#lines.line({ ...fields, data });
-    this.#rows.push({ ...fields, time: new Date(event.timeMs), data: JSON.stringify(data) });
+    this.#rows.push(rowOf(event, data));
     if (this.#rows.length >= ROW_GROUP_ROWS) this.#writeGroup();
   }
 
@@ -72,13 +50,4 @@ export class ReadableEvents {
     void this.#parquet.write({ columnData: columnsOf(this.#rows), rowGroupSize: ROW_GROUP_ROWS });
     this.#rows = [];
   }
-}
-
-function columnsOf(rows: readonly Row[]): ColumnSource[] {
-  return COLUMNS.map(([name, type]) => ({
-    name,
-    type,
-    nullable: false,
-    data: rows.map((row) => (type === "INT64" ? BigInt(row[name] as number) : row[name])),
-  }));
 }

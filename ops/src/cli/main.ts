@@ -285,6 +285,22 @@ audit
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/audit.ts")).showKey(options));
 
+const log = program.command("log").description("what the event log keeps, and for how long");
+log
+  .command("ls")
+  .description("list the segments of the log: here, archived or pruned; reads files only, also beside a running server")
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/log.ts")).listLog(options));
+log
+  .command("archive")
+  .description("move sealed segments to the archive, from which everything can still be read; the host must be stopped")
+  .requiredOption("--older-than <duration>", "segments whose last event is older, such as 30d; 0 for all")
+  .option("--no-parquet", "without the Parquet twin for analysts")
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/log.ts")).archiveLog(options));
+
 const calculator = program.command("calculator").description("write, test and measure calculators");
 const interpreterOption = (): Option => new Option("--interpreter <program>", "another python3, java or node");
 const exportOption = (): Option => new Option("--export <name>", "calculator of a file that holds several");

@@ -22,6 +22,8 @@ export interface AuditProofs {
    * @throws LOG-FORK the tree has another leaf there
    */
   inclusion(position: number, leaf: Uint8Array): Promise<readonly Uint8Array[]>;
+  /** Compares `leaf` with the tree's at `position`. @throws AUDIT-RANGE, AUDIT-TILE, LOG-FORK the tree has another there */
+  mustBe(position: number, leaf: Uint8Array): Promise<void>;
   /** That the tree of the first `size` leaves is the beginning of the checkpoint's. @throws AUDIT-RANGE, AUDIT-TILE */
   consistency(size: number): Promise<{ readonly root: Uint8Array; readonly hashes: readonly Uint8Array[] }>;
 }
@@ -46,6 +48,7 @@ export async function openAuditProofs(disk: Disk, parent: string, logId: string)
     verifierKey: formatVerifierKey(key),
     leaf: (position) => tree.rangeRoot(position, position + 1),
     inclusion: (position, leaf) => inclusion(tree, checkpoint, position, leaf),
+    mustBe: async (position, leaf) => mustBeSame(position, leaf, await tree.rangeRoot(position, position + 1)),
     consistency: (size) => consistency(tree, checkpoint, size),
   };
 }
@@ -61,9 +64,14 @@ async function inclusion(
   const place = { position };
   if (!sameHash(rootByInclusion(stored, position, size, proof) ?? stored, root))
     throw auditError("AUDIT-TILE", `the tiles do not lead from position ${position} to the signed root`, { place });
-  if (!sameHash(leaf, stored))
-    throw auditError("LOG-FORK", `the record at position ${position} is not the one that was signed`, { place });
+  mustBeSame(position, leaf, stored);
   return proof;
+}
+
+function mustBeSame(position: number, leaf: Uint8Array, stored: Uint8Array): void {
+  if (sameHash(leaf, stored)) return;
+  const place = { position };
+  throw auditError("LOG-FORK", `the record at position ${position} is not the one that was signed`, { place });
 }
 
 async function consistency(

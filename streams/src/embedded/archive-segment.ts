@@ -24,11 +24,8 @@ import { storedBatches } from "./stored-records.ts";
 
 export const LEAF_BYTES = 32;
 
-/** Hashes the records of a position into the leaf that proofs are made of. */
-export interface LeafSource {
-  /** The leaf of 32 bytes when the record is an event; `undefined` for a control record. */
-  add(record: StoredRecord): Uint8Array | undefined;
-}
+/** The leaves that proofs are made of, 32 bytes a position. `records` are of whole positions, at least one. */
+export type LeavesOf = (records: readonly StoredRecord[]) => Uint8Array;
 
 /** Collects events into a file for analysts. */
 export interface TwinWriter {
@@ -49,7 +46,7 @@ export interface ArchiveContext {
 }
 
 export interface ArchiveMaking {
-  readonly leaves: () => LeafSource;
+  readonly leavesOf: LeavesOf;
   /** Compares leaves with what was signed for these positions. @throws LOG-FORK, AUDIT-TILE */
   readonly checkLeaves: (firstPosition: number, leaves: Uint8Array) => Promise<void>;
   /** Default: no twin. */
@@ -110,10 +107,9 @@ async function contentsOf(
   files: SegmentSource,
   serial: number,
   { firstPos, endPos }: SealedSegment,
-  making: Pick<ArchiveMaking, "leaves" | "twin" | "pause">,
+  making: Pick<ArchiveMaking, "leavesOf" | "twin" | "pause">,
   carry: Carry | undefined,
 ): Promise<Contents> {
-  const hasher = making.leaves();
   const twin = making.twin?.();
   const leaves = Buffer.alloc((endPos - firstPos) * LEAF_BYTES);
   let next = firstPos;
@@ -122,12 +118,11 @@ async function contentsOf(
   const scanner = new BlockScanner(files, crc32c, align, segmentBytes);
   const blocks = scanner.blocks({ serial, offset: SEGMENT_HEADER_BYTES }, endPos);
   for await (const { records } of storedBatches(blocks, { kernels, files }, firstPos, endPos)) {
+    leaves.set(making.leavesOf(records), (next - firstPos) * LEAF_BYTES);
     for (const record of records) {
-      const leaf = hasher.add(record);
       if (carry !== undefined) addToCarry(carry, record);
-      if (leaf === undefined) continue;
+      if (record.isControl) continue;
       if (record.position !== next) throw damaged(files, serial, next);
-      leaves.set(leaf, (next - firstPos) * LEAF_BYTES);
       lastMs = timeMsAt(viewOf(record.header), 0);
       if (next++ === firstPos) firstMs = lastMs;
       twin?.add(eventOf(record, names));

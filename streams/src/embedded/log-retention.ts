@@ -3,8 +3,7 @@
  * pruned, which leaves leaf hashes and the heads of streams. One job at a time, beside appends and reads (FORMAT.md, L-R24 to L-R27).
  */
 import { invariant } from "@millrace/engine";
-import { archivePath } from "./archive-names.ts";
-import { type ArchiveContext, type ArchiveMaking, archiveSegment } from "./archive-segment.ts";
+import { type ArchiveContext, type ArchiveMaking, archiveSegment, LEAF_BYTES } from "./archive-segment.ts";
 import { Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";
 import type { Manifest, ManifestFile, SealedSegment } from "./manifest.ts";
@@ -23,11 +22,11 @@ export interface SegmentInfo {
   readonly serial: number;
   readonly state: SealedSegment["state"] | "active";
   readonly firstPosition: number;
-  /** Exclusive; of the active segment the durable end. */
-  readonly endPosition: number;
-  /** Times of the first and last event in ms since 1970, where there is one. */
-  readonly firstMs: number | undefined;
-  readonly lastMs: number | undefined;
+  /** Exclusive; `null` of the active segment. */
+  readonly endPosition: number | null;
+  /** Times of the first and last event in ms since 1970; `null` where it is not known without reading the segment. */
+  readonly firstMs: number | null;
+  readonly lastMs: number | null;
   /** What the segment takes on the disk. */
   readonly bytes: number;
 }
@@ -45,6 +44,14 @@ export interface ArchivedRange {
   readonly waitsFor: string | undefined;
 }
 
+export function infoOf(serial: number, sealed: SealedSegment, segmentBytes: number): SegmentInfo {
+  const { state, firstPos, endPos, archive } = sealed;
+  const leavesBytes = (endPos - firstPos) * LEAF_BYTES;
+  const bytes = { sealed: segmentBytes, archived: archive?.bytes ?? 0, pruned: leavesBytes }[state];
+  const { firstMs = null, lastMs = null } = archive ?? {};
+  return { serial, state, firstPosition: firstPos, endPosition: endPos, firstMs, lastMs, bytes };
+}
+
 export class LogRetention {
   readonly #parts: RetentionParts;
   #last: Promise<unknown> = Promise.resolve();
@@ -60,20 +67,6 @@ export class LogRetention {
 
   get #manifest(): Manifest {
     return this.#parts.manifest.current;
-  }
-
-  /** All segments that ever were, oldest first. `end` is the durable end. */
-  async segments(end: number): Promise<readonly SegmentInfo[]> {
-    const { segments, segmentBytes } = this.#manifest;
-    const serials = Object.keys(segments).map(Number);
-    const infos: SegmentInfo[] = [];
-    for (const serial of serials.sort((a, b) => a - b)) infos.push(await this.#infoOf(serial));
-    const last = infos.at(-1);
-    const active = { serial: (last?.serial ?? 0) + 1, state: "active" as const, bytes: segmentBytes };
-    const firstPosition = last?.endPosition ?? 0;
-    const times =
-      firstPosition < end ? await this.#times(firstPosition, end) : { firstMs: undefined, lastMs: undefined };
-    return [...infos, { ...active, firstPosition, endPosition: end, ...times }];
   }
 
   /**
@@ -96,7 +89,7 @@ export class LogRetention {
         if (sealed.endPos > options.signedEnd) return { segments: done, waitsFor: "the Merkle tree" };
         if (sealed.endPos > this.#parts.indexedEnd()) return { segments: done, waitsFor: "the index" };
         await this.#archiveFirst(serial, sealed, options);
-        done.push(await this.#infoOf(serial));
+        done.push(this.#infoOf(serial));
       }
     });
   }
@@ -136,19 +129,9 @@ export class LogRetention {
     await sweepCarries(disk, directory, this.#manifest);
   }
 
-  async #infoOf(serial: number): Promise<SegmentInfo> {
+  #infoOf(serial: number): SegmentInfo {
     // Asked for serials of the manifest only, of which none ever goes.
-    const { state, firstPos, endPos, archive } = this.#manifest.segments[String(serial)] as SealedSegment;
-    const { disk, directory } = this.#parts;
-    const times = archive ?? (await this.#times(firstPos, endPos));
-    const leaves = (await disk.stat(archivePath(directory, serial, "leaves")))?.sizeBytes ?? 0;
-    const bytes = { sealed: this.#manifest.segmentBytes, archived: archive?.bytes ?? 0, pruned: leaves }[state];
-    const { firstMs, lastMs } = times;
-    return { serial, state, firstPosition: firstPos, endPosition: endPos, firstMs, lastMs, bytes };
-  }
-
-  async #times(from: number, end: number): Promise<{ readonly firstMs: number; readonly lastMs: number }> {
-    return { firstMs: await this.#parts.timeAt(from), lastMs: await this.#parts.timeAt(end - 1) };
+    return infoOf(serial, this.#manifest.segments[String(serial)] as SealedSegment, this.#manifest.segmentBytes);
   }
 
   #next<T>(job: () => Promise<T>): Promise<T> {

@@ -1,8 +1,11 @@
 /** The event log on this machine's own disk. Every export is listed by name. */
+
+export type { TwinWriter } from "./archive-segment.ts";
 export { type BlockFields, type BlockKernels, blockKernels } from "./block-kernels.ts";
 export { type Crc32c, crc32c } from "./crc32c.ts";
 export type { EmbeddedLog, EmbeddedLogHealth } from "./embedded-log.ts";
 export { embeddedLogError } from "./errors.ts";
+export { type ListedSegments, listSegments } from "./list-segments.ts";
 export {
   type IndexerSettings,
   type IndexJob,
@@ -10,6 +13,12 @@ export {
   type LogIndexer,
   type LogIndexerOptions,
 } from "./log-indexer.ts";
+export type {
+  ArchivedRange,
+  ArchiveOptions,
+  LogRetention,
+  SegmentInfo,
+} from "./log-retention.ts";
 export { type EmbeddedLogOptions, openEmbeddedLog } from "./open-embedded-log.ts";
 export { openStoredLog, StoredEvents, type StoredLogFiles, type StoredName } from "./open-stored-log.ts";
 export type { TailCut } from "./recovery.ts";

@@ -39,16 +39,31 @@ export async function openStoredLog(
   directory: string,
   kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
 ): Promise<StoredLogFiles> {
-  const manifest = await readManifest(disk, directory, crc32c);
-  if (manifest === undefined) {
-    const place = { file: `${directory}/${MANIFEST_NAME}` };
-    throw embeddedLogError("LOG-MANIFEST", "there is no event log in the directory", { place });
-  }
-  const files = new SegmentReaders(disk, directory);
-  const kept = keptFrom(manifest);
+  const manifest = await readLogManifest(disk, directory);
+  const files = new SegmentReaders(disk, directory, manifest.logId);
   for (let serial = manifest.first; serial <= manifest.prepared; serial++) {
     await checkHeader(files, manifest, serial, segmentPath(directory, serial));
   }
+  return storedLogOf(disk, directory, manifest, kernels, files);
+}
+
+/** @throws LOG-MANIFEST, LOG-SCHEMA */
+export async function readLogManifest(disk: Disk, directory: string): Promise<Manifest> {
+  const manifest = await readManifest(disk, directory, crc32c);
+  if (manifest !== undefined) return manifest;
+  const place = { file: `${directory}/${MANIFEST_NAME}` };
+  throw embeddedLogError("LOG-MANIFEST", "there is no event log in the directory", { place });
+}
+
+/** The log that a manifest describes. */
+export function storedLogOf(
+  disk: Disk,
+  directory: string,
+  manifest: Manifest,
+  kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
+  files: SegmentReaders = new SegmentReaders(disk, directory, manifest.logId),
+): StoredLogFiles {
+  const kept = keptFrom(manifest);
   const scanner = new BlockScanner(files, crc32c, PAGE_SIZE_BYTES, manifest.segmentBytes);
   return {
     id: manifest.logId,
@@ -60,7 +75,7 @@ export async function openStoredLog(
   async function* read(from: number, to: number): AsyncGenerator<StoredBatch> {
     if (from >= to) return;
     if (from < kept.position) throw prunedBelow(kept.position, from);
-    yield* storedBatches(scanner.blocks(segmentOf(manifest as Manifest, from), to), { kernels, files }, from, to);
+    yield* storedBatches(scanner.blocks(segmentOf(manifest, from), to), { kernels, files }, from, to);
   }
 }
 

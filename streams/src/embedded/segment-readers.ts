@@ -5,8 +5,10 @@
 import { type Disk, type DiskFile, errnoOf } from "@millrace/engine";
 import { ArchiveFile, archiveDamaged } from "./archive-file.ts";
 import { archivePath } from "./archive-names.ts";
+import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { readFully, segmentPath } from "./segment-files.ts";
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from "./segment-header.ts";
 
 const IDLE_FILES_MAX = 16;
 
@@ -25,16 +27,28 @@ interface OpenFile {
   users: number;
 }
 
+/** @throws LOG-ARCHIVE the archive is of another segment or log */
+export async function mustBeArchiveOf(archive: ArchiveFile, serial: number, logId: string | undefined): Promise<void> {
+  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
+  await archive.read(bytes, 0);
+  const header = decodeSegmentHeader(bytes, crc32c);
+  if (header?.serial !== serial || (logId !== undefined && header.logId !== logId))
+    throw archiveDamaged(archive.path, "the archive is of another segment or log");
+}
+
 export class SegmentReaders implements SegmentSource {
   readonly #disk: Disk;
   readonly #directory: string;
+  readonly #logId: string | undefined;
   readonly #files = new Map<number, OpenFile>();
   /** Segments that were found in the archive. */
   readonly #archived = new Set<number>();
 
-  constructor(disk: Disk, directory: string) {
+  /** @param logId when given, archives of other logs are refused */
+  constructor(disk: Disk, directory: string, logId?: string) {
     this.#disk = disk;
     this.#directory = directory;
+    this.#logId = logId;
   }
 
   pathOf(serial: number): string {
@@ -86,12 +100,23 @@ export class SegmentReaders implements SegmentSource {
     const path = archivePath(this.#directory, serial, "zst");
     if ((await this.#disk.stat(path)) !== undefined) {
       this.#archived.add(serial);
-      return ArchiveFile.open(this.#disk, path);
+      return this.#openArchive(path, serial);
     }
     if ((await this.#disk.stat(archivePath(this.#directory, serial, "leaves"))) !== undefined)
       throw archiveDamaged(path, "the archived segment is missing");
     const place = { file: segmentPath(this.#directory, serial) };
     throw embeddedLogError("LOG-MANIFEST", "the segment is missing", { place });
+  }
+
+  async #openArchive(path: string, serial: number): Promise<SegmentFile> {
+    const archive = await ArchiveFile.open(this.#disk, path);
+    try {
+      await mustBeArchiveOf(archive, serial, this.#logId);
+      return archive;
+    } catch (thrown) {
+      await archive.close();
+      throw thrown;
+    }
   }
 
   async #closeIdle(): Promise<void> {

@@ -2,6 +2,7 @@ import type { StoredBatch } from "@millrace/engine";
 import { SimulatedMount } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
 import { ArchiveFile } from "../../src/embedded/archive-file.ts";
+import { listSegments } from "../../src/embedded/list-segments.ts";
 import { openStoredLog } from "../../src/embedded/open-stored-log.ts";
 import { ArchivedLog, placesOf } from "./archived-log.ts";
 import { DIRECTORY } from "./log-machine.ts";
@@ -87,8 +88,11 @@ describe("archived segments", () => {
   it("are those that are old enough, signed and indexed", async () => {
     const archived = await ArchivedLog.make("archive");
     const { log } = archived.process;
-    const [, second, third] = await archived.until(log.retention.segments(log.durableEnd));
-    const young = await archived.archive({ beforeMs: second?.lastMs ?? 0 });
+    const mount = new SimulatedMount(archived.machine.disk);
+    const [, second, third] = (await archived.until(listSegments(mount, DIRECTORY))).segments;
+    const last = (second?.endPosition ?? 0) - 1;
+    const [event] = await archived.until(gather(log.read({ from: last, limit: 1 })));
+    const young = await archived.archive({ beforeMs: event?.timeMs ?? 0 });
     expect(young).toMatchObject({ segments: [{ serial: 1 }], waitsFor: undefined });
     const unsigned = await archived.archive({ signedEnd: (third?.firstPosition ?? 0) - 1 });
     expect(unsigned).toEqual({ segments: [], waitsFor: "the Merkle tree" });

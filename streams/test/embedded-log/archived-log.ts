@@ -1,6 +1,6 @@
 /** A log whose sealed segments can be archived: what tests of archive, prune and scrub begin with. */
 import { createHash } from "node:crypto";
-import type { RecordedEvent } from "@millrace/engine";
+import type { RecordedEvent, StoredRecord } from "@millrace/engine";
 import type { ArchivedRange, ArchiveOptions } from "../../src/embedded/log-retention.ts";
 import { loadZstd } from "../../src/embedded/zstd.ts";
 import { LogMachine, type LogMachineOptions, type LogProcess } from "./log-machine.ts";
@@ -11,23 +11,22 @@ import { LogWorkload } from "./log-workload.ts";
 await loadZstd();
 
 /** Leaves that need nothing of the tree: one hash over everything that belongs to the position. */
-export function leafSource(): ReturnType<ArchiveOptions["leaves"]> {
+export function leavesOf(records: readonly StoredRecord[]): Uint8Array {
+  const leaves: Buffer[] = [];
   let hash = createHash("sha256");
-  return {
-    add: ({ header, payload, isControl }) => {
-      hash.update(header).update(payload);
-      if (isControl) return undefined;
-      const leaf = hash.digest();
-      hash = createHash("sha256");
-      return leaf;
-    },
-  };
+  for (const { header, payload, isControl } of records) {
+    hash.update(header).update(payload);
+    if (isControl) continue;
+    leaves.push(hash.digest());
+    hash = createHash("sha256");
+  }
+  return Buffer.concat(leaves);
 }
 
 export const ARCHIVE_ALL: ArchiveOptions = {
   beforeMs: Number.POSITIVE_INFINITY,
   signedEnd: Number.POSITIVE_INFINITY,
-  leaves: leafSource,
+  leavesOf,
   checkLeaves: async () => undefined,
   pause: async () => undefined,
 };

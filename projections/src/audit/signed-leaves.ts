@@ -1,0 +1,47 @@
+/**
+ * Compares leaf hashes of records with what was signed, before the records leave the log: from then on the leaf hashes are all
+ * that proofs are made of (L-R27).
+ */
+import type { Disk, StoredRecord } from "@millrace/engine";
+import { openAuditProofs } from "./audit-proofs.ts";
+import { LeafHasher } from "./leaf-hash.ts";
+import { HASH_BYTES } from "./merkle.ts";
+import { type BatchSha256, batchSha256 } from "./message-hashes.ts";
+import { TILE_WIDTH } from "./tile.ts";
+
+export interface SignedLeaves {
+  /** The newest checkpoint covers the positions below. */
+  readonly end: number;
+  /** The leaves of whole positions, 32 bytes each. */
+  leavesOf(records: readonly StoredRecord[]): Uint8Array;
+  /**
+   * @param leaves of the positions from `first` on, 32 bytes each
+   * @throws LOG-FORK a record is not the one that was signed
+   * @throws AUDIT-TILE the tiles do not lead to the signed root
+   */
+  check(first: number, leaves: Uint8Array): Promise<void>;
+}
+
+/** @throws AUDIT-KEY, AUDIT-CHECKPOINT there is no checkpoint, or it does not hold */
+export async function openSignedLeaves(
+  disk: Disk,
+  parent: string,
+  logId: string,
+  sha256: BatchSha256 = batchSha256,
+): Promise<SignedLeaves> {
+  const proofs = await openAuditProofs(disk, parent, logId);
+  const hasher = new LeafHasher(sha256);
+  return {
+    end: proofs.checkpoint.size,
+    leavesOf: (records) => hasher.leaves(records).bytes,
+    check: async (first, leaves) => {
+      for (let at = 0; at < leaves.length; at += HASH_BYTES) {
+        const position = first + at / HASH_BYTES;
+        const leaf = leaves.subarray(at, at + HASH_BYTES);
+        // The path of one leaf checks the hashes of the whole tile against the signed root; the others are compared with the tile.
+        if (at === 0 || position % TILE_WIDTH === 0) await proofs.inclusion(position, leaf);
+        else await proofs.mustBe(position, leaf);
+      }
+    },
+  };
+}
