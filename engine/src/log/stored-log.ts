@@ -23,11 +23,21 @@ export interface StoredBatch {
   readonly chain: number;
 }
 
+/** What is left of pruned records. */
+export interface PrunedLeaves {
+  /** Position of the first. */
+  readonly first: number;
+  /** RFC 6962 leaf hashes of dense positions, 32 bytes each. */
+  readonly bytes: Uint8Array;
+}
+
 export interface StoredLog {
   /** 32 hex digits; see `EventLog.id`. */
   readonly id: string;
   /** First position whose record is kept. */
   readonly base: number;
+  /** Leaf hashes of the positions below {@link base}, in order. @throws LOG-ARCHIVE they are missing or damaged */
+  prunedLeaves(): AsyncIterable<PrunedLeaves>;
   /**
    * Records of the positions `[from, to)`, control records included. `to` must not lie beyond the durable end.
    *

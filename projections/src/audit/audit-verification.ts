@@ -2,7 +2,7 @@
  * The whole check: every record of the log that the checkpoint covers is hashed again, every tile is compared with what comes
  * out, and the root with the signed one. It writes nothing, so it can run beside the host and on a copy.
  */
-import { type Disk, reportOf, type StoredLog } from "@millrace/engine";
+import { type Disk, type PrunedLeaves, reportOf, type StoredLog } from "@millrace/engine";
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { firstDifference, GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
@@ -38,6 +38,8 @@ export interface AuditReport {
   readonly checkpoint: SignedCheckpoint | undefined;
   /** Records that were hashed and found to be what was signed; `checkpoint.size` when nothing was found. */
   readonly verified: number;
+  /** How many of them are pruned, so that only their hashes were compared. */
+  readonly pruned: number;
   /** Empty when all holds; those with a position first, in the order of the log. */
   readonly findings: readonly AuditFinding[];
 }
@@ -98,7 +100,8 @@ class Verification {
     const findings = [...this.#findings].sort((a, b) => at(a) - at(b));
     const first = findings[0]?.position;
     const verified = findings.length === 0 ? this.#tree.size : Math.min(first ?? 0, this.#tree.size);
-    return { key: formatVerifierKey(this.#key), checkpoint: this.#checkpoint, verified, findings };
+    const pruned = Math.min(this.#log.base, verified);
+    return { key: formatVerifierKey(this.#key), checkpoint: this.#checkpoint, verified, pruned, findings };
   }
 
   #openSince(note: string, checkpoint: SignedCheckpoint): void {
@@ -119,8 +122,7 @@ class Verification {
 
   async #hashRecords(checkpoint: SignedCheckpoint): Promise<void> {
     let expected: readonly Uint8Array[] | undefined;
-    for await (const { records } of this.#log.readStored(0, checkpoint.size)) {
-      const { first, bytes } = this.#hasher.leaves(records);
+    for await (const { first, bytes } of this.#leaves(checkpoint.size)) {
       for (const [i, leaf] of hashesOf(bytes).entries()) {
         const position = first + i;
         const within = position % TILE_WIDTH;
@@ -135,6 +137,12 @@ class Verification {
       await this.#compareTiles(this.#tree.takeFull());
     }
     await this.#compareTiles(this.#tree.partial());
+  }
+
+  /** Of records that are pruned the hashes that were kept, of all others those that are made of them now. */
+  async *#leaves(size: number): AsyncGenerator<PrunedLeaves> {
+    yield* this.#log.prunedLeaves();
+    for await (const { records } of this.#log.readStored(this.#log.base, size)) yield this.#hasher.leaves(records);
   }
 
   async #leavesOf(size: number, position: number): Promise<readonly Uint8Array[] | undefined> {

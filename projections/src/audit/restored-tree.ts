@@ -28,7 +28,7 @@ const FULL_TILES_MAX = 256;
 /**
  * @throws LOG-FORK the log's records are not what was signed; the place has the position, as far as it is known
  * @throws AUDIT-AHEAD what was signed is not in the log any more
- * @throws AUDIT-TILE tiles are gone and so are the records that they could be made from
+ * @throws AUDIT-TILE a tile is missing or damaged
  */
 export async function restoreTree(
   log: LiveStoredLog,
@@ -118,18 +118,21 @@ async function rebuilt(
   seen: number,
   why: string,
 ): Promise<RestoredTree> {
-  if (log.base > 0) throw auditError("AUDIT-TILE", `${why}, and the records below ${log.base} are pruned`);
   // A crash from here on leaves tiles of both kinds: they are made again until all of them are there.
   await directory.dropFrontier();
   const tree = new GrowingTree(sha256);
   const hasher = new LeafHasher(sha256);
   let chain = 0;
-  for await (const batch of log.readStored(0, seen)) {
-    chain = batch.chain;
-    for (const leaf of hashesOf(hasher.leaves(batch.records).bytes)) {
+  const append = (bytes: Uint8Array): void => {
+    for (const leaf of hashesOf(bytes)) {
       tree.append(leaf);
       if (tree.size === checkpoint?.size) mustBe(checkpoint, tree.root());
     }
+  };
+  for await (const { bytes } of log.prunedLeaves()) append(bytes);
+  for await (const batch of log.readStored(log.base, seen)) {
+    chain = batch.chain;
+    append(hasher.leaves(batch.records).bytes);
     const full = tree.fullCount >= FULL_TILES_MAX ? tree.takeFull() : [];
     await directory.tiles.write(full);
   }

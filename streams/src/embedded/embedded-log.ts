@@ -12,6 +12,7 @@ import {
   type LockKind,
   logError,
   type MillraceError,
+  type PrunedLeaves,
   type ReadOptions,
   type RecordedEvent,
   reportOf,
@@ -146,7 +147,7 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
   }
 
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionBatch> {
-    return subscription(this.#liveSource(), options);
+    return this.retention.needed(options.from ?? 0, subscription(this.#liveSource(), options));
   }
 
   /** First position whose record can be read, from the archive or here. */
@@ -164,8 +165,13 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
     return this.#parts.reader.stored(from, Math.min(to, this.#durableEnd));
   }
 
+  /** Leaf hashes of the positions below {@link base}. @throws LOG-ARCHIVE */
+  prunedLeaves(): AsyncIterable<PrunedLeaves> {
+    return this.#parts.retention.prunedLeaves();
+  }
+
   followStored(from: number, signal: AbortSignal): AsyncIterable<StoredBatch> {
-    return followStored(this.#liveSource(), from, signal);
+    return this.retention.needed(from, followStored(this.#liveSource(), from, signal));
   }
 
   #liveSource(): SubscriptionSource {

@@ -25,3 +25,9 @@ export function revisionPruned(stream: string, revision: number, base: number): 
   const message = `revision ${revision} of ${stream} was pruned; the log begins at ${base}`;
   return embeddedLogError("LOG-PRUNED", message, { place: { stream }, details: { stream, revision, base } });
 }
+
+/** A retry whose first attempt, if there was one, is below the base: nobody can say whether it is the same. */
+export function retryPruned(position: number, base: number): Error {
+  const message = `the append would have been at position ${position}; the log begins at ${base}`;
+  return embeddedLogError("LOG-PRUNED", message, { place: { position }, details: { position, base } });
+}

@@ -2,11 +2,14 @@
  * How long the log keeps what: sealed segments go to the archive, from which every read still finds them; archived ones can be
  * pruned, which leaves leaf hashes and the heads of streams. One job at a time, beside appends and reads (FORMAT.md, L-R24 to L-R27).
  */
-import { invariant } from "@millrace/engine";
+import { invariant, type PrunedLeaves } from "@millrace/engine";
 import { type ArchiveContext, type ArchiveMaking, archiveSegment, LEAF_BYTES } from "./archive-segment.ts";
+import { archiveDirectory, archivePath } from "./archive-names.ts";
 import { Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
+import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";
 import type { Manifest, ManifestFile, SealedSegment } from "./manifest.ts";
+import { prunedLeaves } from "./pruned-leaves.ts";
 import { segmentPath, unlinkIfThere } from "./segment-files.ts";
 
 export interface RetentionParts extends ArchiveContext {
@@ -36,6 +39,29 @@ export interface ArchiveOptions extends ArchiveMaking {
   readonly beforeMs: number;
   /** Positions below this are signed; only they are archived. */
   readonly signedEnd: number;
+  /** Leaves the segments here too, so that either can be repaired from the other. Default false. */
+  readonly keep?: boolean;
+}
+
+/** Somebody to whom the records from `position` on must stay readable. */
+export interface RetentionNeed {
+  readonly name: string;
+  readonly position: number;
+}
+
+export interface PruneOptions {
+  /** Archived segments whose last event is older than this, in ms since 1970. */
+  readonly beforeMs: number;
+  /** Who needs what; live subscriptions are known to the log itself. */
+  readonly needs: readonly RetentionNeed[];
+  /** What holds a segment, such as a legal hold; asked for each that would go. `undefined` when nothing does. */
+  readonly heldBy: (firstPosition: number, endPosition: number) => Promise<string | undefined>;
+}
+
+export interface PrunedRange {
+  readonly segments: readonly SegmentInfo[];
+  /** The first position that can be read now. */
+  readonly base: number;
 }
 
 export interface ArchivedRange {
@@ -54,6 +80,7 @@ export function infoOf(serial: number, sealed: SealedSegment, segmentBytes: numb
 
 export class LogRetention {
   readonly #parts: RetentionParts;
+  readonly #live = new Set<{ readonly name: string; position: number }>();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RetentionParts) {
@@ -80,18 +107,54 @@ export class LogRetention {
   archive(options: ArchiveOptions): Promise<ArchivedRange> {
     return this.#next(async () => {
       const done: SegmentInfo[] = [];
-      for (;;) {
-        const serial = this.#manifest.first;
+      for (let serial = this.#manifest.first; ; serial++) {
         const sealed = this.#manifest.segments[String(serial)];
         if (sealed === undefined) return { segments: done, waitsFor: undefined };
         if ((await this.#parts.timeAt(sealed.endPos - 1)) >= options.beforeMs)
           return { segments: done, waitsFor: undefined };
         if (sealed.endPos > options.signedEnd) return { segments: done, waitsFor: "the Merkle tree" };
         if (sealed.endPos > this.#parts.indexedEnd()) return { segments: done, waitsFor: "the index" };
-        await this.#archiveFirst(serial, sealed, options);
+        if (options.keep !== true) await this.#archiveFirst(serial, sealed, options);
+        else if (sealed.archiveHash === null) await this.#copy(serial, sealed, options);
+        else continue;
         done.push(this.#infoOf(serial));
       }
     });
+  }
+
+  /**
+   * Forgets archived segments, oldest first: leaf hashes and the heads of streams stay, proofs hold as before, and reads of what is
+   * gone are answered with LOG-PRUNED. All of the segments that are old enough, or none.
+   *
+   * @throws LOG-HELD somebody needs one of them; the details name who, and from which position
+   */
+  prune(options: PruneOptions): Promise<PrunedRange> {
+    return this.#next(async () => {
+      const serials = this.#oldArchived(options.beforeMs);
+      for (const serial of serials) await this.#mustBeFree(serial, options);
+      for (const serial of serials) await this.#pruneFirst(serial);
+      return { segments: serials.map((serial) => this.#infoOf(serial)), base: this.keptFrom.position };
+    });
+  }
+
+  /** Hands batches on, and keeps what comes after them from being pruned meanwhile. */
+  async *needed<T extends { readonly end: number }>(from: number, batches: AsyncIterable<T>): AsyncGenerator<T> {
+    const need = { name: "a subscription", position: from };
+    this.#live.add(need);
+    try {
+      for await (const batch of batches) {
+        yield batch;
+        need.position = batch.end;
+      }
+    } finally {
+      this.#live.delete(need);
+    }
+  }
+
+  /** Leaf hashes of what is pruned, in order. @throws LOG-ARCHIVE */
+  prunedLeaves(): AsyncIterable<PrunedLeaves> {
+    const { disk, directory } = this.#parts;
+    return prunedLeaves(disk, directory, this.#manifest);
   }
 
   /** Waits for the job that runs. */
@@ -127,6 +190,52 @@ export class LogRetention {
     });
     if (!rulesOff.has("L-R24")) await remove();
     await sweepCarries(disk, directory, this.#manifest);
+  }
+
+  async #copy(serial: number, sealed: SealedSegment, options: ArchiveOptions): Promise<void> {
+    const { archiveHash, facts } = await archiveSegment(this.#parts, serial, sealed, options, new Carry());
+    await this.#replace(serial, { ...sealed, archiveHash, archive: facts });
+  }
+
+  #oldArchived(beforeMs: number): readonly number[] {
+    const { segments } = this.#manifest;
+    const serials: number[] = [];
+    for (let { serial } = this.keptFrom; segments[String(serial)]?.state === "archived"; serial++) {
+      if ((segments[String(serial)]?.archive?.lastMs ?? 0) >= beforeMs) break;
+      serials.push(serial);
+    }
+    return serials;
+  }
+
+  async #mustBeFree(serial: number, { needs, heldBy }: PruneOptions): Promise<void> {
+    const { firstPosition, endPosition } = this.#infoOf(serial);
+    const end = endPosition ?? 0;
+    const refuse = (by: string, position: number): Error => {
+      const message = `segment ${serial} with the positions ${firstPosition} to ${end - 1} is needed by ${by}`;
+      return embeddedLogError("LOG-HELD", message, { place: { position }, details: { by, position, serial } });
+    };
+    const need = [...needs, ...this.#live].find(({ position }) => position < end);
+    if (need !== undefined) throw refuse(need.name, Math.max(need.position, firstPosition));
+    const hold = await heldBy(firstPosition, end);
+    if (hold !== undefined) throw refuse(hold, firstPosition);
+  }
+
+  async #pruneFirst(serial: number): Promise<void> {
+    const { disk, directory, rulesOff } = this.#parts;
+    const remove = async (): Promise<void> => {
+      for (const kind of ["zst", "parquet"] as const) await unlinkIfThere(disk, archivePath(directory, serial, kind));
+      await disk.syncDirectory(archiveDirectory(directory));
+    };
+    if (rulesOff.has("L-R24")) await remove();
+    await this.#replace(serial, { ...(this.#manifest.segments[String(serial)] as SealedSegment), state: "pruned" });
+    if (!rulesOff.has("L-R24")) await remove();
+  }
+
+  #replace(serial: number, segment: SealedSegment): Promise<void> {
+    return this.#parts.manifest.update((current) => ({
+      ...current,
+      segments: { ...current.segments, [String(serial)]: segment },
+    }));
   }
 
   #infoOf(serial: number): SegmentInfo {

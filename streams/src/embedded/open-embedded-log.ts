@@ -20,7 +20,7 @@ import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT } from "./dictionary.
 import { lockDirectory } from "./directory-lock.ts";
 import { EmbeddedLog } from "./embedded-log.ts";
 import { IndexFollower } from "./index-follower.ts";
-import { type KeptFrom, keptFrom } from "./kept-range.ts";
+import { type KeptFrom, keptFrom, retryPruned } from "./kept-range.ts";
 import { alignUp } from "./little-endian.ts";
 import { LogIndex } from "./log-index.ts";
 import { type IndexerSettings, inlineIndexer, type LogIndexer } from "./log-indexer.ts";
@@ -403,6 +403,7 @@ async function recallAppend(
   appends: readonly StreamAppend[],
   position: number,
 ): Promise<AppendResult | undefined> {
+  if (position < reader.base) throw retryPruned(position, reader.base);
   const wanted = appends.flatMap(({ stream, events }) => events.map((event) => ({ stream, id: event.id })));
   const end = position + wanted.length;
   await log.durable(Math.min(end, position + 1));
@@ -427,7 +428,8 @@ function positionOf(heads: StreamHeads, index: LogIndex, stream: string, revisio
   if (state === undefined || revision > state.head) return undefined;
   const tail = heads.tailOf(state, revision, Number.POSITIVE_INFINITY);
   if (tail.firstRevision <= revision) return tail.positions[revision - tail.firstRevision];
-  return index.streamFrom(state.number, revision, false, 1)[0]?.position;
+  // An event without a row was pruned before the index was made again: it is below the base, wherever it was.
+  return index.locationOf(state.number, revision)?.position ?? 0;
 }
 
 interface Rate {

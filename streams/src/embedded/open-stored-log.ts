@@ -18,6 +18,7 @@ import { embeddedLogError } from "./errors.ts";
 import { keptFrom, prunedBelow } from "./kept-range.ts";
 import { viewOf } from "./little-endian.ts";
 import { MANIFEST_NAME, type Manifest, readManifest } from "./manifest.ts";
+import { prunedLeaves } from "./pruned-leaves.ts";
 import { RECORD_HEADER_BYTES, typeAt } from "./record.ts";
 import { LogRecord } from "./recorded-event.ts";
 import { segmentPath } from "./segment-files.ts";
@@ -69,6 +70,7 @@ export function storedLogOf(
     id: manifest.logId,
     base: kept.position,
     readStored: (from, to) => read(from, to),
+    prunedLeaves: () => prunedLeaves(disk, directory, manifest),
     close: () => files.close(),
   };
 

@@ -8,6 +8,7 @@ import type { Rule } from "../../src/embedded/rules.ts";
 import { LogMachine, type LogProcess } from "./log-machine.ts";
 import { gather, LogModel } from "./log-model.ts";
 import { LogWorkload } from "./log-workload.ts";
+import { retentionScenarios } from "./retention-scenarios.ts";
 
 export interface Scenario {
   readonly rule: Rule;
@@ -115,6 +116,7 @@ export class Stage {
 }
 
 export const scenarios: readonly Scenario[] = [
+  ...retentionScenarios,
   {
     rule: "L-R1",
     title: "an append over three streams is torn by a power cut",

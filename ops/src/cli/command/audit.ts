@@ -80,11 +80,12 @@ function jsonOf({ checkpoint, ...report }: AuditReport): object {
   return { ok: report.findings.length === 0, ...report, checkpoint: signed ?? null };
 }
 
-function writeReport({ checkpoint, verified, findings, key }: AuditReport, isGiven: boolean): void {
+function writeReport({ checkpoint, verified, pruned, findings, key }: AuditReport, isGiven: boolean): void {
   for (const finding of findings) writeLine(findingText(finding));
   const n = (value: number): string => value.toLocaleString("en-US");
   const size = checkpoint === undefined ? "" : ` of ${n(checkpoint.size)}`;
   writeLine(`${findings.length === 0 ? "ok" : "not ok"}: ${n(verified)}${size} signed records are what was signed`);
+  if (pruned > 0) writeLine(`the records of the first ${n(pruned)} are pruned: their hashes are what was signed`);
   if (checkpoint !== undefined) writeLine(`root ${base64(checkpoint.root)}`);
   writeLine(`key ${key}${isGiven ? "" : " (the log's own; give the one you were told with --key)"}`);
 }
