@@ -137,14 +137,36 @@ export type { LiveStoredLog, PrunedLeaves, StoredBatch, StoredLog, StoredRecord 
 export { type Discipline, deadline, fair, fifo, lifo, priority } from "./mailbox/discipline.ts";
 export { Mailbox, type MailboxOptions, type Overflow } from "./mailbox/mailbox.ts";
 export { CopiedLease } from "./payload/copied-lease.ts";
+export { PayloadArchive, type PayloadArchiveOptions } from "./payload/payload-archive.ts";
 export { payloadError } from "./payload/payload-errors.ts";
+export {
+  type LentPayload,
+  type PayloadCounters,
+  PayloadExchange,
+  type PayloadExchangeOptions,
+  PayloadScope,
+} from "./payload/payload-exchange.ts";
+export { PayloadIntake, type PayloadTerms } from "./payload/payload-intake.ts";
 export type {
+  LocatedPayload,
   PayloadFormat,
   PayloadLease,
+  PayloadPlace,
   PayloadStore,
   PayloadStoreStats,
   PayloadToken,
 } from "./payload/payload-store.ts";
+export {
+  type InlinePayload,
+  inlineValue,
+  isFormat,
+  mapPayloads,
+  PAYLOAD_KEY,
+  type PayloadReference,
+  payloadOf,
+  referencesIn,
+  referenceValue,
+} from "./payload/payload-value.ts";
 export {
   WORKER_SOCKET,
   type WorkerCommand,

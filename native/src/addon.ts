@@ -53,6 +53,8 @@ export interface Lodge {
   buffer(lease: number): ArrayBuffer;
   isValid(lease: number): boolean;
   pin(lease: number): boolean;
+  /** File and offset of the payload; `null` for a copy. */
+  place(lease: number): { readonly path: string; readonly offset: number } | null;
   unpin(lease: number): void;
   /** Takes the view that was asked for, if one was. The number is free then. */
   release(lease: number, buffer?: ArrayBuffer): boolean;

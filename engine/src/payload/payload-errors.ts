@@ -17,5 +17,20 @@ export const payloadError = defineErrors({
     remedy:
       "Nothing: the frame is asked for again. If it happens often, the process was stopped longer than a lease lasts.",
   },
+  "PAYLOAD-MISSING": {
+    kind: "terminal",
+    summary: "A message names a payload whose bytes are neither in shared memory nor, whole, in the archive.",
+    remedy: "Bring the file back into payloads/objects of the data directory and redrive the dead letter.",
+  },
+  "PAYLOAD-VALUE": {
+    kind: "rejected",
+    summary: "A value looks like a payload and is none.",
+    remedy: 'Write payloads as {"$payload": {"format", "base64"}}; references are made by Millrace.',
+  },
+  "PAYLOAD-TOO-LARGE": {
+    kind: "terminal",
+    summary: "A payload is larger than the way out of this host takes.",
+    remedy: "Keep the payload on this host, make it smaller before the edge or sink, or send what it says of it.",
+  },
   "PAYLOAD-CLOSED": { kind: "terminal", summary: "The payload store was closed.", remedy: "Open it again." },
 });

@@ -46,6 +46,19 @@ export interface PayloadStoreStats {
   readonly leases: number;
 }
 
+/** Where a payload's bytes lie in a file that processes of this machine can map. */
+export interface PayloadPlace {
+  readonly path: string;
+  /** Of the first byte. */
+  readonly offset: number;
+}
+
+/** A payload that stays at its place until it is released. */
+export interface LocatedPayload extends PayloadPlace {
+  /** False: what was read there may not have been the payload. */
+  release(): boolean;
+}
+
 export interface PayloadStore {
   /** Payloads of a store resolve only in it. */
   readonly id: string;
@@ -65,6 +78,11 @@ export interface PayloadStore {
    * @throws PAYLOAD-CLOSED the store was closed
    */
   acquire(token: PayloadToken): Promise<PayloadLease | undefined>;
+  /**
+   * Fixes a payload at its place for a process that maps it by itself (P-R8). `undefined` as for {@link acquire}, or when it has no
+   * place. Absent: this store's payloads are in no file.
+   */
+  locate?(token: PayloadToken): Promise<LocatedPayload | undefined>;
   stats(): PayloadStoreStats;
   /** Frees what this process wrote. Leases of this process are released. */
   close(): Promise<void>;

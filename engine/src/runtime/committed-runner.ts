@@ -184,6 +184,7 @@ export class CommittedRunner implements NodeRunner {
       snapshots: this.#context.snapshots,
       chain,
       rules: this.#context.rules,
+      payloads: this.#context.payloads,
       failed: (error) => this.#context.failed(this.name, error),
       waiting: (error) => this.#context.waiting(this.name, error),
       progressed: this.#context.progressed,
@@ -203,6 +204,7 @@ export class CommittedRunner implements NodeRunner {
       revision: program.revision,
       epoch: recovered.epoch,
       rules: this.#context.rules,
+      payloads: this.#context.payloads,
       drained: () => this.#actor?.wake(),
       failed: (error) => this.#context.failed(this.name, error),
     });

@@ -7,6 +7,7 @@ import { Scheduler, type SchedulerOptions } from "../actor/scheduler.ts";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { type ErrorReport, engineError, MillraceError, reportOf } from "../errors.ts";
 import type { EventLog } from "../log/event-log.ts";
+import type { PayloadHolds } from "../payload/frame-holds.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
@@ -44,6 +45,8 @@ export interface RuntimePorts {
   readonly runsHere?: ((node: string) => boolean) | undefined;
   /** Default: all kept; simulations switch single ones off. */
   readonly rules?: ProtocolRules;
+  /** Holds payloads for as long as steps and frames of this graph need them. Default none. */
+  readonly payloads?: PayloadHolds | undefined;
   readonly onLifecycle?: (event: LifecycleEvent) => void;
 }
 
@@ -219,6 +222,7 @@ export class GraphRuntime {
       snapshots,
       host,
       rules,
+      payloads: this.#ports.payloads,
       get startEpoch() {
         // A host without committed nodes has at least written down that it starts.
         return Math.max(startedAt, ...committed().map((runner) => runner.position));

@@ -4,6 +4,7 @@ import type { ActorMeter } from "../actor/meter.ts";
 import type { Scheduler } from "../actor/scheduler.ts";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import type { EventLog } from "../log/event-log.ts";
+import type { PayloadHolds } from "../payload/frame-holds.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
 import type { ProtocolRules } from "../step/protocol-rules.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
@@ -21,6 +22,8 @@ export interface RunnerContext {
   /** Name of this host, for `Owned` events. */
   readonly host: string;
   readonly rules: ProtocolRules;
+  /** Absent: messages of this host name no payloads. */
+  readonly payloads: PayloadHolds | undefined;
   /**
    * Log position after this start's `Owned` events, once all committed nodes have recovered: the epoch of sources. Unlike a
    * clock it grows with every start.

@@ -132,6 +132,7 @@ export class SourceRunner implements NodeRunner {
       epoch: this.#epoch,
       after: this.#actors.find((before) => before.partition === origin.part)?.transmission,
       rules: this.#context.rules,
+      payloads: this.#context.payloads,
       horizon,
       meter: this.meter,
       ...(eventTime === undefined ? {} : { eventTime }),

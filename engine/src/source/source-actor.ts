@@ -11,6 +11,7 @@ import { type Batch, EMPTY_BATCH } from "../frame/batch.ts";
 import { type DeadItem, Frame, type FrameHead, type LateMark } from "../frame/frame.ts";
 import { comparePoints, type Point, wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
+import { FrameHolds, type PayloadHolds } from "../payload/frame-holds.ts";
 import { LaneAcks } from "../step/lane-acks.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
@@ -55,6 +56,10 @@ export interface SourceActorOptions {
   /** Wait after a frame that is not full, in ms, so that a live source does not send rows one by one. Default 2. */
   readonly lingerMs?: number;
   readonly probeAfterMs?: number;
+  /** Holds the payloads that frames name; absent: there are none. */
+  readonly payloads?: PayloadHolds | undefined;
+  /** Bytes of payloads in frames that are not durably consumed, at which the source stops reading. Default 128 MiB. */
+  readonly payloadBytesMax?: number;
   /** A failure that waiting does not cure. */
   readonly failed: (error: unknown) => void;
   /** Tells why the source makes no progress; `undefined` when it does again. */
@@ -68,6 +73,7 @@ const LINGER_MS = 2;
 const PROBE_AFTER_MS = 1000;
 /** How many frames may be sent before the horizon is moved again. */
 const HORIZON_FRAMES = 64;
+const PAYLOAD_BYTES_MAX = 128 * 1024 * 1024;
 
 export class SourceActor implements OriginControl {
   readonly node: string;
@@ -77,6 +83,7 @@ export class SourceActor implements OriginControl {
   readonly #acks: LaneAcks;
   readonly #rules: ProtocolRules;
   readonly #stop = new AbortController();
+  readonly #holds: FrameHolds;
   #reader: SourceReader | undefined;
   #watermarks: WatermarkGenerator | undefined;
   /** Everything up to here was read and sent. */
@@ -110,6 +117,7 @@ export class SourceActor implements OriginControl {
     this.#marks = options.after?.marks ?? 0;
     this.#counted = options.after?.counted ?? START_ANCHOR.pos;
     this.#acks = new LaneAcks(options.lanes);
+    this.#holds = new FrameHolds(options.payloads);
     this.#sent = wholly(START_ANCHOR.pos);
   }
 
@@ -169,6 +177,7 @@ export class SourceActor implements OriginControl {
     this.#unsuspend?.();
     await this.#reader?.close();
     await this.#running;
+    this.#holds.releaseAll(true);
     // Not settled, the horizon is further away than it need be, which is as safe.
     await this.#options.horizon?.settle(this.#sentMost).catch(() => undefined);
   }
@@ -188,7 +197,19 @@ export class SourceActor implements OriginControl {
   }
 
   acknowledge(path: number, cursor: Point, anchor: Anchor): void {
-    if (this.#acks.note(path, cursor, anchor) && (this.#ended || this.#hasDrained)) this.#options.progressed();
+    const hasMoved = this.#acks.note(path, cursor, anchor);
+    if (hasMoved && this.#holds.bytes > 0) this.#release();
+    if (hasMoved && (this.#ended || this.#hasDrained)) this.#options.progressed();
+  }
+
+  /** What every lane has durably passed needs its payloads no more. */
+  #release(): void {
+    this.#holds.releaseThrough(this.#acks.least ?? this.#sent);
+    if (this.#hasPayloadRoom) this.#wakeUp?.();
+  }
+
+  get #hasPayloadRoom(): boolean {
+    return this.#holds.bytes < (this.#options.payloadBytesMax ?? PAYLOAD_BYTES_MAX);
   }
 
   resume(_path: number, cursor: Point, anchor: Anchor): void {
@@ -262,6 +283,8 @@ export class SourceActor implements OriginControl {
 
   async #reopen(at: Anchor): Promise<void> {
     await this.#reader?.close();
+    // What was sent is read again, and may be logged by a receiver that has it already.
+    this.#holds.releaseAll(true);
     this.#reader = await this.#options.connector.open(this.#options.partition, at.pos);
     this.#rewind = undefined;
     if (this.#rules.R11) this.#generation++;
@@ -287,6 +310,7 @@ export class SourceActor implements OriginControl {
       this.meter.blockedMs += this.#options.env.clock.monotonic() - since;
       if (this.#stop.signal.aborted || this.#rewind !== undefined) return;
     }
+    while (!this.#hasPayloadRoom && !this.#stop.signal.aborted && this.#rewind === undefined) await this.#untilWoken();
   }
 
   #untilWoken(): Promise<void> {
@@ -386,7 +410,9 @@ export class SourceActor implements OriginControl {
     this.#sent = wholly(through);
     this.#sentMost = Math.max(this.#sentMost, through);
     this.#count(positions, dead, through);
-    sendAlong(this.#options.edges, new Frame(this.#head(from, this.#sent), batch, positions, dead, late));
+    const frame = new Frame(this.#head(from, this.#sent), batch, positions, dead, late);
+    this.#holds.hold(frame);
+    sendAlong(this.#options.edges, frame);
     this.#armProbe();
   }
 

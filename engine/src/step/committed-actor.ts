@@ -19,6 +19,8 @@ import type { EventContext, EventLog } from "../log/event-log.ts";
 import { logError } from "../log/log-errors.ts";
 import { packState } from "../log/packed-payload.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
+import type { PayloadHolds } from "../payload/frame-holds.ts";
+import { type PayloadReference, referencesIn } from "../payload/payload-value.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import type { Timer } from "../time/clock.ts";
 import { carriedDead, inputsOf, openedBy, stepId, traceOf } from "./assemble-step.ts";
@@ -50,6 +52,8 @@ export interface CommittedActorOptions {
   /** `relaxed`: outputs leave when their step is appended, not when it is durable; only to receivers in the same log (R16). */
   readonly durability: "durable" | "relaxed";
   readonly snapshots: SnapshotStore | undefined;
+  /** Holds the payloads that steps name, from the draft until the outputs hold them; absent: there are none. */
+  readonly payloads?: PayloadHolds | undefined;
   /** The stream as recovery left it; the actor goes on with it. */
   readonly chain: StepChain;
   /** Default: all kept; simulations switch single ones off. */
@@ -97,6 +101,8 @@ export class CommittedActor extends Turnable {
   readonly #requests: Request[] = [];
   /** Requests that were begun and are neither durable nor refused. */
   readonly #begun = new Set<Request>();
+  /** Payloads of steps that are neither durable nor lost. */
+  readonly #named = new Set<readonly PayloadReference[]>();
   /** Ranges consumed without effect that wait for a step to ride in (R18). */
   #lazy: StepWork[] = [];
   #lazyTimer: Timer | undefined;
@@ -180,6 +186,8 @@ export class CommittedActor extends Turnable {
     const closed = engineError("NODE-FENCED", `node ${this.node} stopped`);
     for (const request of [...this.#begun, ...this.#requests.splice(0)]) request.refused(closed);
     this.#begun.clear();
+    // What was appended may be durable all the same: the next start finds out.
+    for (const references of [...this.#named]) this.#letGo(references, true);
   }
 
   /** Lets requests wait until {@link unpause}: the intake of a node that is fed from outside. */
@@ -490,6 +498,7 @@ export class CommittedActor extends Turnable {
     const payload = encodeStep(step);
     this.#mustFit(payload);
     this.#forgetLazy();
+    const references = this.#name(step);
     this.#behavior.seal();
     this.#chain.fold(step);
     const expected = this.#chain.revision++;
@@ -515,6 +524,10 @@ export class CommittedActor extends Turnable {
         this.position = position + 1;
         this.meter.steps++;
         if (!early) this.#release(draft, emitted, trace, out);
+        if (references !== undefined) {
+          this.#options.payloads?.keep(references);
+          this.#letGo(references, false);
+        }
         this.#settle(work);
         if (request !== undefined) {
           this.#begun.delete(request);
@@ -525,6 +538,22 @@ export class CommittedActor extends Turnable {
         this.wake();
       },
     });
+  }
+
+  /** Payloads that the step names are held by the step itself while it is on its way; `undefined`: it names none. */
+  #name(step: object): readonly PayloadReference[] | undefined {
+    const { payloads } = this.#options;
+    if (payloads?.isUsed !== true) return undefined;
+    const references = [...referencesIn(step).values()];
+    if (references.length === 0) return undefined;
+    for (const reference of references) payloads.retain(reference);
+    this.#named.add(references);
+    return references;
+  }
+
+  #letGo(references: readonly PayloadReference[], isUnsure: boolean): void {
+    if (!this.#named.delete(references)) return;
+    for (const reference of references) this.#options.payloads?.release(reference, isUnsure);
   }
 
   #mustFit(payload: Uint8Array): void {

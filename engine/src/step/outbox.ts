@@ -12,6 +12,7 @@ import { type Batch, EMPTY_BATCH } from "../frame/batch.ts";
 import { Frame, type FrameHead, type Trace } from "../frame/frame.ts";
 import { comparePoints, type Point, START, wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
+import { FrameHolds, type PayloadHolds } from "../payload/frame-holds.ts";
 import type { Timer } from "../time/clock.ts";
 import { LaneAcks } from "./lane-acks.ts";
 import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
@@ -40,6 +41,10 @@ export interface OutboxOptions {
   readonly epoch: number;
   /** Unsent messages at which the node stops its intake. Default 16384. */
   readonly backlogMax?: number;
+  /** Holds the payloads that frames name; absent: there are none. */
+  readonly payloads?: PayloadHolds | undefined;
+  /** Bytes of payloads in frames that are not durably consumed, at which the node stops its intake. Default 128 MiB. */
+  readonly payloadBytesMax?: number;
   /** Silence after which unacknowledged output is probed for a lost tail (R10), in ms. Default 1000. */
   readonly probeAfterMs?: number;
   /** Default: all kept; simulations switch single ones off. */
@@ -51,6 +56,7 @@ export interface OutboxOptions {
 
 const FRAMES_PER_TURN = 16;
 const PROBE_AFTER_MS = 1000;
+const PAYLOAD_BYTES_MAX = 128 * 1024 * 1024;
 
 export class Outbox extends Turnable implements OriginControl {
   readonly #options: OutboxOptions;
@@ -58,6 +64,7 @@ export class Outbox extends Turnable implements OriginControl {
   readonly #rules: ProtocolRules;
   /** In sequence order; before `#next` sent, from it on unsent. */
   #kept: Frame[] = [];
+  readonly #holds: FrameHolds;
   #next = 0;
   #unsent = 0;
   /** Everything at or below is pruned. */
@@ -77,6 +84,7 @@ export class Outbox extends Turnable implements OriginControl {
     this.#options = options;
     this.#rules = options.rules ?? ALL_RULES;
     this.#acks = new LaneAcks(options.lanes);
+    this.#holds = new FrameHolds(options.payloads);
   }
 
   get isConnected(): boolean {
@@ -85,7 +93,8 @@ export class Outbox extends Turnable implements OriginControl {
 
   /** False when the node should take no more input until some output has left. */
   get hasRoom(): boolean {
-    return this.#unsent < (this.#options.backlogMax ?? 16_384);
+    const { backlogMax = 16_384, payloadBytesMax = PAYLOAD_BYTES_MAX } = this.#options;
+    return this.#unsent < backlogMax && this.#holds.bytes < payloadBytesMax;
   }
 
   /** All that was emitted is durably consumed by every lane. */
@@ -128,6 +137,8 @@ export class Outbox extends Turnable implements OriginControl {
   stop(): void {
     this.#stopped = true;
     this.#probe?.cancel();
+    // What the log names stays in the archive.
+    this.#holds.releaseAll(true);
   }
 
   /** Committed output leaves as soon as its edges have credit. */
@@ -207,7 +218,9 @@ export class Outbox extends Turnable implements OriginControl {
   #keep({ firstSeq, batch, watermark, idle, exact }: Output, trace: Trace | null): void {
     const to = wholly(firstSeq + batch.n - 1);
     const head = { ...this.#head(wholly(firstSeq - 1), to, watermark, trace), idle: idle && exact, exact };
-    this.#kept.push(new Frame(head, batch, Positions.dense(firstSeq, batch.n)));
+    const frame = new Frame(head, batch, Positions.dense(firstSeq, batch.n));
+    this.#kept.push(frame);
+    this.#holds.hold(frame);
     this.#unsent += batch.n;
     this.#last = to;
   }
@@ -261,6 +274,10 @@ export class Outbox extends Turnable implements OriginControl {
     this.#pruned = (this.#kept[passed - 1] as Frame).head.to;
     this.#kept = this.#kept.slice(passed);
     this.#next -= passed;
+    if (this.#holds.bytes === 0) return;
+    const wasFull = !this.hasRoom;
+    this.#holds.releaseThrough(this.#pruned);
+    if (wasFull && this.hasRoom) this.#options.drained();
   }
 
   /** R10: while the tail is unconfirmed and nothing moves, an empty frame at the end reveals it to a receiver that is behind. */

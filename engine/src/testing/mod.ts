@@ -1,3 +1,4 @@
+export { PAYLOAD_RULE_IDS, type PayloadRuleId, payloadRulesWithout } from "../payload/payload-rules.ts";
 export { RULE_IDS, type RuleId } from "../step/protocol-rules.ts";
 export { type CoordinationHarness, coordinationContract, type MakeCoordination } from "./coordination-contract.ts";
 export type { EventLogHarness, MakeEventLog } from "./event-log/harness.ts";
@@ -15,6 +16,7 @@ export {
 } from "./simulated-disk.ts";
 export { PAGE_BYTES, SECTOR_BYTES } from "./simulated-file.ts";
 export { SimulatedMount } from "./simulated-mount.ts";
+export { SimulatedPayloadStore } from "./simulated-payload-store.ts";
 export type { Scenario } from "./simulation/scenario.ts";
 export { SCENARIOS } from "./simulation/scenarios.ts";
 export { type SimulationOptions, type SimulationResult, simulate } from "./simulation/simulate.ts";

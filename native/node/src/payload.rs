@@ -30,6 +30,13 @@ pub struct LodgeStats {
     pub file_bytes: f64,
 }
 
+/// File of a payload and offset of its first byte.
+#[napi(object)]
+pub struct LodgePlace {
+    pub path: String,
+    pub offset: f64,
+}
+
 /// A token's parts, each as JS can hold it: numbers of 64 bits are hexadecimal.
 #[napi(object)]
 pub struct LodgeToken {
@@ -189,6 +196,13 @@ impl Lodge {
     fn lease(&self, number: u32) -> Result<&Arc<Lease>> {
         let gone = || Error::new(Status::InvalidArg, "no such lease");
         self.leases.get(number as usize).and_then(Option::as_ref).ok_or_else(gone)
+    }
+
+    /// Where the payload lies for a process that maps it by itself; `null` for a copy. Pin the lease first.
+    #[napi]
+    pub fn place(&self, lease: u32) -> Result<Option<LodgePlace>> {
+        let place = self.lease(lease)?.place().map_err(failed)?;
+        Ok(place.map(|(path, offset)| LodgePlace { path: path.to_string_lossy().into_owned(), offset: offset as f64 }))
     }
 
     /// A view of the payload. It must be given to `release`.

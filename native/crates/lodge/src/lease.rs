@@ -1,11 +1,13 @@
 //! A reference of this process to a payload: bytes that are the payload's for as long as `is_valid` says so.
 
+use crate::Error;
 use crate::env_view::EnvView;
 use crate::fault::{Point, Rule};
 use crate::layout::{HEADER_BYTES, HELD, MAGIC, PAGE_BYTES, PINNED, VALUE_IN_PAGE, id_of, state_of};
 use crate::store::{Shared, Token};
 use crate::system::Mapping;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,6 +79,12 @@ impl Lease {
         fence(Ordering::Acquire);
         let seen = self.shared.slot(self.slot).word.load(Ordering::Relaxed);
         id_of(seen) == self.token.id && matches!(state_of(seen), HELD | PINNED)
+    }
+
+    /// File and offset of the payload, for a process that maps it by itself while this lease is pinned (P-R8). `None` for a
+    /// copy, which is in no file.
+    pub fn place(&self) -> Result<Option<(PathBuf, u64)>, Error> {
+        if matches!(self.memory, Memory::Copied(_)) { Ok(None) } else { self.shared.place(&self.token) }
     }
 
     /// Makes the bytes safe for code that checks first and uses then: they cannot be taken away until `unpin` (P-R8). False

@@ -6,7 +6,7 @@ use crate::env_view::{EnvFiles, EnvView, pages_of, record_pages};
 use crate::fault::{Faults, Point, Rule};
 use crate::held::{COPY_SLOT, Held};
 use crate::keeper::Keeper;
-use crate::layout::{FREE, Format, HELD, LIVE, PINNED, REVOKED, Slot, env_of, id_of, word};
+use crate::layout::{FREE, Format, HEADER_BYTES, HELD, LIVE, PINNED, REVOKED, Slot, env_of, id_of, word};
 use crate::lease::{Lease, Memory};
 use crate::own::Own;
 use crate::owned_env::Placed;
@@ -216,6 +216,14 @@ impl Shared {
         let Some(bytes) = copied.transpose()? else { return Ok(None) };
         let lease = |bytes| Lease::new(self.clone(), *token, COPY_SLOT, Memory::Copied(bytes));
         Ok(held.is_ok().then(|| lease(bytes)))
+    }
+
+    /// File and offset of a payload's first byte, while the lease names it.
+    pub(crate) fn place(&self, token: &Token) -> Result<Option<(PathBuf, u64)>, Error> {
+        let number = env_of(token.id);
+        let Some(view) = self.view(number)? else { return Ok(None) };
+        let read = self.read_entry(&view, token);
+        Ok(read.map(|read| (EnvFiles::of(&self.dir, number).data, read.offset + HEADER_BYTES as u64)))
     }
 
     pub(crate) fn pin(&self, lease: &Lease) -> bool {

@@ -1,0 +1,199 @@
+/**
+ * The durable copies of payloads: what the log names by its hash is here, for as long as the log may be read (P-R20). One file
+ * per content, complete under its name or not there.
+ *
+ * A payload is written before the step that names it is appended. Until that step is durable it is *staged*: a marker beside
+ * it has the log's end as it was then. After a crash {@link sweep} reads the log from the least of these positions and removes
+ * what no event names, so that neither a name without its bytes nor bytes without a name are left.
+ */
+import { createHash } from "node:crypto";
+import { type Disk, errnoOf } from "../disk/disk.ts";
+import type { EventLog } from "../log/event-log.ts";
+import { payloadError } from "./payload-errors.ts";
+import type { PayloadReference } from "./payload-value.ts";
+
+export interface PayloadArchiveOptions {
+  readonly disk: Disk;
+  /** Absolute; created. */
+  readonly directory: string;
+  readonly log: Pick<EventLog, "durableEnd" | "read">;
+}
+
+const STAGED = "staged";
+const OBJECTS = "objects";
+const DRAFT = ".draft";
+
+export class PayloadArchive {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #log: PayloadArchiveOptions["log"];
+  readonly #shelves = new Set<string>();
+  #isEmpty = true;
+
+  private constructor({ disk, directory, log }: PayloadArchiveOptions) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.#log = log;
+  }
+
+  /** @throws PAYLOAD-FAILED the directory cannot be used */
+  static async open(options: PayloadArchiveOptions): Promise<PayloadArchive> {
+    const archive = new PayloadArchive(options);
+    await archive.#tried("opening the payload archive failed", async () => {
+      for (const folder of [STAGED, OBJECTS]) await options.disk.makeDirectory(archive.#in(folder));
+      await options.disk.syncDirectory(options.directory);
+      await archive.#sweep();
+      archive.#isEmpty = (await options.disk.list(archive.#in(OBJECTS))).length === 0;
+    });
+    return archive;
+  }
+
+  /** Nothing was ever archived. */
+  get isEmpty(): boolean {
+    return this.#isEmpty;
+  }
+
+  /** Absolute path of a payload's file, which holds its bytes and nothing else. */
+  pathOf({ sha256 }: PayloadReference): string {
+    return `${this.#in(OBJECTS)}/${sha256.slice(0, 2)}/${sha256}`;
+  }
+
+  /**
+   * Makes the bytes durable, staged. False: they were here before, and whether an event names them is known already.
+   * @throws PAYLOAD-FAILED (transient), also when the disk is full
+   */
+  write(reference: PayloadReference, bytes: Uint8Array): Promise<boolean> {
+    return this.#tried("writing a payload to the archive failed", async () => {
+      const path = this.pathOf(reference);
+      if ((await this.#disk.stat(path))?.sizeBytes === bytes.length) return false;
+      this.#isEmpty = false;
+      await this.#write(this.#marker(reference), Buffer.from(String(this.#log.durableEnd)));
+      await this.#disk.syncDirectory(this.#in(STAGED));
+      await this.#shelve(path);
+      await this.#write(`${path}${DRAFT}`, bytes);
+      await this.#disk.rename(`${path}${DRAFT}`, path);
+      await this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));
+      return true;
+    });
+  }
+
+  /** An event that names it is durable. A marker that a crash leaves behind is found superfluous by the next {@link open}. */
+  keep(reference: PayloadReference): Promise<void> {
+    return this.#tried("keeping a payload failed", () => this.#unlink(this.#marker(reference)));
+  }
+
+  /** No event names it, and none will. */
+  remove(reference: PayloadReference): Promise<void> {
+    return this.#tried("removing a payload failed", async () => {
+      await this.#unlink(this.pathOf(reference));
+      await this.#unlink(this.#marker(reference));
+    });
+  }
+
+  /** `undefined`: it is not here, or not what its name says. @throws PAYLOAD-FAILED */
+  read(reference: PayloadReference): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#tried("reading a payload from the archive failed", async () => {
+      const bytes = await this.#read(this.pathOf(reference));
+      return bytes !== undefined && contentHash(bytes) === reference.sha256 ? bytes : undefined;
+    });
+  }
+
+  async has(reference: PayloadReference): Promise<boolean> {
+    const found = await this.#disk.stat(this.pathOf(reference));
+    return found?.sizeBytes === reference.length;
+  }
+
+  /** What a crash left staged: named by the log, or gone. */
+  async #sweep(): Promise<void> {
+    const staged = new Map<string, number>();
+    for (const sha256 of await this.#disk.list(this.#in(STAGED))) {
+      const marker = await this.#read(`${this.#in(STAGED)}/${sha256}`);
+      staged.set(sha256, Number(Buffer.from(marker ?? []).toString() || 0));
+    }
+    if (staged.size === 0) return;
+    const named = await this.#namedOf(new Set(staged.keys()), Math.min(...staged.values()));
+    for (const sha256 of staged.keys()) {
+      const reference = { sha256, format: "raw", length: 0 } as const;
+      await this.#unlink(`${this.pathOf(reference)}${DRAFT}`);
+      if (!named.has(sha256)) await this.#unlink(this.pathOf(reference));
+      await this.#unlink(this.#marker(reference));
+    }
+  }
+
+  /** Which of the hashes stand in some event from `from` on: as text, whatever the event is. */
+  async #namedOf(wanted: Set<string>, from: number): Promise<ReadonlySet<string>> {
+    const named = new Set<string>();
+    for await (const events of this.#log.read({ from })) {
+      for (const { payload } of events) {
+        const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+        for (const sha256 of wanted) if (!named.has(sha256) && bytes.includes(sha256, 0, "latin1")) named.add(sha256);
+      }
+      if (named.size === wanted.size) break;
+    }
+    return named;
+  }
+
+  /** The folder of an object; made once. */
+  async #shelve(path: string): Promise<void> {
+    const folder = path.slice(0, path.lastIndexOf("/"));
+    if (this.#shelves.has(folder)) return;
+    await this.#disk.makeDirectory(folder);
+    await this.#disk.syncDirectory(this.#in(OBJECTS));
+    this.#shelves.add(folder);
+  }
+
+  async #write(path: string, bytes: Uint8Array): Promise<void> {
+    const file = await this.#disk.open(path, { mode: "create" });
+    try {
+      for (let at = 0; at < bytes.length; ) at += await file.write(bytes.subarray(at), at);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #read(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    if ((await this.#disk.stat(path)) === undefined) return undefined;
+    const file = await this.#disk.open(path, { mode: "read" });
+    try {
+      const bytes = new Uint8Array(await file.size());
+      for (let at = 0; at < bytes.length; ) {
+        const n = await file.read(bytes.subarray(at), at);
+        if (n === 0) return undefined;
+        at += n;
+      }
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #unlink(path: string): Promise<void> {
+    try {
+      await this.#disk.unlink(path);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+  }
+
+  async #tried<T>(what: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (cause) {
+      const details = { directory: this.#directory };
+      throw payloadError("PAYLOAD-FAILED", what, { cause, details });
+    }
+  }
+
+  #marker({ sha256 }: PayloadReference): string {
+    return `${this.#in(STAGED)}/${sha256}`;
+  }
+
+  #in(folder: string): string {
+    return `${this.#directory}/${folder}`;
+  }
+}
+
+export function contentHash(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
