@@ -15,10 +15,11 @@ import {
   type StateEvent,
 } from "@millrace/engine";
 import { actorError } from "./errors.ts";
+import { type SinkPayloads, withBytes } from "./sink-payloads.ts";
 import { survivorsOf } from "./survivors.ts";
 
 /** Delivers to a target outside the log, with the guarantee that the connector declares. */
-export function connectorSink(connector: SinkConnector): CommittedBehavior {
+export function connectorSink(connector: SinkConnector, payloads?: SinkPayloads): CommittedBehavior {
   let committed: Json | undefined;
   let delivered: { readonly result: Json } | undefined;
   let slices: InputSlice[] = [];
@@ -38,9 +39,10 @@ export function connectorSink(connector: SinkConnector): CommittedBehavior {
     },
     async finish(draft) {
       if (slices.length === 0) return;
+      const leaving = payloads?.exchange.isUsed === true ? await withBytes(slices, payloads, draft) : slices;
       if (isAhead) await connector.open(committed);
       isAhead = true;
-      const result = await connector.deliver(slices);
+      const result = await connector.deliver(leaving);
       delivered = { result };
       draft.change({ committed: result });
     },

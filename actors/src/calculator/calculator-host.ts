@@ -1,4 +1,5 @@
 import type { Json, MillraceError, StateEvent } from "@millrace/engine";
+import type { BatchPayloads } from "./calculator-payloads.ts";
 import type { CalculatorContext } from "./calculator-module.ts";
 
 /** A row's messages, or why there are none and after how many attempts. */
@@ -27,7 +28,7 @@ export interface CalculatorHost {
    *
    * @throws CALC-START the code cannot be started at present
    */
-  run(rows: readonly Json[], context: CalculatorContext): Promise<readonly Outcome[]>;
+  run(rows: readonly Json[], context: CalculatorContext, payloads: BatchPayloads): Promise<readonly Outcome[]>;
   /** What it says of itself and what is known of its health, for people. */
   describe(): Json;
   close(): Promise<void>;

@@ -10,7 +10,25 @@
  */
 import { actorError } from "../errors.ts";
 
-export interface CalculatorContext {
+import type { Json, PayloadFormat } from "@millrace/engine";
+import type { PayloadResult } from "./calculator-result.ts";
+
+/** A payload that a row names, while its row is calculated. */
+export interface OpenedPayload {
+  /** Where they are, not a copy. Detached when the row is done: copy what must outlive it. */
+  readonly bytes: Uint8Array;
+  readonly format: PayloadFormat;
+}
+
+/** What a calculator outside of this thread may do with payloads. */
+export interface PayloadContext {
+  /** Opens the payload that a field of the row is. @throws PAYLOAD-VALUE it is none */
+  open(value: Json): Promise<OpenedPayload>;
+  /** Bytes for a result, with their format; plain byte arrays in a result are `raw`. */
+  payload(bytes: Uint8Array, format?: PayloadFormat): PayloadResult;
+}
+
+export interface CalculatorContext extends Partial<PayloadContext> {
   /** The time of the step in ms since 1970: the same again in a replay, unlike the machine's clock. */
   readonly at: number;
   readonly graph: string;

@@ -3,9 +3,10 @@
  * worker must be ended, or ends itself, the row at work is to blame; rows before and behind it are done again in a new worker.
  */
 import { Worker } from "node:worker_threads";
-import { type Env, InvariantViolation, invariant, type Json, MillraceError, type Timer } from "@millrace/engine";
+import { type Env, InvariantViolation, invariant, type Json, type LentPayload, MillraceError, type Timer } from "@millrace/engine";
 import { actorError } from "../errors.ts";
 import type { CalculatorHost, Outcome } from "./calculator-host.ts";
+import type { BatchPayloads, ReaderModule } from "./calculator-payloads.ts";
 import { type CalculatorContext, pathOf } from "./calculator-module.ts";
 import type {
   BatchRequest,
@@ -15,6 +16,7 @@ import type {
   WorkerMessage,
 } from "./calculator-worker.ts";
 import { hooksUrl, stripperPath } from "./module-hooks.ts";
+import type { LentToWorker } from "./worker-payloads.ts";
 
 export interface CalculatorLimits {
   /** Longest that one row may take, in ms: it is ended after at least this and at most twice this. Default 1000. */
@@ -31,6 +33,8 @@ interface WorkerOptions extends CalculatorLimits {
   readonly url: string;
   readonly export?: string;
   readonly config?: Json;
+  /** What reads the host's payload store in the worker. */
+  readonly reader?: ReaderModule | undefined;
 }
 
 export interface CalculatorInfo {
@@ -53,6 +57,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
   readonly #loadMs: number;
   readonly #memoryMib: number;
   readonly #attemptsMax: number;
+  readonly #reader: ReaderModule | null;
   readonly #progress = new Int32Array(new SharedArrayBuffer(4));
   #worker: Worker | undefined;
   #batches = 0;
@@ -68,6 +73,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
     this.#url = options.url;
     this.#export = options.export ?? null;
     this.#config = options.config ?? null;
+    this.#reader = options.reader ?? null;
     this.#env = env;
     this.#deadlineMs = options.deadlineMs ?? 1000;
     this.#loadMs = options.loadMs ?? 10_000;
@@ -88,6 +94,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
       export: this.#export,
       config: this.#config,
       progress: this.#progress,
+      reader: this.#reader,
     };
     const entry = new URL(
       import.meta.url.endsWith(".ts") ? "./calculator-worker.ts" : "./calculator-worker.js",
@@ -113,7 +120,11 @@ export class CalculatorWorkerHost implements CalculatorHost {
   }
 
   /** One outcome per row, in order. A row may be calculated more than once, if another one ends the worker. */
-  async run(rows: readonly Json[], context: CalculatorContext): Promise<readonly Outcome[]> {
+  async run(
+    rows: readonly Json[],
+    context: CalculatorContext,
+    payloads: BatchPayloads,
+  ): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
     const suspects = new Map<number, Suspect>();
     while (outcomes.length < rows.length) {
@@ -123,10 +134,11 @@ export class CalculatorWorkerHost implements CalculatorHost {
         outcomes.push(suspect);
         continue;
       }
-      const answer = await this.#batch(rows.slice(from, boundOf(from, rows.length, suspects)), context);
+      const part = rows.slice(from, boundOf(from, rows.length, suspects));
+      const answer = await this.#batch(part, context, payloads);
       if (!(answer instanceof MillraceError)) {
-        for (const outcome of answer)
-          outcomes.push("out" in outcome ? outcome : { error: errorOf(outcome.error), attempts: 1 });
+        payloads.note(answer.use);
+        for (const outcome of answer.outcomes) outcomes.push(await outcomeOf(outcome, answer.hasPayloads, payloads));
         continue;
       }
       this.#failures++;
@@ -137,17 +149,22 @@ export class CalculatorWorkerHost implements CalculatorHost {
     return outcomes;
   }
 
-  async #batch(rows: readonly Json[], context: CalculatorContext): Promise<readonly RowOutcome[] | MillraceError> {
+  async #batch(
+    rows: readonly Json[],
+    context: CalculatorContext,
+    { lent }: BatchPayloads,
+  ): Promise<Extract<WorkerMessage, { type: "done" }> | MillraceError> {
     if (this.#worker === undefined) await this.start();
     const worker = this.#worker;
     invariant(worker !== undefined, "a started host has a worker");
     const id = ++this.#batches;
     Atomics.store(this.#progress, 0, 0);
-    worker.postMessage({ id, rows, context } satisfies BatchRequest);
+    const request = { id, rows, context, lent: lent.map(plainOf) } satisfies BatchRequest;
+    worker.postMessage(request);
     const answer = await this.#answer(worker, this.#deadlineMs);
     if (answer instanceof MillraceError) return answer;
     invariant(answer.type === "done" && answer.id === id, "a worker answers batches in turn");
-    return answer.outcomes;
+    return answer;
   }
 
   /** The worker's next message, or what ended it. A worker that makes no progress for `quietMs` is ended. */
@@ -207,6 +224,17 @@ export class CalculatorWorkerHost implements CalculatorHost {
     this.#quiet?.cancel();
     await worker?.terminate();
   }
+}
+
+/** A payload that is lent is released here, not there. */
+function plainOf({ reference, token, place }: LentPayload): LentToWorker {
+  return { reference, place, ...(token && { token }) };
+}
+
+async function outcomeOf(outcome: RowOutcome, hasPayloads: boolean, payloads: BatchPayloads): Promise<Outcome> {
+  if ("error" in outcome) return { error: errorOf(outcome.error), attempts: 1 };
+  // Without payloads they are what the worker found to be JSON.
+  return { out: hasPayloads ? await payloads.take(outcome.out) : (outcome.out as readonly Json[]) };
 }
 
 interface Suspect {

@@ -7,7 +7,9 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Json, MillraceError, Place } from "@millrace/engine";
 import { didNotLoad, threw } from "./calculator-error.ts";
 import { type CalculatorContext, type CalculatorModule, calculatorOf, withoutState } from "./calculator-module.ts";
+import type { PayloadUse, ReaderModule } from "./calculator-payloads.ts";
 import { messagesOf } from "./calculator-result.ts";
+import { type LentToWorker, WorkerPayloads } from "./worker-payloads.ts";
 
 /** What the worker is started with. */
 export interface CalculatorWorkerData {
@@ -16,12 +18,15 @@ export interface CalculatorWorkerData {
   readonly config: Json;
   /** `[0]`: index of the row at work. */
   readonly progress: Int32Array;
+  /** What reads the host's payload store; `null`: payloads are read from their files. */
+  readonly reader: ReaderModule | null;
 }
 
 export interface BatchRequest {
   readonly id: number;
   readonly rows: readonly Json[];
   readonly context: CalculatorContext;
+  readonly lent: readonly LentToWorker[];
 }
 
 /** An error as it crosses the thread border. */
@@ -31,13 +36,24 @@ export interface ReportedError {
   readonly place?: Place;
 }
 
-/** What became of one row. */
-export type RowOutcome = { readonly out: readonly Json[] } | { readonly error: ReportedError };
+/** What became of one row. Messages may have drafts of payloads in them. */
+export type RowOutcome = { readonly out: readonly unknown[] } | { readonly error: ReportedError };
+
+/** Bytes of payloads that a batch may make before what it has is passed on. */
+const PART_BYTES_MAX = 32 * 1024 * 1024;
 
 export type WorkerMessage =
   | { readonly type: "ready"; readonly isPure: boolean; readonly details: Json }
   | { readonly type: "refused"; readonly error: ReportedError }
-  | { readonly type: "done"; readonly id: number; readonly outcomes: readonly RowOutcome[] };
+  | {
+      readonly type: "done";
+      readonly id: number;
+      /** Of the first rows; the others are to be asked for again. */
+      readonly outcomes: readonly RowOutcome[];
+      /** Some message has a draft of a payload in it. */
+      readonly hasPayloads: boolean;
+      readonly use: PayloadUse;
+    };
 
 function reported(error: MillraceError): ReportedError {
   return { code: error.code, message: error.message, ...(error.place === undefined ? {} : { place: error.place }) };
@@ -58,18 +74,33 @@ async function handle(
   request: BatchRequest,
   module: CalculatorModule,
   data: CalculatorWorkerData,
-): Promise<WorkerMessage> {
+  payloads: WorkerPayloads,
+): Promise<{ message: WorkerMessage; transfer: ArrayBuffer[] }> {
   const outcomes: RowOutcome[] = [];
+  const transfer = new Set<ArrayBuffer>();
+  const leaving = payloads.leaving(transfer);
+  let bytes = 0;
+  const bytesOf: typeof leaving = (made, format) => {
+    bytes += made.length;
+    return leaving(made, format);
+  };
+  const context = { ...request.context, open: payloads.open, payload: payloads.payload };
+  let hasPayloads = false;
+  payloads.begin(request.lent);
   for (const [i, row] of request.rows.entries()) {
     Atomics.store(data.progress, 0, i);
     try {
-      const result = module.calculate(row, request.context);
-      outcomes.push({ out: messagesOf(result instanceof Promise ? await result : result) });
+      const result = module.calculate(row, context);
+      outcomes.push({ out: messagesOf(result instanceof Promise ? await result : result, bytesOf) });
     } catch (thrown) {
       outcomes.push({ error: reported(threw(thrown, data.url)) });
     }
+    payloads.endRow();
+    hasPayloads = bytes > 0 || transfer.size > 0;
+    if (bytes >= PART_BYTES_MAX) break;
   }
-  return { type: "done", id: request.id, outcomes };
+  const message = { type: "done", id: request.id, outcomes, hasPayloads, use: payloads.use } as const;
+  return { message, transfer: [...transfer] };
 }
 
 async function serve(port: MessagePort, data: CalculatorWorkerData): Promise<void> {
@@ -80,10 +111,11 @@ async function serve(port: MessagePort, data: CalculatorWorkerData): Promise<voi
   process.on("uncaughtException", (thrown) => process.stderr.write(`calculator: uncaught: ${String(thrown)}\n`));
   try {
     const { module, ready } = await load(data);
-    port.on(
-      "message",
-      (request: BatchRequest) => void handle(request, module, data).then((done) => port.postMessage(done)),
-    );
+    const payloads = new WorkerPayloads(data.reader);
+    port.on("message", (request: BatchRequest) => {
+      const handled = handle(request, module, data, payloads);
+      void handled.then(({ message, transfer }) => port.postMessage(message, transfer));
+    });
     port.postMessage(ready);
   } catch (thrown) {
     port.postMessage({ type: "refused", error: reported(didNotLoad(thrown, data.url)) } satisfies WorkerMessage);

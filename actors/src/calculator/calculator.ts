@@ -7,17 +7,19 @@ import {
   type CommittedContext,
   type Draft,
   type Env,
+  errorEntry,
   type InputSlice,
+  isJsonObject,
   type Json,
   type MessageFailure,
-  type MillraceError,
+  MillraceError,
   type PureBehavior,
   RowBatch,
   type StateEvent,
 } from "@millrace/engine";
-import { actorError } from "../errors.ts";
 import { didNotLoad } from "./calculator-error.ts";
 import type { CalculatorHost, Outcome } from "./calculator-host.ts";
+import { type CalculatorPayloads, INLINE_PAYLOADS, StepPayloads } from "./calculator-payloads.ts";
 import { calculatorOf, withoutState } from "./calculator-module.ts";
 import { messagesOf } from "./calculator-result.ts";
 import { type CalculatorLimits, CalculatorWorkerHost } from "./calculator-worker-host.ts";
@@ -33,6 +35,8 @@ export interface CalculatorOptions extends CalculatorLimits {
   readonly export?: string;
   /** Given to the module's `init`. Default null. */
   readonly config?: Json;
+  /** Absent: all bytes travel inline. */
+  readonly payloads?: CalculatorPayloads | undefined;
 }
 
 /**
@@ -42,13 +46,13 @@ export interface CalculatorOptions extends CalculatorLimits {
  */
 export async function calculator(options: CalculatorOptions, env: Env): Promise<PureBehavior | CommittedBehavior> {
   if (options.pure === true) return loadPure(options);
-  const host = new CalculatorWorkerHost(options, env);
+  const host = new CalculatorWorkerHost({ ...options, reader: options.payloads?.reader }, env);
   const { isPure } = await host.start();
   if (options.pure === undefined && isPure) {
     await host.close();
     return loadPure(options);
   }
-  return committedCalculator(host);
+  return committedCalculator(host, options.payloads);
 }
 
 async function loadPure({ url, config, export: name }: CalculatorOptions): Promise<PureBehavior> {
@@ -74,13 +78,18 @@ type Logged =
 type LoggedRun = readonly Logged[] | { readonly results: readonly Logged[]; readonly state: Json };
 
 /** The behavior of a node whose code runs somewhere else. */
-export function committedCalculator(host: CalculatorHost): CommittedBehavior {
+export function committedCalculator(host: CalculatorHost, payloads?: CalculatorPayloads): CommittedBehavior {
+  const stepPayloads = payloads && new StepPayloads(payloads);
   let context: CommittedContext | undefined;
   let slices: InputSlice[] = [];
   const { state } = host;
   const run = async (draft: Draft, rows: readonly Json[]): Promise<LoggedRun> => {
     const where = { at: draft.at, graph: context?.graph ?? "", node: context?.node ?? "" };
-    const results = (await host.run(rows, where)).map(logged) as unknown as readonly Logged[];
+    const outcomes =
+      stepPayloads === undefined
+        ? await host.run(rows, where, INLINE_PAYLOADS)
+        : await stepPayloads.run(rows, (able, batch) => host.run(able, where, batch));
+    const results = outcomes.map(logged) as unknown as readonly Logged[];
     return state === undefined ? results : { results, state: state.patch as Json };
   };
   return {
@@ -109,19 +118,26 @@ export function committedCalculator(host: CalculatorHost): CommittedBehavior {
     },
     seal() {
       slices = [];
+      stepPayloads?.end();
       state?.seal();
     },
     discard() {
       slices = [];
+      stepPayloads?.end();
       state?.discard();
     },
     fold: (patch) => state?.fold(patch),
     ...(state === undefined
       ? {}
       : { snapshot: () => state.snapshot(), restore: (snapshot: StateEvent) => state.restore(snapshot) }),
-    describe: () => host.describe(),
+    describe: () => withPayloads(host.describe(), payloads?.intake.describe()),
     close: () => host.close(),
   };
+}
+
+/** How many payloads left inline and how many by reference, and why; nothing where there were none. */
+function withPayloads(described: Json, payloads: Json | undefined): Json {
+  return payloads === undefined || !isJsonObject(described) ? described : { ...described, payloads };
 }
 
 /** Emits what the rows of all slices gave, and rejects those that failed. */
@@ -148,9 +164,8 @@ function logged(outcome: Outcome): Json {
 }
 
 function errorOf({ code, message, place }: Extract<Logged, { e: unknown }>["e"]): MillraceError {
-  return actorError(
-    code as Parameters<typeof actorError>[0],
-    message,
-    place === null ? {} : { place: place as object },
-  );
+  // Codes of payloads are the engine's.
+  return new MillraceError(code, errorEntry(code)?.kind ?? "terminal", message, {
+    ...(place === null ? {} : { place: place as object }),
+  });
 }

@@ -2,6 +2,8 @@
  * The format of graph files: one schema for validation, static types, the published JSON Schema and editors. Unknown keys are
  * errors. Nodes are told apart by `kind`.
  */
+import type { PayloadFormat } from "../payload/payload-store.ts";
+import { PAYLOAD_FORMATS } from "../payload/payload-value.ts";
 import Type, { type Static, type TProperties, type TSchema } from "typebox";
 
 /** Letters, digits, `-` and `_`: dots address ports and slashes streams. */
@@ -104,6 +106,14 @@ const source = closed(
         ["csv", "ndjson", "json", "arrow", "parquet"],
         "Format of the content. Default: by the file's extension; ndjson otherwise.",
       ),
+    ),
+    payload: Type.Optional(
+      Type.Unsafe<Readonly<Record<string, PayloadFormat>>>({
+        type: "object",
+        minProperties: 1,
+        additionalProperties: { type: "string", enum: [...PAYLOAD_FORMATS] },
+        description: "Fields whose base64 text is a payload, with their formats: raw, msgpack, json, npy or arrow.",
+      }),
     ),
     record: Type.Optional(
       flag("Keeps the input in the log, so that it can be replayed when the source has forgotten it."),
@@ -400,6 +410,21 @@ const graph = closed(
     ),
     tests: Type.Optional(Type.Array(graphTest)),
     supervision: Type.Optional(supervision),
+    payloads: Type.Optional(
+      closed(
+        {
+          above: Type.Optional(
+            Type.Integer({
+              minimum: 4096,
+              maximum: 1_048_576,
+              description:
+                "Bytes from which on a payload travels by reference. Default 32768, or 8192 where several nodes read it.",
+            }),
+          ),
+        },
+        { description: "How large values of messages are handed over." },
+      ),
+    ),
   },
   {
     $schema: "http://json-schema.org/draft-07/schema#",

@@ -14,7 +14,7 @@ import type { PayloadReference } from "./payload-value.ts";
 
 export interface PayloadArchiveOptions {
   readonly disk: Disk;
-  /** Absolute; created. */
+  /** Absolute; created with the first payload. */
   readonly directory: string;
   readonly log: Pick<EventLog, "durableEnd" | "read">;
 }
@@ -28,6 +28,7 @@ export class PayloadArchive {
   readonly #directory: string;
   readonly #log: PayloadArchiveOptions["log"];
   readonly #shelves = new Set<string>();
+  #isMade: Promise<void> | undefined;
   #isEmpty = true;
 
   private constructor({ disk, directory, log }: PayloadArchiveOptions) {
@@ -40,8 +41,8 @@ export class PayloadArchive {
   static async open(options: PayloadArchiveOptions): Promise<PayloadArchive> {
     const archive = new PayloadArchive(options);
     await archive.#tried("opening the payload archive failed", async () => {
-      for (const folder of [STAGED, OBJECTS]) await options.disk.makeDirectory(archive.#in(folder));
-      await options.disk.syncDirectory(options.directory);
+      if (!(await archive.#exists())) return;
+      await archive.#make();
       await archive.#sweep();
       archive.#isEmpty = (await options.disk.list(archive.#in(OBJECTS))).length === 0;
     });
@@ -67,6 +68,7 @@ export class PayloadArchive {
       const path = this.pathOf(reference);
       if ((await this.#disk.stat(path))?.sizeBytes === bytes.length) return false;
       this.#isEmpty = false;
+      await this.#make();
       await this.#write(this.#marker(reference), Buffer.from(String(this.#log.durableEnd)));
       await this.#disk.syncDirectory(this.#in(STAGED));
       await this.#shelve(path);
@@ -101,6 +103,24 @@ export class PayloadArchive {
   async has(reference: PayloadReference): Promise<boolean> {
     const found = await this.#disk.stat(this.pathOf(reference));
     return found?.sizeBytes === reference.length;
+  }
+
+  async #exists(): Promise<boolean> {
+    try {
+      await this.#disk.list(this.#directory);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw error;
+    }
+  }
+
+  #make(): Promise<void> {
+    this.#isMade ??= (async () => {
+      for (const folder of [STAGED, OBJECTS]) await this.#disk.makeDirectory(this.#in(folder));
+      await this.#disk.syncDirectory(this.#directory);
+    })();
+    return this.#isMade;
   }
 
   /** What a crash left staged: named by the log, or gone. */

@@ -17,7 +17,7 @@ import type { PayloadReference } from "./payload-value.ts";
 export interface PayloadExchangeOptions {
   readonly store: PayloadStore;
   readonly archive: PayloadArchive;
-  /** Whether readers map the store's bytes; where they do not, each opening is a copy and counted as one. */
+  /** Whether readers map the store's bytes; where not, each opening is a copy and counted as one. Asked at each opening. */
   readonly isMapped: boolean;
   /** Default: all kept; simulations switch single ones off. */
   readonly rules?: PayloadRules;
@@ -99,7 +99,7 @@ export class PayloadScope {
 export class PayloadExchange {
   readonly #store: PayloadStore;
   readonly #archive: PayloadArchive;
-  readonly #isMapped: boolean;
+  readonly #options: PayloadExchangeOptions;
   readonly rules: PayloadRules;
   /** In the order of their first hold. */
   readonly #entries = new Map<string, Entry>();
@@ -121,10 +121,11 @@ export class PayloadExchange {
   #holds = 0;
   #isUsed: boolean;
 
-  constructor({ store, archive, isMapped, rules = ALL_PAYLOAD_RULES }: PayloadExchangeOptions) {
+  constructor(options: PayloadExchangeOptions) {
+    const { store, archive, rules = ALL_PAYLOAD_RULES } = options;
+    this.#options = options;
     this.#store = store;
     this.#archive = archive;
-    this.#isMapped = isMapped;
     this.rules = rules;
     this.#isUsed = !archive.isEmpty;
   }
@@ -363,7 +364,7 @@ export class PayloadExchange {
       if (!(await this.#isInMemory(entry))) return undefined;
       const lease = await this.#store.acquire(entry.token as PayloadToken);
       if (lease !== undefined) {
-        if (!this.#isMapped) this.#countCopy(entry);
+        if (!this.#options.isMapped) this.#countCopy(entry);
         return lease;
       }
       if (!this.rules["P-R16"]) throw this.#missing(entry);
@@ -417,9 +418,11 @@ export class PayloadExchange {
     this.#counts.copiedBytes += entry.reference.length;
   }
 
-  #missing({ reference: { sha256, length } }: Entry): Error {
+  #missing({ reference }: Entry): Error {
+    const { sha256, length } = reference;
+    const place = { file: this.#archive.pathOf(reference) };
     const message = `payload ${sha256} of ${length} bytes is neither in shared memory nor, whole, in the archive`;
-    return payloadError("PAYLOAD-MISSING", message, { details: { sha256, length } });
+    return payloadError("PAYLOAD-MISSING", message, { place, details: { sha256, length } });
   }
 }
 

@@ -1,8 +1,8 @@
 /** Where a node's payloads enter: decides for each whether it travels inline or by reference, and can say why. */
-import type { Json } from "../frame/json.ts";
+import { isJsonObject, type Json } from "../frame/json.ts";
 import type { PayloadExchange, PayloadScope } from "./payload-exchange.ts";
 import type { PayloadFormat } from "./payload-store.ts";
-import { inlineValue, mapPayloads, referenceValue } from "./payload-value.ts";
+import { inlineValue, mapPayloads, PAYLOAD_KEY, referenceValue } from "./payload-value.ts";
 
 /** From here on a reference costs less than a copy to another process (native.md §0.4). */
 export const REFERENCE_ABOVE_BYTES = 32 * 1024;
@@ -40,11 +40,12 @@ interface Way {
 }
 
 export class PayloadIntake {
-  readonly #exchange: PayloadExchange;
+  readonly #exchange: () => PayloadExchange;
   readonly #terms: PayloadTerms;
   readonly #ways: Readonly<Record<PayloadDecision["by"], Way>> = { inline: newWay(), reference: newWay() };
 
-  constructor(exchange: PayloadExchange, terms: PayloadTerms) {
+  /** `exchange` is asked for when the first payload comes: a graph is compiled before its host opens. */
+  constructor(exchange: () => PayloadExchange, terms: PayloadTerms) {
     this.#exchange = exchange;
     this.#terms = terms;
   }
@@ -55,7 +56,7 @@ export class PayloadIntake {
     const value =
       by === "inline"
         ? inlineValue({ format, bytes })
-        : referenceValue(await this.#exchange.intern(bytes, format, scope));
+        : referenceValue(await this.#exchange().intern(bytes, format, scope));
     const way = this.#ways[by];
     way.payloads++;
     way.bytes += bytes.length;
@@ -69,6 +70,18 @@ export class PayloadIntake {
       if ("sha256" in payload) return whole;
       return this.take(payload.bytes, payload.format, scope);
     });
+  }
+
+  /** The same for fields whose text is base64. @throws PAYLOAD-VALUE, PAYLOAD-FAILED */
+  async fields(value: Json, formats: Readonly<Record<string, PayloadFormat>>, scope: PayloadScope): Promise<Json> {
+    if (!isJsonObject(value)) return value;
+    const taken: Record<string, Json> = { ...value };
+    for (const [name, format] of Object.entries(formats)) {
+      const base64 = value[name];
+      if (typeof base64 !== "string") continue;
+      taken[name] = await this.message({ [PAYLOAD_KEY]: { format, base64 } }, scope);
+    }
+    return taken;
   }
 
   /** What was decided so far, for people; `undefined` before the first payload. */

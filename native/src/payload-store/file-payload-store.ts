@@ -8,11 +8,12 @@
  */
 import { createHash } from "node:crypto";
 import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type FileHandle, open, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   CopiedLease,
   type Env,
+  type LocatedPayload,
   type PayloadFormat,
   type PayloadLease,
   type PayloadStore,
@@ -108,6 +109,13 @@ class FilePayloadStore implements PayloadStore {
     return lease;
   }
 
+  async locate(token: PayloadToken): Promise<LocatedPayload | undefined> {
+    this.#mustBeOpen();
+    const path = token.store === this.id ? this.#pathOf(token.id) : undefined;
+    if (path === undefined || (await sizeOf(path)) !== token.length) return undefined;
+    return { path, offset: 0, release: () => !this.#closed };
+  }
+
   stats(): PayloadStoreStats {
     return { payloads: this.#held.size, bytes: this.#bytes, leases: this.#leases.size };
   }
@@ -139,6 +147,10 @@ class FilePayloadStore implements PayloadStore {
   #mustBeOpen(): void {
     if (this.#closed) throw payloadError("PAYLOAD-CLOSED", "the payload store is closed");
   }
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return (await stat(path).catch(() => undefined))?.size;
 }
 
 /** Reads a file of exactly this length, into memory of its own. */

@@ -5,7 +5,9 @@
  */
 import {
   type PayloadFormat,
+  type LocatedPayload,
   type PayloadLease,
+  type PayloadPlace,
   type PayloadStore,
   type PayloadStoreStats,
   type PayloadToken,
@@ -36,6 +38,8 @@ export interface MappedPayloadLease extends PayloadLease {
    */
   pin(): boolean;
   unpin(): void;
+  /** File and offset of the bytes, for a process that maps them by itself; pin first. `undefined` for a lease on a copy. */
+  place(): PayloadPlace | undefined;
 }
 
 /** Room in the store that is being filled. */
@@ -49,6 +53,8 @@ export interface PayloadReservation {
 
 export interface MappedPayloadStore extends PayloadStore {
   acquire(token: PayloadToken): Promise<MappedPayloadLease | undefined>;
+  /** Pinned until it is released, also through the end of the process that reads it there. */
+  locate(token: PayloadToken): Promise<LocatedPayload | undefined>;
   /**
    * Room for a payload that the caller writes in place, so that it is never copied. `undefined` when there is none.
    * @throws PAYLOAD-FAILED, PAYLOAD-CLOSED
@@ -65,6 +71,14 @@ const LEASE_MS = 5000;
 
 /** Numbers of the formats in the store's files. */
 const FORMATS: readonly PayloadFormat[] = ["raw", "msgpack", "json", "npy", "arrow"];
+
+/** Of a thread that only reads: a part of the store of its own, without room for payloads. */
+const READER = { bytesMax: 1024 * 1024, slots: 512 };
+
+/** What a worker thread of a process that has a mapped store in `dir` reads with. @throws PAYLOAD-FAILED */
+export function openPayloadReader(dir: string): PayloadStore {
+  return openMappedPayloadStore({ dir, ...READER });
+}
 
 /** @throws PAYLOAD-FAILED there is no addon, or the directory cannot be used */
 export function openMappedPayloadStore(options: MappedPayloadStoreOptions): MappedPayloadStore {
@@ -114,6 +128,15 @@ class LodgeStore implements MappedPayloadStore {
     const lease = new MappedLease(token, this.#lodge, number, this.#leases);
     this.#leases.add(lease);
     return lease;
+  }
+
+  async locate(token: PayloadToken): Promise<LocatedPayload | undefined> {
+    const lease = await this.acquire(token);
+    if (lease === undefined) return undefined;
+    const place = lease.pin() ? lease.place() : undefined;
+    if (place !== undefined) return { ...place, release: () => lease.release() };
+    lease.release();
+    return undefined;
   }
 
   sweep(): void {
@@ -199,6 +222,10 @@ class MappedLease implements MappedPayloadLease {
 
   unpin(): void {
     if (this.#state === "held") this.#lodge.unpin(this.#number);
+  }
+
+  place(): PayloadPlace | undefined {
+    return (this.#state === "held" ? this.#lodge.place(this.#number) : null) ?? undefined;
   }
 
   #end(state: "lost" | "released"): boolean {

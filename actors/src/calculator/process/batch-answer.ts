@@ -5,6 +5,9 @@ import { FrameError, type WireOutcome, type WorkerFrame } from "./frame.ts";
 export class BatchAnswer {
   readonly outcomes: WireOutcome[] = [];
   state: StateEvent = null;
+  opens = 0;
+  copies = 0;
+  hasDrafts = false;
   isCancelled = false;
   readonly #id: number;
   readonly #n: number;
@@ -25,12 +28,15 @@ export class BatchAnswer {
     return true;
   }
 
-  #result({ id, from, out, end }: Extract<WorkerFrame, { is: "result" }>): boolean {
+  #result({ id, from, out, end, opens, copies, drafts }: Extract<WorkerFrame, { is: "result" }>): boolean {
     if (id !== this.#id) throw new FrameError(`a result of batch ${String(id)} instead of ${this.#id}`);
     if (from !== this.outcomes.length || !Array.isArray(out))
       throw new FrameError(`results from row ${String(from)} instead of ${this.outcomes.length}`);
     if (from + out.length > this.#n) throw new FrameError(`${from + out.length} results for ${this.#n} rows`);
     for (const outcome of out as readonly WireOutcome[]) this.outcomes.push(outcome);
+    this.opens += countOf(opens);
+    this.copies += countOf(copies);
+    this.hasDrafts ||= drafts === true;
     if (end !== true) return false;
     this.#hasEnded = true;
     if (this.outcomes.length < this.#n && !this.#mayEndEarly())
@@ -43,4 +49,9 @@ export class BatchAnswer {
     const last = this.outcomes.at(-1);
     return this.isCancelled || (this.#stateful && last !== undefined && last !== null && !Array.isArray(last));
   }
+}
+
+/** What a worker counts is for people: nonsense counts for nothing. */
+function countOf(value: unknown): number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value > 0 ? value : 0;
 }

@@ -38,6 +38,14 @@ export interface FailureReport {
 /** What became of a row: its messages, or why there are none. `null` is no message. */
 export type WireOutcome = null | readonly Json[] | FailureReport;
 
+/** A payload in a file that the worker maps or reads until it has sent the row's result. */
+export interface WirePlace {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly format: string;
+}
+
 /** From the host to the worker. */
 export type HostFrame =
   | {
@@ -59,6 +67,8 @@ export type HostFrame =
       readonly at: number;
       readonly deadlineMs: number;
       readonly rows: readonly Json[];
+      /** Where the payloads lie that rows name, by their SHA-256; absent: they name none. */
+      readonly payloads?: Readonly<Record<string, WirePlace>>;
     }
   | { readonly is: "cancel"; readonly id: number }
   | { readonly is: "snapshot"; readonly id: number }
@@ -87,6 +97,11 @@ export type WorkerFrame =
       readonly out: readonly WireOutcome[];
       /** No more will be said of the batch, whether all its rows were calculated or not. */
       readonly end: boolean;
+      /** Payloads that were opened since the last result, and those of them that were copied. Default 0. */
+      readonly opens?: number;
+      readonly copies?: number;
+      /** Messages of `out` have payloads with their bytes in them. Default false. */
+      readonly drafts?: boolean;
     }
   | { readonly is: "state"; readonly id: number; readonly state: StateEvent }
   | { readonly is: "pong"; readonly n: number }

@@ -4,13 +4,15 @@
  */
 import { connect, type Socket } from "node:net";
 import { pathToFileURL } from "node:url";
-import { type Json, MillraceError, type StateEvent, systemEnv, WORKER_SOCKET } from "@millrace/engine";
+import { isFormat, type Json, MillraceError, type StateEvent, systemEnv, WORKER_SOCKET } from "@millrace/engine";
 import { actorError } from "../../errors.ts";
 import { didNotLoad, threw } from "../calculator-error.ts";
 import { type CalculatorModule, calculatorOf } from "../calculator-module.ts";
 import { messagesOf } from "../calculator-result.ts";
 import { allowTypeScript } from "../module-hooks.ts";
-import { encodeFrame, FrameReader, type HostFrame, PROTOCOL, type WireOutcome, type WorkerFrame } from "./frame.ts";
+import { payloadDraft } from "../calculator-payloads.ts";
+import { type LentToWorker, WorkerPayloads } from "../worker-payloads.ts";
+import { encodeFrame, FrameReader, type HostFrame, PROTOCOL, type WireOutcome, type WirePlace, type WorkerFrame } from "./frame.ts";
 
 const SDK = "node 0.1.0";
 const CREDIT_ROWS = 4096;
@@ -26,6 +28,10 @@ class NodeWorker {
   readonly #socket: Socket;
   #module: CalculatorModule | undefined;
   #welcome: Welcome | undefined;
+  /** Payloads are read from their files: this process has no part in the host's store. */
+  readonly #payloads = new WorkerPayloads(null);
+  /** A result since the last frame has bytes in it. */
+  #hasDrafts = false;
   #cancelled = 0;
   #onCancel: () => void = () => undefined;
   /** Frames are handled one after the other. */
@@ -88,26 +94,38 @@ class NodeWorker {
     }
   }
 
-  async #batch({ id, at, rows }: Batch): Promise<void> {
+  async #batch({ id, at, rows, payloads: places = {} }: Batch): Promise<void> {
     const module = this.#module as CalculatorModule;
     const { graph, node } = this.#welcome as Welcome;
     const isStateful = module.snapshot !== undefined;
     let out: WireOutcome[] = [];
     let from = 0;
     let flushed = clock.monotonic();
+    const payloads = this.#payloads;
+    payloads.begin(Object.entries(places).map(lentOf));
+    const context = { at, graph, node, open: payloads.open, payload: payloads.payload };
+    const told = { opens: 0, copies: 0 };
+    const result = (end: boolean): WorkerFrame => {
+      const { opens, copies } = payloads.use;
+      const used = { opens: opens - told.opens, copies: copies - told.copies };
+      Object.assign(told, { opens, copies });
+      const drafts = this.#hasDrafts;
+      this.#hasDrafts = false;
+      return { is: "result", id, from, out, end, ...(used.opens > 0 && used), ...(drafts && { drafts }) };
+    };
     for (const row of rows) {
       if (this.#cancelled === id) break;
-      const outcome = await this.#outcome(id, row, { at, graph, node });
+      const outcome = await this.#outcome(id, row, context);
       if (outcome === undefined) break;
       out.push(outcome);
       if (isStateful && outcome !== null && "code" in outcome) break;
       if (clock.monotonic() - flushed < GATHER_MS) continue;
-      this.#send({ is: "result", id, from, out, end: false });
+      this.#send(result(false));
       from += out.length;
       out = [];
       flushed = clock.monotonic();
     }
-    this.#send({ is: "result", id, from, out, end: true });
+    this.#send(result(true));
     if (rows.length > 0) this.#send({ is: "credit", rows: rows.length });
   }
 
@@ -120,16 +138,24 @@ class NodeWorker {
     const { calculate } = this.#module as CalculatorModule;
     try {
       const result = calculate(row, context);
-      if (!(result instanceof Promise)) return wireOf(result);
+      if (!(result instanceof Promise)) return this.#wireOf(result);
       const cancelled = new Promise<typeof NEVER_DONE>((resolve) => {
         this.#onCancel = () => this.#cancelled === id && resolve(NEVER_DONE);
       });
       const settled: unknown = await Promise.race([result, cancelled]);
-      return settled === NEVER_DONE ? undefined : wireOf(settled);
+      return settled === NEVER_DONE ? undefined : this.#wireOf(settled);
     } catch (thrown) {
       const { code, message, place } = threw(thrown, pathToFileURL(this.#welcome?.file ?? "").href);
       return { code, msg: message, place: place ?? null };
     }
+  }
+
+  #wireOf(result: unknown): WireOutcome {
+    const messages = messagesOf(result, (bytes, format) => {
+      this.#hasDrafts = true;
+      return payloadDraft(bytes, format);
+    });
+    return messages.length === 0 ? null : messages;
   }
 
   #snapshot(): StateEvent {
@@ -142,9 +168,9 @@ class NodeWorker {
   }
 }
 
-function wireOf(result: unknown): WireOutcome {
-  const messages = messagesOf(result);
-  return messages.length === 0 ? null : messages;
+function lentOf([sha256, { path, offset, length, format }]: [string, WirePlace]): LentToWorker {
+  const known = isFormat(format) ? format : "raw";
+  return { reference: { sha256, length, format: known }, place: { path, offset } };
 }
 
 const NEVER_DONE = Symbol("cancelled");

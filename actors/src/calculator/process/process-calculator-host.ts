@@ -17,9 +17,10 @@ import {
 import { actorError } from "../../errors.ts";
 import type { CalculatorHost, Outcome } from "../calculator-host.ts";
 import type { CalculatorContext } from "../calculator-module.ts";
+import type { BatchPayloads } from "../calculator-payloads.ts";
 import { messagesOf } from "../calculator-result.ts";
 import { BatchWork } from "./batch-work.ts";
-import type { WireOutcome } from "./frame.ts";
+import type { WireOutcome, WirePlace } from "./frame.ts";
 import { reportedError } from "./worker-report.ts";
 import { type BatchEnd, type SessionLimits, WorkerSession } from "./worker-session.ts";
 import { WorkerState } from "./worker-state.ts";
@@ -70,20 +71,31 @@ export class ProcessCalculatorHost implements CalculatorHost {
     this.#session = await WorkerSession.open({ env: this.#env, launcher, command, welcome, limits });
   }
 
-  async run(rows: readonly Json[], context: CalculatorContext): Promise<readonly Outcome[]> {
+  async run(
+    rows: readonly Json[],
+    context: CalculatorContext,
+    payloads: BatchPayloads,
+  ): Promise<readonly Outcome[]> {
+    const places = payloads.lent.length === 0 ? undefined : placesOf(payloads.lent);
     const work = new BatchWork(rows, this.#options.attemptsMax);
     while (!work.isDone) {
       const session = await this.#live();
       const batch = work.next(session.credit);
-      const end = await session.batch(batch, context);
-      if (end === undefined) work.tooLarge();
-      else this.#conclude(work, end);
+      const end = await session.batch(batch, context, places);
+      if (end === undefined) {
+        work.tooLarge();
+        continue;
+      }
+      if (end.opens > 0)
+        payloads.note({ opens: end.opens, copies: end.copies, copiedBytes: 0, isLost: false });
+      const take = end.hasDrafts ? payloads.take : undefined;
+      const outcomes = await Promise.all(end.outcomes.map((wire) => outcomeOf(wire, take)));
+      this.#conclude(work, end, outcomes);
     }
     return work.outcomes;
   }
 
-  #conclude(work: BatchWork, { outcomes: wire, state, failure }: BatchEnd): void {
-    const outcomes = wire.map(outcomeOf);
+  #conclude(work: BatchWork, { state, failure }: BatchEnd, outcomes: readonly Outcome[]): void {
     if (failure !== undefined) {
       this.#failures++;
       this.#lastFailure = failure;
@@ -158,11 +170,19 @@ export class ProcessCalculatorHost implements CalculatorHost {
   }
 }
 
-function outcomeOf(wire: WireOutcome): Outcome {
+/** @throws PAYLOAD-FAILED (transient) bytes of a result find no room on the disk */
+async function outcomeOf(wire: WireOutcome, take: BatchPayloads["take"] | undefined): Promise<Outcome> {
   if (wire !== null && !Array.isArray(wire)) return { error: reportedError(wire), attempts: 1 };
+  const messages = take === undefined || wire === null ? wire : await take(wire);
   try {
-    return { out: messagesOf(wire ?? []) };
+    return { out: messagesOf(messages ?? []) };
   } catch (error) {
     return { error: error as MillraceError, attempts: 1 };
   }
+}
+
+function placesOf(lent: BatchPayloads["lent"]): Readonly<Record<string, WirePlace>> {
+  return Object.fromEntries(
+    lent.map(({ reference: { sha256, length, format }, place }) => [sha256, { ...place, length, format }]),
+  );
 }

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { CommittedBehavior, Env, Json, WorkerUsage } from "@millrace/engine";
 import { committedCalculator } from "../calculator.ts";
 import type { Outcome } from "../calculator-host.ts";
+import { type CalculatorPayloads, INLINE_PAYLOADS } from "../calculator-payloads.ts";
 import type { CalculatorContext } from "../calculator-module.ts";
 import type { CalculatorLimits } from "../calculator-worker-host.ts";
 import { hooksUrl, stripperPath } from "../module-hooks.ts";
@@ -13,6 +14,8 @@ export interface ProcessCalculatorOptions extends ProcessLaunch, CalculatorLimit
   readonly cpuMs?: number;
   /** Memory that the process has beside what the calculator uses, in MiB. Default 64. */
   readonly overheadMib?: number;
+  /** Absent: all bytes travel inline. */
+  readonly payloads?: CalculatorPayloads | undefined;
 }
 
 /** Arguments for Node to be the process of a TypeScript or JavaScript module. */
@@ -41,7 +44,7 @@ export async function openCalculator(options: ProcessCalculatorOptions, env: Env
   await host.start();
   return {
     run: async (rows, context) => {
-      const outcomes = await host.run(rows, context);
+      const outcomes = await host.run(rows, context, INLINE_PAYLOADS);
       host.state.seal();
       return outcomes;
     },
@@ -55,7 +58,7 @@ export async function openCalculator(options: ProcessCalculatorOptions, env: Env
 /** The process starts when the behavior is opened, and ends with it. */
 export function processCalculator(options: ProcessCalculatorOptions, env: Env): CommittedBehavior {
   const host = hostOf(options, env);
-  const behavior = committedCalculator(host);
+  const behavior = committedCalculator(host, options.payloads);
   return {
     ...behavior,
     async open(context) {

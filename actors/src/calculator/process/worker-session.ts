@@ -50,6 +50,9 @@ export interface BatchEnd {
   /** State after these rows, of a stateful calculator. */
   readonly state: StateEvent;
   readonly failure: MillraceError | undefined;
+  readonly opens: number;
+  readonly copies: number;
+  readonly hasDrafts: boolean;
 }
 
 /** Workers gather results for at most 20 ms; the rest is for the way here. */
@@ -132,10 +135,14 @@ export class WorkerSession {
   }
 
   /** Rows of one batch, no more than {@link credit}. `undefined`: the rows together are larger than a frame may be. */
-  async batch(rows: BatchRows, context: CalculatorContext): Promise<BatchEnd | undefined> {
+  async batch(
+    rows: BatchRows,
+    context: CalculatorContext,
+    payloads: BatchFrame["payloads"],
+  ): Promise<BatchEnd | undefined> {
     const id = ++this.#batches;
     const { deadlineMs } = this.#options.limits;
-    const frame = encodeFrame({ is: "batch", id, at: context.at, deadlineMs, rows });
+    const frame = encodeFrame({ is: "batch", id, at: context.at, deadlineMs, rows, ...(payloads && { payloads }) });
     if (frame.length > FRAME_BYTES_MAX) return undefined;
     this.#credit -= rows.length;
     const heard = new BatchAnswer(id, rows.length, this.ready.stateful);
@@ -147,7 +154,8 @@ export class WorkerSession {
     const quietMs = deadlineMs + RESULT_SLACK_MS;
     let failure = await this.#converse({ hear: (f) => heard.hear(f), quietMs, cancel }, requests);
     if (heard.isCancelled && heard.outcomes.length === 0) failure ??= late(deadlineMs);
-    return { outcomes: heard.outcomes, state: heard.state, failure };
+    const { outcomes, state, opens, copies, hasDrafts } = heard;
+    return { outcomes, state, failure, opens, copies, hasDrafts };
   }
 
   /** Waits until the worker takes rows again. */
@@ -338,7 +346,8 @@ export class WorkerSession {
   }
 }
 
-type BatchRows = Extract<HostFrame, { is: "batch" }>["rows"];
+type BatchFrame = Extract<HostFrame, { is: "batch" }>;
+type BatchRows = BatchFrame["rows"];
 
 function late(ms: number): MillraceError {
   return actorError("CALC-TIMEOUT", `no result after ${ms} ms`);

@@ -32,5 +32,6 @@ dead letter, with the line in this file.
 """
 
 from millrace.calculator import Calculator, Context, calculator
+from millrace.payload import Payload, PayloadResult
 
-__all__ = ["Calculator", "Context", "calculator"]
+__all__ = ["Calculator", "Context", "Payload", "PayloadResult", "calculator"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Generic, TypeVar
+
+from millrace.payload import Payload, PayloadResult, Payloads
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -20,6 +22,18 @@ class Context:
     """Time of the step in ms since 1970: the same again in a replay, unlike the machine's clock."""
     graph: str
     node: str
+    payloads: Payloads = field(default_factory=Payloads, repr=False, compare=False)
+
+    def open(self, value: Any) -> Payload:
+        """Opens the payload that a field of the row is, in place. Use its bytes before the row's result is returned."""
+        return self.payloads.open(value)
+
+    @staticmethod
+    def payload(data: bytes | bytearray | memoryview, format: str = "raw") -> PayloadResult:
+        """Bytes for a result, with their format: raw, msgpack, json, npy or arrow. Plain bytes in a result are raw."""
+        if format not in ("raw", "msgpack", "json", "npy", "arrow"):
+            raise ValueError(f"{format} is no format of payloads")
+        return PayloadResult(data, format)
 
 
 class Calculator(Generic[Row, Result]):

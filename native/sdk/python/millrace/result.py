@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from millrace.msgpack import WHOLE_MAX
+from millrace.payload import PayloadResult
 
 DEPTH_MAX = 200
+
+#: What stands for bytes of a format; without one they are no JSON.
+BytesAs = Callable[[bytes, str], Any]
 
 
 class ResultError(ValueError):
     """The result is not JSON; the message has the path of the bad value."""
 
 
-def messages_of(result: Any) -> list[Any]:
+def messages_of(result: Any, bytes_as: BytesAs | None = None) -> list[Any]:
     """The messages that a result stands for: none for ``None``, each item of a list, tuple or iterator, else one."""
     if result is None:
         return []
     plain = list(result) if isinstance(result, (list, tuple, Iterator)) else _plain(result)
     if isinstance(plain, list):
-        return [json_of(item, f"/{i}") for i, item in enumerate(plain)]
-    return [json_of(plain, "")]
+        return [json_of(item, f"/{i}", bytes_as=bytes_as) for i, item in enumerate(plain)]
+    return [json_of(plain, "", bytes_as=bytes_as)]
 
 
-def json_of(value: Any, path: str, depth: int = 0, *, allow_bytes: bool = False) -> Any:
+def json_of(value: Any, path: str, depth: int = 0, *, bytes_as: BytesAs | None = None) -> Any:
     """The value as JSON. Floats that are not finite become ``None``, as everywhere in Millrace."""
     if value is None or value is True or value is False or type(value) is str:
         return value
@@ -39,17 +43,19 @@ def json_of(value: Any, path: str, depth: int = 0, *, allow_bytes: bool = False)
     if depth > DEPTH_MAX:
         raise ResultError(f"the result is not JSON: a cycle, or a value nested too deeply at {path[:80]}")
     if isinstance(value, Mapping):
-        return {_key(k, path): json_of(v, f"{path}/{k}", depth + 1, allow_bytes=allow_bytes) for k, v in value.items()}
+        return {_key(k, path): json_of(v, f"{path}/{k}", depth + 1, bytes_as=bytes_as) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [json_of(v, f"{path}/{i}", depth + 1, allow_bytes=allow_bytes) for i, v in enumerate(value)]
+        return [json_of(v, f"{path}/{i}", depth + 1, bytes_as=bytes_as) for i, v in enumerate(value)]
     if isinstance(value, str):
         return str(value)
-    if allow_bytes and isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
+    if bytes_as is not None and isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes_as(bytes(value), "raw")
+    if bytes_as is not None and isinstance(value, PayloadResult):
+        return bytes_as(bytes(value.bytes), value.format)
     plain = _plain(value)
     if plain is value:
         raise ResultError(f"the result is not JSON: a {type(value).__name__} at {path or 'its root'}")
-    return json_of(plain, path, depth + 1, allow_bytes=allow_bytes)
+    return json_of(plain, path, depth + 1, bytes_as=bytes_as)
 
 
 def _key(key: Any, path: str) -> str:

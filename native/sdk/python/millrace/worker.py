@@ -12,6 +12,7 @@ from typing import Any
 
 from millrace.calculator import Calculator, Context, Factory, factory_in, is_stateful
 from millrace.frame import PROTOCOL, Channel
+from millrace.payload import KEY, Payloads
 from millrace.result import ResultError, json_of, messages_of
 
 SDK = "python 0.1.0"
@@ -30,6 +31,8 @@ class Worker:
         self._make: Factory | None = None
         self._calculator: Calculator[Any, Any] = Calculator()
         self._stateful = False
+        #: A result since the last frame has bytes in it.
+        self._has_drafts = False
         self._waiting: list[tuple[str, dict[str, Any]]] = []
 
     def serve(self) -> None:
@@ -72,31 +75,49 @@ class Worker:
         return instance
 
     def _batch(self, batch: dict[str, Any]) -> None:
-        context = Context(batch["at"], self._welcome["graph"], self._welcome["node"])
+        payloads = Payloads(batch.get("payloads"))
+        context = Context(batch["at"], self._welcome["graph"], self._welcome["node"], payloads)
         out: list[Outcome] = []
         start = 0
         flushed = time.monotonic()
         for row in batch["rows"]:
             outcome = self._outcome(row, context)
+            payloads.end_row()
             out.append(outcome)
             if self._stateful and isinstance(outcome, dict):
                 break
             now = time.monotonic()
             if now - flushed < GATHER_S:
                 continue
-            self._channel.send("result", {"id": batch["id"], "from": start, "out": out, "end": False})
+            self._channel.send("result", self._result(batch, start, out, payloads, end=False))
             start += len(out)
             out = []
             flushed = now
             if self._is_cancelled(batch["id"]):
                 break
-        self._channel.send("result", {"id": batch["id"], "from": start, "out": out, "end": True})
+        self._channel.send("result", self._result(batch, start, out, payloads, end=True))
         if batch["rows"]:
             self._channel.send("credit", {"rows": len(batch["rows"])})
 
+    def _result(
+        self, batch: dict[str, Any], start: int, out: list[Outcome], payloads: Payloads, *, end: bool
+    ) -> dict[str, Any]:
+        result: dict[str, Any] = {"id": batch["id"], "from": start, "out": out, "end": end}
+        if payloads.opens:
+            result["opens"] = payloads.opens
+            payloads.opens = 0
+        if self._has_drafts:
+            result["drafts"] = True
+            self._has_drafts = False
+        return result
+
+    def _draft(self, data: bytes, format: str) -> dict[str, Any]:
+        self._has_drafts = True
+        return {KEY: {"format": format, "bytes": data}}
+
     def _outcome(self, row: Any, context: Context) -> Outcome:
         try:
-            return messages_of(self._calculator.calculate(row, context)) or None
+            return messages_of(self._calculator.calculate(row, context), self._draft) or None
         except ResultError as error:
             return {"code": "CALC-RESULT", "msg": str(error), "place": {"file": self._file}}
         except MemoryError as error:
@@ -118,7 +139,7 @@ class Worker:
         return cancelled
 
     def _snapshot(self) -> Any:
-        return json_of(self._calculator.snapshot(), "", allow_bytes=True) if self._stateful else None
+        return json_of(self._calculator.snapshot(), "", bytes_as=lambda data, _: data) if self._stateful else None
 
     def _restore(self, state: Any) -> None:
         self._calculator = self._new()

@@ -1,8 +1,24 @@
 package dev.millrace.calculator;
 
+import java.io.IOException;
+
 /**
  * What a calculation may know beside its message.
  *
  * @param at time of the step in ms since 1970: the same again in a replay, unlike the machine's clock
  */
-public record Context(double at, String graph, String node) {}
+public record Context(double at, String graph, String node, Payloads payloads) {
+  public Context(double at, String graph, String node) {
+    this(at, graph, node, new Payloads(null));
+  }
+
+  /** Opens the payload that a field of the row is, in place. Use its bytes before the row's result is returned. */
+  public Payload open(Object value) throws IOException {
+    return payloads.open(value);
+  }
+
+  /** Bytes for a result, with their format: raw, msgpack, json, npy or arrow. A plain {@code byte[]} is raw. */
+  public PayloadResult payload(byte[] bytes, String format) {
+    return new PayloadResult(bytes, format);
+  }
+}

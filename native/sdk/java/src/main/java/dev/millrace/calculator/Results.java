@@ -11,6 +11,8 @@ import java.util.Map;
 /** Checks that what a calculator returned is JSON, and makes it so where there is one obvious form for it. */
 final class Results {
   private static final int DEPTH_MAX = 200;
+  /** A result since it was last asked has bytes in it. The program calculates in one thread. */
+  private static boolean hasDrafts;
 
   private Results() {}
 
@@ -31,6 +33,17 @@ final class Results {
     return List.of(json);
   }
 
+  static boolean takeHasDrafts() {
+    boolean taken = hasDrafts;
+    hasDrafts = false;
+    return taken;
+  }
+
+  private static Map<String, Object> draftOf(PayloadResult payload) {
+    hasDrafts = true;
+    return Map.of(Payloads.KEY, Map.of("format", payload.format(), "bytes", payload.bytes()));
+  }
+
   static Object stateOf(Object state) throws Exception {
     return jsonOf(state, "", 0, true);
   }
@@ -42,6 +55,8 @@ final class Results {
     if (value instanceof Map<?, ?> map) return mapOf(map, path, depth, allowBytes);
     if (value instanceof Iterable<?> items) return listOf(items, path, depth, allowBytes);
     if (allowBytes && value instanceof byte[]) return value;
+    if (value instanceof byte[] bytes) return draftOf(new PayloadResult(bytes, "raw"));
+    if (value instanceof PayloadResult payload) return draftOf(payload);
     if (value.getClass().isArray()) {
       List<Object> items = new ArrayList<>();
       for (int i = 0; i < Array.getLength(value); i++) items.add(Array.get(value, i));

@@ -102,7 +102,8 @@ public final class Worker {
     Object id = batch.get("id");
     List<?> rows = (List<?>) batch.get("rows");
     double at = ((Number) batch.get("at")).doubleValue();
-    Context context = new Context(at, (String) welcome.get("graph"), (String) welcome.get("node"));
+    Payloads payloads = new Payloads(batch.get("payloads"));
+    Context context = new Context(at, (String) welcome.get("graph"), (String) welcome.get("node"), payloads);
     List<Object> out = new ArrayList<>();
     long from = 0;
     long flushed = System.nanoTime();
@@ -111,14 +112,22 @@ public final class Worker {
       out.add(outcome);
       if (calculator.isStateful() && outcome instanceof Map) break;
       if (System.nanoTime() - flushed < GATHER_NS) continue;
-      send("result", fields("id", id, "from", from, "out", out, "end", false));
+      send("result", result(id, from, out, false, payloads));
       from += out.size();
       out = new ArrayList<>();
       flushed = System.nanoTime();
       if (isCancelled(id)) break;
     }
-    send("result", fields("id", id, "from", from, "out", out, "end", true));
+    send("result", result(id, from, out, true, payloads));
     if (!rows.isEmpty()) send("credit", fields("rows", (long) rows.size()));
+  }
+
+  private static Map<String, Object> result(Object id, long from, List<Object> out, boolean end, Payloads payloads) {
+    Map<String, Object> result = fields("id", id, "from", from, "out", out, "end", end);
+    long opens = payloads.takeOpens();
+    if (opens > 0) result.put("opens", opens);
+    if (Results.takeHasDrafts()) result.put("drafts", true);
+    return result;
   }
 
   /** A list of messages, null for none, or a map that says why it failed. */

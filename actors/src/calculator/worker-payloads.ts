@@ -1,0 +1,105 @@
+/** The payloads of a batch inside of a worker: opened where they are, given back when their row is done. */
+import { open } from "node:fs/promises";
+import {
+  isFormat,
+  type Json,
+  type LentPayload,
+  type PayloadFormat,
+  type PayloadLease,
+  type PayloadStore,
+  payloadError,
+  payloadOf,
+} from "@millrace/engine";
+import type { ReaderModule } from "./calculator-payloads.ts";
+import { type PayloadDraft, type PayloadUse, payloadDraft } from "./calculator-payloads.ts";
+import type { OpenedPayload, PayloadContext } from "./calculator-module.ts";
+import { PayloadResult } from "./calculator-result.ts";
+
+/** A lent payload as plain data. */
+export type LentToWorker = Pick<LentPayload, "reference" | "token" | "place">;
+
+export class WorkerPayloads implements PayloadContext {
+  readonly #module: ReaderModule | null;
+  #reader: Promise<PayloadStore | undefined> | undefined;
+  #lent: ReadonlyMap<string, LentToWorker> = new Map();
+  #leases: PayloadLease[] = [];
+  #use = { opens: 0, copies: 0, copiedBytes: 0, isLost: false };
+
+  /** Without a module that reads the store, or where it cannot be read so, files are read. */
+  constructor(module: ReaderModule | null) {
+    this.#module = module;
+  }
+
+  begin(lent: readonly LentToWorker[]): void {
+    this.#lent = new Map(lent.map((one) => [one.reference.sha256, one]));
+    this.#use = { opens: 0, copies: 0, copiedBytes: 0, isLost: false };
+  }
+
+  get use(): PayloadUse {
+    return this.#use;
+  }
+
+  readonly open = async (value: Json): Promise<OpenedPayload> => {
+    const payload = payloadOf(value);
+    if (payload === undefined) throw payloadError("PAYLOAD-VALUE", "the value that was to be opened is no payload");
+    if ("bytes" in payload) return payload;
+    const lent = this.#lent.get(payload.sha256);
+    if (lent === undefined) throw payloadError("PAYLOAD-VALUE", "only payloads of the row can be opened");
+    this.#use.opens++;
+    const lease = lent.token && (await (await this.#store())?.acquire(lent.token));
+    if (lease === undefined) return { bytes: await this.#copy(lent), format: payload.format };
+    this.#leases.push(lease);
+    return { bytes: lease.bytes, format: payload.format };
+  };
+
+  readonly payload = (bytes: Uint8Array, format: PayloadFormat = "raw"): PayloadResult => {
+    if (!(bytes instanceof Uint8Array)) throw payloadError("PAYLOAD-VALUE", "a payload is made of a Uint8Array");
+    if (!isFormat(format)) throw payloadError("PAYLOAD-VALUE", `${String(format)} is no format of payloads`);
+    return new PayloadResult(bytes, format);
+  };
+
+  /** Bytes of a result on their way out of the thread: their own memory if it is theirs alone, else a copy. */
+  readonly leaving = (transfer: Set<ArrayBuffer>) => (bytes: Uint8Array, format: PayloadFormat): PayloadDraft => {
+    const { buffer } = bytes;
+    const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length && !this.#isLent(buffer);
+    if (!isOwn) return payloadDraft(bytes.slice(), format);
+    transfer.add(buffer);
+    return payloadDraft(bytes, format);
+  };
+
+  /** Everything that the row opened is given back. */
+  endRow(): void {
+    for (const lease of this.#leases.splice(0)) if (!lease.release()) this.#use.isLost = true;
+  }
+
+  /** Opened with the first payload: most calculators never see one. */
+  #store(): Promise<PayloadStore | undefined> {
+    const open = async ({ url, directory }: ReaderModule): Promise<PayloadStore> => {
+      const { openPayloadReader } = (await import(url)) as { openPayloadReader(dir: string): PayloadStore };
+      return openPayloadReader(directory);
+    };
+    this.#reader ??= this.#module === null ? Promise.resolve(undefined) : open(this.#module).catch(() => undefined);
+    return this.#reader;
+  }
+
+  #isLent(buffer: ArrayBuffer): boolean {
+    return this.#leases.some((lease) => lease.isValid() && lease.bytes.buffer === buffer);
+  }
+
+  async #copy({ reference: { length }, place }: LentToWorker): Promise<Uint8Array> {
+    this.#use.copies++;
+    this.#use.copiedBytes += length;
+    const file = await open(place.path, "r");
+    try {
+      const bytes = new Uint8Array(length);
+      for (let at = 0; at < length; ) {
+        const { bytesRead } = await file.read(bytes, at, length - at, place.offset + at);
+        if (bytesRead === 0) throw payloadError("PAYLOAD-FAILED", `${place.path} ends before the payload does`);
+        at += bytesRead;
+      }
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  }
+}
