@@ -20,6 +20,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { goClient } from "./go-client.mjs";
 import { buildJava, javaLacks } from "./java.mjs";
+import { fetchKafka, KAFKA_VERSIONS, kafkaLacks } from "./kafka.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
 import { pythonClients } from "./python-clients.mjs";
 
@@ -199,6 +200,13 @@ const needs = [
     packages: ["redis-server"],
     missing: () => (onPath("redis-server") ? undefined : "no redis-server on PATH"),
   },
+  ...KAFKA_VERSIONS.map((version, index) => ({
+    name: index === 0 ? "KAFKA" : "KAFKA_NEW",
+    suites: index === 0 ? "connectors and edges over Kafka" : `the same against Kafka ${version}`,
+    packages: ["default-jdk-headless", "maven"],
+    missing: () => kafkaLacks(version),
+    install: () => fetchKafka(version),
+  })),
   {
     name: "LOOP",
     suites: "power cuts on a loop-mounted ext4",

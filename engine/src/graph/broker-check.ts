@@ -1,5 +1,6 @@
 /** Checks the addresses of brokers, and that what is asked of one lies in what it can do. */
 import type { DraftNode } from "./draft.ts";
+import { parseKafkaAddress } from "./kafka-address.ts";
 import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
 import { parseRedisAddress } from "./redis-address.ts";
@@ -12,6 +13,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   string,
   (address: string, side: Side) => Parsed
 >([
+  ["kafka", parseKafkaAddress],
   ["nats", parseNatsAddress],
   ["redis", parseRedisAddress],
 ]);
@@ -41,6 +43,8 @@ export function checkBrokerSink(node: DraftNode, target: Target, problems: Probl
   const kind = kindOf(node, "to", target, problems);
   if (kind === "kv" && node.list("key").length !== 1)
     problems.add("GRAPH-SCHEMA", ["nodes", node.name], "a key-value bucket needs `key` with one field", "key");
+  if (kind === "topic" && node.list("key").length > 1)
+    problems.add("GRAPH-SCHEMA", ["nodes", node.name, "key"], "a topic takes `key` with one field", "key");
 }
 
 /** `undefined` for what is no broker's, or was reported. */

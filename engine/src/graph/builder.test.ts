@@ -16,7 +16,7 @@ nodes:
                 compute: { flights: count(), mean_delay: avg(event.delay), worst: max(event.delay) } }
   scored:     { kind: calculator, input: by-airport, use: ./score.ts }
   board:      { kind: sink, input: scored, to: "projection:departures" }
-  alerts:     { kind: sink, input: scored, to: "kafka://late-flights" }
+  alerts:     { kind: sink, input: scored, to: "kafka://127.0.0.1:9092/late-flights" }
 edges:
   "late -> located": { via: nats, capacity: 8192 }
 tests:
@@ -41,7 +41,7 @@ function built(): GraphModel {
     })
     .calculator("scored", { use: "./score.ts" })
     .sink("board", { to: "projection:departures" })
-    .sink("alerts", { to: "kafka://late-flights" });
+    .sink("alerts", { to: "kafka://127.0.0.1:9092/late-flights" });
   lateFlights.test({
     given: { flights: [{ date: "2001-01-01T00:00:00Z", delay: 20, origin: "ORD" }] },
     expect: { board: [{ origin: "ORD", flights: 1 }] },

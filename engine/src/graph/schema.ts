@@ -90,7 +90,7 @@ const source = closed(
   {
     kind: Type.Literal("source"),
     from: text(
-      "Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:, nats://host:4222/jetstream/STREAM",
+      "Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:, nats://host:4222/jetstream/STREAM, kafka://host:9092/topic",
     ),
     time: Type.Optional(text("Field with the event time: ISO 8601, or milliseconds since 1970.")),
     watermark: Type.Optional(duration("How far behind the newest event time messages may come. Default 0.")),
@@ -270,7 +270,7 @@ const sink = closed(
     kind: Type.Literal("sink"),
     input,
     to: text(
-      "Where messages go: projection:name, file:out.ndjson, https://…, stdout:, discard:, nats://host:4222/jetstream/subject",
+      "Where messages go: projection:name, file:out.ndjson, https://…, stdout:, discard:, nats://host:4222/jetstream/subject, kafka://host:9092/topic",
     ),
     key: Type.Optional(fieldNames("Fields that identify a row of the target.")),
     format: Type.Optional(

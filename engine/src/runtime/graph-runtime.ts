@@ -284,6 +284,8 @@ export class GraphRuntime {
       void this.#supervisor.stop();
       return;
     }
+    // It does not wait any more for what it waited for before.
+    this.#waiting.delete(node);
     this.#supervisor.failed(node, error ?? engineError("UNEXPECTED", `node ${node} failed without a reason`));
   }
 

@@ -4,6 +4,7 @@ import {
   type AnyNodeModel,
   type CommittedNode,
   type Place,
+  parseKafkaAddress,
   parseNatsAddress,
   parseRedisAddress,
   parseTarget,
@@ -11,6 +12,7 @@ import {
   streamOf,
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
+import { certificates } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
 
@@ -55,6 +57,8 @@ async function sinkConnector(
     const url = withSecrets(`${scheme}:${address}`, context, place);
     return () => webhookSink({ url });
   }
+  if (scheme === "kafka")
+    return kafkaConnector(streamOf(context.model.name, name), definition.key, address, context, place);
   if (scheme === "nats")
     return natsConnector(streamOf(context.model.name, name), definition.key, address, context, place);
   if (scheme === "redis") return redisConnector(streamOf(context.model.name, name), address, context, place);
@@ -63,6 +67,23 @@ async function sinkConnector(
     return stdoutSink;
   }
   throw opsError("HOST-CONNECTOR", `no sink for ${scheme}: is part of this host`, { place });
+}
+
+async function kafkaConnector(
+  id: string,
+  keys: readonly string[] | undefined,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = parseKafkaAddress(withSecrets(address, context, place), "sink");
+  if ("fault" in parsed)
+    throw opsError("HOST-CONNECTOR", `the address is no Kafka address: ${parsed.fault}`, { place });
+  const { kafkaSink } = await import("@millrace/streams/kafka");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  const key = keys?.[0];
+  return () => kafkaSink(parsed, { id, ca, ...(key === undefined ? {} : { key }) }, env, resilience);
 }
 
 async function natsConnector(

@@ -6,6 +6,7 @@ import {
   type Env,
   type HostProbe,
   type Place,
+  parseKafkaAddress,
   parseNatsAddress,
   parseRedisAddress,
   parseTarget,
@@ -14,6 +15,7 @@ import {
 } from "@millrace/engine";
 import type { FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
+import { certificates } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
 
@@ -37,6 +39,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return compileTelemetry(env);
     case "redis":
       return compileRedisSource(node, address, context, place);
+    case "kafka":
+      return compileKafkaSource(node, address, context, place);
     case "nats":
       return compileNatsSource(node, address, context, place);
     default:
@@ -73,6 +77,21 @@ async function compileFileSource(node: SourceModel, address: string, context: Co
     context.place(node.name, "from"),
   );
   return sourceNode(node, connector, context);
+}
+
+async function compileKafkaSource(
+  node: SourceModel,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<SourceNode> {
+  const { env, resilience } = context.options;
+  const parsed = parseKafkaAddress(withSecrets(address, context, place), "source");
+  if ("fault" in parsed)
+    throw opsError("HOST-CONNECTOR", `the address is no Kafka address: ${parsed.fault}`, { place });
+  const { kafkaSource } = await import("@millrace/streams/kafka");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return sourceNode(node, kafkaSource(parsed, env, { policy: resilience, ca }), context);
 }
 
 async function compileNatsSource(

@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  type KafkaAddress,
   type NatsAddress,
+  parseKafkaAddress,
   parseNatsAddress,
   parseRedisAddress,
   type RedisAddress,
@@ -10,9 +12,11 @@ import {
   type SourceConnector,
   systemEnv,
 } from "@millrace/engine";
+import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { natsSink, natsSource } from "@millrace/streams/nats";
 import { redisSink, redisSource } from "@millrace/streams/redis";
 import { expect, test } from "vitest";
+import { KAFKA_VERSIONS } from "../../bin/kafka.mjs";
 import { NATS_VERSION } from "../../bin/setup.mjs";
 
 const env = systemEnv();
@@ -21,6 +25,7 @@ const HEAD = ["address", "as", "replay", "ordered", "can be paused", "nack", "en
 /** Versions that the suites beside this one were run against: Debian 12's, and the one that `ops/bin/setup.mjs` builds. */
 const TESTED = "nats-server 2.9.10, 2.12.15";
 const REDIS = "Redis 7.0.15";
+const KAFKA = `Kafka ${KAFKA_VERSIONS.join(", ")}`;
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
   const parsed = parseNatsAddress(`//h${path}`, side);
@@ -34,9 +39,15 @@ function redisAddress(path: string, side: "source" | "sink"): RedisAddress {
   return parsed;
 }
 
+function kafkaAddress(path: string, side: "source" | "sink"): KafkaAddress {
+  const parsed = parseKafkaAddress(`//h${path}`, side);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
 const yes = (is: boolean | undefined): string => (is === true ? "yes" : "no");
 
-const testedOf = (scheme: string): string => (scheme === "redis" ? REDIS : TESTED);
+const testedOf = (scheme: string): string => (scheme === "redis" ? REDIS : scheme === "kafka" ? KAFKA : TESTED);
 
 function sourceRow(scheme: string, path: string, source: SourceConnector, bounded: SourceConnector): string[] {
   const { replay, ordered, nack } = source.capabilities;
@@ -52,6 +63,7 @@ function sinkRow(scheme: string, path: string, { guarantee }: SinkConnector): st
 function rows(): readonly (readonly string[])[] {
   const source = (path: string): SourceConnector => natsSource(address(path, "source"), env);
   const redis = (path: string): SourceConnector => redisSource(redisAddress(path, "source"), env);
+  const kafka = (path: string): SourceConnector => kafkaSource(kafkaAddress(path, "source"), env);
   const sink = (path: string): SinkConnector => natsSink(address(path, "sink"), { id: "g/s", key: "k" }, env);
   return [
     sourceRow("nats", "stream", source("/jetstream/S"), source("/jetstream/S?until=now")),
@@ -61,6 +73,8 @@ function rows(): readonly (readonly string[])[] {
     sinkRow("nats", "stream", sink("/jetstream/s")),
     sinkRow("nats", "bucket", sink("/kv/B")),
     sinkRow("nats", "core subject", sink("/core/s")),
+    sourceRow("kafka", "topic", kafka("/t"), kafka("/t?until=now")),
+    sinkRow("kafka", "topic", kafkaSink(kafkaAddress("/t", "sink"), { id: "g/s" }, env)),
     sourceRow("redis", "stream", redis("/stream/s"), redis("/stream/s?until=now")),
     ["`redis:` channel", "source", "no", "no", "no", "no", "no", "", REDIS],
     sinkRow("redis", "stream", redisSink(redisAddress("/stream/s", "sink"), "g/s", env)),
