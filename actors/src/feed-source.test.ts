@@ -1,15 +1,13 @@
-import type { CommittedContext, Draft, Feed, Json } from "@millrace/engine";
+import type { CommittedContext, Draft, Feed, FeedIntake, FeedReceipt, Json, StateEvent } from "@millrace/engine";
 import { describe, expect, test } from "vitest";
 import { feedSource } from "./feed-source.ts";
 
 /** A feed that a test pushes, and an actor that commits when the test says so. */
 function setUp(waitingMax: number) {
-  let push: (message: Json) => void = () => undefined;
-  let lose: (count: number, reason: string) => void = () => undefined;
+  let intake: FeedIntake = { take: () => undefined, reject: () => undefined, lose: () => undefined };
   const feed: Feed = {
-    async run(take, lost) {
-      push = take;
-      lose = lost;
+    async run(opened) {
+      intake = opened;
     },
     connection: () => ({
       name: "x",
@@ -22,6 +20,8 @@ function setUp(waitingMax: number) {
     }),
   };
   const steps: { rows: readonly Json[]; dropped: readonly (readonly [number, string])[] }[] = [];
+  const changes: StateEvent[] = [];
+  const dead: (readonly [lane: string, pos: number, input: Json, error: unknown])[] = [];
   const waiting: (() => void)[] = [];
   const context = {
     signal: new AbortController().signal,
@@ -34,7 +34,12 @@ function setUp(waitingMax: number) {
           run({
             emit: (_port: string, batch: { rows(): readonly Json[] }) => rows.push(...batch.rows()),
             drop: (count: number, reason: string) => dropped.push([count, reason]),
+            change: (event: StateEvent) => changes.push(event),
+            reject: (({ lane, positions, batch }, failures) => {
+              for (const { index, error } of failures) dead.push([lane, positions.pos(index), batch.row(index), error]);
+            }) as Draft["reject"],
           } as unknown as Draft);
+          behavior.seal();
           steps.push({ rows, dropped });
           resolve(steps.length);
         });
@@ -47,7 +52,16 @@ function setUp(waitingMax: number) {
     await new Promise<void>((resolve) => queueMicrotask(() => queueMicrotask(resolve)));
     await Promise.resolve();
   };
-  return { behavior, push: (m: Json) => push(m), lose: (n: number, why: string) => lose(n, why), steps, commit };
+  return {
+    behavior,
+    push: (message: Json, receipt?: FeedReceipt) => intake.take(message, receipt),
+    reject: (error: unknown, input: Json, receipt?: FeedReceipt) => intake.reject(error, input, receipt),
+    lose: (n: number, why: string) => intake.lose(n, why),
+    steps,
+    changes,
+    dead,
+    commit,
+  };
 }
 
 describe("a source over a feed", () => {
@@ -78,6 +92,58 @@ describe("a source over a feed", () => {
         [3, "was no JSON"],
       ],
     });
+  });
+
+  test("settles what is durable, never before, and never sheds what waits for that", async () => {
+    const { push, steps, commit } = setUp(1);
+    const settled: number[] = [];
+    for (let i = 0; i < 5; i++) push(i, { settle: () => settled.push(i) });
+    expect(settled).toEqual([]);
+    await commit();
+    expect(settled).toEqual([0]);
+    await commit();
+    expect(settled).toEqual([0, 1, 2, 3, 4]);
+    expect(steps.flatMap(({ dropped }) => dropped)).toEqual([]);
+  });
+
+  test("takes what has a known id once, settles it again, and knows it after a restart", async () => {
+    const { push, steps, changes, commit } = setUp(100);
+    let settled = 0;
+    const settle = (): void => void settled++;
+    push("a", { id: "1", settle });
+    push("a again", { id: "1", settle });
+    push("b", { id: "2", settle });
+    await commit();
+    await commit();
+    expect(steps.map(({ rows }) => rows)).toEqual([["a"], ["b"]]);
+    expect(settled).toBe(3);
+    const later = setUp(100);
+    for (const change of changes) later.behavior.fold(change);
+    later.push("b again", { id: "2", settle });
+    later.push("c", { id: "3", settle });
+    await later.commit();
+    await later.commit();
+    expect(later.steps.map(({ rows }) => rows)).toEqual([[], ["c"]]);
+    expect(settled).toBe(5);
+  });
+
+  test("makes what is no message a dead letter with a position of its own, and settles it", async () => {
+    const { reject, dead, changes, commit } = setUp(100);
+    let settled = 0;
+    reject("first", "{", { settle: () => void settled++ });
+    await commit();
+    reject("second", "[", { settle: () => void settled++ });
+    await commit();
+    expect(dead).toEqual([
+      ["feed", 0, "{", "first"],
+      ["feed", 1, "[", "second"],
+    ]);
+    expect(settled).toBe(2);
+    const later = setUp(100);
+    for (const change of changes) later.behavior.fold(change);
+    later.reject("third", "(");
+    await later.commit();
+    expect(later.dead).toEqual([["feed", 2, "(", "third"]]);
   });
 
   test("shows the feed's connection", () => {

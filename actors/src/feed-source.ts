@@ -1,62 +1,138 @@
-/** A source over a {@link Feed}: at most once into the log, exactly once from there. What is shed is counted in the steps. */
+/**
+ * A source over a {@link Feed}. What the feed can be told about is told once it is durable; what it sends again after that is known by
+ * its id. Everything else is at most once into the log, and what of it is shed is counted in the steps.
+ */
 import {
   type CommittedBehavior,
   type CommittedContext,
   type ConnectionStatus,
   type Draft,
   type Feed,
+  type FeedIntake,
+  type FeedReceipt,
   type Json,
+  Positions,
   RowBatch,
+  type StateEvent,
 } from "@millrace/engine";
+import { RecentIds } from "./recent-ids.ts";
 
 export interface FeedSourceOptions {
-  /** Most messages that may wait to be committed; more are shed. Default 65 536. */
+  /** Most messages that may wait to be committed; more are shed, unless the feed waits for their receipts. Default 65 536. */
   readonly waitingMax?: number;
+  /** How many ids of past messages are remembered, the newest. Default 10 000. */
+  readonly idsMax?: number;
+}
+
+interface Waiting {
+  readonly message: Json;
+  readonly receipt: FeedReceipt;
+  /** Why it is no message. */
+  readonly error?: unknown;
+}
+
+/** Ids that were new, and how many dead letters there are in all. */
+interface Change {
+  readonly ids: readonly string[];
+  readonly rejected: number;
 }
 
 const WAITING_MAX = 65_536;
+/** The lane that dead letters of a feed are counted in: nothing arrives on it. */
+const LANE = "feed";
 
-export function feedSource(feed: Feed, { waitingMax = WAITING_MAX }: FeedSourceOptions = {}): CommittedBehavior {
-  let waiting: Json[] = [];
+export function feedSource(
+  feed: Feed,
+  { waitingMax = WAITING_MAX, idsMax }: FeedSourceOptions = {},
+): CommittedBehavior {
+  const ids = new RecentIds(idsMax);
+  let rejected = 0;
+  /** Of the step in the making. */
+  let rejectedNow = 0;
+  let waiting: Waiting[] = [];
   /** Messages lost since the last step, by reason. */
   let lost = new Map<string, number>();
   let isCommitting = false;
+
+  const draw = (draft: Draft, items: readonly Waiting[], shed: ReadonlyMap<string, number>): void => {
+    ids.discard();
+    const fresh = items.filter(({ receipt }) => ids.isFirst(receipt.id));
+    const rows = fresh.filter((item) => !("error" in item)).map(({ message }) => message);
+    const bad = fresh.filter((item) => "error" in item);
+    if (rows.length > 0) draft.emit("out", new RowBatch(rows));
+    rejectedNow = bad.length;
+    if (bad.length > 0) {
+      const batch = new RowBatch(bad.map(({ message }) => message));
+      const slice = { lane: LANE, input: 0, batch, positions: Positions.dense(rejected, bad.length), late: [] };
+      draft.reject(
+        slice,
+        bad.map(({ error }, index) => ({ index, error })),
+      );
+    }
+    for (const [reason, count] of shed) draft.drop(count, reason);
+    if (ids.fresh.length > 0 || bad.length > 0) draft.change({ ids: ids.fresh, rejected: rejected + bad.length });
+  };
   const commit = async (context: CommittedContext): Promise<void> => {
     isCommitting = true;
     while ((waiting.length > 0 || lost.size > 0) && !context.signal.aborted) {
-      const rows = waiting;
+      const items = waiting;
       const shed = lost;
       waiting = [];
       lost = new Map();
-      // A step that is refused ends the incarnation: its messages are lost with it, as the feed's own are.
-      await context.request((draft) => draw(draft, rows, shed)).catch(() => undefined);
+      // A step that is refused ends the incarnation: what it held is sent again by a feed that waits, and lost by any other.
+      const isDurable = await context
+        .request((draft) => draw(draft, items, shed))
+        .then(
+          () => true,
+          () => false,
+        );
+      if (isDurable) for (const { receipt } of items) receipt.settle?.();
     }
     isCommitting = false;
+  };
+  const intakeOf = (context: CommittedContext): FeedIntake => {
+    const wait = (item: Waiting): void => {
+      if (item.receipt.settle !== undefined || waiting.length < waitingMax) waiting.push(item);
+      else lose(1, "came faster than it could be committed");
+      if (!isCommitting) void commit(context);
+    };
+    const lose = (count: number, reason: string): void => {
+      lost.set(reason, (lost.get(reason) ?? 0) + count);
+      if (!isCommitting) void commit(context);
+    };
+    return {
+      take: (message, receipt = {}) => wait({ message, receipt }),
+      reject: (error, message, receipt = {}) => wait({ message, receipt, error }),
+      lose,
+    };
   };
   return {
     kind: "committed",
     ports: ["out"],
     connection: (): ConnectionStatus => feed.connection(),
     open(context) {
-      const lose = (count: number, reason: string): void => {
-        lost.set(reason, (lost.get(reason) ?? 0) + count);
-        if (!isCommitting) void commit(context);
-      };
-      const take = (message: Json): void => {
-        if (waiting.length < waitingMax) waiting.push(message);
-        else lose(1, "came faster than it could be committed");
-        if (!isCommitting) void commit(context);
-      };
-      void feed.run(take, lose, context.signal);
+      void feed.run(intakeOf(context), context.signal);
     },
     take() {},
-    seal() {},
-    discard() {},
-    fold() {},
+    seal() {
+      ids.seal();
+      rejected += rejectedNow;
+      rejectedNow = 0;
+    },
+    discard() {
+      ids.discard();
+      rejectedNow = 0;
+    },
+    fold(event) {
+      const change = event as unknown as Change;
+      ids.remember(change.ids);
+      rejected = change.rejected;
+    },
+    snapshot: (): StateEvent => ({ ids: ids.snapshot(), rejected }),
+    restore(snapshot) {
+      const change = snapshot as unknown as Change;
+      ids.restore(change.ids);
+      rejected = change.rejected;
+    },
   };
-}
-
-function draw(draft: Draft, rows: readonly Json[], lost: ReadonlyMap<string, number>): void {
-  if (rows.length > 0) draft.emit("out", new RowBatch(rows));
-  for (const [reason, count] of lost) draft.drop(count, reason);
 }

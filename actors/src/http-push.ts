@@ -11,6 +11,7 @@ import {
   type StateEvent,
 } from "@millrace/engine";
 import { actorError } from "./errors.ts";
+import { RECENT_IDS_MAX, RecentIds } from "./recent-ids.ts";
 
 export interface HttpPushOptions {
   /** Most rows that may wait to be committed; more are refused (`PUSH-FULL`). Default 65 536. */
@@ -41,36 +42,25 @@ interface Push {
 }
 
 const WAITING_MAX = 65_536;
-const IDS_MAX = 10_000;
 const FULL_RETRY_MS = 100;
 
-export function httpPush({ waitingMax = WAITING_MAX, idsMax = IDS_MAX }: HttpPushOptions = {}): HttpPush {
-  /** In the order of their pushes. */
-  const ids = new Set<string>();
+export function httpPush({ waitingMax = WAITING_MAX, idsMax = RECENT_IDS_MAX }: HttpPushOptions = {}): HttpPush {
+  const ids = new RecentIds(idsMax);
   let context: CommittedContext | undefined;
   let waiting: Push[] = [];
   let waitingRows = 0;
-  let fresh: string[] = [];
   let isCommitting = false;
 
-  const remember = (known: readonly string[]): void => {
-    for (const id of known) ids.add(id);
-    for (const id of ids) {
-      if (ids.size <= idsMax) break;
-      ids.delete(id);
-    }
-  };
   /** The new rows of `pushes`; a repeated id adds nothing. */
   const draw = (pushes: readonly Push[], draft: Draft): void => {
     const rows: Json[] = [];
-    fresh = [];
+    ids.discard();
     for (const push of pushes) {
-      if (push.id !== undefined && (ids.has(push.id) || fresh.includes(push.id))) continue;
-      if (push.id !== undefined) fresh.push(push.id);
+      if (!ids.isFirst(push.id)) continue;
       for (const row of push.rows) rows.push(row);
     }
     if (rows.length > 0) draft.emit("out", new RowBatch(rows));
-    if (fresh.length > 0) draft.change(fresh);
+    if (ids.fresh.length > 0) draft.change(ids.fresh);
   };
   const commit = async (running: CommittedContext): Promise<void> => {
     isCommitting = true;
@@ -107,19 +97,11 @@ export function httpPush({ waitingMax = WAITING_MAX, idsMax = IDS_MAX }: HttpPus
       });
     },
     take() {},
-    seal() {
-      remember(fresh);
-      fresh = [];
-    },
-    discard() {
-      fresh = [];
-    },
-    fold: (event) => remember(event as readonly string[]),
-    snapshot: (): StateEvent => [...ids],
-    restore(snapshot) {
-      ids.clear();
-      remember(snapshot as readonly string[]);
-    },
+    seal: () => ids.seal(),
+    discard: () => ids.discard(),
+    fold: (event) => ids.remember(event as readonly string[]),
+    snapshot: (): StateEvent => ids.snapshot(),
+    restore: (snapshot) => ids.restore(snapshot as readonly string[]),
     close() {
       context = undefined;
       for (const push of waiting.splice(0)) push.refused(actorError("PUSH-CLOSED", "the node stopped"));

@@ -207,7 +207,7 @@ export type {
 } from "./runtime/status.ts";
 export { streamOf } from "./runtime/stream-of.ts";
 export type { SinkConnector, SinkGuarantee } from "./sink/sink-connector.ts";
-export type { Feed } from "./source/feed.ts";
+export type { Feed, FeedIntake, FeedReceipt } from "./source/feed.ts";
 export { HORIZON, horizonOf, SOURCE_IDENTIFIED, sourceIdentityOf } from "./source/send-horizon.ts";
 export type {
   RejectedInput,

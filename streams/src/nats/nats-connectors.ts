@@ -10,6 +10,7 @@ import {
 import type { NatsConnection } from "nats";
 import type { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
 import { coreFeed } from "./core-feed.ts";
@@ -49,7 +50,7 @@ export function natsSource(address: NatsAddress, env: Env, options: NatsSourceOp
 
 /** A core subject. */
 export function natsFeed(address: NatsAddress, env: Env, policy?: Partial<ResiliencePolicy>): Feed {
-  return coreFeed(connectionOf(address, env, policy), address.target, env);
+  return resilientFeed(connectionOf(address, env, policy), coreFeed(address.target), env);
 }
 
 export interface NatsSinkOptions {

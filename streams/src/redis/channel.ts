@@ -1,33 +1,16 @@
 /** Redis pub/sub: what is published is seen by who listens, and kept by nobody. */
-import { type Env, type Feed, type Json, MillraceError, sleep } from "@millrace/engine";
 import type { Redis } from "ioredis";
-import type { Connection } from "../resilience/connection.ts";
+import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 
-const RETRY_MS = 100;
-
 /** A channel as a feed. */
-export function channelFeed(connection: Connection<Redis>, channel: string, env: Env): Feed {
+export function channelFeed(channel: string): FeedDriver<Redis> {
   return {
-    connection: () => connection.status,
-    async run(take, lost, signal) {
-      signal.addEventListener("abort", () => void connection.disconnect(), { once: true });
-      while (!signal.aborted) {
-        try {
-          const redis = await connection.acquire();
-          const ended = new Promise<void>((resolve) => redis.once("end", () => resolve()));
-          redis.on("message", (_channel, text) => {
-            const row = parsed(text);
-            if (row === undefined) lost(1, "was no JSON");
-            else take(row);
-          });
-          await redis.subscribe(channel);
-          await ended;
-        } catch (error) {
-          const waitMs = error instanceof MillraceError ? error.retryAfterMs : undefined;
-          await sleep(env, waitMs ?? RETRY_MS, signal).catch(() => undefined);
-        }
-      }
+    async listen(redis, intake) {
+      const ended = new Promise<void>((resolve) => redis.once("end", () => resolve()));
+      redis.on("messageBuffer", (_channel, data) => takeJson(intake, data, channel));
+      await redis.subscribe(channel);
+      await ended;
     },
   };
 }
@@ -43,12 +26,4 @@ export function channelSink(channel: string): SinkDriver<Redis> {
       return null;
     },
   };
-}
-
-function parsed(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
 }

@@ -10,6 +10,7 @@ import {
 import type { Redis } from "ioredis";
 import type { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
 import { channelFeed, channelSink } from "./channel.ts";
@@ -41,7 +42,7 @@ export function redisSource(address: RedisAddress, env: Env, options: RedisSourc
 
 /** A channel. */
 export function redisFeed(address: RedisAddress, env: Env, policy?: Partial<ResiliencePolicy>): Feed {
-  return channelFeed(connectionOf(address, env, policy), address.target, env);
+  return resilientFeed(connectionOf(address, env, policy), channelFeed(address.target), env);
 }
 
 /** `id` names the sink among all that write to the target: graph and node. */

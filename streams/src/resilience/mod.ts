@@ -2,5 +2,6 @@
 export { Connection, type ConnectionDriver, type ConnectionOptions } from "./connection.ts";
 export { connectionError } from "./errors.ts";
 export { DEFAULT_RESILIENCE, type ResiliencePolicy } from "./policy.ts";
+export { type FeedDriver, resilientFeed, takeJson } from "./resilient-feed.ts";
 export { resilientSink, type SinkDriver } from "./resilient-sink.ts";
 export { resilientSource, type SourceDriver } from "./resilient-source.ts";

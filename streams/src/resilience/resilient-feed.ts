@@ -1,0 +1,68 @@
+/**
+ * A feed over a {@link Connection}: listens, and when the connection has ended or could not be listened to, asks for another one.
+ * What a broker must not forget meanwhile is the driver's matter: it settles with the broker what the intake has settled.
+ */
+import {
+  type ConnectionStatus,
+  type Env,
+  engineError,
+  type Feed,
+  type FeedIntake,
+  type FeedReceipt,
+  type Json,
+  MillraceError,
+  messageOf,
+  sleep,
+} from "@millrace/engine";
+import type { Connection } from "./connection.ts";
+
+export interface FeedDriver<C> {
+  /** Hands what comes over `connection` to `intake`, and resolves when the connection has ended. */
+  listen(connection: C, intake: FeedIntake): Promise<unknown>;
+}
+
+const RETRY_MS = 100;
+const RETRY_LISTEN_MS = 1000;
+
+/** The connection is the feed's own: it is ended with it. */
+export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C>, env: Env): Feed {
+  /** Why the last connection could not be listened to. */
+  let refused: string | undefined;
+  return {
+    connection: (): ConnectionStatus =>
+      refused === undefined ? connection.status : { ...connection.status, state: "backing-off", reason: refused },
+    async run(intake, signal) {
+      signal.addEventListener("abort", () => void connection.disconnect(), { once: true });
+      while (!signal.aborted) {
+        let held: C | undefined;
+        try {
+          held = await connection.acquire();
+          refused = undefined;
+          await driver.listen(held, intake);
+        } catch (error) {
+          if (held !== undefined) refused = messageOf(error);
+          await connection.disconnect();
+          const waitMs = error instanceof MillraceError ? error.retryAfterMs : undefined;
+          await sleep(env, waitMs ?? (held === undefined ? RETRY_MS : RETRY_LISTEN_MS), signal).catch(() => undefined);
+        }
+      }
+    },
+  };
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+const SHOWN_BYTES_MAX = 4096;
+
+/** Takes a body that is JSON, and rejects any other (`MSG-DECODE`); `where` is the place for people, such as a queue. */
+export function takeJson(intake: FeedIntake, data: Uint8Array, where: string, receipt?: FeedReceipt): void {
+  let message: Json;
+  try {
+    message = JSON.parse(utf8.decode(data)) as Json;
+  } catch (cause) {
+    const place = { stream: where };
+    const error = engineError("MSG-DECODE", `a message of ${where} is no JSON: ${messageOf(cause)}`, { place, cause });
+    intake.reject(error, Buffer.from(data.subarray(0, SHOWN_BYTES_MAX)).toString("utf8"), receipt);
+    return;
+  }
+  intake.take(message, receipt);
+}
