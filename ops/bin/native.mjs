@@ -1,4 +1,5 @@
-// npm run native: builds the Rust addon and puts it where native/src/addon.ts looks; nothing is done when it is current.
+// npm run native: builds the Rust addon and the host of calculators in C, C++ and Rust, and puts them where native/src looks;
+// nothing is done when they are current.
 // With --test its crates are formatted, linted and tested too. Plain Node without dependencies.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -17,7 +18,11 @@ import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const native = join(root, "native");
-const addon = join(native, "millrace.node");
+/** What is built, and where it goes from cargo's target folder. */
+const PRODUCTS = [
+  { name: "libmillrace_native.so", at: join(native, "millrace.node") },
+  { name: "millrace-calculator-host", at: join(native, "millrace-calculator-host") },
+];
 const stampPath = join(root, "node_modules", ".cache", "millrace", "addon");
 const RUST_MIN = [1, 88];
 const TARGETS = new Set(["linux-x64", "linux-arm64"]);
@@ -44,13 +49,17 @@ function fingerprint() {
     if (statSync(path).isDirectory()) for (const name of readdirSync(path).sort()) add(join(path, name));
     else hash.update(`${path.slice(native.length)}\0`).update(readFileSync(path));
   };
-  for (const name of ["Cargo.toml", "Cargo.lock", "crates", "node"]) add(join(native, name));
+  for (const name of ["Cargo.toml", "Cargo.lock", "crates", "node", join("sdk", "rust")]) add(join(native, name));
   return hash.digest("hex");
 }
 
-/** Whether the addon is there and built from the sources that are there. */
+/** Whether addon and host are there and built from the sources that are there. */
 export function isAddonCurrent() {
-  return existsSync(addon) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === fingerprint();
+  return (
+    PRODUCTS.every(({ at }) => existsSync(at)) &&
+    existsSync(stampPath) &&
+    readFileSync(stampPath, "utf8") === fingerprint()
+  );
 }
 
 /** Why tests of the addon cannot run now; `undefined` when they can. */
@@ -68,6 +77,8 @@ const cargoOptions = {
 
 const cargo = (...args) => spawnSync("nice", ["-n", "10", "cargo", ...args], cargoOptions);
 
+const PACKAGES = ["--package=millrace-native", "--package=millrace-calculator-host"];
+
 /** `{ built }` (false: it was current), `{ lacks: reason }` where it cannot be built, or `{ failed: output }`. */
 export function buildAddon() {
   if (isAddonCurrent()) return { built: false };
@@ -77,11 +88,13 @@ export function buildAddon() {
   const fetched = cargo("fetch", "--locked");
   if (fetched.stderr.includes("--locked")) return { failed: fetched.stderr };
   if (fetched.status !== 0) return { lacks: "its crates cannot be fetched" };
-  const build = cargo("build", "--release", "--locked", "--offline", "--package", "millrace-native");
+  const build = cargo("build", "--release", "--locked", "--offline", ...PACKAGES);
   if (build.status !== 0) return { failed: build.stderr };
-  const draft = `${addon}.${process.pid}`;
-  copyFileSync(join(native, "target", "release", "libmillrace_native.so"), draft);
-  renameSync(draft, addon);
+  for (const { name, at } of PRODUCTS) {
+    const draft = `${at}.${process.pid}`;
+    copyFileSync(join(native, "target", "release", name), draft);
+    renameSync(draft, at);
+  }
   mkdirSync(dirname(stampPath), { recursive: true });
   writeFileSync(stampPath, before);
   return { built: true };

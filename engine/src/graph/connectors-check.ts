@@ -155,22 +155,43 @@ function checkCalculator(node: DraftNode, around: Surroundings, problems: Proble
 
 /** Languages that run in processes of their own. */
 const PROCESS_ONLY = /\.(?:py|jar|java)$/;
+/** Compiled code, whose faults are those of the process that it runs in. */
+const LIBRARY = /\.so$/;
+const WASM = /\.wasm$/;
 
 function checkIsolation(node: DraftNode, use: string, problems: ProblemList): void {
   const isolation = node.text("isolation");
   const isPure = node.flag("pure");
   const path = (key: string): Path => ["nodes", node.name, key];
+  const isProcess =
+    PROCESS_ONLY.test(use) || isolation === "process" || (LIBRARY.test(use) && isolation === undefined && !isPure);
   if (PROCESS_ONLY.test(use) && isolation !== undefined && isolation !== "process")
     problems.add("GRAPH-SCHEMA", path("isolation"), `\`${use}\` can only run in a process of its own`, "key");
-  if (isPure && (PROCESS_ONLY.test(use) || isolation === "process" || isolation === "thread"))
+  if (isPure && (isProcess || isolation === "thread"))
     problems.add("GRAPH-SCHEMA", path("pure"), "a pure calculator runs inline; what runs elsewhere is logged", "key");
   if (isPure && node.has("limits"))
     problems.add("GRAPH-SCHEMA", path("limits"), "a pure calculator runs inline, where nothing limits it", "key");
-  const isProcess = PROCESS_ONLY.test(use) || isolation === "process";
   if (!isProcess && node.has("interpreter"))
     problems.add("GRAPH-SCHEMA", path("interpreter"), "only a process has an interpreter: `isolation: process`", "key");
   if (!isPure && isolation === "inline")
     problems.add("GRAPH-SCHEMA", path("isolation"), "only a calculator that is `pure: true` runs inline", "key");
+  checkCompiled(node, use, problems);
+}
+
+function checkCompiled(node: DraftNode, use: string, problems: ProblemList): void {
+  const isPure = node.flag("pure");
+  const path = (key: string): Path => ["nodes", node.name, key];
+  if (LIBRARY.test(use) && isPure && node.text("isolation") === undefined) {
+    const message =
+      "a library runs inline only where the graph says so, because its faults end the host: add `isolation: inline`";
+    problems.add("GRAPH-SCHEMA", path("pure"), message, "key");
+  }
+  if (WASM.test(use) && isPure) {
+    const message = "WebAssembly runs in a thread or process, where it can be stopped, and is logged";
+    problems.add("GRAPH-SCHEMA", path("pure"), message, "key");
+  }
+  if ((LIBRARY.test(use) || WASM.test(use)) && node.has("export"))
+    problems.add("GRAPH-SCHEMA", path("export"), `\`${use}\` holds one calculator, there is nothing to choose`, "key");
 }
 
 function checkInstalled(use: string, installed: readonly string[], path: Path, problems: ProblemList): void {

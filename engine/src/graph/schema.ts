@@ -194,7 +194,7 @@ const calculator = closed(
   {
     kind: Type.Literal("calculator"),
     input,
-    use: text("File of the calculator: ./score.ts, .js, .py, .java or .jar."),
+    use: text("File of the calculator: ./score.ts, .js, .py, .java, .jar, .so or .wasm."),
     export: Type.Optional(
       text("Which calculator of a file that holds several. Default: the only one; of a module its default export."),
     ),
@@ -205,7 +205,7 @@ const calculator = closed(
     isolation: Type.Optional(
       choice(
         ["inline", "thread", "process"],
-        "Where the code runs. Default: inline for `pure` modules, a process for .py, .java and .jar, else a thread.",
+        "Where the code runs. Default: inline for `pure` modules, a process for .py, .java, .jar and .so, else a thread.",
       ),
     ),
     interpreter: Type.Optional(

@@ -319,7 +319,7 @@ calculator
 calculator
   .command("test")
   .description("run a calculator on test vectors: messages in, messages out")
-  .argument("<file>", ".ts, .js, .py, .java or .jar")
+  .argument("<file>", ".ts, .js, .py, .java, .jar, .so or .wasm")
   .requiredOption("--vectors <file>", "JSON: { config, cases: [{ name, given: [messages], expect: [messages] }] }")
   .addOption(deadlineOption().default("1s"))
   .addOption(memoryOption())

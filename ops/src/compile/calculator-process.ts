@@ -16,12 +16,14 @@ export interface Program {
 }
 
 const MIB = 1024 * 1024;
+/** What the host of a library has itself: buffers of its socket, a frame that comes and one that goes. */
+const LIBRARY_HOST_MIB = 64;
 
 /** What a program may know of this process's environment: enough to start, no secrets. */
 const PASSED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME"];
 
 /** Languages by the file's name; all but Node's run in a process only. */
-export function languageOf(use: string): "node" | "python" | "java" | undefined {
+export function languageOf(use: string): "node" | "python" | "java" | "library" | "wasm" | undefined {
   switch (extname(use)) {
     case ".ts":
     case ".mts":
@@ -33,6 +35,10 @@ export function languageOf(use: string): "node" | "python" | "java" | undefined 
     case ".java":
     case ".jar":
       return "java";
+    case ".so":
+      return "library";
+    case ".wasm":
+      return "wasm";
     default:
       return undefined;
   }
@@ -56,13 +62,33 @@ export function programFor(file: string, interpreter: string | undefined, memory
       const args = [...heap, "-cp", javaSdk(place), "dev.millrace.calculator.Worker", file];
       return { command: interpreter ?? "java", args, env, overheadMib: 256 };
     }
+    case "library": {
+      const command = interpreter ?? libraryHost(place);
+      return {
+        command,
+        args: [file],
+        env,
+        dataBytesMax: (memoryMib + LIBRARY_HOST_MIB) * MIB,
+        overheadMib: LIBRARY_HOST_MIB,
+      };
+    }
     case "node": {
       const args = [`--max-old-space-size=${memoryMib}`, ...nodeWorkerArgs(), file];
       return { command: interpreter ?? process.execPath, args, env, overheadMib: 128 };
     }
     default:
-      throw opsError("HOST-CALCULATOR", `nothing here runs \`${file}\`: use .ts, .js, .py, .java or .jar`, { place });
+      throw opsError("HOST-CALCULATOR", `nothing here runs \`${file}\`: use .ts, .js, .py, .java, .jar, .so or .wasm`, {
+        place,
+      });
   }
+}
+
+/** The program that `npm run native` builds. @throws HOST-CALCULATOR it is not built */
+function libraryHost(place: Place): string {
+  const host = join(dirname(dirname(sdk("c"))), "millrace-calculator-host");
+  if (existsSync(host)) return host;
+  const message = "the host of calculators in C, C++ and Rust is not built: run `npm run native`";
+  throw opsError("HOST-CALCULATOR", message, { place });
 }
 
 export function sdk(language: string): string {

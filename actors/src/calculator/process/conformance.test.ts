@@ -1,5 +1,5 @@
 /** Every SDK is held to the same bytes (native/sdk/vectors): frames, and conversations of a calculator that each language has. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
@@ -95,6 +95,8 @@ const jar = join(sdk, "java", "target", "millrace-calculator.jar");
 
 interface Language {
   readonly name: string;
+  /** What it says of itself, where that is not its name. */
+  readonly lang?: string;
   readonly command: readonly string[];
   readonly file: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -115,7 +117,38 @@ const LANGUAGES: readonly Language[] = [
     file: "Counter.java",
     skip: process.env.MILLRACE_SKIP_JAVA,
   },
+  {
+    name: "Rust",
+    lang: "native",
+    command: [join(sdk, "..", "millrace-calculator-host")],
+    file: "counter.rs.so",
+    skip: process.env.MILLRACE_SKIP_RUST,
+  },
+  {
+    name: "C",
+    lang: "native",
+    command: [join(sdk, "..", "millrace-calculator-host")],
+    file: "counter.c.so",
+    skip: process.env.MILLRACE_SKIP_RUST,
+  },
 ];
+
+/** The calculators that are compiled: where each is afterwards. */
+const COMPILED: Readonly<Record<string, (folder: string) => string>> = {
+  "counter.rs.so": () => {
+    const workspace = join(sdk, "..");
+    const args = ["build", "--release", "--locked", "--offline", "--package=counter-calculator"];
+    const env = { ...process.env, CARGO_TARGET_DIR: join(workspace, "target") };
+    execFileSync("cargo", args, { cwd: workspace, env, stdio: "pipe" });
+    return join(workspace, "target", "release", "libcounter_calculator.so");
+  },
+  "counter.c.so": (folder) => {
+    const so = join(folder, "counter.so");
+    const flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"];
+    execFileSync("cc", [...flags, "-o", so, join(sdk, "vectors", "counter.c")], { stdio: "pipe" });
+    return so;
+  },
+};
 
 /** A worker and what it says, frame by frame. */
 class Peer {
@@ -226,19 +259,25 @@ describe.each(ECHOES)("frames in $name", ({ command: [command, ...args], env, sk
 describe.each(LANGUAGES)("a worker in $name", (language) => {
   let folder: string;
   let peer: Peer;
+  let file: string;
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "conformance-"));
-    if (language.skip === undefined) peer = new Peer(language, folder);
-  });
+    if (language.skip !== undefined) return;
+    file = COMPILED[language.file]?.(folder) ?? join(sdk, "vectors", language.file);
+    peer = new Peer(language, folder);
+  }, 60_000);
   afterAll(() => {
     peer?.child.kill("SIGKILL");
     rmSync(folder, { recursive: true });
   });
 
   it.skipIf(language.skip !== undefined)("introduces itself and loads a file", async () => {
-    expect(await peer.next()).toMatchObject({ is: "hello", proto: "abacus/1", lang: language.name.toLowerCase() });
-    const file = join(sdk, "vectors", language.file);
+    expect(await peer.next()).toMatchObject({
+      is: "hello",
+      proto: "abacus/1",
+      lang: language.lang ?? language.name.toLowerCase(),
+    });
     expect(existsSync(file)).toBe(true);
     peer.say("welcome", { ...(conversations.welcome as object), file } as Json);
     expect(await peer.next()).toMatchObject({ is: "ready", ...conversations.ready });
