@@ -15,6 +15,7 @@ export class ArrayLog implements EventLog {
   readonly appendBytesMax = 1 << 20;
   readonly events: RecordedEvent[] = [];
   #wake: (() => void)[] = [];
+  #failure: Error | undefined;
 
   get durableEnd(): number {
     return this.events.length;
@@ -59,7 +60,14 @@ export class ArrayLog implements EventLog {
     return Promise.reject(new Error("this log is read only"));
   }
 
+  failNextRead(failure: Error): void {
+    this.#failure = failure;
+  }
+
   async *read(options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure;
     yield select(this.events, ({ position }) => position, options);
   }
 

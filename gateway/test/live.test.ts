@@ -151,6 +151,19 @@ describe("the live stream", () => {
   });
 });
 
+describe("a log that could not be read once", () => {
+  it("is read again for the streams that are opened afterwards", async () => {
+    const first = messages("/api/v1/live");
+    await next(first, named("status"));
+    gateway.log.failNextRead(new Error("the disk did not answer"));
+    gateway.log.add({ type: "GraphStopped", stream: "graph/late-flights" });
+    await expect(next(first, named("events"))).rejects.toThrow("the stream ended");
+    const second = messages("/api/v1/live", { "last-event-id": String(gateway.log.durableEnd - 2) });
+    const { data } = await next(second, named("events"));
+    expect(data.events.map(({ type }: { type: string }) => type)).toEqual(["GraphStopped"]);
+  });
+});
+
 describe("a live projection", () => {
   it("sends the page once and then only rows that changed", async () => {
     const stream = messages("/api/v1/projections/departures/live?limit=10");

@@ -63,7 +63,8 @@ export class LiveFeed {
 
   /** The newest events at `end`; of those known from the beat before only the new ones are read. */
   async #newestAt(end: number): Promise<readonly EventHead[]> {
-    const known = await this.#newest;
+    // A read that failed ended the streams that waited for it; whoever comes back starts from the log.
+    const known = await this.#newest.catch(() => NOTHING_YET);
     const fresh = newestEvents(this.#log, end, known.end);
     this.#newest = fresh.then((events) => ({ end, events: [...known.events, ...events].slice(-NEWEST_MAX) }));
     return (await this.#newest).events;
