@@ -96,6 +96,40 @@ describe("exit codes", () => {
   });
 });
 
+/** One that was free a moment ago. */
+async function freePort(): Promise<string> {
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
+  const { port } = holder.address() as { port: number };
+  await new Promise((resolve) => holder.close(resolve));
+  return String(port);
+}
+
+describe("a server that cannot be opened whole", () => {
+  const own = (): string => folder("half", { "graph.yaml": ORDERS, "orders.ndjson": ORDER_LINES });
+
+  it("ends, with nothing left that keeps it running", async () => {
+    const cert = ["--eventstore-port", await freePort(), "--eventstore-cert", "a.pem", "--eventstore-key", "a.pem"];
+    const { code, stderr } = await millrace(["serve", "graph.yaml", "--port", "0", ...cert], { cwd: own() });
+    expect(stderr).toContain("CLI-USAGE a.pem cannot be read");
+    expect(code).toBe(2);
+  });
+
+  it("refuses a certificate for a port that it is not told to serve", async () => {
+    const args = ["serve", "graph.yaml", "--port", "0", "--eventstore-cert", "a.pem", "--eventstore-key", "a.pem"];
+    const { code, stderr } = await millrace(args, { cwd: own() });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("--eventstore-port")]);
+  });
+
+  it("closes the broker of its edges when its data cannot be opened", async () => {
+    const cwd = own();
+    writeFileSync(join(cwd, "taken"), "");
+    const args = ["serve", "graph.yaml", "--port", "0", "--edges", "nats://127.0.0.1:1", "--data", "taken"];
+    const { code, stderr } = await millrace(args, { cwd });
+    expect([code, stderr]).toEqual([1, expect.stringContaining("HOST-DATA")]);
+  });
+});
+
 describe("validate", () => {
   it("says of good files what is in them", async () => {
     const cwd = folder("good", { "graph.yaml": ORDERS, "orders.ndjson": "" });

@@ -69,22 +69,53 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   for (const port of [options.port, options.eventStore?.port]) if (port !== undefined) await requireFreePort(port);
   const tables = new ProjectionTables();
   const graphs = await compileAll(loaded, options, env, tables);
-  const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
+  const opening = new Opening();
+  try {
+    const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
+    if (edges !== undefined) opening.onFailure(() => edges.close());
+    const runsHere = placement(graphs, options, edges);
+    const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
+    const opened = await start(data, graphs, tables, options, env, { edges, runsHere });
+    opening.onFailure(() => opened.close("the server could not be opened"));
+    const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
+    if (server !== undefined) opening.onFailure(() => server.close());
+    const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
+    const close = async (reason: string): Promise<void> => {
+      await eventStore?.close();
+      await server?.close();
+      await opened.close(reason);
+    };
+    return { opened, data, graphs, url: server?.url, eventStore: eventStore?.connectionString, close };
+  } catch (thrown) {
+    await opening.undo();
+    throw thrown;
+  }
+}
+
+/** What has been opened so far: a session that cannot be opened whole leaves nothing that keeps the process alive. */
+class Opening {
+  readonly #undo: (() => Promise<void>)[] = [];
+
+  onFailure(close: () => Promise<void>): void {
+    this.#undo.push(close);
+  }
+
+  async undo(): Promise<void> {
+    for (const close of this.#undo.reverse()) await close();
+  }
+}
+
+/** Which nodes run here; absent: all. @throws HOST-EDGES, CLI-USAGE */
+function placement(
+  graphs: readonly CompiledGraph[],
+  { nodes, untilDone }: SessionOptions,
+  edges: EdgeBroker | undefined,
+): RunsHere | undefined {
   for (const { model } of graphs) requireBroker(model, edges);
-  const { nodes } = options;
   const model = graphs[0]?.model;
   const runsHere = nodes === undefined || model === undefined ? undefined : placedNodes(model, nodes, edges);
-  if (options.untilDone) for (const graph of graphs) requireEnd(graph, runsHere);
-  const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
-  const opened = await start(data, graphs, tables, options, env, { edges, runsHere });
-  const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
-  const eventStore = options.eventStore && (await serveEventStore(opened, options.eventStore, env));
-  const close = async (reason: string): Promise<void> => {
-    await eventStore?.close();
-    await server?.close();
-    await opened.close(reason);
-  };
-  return { opened, data, graphs, url: server?.url, eventStore: eventStore?.connectionString, close };
+  if (untilDone) for (const graph of graphs) requireEnd(graph, runsHere);
+  return runsHere;
 }
 
 function refuseProblems(loaded: readonly LoadedGraph[]): void {
@@ -137,19 +168,6 @@ async function start(
   return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio, ...sharing });
 }
 
-async function serveEventStore(
-  opened: OpenedHost,
-  options: EventStoreOptions,
-  env: Env,
-): ReturnType<typeof openEventStore> {
-  try {
-    return await openEventStore(opened, options, env);
-  } catch (thrown) {
-    await opened.close("the EventStoreDB port could not be opened");
-    throw thrown;
-  }
-}
-
 const LOOPBACK = "127.0.0.1";
 
 /** Finds out before anything is opened, so that a second server changes nothing. */
@@ -199,7 +217,6 @@ async function listen(
     const url = await app.listen({ host: LOOPBACK, port });
     return { url, close: () => app.close() };
   } catch (cause) {
-    await opened.close("the port could not be opened");
     throw opsError("HOST-PORT", `port ${port} cannot be used: ${messageOf(cause)}`, { cause });
   }
 }

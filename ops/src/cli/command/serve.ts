@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MillraceError } from "@millrace/engine";
 import { type AddonState, addonState } from "@millrace/native";
+import { opsError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
@@ -49,7 +50,13 @@ function sessionOptions(files: readonly string[], options: ServeOptions): Sessio
 
 function eventStoreOf(options: ServeOptions): Pick<SessionOptions, "eventStore"> {
   const { eventstorePort: port, eventstoreCert: cert, eventstoreKey: key } = options;
-  if (port === undefined || port === 0) return {};
+  if (port === undefined || port === 0) {
+    if (cert === undefined && key === undefined) return {};
+    throw opsError(
+      "CLI-USAGE",
+      "--eventstore-cert and --eventstore-key are for --eventstore-port, which is not served",
+    );
+  }
   return { eventStore: { port, ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) } };
 }
 
