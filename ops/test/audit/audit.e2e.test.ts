@@ -67,6 +67,14 @@ describe("audit verify", () => {
     );
   });
 
+  it("says of no record that it is altered when only the kept checkpoint is none of this log's", async () => {
+    const strange = join(directory, "strange");
+    writeFileSync(strange, "no checkpoint\n");
+    const { code, stdout } = await millrace(["audit", "verify", "--data", data, "--since", strange]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^AUDIT-CHECKPOINT the older checkpoint .*\nnot ok\nroot /);
+  });
+
   it("names the first position that is bad, and ends with 1", async () => {
     const segment = (at: string): string => join(at, "log", "0000000001.seg");
     const at = readFileSync(segment(data)).indexOf('{"left":230}');

@@ -84,7 +84,10 @@ function writeReport({ checkpoint, verified, pruned, findings, key }: AuditRepor
   for (const finding of findings) writeLine(findingText(finding));
   const n = (value: number): string => value.toLocaleString("en-US");
   const size = checkpoint === undefined ? "" : ` of ${n(checkpoint.size)}`;
-  writeLine(`${findings.length === 0 ? "ok" : "not ok"}: ${n(verified)}${size} signed records are what was signed`);
+  // A finding about no position in particular, as of a checkpoint, says nothing about how many records are whole.
+  if (findings.length > 0 && findings[0]?.position === undefined) writeLine("not ok");
+  else
+    writeLine(`${findings.length === 0 ? "ok" : "not ok"}: ${n(verified)}${size} signed records are what was signed`);
   if (pruned > 0) writeLine(`the records of the first ${n(pruned)} are pruned: their hashes are what was signed`);
   if (checkpoint !== undefined) writeLine(`root ${base64(checkpoint.root)}`);
   writeLine(`key ${key}${isGiven ? "" : " (the log's own; give the one you were told with --key)"}`);
