@@ -38,6 +38,14 @@ const ORDER_LINES = [
   "",
 ].join("\n");
 
+/** Its sink gives up. */
+const FLAKY = `name: flaky
+supervision: { intensity: 1, backoffMs: 1, backoffMaxMs: 2 }
+nodes:
+  in:  { kind: source, from: "file:./in.ndjson" }
+  out: { kind: sink, input: in, to: "file:/dev/null/impossible.ndjson" }
+`;
+
 describe("help", () => {
   it.each([
     "",
@@ -315,14 +323,8 @@ nodes:
     expect(existsSync(join(own, ".millrace"))).toBe(false);
   });
 
-  it("ends with 1 when a node gives up, and goes on from there when it is corrected", async () => {
-    const graph = `name: flaky
-supervision: { intensity: 1, backoffMs: 1, backoffMaxMs: 2 }
-nodes:
-  in:  { kind: source, from: "file:./in.ndjson" }
-  out: { kind: sink, input: in, to: "file:/dev/null/impossible.ndjson" }
-`;
-    const own = folder("flaky", { "graph.yaml": graph, "in.ndjson": '{"a":1}\n' });
+  it("ends with 1 when a node gives up", async () => {
+    const own = folder("flaky", { "graph.yaml": FLAKY, "in.ndjson": '{"a":1}\n' });
     const { code, stderr } = await millrace(["run", "graph.yaml", "--until-done"], { cwd: own });
     expect(code).toBe(1);
     expect(stderr).toContain("HOST-PARKED");
@@ -458,6 +460,12 @@ nodes:
     } finally {
       holder.close();
     }
+  });
+
+  it("says in its own log what makes it not ready", async () => {
+    const { url, server } = await serve(folder("log", { "graph.yaml": FLAKY, "in.ndjson": '{"a":1}\n' }));
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 10_000 }).toBe(503);
+    await server.errorLine(/not ready: graph flaky: .*out parked/);
   });
 
   it("refuses a second one on the same data", async () => {

@@ -19,6 +19,8 @@ export interface Running {
   readonly finished: Promise<Finished>;
   /** Resolves with the first line of stdout that matches. */
   line(pattern: RegExp): Promise<string>;
+  /** The same of stderr. */
+  errorLine(pattern: RegExp): Promise<string>;
 }
 
 export function start(
@@ -41,19 +43,24 @@ export function start(
   });
   child.stderr.on("data", (text: Buffer) => {
     stderr += text.toString();
+    for (const watch of watchers) watch();
   });
   const finished = once(child, "close").then(([code, signal]) => ({ code, signal, stdout, stderr }) as Finished);
-  const line = (pattern: RegExp): Promise<string> =>
+  const lineOf = (output: () => string, pattern: RegExp): Promise<string> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        const found = stdout.split("\n").find((text) => pattern.test(text));
+        const found = output()
+          .split("\n")
+          .find((text) => pattern.test(text));
         if (found !== undefined) resolve(found);
       };
       watchers.push(look);
       look();
       void finished.then(() => reject(new Error(`it ended without a line like ${pattern}:\n${stdout}${stderr}`)));
     });
-  return { child, finished, line };
+  const line = (pattern: RegExp): Promise<string> => lineOf(() => stdout, pattern);
+  const errorLine = (pattern: RegExp): Promise<string> => lineOf(() => stderr, pattern);
+  return { child, finished, line, errorLine };
 }
 
 export function millrace(args: readonly string[], options?: Parameters<typeof start>[1]): Promise<Finished> {

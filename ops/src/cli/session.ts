@@ -22,6 +22,7 @@ import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
 import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
 import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
+import { logHealth } from "../host/health-log.ts";
 import { NodeStates } from "../host/node-states.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
@@ -80,7 +81,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
+    const endHealthLog = logHealth(opened.health, env, (line) => void process.stderr.write(`${line}\n`));
     const close = async (reason: string): Promise<void> => {
+      endHealthLog();
       await eventStore?.close();
       await server?.close();
       await opened.close(reason);
