@@ -60,6 +60,7 @@ export {
 export { AGGREGATES, type AggregateCall, type AggregateFunction, parseAggregate } from "./expression/aggregate.ts";
 export { type Computed, compileExpression, type Expression, type Selected } from "./expression/expression.ts";
 export { expressionError } from "./expression/expression-errors.ts";
+export { didYouMean } from "./expression/nearest.ts";
 export type { Anchor } from "./frame/anchor.ts";
 export { type Batch, ColumnBatch, EMPTY_BATCH, RowBatch } from "./frame/batch.ts";
 export { decodeBatch, encodeBatch } from "./frame/batch-codec.ts";

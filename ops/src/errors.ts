@@ -83,6 +83,11 @@ export const opsError = defineErrors({
     summary: "A directory holds no Millrace data.",
     remedy: "Name the directory that `run` or `serve` wrote to.",
   },
+  "HOST-RUNNING": {
+    kind: "rejected",
+    summary: "The files of a running server are asked for, which only the server itself may open.",
+    remedy: "Ask the server: leave `--data` out, and name its address with `--url` if it is not the usual one.",
+  },
   "SQL-QUERY": {
     kind: "rejected",
     summary: "A query over the log cannot be understood, or fails on a value that it meets.",

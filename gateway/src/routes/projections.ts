@@ -1,3 +1,4 @@
+import { didYouMean } from "@millrace/engine";
 import { gatewayError } from "../errors.ts";
 import type { ProjectionInfo, ProjectionQuery } from "../ports.ts";
 import { NoQuery } from "../schema/field.ts";
@@ -45,9 +46,11 @@ export function projectionRoutes(app: App, context: RouteContext): void {
 
 /** @throws HTTP-NOT-FOUND */
 export async function projectionOf({ deps }: RouteContext, name: string): Promise<ProjectionInfo> {
-  const found = (await deps.projections.list()).find((projection) => projection.name === name);
-  if (!found) throw gatewayError("HTTP-NOT-FOUND", `there is no projection ${name}`);
-  return found;
+  const all = await deps.projections.list();
+  const found = all.find((projection) => projection.name === name);
+  if (found) return found;
+  const names = all.map((projection) => projection.name);
+  throw gatewayError("HTTP-NOT-FOUND", `there is no projection ${name}${didYouMean(name, names)}`);
 }
 
 /** The port's query from the query string: `where.<field>` keys become one object. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { GraphStatus } from "@millrace/engine";
+import { didYouMean, type GraphStatus } from "@millrace/engine";
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from "fastify";
 import type { GatewayDeps } from "../deps.ts";
 import { gatewayError } from "../errors.ts";
@@ -28,14 +28,16 @@ export interface RouteContext {
 /** @throws HTTP-NOT-FOUND */
 export function graphOf({ deps }: RouteContext, graph: string): GraphStatus {
   const status = deps.host.status(graph);
-  if (!status) throw gatewayError("HTTP-NOT-FOUND", `there is no graph ${graph}`);
-  return status;
+  if (status) return status;
+  const names = deps.host.list().map((one) => one.graph);
+  throw gatewayError("HTTP-NOT-FOUND", `there is no graph ${graph}${didYouMean(graph, names)}`);
 }
 
 /** @throws HTTP-NOT-FOUND */
 export function requireEdge(status: GraphStatus, edge: string): void {
   if (!status.edges.some((one) => one.edge === edge)) {
-    throw gatewayError("HTTP-NOT-FOUND", `graph ${status.graph} has no edge ${edge}`);
+    const names = status.edges.map((one) => one.edge);
+    throw gatewayError("HTTP-NOT-FOUND", `graph ${status.graph} has no edge ${edge}${didYouMean(edge, names)}`);
   }
 }
 

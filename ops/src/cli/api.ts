@@ -25,6 +25,7 @@ interface ProblemDocument {
   readonly code?: string;
   readonly detail?: string;
   readonly title?: string;
+  readonly remedy?: string;
   readonly place?: Place;
 }
 
@@ -104,11 +105,11 @@ function jsonOf({ status, text }: Answer): Json {
     throw opsError("CLI-UNREACHABLE", `the server answered ${status} with something that is not JSON`, { cause });
   }
   if (status < 400) return value;
-  const { code = "CLI-REFUSED", detail, title, place } = value as unknown as ProblemDocument;
+  const { code = "CLI-REFUSED", detail, title, remedy, place } = value as unknown as ProblemDocument;
   throw new MillraceError(
     code,
     status >= 500 ? "terminal" : "rejected",
     detail ?? title ?? `the server answered ${status}`,
-    place === undefined ? {} : { place },
+    { ...(place === undefined ? {} : { place }), ...(remedy === undefined ? {} : { details: { remedy } }) },
   );
 }

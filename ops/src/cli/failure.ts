@@ -45,7 +45,9 @@ export function failureText({ code, message, place, details, causes = [] }: Erro
   const offset = details?.offset === undefined ? "" : `@${details.offset}`;
   const line = place?.line === undefined ? offset : `:${place.line}:${place.column ?? 1}`;
   const where = place?.file === undefined ? "" : `${place.file}${line} `;
-  const remedy = errorEntry(code)?.remedy;
-  const lines = [`${where}${pc.red(code)} ${message}`, ...causes.map((cause) => `  because: ${cause}`)];
-  return [...lines, ...(remedy === undefined ? [] : [`  ${pc.dim(remedy)}`])].join("\n");
+  // The server's codes are known to the server, and it says what to do.
+  const remedy = errorEntry(code)?.remedy ?? details?.remedy;
+  const further = causes.filter((cause) => !message.includes(cause));
+  const lines = [`${where}${pc.red(code)} ${message}`, ...further.map((cause) => `  because: ${cause}`)];
+  return [...lines, ...(typeof remedy === "string" ? [`  ${pc.dim(remedy)}`] : [])].join("\n");
 }

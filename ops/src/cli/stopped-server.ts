@@ -1,7 +1,8 @@
 /** A server over the files of a stopped one: everything can be asked, nothing runs. */
-import { systemEnv } from "@millrace/engine";
+import { MillraceError, systemEnv } from "@millrace/engine";
 import { buildGateway } from "@millrace/gateway";
 import { Registry } from "prom-client";
+import { opsError } from "../errors.ts";
 import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
 import { SYSTEM } from "../host/graph-stream.ts";
@@ -11,11 +12,15 @@ import { exitOnFatal, openHost } from "../host/open-host.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
 import { VERSION } from "../version.ts";
 
+/** @throws HOST-EMPTY, HOST-RUNNING */
 export async function openStopped(
   path: string,
 ): Promise<{ app: ReturnType<typeof buildGateway>; close: () => Promise<void> }> {
   const env = systemEnv();
-  const data = await openStoppedData({ path, env, onFatal: exitOnFatal });
+  const data = await openStoppedData({ path, env, onFatal: exitOnFatal }).catch((thrown: unknown) => {
+    if (!(thrown instanceof MillraceError && thrown.code === "LOG-LOCKED")) throw thrown;
+    throw opsError("HOST-RUNNING", `a running server has ${path}`, { cause: thrown });
+  });
   const opened = await openHost({
     data,
     env,

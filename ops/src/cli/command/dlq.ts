@@ -1,4 +1,5 @@
 import type { DeadLetter } from "@millrace/engine";
+import { opsError } from "../../errors.ts";
 import { type ApiOptions, withApi } from "../api.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
@@ -24,7 +25,13 @@ export async function listDeadLetters(options: ListOptions): Promise<void> {
   });
 }
 
-const pathOf = (id: string): string => `/api/v1/dlq/${encodeURIComponent(id)}`;
+const ID = /^[0-9a-f]{32}$/;
+
+function pathOf(id: string): string {
+  if (!ID.test(id))
+    throw opsError("CLI-USAGE", `${id} is no id of a dead letter: 32 hex digits, as \`dlq ls\` shows them`);
+  return `/api/v1/dlq/${id}`;
+}
 
 export async function showDeadLetter(id: string, options: ApiOptions & { readonly json?: boolean }): Promise<void> {
   await withApi(options, async (api) => {
