@@ -185,6 +185,7 @@ describe("run --until-done", () => {
       revision: 1,
       messagesIn: 5,
       messagesOut: 4,
+      consumed: 1,
       deadLettered: 2,
       dropped: 0,
     });
@@ -460,6 +461,23 @@ nodes:
     } finally {
       holder.close();
     }
+  });
+
+  it("suggests the name that was meant, and says what to do", async () => {
+    const { url } = await serve(folder("names", { "graph.yaml": ORDERS, "orders.ndjson": ORDER_LINES }));
+    const refused = async (...args: string[]): Promise<string> => (await millrace([...args, "--url", url])).stderr;
+    expect(await refused("graph", "show", "order")).toMatch(
+      /there is no graph order; did you mean `orders`\?\n {2}List/,
+    );
+    expect(await refused("projection", "query", "large-order")).toContain("did you mean `large-orders`?");
+    expect(await refused("dlq", "redrive", "7")).toContain("CLI-USAGE 7 is no id of a dead letter");
+  });
+
+  it("is named as the one to ask when its files are asked for", async () => {
+    const cwd = folder("files", { "graph.yaml": ORDERS, "orders.ndjson": ORDER_LINES });
+    await serve(cwd);
+    const { code, stderr } = await millrace(["events", "ls", "--data", ".millrace"], { cwd });
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^HOST-RUNNING a running server has .*\n.*\n.*--url/)]);
   });
 
   it("says in its own log what makes it not ready", async () => {

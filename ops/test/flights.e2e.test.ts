@@ -61,6 +61,7 @@ describe("the flights demo, run until it is done", () => {
       revision: 1,
       messagesIn: 3_000_000,
       messagesOut: 2 * 198_419,
+      consumed: 3_000_000 - 198_419,
       deadLettered: 0,
       dropped: 0,
       durationMs: expect.any(Number),

@@ -21,7 +21,10 @@ interface Summary {
   readonly graph: string;
   readonly revision: number;
   readonly messagesIn: number;
+  /** Delivered by sinks; a message that two sinks deliver counts twice. */
   readonly messagesOut: number;
+  /** Taken by nodes on purpose without an output: filtered out, or folded into a window. */
+  readonly consumed: number;
   readonly deadLettered: number;
   readonly dropped: number;
   readonly durationMs: number;
@@ -91,11 +94,13 @@ function parked(running: RunningGraph): Promise<never> {
 function summaryOf({ opened, graphs }: Session, elapsedMs: number): Summary {
   const status = opened.host.status(graphs[0]?.model.name ?? "") as GraphStatus;
   const { graph, revision, messagesIn, messagesOut, deadLettered, dropped, position } = status;
+  const consumed = status.nodes.reduce((sum, node) => sum + node.consumed, 0);
   return {
     graph,
     revision,
     messagesIn,
     messagesOut,
+    consumed,
     deadLettered,
     dropped,
     durationMs: Math.round(elapsedMs),
@@ -107,6 +112,6 @@ function writeSummary(s: Summary, outcome: "done" | "interrupted"): void {
   const n = (value: number): string => value.toLocaleString("en-US");
   writeLine(`${s.graph} revision ${s.revision}: ${outcome} after ${(s.durationMs / 1000).toFixed(1)} s`);
   writeLine(
-    `${n(s.messagesIn)} in, ${n(s.messagesOut)} out, ${n(s.deadLettered)} dead-lettered, ${n(s.dropped)} dropped; log at ${n(s.position)}`,
+    `${n(s.messagesIn)} in, ${n(s.messagesOut)} out, ${n(s.consumed)} filtered or folded, ${n(s.deadLettered)} dead-lettered, ${n(s.dropped)} dropped; log at ${n(s.position)}`,
   );
 }
