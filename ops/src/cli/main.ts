@@ -19,7 +19,9 @@ const program = new Command("millrace")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 const portOption = (): Option =>
-  new Option("--port <port>", "HTTP port on 127.0.0.1").argParser((text) => integer(text, 0, 65_535));
+  new Option("--port <port>", "HTTP port on 127.0.0.1, 0 for any that is free").argParser((text) =>
+    integer(text, 0, 65_535),
+  );
 const dataOption = (): Option =>
   new Option("--data <dir>", "data directory: the event log and all that follows from it");
 const jsonOption = (): Option => new Option("--json", "one JSON object on stdout instead of text");
@@ -46,7 +48,7 @@ program
     "--until-done",
     "end when all bounded sources are read and everything is durable; without HTTP unless --port is given",
   )
-  .addOption(portOption())
+  .addOption(portOption().default(undefined, `${PORT}, with --until-done none`))
   .addOption(speedOption())
   .addOption(edgesOption())
   .option("--nodes <names>", "run only these nodes here, separated by commas; the others on other hosts", (text) =>
@@ -355,7 +357,7 @@ program
   .command("serve")
   .description("run graphs with console and API; without graph files, the demo")
   .argument("[graphs...]", "graph files")
-  .addOption(dataOption())
+  .addOption(dataOption().default(undefined, `${DATA}, of the demo ${DATA}/demo`))
   .addOption(portOption().default(PORT))
   .addOption(
     new Option("--eventstore-port [port]", "serve the log to EventStoreDB clients too; 0 does not")
