@@ -1,6 +1,6 @@
 import type { Json, MillraceError, StateEvent } from "@millrace/engine";
-import type { BatchPayloads } from "./calculator-payloads.ts";
 import type { CalculatorContext } from "./calculator-module.ts";
+import type { BatchPayloads } from "./calculator-payloads.ts";
 
 /** A row's messages, or why there are none and after how many attempts. */
 export type Outcome = { readonly out: readonly Json[] } | { readonly error: MillraceError; readonly attempts: number };

@@ -8,9 +8,9 @@
  * `undefined` drops the message, an array emits several. `pure: true` promises that the result depends on the row alone. A module
  * with `snapshot()` and `restore(state)` keeps state between rows; it needs a process of its own. `restore(null)` begins anew.
  */
-import { actorError } from "../errors.ts";
 
 import type { Json, PayloadFormat } from "@millrace/engine";
+import { actorError } from "../errors.ts";
 import type { PayloadResult } from "./calculator-result.ts";
 
 /** A payload that a row names, while its row is calculated. */

@@ -89,7 +89,11 @@ export class StepPayloads {
     calculate: (rows: readonly Json[], payloads: BatchPayloads) => Promise<readonly Outcome[]>,
   ): Promise<readonly Outcome[]> {
     const { exchange } = this.#payloads;
-    if (!exchange.isUsed) return calculate(rows, this.#batch([], () => undefined));
+    if (!exchange.isUsed)
+      return calculate(
+        rows,
+        this.#batch([], () => undefined),
+      );
     const lent = new Map<string, LentPayload>();
     let isLost = false;
     try {

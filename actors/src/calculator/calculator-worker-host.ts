@@ -3,11 +3,19 @@
  * worker must be ended, or ends itself, the row at work is to blame; rows before and behind it are done again in a new worker.
  */
 import { Worker } from "node:worker_threads";
-import { type Env, InvariantViolation, invariant, type Json, type LentPayload, MillraceError, type Timer } from "@millrace/engine";
+import {
+  type Env,
+  InvariantViolation,
+  invariant,
+  type Json,
+  type LentPayload,
+  MillraceError,
+  type Timer,
+} from "@millrace/engine";
 import { actorError } from "../errors.ts";
 import type { CalculatorHost, Outcome } from "./calculator-host.ts";
-import type { BatchPayloads, ReaderModule } from "./calculator-payloads.ts";
 import { type CalculatorContext, pathOf } from "./calculator-module.ts";
+import type { BatchPayloads, ReaderModule } from "./calculator-payloads.ts";
 import type {
   BatchRequest,
   CalculatorWorkerData,
@@ -120,11 +128,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
   }
 
   /** One outcome per row, in order. A row may be calculated more than once, if another one ends the worker. */
-  async run(
-    rows: readonly Json[],
-    context: CalculatorContext,
-    payloads: BatchPayloads,
-  ): Promise<readonly Outcome[]> {
+  async run(rows: readonly Json[], context: CalculatorContext, payloads: BatchPayloads): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
     const suspects = new Map<number, Suspect>();
     while (outcomes.length < rows.length) {

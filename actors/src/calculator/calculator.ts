@@ -19,8 +19,8 @@ import {
 } from "@millrace/engine";
 import { didNotLoad } from "./calculator-error.ts";
 import type { CalculatorHost, Outcome } from "./calculator-host.ts";
-import { type CalculatorPayloads, INLINE_PAYLOADS, StepPayloads } from "./calculator-payloads.ts";
 import { calculatorOf, withoutState } from "./calculator-module.ts";
+import { type CalculatorPayloads, INLINE_PAYLOADS, StepPayloads } from "./calculator-payloads.ts";
 import { messagesOf } from "./calculator-result.ts";
 import { type CalculatorLimits, CalculatorWorkerHost } from "./calculator-worker-host.ts";
 import { allowTypeScript } from "./module-hooks.ts";

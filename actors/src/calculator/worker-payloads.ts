@@ -10,9 +10,9 @@ import {
   payloadError,
   payloadOf,
 } from "@millrace/engine";
+import type { OpenedPayload, PayloadContext } from "./calculator-module.ts";
 import type { ReaderModule } from "./calculator-payloads.ts";
 import { type PayloadDraft, type PayloadUse, payloadDraft } from "./calculator-payloads.ts";
-import type { OpenedPayload, PayloadContext } from "./calculator-module.ts";
 import { PayloadResult } from "./calculator-result.ts";
 
 /** A lent payload as plain data. */
@@ -59,13 +59,15 @@ export class WorkerPayloads implements PayloadContext {
   };
 
   /** Bytes of a result on their way out of the thread: their own memory if it is theirs alone, else a copy. */
-  readonly leaving = (transfer: Set<ArrayBuffer>) => (bytes: Uint8Array, format: PayloadFormat): PayloadDraft => {
-    const { buffer } = bytes;
-    const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length && !this.#isLent(buffer);
-    if (!isOwn) return payloadDraft(bytes.slice(), format);
-    transfer.add(buffer);
-    return payloadDraft(bytes, format);
-  };
+  readonly leaving =
+    (transfer: Set<ArrayBuffer>) =>
+    (bytes: Uint8Array, format: PayloadFormat): PayloadDraft => {
+      const { buffer } = bytes;
+      const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length && !this.#isLent(buffer);
+      if (!isOwn) return payloadDraft(bytes.slice(), format);
+      transfer.add(buffer);
+      return payloadDraft(bytes, format);
+    };
 
   /** Everything that the row opened is given back. */
   endRow(): void {

@@ -2,9 +2,10 @@
  * The format of graph files: one schema for validation, static types, the published JSON Schema and editors. Unknown keys are
  * errors. Nodes are told apart by `kind`.
  */
+
+import Type, { type Static, type TProperties, type TSchema } from "typebox";
 import type { PayloadFormat } from "../payload/payload-store.ts";
 import { PAYLOAD_FORMATS } from "../payload/payload-value.ts";
-import Type, { type Static, type TProperties, type TSchema } from "typebox";
 
 /** Letters, digits, `-` and `_`: dots address ports and slashes streams. */
 const NAME_PATTERN = "^[A-Za-z][A-Za-z0-9_-]{0,99}$";

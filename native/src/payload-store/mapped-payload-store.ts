@@ -4,8 +4,8 @@
  * byte and for a gigabyte. Without the addon {@link openFilePayloadStore} does the same by copying.
  */
 import {
-  type PayloadFormat,
   type LocatedPayload,
+  type PayloadFormat,
   type PayloadLease,
   type PayloadPlace,
   type PayloadStore,

@@ -14,8 +14,8 @@ import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
 import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
 import type { PostingKind } from "./index-keys.ts";
-import { categoryKey } from "./list-rows.ts";
 import { type KeptFrom, prunedBelow, revisionPruned } from "./kept-range.ts";
+import { categoryKey } from "./list-rows.ts";
 import type { LogIndex } from "./log-index.ts";
 import type { RecordFetcher } from "./record-fetcher.ts";
 import { LogRecord } from "./recorded-event.ts";
@@ -214,7 +214,7 @@ export class LogReader {
     passes: (event: RecordedEvent) => boolean,
   ): AsyncGenerator<readonly RecordedEvent[]> {
     let next = from;
-    while (posting !== "nothing" && next >= this.#parts.base.position) {
+    while (posting !== "nothing" && next >= this.base) {
       const locations = this.#parts.index.postings(posting.kind, posting.value, next, true, FETCH_RECORDS);
       if (locations.length === 0) return;
       const events = (await this.#parts.fetcher.fetch(locations)).filter(passes);

@@ -3,8 +3,8 @@
  * pruned, which leaves leaf hashes and the heads of streams. One job at a time, beside appends and reads (FORMAT.md, L-R24 to L-R27).
  */
 import { invariant, type PrunedLeaves } from "@millrace/engine";
-import { type ArchiveContext, type ArchiveMaking, archiveSegment, LEAF_BYTES } from "./archive-segment.ts";
 import { archiveDirectory, archivePath } from "./archive-names.ts";
+import { type ArchiveContext, type ArchiveMaking, archiveSegment, LEAF_BYTES } from "./archive-segment.ts";
 import { Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";

@@ -76,10 +76,7 @@ export const retentionScenarios: readonly Scenario[] = [
   },
 ];
 
-async function headsOf(
-  stage: Stage,
-  { log }: LogProcess,
-): Promise<{ readonly early: number; readonly late: number }> {
+async function headsOf(stage: Stage, { log }: LogProcess): Promise<{ readonly early: number; readonly late: number }> {
   const head = (stream: string): Promise<number> => stage.machine.env.until(log.head(stream));
   return { early: await head("early"), late: await head("late") };
 }

@@ -8,11 +8,19 @@ import { isFormat, type Json, MillraceError, type StateEvent, systemEnv, WORKER_
 import { actorError } from "../../errors.ts";
 import { didNotLoad, threw } from "../calculator-error.ts";
 import { type CalculatorModule, calculatorOf } from "../calculator-module.ts";
+import { payloadDraft } from "../calculator-payloads.ts";
 import { messagesOf } from "../calculator-result.ts";
 import { allowTypeScript } from "../module-hooks.ts";
-import { payloadDraft } from "../calculator-payloads.ts";
 import { type LentToWorker, WorkerPayloads } from "../worker-payloads.ts";
-import { encodeFrame, FrameReader, type HostFrame, PROTOCOL, type WireOutcome, type WirePlace, type WorkerFrame } from "./frame.ts";
+import {
+  encodeFrame,
+  FrameReader,
+  type HostFrame,
+  PROTOCOL,
+  type WireOutcome,
+  type WirePlace,
+  type WorkerFrame,
+} from "./frame.ts";
 
 const SDK = "node 0.1.0";
 const CREDIT_ROWS = 4096;

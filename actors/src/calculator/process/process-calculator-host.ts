@@ -71,11 +71,7 @@ export class ProcessCalculatorHost implements CalculatorHost {
     this.#session = await WorkerSession.open({ env: this.#env, launcher, command, welcome, limits });
   }
 
-  async run(
-    rows: readonly Json[],
-    context: CalculatorContext,
-    payloads: BatchPayloads,
-  ): Promise<readonly Outcome[]> {
+  async run(rows: readonly Json[], context: CalculatorContext, payloads: BatchPayloads): Promise<readonly Outcome[]> {
     const places = payloads.lent.length === 0 ? undefined : placesOf(payloads.lent);
     const work = new BatchWork(rows, this.#options.attemptsMax);
     while (!work.isDone) {
@@ -86,8 +82,7 @@ export class ProcessCalculatorHost implements CalculatorHost {
         work.tooLarge();
         continue;
       }
-      if (end.opens > 0)
-        payloads.note({ opens: end.opens, copies: end.copies, copiedBytes: 0, isLost: false });
+      if (end.opens > 0) payloads.note({ opens: end.opens, copies: end.copies, copiedBytes: 0, isLost: false });
       const take = end.hasDrafts ? payloads.take : undefined;
       const outcomes = await Promise.all(end.outcomes.map((wire) => outcomeOf(wire, take)));
       this.#conclude(work, end, outcomes);
