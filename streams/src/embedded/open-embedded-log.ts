@@ -305,7 +305,7 @@ class Opening {
     const cursor = this.#index.cursor();
     if (cursor === undefined || cursor.logId !== logId || cursor.pos < kept.position) {
       await this.#index.wipe();
-      await this.#options.indexStore.transact((tx) => carry.writeTo(tx));
+      if (kept.position > 0) await this.#options.indexStore.transact((tx) => carry.writeTo(tx));
       carry.teach(this.#names);
       return { ...kept, offset: SEGMENT_HEADER_BYTES };
     }
