@@ -18,12 +18,10 @@ const program = new Command("millrace")
   .configureHelp({ sortSubcommands: false })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-const portOption = (): Option =>
-  new Option("--port <port>", "HTTP port on 127.0.0.1, 0 for any that is free").argParser((text) =>
-    integer(text, 0, 65_535),
-  );
-const dataOption = (): Option =>
-  new Option("--data <dir>", "data directory: the event log and all that follows from it");
+const portOption = (what = "HTTP port on 127.0.0.1"): Option =>
+  new Option("--port <port>", what).argParser((text) => integer(text, 0, 65_535));
+const dataOption = (more = ""): Option =>
+  new Option("--data <dir>", `data directory: the event log and all that follows from it${more}`);
 const jsonOption = (): Option => new Option("--json", "one JSON object on stdout instead of text");
 const urlOption = (): Option =>
   new Option("--url <url>", "address of the server").default(`http://127.0.0.1:${PORT}`).env("MILLRACE_URL");
@@ -48,7 +46,9 @@ program
     "--until-done",
     "end when all bounded sources are read and everything is durable; without HTTP unless --port is given",
   )
-  .addOption(portOption().default(undefined, `${PORT}, with --until-done none`))
+  .addOption(
+    portOption(`HTTP port on 127.0.0.1, 0 for any that is free; ${PORT}, with --until-done none, if not given`),
+  )
   .addOption(speedOption())
   .addOption(edgesOption())
   .option("--nodes <names>", "run only these nodes here, separated by commas; the others on other hosts", (text) =>
@@ -357,8 +357,8 @@ program
   .command("serve")
   .description("run graphs with console and API; without graph files, the demo")
   .argument("[graphs...]", "graph files")
-  .addOption(dataOption().default(undefined, `${DATA}, of the demo ${DATA}/demo`))
-  .addOption(portOption().default(PORT))
+  .addOption(dataOption(`; ${DATA}, for the demo ${DATA}/demo, if not given`))
+  .addOption(portOption("HTTP port on 127.0.0.1, 0 for any that is free").default(PORT))
   .addOption(
     new Option("--eventstore-port [port]", "serve the log to EventStoreDB clients too; 0 does not")
       .argParser((text) => integer(text, 0, 65_535))
