@@ -244,7 +244,21 @@ describe.skipIf(skipped)(
       "/projections/departures",
       "/dead-letters",
       "/host",
+      "/nowhere",
     ];
+    it("is called after what it shows", async () => {
+      const page = await open("/events");
+      await expect.poll(() => page.title()).toBe("Events · Millrace");
+      await page.goto(`${origin}/projections/departures`);
+      await expect.poll(() => page.title()).toBe("departures · Projections · Millrace");
+    });
+
+    it("says of a graph that is not there that nothing is live", async () => {
+      const page = await open("/graphs/nowhere");
+      await sees(page, ".notice", /there is no graph nowhere/);
+      await sees(page, ".clock", /NOT LIVE/);
+    });
+
     it.each([
       ["dark", 1440],
       ["light", 1440],

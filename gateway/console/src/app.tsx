@@ -26,7 +26,7 @@ const DESTINATIONS: readonly {
 }[] = [
   { to: "/graphs", name: "Graphs", icon: "graphs", key: "graphs" },
   { to: "/events", name: "Events", icon: "events", key: "events" },
-  { to: "/projections", name: "Views", icon: "views", key: "projections" },
+  { to: "/projections", name: "Tables", title: "Projections", icon: "views", key: "projections" },
   { to: "/dead-letters", name: "Dead", title: "Dead letters", icon: "dead", key: "dead-letters" },
   { to: "/host", name: "Host", icon: "host", key: "host" },
 ];
@@ -36,6 +36,10 @@ export function App(): ReactElement {
   const parameters = liveParameters(route);
   const chosen = JSON.stringify(parameters);
   useEffect(() => live.choose(JSON.parse(chosen) as Record<string, string>), [chosen]);
+  const title = titleOf(route);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
   const names = useLive(() => live.status?.graphs.map(({ graph }) => graph));
   const first = names?.[0];
   useEffect(() => {
@@ -51,6 +55,13 @@ export function App(): ReactElement {
       <Page route={route} />
     </div>
   );
+}
+
+/** What tabs, bookmarks and screen readers call a page: the most particular first. */
+function titleOf({ path }: Route): string {
+  const [page = "graphs", name] = path;
+  const destination = DESTINATIONS.find(({ key }) => key === page);
+  return [name, destination?.title ?? destination?.name, "Millrace"].filter((part) => part !== undefined).join(" · ");
 }
 
 /** One connection carries what the page shows, and nothing else. */

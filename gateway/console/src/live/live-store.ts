@@ -107,6 +107,7 @@ export class LiveStore {
 
   /** The browser reconnects by itself, but not after an answer that is an error. */
   #retry(source: EventSource): void {
+    this.#become("lost");
     setTimeout(() => {
       if (this.#source === source) this.#open();
     }, 2000);

@@ -46,7 +46,7 @@ export function HostPage(): ReactElement {
             <tr key={name}>
               <th scope="row">{name}</th>
               <td className={ok ? "good" : "bad"}>{ok ? "✓ ok" : "■ failing"}</td>
-              <td>{detail}</td>
+              <td className="sentence">{detail}</td>
             </tr>
           ))}
         </tbody>
