@@ -1,4 +1,9 @@
 /** What the gateway answers, and how it is asked. */
+import type { PeekedMessage } from "@millrace/engine";
+import type { EventDocument, EventHead } from "../../src/event-json.ts";
+
+export type { EventDocument, EventHead, PeekedMessage };
+
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type Row = { readonly [key: string]: Json };
 
@@ -33,36 +38,6 @@ export interface GraphStatus {
   readonly revision: number;
   readonly nodes: readonly NodeStatus[];
   readonly edges: readonly EdgeStatus[];
-}
-
-export interface PeekedMessage {
-  readonly edge: string;
-  readonly pos: number;
-  readonly ord: number;
-  readonly atMs: number;
-  readonly value: Json;
-}
-
-export interface EventHead {
-  readonly position: number;
-  readonly stream: string;
-  readonly revision: number;
-  readonly type: string;
-  readonly timeMs: number;
-  readonly graph: string;
-  readonly graphRevision: number;
-  readonly node: string;
-  readonly epoch: number;
-  readonly id: string;
-  readonly causationId: string;
-  readonly correlationId: string;
-  readonly principal: string;
-  readonly codeVersion: string;
-  readonly payloadBytes: number;
-}
-
-export interface EventDocument extends EventHead {
-  readonly payload: Json;
 }
 
 export interface EventPage {
