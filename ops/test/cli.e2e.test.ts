@@ -480,10 +480,13 @@ nodes:
     expect([code, stderr]).toEqual([2, expect.stringMatching(/^HOST-RUNNING a running server has .*\n.*\n.*--url/)]);
   });
 
-  it("says in its own log what makes it not ready", async () => {
-    const { url, server } = await serve(folder("log", { "graph.yaml": FLAKY, "in.ndjson": '{"a":1}\n' }));
+  it("says in its own log, and to the doctor, what makes it not ready", async () => {
+    const cwd = folder("log", { "graph.yaml": FLAKY, "in.ndjson": '{"a":1}\n' });
+    const { url, server } = await serve(cwd);
     await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 10_000 }).toBe(503);
     await server.errorLine(/not ready: graph flaky: .*out parked/);
+    const { stdout } = await millrace(["doctor", "--data", cwd, "--port", new URL(url).port]);
+    expect(stdout).toMatch(/^warning port .* not-ready; graph flaky: .*out parked/m);
   });
 
   it("refuses a second one on the same data", async () => {

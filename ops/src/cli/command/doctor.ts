@@ -59,6 +59,8 @@ function nodeCheck(): Check {
 }
 
 const FREE_BYTES_MIN = 1 << 30;
+/** A segment of the log is prepared whole: with less than that, a new log does not begin and an old one fills up. */
+const SEGMENT_BYTES = 64 << 20;
 
 /** The nearest folder of the path that exists: nothing is left behind by looking. */
 async function nearest(path: string): Promise<string> {
@@ -72,8 +74,10 @@ async function diskCheck(data: string): Promise<Check> {
   const directory = await nearest(data);
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
-  const verdict = free < FREE_BYTES_MIN ? "warning" : "ok";
-  return { name: "disk", verdict, detail: `${(free / 2 ** 30).toFixed(1)} GiB free at ${directory}` };
+  const verdict = free < SEGMENT_BYTES ? "failed" : free < FREE_BYTES_MIN ? "warning" : "ok";
+  const why = free < SEGMENT_BYTES ? ", too little for a segment of the log (64 MiB)" : "";
+  const room = free < 2 ** 30 ? `${Math.floor(free / 2 ** 20)} MiB` : `${(free / 2 ** 30).toFixed(1)} GiB`;
+  return { name: "disk", verdict, detail: `${room} free at ${directory}${why}` };
 }
 
 const SHARED_MEMORY = "/dev/shm";
@@ -156,6 +160,13 @@ async function inScratch<T>(data: string, use: (directory: string) => Promise<T>
   }
 }
 
+/** A check of a server that answers. */
+interface ServerCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
 async function portCheck(port: number): Promise<Check> {
   const free = await new Promise<boolean>((answer) => {
     const probe = createServer();
@@ -167,14 +178,15 @@ async function portCheck(port: number): Promise<Check> {
     () => undefined,
   );
   const answer = (await health?.json().catch(() => undefined)) as
-    | { readonly version?: string; readonly status?: string }
+    | { readonly version?: string; readonly status?: string; readonly checks?: readonly ServerCheck[] }
     | undefined;
   if (answer?.version === undefined)
     return { name: "port", verdict: "warning", detail: `${port} is taken by another program` };
+  const failing = (answer.checks ?? []).filter(({ ok }) => !ok).map(({ name, detail }) => `; ${name}: ${detail}`);
   return {
     name: "port",
     verdict: answer.status === "ok" ? "ok" : "warning",
-    detail: `Millrace ${answer.version} answers at ${port}: ${answer.status}`,
+    detail: `Millrace ${answer.version} answers at ${port}: ${answer.status}${failing.join("")}`,
   };
 }
 
