@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { isInstalled, skips } from "../bin/setup.mjs";
+import { root } from "./millrace.ts";
 
 type Packages = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
@@ -60,4 +62,15 @@ describe("skipped suites", () => {
     vi.stubEnv("PATH", "");
     expect(skips()).toMatchObject({ MILLRACE_SKIP_FAKETIME: "no faketime on PATH" });
   });
+});
+
+describe("npm run unit", () => {
+  it("runs the file behind --update alone", () => {
+    const file = "engine/src/expression/nearest.test.ts";
+    const environment = Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST"));
+    const options = { encoding: "utf8", cwd: root, env: Object.fromEntries(environment) } as const;
+    const output = execFileSync(process.execPath, ["ops/bin/unit.mjs", "--update", file, "--reporter=json"], options);
+    const { testResults } = JSON.parse(output) as { readonly testResults: readonly { readonly name: string }[] };
+    expect(testResults.map(({ name }) => name)).toEqual([join(root, file)]);
+  }, 60_000);
 });
