@@ -86,7 +86,7 @@ export { canonicalJson, definitionHash } from "./graph/definition-hash.ts";
 export { durationMs, formatDuration, parseDuration } from "./graph/duration.ts";
 export { type FormatOptions, formatGraph } from "./graph/format.ts";
 export { graphError } from "./graph/graph-errors.ts";
-export { type KafkaAddress, parseKafkaAddress } from "./graph/kafka-address.ts";
+export { type KafkaAddress, kafkaEdgesFault, parseKafkaAddress } from "./graph/kafka-address.ts";
 export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } from "./graph/model.ts";
 export { type NatsAddress, type NatsKind, parseNatsAddress } from "./graph/nats-address.ts";
 export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from "./graph/parse.ts";

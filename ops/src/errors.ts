@@ -41,7 +41,7 @@ export const opsError = defineErrors({
   "HOST-EDGES": {
     kind: "rejected",
     summary: "An edge leads over a broker that was not named, or the broker's address cannot be understood.",
-    remedy: "Start with `--edges nats://host:4222`, or take `via` off the edge.",
+    remedy: "Start with `--edges nats://host:4222` or `--edges kafka://host:9092`, or take `via` off the edge.",
   },
   "HOST-PATH": {
     kind: "rejected",

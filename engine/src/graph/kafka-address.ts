@@ -46,6 +46,11 @@ export function parseKafkaAddress(address: string, side: "source" | "sink"): Kaf
   return fault === undefined ? { ...parsed, kind: "topic", topic } : { fault };
 }
 
+/** Options of a connection to a Kafka cluster that carries edges; what is wrong with them, if anything is. */
+export function kafkaEdgesFault(address: BrokerAddress): string | undefined {
+  return optionFault(address.options, CONNECTING) ?? securityFault(address);
+}
+
 function securityFault({ user, password, options }: BrokerAddress): string | undefined {
   if (user !== undefined && password === undefined) return "a user needs a password, as in kafka://user:password@host";
   if (options.has("sasl") && user === undefined) return "option `sasl` needs a user and a password before the host";

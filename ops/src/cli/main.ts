@@ -35,7 +35,10 @@ const speedOption = (): Option =>
   );
 
 const edgesOption = (): Option =>
-  new Option("--edges <url>", "broker for edges with `via: nats`, nats://host:4222").env("MILLRACE_EDGES");
+  new Option(
+    "--edges <url>",
+    "broker for edges with `via: nats` or `kafka`, nats://host:4222 or kafka://host:9092",
+  ).env("MILLRACE_EDGES");
 
 program
   .command("run")

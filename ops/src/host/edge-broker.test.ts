@@ -33,12 +33,15 @@ describe("the broker of edges", () => {
   const open = (address: string): Promise<EdgeBroker> => openEdgeBroker(address, env);
 
   it.each([
-    ["kafka://h:9092", "edges lead over NATS; write --edges nats://host:4222"],
-    ["h:4222", "edges lead over NATS"],
+    ["redis://h:6379", "edges lead over NATS or Kafka; write --edges nats://host:4222 or kafka://host:9092"],
+    ["h:4222", "edges lead over NATS or Kafka"],
+    ["kafka://h/a/b", "the address of --edges names servers and an installation, kafka://host:9092/name"],
+    ["kafka://h/a?tsl=true", "the address of --edges is wrong: unknown option `tsl`; did you mean `tls`?"],
+    ["kafka://h?sasl=plain", "the address of --edges is wrong: option `sasl` needs a user"],
     ["nats:h", "the address of --edges is wrong: expected //host:port"],
     ["nats://h/a/b", "the address of --edges names servers and an installation"],
     ["nats://h/a.b", "the address of --edges names servers and an installation"],
-    ["nats://h?x=1", "the address of --edges names servers and an installation"],
+    ["nats://h?x=1", "the address of --edges is wrong: it has no options"],
   ])("is not %s", async (address, message) => {
     await expect(open(address)).rejects.toMatchObject({
       code: "HOST-EDGES",
@@ -46,13 +49,16 @@ describe("the broker of edges", () => {
     });
   });
 
-  it("carries the edges that say so, and none where there is none", async () => {
-    const broker = await open("nats://a:1,b/prod");
+  it.each([
+    ["nats", "nats://a:1,b/prod"],
+    ["kafka", "kafka://me:pw@a:1,b/prod?tls=true&sasl=scram-sha-256"],
+  ] as const)("carries the edges over %s that say so, and none where there is none", async (via, address) => {
+    const broker = await open(address);
     expect(broker.scope).toBe("prod");
     const program = { graph: "g", revision: 1, codeVersion: "", durability: "durable", nodes: [] } as const;
     const edge = { from: "in", to: "big" };
     expect(broker.carriers({ ...program, edges: [edge] }, "log", undefined)).toBeUndefined();
-    expect(broker.carriers({ ...program, edges: [{ ...edge, via: "nats" }] }, "log", undefined)).toBeDefined();
+    expect(broker.carriers({ ...program, edges: [{ ...edge, via }] }, "log", undefined)).toBeDefined();
     await broker.close();
   });
 
@@ -64,7 +70,7 @@ describe("the broker of edges", () => {
     const broker = await open("nats://a");
     expect(refusal(() => requireBroker(model(VIA), broker))).toBe("");
     expect(refusal(() => requireBroker(model(VIA.replace("nats", "kafka")), broker))).toMatch(
-      /leads over kafka, which this host cannot$/,
+      /leads over kafka; this host leads edges over nats; start it with --edges kafka:\/\/host:9092$/,
     );
     await broker.close();
   });

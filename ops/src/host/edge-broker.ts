@@ -1,18 +1,24 @@
 /** The broker that edges lead over, and which graphs may lead edges over it. */
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import {
+  type BrokerAddress,
   type Carriers,
   type Env,
   edgeCarriers,
   type GraphModel,
   type GraphProgram,
+  kafkaEdgesFault,
   parseBrokerAddress,
   parseTarget,
+  type Transport,
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
 
+type Via = "nats" | "kafka";
+
 export interface EdgeBroker {
-  readonly via: "nats";
+  readonly via: Via;
   /** What the installation is called in the address; hosts that share a graph have the same. */
   readonly scope: string | undefined;
   /** Carriers of a program's edges; `undefined` when all lie within the host. */
@@ -20,7 +26,35 @@ export interface EdgeBroker {
   close(): Promise<void>;
 }
 
-const NATS_PORT = 4222;
+interface BrokerKind {
+  readonly port: number;
+  /** What is wrong with the options of an address. */
+  fault(address: BrokerAddress): string | undefined;
+  open(address: BrokerAddress, env: Env): Promise<Transport>;
+}
+
+const KINDS: Readonly<Record<Via, BrokerKind>> = {
+  nats: {
+    port: 4222,
+    fault: ({ options }) => (options.size === 0 ? undefined : "it has no options"),
+    async open(servers, env) {
+      const { natsTransport } = await import("@millrace/streams/nats");
+      return natsTransport({ env, servers });
+    },
+  },
+  kafka: {
+    port: 9092,
+    fault: kafkaEdgesFault,
+    async open(address, env) {
+      const { kafkaServersOf, kafkaTransport } = await import("@millrace/streams/kafka");
+      const ca = address.options.get("ca");
+      return kafkaTransport({
+        env,
+        servers: kafkaServersOf(address, ca === undefined ? undefined : readFileSync(ca, "utf8")),
+      });
+    },
+  },
+};
 const SCOPE = /^[A-Za-z0-9_-]+$/;
 /** Whether a node of a graph runs on this host. */
 export type RunsHere = (node: string) => boolean;
@@ -36,33 +70,40 @@ const SCOPE_DIGITS = 12;
  */
 export async function openEdgeBroker(address: string, env: Env): Promise<EdgeBroker> {
   const target = parseTarget(address);
-  if (target?.scheme !== "nats") throw opsError("HOST-EDGES", "edges lead over NATS; write --edges nats://host:4222");
-  const parsed = parseBrokerAddress(target.address, NATS_PORT);
+  const via = VIAS.find((name) => name === target?.scheme);
+  if (target === undefined || via === undefined)
+    throw opsError("HOST-EDGES", "edges lead over NATS or Kafka; write --edges nats://host:4222 or kafka://host:9092");
+  const kind = KINDS[via];
+  const parsed = parseBrokerAddress(target.address, kind.port);
   if ("fault" in parsed) throw opsError("HOST-EDGES", `the address of --edges is wrong: ${parsed.fault}`);
   const [scope, ...rest] = parsed.path;
-  if (rest.length > 0 || parsed.options.size > 0 || (scope !== undefined && !SCOPE.test(scope)))
-    throw opsError("HOST-EDGES", "the address of --edges names servers and an installation, nats://host:4222/name");
-  const { natsTransport } = await import("@millrace/streams/nats");
-  const transport = natsTransport({ env, servers: parsed });
+  if (rest.length > 0 || (scope !== undefined && !SCOPE.test(scope)))
+    throw opsError("HOST-EDGES", `the address of --edges names servers and an installation, ${exampleOf(via)}/name`);
+  const fault = kind.fault(parsed);
+  if (fault !== undefined) throw opsError("HOST-EDGES", `the address of --edges is wrong: ${fault}`);
+  const transport = await kind.open(parsed, env);
   return {
-    via: "nats",
+    via,
     scope,
     carriers(program, logId, runsHere) {
-      if (!program.edges.some((edge) => edge.via === "nats")) return undefined;
+      if (!program.edges.some((edge) => edge.via === via)) return undefined;
       const own = createHash("sha256").update(logId).digest("hex").slice(0, SCOPE_DIGITS);
-      return edgeCarriers(program, "nats", { transport, env, scope: scope ?? own, runsHere });
+      return edgeCarriers(program, via, { transport, env, scope: scope ?? own, runsHere });
     },
     close: () => transport.close(),
   };
 }
+
+const VIAS: readonly Via[] = ["nats", "kafka"];
+const exampleOf = (via: Via): string => `${via}://host:${KINDS[via].port}`;
 
 /** @throws HOST-EDGES an edge leads over a broker that was not named, with its place in the graph file */
 export function requireBroker(model: GraphModel, broker: EdgeBroker | undefined): void {
   for (const edge of model.edges) {
     if (edge.via === "local" || edge.via === broker?.via) continue;
     const name = `${edge.from}${edge.port === "out" ? "" : `.${edge.port}`} -> ${edge.to}`;
-    const how = edge.via === "nats" ? "; start with --edges nats://host:4222" : ", which this host cannot";
-    throw opsError("HOST-EDGES", `edge \`${name}\` leads over ${edge.via}${how}`, {
+    const how = broker === undefined ? "start with" : `this host leads edges over ${broker.via}; start it with`;
+    throw opsError("HOST-EDGES", `edge \`${name}\` leads over ${edge.via}; ${how} --edges ${exampleOf(edge.via)}`, {
       place: { ...model.source.node(edge.to), edge: name },
     });
   }
@@ -78,7 +119,10 @@ export function placedNodes(model: GraphModel, names: readonly string[], broker:
   const unknown = names.find((name) => !model.nodes.has(name));
   if (unknown !== undefined) throw opsError("HOST-EDGES", `graph ${model.name} has no node \`${unknown}\` to run here`);
   if (broker?.scope === undefined)
-    throw opsError("HOST-EDGES", "hosts that share a graph need --edges with a name in it, nats://host:4222/name");
+    throw opsError(
+      "HOST-EDGES",
+      `hosts that share a graph need --edges with a name in it, ${exampleOf(broker?.via ?? "nats")}/name`,
+    );
   for (const { from, to, via } of model.edges) {
     if (here.has(from) === here.has(to) || via === broker.via) continue;
     throw opsError("HOST-EDGES", `edge \`${from} -> ${to}\` leads to another host; give it \`via: ${broker.via}\``, {

@@ -95,6 +95,8 @@ export interface KafkaClient {
   range(topic: string, partition: number): Promise<OffsetRange>;
   /** `"out-of-range"`: the partition does not have the offset, any more or yet. `"missing"`: this topic, or the partition, is not there. */
   fetch(fetch: Fetch): Promise<Fetched | "out-of-range" | "missing">;
+  /** Ends what a lane has under way, and what it takes. */
+  leave(lane: string): void;
   /** Where a consumer group stands, for whoever watches its lag. */
   commitOffset(group: string, topic: string, partition: number, offset: number): Promise<void>;
   /** A writer of this name; earlier ones are fenced off, and what they had begun is aborted. */

@@ -1,7 +1,6 @@
 /** Sources and sinks by what a `kafka:` address names. */
 import {
   type ConnectionState,
-  durationMs,
   type Env,
   type KafkaAddress,
   type SinkConnector,
@@ -13,7 +12,8 @@ import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
 import type { KafkaClient } from "./driver.ts";
-import { type KafkaServers, kafkaConnection } from "./kafka-connection.ts";
+import { kafkaConnection } from "./kafka-connection.ts";
+import { kafkaServersOf } from "./kafka-servers.ts";
 import { envelopeRow, valueRow } from "./row-decoder.ts";
 import { missingTopic } from "./topic-gap.ts";
 import { topicSink } from "./topic-sink.ts";
@@ -33,7 +33,7 @@ export function kafkaSource(address: KafkaAddress, env: Env, options: KafkaSourc
   const read = optionsOf(address, options.pollMs);
   const connections: Connection<KafkaClient>[] = [];
   const connect = (): Connection<KafkaClient> => {
-    const connection = kafkaConnection(serversOf(address, options.policy, options.ca), env);
+    const connection = kafkaConnection(kafkaServersOf(address, options.ca, options.policy), env);
     connections.push(connection);
     return connection;
   };
@@ -70,7 +70,7 @@ export function kafkaSink(
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
   const sink = topicSink({ topic: address.topic, id, ...(key === undefined ? {} : { key }) });
-  return resilientSink(kafkaConnection(serversOf(address, policy, ca), env), sink);
+  return resilientSink(kafkaConnection(kafkaServersOf(address, ca, policy), env), sink);
 }
 
 function optionsOf({ topic, options }: KafkaAddress, pollMs: number | undefined): TopicSourceOptions {
@@ -124,27 +124,4 @@ const ILLNESS: readonly ConnectionState[] = ["up", "idle", "connecting", "backin
 function leastHealthy(connections: readonly Connection<KafkaClient>[]): Connection<KafkaClient> {
   const illness = ({ status }: Connection<KafkaClient>): number => ILLNESS.indexOf(status.state);
   return connections.reduce((worst, other) => (illness(other) > illness(worst) ? other : worst));
-}
-
-function serversOf(
-  { endpoints, user, password, options }: KafkaAddress,
-  policy: Partial<ResiliencePolicy> = {},
-  ca: string | undefined,
-): KafkaServers {
-  const probe = options.get("probe");
-  const suspend = options.get("suspend");
-  const sasl = options.get("sasl") as KafkaServers["sasl"];
-  return {
-    endpoints,
-    ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { password }),
-    tls: options.get("tls") === "true",
-    ...(ca === undefined ? {} : { ca }),
-    ...(sasl === undefined ? {} : { sasl }),
-    policy: {
-      ...(probe === undefined ? {} : { probeEveryMs: durationMs(probe) }),
-      ...(suspend === undefined ? {} : { suspendMs: durationMs(suspend) }),
-      ...policy,
-    },
-  };
 }

@@ -65,7 +65,7 @@ export class KafkajsClient implements KafkaClient {
   readonly ended: Promise<unknown>;
   readonly #security: KafkaSecurity;
   readonly #env: Env;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Map<Socket, string>();
   /** By address and lane. */
   readonly #brokers = new Map<string, Promise<Broker>>();
   /** Rejects what is being asked. */
@@ -105,24 +105,25 @@ export class KafkajsClient implements KafkaClient {
   }
 
   async probe(): Promise<void> {
-    await this.#seedBroker.apiVersions();
+    await this.#timed(this.#seedBroker.apiVersions());
   }
 
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    for (const reject of this.#asking) reject(closedError());
-    for (const connecting of this.#brokers.values())
-      void connecting.then(
-        ({ connectionPool }) => {
-          // The library waits for requests under way before it ends a connection.
-          for (const connection of connectionPool.pool) connection.rejectRequests(closedError());
-          void connectionPool.destroy();
-        },
-        () => undefined,
-      );
-    for (const socket of this.#sockets) socket.destroy();
-    this.#end(undefined);
+    if (!this.#isClosed) this.#break(undefined);
+  }
+
+  leave(lane: string): void {
+    for (const [key, connecting] of this.#brokers) {
+      if (!key.endsWith(` ${lane}`)) continue;
+      this.#brokers.delete(key);
+      void connecting.then(abandon, () => undefined);
+    }
+    for (const [socket, of] of this.#sockets) {
+      if (of !== lane) continue;
+      // That it ends now means nothing.
+      this.#sockets.delete(socket);
+      socket.destroy();
+    }
   }
 
   async describe(topic: string): Promise<TopicDescription | undefined> {
@@ -198,6 +199,7 @@ export class KafkajsClient implements KafkaClient {
     } catch (error) {
       this.#metadata = undefined;
       const code = codeOf(error);
+      if (code === PROTOCOL.DUPLICATE_SEQUENCE) return this.range(topic, 0);
       if (code === PROTOCOL.UNKNOWN_TOPIC) return "missing";
       if (UNKNOWN_SEQUENCE.has(code)) return "unknown-sequence";
       throw error;
@@ -220,7 +222,9 @@ export class KafkajsClient implements KafkaClient {
     transactionalId?: string,
   ): Promise<{ readonly base: number; readonly first: number }> {
     const broker = await this.#leader(topic, partition, "");
-    const topicData: TopicPartitions[] = [{ topic, partitions: [{ partition, firstSequence, messages: records }] }];
+    const topicData: TopicPartitions[] = [
+      { topic, partitions: [{ partition, firstSequence, messages: records.map(encodable) }] },
+    ];
     const transaction = transactionalId === undefined ? {} : { transactionalId };
     const identity = { producerId: producer.id, producerEpoch: producer.epoch };
     const sent = broker.produce({ acks: ALL_REPLICAS, timeout: REQUEST_MS, ...transaction, ...identity, topicData });
@@ -289,14 +293,14 @@ export class KafkajsClient implements KafkaClient {
     const key = `${host}:${port} ${lane}`;
     let connecting = this.#brokers.get(key);
     if (connecting === undefined) {
-      connecting = this.#connected(host, port);
+      connecting = this.#connected(host, port, lane);
       this.#brokers.set(key, connecting);
       connecting.catch(() => this.#brokers.delete(key));
     }
     return connecting;
   }
 
-  async #connected(host: string, port: number): Promise<Broker> {
+  async #connected(host: string, port: number, lane: string): Promise<Broker> {
     const { tls, ca, sasl = null } = this.#security;
     const connectionPool = new ConnectionPool({
       host,
@@ -308,7 +312,7 @@ export class KafkajsClient implements KafkaClient {
       requestTimeout: REQUEST_MS,
       connectionTimeout: REQUEST_MS,
       enforceRequestTimeout: false,
-      socketFactory: (request) => this.#socket(request),
+      socketFactory: (request) => this.#socket(request, lane),
     });
     const broker = new Broker({ connectionPool, logger, authenticationTimeout: REQUEST_MS });
     await this.#timed(broker.connect());
@@ -318,22 +322,31 @@ export class KafkajsClient implements KafkaClient {
     return broker;
   }
 
-  #socket({ host, port, ssl, onConnect }: SocketRequest): Socket {
+  #socket({ host, port, ssl, onConnect }: SocketRequest, lane: string): Socket {
     if (this.#isClosed) throw closedError();
     const name = isIP(host) === 0 ? { servername: host } : {};
     const socket = ssl === null ? new Socket() : connectTls({ host, port, ...name, ...ssl }, onConnect);
     if (ssl === null) socket.connect({ host, port }, onConnect);
     socket.setKeepAlive(true).setNoDelay(true);
-    this.#sockets.add(socket);
-    let reason: unknown = new Error(`${host}:${port} closed the connection`);
-    socket.on("error", (error) => {
-      reason = error;
-    });
-    socket.on("close", () => {
-      this.#sockets.delete(socket);
-      this.#end(reason);
-    });
+    this.#sockets.set(socket, lane);
+    const broke = (reason: Error): void => {
+      if (this.#sockets.delete(socket)) this.#break(reason);
+    };
+    socket.on("error", broke);
+    // Before the library sees it, and connects again.
+    for (const event of ["end", "close"])
+      socket.on(event, () => broke(new Error(`${host}:${port} closed the connection`)));
     return socket;
+  }
+
+  /** A client of which one socket broke is of no use any more. */
+  #break(reason: Error | undefined): void {
+    this.#isClosed = true;
+    for (const reject of this.#asking) reject(reason ?? closedError());
+    for (const connecting of this.#brokers.values()) void connecting.then(abandon, () => undefined);
+    for (const socket of this.#sockets.keys()) socket.destroy();
+    this.#sockets.clear();
+    this.#end(reason);
   }
 
   /** The answer; a rejection when it takes too long, or when the client is closed: some of the library's promises never end. */
@@ -349,7 +362,19 @@ export class KafkajsClient implements KafkaClient {
   }
 }
 
+/** The library waits for requests under way before it ends a connection. */
+function abandon({ connectionPool }: Broker): void {
+  for (const connection of connectionPool.pool) connection.rejectRequests(closedError());
+  void connectionPool.destroy();
+}
+
 const closedError = (): Error => new Error("the connection was closed");
+
+/** The library takes other bytes than its own kind for texts. */
+function encodable({ key, value, headers }: OutgoingRecord): object {
+  const bytes = typeof value === "string" ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  return { key, value: bytes, headers };
+}
 
 const MISSING: ReadonlySet<number> = new Set([
   PROTOCOL.UNKNOWN_TOPIC,
