@@ -117,6 +117,9 @@ function configured(directory: string, port: number, { controller, wired, secure
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAIN",
     "log.dirs": log,
+    // One that was killed takes part again only when its last session is over.
+    "broker.session.timeout.ms": "1000",
+    "broker.heartbeat.interval.ms": "200",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "1",
     "transaction.state.log.replication.factor": "1",
