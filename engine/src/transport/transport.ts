@@ -6,8 +6,8 @@
  * Two ids that a publisher gives in the header `message-id` and that are equal on one subject say that the message is the same:
  * a transport may drop the second.
  *
- * Implementations: memory (`streams/memory`), sockets (`streams/socket`) and NATS JetStream (`streams/nats`). All pass `transportContract` of
- * `engine/testing`.
+ * Implementations: memory (`streams/memory`), sockets (`streams/socket`), NATS JetStream (`streams/nats`) and Kafka (`streams/kafka`). All
+ * pass `transportContract` of `engine/testing`.
  */
 
 import type { ConnectionStatus } from "../connection/connection-status.ts";

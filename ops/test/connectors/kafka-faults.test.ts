@@ -19,7 +19,7 @@ import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import { Host } from "../../src/host/host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
-import { isFull } from "../faults/form.ts";
+import { isFull, times } from "../faults/form.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
 
 const env = systemEnv();
@@ -35,7 +35,9 @@ const RESILIENCE = {
 const WAIT = { timeout: 30_000, interval: 10 };
 const LIMIT_MS = 90_000;
 const PARTITIONS = 2;
-/** The short form runs on the newest brokers: all else runs on both. */
+const KILLS = times(1, 3);
+const TOTAL = times(1500, 3000);
+/** The short form runs on the newest brokers. */
 const kinds = kafkaKinds().slice(isFull ? 0 : -1);
 
 describe.skipIf(kinds.length === 0)("a graph over Kafka under faults", () => {
@@ -133,16 +135,16 @@ ${edge}`;
         "loses nothing and delivers nothing twice while the broker is killed under load",
         async () => {
           await deploy(server.address, server.address);
-          const loading = load(3000);
-          for (let kill = 1; kill <= 2; kill++) {
-            await reached(kill * 900);
+          const loading = load(TOTAL);
+          for (let kill = 1; kill <= KILLS; kill++) {
+            await reached(kill * 700);
             await server.kill();
             await vi.waitFor(() => expect(node("in").connection?.state).not.toBe("up"), WAIT);
             await server.start();
           }
           await loading;
           const { lost, twice, disordered, n } = await outcome();
-          tell(`${n} messages, 2 kills -9 of the broker: ${lost} lost, ${twice} twice, ${disordered} out of order`);
+          tell(`${n} messages, ${KILLS} kills -9 of the broker: ${lost} lost, ${twice} twice, ${disordered} out of order`);
           expect({ lost, twice, disordered }).toEqual({ lost: 0, twice: 0, disordered: 0 });
           expect(status().deadLettered).toBe(0);
         },
