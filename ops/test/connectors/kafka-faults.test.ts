@@ -144,7 +144,9 @@ ${edge}`;
           }
           await loading;
           const { lost, twice, disordered, n } = await outcome();
-          tell(`${n} messages, ${KILLS} kills -9 of the broker: ${lost} lost, ${twice} twice, ${disordered} out of order`);
+          tell(
+            `${n} messages, ${KILLS} kills -9 of the broker: ${lost} lost, ${twice} twice, ${disordered} out of order`,
+          );
           expect({ lost, twice, disordered }).toEqual({ lost: 0, twice: 0, disordered: 0 });
           expect(status().deadLettered).toBe(0);
         },
