@@ -21,6 +21,16 @@ export const projectionError = defineErrors({
     summary: "Folding an event failed; the projection stands before it.",
     remedy: "Read the cause, correct the fold, and give the projection a new version.",
   },
+  "PROJECTION-SCRIPT": {
+    kind: "rejected",
+    summary: "The script of a projection does not compile, or names no source.",
+    remedy: "Correct the script; the message says what is wrong with it.",
+  },
+  "PROJECTION-LIMIT": {
+    kind: "terminal",
+    summary: "The script of a projection took more steps or memory than it may.",
+    remedy: "Keep less in its state, or partition it; then update and enable it.",
+  },
   "PROJECTION-AHEAD": {
     kind: "terminal",
     summary: "A projection has folded positions that the log does not have: the log lost its tail.",

@@ -34,3 +34,12 @@ export {
   type ProjectionStatus,
   projectionRunner,
 } from "./runner.ts";
+export type {
+  ScriptBatch,
+  ScriptEffect,
+  ScriptEvent,
+  ScriptLimits,
+  ScriptSource,
+  ScriptStates,
+} from "./script/projection-script.ts";
+export { openProjectionScript, type ScriptThread, type ScriptThreadOptions } from "./script/script-thread.ts";

@@ -30,6 +30,9 @@ import { httpFace } from "./http-face.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { LogTail } from "./log-tail.ts";
 import { persistentSubscriptions } from "./persistent-subscriptions.ts";
+import { isProjectionState } from "./projection-definition.ts";
+import { Projections } from "./projections.ts";
+import { projectionsService } from "./projections-service.ts";
 import { read } from "./read.ts";
 import { supportedMethods } from "./server-features.ts";
 import { StreamStates } from "./stream-states.ts";
@@ -79,6 +82,7 @@ export function eventStoreEndpoint(options: EventStoreEndpointOptions): EventSto
 class Endpoint implements EventStoreEndpoint {
   readonly #context: EndpointContext;
   readonly #groups: Groups;
+  readonly #projections: Projections;
   readonly #methods: ReadonlyMap<string, GrpcMethod>;
   readonly #messageBytesMax: number;
   readonly #report: (thrown: unknown) => void;
@@ -92,7 +96,8 @@ class Endpoint implements EventStoreEndpoint {
   constructor(options: EventStoreEndpointOptions) {
     this.#context = contextOf(options);
     this.#groups = new Groups(this.#context);
-    this.#methods = methodsOf(this.#groups);
+    this.#projections = new Projections(this.#context);
+    this.#methods = methodsOf(this.#groups, this.#projections);
     this.#messageBytesMax = this.#context.appendBytesMax + MESSAGE_MARGIN_BYTES;
     this.#report = options.report ?? (() => {});
     this.#http = createHttpServer({ headersTimeout: PREFACE_TIMEOUT_MS }, httpFace(options.version));
@@ -109,6 +114,8 @@ class Endpoint implements EventStoreEndpoint {
       this.#server.once("error", reject);
       this.#server.listen({ port, host }, () => {
         this.#server.off("error", reject);
+        // What cannot be read now is told to whoever asks for a projection.
+        void this.#projections.open().catch(this.#report);
         // Of a TCP server that listens the address is an object.
         resolve((this.#server.address() as AddressInfo).port);
       });
@@ -120,6 +127,7 @@ class Endpoint implements EventStoreEndpoint {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const status = statusOf(eventStoreError("EVENTSTORE-BUSY", "the server is closing"));
     await this.#groups.close("the server is closing");
+    await this.#projections.close();
     for (const call of this.#calls) call.finish(status);
     this.#context.tail.close();
     for (const session of this.#sessions) session.close();
@@ -212,7 +220,8 @@ function contextOf(options: EventStoreEndpointOptions): EndpointContext {
     streams: new ServedStreams(log),
     writer: new StreamWriter({
       ...shared,
-      isReserved: (stream) => isGroupState(stream) || isVirtual(stream) || isReserved(stream),
+      isReserved: (stream) =>
+        isGroupState(stream) || isProjectionState(stream) || isVirtual(stream) || isReserved(stream),
     }),
     stateWriter: new StreamWriter({ ...shared, isReserved: () => false }),
     tail: new LogTail(log),
@@ -220,7 +229,7 @@ function contextOf(options: EventStoreEndpointOptions): EndpointContext {
   };
 }
 
-function methodsOf(groups: Groups): ReadonlyMap<string, GrpcMethod> {
+function methodsOf(groups: Groups, projections: Projections): ReadonlyMap<string, GrpcMethod> {
   const methods: Map<string, GrpcMethod> = new Map([
     ["/event_store.client.streams.Streams/Read", read],
     ["/event_store.client.streams.Streams/Append", append],
@@ -228,6 +237,7 @@ function methodsOf(groups: Groups): ReadonlyMap<string, GrpcMethod> {
     ["/event_store.client.streams.Streams/Delete", deleteStream],
     ["/event_store.client.streams.Streams/Tombstone", tombstoneStream],
     ...persistentSubscriptions(groups),
+    ...projectionsService(projections),
     ["/event_store.client.gossip.Gossip/Read", gossip],
     [
       "/event_store.client.server_features.ServerFeatures/GetSupportedMethods",

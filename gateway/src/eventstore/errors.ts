@@ -57,6 +57,16 @@ export const eventStoreError = defineErrors({
     summary: "The persistent subscription was updated or deleted, or its subscriber asked to stop.",
     remedy: "Subscribe again if it still exists.",
   },
+  "EVENTSTORE-PROJECTION-MISSING": {
+    kind: "rejected",
+    summary: "There is no such projection.",
+    remedy: "Create it first, or list what there is.",
+  },
+  "EVENTSTORE-PROJECTION-EXISTS": {
+    kind: "rejected",
+    summary: "There is a projection of this name.",
+    remedy: "Update it, or choose another name.",
+  },
   "EVENTSTORE-UNIMPLEMENTED": {
     kind: "rejected",
     summary: "This endpoint does not serve the gRPC method.",

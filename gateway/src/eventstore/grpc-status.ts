@@ -42,6 +42,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   "EVENTSTORE-GROUP-MISSING": GRPC.notFound,
   "EVENTSTORE-GROUP-EXISTS": GRPC.alreadyExists,
   "EVENTSTORE-GROUP-DROPPED": GRPC.cancelled,
+  "EVENTSTORE-PROJECTION-MISSING": GRPC.notFound,
+  "EVENTSTORE-PROJECTION-EXISTS": GRPC.alreadyExists,
   "LOG-FULL": GRPC.resourceExhausted,
   "LOG-TOO-LARGE": GRPC.invalidArgument,
   "LOG-CLOSED": GRPC.unavailable,

@@ -11,6 +11,7 @@ const FEATURES: Readonly<Record<string, readonly string[]>> = {
   "/event_store.client.persistent_subscriptions.PersistentSubscriptions/Create": ["stream", "all"],
   "/event_store.client.persistent_subscriptions.PersistentSubscriptions/Update": ["stream", "all"],
   "/event_store.client.persistent_subscriptions.PersistentSubscriptions/Delete": ["stream", "all"],
+  "/event_store.client.projections.Projections/Create": ["track_emitted_streams"],
   "/event_store.client.persistent_subscriptions.PersistentSubscriptions/Read": ["stream", "all"],
   "/event_store.client.persistent_subscriptions.PersistentSubscriptions/GetInfo": ["stream", "all"],
   "/event_store.client.persistent_subscriptions.PersistentSubscriptions/ReplayParked": ["stream", "all"],

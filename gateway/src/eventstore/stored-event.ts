@@ -97,6 +97,20 @@ export function dataOf(event: RecordedEvent): Buffer {
   return new WireMessage(asBuffer(event.payload)).bytes(8);
 }
 
+/** What a client's event holds, or what Millrace's own is shown as. */
+export function clientParts(
+  event: RecordedEvent,
+  describe: DescribeEvent,
+): { readonly contentType: string; readonly data: string; readonly metadata: string } {
+  const fields = new WireMessage(asBuffer(isClientEvent(event) ? event.payload : describedPayload(event, describe)));
+  const contentType =
+    fields
+      .messages(6)
+      .find((entry) => entry.text(1) === "content-type")
+      ?.text(2) ?? BINARY_TYPE;
+  return { contentType, data: fields.bytes(8).toString("utf8"), metadata: fields.bytes(7).toString("utf8") };
+}
+
 /** The same for people: data and metadata as JSON where they are, else their first bytes. Nothing for events of Millrace's own. */
 export function describeClientEvent(event: RecordedEvent): Json | undefined {
   if (!isClientEvent(event)) return undefined;

@@ -111,6 +111,12 @@ export class StreamWriter {
     });
   }
 
+  /** What is known of a stream that may be appended to. @throws EVENTSTORE-DENIED, EVENTSTORE-DELETED, EVENTSTORE-INVALID */
+  mustBeWritable(stream: string): Promise<StreamState> {
+    this.#checkName(stream);
+    return this.#writable(subjectOf(stream));
+  }
+
   #newId(): Uint8Array {
     return this.#options.env.random.bytes(16);
   }

@@ -15,6 +15,20 @@ export class WireWriter {
     return this;
   }
 
+  double(field: number, value: number): this {
+    this.#tag(field, 1);
+    this.#reserve(8);
+    this.#length = this.#bytes.writeDoubleLE(value, this.#length);
+    return this;
+  }
+
+  float(field: number, value: number): this {
+    this.#tag(field, 5);
+    this.#reserve(4);
+    this.#length = this.#bytes.writeFloatLE(value, this.#length);
+    return this;
+  }
+
   bool(field: number, value: boolean): this {
     return this.uint(field, value ? 1 : 0);
   }

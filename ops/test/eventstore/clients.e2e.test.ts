@@ -32,7 +32,7 @@ const node = (client: string): Judge => ({
   client,
   command: process.execPath,
   args: [join(judges, "node-judge.cjs"), client],
-  features: 26,
+  features: 29,
 });
 const python = (client: string): Judge => ({
   client,

@@ -29,6 +29,16 @@ const refused = async (type, action) => {
   }
   assert.fail(`${type} expected`);
 };
+/** Refused, whatever type of error the client makes of it. */
+const refusedWith = (message, action) => assert.rejects(action, (error) => message.test(error.message));
+/** Asks until the answer is as wanted; the time-out of the feature ends what never is. */
+const until = async (ask, isWanted) => {
+  for (;;) {
+    const answer = await ask();
+    if (isWanted(answer)) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
 /** Collects from a subscription until `done`. */
 const follow = (subscription, done, onOpen = () => {}) =>
   new Promise((resolve, reject) => {
@@ -511,9 +521,142 @@ const features = {
     assert.equal(info.eventSource, "$all");
     await client.deletePersistentSubscriptionToAll(group);
   },
-  "what is not served says so": async () => {
-    const error = await refused("unknown", () => client.createProjection("p", "fromAll()"));
-    assert.match(error.message, /UNIMPLEMENTED.*does not serve/);
+  "projection: create, state, result, statistics": async () => {
+    const category = `acc${randomUUID().slice(0, 8)}`;
+    const name = fresh("projection");
+    const add = (stream, n) => client.appendToStream(`${category}-${stream}`, numbers(n, 1));
+    for (const n of [1, 2, 3]) await add("a", n);
+    await client.createProjection(
+      name,
+      `fromCategory("${category}").when({
+        $init: () => ({ sum: 0, seen: [] }),
+        Counted: (s, e) => { s.sum += e.data.n; s.seen.push(e.sequenceNumber + "@" + e.streamId); },
+      }).transformBy((s) => ({ total: s.sum }))`,
+    );
+    const state = await until(
+      () => client.getProjectionState(name),
+      ({ sum }) => sum === 6,
+    );
+    assert.deepEqual(
+      state.seen,
+      [0, 1, 2].map((r) => `${r}@${category}-a`),
+    );
+    await add("b", 4);
+    await until(
+      () => client.getProjectionState(name),
+      ({ sum }) => sum === 10,
+    );
+    assert.deepEqual(await client.getProjectionResult(name), { total: 10 });
+    const status = await client.getProjectionStatus(name);
+    assert.deepEqual([status.name, status.projectionStatus, status.progress], [name, "Running", 100]);
+    assert.equal(status.eventsProcessedAfterRestart, 4n);
+    const listed = (await client.listProjections()).map((one) => one.name);
+    assert.ok(listed.includes(name) && listed.includes("$by_category"), `${listed}`);
+    await refusedWith(/exists/, () => client.createProjection(name, "fromAll()"));
+    await refusedWith(/does not compile/, () => client.createProjection(fresh(), "fromAll().when({"));
+    await refusedWith(/does not compile/, () => client.createProjection(fresh(), "1 + 1"));
+    await refusedWith(/not found/, () => client.getProjectionState(fresh()));
+  },
+  "projection: disable, enable, update, reset, abort, delete": async () => {
+    const stream = fresh();
+    const name = fresh("projection");
+    const query = (by) => `fromStream("${stream}").when({ $init: () => ({ n: 0 }), $any: (s) => { s.n += ${by}; } })`;
+    const n = (wanted) =>
+      until(
+        () => client.getProjectionState(name),
+        (state) => state.n === wanted,
+      );
+    const status = async () => (await client.getProjectionStatus(name)).projectionStatus;
+    await client.appendToStream(stream, numbers(0, 3));
+    await client.createProjection(name, query(1));
+    await n(3);
+    await client.disableProjection(name);
+    assert.equal(await status(), "Stopped");
+    await client.appendToStream(stream, numbers(3, 2));
+    assert.equal((await client.getProjectionState(name)).n, 3);
+    await client.enableProjection(name);
+    await n(5);
+    await client.updateProjection(name, query(10));
+    await client.appendToStream(stream, numbers(5, 1));
+    await n(15);
+    await client.resetProjection(name);
+    await n(60);
+    await client.restartSubsystem?.();
+    await n(60);
+    await refusedWith(/disable it first/, () => client.deleteProjection(name));
+    await client.abortProjection(name);
+    assert.equal(await status(), "Aborted");
+    await client.deleteProjection(name, { deleteCheckpointStream: true, deleteStateStream: true });
+    await refusedWith(/not found/, () => client.getProjectionStatus(name));
+    await refused("stream-not-found", () => gather(client.readStream(`$projections-${name}-checkpoint`)));
+    await client.enableProjection("$by_category");
+  },
+  "projection: partitions, emitted events, links, results": async () => {
+    const [stream, out, links] = [fresh("in"), fresh("out"), fresh("links")];
+    const name = fresh("projection");
+    await client.createProjection(
+      name,
+      `options({ resultStreamName: "${name}-results" });
+      fromStream("${stream}").partitionBy((e) => e.data.n % 2 ? "odd" : "even").when({
+        $init: () => ({ count: 0 }),
+        Counted: (s, e) => {
+          s.count += 1;
+          emit("${out}", "Doubled", { n: 2 * e.data.n }, { of: e.partition });
+          linkTo("${links}", e);
+        },
+      }).outputState()`,
+      { emitEnabled: true, trackEmittedStreams: true },
+    );
+    await client.appendToStream(stream, numbers(0, 5));
+    const partition = (one) => client.getProjectionState(name, { partition: one });
+    await until(
+      () => partition("even"),
+      ({ count }) => count === 3,
+    );
+    assert.equal((await partition("odd")).count, 2);
+    const emitted = (await gather(client.readStream(out))).map(({ event }) => [
+      event.type,
+      event.data.n,
+      event.metadata.of,
+    ]);
+    assert.deepEqual(
+      emitted,
+      [0, 1, 2, 3, 4].map((n) => ["Doubled", 2 * n, n % 2 ? "odd" : "even"]),
+    );
+    const linked = await gather(client.readStream(links, { resolveLinkTos: true }));
+    assert.deepEqual(
+      linked.map(({ event }) => event.data.n),
+      [0, 1, 2, 3, 4],
+    );
+    const [last] = await gather(client.readStream(`${name}-results-even`, { direction: BACKWARDS, maxCount: 1 }));
+    assert.deepEqual([last.event.type, last.event.data], ["Result", { count: 3 }]);
+    await client.disableProjection(name);
+    await client.deleteProjection(name, { deleteEmittedStreams: true });
+    await refused("stream-not-found", () => gather(client.readStream(out)));
+  },
+  "projection: a handler that fails, one that never ends": async () => {
+    const stream = fresh();
+    await client.appendToStream(stream, numbers(0, 2));
+    const faulted = async (handler, why, options) => {
+      const name = fresh("projection");
+      await client.createProjection(name, `fromStream("${stream}").when({ $any: ${handler} })`, options);
+      const status = await until(
+        () => client.getProjectionStatus(name),
+        (one) => one.projectionStatus === "Faulted",
+      );
+      assert.match(status.stateReason, why);
+      await client.appendToStream(fresh(), numbers(0, 1));
+      await client.deleteProjection(name);
+    };
+    await Promise.all([
+      faulted("(s, e) => { throw new Error('no ' + e.data.n); }", /event 0 of .*no 0/),
+      faulted("() => { for (;;); }", /too many steps/),
+      faulted("(s) => { s.all = []; for (;;) s.all.push({ a: 1, b: [1, 2, 3] }); }", /memory|steps| ms/),
+      faulted("(s, e) => { emit('x', 'T', {}); }", /does not allow/),
+      faulted("() => ({ now: new Date() })", /Date/),
+      faulted("() => process.exit()", /process/),
+      faulted("(s, e) => { emit('late-flights/by-airport', 'T', {}); }", /denied/, { emitEnabled: true }),
+    ]);
   },
 };
 

@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 import threading
+import time
 import traceback
 import uuid
 
@@ -389,10 +390,31 @@ def _():
     client.delete_subscription(group)
 
 
-@feature("what is not served says so")
+@feature("projection: create, state, result, statistics")
 def _():
-    thrown = refused(Exception, lambda: client.create_projection(name="p", query="fromAll()"))
-    assert "does not serve" in str(thrown)
+    category, name = f"acc{uuid.uuid4().hex[:8]}", fresh("projection")
+    append(f"{category}-a", numbers(1, 3))
+    handlers = "{ $init: () => ({ sum: 0 }), Counted: (s, e) => { s.sum += e.data.n; } }"
+    client.create_projection(name=name, query=f'fromCategory("{category}").when({handlers})')
+    while client.get_projection_state(name=name).value != {"sum": 6}:
+        time.sleep(0.005)
+    statistics = client.get_projection_statistics(name=name)
+    assert (statistics.name, statistics.mode, statistics.status) == (name, "Continuous", "Running")
+    if hasattr(client, "list_all_projection_statistics"):
+        assert name in [one.name for one in client.list_continuous_projection_statistics()]
+        assert "$by_category" in [one.name for one in client.list_all_projection_statistics()]
+    refused(error("AlreadyExists"), lambda: client.create_projection(name=name, query="fromAll()"))
+    refused(error("NotFound"), lambda: client.get_projection_state(name=fresh()))
+    client.disable_projection(name=name)
+    assert client.get_projection_statistics(name=name).status == "Stopped"
+    client.enable_projection(name=name)
+    client.reset_projection(name=name)
+    while client.get_projection_state(name=name).value != {"sum": 6}:
+        time.sleep(0.005)
+    client.update_projection(name=name, query=f'fromCategory("{category}").when({handlers}).outputState()')
+    client.abort_projection(name=name)
+    client.delete_projection(name=name)
+    refused(error("NotFound"), lambda: client.get_projection_statistics(name=name))
 
 
 for name, judge in features.items():

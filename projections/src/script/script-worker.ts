@@ -1,0 +1,57 @@
+/** The inside of a script's thread: one script, one call at a time. */
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { type ErrorReport, reportOf } from "@millrace/engine";
+import {
+  compileProjectionScript,
+  type ProjectionScript,
+  type ScriptEvent,
+  type ScriptLimits,
+  type ScriptStates,
+} from "./projection-script.ts";
+
+export interface ScriptWorkerData {
+  readonly query: string;
+  readonly limits: ScriptLimits;
+}
+
+export type ScriptRequest =
+  | { readonly call: "source" | "begin" | "states" }
+  | { readonly call: "batch"; readonly events: readonly ScriptEvent[] }
+  | { readonly call: "load"; readonly states: ScriptStates }
+  | { readonly call: "state"; readonly partition: string };
+
+export type ScriptAnswer = { readonly value: unknown } | { readonly failure: ErrorReport };
+
+function answer(script: ProjectionScript, request: ScriptRequest): unknown {
+  switch (request.call) {
+    case "source":
+      return script.source;
+    case "begin":
+      return script.begin();
+    case "states":
+      return script.states();
+    case "load":
+      return script.load(request.states);
+    case "batch":
+      return script.batch(request.events);
+    case "state":
+      return script.state(request.partition);
+  }
+}
+
+function serve(port: MessagePort, { query, limits }: ScriptWorkerData): void {
+  const compiling = compileProjectionScript(query, limits);
+  // A failure is the answer to the first request.
+  compiling.catch(() => undefined);
+  port.on("message", (request: ScriptRequest) => {
+    compiling
+      .then((script) => answer(script, request))
+      .then(
+        (value) => port.postMessage({ value } satisfies ScriptAnswer),
+        (cause: unknown) => port.postMessage({ failure: reportOf(cause) } satisfies ScriptAnswer),
+      );
+  });
+}
+
+const { script } = (workerData ?? {}) as { readonly script?: ScriptWorkerData };
+if (parentPort !== null && script !== undefined) serve(parentPort, script);
