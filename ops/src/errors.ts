@@ -2,6 +2,11 @@
 import { defineErrors } from "@millrace/engine";
 
 export const opsError = defineErrors({
+  "LOG-HOLD": {
+    kind: "rejected",
+    summary: "There is no legal hold of this name, or there is one already.",
+    remedy: "Look at `millrace log hold ls`.",
+  },
   "HOST-REVISION": {
     kind: "rejected",
     summary: "The graph's present revision cannot be run to its end, so that another could take its place.",

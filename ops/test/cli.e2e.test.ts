@@ -71,6 +71,11 @@ describe("help", () => {
     "log",
     "log ls",
     "log archive",
+    "log prune",
+    "log hold",
+    "log hold place",
+    "log scrub",
+    "log repair",
     "doctor",
     "serve",
   ])("of millrace %s is as documented", async (command) => {

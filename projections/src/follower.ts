@@ -126,7 +126,9 @@ export class Follower {
     await this.#prepare();
     const { log, projection, lingerMs } = this.#options;
     const { signal } = this.#abort;
-    for await (const batch of log.subscribe({ from: this.#position, filter: projection.handles, signal })) {
+    // A projection that begins on a pruned log begins with what is left of it.
+    const from = this.#position === 0 ? (log.base ?? 0) : this.#position;
+    for await (const batch of log.subscribe({ from, filter: projection.handles, signal })) {
       for (let i = 0; i < batch.events.length && !signal.aborted; )
         i = await this.#foldSome(batch.events, i, batch.end);
       if (signal.aborted) break;

@@ -121,6 +121,8 @@ export interface EventLog {
   readonly appendBytesMax: number;
   /** Position after the last durable event: what readers may see (L-R21). */
   readonly durableEnd: number;
+  /** First position that can be read; absent: 0. What is below was pruned, and reading it is LOG-PRUNED. */
+  readonly base?: number;
   /**
    * How many appends to one stream a writer may have under way at once; absent: any number. 1 for a log whose requests travel
    * one by one: if the first of two were lost, another owner's event could take its place and let the second meet its expected

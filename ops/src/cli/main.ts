@@ -302,9 +302,66 @@ log
   .description("move sealed segments to the archive, from which everything can still be read; the host must be stopped")
   .requiredOption("--older-than <duration>", "segments whose last event is older, such as 30d; 0 for all")
   .option("--no-parquet", "without the Parquet twin for analysts")
+  .option("--keep", "leave the segments where they are too, so that log repair has a copy of each")
   .addOption(auditDataOption())
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/log.ts")).archiveLog(options));
+log
+  .command("prune")
+  .description(
+    "forget archived segments: heads of streams and hashes stay, so that proofs hold; the host must be stopped",
+  )
+  .requiredOption("--older-than <duration>", "segments whose last event is older, such as 3650d; 0 for all")
+  .addOption(reasonOption())
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/log.ts")).pruneLog(options));
+log
+  .command("scrub")
+  .description(
+    "read all that the log keeps and compare it with what was written; name the first bad position of each file",
+  )
+  .addOption(
+    new Option("--rate <n>", "MiB a second, so that a running server has the disk")
+      .default(64)
+      .argParser((text) => integer(text, 1, 100_000)),
+  )
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/log.ts")).scrub(options));
+log
+  .command("repair")
+  .description("make damaged files again from their copies, exactly as they were; the host must be stopped")
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/log.ts")).repair(options));
+const hold = log.command("hold").description("legal holds: what must not be pruned; the host must be stopped");
+hold
+  .command("ls")
+  .description("list the holds that stand")
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/log.ts")).listHolds(options));
+hold
+  .command("place")
+  .description("keep events that meet all conditions from being pruned; without any condition, all events")
+  .argument("<name>", "of the hold, such as a case number")
+  .option("--stream <prefix>", "events of streams whose names begin so")
+  .option("--tenant <name>", "events of this tenant")
+  .option("--from <time>", "events from this time on")
+  .option("--to <time>", "events before this time")
+  .addOption(reasonOption())
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (name, options) => (await import("./command/log.ts")).placeLegalHold(name, options));
+hold
+  .command("release")
+  .description("end a hold")
+  .argument("<name>")
+  .addOption(reasonOption())
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (name, options) => (await import("./command/log.ts")).releaseLegalHold(name, options));
 
 const calculator = program.command("calculator").description("write, test and measure calculators");
 const interpreterOption = (): Option => new Option("--interpreter <program>", "another python3, java or node");

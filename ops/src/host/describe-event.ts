@@ -13,7 +13,9 @@ import {
   type StateEvent,
   sourceIdentityOf,
   stepOf,
+  unpackState,
 } from "@millrace/engine";
+import { RETENTION_STREAM } from "../retention/legal-holds.ts";
 import { graphStreamOf, hostPayload } from "./graph-stream.ts";
 
 /** A payload of unknown form is shown as its first bytes. @throws EVENT-SCHEMA it is ours, of a version that is not known here */
@@ -23,6 +25,7 @@ export function describeEvent(event: RecordedEvent): Json {
     if (event.type === OWNED) return { ...ownedOf(event) };
     if (event.type === HORIZON) return { ...horizonOf(event) };
     if (event.type === SOURCE_IDENTIFIED) return { ...sourceIdentityOf(event) };
+    if (event.stream === RETENTION_STREAM) return plain(unpackState(event.payload));
     if (event.stream === graphStreamOf(event.context.graph)) return plain(hostPayload(event));
   } catch (thrown) {
     if (thrown instanceof MillraceError && thrown.code === "EVENT-SCHEMA") throw thrown;

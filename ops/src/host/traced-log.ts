@@ -36,6 +36,9 @@ export function tracedLog(log: EventLog, ratio: number, env: Env): EventLog {
     get durableEnd() {
       return log.durableEnd;
     },
+    get base() {
+      return log.base ?? 0;
+    },
     append: (appends) => (env.random.u32() < threshold ? traced(appends) : log.append(appends)),
     ...(log.lists === undefined ? {} : { lists: log.lists }),
     ...(log.appendsAheadMax === undefined ? {} : { appendsAheadMax: log.appendsAheadMax }),

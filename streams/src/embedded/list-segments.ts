@@ -6,6 +6,7 @@ import { readLogManifest, storedLogOf } from "./open-stored-log.ts";
 import { timeMsAt } from "./record.ts";
 
 export interface ListedSegments {
+  readonly logId: string;
   /** First position that can be read. */
   readonly base: number;
   /** Oldest first; the last is the active one. */
@@ -35,16 +36,20 @@ export async function listSegments(disk: Disk, directory: string): Promise<Liste
       lastMs: null,
       bytes: manifest.segmentBytes,
     });
-    return { base: log.base, segments };
+    return { logId: manifest.logId, base: log.base, segments };
   } finally {
     await log.close();
   }
 }
 
 async function timeAt(log: ReturnType<typeof storedLogOf>, position: number): Promise<number | null> {
-  for await (const { records } of log.readStored(position, position + 1)) {
-    const [record] = records;
-    if (record !== undefined) return timeMsAt(viewOf(record.header), 0);
+  try {
+    for await (const { records } of log.readStored(position, position + 1)) {
+      const [record] = records;
+      if (record !== undefined) return timeMsAt(viewOf(record.header), 0);
+    }
+  } catch {
+    // A damaged segment is listed all the same; a scrub says what is wrong with it.
   }
   return null;
 }

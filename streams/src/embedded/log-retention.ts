@@ -143,8 +143,8 @@ export class LogRetention {
     this.#live.add(need);
     try {
       for await (const batch of batches) {
-        yield batch;
         need.position = batch.end;
+        yield batch;
       }
     } finally {
       this.#live.delete(need);

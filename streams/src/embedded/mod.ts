@@ -17,11 +17,16 @@ export type {
   ArchivedRange,
   ArchiveOptions,
   LogRetention,
+  PrunedRange,
+  PruneOptions,
+  RetentionNeed,
   SegmentInfo,
 } from "./log-retention.ts";
 export { type EmbeddedLogOptions, openEmbeddedLog } from "./open-embedded-log.ts";
 export { openStoredLog, StoredEvents, type StoredLogFiles, type StoredName } from "./open-stored-log.ts";
 export type { TailCut } from "./recovery.ts";
+export { repairLog } from "./repair-log.ts";
 export type { Rule, RulesOff } from "./rules.ts";
+export { type ScrubFinding, scrubLog } from "./scrub-log.ts";
 export { systemDisk } from "./system-disk.ts";
 export type { Witness } from "./witnesses.ts";

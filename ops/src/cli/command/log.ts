@@ -1,13 +1,35 @@
 /** What the log keeps, and for how long. */
 import { stat } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { durationMs, messageOf, systemEnv } from "@millrace/engine";
-import { openSignedLeaves } from "@millrace/projections";
-import { listSegments, type SegmentInfo, systemDisk } from "@millrace/streams/embedded";
+import { nativeBlocks } from "@millrace/native";
+import { auditWitnesses, openSignedLeaves } from "@millrace/projections";
+import {
+  type BlockKernels,
+  listSegments,
+  repairLog,
+  type ScrubFinding,
+  type SegmentInfo,
+  scrubLog,
+  systemDisk,
+} from "@millrace/streams/embedded";
 import { opsError } from "../../errors.ts";
-import { dataDirectory } from "../../host/data-directory.ts";
+import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
 import { type OpenedData, openStoppedData } from "../../host/open-data.ts";
 import { exitOnFatal } from "../../host/open-host.ts";
+import {
+  type HeldEvents,
+  type LegalHold,
+  legalHolds,
+  placeHold,
+  releaseHold,
+  tellPruned,
+} from "../../retention/legal-holds.ts";
+import { heldBy, hostNeeds } from "../../retention/retention-needs.ts";
+import { EXIT } from "../failure.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+
+const MIB = 1024 * 1024;
 
 export interface LogOptions {
   readonly data: string;
@@ -17,13 +39,12 @@ export interface LogOptions {
 export interface ArchiveCommandOptions extends LogOptions {
   readonly olderThan: string;
   readonly parquet: boolean;
+  readonly keep?: boolean;
 }
 
 /** Reads files only, also beside a running server. */
 export async function listLog({ data, json = false }: LogOptions): Promise<void> {
-  const { log, root } = dataDirectory(data);
-  if ((await stat(log).catch(() => undefined)) === undefined)
-    throw opsError("HOST-EMPTY", `${root} holds no Millrace data`);
+  const { log } = await logDirectory(data);
   const listed = await listSegments(systemDisk(), log);
   if (json) return writeJson(listed);
   writeSegments(listed.segments);
@@ -31,7 +52,7 @@ export async function listLog({ data, json = false }: LogOptions): Promise<void>
 }
 
 export async function archiveLog(options: ArchiveCommandOptions): Promise<void> {
-  const { olderThan, parquet, json = false } = options;
+  const { olderThan, parquet, keep = false, json = false } = options;
   const ageMs = ageOf(olderThan);
   const { EventTwin } = await import("../../retention/event-twin.ts");
   await withLog(options.data, async ({ log, directory }) => {
@@ -39,6 +60,7 @@ export async function archiveLog(options: ArchiveCommandOptions): Promise<void> 
     const done = await log.retention.archive({
       beforeMs: Date.now() - ageMs,
       signedEnd: leaves.end,
+      keep,
       leavesOf: (records) => leaves.leavesOf(records),
       checkLeaves: (first, bytes) => leaves.check(first, bytes),
       ...(parquet ? { twin: () => new EventTwin() } : {}),
@@ -49,6 +71,184 @@ export async function archiveLog(options: ArchiveCommandOptions): Promise<void> 
     writeLine(`${done.segments.length} segments archived`);
     if (done.waitsFor !== undefined) writeLine(`a further one waits for ${done.waitsFor}`);
   });
+}
+
+export interface ScrubCommandOptions extends LogOptions {
+  /** MiB a second. */
+  readonly rate: number;
+}
+
+/** Reads files only, also beside a running server. */
+export async function scrub({ data, rate, json = false }: ScrubCommandOptions): Promise<void> {
+  const { log, audit } = await logDirectory(data);
+  const pace = new Pace(rate * MIB);
+  const report = await scrubLog({
+    disk: systemDisk(),
+    directory: log,
+    seenEnd: seenEndOf(audit),
+    pause: (bytes) => pace.spend(bytes),
+    ...kernels(),
+  });
+  if (json) writeJson({ ok: report.findings.length === 0, ...report });
+  else
+    writeFindings(report.findings, `${report.segments} segments, ${report.bytes.toLocaleString("en-US")} bytes read`);
+  if (report.findings.length > 0) process.exitCode = EXIT.findings;
+}
+
+/** Puts back what can be made again exactly as it was. */
+export async function repair({ data, json = false }: LogOptions): Promise<void> {
+  const { log, audit } = await logDirectory(data);
+  const disk = systemDisk();
+  const { logId } = await listSegments(disk, log);
+  const { leavesOf } = await openSignedLeaves(disk, audit, logId);
+  const seenEnd = seenEndOf(audit);
+  const { repaired, findings } = await repairLog({
+    disk,
+    env: systemEnv(),
+    directory: log,
+    seenEnd,
+    leavesOf,
+    ...kernels(),
+  });
+  if (json) writeJson({ ok: findings.length === 0, repaired, findings });
+  else {
+    for (const file of repaired) writeLine(`${file} is again what was written`);
+    writeFindings(findings, `${repaired.length} files repaired`);
+  }
+  if (findings.length > 0) process.exitCode = EXIT.findings;
+}
+
+function writeFindings(findings: readonly ScrubFinding[], summary: string): void {
+  for (const { code, message, file, position, offset } of findings) {
+    const where = `${file}${offset === undefined ? "" : `@${offset}`}`;
+    writeLine(`${position === undefined ? "" : `position ${position}: `}${code} ${message} (${where})`);
+  }
+  writeLine(`${findings.length === 0 ? "ok" : "not ok"}: ${summary}`);
+}
+
+async function logDirectory(data: string): Promise<DataDirectory> {
+  const directory = dataDirectory(data);
+  if ((await stat(directory.log).catch(() => undefined)) === undefined)
+    throw opsError("HOST-EMPTY", `${directory.root} holds no Millrace data`);
+  return directory;
+}
+
+/** What the Merkle tree of a log has hashed was durable. */
+function seenEndOf(audit: string): (logId: string) => Promise<number> {
+  return async (logId) => {
+    const frontiers = await auditWitnesses(systemDisk(), audit);
+    return frontiers.find((frontier) => frontier.logId === logId)?.size ?? 0;
+  };
+}
+
+function kernels(): { readonly kernels?: BlockKernels } {
+  const native = nativeBlocks();
+  return native === undefined ? {} : { kernels: native };
+}
+
+/** Spends bytes no faster than so many a second, so that appends have the disk. */
+class Pace {
+  readonly #bytesPerSecond: number;
+  readonly #sinceMs = performance.now();
+  #bytes = 0;
+
+  constructor(bytesPerSecond: number) {
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  async spend(bytes: number): Promise<void> {
+    this.#bytes += bytes;
+    const aheadMs = (this.#bytes * 1000) / this.#bytesPerSecond - (performance.now() - this.#sinceMs);
+    if (aheadMs > 1) await new Promise((resolve) => setTimeout(resolve, aheadMs));
+  }
+}
+
+export interface PruneCommandOptions extends LogOptions {
+  readonly olderThan: string;
+  readonly reason: string;
+}
+
+export async function pruneLog({ olderThan, reason, data: path, json = false }: PruneCommandOptions): Promise<void> {
+  const ageMs = ageOf(olderThan);
+  await withLog(path, async (data) => {
+    const { log } = data;
+    const env = systemEnv();
+    await (await data.project([])).reached(log.durableEnd);
+    const before = log.base;
+    const holds = await legalHolds(log);
+    const done = await log.retention.prune({
+      beforeMs: Date.now() - ageMs,
+      needs: await hostNeeds(log, before, holds),
+      heldBy: (from, end) => heldBy(log, holds, from, end),
+    });
+    if (done.segments.length > 0) await tellPruned(log, env, before, done.base, { principal: principal(), reason });
+    if (json) return writeJson({ pruned: done.segments, base: done.base });
+    writeLine(`${done.segments.length} segments pruned; the log can be read from position ${done.base} on`);
+  });
+}
+
+export interface HoldOptions extends LogOptions {
+  readonly stream?: string;
+  readonly tenant?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly reason: string;
+}
+
+export async function listHolds({ data: path, json = false }: LogOptions): Promise<void> {
+  await withLog(path, async ({ log }) => writeHolds(await legalHolds(log), json));
+}
+
+export async function placeLegalHold(name: string, options: HoldOptions): Promise<void> {
+  const { stream, tenant, from, to, reason, json = false } = options;
+  const held: HeldEvents = {
+    ...(stream === undefined ? {} : { streamPrefix: stream }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(from === undefined ? {} : { fromMs: timeOf(from) }),
+    ...(to === undefined ? {} : { toMs: timeOf(to) }),
+  };
+  await withLog(options.data, async ({ log }) => {
+    const placed = await placeHold(log, systemEnv(), name, held, { principal: principal(), reason });
+    writeHolds([placed], json);
+  });
+}
+
+export async function releaseLegalHold(name: string, { data: path, reason, json = false }: HoldOptions): Promise<void> {
+  await withLog(path, async ({ log }) => {
+    const hold = await releaseHold(log, systemEnv(), name, { principal: principal(), reason });
+    if (json) writeJson({ released: hold.name });
+    else writeLine(`the legal hold ${hold.name} is released`);
+  });
+}
+
+function writeHolds(holds: readonly LegalHold[], json: boolean): void {
+  if (json) {
+    writeJson({ holds });
+    return;
+  }
+  const time = (ms: number | undefined): string | null => (ms === undefined ? null : timeText(ms));
+  const rows = holds.map((hold) => [
+    hold.name,
+    hold.streamPrefix,
+    hold.tenant,
+    time(hold.fromMs),
+    time(hold.toMs),
+    hold.by,
+    time(hold.placedMs),
+    hold.reason,
+  ]);
+  writeTable(["hold", "streams", "tenant", "from", "to", "by", "since", "why"], rows);
+}
+
+/** Who asks: the user of this machine, who can write the data directory. */
+function principal(): string {
+  return userInfo().username;
+}
+
+function timeOf(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw opsError("CLI-USAGE", `${text} is no time such as 2026-01-31T12:00:00Z`);
+  return ms;
 }
 
 function writeSegments(segments: readonly SegmentInfo[]): void {

@@ -1,0 +1,120 @@
+/**
+ * Legal holds: what must not be pruned, whatever its age. Placing and releasing one is an event of the log itself, with who and
+ * why; the stream `$retention` also tells what was pruned.
+ */
+import {
+  type Env,
+  type EventInput,
+  type EventLog,
+  type Mutation,
+  packState,
+  type RecordedEvent,
+  type StateEvent,
+  unpackState,
+} from "@millrace/engine";
+import { opsError } from "../errors.ts";
+
+export const RETENTION_STREAM = "$retention";
+const PLACED = "LegalHoldPlaced";
+const RELEASED = "LegalHoldReleased";
+const PRUNED = "LogPruned";
+const SCHEMA = 1;
+
+/** Events that meet all of what is given; a hold without any condition holds everything. */
+export interface HeldEvents {
+  readonly streamPrefix?: string;
+  readonly tenant?: string;
+  /** Times in ms since 1970; `toMs` is exclusive. */
+  readonly fromMs?: number;
+  readonly toMs?: number;
+}
+
+export interface LegalHold extends HeldEvents {
+  readonly name: string;
+  readonly reason: string;
+  readonly by: string;
+  readonly placedMs: number;
+  /** Of the event that placed it. */
+  readonly position: number;
+}
+
+/** Holds that stand, oldest first. */
+export async function legalHolds(log: EventLog): Promise<readonly LegalHold[]> {
+  const events: RecordedEvent[] = [];
+  // Backward, so that what was pruned of the stream is no error: a hold that stands never is.
+  for await (const batch of log.readStream(RETENTION_STREAM, { direction: "backward" })) events.push(...batch);
+  const holds = new Map<string, LegalHold>();
+  for (const event of events.reverse()) {
+    // Written below; the log's own checksum vouches for it.
+    const payload = unpackState(event.payload) as unknown as HeldEvents & {
+      readonly name: string;
+      readonly reason: string;
+    };
+    const { position, timeMs, context } = event;
+    if (event.type === PLACED)
+      holds.set(payload.name, { ...payload, by: context.principal, placedMs: timeMs, position });
+    if (event.type === RELEASED) holds.delete(payload.name);
+  }
+  return [...holds.values()];
+}
+
+/** @throws LOG-HOLD there is one of this name */
+export async function placeHold(
+  log: EventLog,
+  env: Env,
+  name: string,
+  held: HeldEvents,
+  by: Mutation,
+): Promise<LegalHold> {
+  if (await find(log, name)) throw opsError("LOG-HOLD", `there is a legal hold ${name} already`);
+  await append(log, env, PLACED, { name, ...held }, by);
+  const placed = await find(log, name);
+  if (placed === undefined) throw opsError("LOG-HOLD", `the legal hold ${name} was released meanwhile`);
+  return placed;
+}
+
+/** @throws LOG-HOLD there is none of this name */
+export async function releaseHold(log: EventLog, env: Env, name: string, by: Mutation): Promise<LegalHold> {
+  const hold = await find(log, name);
+  if (hold === undefined) throw opsError("LOG-HOLD", `there is no legal hold ${name}`);
+  await append(log, env, RELEASED, { name }, by);
+  return hold;
+}
+
+/** Tells in the log that it was pruned. */
+export async function tellPruned(log: EventLog, env: Env, from: number, to: number, by: Mutation): Promise<void> {
+  await append(log, env, PRUNED, { from, to }, by);
+}
+
+export function isHeld({ streamPrefix, tenant, fromMs, toMs }: HeldEvents, event: RecordedEvent): boolean {
+  if (streamPrefix !== undefined && !event.stream.startsWith(streamPrefix)) return false;
+  if (tenant !== undefined && event.context.tenant !== tenant) return false;
+  return event.timeMs >= (fromMs ?? Number.NEGATIVE_INFINITY) && event.timeMs < (toMs ?? Number.POSITIVE_INFINITY);
+}
+
+async function find(log: EventLog, name: string): Promise<LegalHold | undefined> {
+  return (await legalHolds(log)).find((hold) => hold.name === name);
+}
+
+async function append(log: EventLog, env: Env, type: string, payload: object, by: Mutation): Promise<void> {
+  const id = env.random.bytes(16);
+  const event: EventInput = {
+    id,
+    type,
+    schemaVersion: SCHEMA,
+    context: {
+      causationId: id,
+      correlationId: id,
+      principal: by.principal,
+      tenant: "",
+      codeVersion: "",
+      graph: "",
+      graphRevision: 0,
+      node: "",
+      epoch: 0,
+    },
+    // Names, texts and numbers only: msgpack says all of it.
+    payload: packState({ ...payload, reason: by.reason } as StateEvent),
+  };
+  await log.append([{ stream: RETENTION_STREAM, expected: "any", events: [event] }]);
+}

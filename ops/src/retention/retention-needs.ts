@@ -1,0 +1,43 @@
+/** What a host still needs of its log: asked before anything is pruned. It errs on the side of keeping. */
+import type { EventLog } from "@millrace/engine";
+import type { RetentionNeed } from "@millrace/streams/embedded";
+import { GRAPHS_STREAM } from "../host/graph-stream.ts";
+import { isHeld, type LegalHold, RETENTION_STREAM } from "./legal-holds.ts";
+
+/** Of the EventStoreDB protocol: which groups there are. Each goes on from a position of its own. */
+const GROUPS_STREAM = "$persistentSubscriptionConfig";
+
+/** @param base first position that can be read */
+export async function hostNeeds(
+  log: EventLog,
+  base: number,
+  holds: readonly LegalHold[],
+): Promise<readonly RetentionNeed[]> {
+  const needs: RetentionNeed[] = holds.map(({ name, position }) => ({
+    name: `the record of legal hold ${name}`,
+    position,
+  }));
+  // Definitions, cursors and states of graphs are folds of streams that begin at the first deployment.
+  for await (const [first] of log.readStream(GRAPHS_STREAM, { limit: 1 }))
+    if (first !== undefined) needs.push({ name: "the graphs of this log", position: first.position });
+  if ((await log.head(GROUPS_STREAM)) >= 0) needs.push({ name: "persistent subscriptions", position: base });
+  return needs;
+}
+
+/** Who holds the events of `[from, end)`; `undefined` when nobody does. */
+export async function heldBy(
+  log: EventLog,
+  holds: readonly LegalHold[],
+  from: number,
+  end: number,
+): Promise<string | undefined> {
+  for await (const events of log.read({ from, limit: end - from })) {
+    for (const event of events) {
+      const hold = holds.find((candidate) => isHeld(candidate, event));
+      if (hold !== undefined) return `the legal hold ${hold.name}`;
+      const isSystem = event.stream.startsWith("$") && event.stream !== RETENTION_STREAM;
+      if (isSystem && (await log.head(event.stream)) === event.revision) return `the stream ${event.stream}`;
+    }
+  }
+  return undefined;
+}

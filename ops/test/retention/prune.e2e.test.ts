@@ -1,0 +1,102 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { addEvents } from "../audit/audited-data.ts";
+import { lastJson, millrace } from "../millrace.ts";
+import { makeSmallLog } from "./small-log.ts";
+
+const EVENTS = 900;
+
+let directory: string;
+let data: string;
+
+async function ask(...args: readonly string[]): ReturnType<typeof millrace> {
+  return millrace([...args, "--data", data]);
+}
+
+const archived = (name: string): string => join(data, "log", "archive", name);
+
+/** Changes a byte in the middle of a file. */
+function damage(path: string): Buffer {
+  const bytes = readFileSync(path);
+  const changed = Buffer.from(bytes);
+  changed.writeUInt8((bytes.readUInt8(5000) + 1) % 256, 5000);
+  writeFileSync(path, changed);
+  return bytes;
+}
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "millrace-prune-"));
+  data = join(directory, "data");
+  await makeSmallLog(data, EVENTS);
+}, 60_000);
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+describe("millrace log scrub and repair", () => {
+  it("find damage and make it good from a copy", async () => {
+    expect(await ask("log", "archive", "--older-than", "0", "--keep", "--no-parquet")).toMatchObject({ code: 0 });
+    expect(lastJson((await ask("log", "scrub", "--json")).stdout)).toMatchObject({ ok: true, findings: [] });
+    const segment = join(data, "log", "0000000001.seg");
+    const whole = damage(segment);
+    const found = await ask("log", "scrub");
+    expect([found.code, found.stdout]).toEqual([
+      1,
+      expect.stringMatching(/position \d+: LOG-CORRUPT .*0000000001\.seg@/),
+    ]);
+    expect(lastJson((await ask("log", "repair", "--json")).stdout)).toMatchObject({ ok: true, repaired: [segment] });
+    expect(Buffer.compare(readFileSync(segment), whole)).toBe(0);
+    expect(await ask("log", "scrub", "--rate", "1000")).toMatchObject({ code: 0 });
+  });
+});
+
+describe("millrace log prune", () => {
+  it("is stopped by a legal hold, which is an event with who and why", async () => {
+    await ask("log", "archive", "--older-than", "0", "--no-parquet");
+    const placed = await ask("log", "hold", "place", "case-7", "--stream", "counts-", "--reason", "letter of 3 May");
+    expect(placed).toMatchObject({ code: 0 });
+    expect((await ask("log", "hold", "ls")).stdout).toMatch(/case-7 +counts-.*letter of 3 May/);
+    const held = await ask("log", "prune", "--older-than", "0", "--json");
+    expect(held.code).toBe(1);
+    expect(lastJson(held.stdout)).toMatchObject({
+      error: { code: "LOG-HELD", details: { by: "the legal hold case-7" } },
+    });
+    expect(await ask("log", "hold", "place", "case-7")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("LOG-HOLD"),
+    });
+    expect(await ask("log", "hold", "release", "case-7", "--reason", "closed")).toMatchObject({ code: 0 });
+    const { events } = lastJson((await ask("events", "ls", "--stream", "$retention", "--json")).stdout) as {
+      readonly events: readonly { readonly type: string; readonly principal: string; readonly payload: object }[];
+    };
+    expect(events.map(({ type, payload }) => [type, payload])).toEqual([
+      ["LegalHoldReleased", expect.objectContaining({ name: "case-7", reason: "closed" })],
+      ["LegalHoldPlaced", expect.objectContaining({ name: "case-7", reason: "letter of 3 May" })],
+    ]);
+    expect(events[0]?.principal).not.toBe("");
+  });
+
+  it("forgets what was archived; proofs hold, the rest goes on, and what is gone is said", async () => {
+    const pruned = lastJson(
+      (await ask("log", "prune", "--older-than", "0", "--reason", "ten years are over", "--json")).stdout,
+    ) as {
+      readonly pruned: readonly object[];
+      readonly base: number;
+    };
+    expect(pruned.pruned.length).toBeGreaterThan(1);
+    expect(pruned.base).toBeGreaterThan(EVENTS / 2);
+    expect(() => readFileSync(archived("0000000001.zst"))).toThrow("ENOENT");
+    const verified = lastJson((await ask("audit", "verify", "--json")).stdout);
+    expect(verified).toMatchObject({ ok: true, pruned: pruned.base });
+    const gone = await ask("events", "ls", "--forward", "--json");
+    expect([gone.code, gone.stdout]).toEqual([1, expect.stringContaining("LOG-PRUNED")]);
+    expect(gone.stdout).toContain(`"base":${pruned.base}`);
+    rmSync(join(data, "index"), { recursive: true });
+    await addEvents(data, 40);
+    const last = lastJson((await ask("events", "ls", "--limit", "1", "--json")).stdout) as {
+      readonly events: readonly { readonly stream: string; readonly revision: number }[];
+    };
+    expect(last.events).toMatchObject([{ stream: "counts-0", revision: EVENTS + 40 - 1 }]);
+    expect(lastJson((await ask("log", "scrub", "--json")).stdout)).toMatchObject({ ok: true });
+  });
+});
