@@ -40,7 +40,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-describe("millrace log archive", () => {
+describe("millrace log archive", { timeout: 60_000 }, () => {
   it("moves sealed segments out of the log", async () => {
     expect(archived.archived.length).toBeGreaterThan(1);
     expect(existsSync(join(data, "log", "0000000001.seg"))).toBe(false);
