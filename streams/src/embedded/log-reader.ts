@@ -215,7 +215,9 @@ export class LogReader {
   ): AsyncGenerator<readonly RecordedEvent[]> {
     let next = from;
     while (posting !== "nothing" && next >= this.base) {
-      const locations = this.#parts.index.postings(posting.kind, posting.value, next, true, FETCH_RECORDS);
+      const found = this.#parts.index.postings(posting.kind, posting.value, next, true, FETCH_RECORDS);
+      // Rows of what was pruned stay until the index is made again.
+      const locations = found.filter(({ position }) => position >= this.base);
       if (locations.length === 0) return;
       const events = (await this.#parts.fetcher.fetch(locations)).filter(passes);
       next = (locations.at(-1) as RecordLocation).position - 1;

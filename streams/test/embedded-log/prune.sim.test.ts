@@ -64,6 +64,11 @@ for (const index of ["kept", "made again"] as const) {
       expect(left.map(({ position }) => position)).toEqual(left.map((_, i) => base + i));
       const backward = await made.until(gather(log.read({ direction: "backward" })));
       expect(backward.reverse().map(({ position }) => position)).toEqual(left.map(({ position }) => position));
+      const ofType = { filter: { types: ["Moved"] } };
+      const moved = await made.until(gather(log.read({ ...ofType, direction: "backward" })));
+      expect(moved.reverse().map(({ position }) => position)).toEqual(
+        left.filter(({ type }) => type === "Moved").map(({ position }) => position),
+      );
       const all = left.filter(({ stream }) => stream === "all");
       const head = await made.until(log.head("all"));
       expect(all.at(-1)?.revision).toBe(head);
