@@ -208,6 +208,12 @@ const needs = [
     install: () => fetchKafka(version),
   })),
   {
+    name: "POSTGRES",
+    suites: "connectors to PostgreSQL",
+    packages: ["postgresql"],
+    missing: () => (existsSync("/usr/lib/postgresql") ? undefined : "no server in /usr/lib/postgresql"),
+  },
+  {
     name: "LOOP",
     suites: "power cuts on a loop-mounted ext4",
     packages: ["e2fsprogs", "mount", "gcc", "libc6-dev"],

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,13 @@ export interface ServerKind {
   readonly binary: string;
   /** The command line for a port and a folder. */
   args(port: number, directory: string): readonly string[];
+  /** Makes what must be in the folder before the first start. */
+  prepare?(directory: string): void;
+  /** Who it runs as. Default: who runs the test. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** What ends it in order. Default SIGTERM. */
+  readonly stopSignal?: NodeJS.Signals;
   /** Resolves, with what the server says of itself, when it answers on `socket`; rejects when it does not yet. */
   greet(socket: Socket): Promise<string>;
 }
@@ -43,6 +50,7 @@ export class ServerProcess {
 
   static async start(kind: ServerKind): Promise<ServerProcess> {
     const server = new ServerProcess(kind, await freePort());
+    kind.prepare?.(server.#directory);
     await server.start();
     return server;
   }
@@ -53,8 +61,9 @@ export class ServerProcess {
 
   /** Starts it, or starts it again with what it had on disk, and waits until it answers. */
   async start(): Promise<void> {
-    const { binary, args, name } = this.#kind;
-    const child = spawn(binary, args(this.port, this.#directory), { stdio: ["ignore", "pipe", "pipe"] });
+    const { binary, args, name, uid, gid } = this.#kind;
+    const as = { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
+    const child = spawn(binary, args(this.port, this.#directory), { stdio: ["ignore", "pipe", "pipe"], ...as });
     running.add(child);
     child.once("exit", () => running.delete(child));
     for (const stream of [child.stdout, child.stderr])
@@ -75,14 +84,14 @@ export class ServerProcess {
     }
   }
 
-  /** Ends it as a power cut would. */
+  /** Ends it as a power cut would: with the processes that it started. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
   }
 
   /** Ends it in order and removes its folder. */
   async stop(): Promise<void> {
-    await this.#end("SIGTERM");
+    await this.#end(this.#kind.stopSignal ?? "SIGTERM");
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
@@ -91,8 +100,10 @@ export class ServerProcess {
     this.#child = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, "exit");
+    const own = signal === "SIGKILL" ? childrenOf(child.pid) : [];
     child.kill(signal);
     await ended;
+    for (const pid of own) killIfThere(pid);
   }
 
   async #greeting(): Promise<string | undefined> {
@@ -105,6 +116,21 @@ export class ServerProcess {
     } finally {
       socket.destroy();
     }
+  }
+}
+
+/** Linux tells it; elsewhere there are none to be told. */
+function childrenOf(pid: number | undefined): readonly number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  if (!existsSync(path)) return [];
+  return readFileSync(path, "utf8").split(" ").filter(Boolean).map(Number);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended with its parent.
   }
 }
 

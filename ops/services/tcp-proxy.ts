@@ -7,6 +7,8 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #open = new Set<Socket>();
   #isCut = false;
+  /** What the client sends before its answer is withheld. */
+  #fatal: string | undefined;
 
   private constructor(server: Server, port: number) {
     this.#server = server;
@@ -30,6 +32,11 @@ export class TcpProxy {
   cut(): void {
     this.#isCut = true;
     for (const socket of this.#open) socket.destroy();
+  }
+
+  /** Breaks the connection that next sends `text` once the server has answered, and withholds the answer. */
+  cutAnswerTo(text: string): void {
+    this.#fatal = text;
   }
 
   mend(): void {
@@ -59,6 +66,13 @@ export class TcpProxy {
         other.destroy();
       });
     }
+    near.on("data", (chunk: Buffer) => {
+      if (this.#fatal === undefined || !chunk.includes(this.#fatal)) return;
+      this.#fatal = undefined;
+      far.unpipe(near);
+      far.once("data", () => far.destroy());
+      far.resume();
+    });
     near.pipe(far);
     far.pipe(near);
   }

@@ -4,6 +4,7 @@ import { parseKafkaAddress } from "./kafka-address.ts";
 import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
 import { parseRedisAddress } from "./redis-address.ts";
+import { parsePostgresAddress } from "./sql-address.ts";
 import type { Target } from "./target.ts";
 
 type Side = "source" | "sink";
@@ -16,6 +17,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["kafka", parseKafkaAddress],
   ["nats", parseNatsAddress],
   ["redis", parseRedisAddress],
+  ["postgres", parsePostgresAddress],
 ]);
 /** What keeps nothing of what was sent. */
 const LOSSY: ReadonlySet<string> = new Set(["core", "channel"]);

@@ -6,7 +6,17 @@ export interface Target {
   readonly address: string;
 }
 
-export const SOURCE_SCHEMES = ["file", "http", "metronome", "cron", "telemetry", "nats", "redis", "kafka"] as const;
+export const SOURCE_SCHEMES = [
+  "file",
+  "http",
+  "metronome",
+  "cron",
+  "telemetry",
+  "nats",
+  "redis",
+  "kafka",
+  "postgres",
+] as const;
 export const SINK_SCHEMES = [
   "projection",
   "file",
@@ -17,6 +27,7 @@ export const SINK_SCHEMES = [
   "nats",
   "redis",
   "kafka",
+  "postgres",
 ] as const;
 export const TABLE_SCHEMES = ["file", "projection"] as const;
 

@@ -6,6 +6,7 @@ import {
   type Place,
   parseKafkaAddress,
   parseNatsAddress,
+  parsePostgresAddress,
   parseRedisAddress,
   parseTarget,
   type SinkConnector,
@@ -62,6 +63,8 @@ async function sinkConnector(
   if (scheme === "nats")
     return natsConnector(streamOf(context.model.name, name), definition.key, address, context, place);
   if (scheme === "redis") return redisConnector(streamOf(context.model.name, name), address, context, place);
+  if (scheme === "postgres")
+    return postgresConnector(streamOf(context.model.name, name), definition.key ?? [], address, context, place);
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");
     return stdoutSink;
@@ -113,6 +116,22 @@ async function redisConnector(
     throw opsError("HOST-CONNECTOR", `the address is no Redis address: ${parsed.fault}`, { place });
   const { redisSink } = await import("@millrace/streams/redis");
   return () => redisSink(parsed, id, env, resilience);
+}
+
+async function postgresConnector(
+  id: string,
+  key: readonly string[],
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = parsePostgresAddress(withSecrets(address, context, place), "sink");
+  if ("fault" in parsed)
+    throw opsError("HOST-CONNECTOR", `the address is no PostgreSQL address: ${parsed.fault}`, { place });
+  const { postgresSink } = await import("@millrace/streams/postgres");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return () => postgresSink(parsed, { id, key, policy: resilience, ca }, env);
 }
 
 /** Two data directories must not write one file, so relative addresses lie in the data directory. */

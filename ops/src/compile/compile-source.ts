@@ -8,6 +8,7 @@ import {
   type Place,
   parseKafkaAddress,
   parseNatsAddress,
+  parsePostgresAddress,
   parseRedisAddress,
   parseTarget,
   type SourceConnector,
@@ -41,6 +42,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return compileRedisSource(node, address, context, place);
     case "kafka":
       return compileKafkaSource(node, address, context, place);
+    case "postgres":
+      return compilePostgresSource(node, address, context, place);
     case "nats":
       return compileNatsSource(node, address, context, place);
     default:
@@ -121,6 +124,21 @@ async function compileRedisSource(
   const { redisFeed, redisSource } = await import("@millrace/streams/redis");
   if (parsed.kind === "stream") return sourceNode(node, redisSource(parsed, env, { policy: resilience }), context);
   return { role: "committed", isSource: true, make: () => feedSource(redisFeed(parsed, env, resilience)) };
+}
+
+async function compilePostgresSource(
+  node: SourceModel,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<SourceNode> {
+  const { env, resilience } = context.options;
+  const parsed = parsePostgresAddress(withSecrets(address, context, place), "source");
+  if ("fault" in parsed)
+    throw opsError("HOST-CONNECTOR", `the address is no PostgreSQL address: ${parsed.fault}`, { place });
+  const { postgresSource } = await import("@millrace/streams/postgres");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return sourceNode(node, postgresSource(parsed, env, { policy: resilience, ca }), context);
 }
 
 function sourceNode(

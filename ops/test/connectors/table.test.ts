@@ -6,14 +6,17 @@ import {
   type NatsAddress,
   parseKafkaAddress,
   parseNatsAddress,
+  parsePostgresAddress,
   parseRedisAddress,
   type RedisAddress,
   type SinkConnector,
   type SourceConnector,
+  type SqlAddress,
   systemEnv,
 } from "@millrace/engine";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { natsSink, natsSource } from "@millrace/streams/nats";
+import { postgresSink, postgresSource } from "@millrace/streams/postgres";
 import { redisSink, redisSource } from "@millrace/streams/redis";
 import { expect, test } from "vitest";
 import { KAFKA_VERSIONS } from "../../bin/kafka.mjs";
@@ -26,6 +29,7 @@ const HEAD = ["address", "as", "replay", "ordered", "can be paused", "nack", "en
 const TESTED = "nats-server 2.9.10, 2.12.15";
 const REDIS = "Redis 7.0.15";
 const KAFKA = `Kafka ${KAFKA_VERSIONS.join(", ")}`;
+const POSTGRES = "PostgreSQL 15.18";
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
   const parsed = parseNatsAddress(`//h${path}`, side);
@@ -45,9 +49,16 @@ function kafkaAddress(path: string, side: "source" | "sink"): KafkaAddress {
   return parsed;
 }
 
+function postgresAddress(path: string, side: "source" | "sink"): SqlAddress {
+  const parsed = parsePostgresAddress(`//h/db${path}`, side);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
 const yes = (is: boolean | undefined): string => (is === true ? "yes" : "no");
 
-const testedOf = (scheme: string): string => (scheme === "redis" ? REDIS : scheme === "kafka" ? KAFKA : TESTED);
+const VERSIONS: Readonly<Record<string, string>> = { redis: REDIS, kafka: KAFKA, postgres: POSTGRES };
+const testedOf = (scheme: string): string => VERSIONS[scheme] ?? TESTED;
 
 function sourceRow(scheme: string, path: string, source: SourceConnector, bounded: SourceConnector): string[] {
   const { replay, ordered, nack } = source.capabilities;
@@ -64,6 +75,7 @@ function rows(): readonly (readonly string[])[] {
   const source = (path: string): SourceConnector => natsSource(address(path, "source"), env);
   const redis = (path: string): SourceConnector => redisSource(redisAddress(path, "source"), env);
   const kafka = (path: string): SourceConnector => kafkaSource(kafkaAddress(path, "source"), env);
+  const postgres = (path: string): SourceConnector => postgresSource(postgresAddress(path, "source"), env);
   const sink = (path: string): SinkConnector => natsSink(address(path, "sink"), { id: "g/s", key: "k" }, env);
   return [
     sourceRow("nats", "stream", source("/jetstream/S"), source("/jetstream/S?until=now")),
@@ -79,6 +91,8 @@ function rows(): readonly (readonly string[])[] {
     ["`redis:` channel", "source", "no", "no", "no", "no", "no", "", REDIS],
     sinkRow("redis", "stream", redisSink(redisAddress("/stream/s", "sink"), "g/s", env)),
     sinkRow("redis", "channel", redisSink(redisAddress("/channel/c", "sink"), "g/s", env)),
+    sourceRow("postgres", "table", postgres("/table/t?cursor=id"), postgres("/table/t?cursor=id&until=now")),
+    sinkRow("postgres", "table", postgresSink(postgresAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
   ];
 }
 

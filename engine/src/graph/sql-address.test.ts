@@ -1,0 +1,47 @@
+import { describe, expect, test } from "vitest";
+import { parseGraph } from "./parse.ts";
+import { formatProblem } from "./problem.ts";
+import { parsePostgresAddress } from "./sql-address.ts";
+
+describe("a postgres: address", () => {
+  test("names servers in order, credentials, a database and a table", () => {
+    const address = "//me:p%40ss@a,b:1/shop/table/Order%20lines?cursor=id&schema=eu&until=now&tls=verify&ca=x.pem";
+    expect(parsePostgresAddress(address, "source")).toEqual({
+      endpoints: ["a:5432", "b:1"],
+      user: "me",
+      password: "p@ss",
+      path: ["shop", "table", "Order lines"],
+      options: new Map(Object.entries({ cursor: "id", schema: "eu", until: "now", tls: "verify", ca: "x.pem" })),
+      kind: "table",
+      database: "shop",
+      target: "Order lines",
+    });
+  });
+
+  test.each([
+    ["//", "source", "expected //host:port"],
+    ["//a/shop", "sink", "expected a path /<database>/table/<name>"],
+    ["//a/shop/tabel/x", "sink", "expected a path /<database>/table/<name>"],
+    ["//a/shop/table/x", "source", "add `?cursor=<column>`"],
+    ["//a/shop/table/x?cursor=", "source", "option `cursor`: expected a name"],
+    ["//a/shop/table/x?cursr=id", "source", "unknown option `cursr`; did you mean `cursor`?"],
+    ["//a/shop/table/x?cursor=id", "sink", "unknown option `cursor`"],
+    ["//a/shop/table/x?tls=on", "sink", "option `tls`: expected off or verify or unverified"],
+    ["//a/shop/table/x?ca=x.pem", "sink", "option `ca` needs `tls=verify`"],
+  ] as const)("%s of a %s is refused", (address, side, fault) => {
+    expect(parsePostgresAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
+  });
+
+  test("is checked in the graph file, at its place", () => {
+    const text = `name: g
+nodes:
+  in:  { kind: source, from: "postgres://h/shop/table/orders", follow: true }
+  out: { kind: sink, input: in, to: "postgers://h/shop/table/x" }
+`;
+    const parsed = parseGraph(text, { file: "g.yaml" });
+    expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-SCHEMA .*add `\?cursor=<column>`/),
+      expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA unknown scheme `postgers:`; did you mean `postgres:`\?/),
+    ]);
+  });
+});

@@ -1,0 +1,62 @@
+/** What a `postgres:` or `mysql:` address names: a table of a database, `//user:password@host:port/database/table/<name>`. */
+import { type OptionCheck, oneOf, optionFault } from "./address-options.ts";
+import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
+
+export interface SqlAddress extends BrokerAddress {
+  readonly kind: SqlKind;
+  readonly database: string;
+  /** Name of the table, as it is, without quotes. */
+  readonly target: string;
+}
+
+export type SqlKind = "table";
+
+type Side = "source" | "sink";
+type Checks = Readonly<Record<string, OptionCheck>>;
+
+interface Dialect {
+  readonly scheme: string;
+  readonly port: number;
+  readonly kinds: Readonly<Record<string, Readonly<Record<Side, Checks>>>>;
+}
+
+const isFilled: OptionCheck = (value) => (value === "" ? "expected a name" : undefined);
+const TLS: Checks = { tls: oneOf("off", "verify", "unverified"), ca: isFilled };
+const TABLE_SOURCE: Checks = { cursor: isFilled, until: oneOf("now"), ...TLS };
+
+const POSTGRES: Dialect = {
+  scheme: "postgres",
+  port: 5432,
+  kinds: { table: { source: { ...TABLE_SOURCE, schema: isFilled }, sink: { ...TLS, schema: isFilled } } },
+};
+
+export function parsePostgresAddress(address: string, side: Side): SqlAddress | { readonly fault: string } {
+  return parseSqlAddress(address, side, POSTGRES);
+}
+
+function parseSqlAddress(
+  address: string,
+  side: Side,
+  { scheme, port, kinds }: Dialect,
+): SqlAddress | { readonly fault: string } {
+  const example = `${scheme}://user@127.0.0.1:${port}/shop/table/orders`;
+  const parsed = parseBrokerAddress(address, port);
+  if ("fault" in parsed) return { fault: `${parsed.fault}, as in ${example}` };
+  const [database, kind = "", target, ...rest] = parsed.path;
+  const checks = kinds[kind]?.[side];
+  if (checks === undefined || database === undefined || target === undefined || rest.length > 0)
+    return { fault: `expected a path ${pathForms(kinds, side)}, as in ${example}` };
+  const fault = optionFault(parsed.options, checks) ?? missingOption(kind, side, parsed.options);
+  return fault === undefined ? { ...parsed, kind: kind as SqlKind, database, target } : { fault };
+}
+
+function pathForms(kinds: Dialect["kinds"], side: Side): string {
+  const forms = Object.entries(kinds).filter(([, sides]) => sides[side] !== undefined);
+  return forms.map(([kind]) => `/<database>/${kind}/<name>`).join(" or ");
+}
+
+function missingOption(kind: string, side: Side, options: ReadonlyMap<string, string>): string | undefined {
+  if (options.has("ca") && options.get("tls") !== "verify") return "option `ca` needs `tls=verify`";
+  if (kind !== "table" || side !== "source" || options.has("cursor")) return undefined;
+  return "a table is read in the order of a column that only grows: add `?cursor=<column>`";
+}

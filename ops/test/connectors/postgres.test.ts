@@ -1,0 +1,354 @@
+/** PostgreSQL connectors against a real server. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Json,
+  type JsonObject,
+  Positions,
+  parsePostgresAddress,
+  RowBatch,
+  reportOf,
+  type SinkConnector,
+  type SourceBatch,
+  type SourceConnector,
+  type SqlAddress,
+  systemEnv,
+} from "@millrace/engine";
+import { sinkContract, sourceContract } from "@millrace/engine/testing";
+import { postgresSink, postgresSource } from "@millrace/streams/postgres";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { opensslMissing, selfSigned } from "../../services/certificate.ts";
+import { postgresMissing, startPostgres } from "../../services/postgres-server.ts";
+import type { ServerProcess } from "../../services/server-process.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { POLICY, runGraph, WAIT } from "./sql-graph.ts";
+
+const env = systemEnv();
+const SKIPPED = postgresMissing === undefined ? "" : ` (skipped: ${postgresMissing})`;
+
+describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
+  let server: ServerProcess;
+  let db: pg.Client;
+  let count = 0;
+  /** Names that only quoting keeps what they are. */
+  const next = (): string => `Táblá "${++count}"; drop`;
+  const q = pg.escapeIdentifier;
+
+  async function connected(): Promise<pg.Client> {
+    const client = new pg.Client({ host: "127.0.0.1", port: server.port, user: "postgres", database: "postgres" });
+    client.on("error", () => undefined);
+    await client.connect();
+    return client;
+  }
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    db = await connected();
+  }, 60_000);
+  afterAll(async () => {
+    await db?.end();
+    await server?.stop();
+  });
+
+  const address = (table: string, options = "", side: "source" | "sink" = "source"): SqlAddress => {
+    const path = `//postgres@${server.address}/postgres/table/${encodeURIComponent(table)}${options}`;
+    const parsed = parsePostgresAddress(path, side);
+    if ("fault" in parsed) throw new Error(parsed.fault);
+    return parsed;
+  };
+  const source = (table: string, options = ""): SourceConnector =>
+    postgresSource(address(table, `?cursor=id${options}`), env, { policy: POLICY, pollMs: 20 });
+  const sink = (table: string, key: readonly string[] = ["id"]): SinkConnector =>
+    postgresSink(address(table, "", "sink"), { id: "g/out", key, policy: POLICY }, env);
+  const made = async (columns = "id bigint primary key, name text, amount float8, ok bool"): Promise<string> => {
+    const table = next();
+    await db.query(`create table ${q(table)} (${columns})`);
+    return table;
+  };
+  const rowsOf = async (table: string, order = "id"): Promise<readonly Json[]> =>
+    (await db.query(`select row_to_json(t) as row from ${q(table)} t order by ${order}`)).rows.map(({ row }) => row);
+  const insert = (table: string, rows: readonly JsonObject[]): Promise<unknown> =>
+    db.query(`insert into ${q(table)} select * from json_populate_recordset(null::${q(table)}, $1)`, [
+      JSON.stringify(rows),
+    ]);
+
+  for (const ending of ["", "&until=now"]) {
+    sourceContract(`a PostgreSQL table${ending === "" ? "" : " until now"}`, {
+      async holding(rows) {
+        const table = await made();
+        await insert(table, rows);
+        return { connector: source(table, ending), close: async () => undefined };
+      },
+      missing: async () => ({ connector: source("none", ending), close: async () => undefined }),
+    });
+  }
+
+  for (const key of [["id"], []]) {
+    sinkContract(`a PostgreSQL table ${key.length === 0 ? "without" : "with"} a key`, async () => {
+      const table = await made("id bigint, name text, amount float8, n bigserial");
+      if (key.length > 0) await db.query(`alter table ${q(table)} add primary key (id)`);
+      return {
+        connect: () => sink(table, key),
+        async content() {
+          const rows = await rowsOf(table, "n");
+          return rows.map((row) => ({ ...(row as JsonObject), n: undefined })) as unknown as Json[];
+        },
+        close: async () => undefined,
+      };
+    });
+  }
+
+  test("a row that commits after rows with higher numbers is read, also by who polled meanwhile", async () => {
+    const table = await made("id bigint generated always as identity primary key, v int");
+    const late = await connected();
+    const reader = await source(table).open("0", -1);
+    const add = (client: pg.Client, v: number): Promise<unknown> =>
+      client.query(`insert into ${q(table)} (v) values ($1)`, [v]);
+    await late.query("begin");
+    await add(late, 0);
+    await add(db, 1);
+    expect(await reader.read(10)).toBe("idle");
+    // Prepared, it belongs to no session any more.
+    await late.query("prepare transaction 'late'");
+    await add(db, 2);
+    expect(await reader.read(10)).toBe("idle");
+    await late.query("commit prepared 'late'");
+    await vi.waitFor(async () => {
+      const read = (await reader.read(10)) as SourceBatch;
+      expect(read.batch.rows()).toEqual([0, 1, 2].map((v) => ({ id: v + 1, v })));
+    }, WAIT);
+    await reader.close();
+    await late.end();
+  });
+
+  test("many writers at once, some of which roll back, lose nothing for who polls meanwhile", async () => {
+    const table = await made("id bigint generated always as identity primary key, writer int, n int");
+    const writers = await Promise.all([1, 2, 3, 4].map(connected));
+    const [total, committed] = [100, new Set<string>()];
+    const writing = writers.map(async (client, writer) => {
+      for (let n = 0; n < total; n++) {
+        await client.query("begin");
+        await client.query(`insert into ${q(table)} (writer, n) values ($1, $2)`, [writer, n]);
+        if (n % 3 === writer % 3) await client.query("select pg_sleep(0.003)");
+        await client.query(n % 7 === 0 ? "rollback" : "commit");
+        if (n % 7 !== 0) committed.add(`${writer}/${n}`);
+      }
+      await client.end();
+    });
+    const reader = await source(table).open("0", -1);
+    const seen: string[] = [];
+    const done = Promise.all(writing).then(() => true);
+    for (let isDone = false; !isDone || seen.length < committed.size; ) {
+      const read = await reader.read(7);
+      if (read === "idle") isDone = await Promise.race([done, Promise.resolve(isDone)]);
+      else for (const row of (read as SourceBatch).batch.rows()) seen.push(nameOf(row));
+    }
+    await reader.close();
+    expect(new Set(seen)).toEqual(committed);
+    expect(seen.length).toBe(committed.size);
+  });
+
+  test("a column that is no cursor, and a table that was made anew, are refused", async () => {
+    const refusal = async (columns: string, rows: readonly JsonObject[] = []): Promise<unknown> => {
+      const table = await made(columns);
+      await insert(table, rows);
+      const reader = await source(table).open("0", -1);
+      return reader
+        .read(1)
+        .catch(reportOf)
+        .finally(() => reader.close());
+    };
+    const refused = (reason: string) =>
+      expect.objectContaining({ code: "POSTGRES-CURSOR", kind: "terminal", message: expect.stringContaining(reason) });
+    expect(await refusal("x int")).toEqual(refused("is no column"));
+    expect(await refusal("id text primary key")).toEqual(refused("is of type text"));
+    expect(await refusal("id int not null")).toEqual(refused("the same value twice"));
+    expect(await refusal("id int not null, x int, unique (id, x)")).toEqual(refused("the same value twice"));
+    expect(await refusal("id int unique")).toEqual(refused("may hold nothing"));
+    expect(await refusal("id int primary key", [{ id: -1 }])).toEqual(refused("negative"));
+    expect(await refusal("id bigint primary key, v text", [{ id: 2 ** 60 }])).toEqual(refused("above 2^53 - 1"));
+    const table = await made();
+    await insert(table, [{ id: 1 }]);
+    const identity = async (): Promise<string | undefined> => {
+      const reader = await source(table).open("0", -1);
+      await reader.read(1);
+      await reader.close();
+      return reader.identity;
+    };
+    const before = await identity();
+    expect(await identity()).toBe(before);
+    await db.query(`drop table ${q(table)}; create table ${q(table)} (id int primary key)`);
+    expect(await identity()).not.toBe(before);
+  });
+
+  test("a row replaces what it names of the row with its key, and what does not fit is refused as the row's fault", async () => {
+    const table = await made("id bigint primary key, name text check (name <> 'no'), at timestamptz, doc jsonb");
+    const into = sink(table);
+    await into.open(undefined);
+    await into.deliver([
+      slice(0, [
+        { id: 1, name: "a", doc: { x: [1] } },
+        { id: 1, name: "b", doc: null },
+        { id: 2, at: "2026-01-02T03:04:05+02:00" },
+        { id: 1, at: "2026-01-01T00:00:00Z" },
+      ]),
+    ]);
+    expect(await rowsOf(table)).toEqual([
+      { id: 1, name: "b", at: expect.stringMatching(/^2026-01-01T00:00:00/), doc: null },
+      { id: 2, name: null, at: expect.stringMatching(/^2026-01-02T01:04:05/), doc: null },
+    ]);
+    const refusal = (row: Json): Promise<unknown> => into.deliver([slice(4, [row])]).catch(reportOf);
+    const refused = (reason: string) =>
+      expect.objectContaining({ code: "POSTGRES-ROW", kind: "rejected", message: expect.stringContaining(reason) });
+    expect(await refusal({ id: 3, name: "no" })).toEqual(refused("check constraint"));
+    expect(await refusal({ id: 3, at: "soon" })).toEqual(refused("invalid input syntax"));
+    expect(await refusal({ id: 3, nam: "x" })).toEqual(refused("`nam`, which is no column"));
+    expect(await refusal({ name: "x" })).toEqual(refused("no value for `id`"));
+    expect(await refusal({})).toEqual(refused("names no column"));
+    expect(await refusal(3)).toEqual(refused("is no object"));
+    expect(await rowsOf(table)).toHaveLength(2);
+    await into.deliver([slice(4, [{ id: 3 }])]);
+    expect(await rowsOf(table)).toHaveLength(3);
+    await into.close();
+    const keyless = sink(await made("id bigint"));
+    await keyless.open(undefined);
+    expect(await keyless.deliver([slice(0, [{ id: 1 }])]).catch(reportOf)).toMatchObject({
+      code: "POSTGRES-KEY",
+      kind: "terminal",
+    });
+    await keyless.close();
+  });
+
+  test("a late write of a dead incarnation changes nothing, and a database that lost what was committed is refused", async () => {
+    const table = await made("id bigint primary key, v int");
+    const [dead, alive] = [sink(table), sink(table)];
+    await dead.open(undefined);
+    await alive.open(undefined);
+    const committed = await alive.deliver([slice(0, [{ id: 1, v: 1 }]), slice(1, [{ id: 1, v: 2 }])]);
+    await dead.deliver([slice(0, [{ id: 1, v: 1 }])]);
+    expect(await rowsOf(table)).toEqual([{ id: 1, v: 2 }]);
+    await db.query("delete from millrace_cursors where target = $1", [table]);
+    await alive.open(committed);
+    expect(await alive.deliver([slice(2, [{ id: 2 }])]).catch(reportOf)).toMatchObject({
+      code: "POSTGRES-BEHIND",
+      kind: "terminal",
+    });
+    await dead.close();
+    await alive.close();
+  });
+
+  test("between two tables nothing is lost and nothing is there twice while the server is killed and the link is cut", async () => {
+    const [from, to] = ["moved_from", "moved_to"];
+    await db.query(`create table ${from} (id bigint generated always as identity primary key, v int);
+      create table ${to} (id bigint, v int)`);
+    const proxy = await TcpProxy.to(server);
+    const graph = await runGraph("copy", [
+      `in: { kind: source, from: "postgres://postgres@${proxy.address}/postgres/table/${from}?cursor=id", batch: 10 }`,
+      `out: { kind: sink, input: in, to: "postgres://postgres@${proxy.address}/postgres/table/${to}" }`,
+    ]);
+    const total = 5400;
+    const arrived = async (): Promise<number> =>
+      (await db.query(`select count(*)::int as n from ${to}`)).rows[0].n as number;
+    let [kills, cuts] = [0, 0];
+    try {
+      for (let faults = 1; faults <= 18; faults++) {
+        await db.query(`insert into ${from} (v) select v from generate_series($1::int, $2) as v`, [
+          ((faults - 1) * total) / 18,
+          (faults * total) / 18 - 1,
+        ]);
+        // In the middle of what was just added; half of the cuts leave open whether a commit took place.
+        await vi.waitFor(async () => expect(await arrived()).toBeGreaterThan(((faults - 0.8) * total) / 18), WAIT);
+        if (faults % 6 === 0) {
+          await server.kill();
+          kills++;
+          await server.start();
+          db = await connected();
+        } else {
+          if (faults % 2 === 0) proxy.cut();
+          else proxy.cutAnswerTo("commit");
+          cuts++;
+          proxy.mend();
+        }
+      }
+      await vi.waitFor(async () => {
+        const { rows } = await db.query(`select count(distinct v)::int as n from ${to}`);
+        expect(rows[0].n).toBe(total);
+      }, WAIT);
+      const { rows } = await db.query(`select count(distinct v)::int as seen, count(*)::int as n from ${to}`);
+      const [{ seen, n }] = rows as [{ seen: number; n: number }];
+      console.log(
+        `postgres ${server.greeting}: ${total} rows, ${kills} kills -9, ${cuts} cuts: ${total - seen} lost, ${n - seen} twice`,
+      );
+      expect([seen, n]).toEqual([total, total]);
+      expect(await rowsOf(to, "ctid")).toEqual(Array.from({ length: total }, (_, v) => expect.objectContaining({ v })));
+    } finally {
+      await graph.close();
+      await proxy.close();
+    }
+  }, 60_000);
+
+  test.skipIf(opensslMissing)(
+    "over TLS it takes a certificate that it was told to trust, and no other",
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), "millrace-pg-tls-"));
+      const certificate = selfSigned(directory);
+      const encrypted = await startPostgres(certificate);
+      const deliver = async (host: string, options: string): Promise<unknown> => {
+        const text = `//postgres@${host}:${encrypted.port}/postgres/table/t${options}`;
+        const parsed = parsePostgresAddress(text, "sink");
+        if ("fault" in parsed) throw new Error(parsed.fault);
+        const ca = parsed.options.has("ca") ? readFileSync(certificate.cert, "utf8") : undefined;
+        const into = postgresSink(parsed, { id: "g/out", key: [], policy: POLICY, ca }, env);
+        await into.open(undefined);
+        return into
+          .deliver([slice(0, [{ id: 1 }])])
+          .catch(reportOf)
+          .finally(() => into.close());
+      };
+      try {
+        const failed = (reason: RegExp) =>
+          expect.objectContaining({ code: "CONNECTION-FAILED", message: expect.stringMatching(reason) });
+        expect(await deliver("localhost", "")).toEqual(failed(/no encryption/));
+        expect(await deliver("localhost", "?tls=verify")).toEqual(failed(/self-signed/));
+        expect(await deliver("127.0.0.1", "?tls=verify&ca=x")).toEqual(failed(/IP: 127.0.0.1 is not in the cert/));
+        // It is in: what is missing is the table.
+        const within = expect.objectContaining({ code: "SINK-FAILED", message: expect.stringContaining("no table") });
+        expect(await deliver("localhost", "?tls=verify&ca=x")).toEqual(within);
+        expect(await deliver("localhost", "?tls=unverified")).toEqual(within);
+      } finally {
+        await encrypted.stop();
+        rmSync(directory, { recursive: true });
+      }
+    },
+    60_000,
+  );
+
+  test("a statement that takes longer than a probe is not taken for a broken connection", async () => {
+    const table = await made("id bigint primary key, v int");
+    const patient = postgresSink(
+      address(table, "", "sink"),
+      { id: "g/out", key: ["id"], policy: { ...POLICY, probeEveryMs: 20, probeTimeoutMs: 150 } },
+      env,
+    );
+    await patient.open(undefined);
+    await patient.deliver([slice(0, [{ id: 1, v: 1 }])]);
+    await db.query(`begin; lock table ${q(table)}`);
+    const delivery = patient.deliver([slice(1, [{ id: 2, v: 2 }])]);
+    await db.query("select pg_sleep(0.6)");
+    await db.query("commit");
+    await delivery;
+    expect(patient.connection?.()).toMatchObject({ state: "up", connects: 1 });
+    await patient.close();
+  });
+});
+
+const nameOf = (row: Json): string => {
+  const { writer, n } = row as { writer: number; n: number };
+  return `${writer}/${n}`;
+};
+
+function slice(from: number, rows: readonly Json[]) {
+  return { lane: "l", input: 0, batch: new RowBatch(rows), positions: Positions.dense(from, rows.length), late: [] };
+}

@@ -1,0 +1,114 @@
+/** A resilient connection to a PostgreSQL server: one session each, so that what is locked and read belongs to one transaction. */
+import type { Env } from "@millrace/engine";
+import { Client, type ClientConfig } from "pg";
+import { Connection, type ConnectionDriver } from "../resilience/connection.ts";
+import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { type Tls, tlsOptions } from "../sql/tls.ts";
+
+export interface PostgresServers {
+  /** `host:port`, in order of preference. */
+  readonly endpoints: readonly string[];
+  readonly user?: string;
+  readonly password?: string;
+  readonly database: string;
+  /** Default off. */
+  readonly tls?: Tls;
+  readonly policy?: Partial<ResiliencePolicy>;
+}
+
+/** Values come out of the server as text in one form, whatever its defaults; an answered commit is on its disk. */
+const SESSION = `set timezone to 'UTC'; set datestyle to 'ISO'; set intervalstyle to 'iso_8601';
+select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`;
+
+export function postgresConnection(servers: PostgresServers, env: Env): Connection<Client> {
+  const { endpoints, database, policy } = servers;
+  const name = `postgres://${endpoints.join(",")}/${database}`;
+  return new Connection({
+    name,
+    endpoints,
+    driver: postgresDriver(servers),
+    env,
+    ...(policy === undefined ? {} : { policy }),
+  });
+}
+
+function postgresDriver(servers: PostgresServers): ConnectionDriver<Client> {
+  const configs = new WeakMap<Client, ClientConfig>();
+  return {
+    async connect(endpoint) {
+      const config = configOf(servers, endpoint);
+      const client = new Client(config);
+      configs.set(client, config);
+      // The reason of the end; without a listener the process would end.
+      client.on("error", (error) => failures.set(client, error));
+      try {
+        await client.connect();
+        await client.query(SESSION);
+      } catch (error) {
+        discard(client);
+        throw error;
+      }
+      return client;
+    },
+    async probe(client) {
+      if (!busy.has(client)) return void (await client.query("select 1"));
+      await probeBusy(client, configs.get(client) as ClientConfig);
+    },
+    ended: (client) => new Promise((resolve) => client.once("end", () => resolve(failures.get(client)))),
+    disconnect: async (client) => discard(client),
+  };
+}
+
+const failures = new WeakMap<Client, unknown>();
+/** Sessions that are in the middle of statements which may take long. */
+const busy = new WeakMap<Client, number>();
+
+/** Runs `work` on a session. A probe meanwhile does not wait behind it: it asks another session whether this one lives. */
+export async function whileBusy<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  busy.set(client, (busy.get(client) ?? 0) + 1);
+  try {
+    return await work();
+  } finally {
+    const left = (busy.get(client) ?? 1) - 1;
+    if (left === 0) busy.delete(client);
+    else busy.set(client, left);
+  }
+}
+
+/** A session that has waited for a while for its client has answered, and the answer did not arrive. */
+const WORKING = `select 1 from pg_stat_activity
+where pid = $1 and (state = 'active' or state_change > clock_timestamp() - interval '1 second')`;
+
+async function probeBusy(client: Client, config: ClientConfig): Promise<void> {
+  const other = new Client(config);
+  other.on("error", () => undefined);
+  try {
+    await other.connect();
+    const { processID } = client as Client & { readonly processID: number };
+    const { rowCount } = await other.query(WORKING, [processID]);
+    if (rowCount !== 1) throw new Error("the server does not work for the session any more");
+  } finally {
+    discard(other);
+  }
+}
+
+/** A link that is cut would never answer the farewell, so nobody waits for it. */
+function discard(client: Client): void {
+  client.end().catch(() => undefined);
+}
+
+function configOf({ user, password, database, tls }: PostgresServers, endpoint: string): ClientConfig {
+  const [, host = "", port = ""] = /^\[?(.*?)\]?:(\d+)$/.exec(endpoint) ?? [];
+  return {
+    host,
+    port: Number(port),
+    // The library would take what is missing from the environment of the process.
+    user: user ?? "postgres",
+    password: password ?? "",
+    database,
+    ssl: tlsOptions(tls, host) ?? false,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    application_name: "millrace",
+  };
+}

@@ -1,0 +1,50 @@
+/** What the server knows of a table. Names are looked up as they are written, and quoted wherever they become part of a statement. */
+import type { Client } from "pg";
+import { escapeIdentifier } from "pg";
+
+export interface TableName {
+  readonly schema: string;
+  readonly table: string;
+}
+
+export interface TableShape {
+  /** A table that is dropped and made anew has another one. */
+  readonly oid: string;
+  readonly columns: ReadonlyMap<string, ColumnShape>;
+}
+
+export interface ColumnShape {
+  readonly type: string;
+  readonly isNullable: boolean;
+  /** Alone in a unique index over all rows. */
+  readonly isUnique: boolean;
+}
+
+export const quoted = ({ schema, table }: TableName): string =>
+  `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
+
+const SHAPE = `
+select c.oid::text as oid, a.attname as name, a.atttypid::regtype::text as type, not a.attnotnull as nullable,
+  exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indpred is null
+    and i.indnkeyatts = 1 and i.indkey[0] = a.attnum) as is_unique
+from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped`;
+
+/** `undefined`: there is no such table, or it has no columns. */
+export async function tableShape(client: Client, { schema, table }: TableName): Promise<TableShape | undefined> {
+  const { rows } = await client.query<ShapeRow>(SHAPE, [schema, table]);
+  const oid = rows[0]?.oid;
+  if (oid === undefined) return undefined;
+  const shapes = rows.map(
+    ({ name, type, nullable, is_unique }) => [name, { type, isNullable: nullable, isUnique: is_unique }] as const,
+  );
+  return { oid, columns: new Map(shapes) };
+}
+
+interface ShapeRow {
+  readonly oid: string;
+  readonly name: string;
+  readonly type: string;
+  readonly nullable: boolean;
+  readonly is_unique: boolean;
+}
