@@ -104,6 +104,8 @@ export class ServerProcess {
     child.kill(signal);
     await ended;
     for (const pid of own) killIfThere(pid);
+    // What one of them holds (memory, locks) would keep the next start from succeeding.
+    while (own.some(isRunning)) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 
   async #greeting(): Promise<string | undefined> {
@@ -124,6 +126,14 @@ function childrenOf(pid: number | undefined): readonly number[] {
   const path = `/proc/${pid}/task/${pid}/children`;
   if (!existsSync(path)) return [];
   return readFileSync(path, "utf8").split(" ").filter(Boolean).map(Number);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 function killIfThere(pid: number): void {

@@ -32,6 +32,13 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
   const kind = kindOf(node, "from", target, problems);
   if (kind === undefined) return;
   forbid(node, ["follow"], "a broker's messages are always followed", problems);
+  if (kind === "outbox")
+    forbid(
+      node,
+      ["time", "watermark", "speed"],
+      "an outbox's rows are gone once they were read, so event times cannot be told again after a crash; read a table",
+      problems,
+    );
   if (LOSSY.has(kind))
     forbid(
       node,

@@ -21,7 +21,10 @@ describe("a postgres: address", () => {
   test.each([
     ["//", "source", "expected //host:port"],
     ["//a/shop", "sink", "expected a path /<database>/table/<name>"],
+    ["//a/shop/tabel/x", "source", "expected a path /<database>/table/<name> or /<database>/outbox/<name>"],
     ["//a/shop/tabel/x", "sink", "expected a path /<database>/table/<name>"],
+    ["//a/shop/outbox/x", "sink", "expected a path /<database>/table/<name>, as in"],
+    ["//a/shop/outbox/x?until=now", "source", "unknown option `until`"],
     ["//a/shop/table/x", "source", "add `?cursor=<column>`"],
     ["//a/shop/table/x?cursor=", "source", "option `cursor`: expected a name"],
     ["//a/shop/table/x?cursr=id", "source", "unknown option `cursr`; did you mean `cursor`?"],
@@ -30,6 +33,18 @@ describe("a postgres: address", () => {
     ["//a/shop/table/x?ca=x.pem", "sink", "option `ca` needs `tls=verify`"],
   ] as const)("%s of a %s is refused", (address, side, fault) => {
     expect(parsePostgresAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
+  });
+
+  test("of an outbox cannot have event times", () => {
+    const text = `name: g
+nodes:
+  in:  { kind: source, from: "postgres://h/shop/outbox/x", time: at }
+  out: { kind: sink, input: in, to: "postgres://h/shop/table/y" }
+`;
+    const parsed = parseGraph(text, { file: "g.yaml" });
+    expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: an outbox's rows are gone/),
+    ]);
   });
 
   test("is checked in the graph file, at its place", () => {

@@ -9,7 +9,8 @@ export interface SqlAddress extends BrokerAddress {
   readonly target: string;
 }
 
-export type SqlKind = "table";
+/** `outbox`: rows of a table, each of which is done with once it was read. */
+export type SqlKind = "table" | "outbox";
 
 type Side = "source" | "sink";
 type Checks = Readonly<Record<string, OptionCheck>>;
@@ -17,7 +18,7 @@ type Checks = Readonly<Record<string, OptionCheck>>;
 interface Dialect {
   readonly scheme: string;
   readonly port: number;
-  readonly kinds: Readonly<Record<string, Readonly<Record<Side, Checks>>>>;
+  readonly kinds: Readonly<Record<string, Readonly<Partial<Record<Side, Checks>>>>>;
 }
 
 const isFilled: OptionCheck = (value) => (value === "" ? "expected a name" : undefined);
@@ -27,7 +28,10 @@ const TABLE_SOURCE: Checks = { cursor: isFilled, until: oneOf("now"), ...TLS };
 const POSTGRES: Dialect = {
   scheme: "postgres",
   port: 5432,
-  kinds: { table: { source: { ...TABLE_SOURCE, schema: isFilled }, sink: { ...TLS, schema: isFilled } } },
+  kinds: {
+    table: { source: { ...TABLE_SOURCE, schema: isFilled }, sink: { ...TLS, schema: isFilled } },
+    outbox: { source: { key: isFilled, mark: isFilled, ...TLS, schema: isFilled } },
+  },
 };
 
 export function parsePostgresAddress(address: string, side: Side): SqlAddress | { readonly fault: string } {

@@ -131,14 +131,15 @@ async function compilePostgresSource(
   address: string,
   context: CompileContext,
   place: Place,
-): Promise<SourceNode> {
+): Promise<SourceNode | CommittedNode> {
   const { env, resilience } = context.options;
   const parsed = parsePostgresAddress(withSecrets(address, context, place), "source");
   if ("fault" in parsed)
     throw opsError("HOST-CONNECTOR", `the address is no PostgreSQL address: ${parsed.fault}`, { place });
-  const { postgresSource } = await import("@millrace/streams/postgres");
-  const ca = certificates(parsed.options.get("ca"), context, place);
-  return sourceNode(node, postgresSource(parsed, env, { policy: resilience, ca }), context);
+  const { postgresFeed, postgresSource } = await import("@millrace/streams/postgres");
+  const options = { policy: resilience, ca: certificates(parsed.options.get("ca"), context, place) };
+  if (parsed.kind === "table") return sourceNode(node, postgresSource(parsed, env, options), context);
+  return { role: "committed", isSource: true, make: () => feedSource(postgresFeed(parsed, env, options)) };
 }
 
 function sourceNode(

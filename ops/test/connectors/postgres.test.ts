@@ -3,6 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type Feed,
+  type FeedIntake,
+  type FeedReceipt,
   type Json,
   type JsonObject,
   Positions,
@@ -16,7 +19,7 @@ import {
   systemEnv,
 } from "@millrace/engine";
 import { sinkContract, sourceContract } from "@millrace/engine/testing";
-import { postgresSink, postgresSource } from "@millrace/streams/postgres";
+import { postgresFeed, postgresSink, postgresSource } from "@millrace/streams/postgres";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
@@ -288,6 +291,85 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
       await proxy.close();
     }
   }, 60_000);
+
+  for (const how of ["deleted", "marked"]) {
+    test(`every row of an outbox is taken once and then ${how}, also while the server is killed and answers are lost`, async () => {
+      const [from, to] = [`outbox_${how}`, `outbox_${how}_to`];
+      const option = how === "marked" ? "?mark=done" : "";
+      await db.query(`create table ${from} (id uuid primary key default gen_random_uuid(), v int, done timestamptz);
+        create table ${to} (id uuid, v int, done timestamptz)`);
+      const proxy = await TcpProxy.to(server);
+      const graph = await runGraph(how, [
+        `in: { kind: source, from: "postgres://postgres@${proxy.address}/postgres/outbox/${from}${option}" }`,
+        `out: { kind: sink, input: in, to: "postgres://postgres@${server.address}/postgres/table/${to}" }`,
+      ]);
+      const left = `select count(*)::int as n from ${from} where done is null`;
+      const [rounds, each] = [8, 250];
+      try {
+        for (let round = 1; round <= rounds; round++) {
+          // What became durable is known to be done with by the server only, or not even by it.
+          if (round % 2 === 0) proxy.cutAnswerTo(how === "marked" ? "\u0000update" : "\u0000delete");
+          await db.query(`insert into ${from} (v) select v from generate_series($1::int, $2) as v`, [
+            (round - 1) * each,
+            round * each - 1,
+          ]);
+          if (round % 4 === 0) {
+            await server.kill();
+            await server.start();
+            db = await connected();
+          }
+          await vi.waitFor(async () => expect((await db.query(left)).rows).toEqual([{ n: 0 }]), WAIT);
+        }
+        await vi.waitFor(async () => {
+          const { rows } = await db.query(`select count(distinct v)::int as n from ${to}`);
+          expect(rows[0].n).toBe(rounds * each);
+        }, WAIT);
+        const [{ n }] = (await db.query(`select count(*)::int as n from ${to}`)).rows as [{ n: number }];
+        console.log(`postgres outbox, ${how}: ${rounds * each} rows: 0 lost, ${n - rounds * each} twice`);
+        expect(n).toBe(rounds * each);
+        const [{ kept }] = (await db.query(`select count(*)::int as kept from ${from}`)).rows as [{ kept: number }];
+        expect(kept).toBe(how === "marked" ? rounds * each : 0);
+      } finally {
+        await graph.close();
+        await proxy.close();
+      }
+    }, 60_000);
+  }
+
+  test("a row of an outbox stays until it is durable, and a column that is no key is refused", async () => {
+    const table = await made("id bigint primary key, v text");
+    await insert(table, [{ id: 1 }, { id: 2 }]);
+    const outbox = (name: string, options = ""): Feed => {
+      const path = `//postgres@${server.address}/postgres/outbox/${encodeURIComponent(name)}${options}`;
+      const parsed = parsePostgresAddress(path, "source");
+      if ("fault" in parsed) throw new Error(parsed.fault);
+      return postgresFeed(parsed, env, { policy: POLICY, pollMs: 10 });
+    };
+    const taken: FeedReceipt[] = [];
+    const stop = new AbortController();
+    const intake: FeedIntake = {
+      take: (_message, receipt) => void taken.push(receipt as FeedReceipt),
+      reject: () => expect.unreachable(),
+      lose: () => expect.unreachable(),
+    };
+    const running = outbox(table).run(intake, stop.signal);
+    await vi.waitFor(() => expect(taken).toHaveLength(2), WAIT);
+    expect(await rowsOf(table)).toHaveLength(2);
+    taken[1]?.settle?.();
+    await vi.waitFor(async () => expect(await rowsOf(table)).toEqual([{ id: 1, v: null }]), WAIT);
+    // Whoever comes next finds what is not done, and knows it by the same id.
+    const again = outbox(table).run(intake, stop.signal);
+    await vi.waitFor(() => expect(taken.map(({ id }) => id)).toEqual([taken[0]?.id, taken[1]?.id, taken[0]?.id]), WAIT);
+    for (const options of ["?key=v", "?mark=v"]) {
+      const refused = outbox(table, options);
+      const refusing = refused.run(intake, stop.signal);
+      await vi.waitFor(() => expect(refused.connection().reason).toContain("column `v` of table"), WAIT);
+      void refusing;
+    }
+    stop.abort();
+    await Promise.all([running, again]);
+    expect(taken).toHaveLength(3);
+  });
 
   test.skipIf(opensslMissing)(
     "over TLS it takes a certificate that it was told to trust, and no other",

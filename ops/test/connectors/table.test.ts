@@ -92,6 +92,8 @@ function rows(): readonly (readonly string[])[] {
     sinkRow("redis", "stream", redisSink(redisAddress("/stream/s", "sink"), "g/s", env)),
     sinkRow("redis", "channel", redisSink(redisAddress("/channel/c", "sink"), "g/s", env)),
     sourceRow("postgres", "table", postgres("/table/t?cursor=id"), postgres("/table/t?cursor=id&until=now")),
+    // A feed that settles: what it does is proved by the outbox's own tests.
+    ["`postgres:` outbox", "source", "no", "no", "yes", "no", "no", "", POSTGRES],
     sinkRow("postgres", "table", postgresSink(postgresAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
   ];
 }

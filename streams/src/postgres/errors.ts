@@ -21,7 +21,8 @@ export const postgresError = defineErrors({
   },
   "POSTGRES-CURSOR": {
     kind: "terminal",
-    summary: "The column that a table is to be read by cannot be a cursor.",
-    remedy: "Use an integer column, not null, with a unique index of its own, whose values lie between 0 and 2^53 - 1.",
+    summary: "The column that a table is to be read by, or that keys or marks the rows of an outbox, cannot be that.",
+    remedy:
+      "A cursor is an integer from 0 to 2^53 - 1, not null, with a unique index of its own; an outbox's key needs the latter two, its mark is a time.",
   },
 });

@@ -1,8 +1,9 @@
-/** PostgreSQL: tables. Every export is listed by name. */
+/** PostgreSQL: tables and outboxes. Every export is listed by name. */
 export { postgresError } from "./errors.ts";
 export {
   type PostgresSinkOptions,
   type PostgresSourceOptions,
+  postgresFeed,
   postgresSink,
   postgresSource,
 } from "./postgres-connectors.ts";

@@ -1,11 +1,20 @@
 /** Sources and sinks by what a `postgres:` address names. */
-import { durationMs, type Env, type SinkConnector, type SourceConnector, type SqlAddress } from "@millrace/engine";
+import {
+  durationMs,
+  type Env,
+  type Feed,
+  type SinkConnector,
+  type SourceConnector,
+  type SqlAddress,
+} from "@millrace/engine";
 import type { Client } from "pg";
 import type { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
 import type { Tls } from "../sql/tls.ts";
+import { outboxFeed } from "./outbox-feed.ts";
 import { postgresConnection } from "./postgres-connection.ts";
 import type { TableName } from "./table.ts";
 import { tableSink } from "./table-sink.ts";
@@ -30,6 +39,7 @@ export interface PostgresSinkOptions extends Common {
   readonly key: readonly string[];
 }
 
+/** A table. */
 export function postgresSource(address: SqlAddress, env: Env, options: PostgresSourceOptions = {}): SourceConnector {
   const { pollMs } = options;
   const driver = tableSource(
@@ -44,6 +54,16 @@ export function postgresSource(address: SqlAddress, env: Env, options: PostgresS
   return resilientSource(connectionOf(address, env, options), driver);
 }
 
+/** An outbox. */
+export function postgresFeed(address: SqlAddress, env: Env, options: PostgresSourceOptions = {}): Feed {
+  const { pollMs } = options;
+  const key = address.options.get("key") ?? "id";
+  const outbox = { ...tableOf(address), key, mark: address.options.get("mark") };
+  const driver = outboxFeed({ ...outbox, ...(pollMs === undefined ? {} : { pollMs }) }, env);
+  return resilientFeed(connectionOf(address, env, options), driver, env);
+}
+
+/** A table. */
 export function postgresSink(address: SqlAddress, options: PostgresSinkOptions, env: Env): SinkConnector {
   const { id, key } = options;
   return resilientSink(connectionOf(address, env, options), tableSink({ ...tableOf(address), id, key }));
