@@ -23,7 +23,16 @@ export interface Addon {
     kind: number,
   ): number;
   sha256Batch(bytes: Uint8Array, ends: Uint32Array, into: Uint8Array): void;
+  readonly NativeCalculator: new (file: string, config: Uint8Array, graph: string, node: string) => NativeCalculator;
   readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
+}
+
+/** A library with the C ABI of calculators, inside of this process. What it is given and answers is msgpack. */
+export interface NativeCalculator {
+  describe(): Uint8Array;
+  /** Length of the answer, which is in `out` when it fits, else in `longAnswer()`. */
+  batch(rows: Uint8Array, length: number, at: number, out: Uint8Array): number;
+  longAnswer(): Uint8Array;
 }
 
 export interface LodgeOptions {

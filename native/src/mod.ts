@@ -1,5 +1,10 @@
 /** What touches the machine closely: the ordered store on LMDB, the hand-over of large payloads, checksums of log blocks. */
 export { type AddonState, addonState } from "./addon.ts";
+export {
+  type LibraryCalculator,
+  type LibraryOptions,
+  openLibraryCalculator,
+} from "./calculator/library-calculator.ts";
 export { nativeSha256 } from "./hash/native-sha256.ts";
 export { type NativeBlockHeader, type NativeBlocks, nativeBlocks } from "./log-block/native-blocks.ts";
 export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./ordered-store/lmdb-store.ts";

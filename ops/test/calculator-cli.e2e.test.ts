@@ -1,4 +1,5 @@
 /** `millrace calculator`: what authors write, test and measure. */
+import { execSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +44,31 @@ describe.each(LANGUAGES)("a first calculator in %s", (lang, file, skip) => {
     expect(stdout).toContain('got      [{"n":2,"score":6},{"n":0.5,"score":1.5}]');
     expect(stdout).toContain("1 passed, 1 failed");
   });
+});
+
+const COMPILED = [
+  ["rust", "src/lib.rs", "target/release/liblate_score.so", process.env.MILLRACE_SKIP_RUST],
+  ["cpp", "late_score.cpp", "late_score.so", process.env.MILLRACE_SKIP_RUST],
+  ["c", "late_score.c", "late_score.so", process.env.MILLRACE_SKIP_RUST],
+] as const;
+
+describe.each(COMPILED)("a first calculator in %s", (lang, file, library, skip) => {
+  it.skipIf(skip !== undefined)(
+    "is written, built as it says, passes its vectors, and is measured",
+    async () => {
+      const vectors = join(lang, "late-score.vectors.json");
+      const written = await calculator("new", join(lang, "late-score"), "--lang", lang, "--json");
+      const { build, ...files } = lastJson(written.stdout) as { readonly build: string };
+      expect(files).toEqual({ file: join(lang, file), vectors });
+      execSync(build, { cwd: join(folder, lang), stdio: "pipe" });
+      const tested = await calculator("test", join(lang, library), "--vectors", vectors, "--json");
+      expect(tested.stderr).toBe("");
+      expect([tested.code, lastJson(tested.stdout)]).toMatchObject([0, { passed: 2, failed: 0 }]);
+      const measured = await calculator("profile", join(lang, library), "--sizes", "1", "--runs", "1", "--json");
+      expect((lastJson(measured.stdout) as Profile).measurements).toMatchObject([{ size: 1, error: null }]);
+    },
+    60_000,
+  );
 });
 
 it("a file that does not load is named with its line", async () => {

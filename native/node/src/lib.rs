@@ -1,6 +1,7 @@
 //! The Node addon: each module here is the binding of one crate. Nothing is decided here.
 
 mod block;
+mod calculator;
 mod hash;
 mod payload;
 

@@ -6,6 +6,7 @@ import { type LooseCalculator, openCalculator } from "@millrace/actors";
 import { type Json, systemEnv } from "@millrace/engine";
 import { unixWorkers } from "@millrace/streams/process";
 import { programFor } from "../compile/calculator-process.ts";
+import { processOf } from "../compile/hosted-library.ts";
 import { opsError } from "../errors.ts";
 
 export const SAMPLES = ["bubble-sort", "merge-sort", "quick-sort"] as const;
@@ -27,11 +28,8 @@ export function openFile(name: string, options: FileOptions): Promise<LooseCalcu
   const launch = {
     launcher: unixWorkers(env),
     command,
-    file,
     ...(options.export === undefined ? {} : { export: options.export }),
-    config,
-    graph: "",
-    node: name,
+    ...processOf({ file, config, graph: "", node: name }, memoryMib),
   };
   // What takes long may also take all processors for as long.
   return openCalculator({ ...launch, deadlineMs, memoryMib, overheadMib, cpuMs: deadlineMs * 100 }, env);

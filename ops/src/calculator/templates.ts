@@ -1,5 +1,7 @@
 /** First files of a calculator, in each language: typed, running, with vectors that pass. */
-export const LANGUAGES = ["ts", "python", "java"] as const;
+import { c, cpp, rust, rustManifest } from "./native-templates.ts";
+
+export const LANGUAGES = ["ts", "python", "java", "rust", "cpp", "c"] as const;
 export type Language = (typeof LANGUAGES)[number];
 
 export interface Template {
@@ -7,8 +9,46 @@ export interface Template {
   readonly text: string;
 }
 
+/** What an author begins with. */
+export interface FirstFiles {
+  readonly files: readonly Template[];
+  /** How the file that graphs use is made of them, and its name; absent where it is used as it is. */
+  readonly built?: { readonly command: string; readonly file: string };
+}
+
+/** `sdk` has the folders of the languages' SDKs. */
+export function firstFilesOf(language: Language, name: string, sdk: (language: string) => string): FirstFiles {
+  const snake = name.replaceAll("-", "_");
+  const file = `${snake}.so`;
+  switch (language) {
+    case "rust": {
+      const library = `target/release/lib${snake}.so`;
+      const command = "cargo build --release";
+      return {
+        files: [
+          { file: "src/lib.rs", text: rust() },
+          { file: "Cargo.toml", text: rustManifest(name, sdk("rust")) },
+        ],
+        built: { command, file: library },
+      };
+    }
+    case "c":
+      return {
+        files: [{ file: `${snake}.c`, text: c() }],
+        built: { command: `cc -O2 -shared -fPIC -I ${sdk("c")} -o ${file} ${snake}.c`, file },
+      };
+    case "cpp":
+      return {
+        files: [{ file: `${snake}.cpp`, text: cpp() }],
+        built: { command: `c++ -std=c++17 -O2 -shared -fPIC -I ${sdk("c")} -o ${file} ${snake}.cpp`, file },
+      };
+    default:
+      return { files: [templateOf(language, name)] };
+  }
+}
+
 /** `name` in kebab-case; files and classes are named as the language has it. */
-export function templateOf(language: Language, name: string): Template {
+function templateOf(language: "ts" | "python" | "java", name: string): Template {
   switch (language) {
     case "ts":
       return { file: `${name}.ts`, text: TYPESCRIPT };

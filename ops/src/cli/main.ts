@@ -375,7 +375,7 @@ calculator
   .command("new")
   .description("write a first calculator and its test vectors")
   .argument("<path>", "where, without extension: ./late-score")
-  .addOption(new Option("--lang <language>").choices(["ts", "python", "java"]).default("ts"))
+  .addOption(new Option("--lang <language>").choices(["ts", "python", "java", "rust", "cpp", "c"]).default("ts"))
   .addOption(jsonOption())
   .action(async (path, options) => (await import("./command/calculator.ts")).newCalculator(path, options));
 calculator

@@ -72,6 +72,7 @@ export function programFor(file: string, interpreter: string | undefined, memory
         overheadMib: LIBRARY_HOST_MIB,
       };
     }
+    case "wasm":
     case "node": {
       const args = [`--max-old-space-size=${memoryMib}`, ...nodeWorkerArgs(), file];
       return { command: interpreter ?? process.execPath, args, env, overheadMib: 128 };

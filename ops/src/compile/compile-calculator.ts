@@ -11,6 +11,7 @@ import { type CommittedBehavior, type CommittedNode, durationMs, type Json, type
 import { unixWorkers } from "@millrace/streams/process";
 import { languageOf, programFor } from "./calculator-process.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { type HostedLibrary, hostedLibrary, processOf } from "./hosted-library.ts";
 
 type CalculatorModel = Extract<AnyNodeModel, { kind: "calculator" }>;
 
@@ -23,14 +24,16 @@ export async function compileCalculator(
 ): Promise<PureNode | CommittedNode> {
   const { use, isolation } = model.definition;
   await context.pin(use);
-  if (isolation === "process" || languageOf(use) !== "node") return compileProcess(model, context);
+  if (runsInProcess(use, isolation)) return compileProcess(model, context);
   const { pure, config, export: name } = model.definition;
+  const library = libraryIn(model, context);
   const options = {
-    url: pathToFileURL(context.path(use)).href,
+    url: library?.url ?? pathToFileURL(context.path(use)).href,
     pure: pure ?? false,
     ...(name === undefined ? {} : { export: name }),
     ...limitsOf(model),
     ...(config === undefined ? {} : { config: config as Json }),
+    ...(library === undefined ? {} : { config: library.config }),
   };
   const load = () => calculator(options, context.options.env);
   const first = await load();
@@ -40,6 +43,36 @@ export async function compileCalculator(
   }
   await first.close?.();
   return { role: "committed", make: () => lateBehavior(first, load) };
+}
+
+/** A library runs elsewhere only where the graph says so; WebAssembly runs in a thread, as modules do. */
+function runsInProcess(use: string, isolation: string | undefined): boolean {
+  const language = languageOf(use);
+  if (language === "node" || language === "wasm") return isolation === "process";
+  return language !== "library" || isolation === undefined || isolation === "process";
+}
+
+/** The module that stands for compiled code inside of this host. */
+function libraryIn(model: CalculatorModel, context: CompileContext): HostedLibrary | undefined {
+  const { use, isolation, config, limits = {} } = model.definition;
+  const language = languageOf(use);
+  if (language !== "library" && language !== "wasm") return undefined;
+  if (language === "library") warnOfFaults(model, context);
+  return hostedLibrary({
+    file: context.path(use),
+    config: (config ?? null) as Json,
+    graph: context.model.name,
+    node: model.name,
+    memoryMib: limits.memoryMib ?? MEMORY_MIB,
+    isShared: isolation === "inline",
+  });
+}
+
+function warnOfFaults({ name, definition: { use, isolation } }: CalculatorModel, context: CompileContext): void {
+  const { file, line, column } = context.place(name, "isolation");
+  const where = [file, line, column].filter((part) => part !== undefined).join(":");
+  const message = `${where} \`${use}\` runs inside of the host (isolation: ${isolation}): a fault in it ends the host, and nothing stops it`;
+  process.emitWarning(message, { code: "HOST-LIBRARY" });
 }
 
 /** Loads the file once, so that a graph whose calculator cannot start is refused and not parked. */
@@ -56,14 +89,12 @@ function processOptions(model: CalculatorModel, context: CompileContext): Proces
   const memoryMib = limits.memoryMib ?? MEMORY_MIB;
   const program = interpreter?.includes("/") ? context.path(interpreter) : interpreter;
   const { overheadMib, ...command } = programFor(file, program, memoryMib, context.place(model.name, "use"));
+  const origin = { file, config: (config ?? null) as Json, graph: context.model.name, node: model.name };
   return {
     launcher: unixWorkers(context.options.env),
     command,
-    file,
     ...(name === undefined ? {} : { export: name }),
-    config: (config ?? null) as Json,
-    graph: context.model.name,
-    node: model.name,
+    ...processOf(origin, memoryMib),
     overheadMib,
     ...limitsOf(model),
     ...(limits.cpu === undefined ? {} : { cpuMs: durationMs(limits.cpu) }),

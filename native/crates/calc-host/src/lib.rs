@@ -6,3 +6,4 @@ mod library;
 pub mod outcome;
 
 pub use library::{LoadedCalculator, Origin};
+pub use millrace_calculator::msgpack::pack;

@@ -4,8 +4,9 @@ import { durationMs, type Json, messageOf } from "@millrace/engine";
 import pc from "picocolors";
 import { type FileOptions, openFile } from "../../calculator/open-file.ts";
 import { type Growth, generated, growthOf, type Measurement, profile } from "../../calculator/profile.ts";
-import { type Language, templateOf, vectorsTemplate } from "../../calculator/templates.ts";
+import { firstFilesOf, type Language, vectorsTemplate } from "../../calculator/templates.ts";
 import { type CaseResult, parseVectors, runCase } from "../../calculator/vectors.ts";
+import { sdk } from "../../compile/calculator-process.ts";
 import { opsError } from "../../errors.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine, writeTable } from "../output.ts";
@@ -24,18 +25,23 @@ export function newCalculator(path: string, options: { readonly lang: Language; 
   const name = path.slice(directory === "." ? path.lastIndexOf("/") + 1 : directory.length + 1);
   if (!/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(name))
     throw opsError("CLI-USAGE", `\`${name}\` is no name like late-score: lower-case letters, digits, hyphens`);
-  const files = [templateOf(options.lang, name), vectorsTemplate(name)];
+  const { files: first, built } = firstFilesOf(options.lang, name, sdk);
+  const files = [...first, vectorsTemplate(name)];
   const paths = files.map(({ file }) => join(directory, file));
   const taken = paths.find((file) => existsSync(file));
   if (taken !== undefined) throw opsError("CLI-USAGE", `${taken} is there already`, { place: { file: taken } });
-  mkdirSync(directory, { recursive: true });
-  for (const [i, { text }] of files.entries()) writeFileSync(paths[i] as string, text);
-  const [file = "", vectors = ""] = paths;
-  if (options.json === true) writeJson({ file, vectors });
+  for (const [i, { text }] of files.entries()) {
+    mkdirSync(dirname(paths[i] as string), { recursive: true });
+    writeFileSync(paths[i] as string, text);
+  }
+  const [file = "", vectors = ""] = [paths[0], paths.at(-1)];
+  if (options.json === true) writeJson({ file, vectors, ...(built === undefined ? {} : { build: built.command }) });
   else {
+    const used = built === undefined ? file : join(directory, built.file);
     writeLine(`${file} and ${vectors} are written. Try:`);
-    writeLine(`  millrace calculator test ${file} --vectors ${vectors}`);
-    writeLine(`In a graph: { kind: calculator, input: …, use: ./${file} }`);
+    if (built !== undefined) writeLine(`  ${directory === "." ? "" : `cd ${directory} && `}${built.command}`);
+    writeLine(`  millrace calculator test ${used} --vectors ${vectors}`);
+    writeLine(`In a graph: { kind: calculator, input: …, use: ./${used} }`);
   }
 }
 

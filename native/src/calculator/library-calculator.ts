@@ -1,0 +1,93 @@
+/**
+ * A calculator behind the C ABI (native/sdk/c) inside of this process: a shared library by the addon, where nothing protects
+ * the process from it, or WebAssembly, which can reach nothing but its own memory.
+ */
+import type { Json, StateEvent } from "@millrace/engine";
+import { Packr, Unpackr } from "msgpackr";
+import { addonState, loadAddon, type NativeCalculator } from "../addon.ts";
+import { openWasm } from "./wasm-calculator.ts";
+
+export interface LibraryOptions {
+  /** Absolute path: `.wasm`, or else a shared library. */
+  readonly file: string;
+  readonly config: Json;
+  readonly graph: string;
+  readonly node: string;
+  /** Most memory that WebAssembly may have, in MiB; nothing limits a library. */
+  readonly memoryMib: number;
+}
+
+/** What became of a row: no message, its messages, or why there are none. */
+export type LibraryOutcome =
+  | null
+  | readonly Json[]
+  | {
+      readonly code: string;
+      readonly msg: string;
+      readonly place?: { readonly file: string; readonly line?: number } | null;
+    };
+
+export interface LibraryCalculator {
+  readonly isStateful: boolean;
+  readonly details: Json;
+  /** One outcome per row; fewer of a stateful calculator, which ends at a row that fails. @throws the batch has no answer */
+  batch(rows: readonly Json[], at: number): readonly LibraryOutcome[];
+  snapshot(): StateEvent;
+  /** A new instance; `null`: without state. */
+  restore(state: StateEvent): void;
+}
+
+/** What either kind does, in msgpack. */
+export interface PackedCalculator {
+  describe(): Uint8Array;
+  batch(rows: Uint8Array, at: number): Uint8Array;
+  snapshot(): Uint8Array;
+  restore(state: Uint8Array | undefined): void;
+}
+
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+// An integer beyond 2^53 becomes a bigint, which is no JSON. msgpackr knows "auto", its types do not.
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "auto" as "number" });
+
+/** @throws Error why the file is no calculator, or why nothing here can run it */
+export function openLibraryCalculator(options: LibraryOptions): LibraryCalculator {
+  const config = packr.pack(options.config);
+  const packed = options.file.endsWith(".wasm") ? openWasm({ ...options, config }) : openNative(options, config);
+  const about = unpackr.unpack(packed.describe()) as { readonly stateful?: unknown; readonly details?: Json };
+  return {
+    isStateful: about.stateful === true,
+    details: about.details ?? null,
+    batch(rows, at) {
+      const answer: unknown = unpackr.unpack(packed.batch(packr.pack(rows), at));
+      if (!Array.isArray(answer)) throw new Error("the answer to a batch is no list");
+      return answer as readonly LibraryOutcome[];
+    },
+    snapshot: () => unpackr.unpack(packed.snapshot()) as StateEvent,
+    restore: (state) => packed.restore(state === null ? undefined : packr.pack(state)),
+  };
+}
+
+const OUT_BYTES = 64 * 1024;
+
+function openNative({ file, graph, node }: LibraryOptions, config: Uint8Array): PackedCalculator {
+  const addon = loadAddon();
+  if (addon === undefined) {
+    const state = addonState();
+    const reason = state.inUse ? "" : `: ${state.reason}`;
+    throw new Error(`a library runs inside of the host by the native addon, which is not here${reason}`);
+  }
+  const calculator: NativeCalculator = new addon.NativeCalculator(file, config, graph, node);
+  const out = new Uint8Array(OUT_BYTES);
+  const unable = (): never => {
+    throw new Error("a library inside of the host keeps no state");
+  };
+  return {
+    describe: () => calculator.describe(),
+    batch(rows, at) {
+      const length = calculator.batch(rows, rows.length, at, out);
+      return length <= out.length ? out.subarray(0, length) : calculator.longAnswer();
+    },
+    snapshot: unable,
+    restore: unable,
+  };
+}

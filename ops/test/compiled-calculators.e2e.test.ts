@@ -1,0 +1,202 @@
+/** Calculators behind the C ABI in graphs: in a process, inside of the host where the graph says so, and as WebAssembly. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DeadLetter } from "@millrace/engine";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { limitMs } from "./faults/form.ts";
+import { GraphFolder, type Server } from "./faults/graph-folder.ts";
+import { root } from "./millrace.ts";
+
+const TARGET = "wasm32-unknown-unknown";
+const native = join(root, "native");
+const skip = process.env.MILLRACE_SKIP_RUST !== undefined;
+const hasWasm = (): boolean => {
+  const { stdout } = spawnSync("rustc", ["--print", "target-libdir", "--target", TARGET], { encoding: "utf8" });
+  return spawnSync("test", ["-d", stdout.trim()]).status === 0;
+};
+const skipWasm = skip || !hasWasm();
+
+/** A calculator without state, which does what its rows say. */
+const SQUARE = `#include <millrace_calculator.hpp>
+class Square : public millrace::Calculator {
+ public:
+  explicit Square(millrace::Value) {}
+  void calculate(millrace::Value row, const millrace::Context &, millrace::Writer &out) override {
+    out.list(1).integer(row["n"].integer() * row["n"].integer());
+  }
+};
+MILLRACE_CALCULATOR(Square)
+`;
+
+const HOSTILE = `#include <millrace_calculator.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+class Hostile : public millrace::Calculator {
+ public:
+  explicit Hostile(millrace::Value) {}
+  void calculate(millrace::Value row, const millrace::Context &, millrace::Writer &out) override {
+    const auto act = row["act"].text();
+    if (act == "throws") throw std::runtime_error("out of order");
+    if (act == "loops") for (volatile int i = 0;; i = i + 1) {}
+    if (act == "aborts") std::abort();
+    if (act == "segfaults") { int *volatile nowhere = nullptr; *nowhere = 1; }
+    if (act == "exits") { std::fputs("farewell", stderr); std::exit(3); }
+    if (act == "leaks") { std::vector<char *> all; for (;;) { all.push_back(new char[1 << 20]()); } }
+    if (act == "floods") for (int i = 0; i < 20000; i++) std::printf("%0200d\\n", i);
+    if (act == "rubbish") { out.raw().length = 0; ab_put_code(&out.raw(), 0xc1, 0, 0); return; }
+    if (act == "bytes") { out.list(1); ab_put_bytes(&out.raw(), "x", 1); return; }
+    out.list(1).value(row["n"]);
+  }
+};
+MILLRACE_CALCULATOR(Hostile)
+`;
+
+const ACTS = ["throws", "loops", "aborts", "segfaults", "exits", "leaks", "floods", "rubbish", "bytes"] as const;
+const FAILS = [
+  ["throws", "CALC-THREW", /out of order/],
+  ["loops", "CALC-TIMEOUT", /after \d+ ms/],
+  ["aborts", "CALC-EXIT", /SIGABRT/],
+  ["segfaults", "CALC-EXIT", /SIGSEGV/],
+  ["exits", "CALC-EXIT", /exit code 3; its last words: .*farewell/s],
+  ["leaks", "CALC-", /memory|bad_alloc/],
+  ["rubbish", "CALC-RESULT", /not msgpack/],
+  ["bytes", "CALC-RESULT", /bytes at \/0/],
+] as const;
+
+const graph = (name: string, node: string, input = "in.ndjson"): string => `name: ${name}
+nodes:
+  in:   { kind: source, from: "file:./${input}" }
+  calc: { kind: calculator, input: in, ${node} }
+  out:  { kind: sink, input: calc, to: "file:${name}.ndjson" }
+`;
+
+const HOSTILE_ROWS = ACTS.flatMap((act, i) => [
+  { n: 2 * i, act },
+  { n: 2 * i + 1, act: "good" },
+]);
+
+describe.skipIf(skip)("a compiled calculator", () => {
+  let folder: GraphFolder;
+  let server: Server;
+  let letters: readonly DeadLetter[];
+
+  const counterTo = (file: string, ...target: readonly string[]): void => {
+    const args = ["build", "--release", "--locked", "--offline", "--package=counter-calculator", ...target];
+    const env = { ...process.env, CARGO_TARGET_DIR: join(native, "target") };
+    execFileSync("cargo", args, { cwd: native, env, stdio: "pipe" });
+    const name = target.length === 0 ? "release/libcounter_calculator.so" : `${TARGET}/release/counter_calculator.wasm`;
+    copyFileSync(join(native, "target", name), join(folder.path, file));
+  };
+  const compile = (name: string): void => {
+    const flags = [
+      "-std=c++17",
+      "-O2",
+      "-Wall",
+      "-Wextra",
+      "-Werror",
+      "-shared",
+      "-fPIC",
+      "-I",
+      join(native, "sdk", "c"),
+    ];
+    const source = join(folder.path, `${name}.cpp`);
+    execFileSync("c++", [...flags, "-o", join(folder.path, `${name}.so`), source], { stdio: "pipe" });
+  };
+
+  beforeAll(async () => {
+    const count = [{ do: "add", n: 1 }, { do: "fail" }, { do: "add", n: 2 }, { do: "many", n: 2 }];
+    const config = "config: { base: 10 }";
+    const graphs = {
+      counted: graph("counted", `use: ./counter.so, ${config}`, "count.ndjson"),
+      inline: graph("inline", "use: ./square.so, pure: true, isolation: inline"),
+      thread: graph("thread", "use: ./square.so, isolation: thread"),
+      process: graph("process", "use: ./square.so"),
+      hostile: graph("hostile", "use: ./hostile.so, deadline: 600ms, limits: { memoryMib: 64 }", "acts.ndjson"),
+      ...(skipWasm
+        ? {}
+        : { wasm: graph("wasm", `use: ./counter.wasm, isolation: process, ${config}`, "count.ndjson") }),
+    };
+    folder = new GraphFolder({
+      "in.ndjson": '{"n":1}\n{"n":2}\n{"n":3}\n',
+      "count.ndjson": count.map((row) => JSON.stringify(row)).join("\n"),
+      "acts.ndjson": HOSTILE_ROWS.map((row) => JSON.stringify(row)).join("\n"),
+      "square.cpp": SQUARE,
+      "hostile.cpp": HOSTILE,
+      ...Object.fromEntries(Object.entries(graphs).map(([name, text]) => [`${name}.yaml`, text])),
+    });
+    compile("square");
+    compile("hostile");
+    counterTo("counter.so");
+    if (!skipWasm) counterTo("counter.wasm", "--target", TARGET);
+    server = await folder.serve(Object.keys(graphs).map((name) => `${name}.yaml`));
+    for (const name of Object.keys(graphs)) await server.reaches(name, "finished");
+    letters = await server.deadLetters();
+  }, limitMs(150_000));
+  afterAll(async () => {
+    await server?.stop();
+    folder?.remove();
+  });
+
+  const COUNTED = [{ total: 11 }, { total: 13 }, 0, 1];
+  it("keeps state, of which a row that failed leaves no trace", () => {
+    expect(folder.rows("counted.ndjson")).toEqual(COUNTED);
+    const letter = letters.find(({ graph: name }) => name === "counted");
+    expect(letter?.error).toMatchObject({ code: "CALC-THREW", message: "asked to fail" });
+    expect(letter?.error.place).toMatchObject({ file: expect.stringContaining("lib.rs"), line: expect.any(Number) });
+  });
+
+  it.skipIf(skipWasm)("does the same as WebAssembly", () => {
+    expect(folder.rows("wasm.ndjson")).toEqual(COUNTED);
+    expect(letters.find(({ graph: name }) => name === "wasm")?.error).toMatchObject({
+      code: "CALC-THREW",
+      message: expect.stringContaining("asked to fail"),
+    });
+  });
+
+  it.each(["process", "thread", "inline"])("runs where the graph says: %s", async (isolation) => {
+    expect(folder.rows(`${isolation}.ndjson`)).toEqual([1, 4, 9]);
+    const { nodes } = await server.status(isolation);
+    expect(nodes.find(({ node }) => node === "calc")?.details).toMatchObject({ isolation });
+  });
+
+  it.each(FAILS)("that %s gives a dead letter %s; its neighbours pass", (act, code, words) => {
+    const n = 2 * ACTS.indexOf(act);
+    const letter = letters.find(({ graph: name, input }) => name === "hostile" && (input as { n: number }).n === n);
+    expect(letter?.error.code).toContain(code);
+    expect(letter?.error.message).toMatch(words);
+    expect(folder.rows("hostile.ndjson")).toContain(n + 1);
+  });
+
+  it("that ends its process is tried again, and loses no row", () => {
+    const hostile = letters.filter(({ graph: name }) => name === "hostile");
+    expect(hostile.find(({ error }) => /SIGSEGV/.test(error.message))?.attempts).toBe(3);
+    const passed = folder.rows<number>("hostile.ndjson");
+    expect(passed.length + hostile.length).toBe(HOSTILE_ROWS.length);
+    expect(passed).toEqual(passed.toSorted((a, b) => a - b));
+  });
+});
+
+const REFUSED = [
+  ["no.so", ", isolation: process", /CALC-LOAD .*no\.so/],
+  ["no.so", ", pure: true", /GRAPH-SCHEMA .*inline only where the graph says so/],
+  ["no.wasm", ", pure: true", /GRAPH-SCHEMA .*WebAssembly runs in a thread/],
+  ["no.so", ", export: b", /GRAPH-SCHEMA .*holds one calculator/],
+  ["no.wasm", "", /no\.wasm.* CALC-LOAD/],
+] as const;
+
+it.skipIf(skip).each(REFUSED)("%s%s is refused", async (file, options, message) => {
+  const folder = new GraphFolder({
+    [file]: "nonsense",
+    "in.ndjson": "1\n",
+    "graph.yaml": graph("g", `use: ./${file}${options}`),
+  });
+  try {
+    const { code, stderr } = await folder.run();
+    expect(stderr).toMatch(message);
+    expect([1, 2]).toContain(code);
+  } finally {
+    folder.remove();
+  }
+});
