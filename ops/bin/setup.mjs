@@ -125,6 +125,15 @@ function buildNewNats() {
   return run.status === 0 ? undefined : run.stderr || String(run.error);
 }
 
+const WASM_TARGET = "wasm32-unknown-unknown";
+
+/** Rust's standard library for WebAssembly comes from rustup; Debian's rustc has another. */
+function wasmLacks() {
+  const args = ["--print", "target-libdir", "--target", WASM_TARGET];
+  const { status, stdout = "" } = spawnSync("rustc", args, { encoding: "utf8" });
+  return status === 0 && existsSync(stdout.trim()) ? undefined : `Rust has no target ${WASM_TARGET}`;
+}
+
 const isRoot = () => process.getuid?.() === 0;
 
 /** Mounting takes CAP_SYS_ADMIN (bit 21), which containers usually drop even for root. */
@@ -239,9 +248,25 @@ const needs = [
   },
   {
     name: "RUST",
-    suites: "the native addon and what it is compared with",
+    suites: "the native addon and what it is compared with, calculators in C and Rust",
     packages: ["gcc", "libc6-dev"],
     missing: addonLacks,
+  },
+  {
+    name: "CXX",
+    suites: "calculators in C++, and what is built like them",
+    packages: ["g++"],
+    missing: () => addonLacks() ?? (onPath("c++") ? undefined : "no C++ compiler on PATH"),
+  },
+  {
+    name: "WASM",
+    suites: "calculators in WebAssembly",
+    packages: ["rustup"],
+    missing: wasmLacks,
+    install: () => {
+      const run = spawnSync("rustup", ["target", "add", WASM_TARGET], { encoding: "utf8", timeout: 120_000 });
+      return run.status === 0 ? undefined : run.stderr || String(run.error);
+    },
   },
   {
     name: "OPENSSL",

@@ -48,7 +48,7 @@ describe.each(LANGUAGES)("a first calculator in %s", (lang, file, skip) => {
 
 const COMPILED = [
   ["rust", "src/lib.rs", "target/release/liblate_score.so", process.env.MILLRACE_SKIP_RUST],
-  ["cpp", "late_score.cpp", "late_score.so", process.env.MILLRACE_SKIP_RUST],
+  ["cpp", "late_score.cpp", "late_score.so", process.env.MILLRACE_SKIP_CXX],
   ["c", "late_score.c", "late_score.so", process.env.MILLRACE_SKIP_RUST],
 ] as const;
 

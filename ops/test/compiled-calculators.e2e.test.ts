@@ -1,5 +1,5 @@
 /** Calculators behind the C ABI in graphs: in a process, inside of the host where the graph says so, and as WebAssembly. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DeadLetter } from "@millrace/engine";
@@ -10,12 +10,40 @@ import { root } from "./millrace.ts";
 
 const TARGET = "wasm32-unknown-unknown";
 const native = join(root, "native");
-const skip = process.env.MILLRACE_SKIP_RUST !== undefined;
-const hasWasm = (): boolean => {
-  const { stdout } = spawnSync("rustc", ["--print", "target-libdir", "--target", TARGET], { encoding: "utf8" });
-  return spawnSync("test", ["-d", stdout.trim()]).status === 0;
-};
-const skipWasm = skip || !hasWasm();
+const skip = process.env.MILLRACE_SKIP_RUST !== undefined || process.env.MILLRACE_SKIP_CXX !== undefined;
+const skipWasm = process.env.MILLRACE_SKIP_WASM !== undefined;
+
+/** In a thread of the host, as WebAssembly runs by default. */
+const SPIN = `use millrace_calculator::{Calculator, Context, Failure, Value, export};
+struct Spin;
+impl Calculator for Spin {
+    fn new(_: &Value) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+    fn calculate(&mut self, row: &Value, _: &Context) -> Result<Value, Failure> {
+        let n = row.get("n").as_i64().ok_or("no n")?;
+        match n {
+            2 => loop {
+                std::hint::black_box(n);
+            },
+            3 => Ok((std::hint::black_box(vec![1_u8; 64 << 20]).len() as f64).into()),
+            _ => Ok(n.into()),
+        }
+    }
+}
+export!(Spin);
+`;
+const MANIFEST = `[package]
+name = "spin"
+version = "0.1.0"
+edition = "2024"
+[lib]
+crate-type = ["cdylib"]
+path = "spin.rs"
+[dependencies]
+millrace-calculator = { path = ${JSON.stringify(join(native, "sdk", "rust"))} }
+[workspace]
+`;
 
 /** A calculator without state, which does what its rows say. */
 const SQUARE = `#include <millrace_calculator.hpp>
@@ -116,12 +144,18 @@ describe.skipIf(skip)("a compiled calculator", () => {
       hostile: graph("hostile", "use: ./hostile.so, deadline: 600ms, limits: { memoryMib: 64 }", "acts.ndjson"),
       ...(skipWasm
         ? {}
-        : { wasm: graph("wasm", `use: ./counter.wasm, isolation: process, ${config}`, "count.ndjson") }),
+        : {
+            spin: graph("spin", "use: ./spin.wasm, deadline: 400ms, limits: { memoryMib: 32 }", "turns.ndjson"),
+            wasm: graph("wasm", `use: ./counter.wasm, isolation: process, ${config}`, "count.ndjson"),
+          }),
     };
     folder = new GraphFolder({
       "in.ndjson": '{"n":1}\n{"n":2}\n{"n":3}\n',
       "count.ndjson": count.map((row) => JSON.stringify(row)).join("\n"),
       "acts.ndjson": HOSTILE_ROWS.map((row) => JSON.stringify(row)).join("\n"),
+      "turns.ndjson": '{"n":1}\n{"n":2}\n{"n":3}\n{"n":4}\n',
+      "spin.rs": SPIN,
+      "Cargo.toml": MANIFEST,
       "square.cpp": SQUARE,
       "hostile.cpp": HOSTILE,
       ...Object.fromEntries(Object.entries(graphs).map(([name, text]) => [`${name}.yaml`, text])),
@@ -129,7 +163,16 @@ describe.skipIf(skip)("a compiled calculator", () => {
     compile("square");
     compile("hostile");
     counterTo("counter.so");
-    if (!skipWasm) counterTo("counter.wasm", "--target", TARGET);
+    if (!skipWasm) {
+      counterTo("counter.wasm", "--target", TARGET);
+      const args = ["build", "--release", "--offline", "--target", TARGET];
+      execFileSync("cargo", args, {
+        cwd: folder.path,
+        env: { ...process.env, CARGO_TARGET_DIR: undefined },
+        stdio: "pipe",
+      });
+      copyFileSync(join(folder.path, "target", TARGET, "release", "spin.wasm"), join(folder.path, "spin.wasm"));
+    }
     server = await folder.serve(Object.keys(graphs).map((name) => `${name}.yaml`));
     for (const name of Object.keys(graphs)) await server.reaches(name, "finished");
     letters = await server.deadLetters();
@@ -154,6 +197,18 @@ describe.skipIf(skip)("a compiled calculator", () => {
       message: expect.stringContaining("asked to fail"),
     });
   });
+
+  it.skipIf(skipWasm)(
+    "as WebAssembly is stopped in its thread when it loops, and gets no more memory than it may have",
+    () => {
+      expect(folder.rows("spin.ndjson")).toEqual([1, 4]);
+      const spun = letters.filter(({ graph: name }) => name === "spin");
+      expect(spun.map(({ error, input }) => [(input as { n: number }).n, error.code])).toEqual([
+        [2, "CALC-TIMEOUT"],
+        [3, "CALC-THREW"],
+      ]);
+    },
+  );
 
   it.each(["process", "thread", "inline"])("runs where the graph says: %s", async (isolation) => {
     expect(folder.rows(`${isolation}.ndjson`)).toEqual([1, 4, 9]);

@@ -5,6 +5,7 @@
 import type { Json, StateEvent } from "@millrace/engine";
 import { Packr, Unpackr } from "msgpackr";
 import { addonState, loadAddon, type NativeCalculator } from "../addon.ts";
+import type { PackedCalculator } from "./packed-calculator.ts";
 import { openWasm } from "./wasm-calculator.ts";
 
 export interface LibraryOptions {
@@ -35,14 +36,6 @@ export interface LibraryCalculator {
   snapshot(): StateEvent;
   /** A new instance; `null`: without state. */
   restore(state: StateEvent): void;
-}
-
-/** What either kind does, in msgpack. */
-export interface PackedCalculator {
-  describe(): Uint8Array;
-  batch(rows: Uint8Array, at: number): Uint8Array;
-  snapshot(): Uint8Array;
-  restore(state: Uint8Array | undefined): void;
 }
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });

@@ -4,7 +4,7 @@
  * the thread or process that it runs in.
  */
 import { readFileSync } from "node:fs";
-import type { PackedCalculator } from "./library-calculator.ts";
+import type { PackedCalculator } from "./packed-calculator.ts";
 import { limitMemory } from "./wasm-memory.ts";
 
 export interface WasmOptions {
