@@ -8,7 +8,7 @@ mod payload;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 6;
+const INTERFACE: u32 = 7;
 
 #[napi]
 pub fn interface_version() -> u32 {
