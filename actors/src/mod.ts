@@ -2,6 +2,7 @@
 export { type CalculatorOptions, calculator } from "./calculator/calculator.ts";
 export type { Outcome } from "./calculator/calculator-host.ts";
 export type { CalculatorContext } from "./calculator/calculator-module.ts";
+export type { CalculatorPayloads, ReaderModule } from "./calculator/calculator-payloads.ts";
 export type { CalculatorLimits } from "./calculator/calculator-worker-host.ts";
 export {
   type LooseCalculator,
@@ -22,7 +23,9 @@ export { type AcceptOptions, type HttpPush, type HttpPushOptions, httpPush } fro
 export { type MapOptions, map } from "./map.ts";
 export { merge } from "./merge.ts";
 export { type MetronomeOptions, metronome } from "./metronome.ts";
+export { type PayloadSourceOptions, payloadSource } from "./payload-source.ts";
 export { connectorSink, discardSink, type ProjectionSinkOptions, projectionSink } from "./sink.ts";
+export type { SinkPayloads } from "./sink-payloads.ts";
 export { type StateModeOptions, stateMode } from "./state-mode.ts";
 export { type SwitchCase, type SwitchOptions, switchTo } from "./switch.ts";
 export { type TelemetryOptions, telemetry } from "./telemetry.ts";

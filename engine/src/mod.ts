@@ -160,6 +160,7 @@ export type {
   PayloadToken,
 } from "./payload/payload-store.ts";
 export {
+  hasPayload,
   type InlinePayload,
   inlineValue,
   isFormat,

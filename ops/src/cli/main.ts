@@ -40,6 +40,13 @@ const edgesOption = (): Option =>
     "broker for edges with `via: nats` or `kafka`, nats://host:4222 or kafka://host:9092",
   ).env("MILLRACE_EDGES");
 
+const payloadsOption = (): Option =>
+  new Option("--payloads <dir>", "folder for payloads in memory; best on a memory file system").env("MILLRACE_PAYLOADS");
+const payloadMibOption = (): Option =>
+  new Option("--payload-mib <n>", "memory for payloads; what finds no room is read from disk (default 1024)").argParser(
+    (text) => integer(text, 1, 1_048_576),
+  );
+
 program
   .command("run")
   .description("run a graph file; its console is at the port")
@@ -57,6 +64,8 @@ program
   .option("--nodes <names>", "run only these nodes here, separated by commas; the others on other hosts", (text) =>
     text.split(","),
   )
+  .addOption(payloadsOption())
+  .addOption(payloadMibOption())
   .addOption(jsonOption())
   .action(async (graph, options) => (await import("./command/run.ts")).run(graph, options));
 
@@ -428,6 +437,8 @@ program
   .addOption(new Option("--eventstore-key <file>", "key of the certificate, PEM"))
   .addOption(speedOption())
   .addOption(edgesOption())
+  .addOption(payloadsOption())
+  .addOption(payloadMibOption())
   .addOption(jsonOption())
   .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));
 

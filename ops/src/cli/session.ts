@@ -23,9 +23,11 @@ import { describeEvent } from "../host/describe-event.ts";
 import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
 import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
 import { logHealth } from "../host/health-log.ts";
+import { HostPayloads } from "../host/host-payloads.ts";
 import { NodeStates } from "../host/node-states.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
+import { registerPayloadMetrics } from "../host/payload-metrics.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
 import { VERSION } from "../version.ts";
 import { type LoadedGraph, loadGraph } from "./load-graph.ts";
@@ -46,12 +48,17 @@ export interface SessionOptions {
   readonly edges?: string;
   /** Nodes to run here; the others run on other hosts. Absent: all. */
   readonly nodes?: readonly string[];
+  /** Folder of the payload store in memory; absent: one of this user and data directory. */
+  readonly payloads?: string | undefined;
+  /** Bytes of payloads in memory; absent: 1 GiB. */
+  readonly payloadBytes?: number | undefined;
 }
 
 export interface Session {
   readonly opened: OpenedHost;
   readonly data: OpenedData;
   readonly graphs: readonly CompiledGraph[];
+  readonly payloads: HostPayloads;
   /** Where the console is; absent without HTTP. */
   readonly url: string | undefined;
   /** What EventStoreDB clients connect with; absent without that endpoint. */
@@ -69,16 +76,22 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   refuseProblems(loaded);
   for (const port of [options.port, options.eventStore?.port]) if (port !== undefined) await requireFreePort(port);
   const tables = new ProjectionTables();
-  const graphs = await compileAll(loaded, options, env, tables);
+  const payloads = new HostPayloads({
+    env,
+    data: options.data,
+    memory: options.payloads,
+    bytesMax: options.payloadBytes,
+  });
+  const graphs = await compileAll(loaded, options, env, tables, payloads);
   const opening = new Opening();
   try {
     const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
     if (edges !== undefined) opening.onFailure(() => edges.close());
     const runsHere = placement(graphs, options, edges);
     const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
-    const opened = await start(data, graphs, tables, options, env, { edges, runsHere });
+    const opened = await start(data, graphs, tables, options, env, { edges, runsHere, payloads });
     opening.onFailure(() => opened.close("the server could not be opened"));
-    const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env);
+    const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env, payloads);
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
     const endHealthLog = logHealth(opened.health, env, (line) => void process.stderr.write(`${line}\n`));
@@ -88,7 +101,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       await server?.close();
       await opened.close(reason);
     };
-    return { opened, data, graphs, url: server?.url, eventStore: eventStore?.connectionString, close };
+    return { opened, data, graphs, payloads, url: server?.url, eventStore: eventStore?.connectionString, close };
   } catch (thrown) {
     await opening.undo();
     throw thrown;
@@ -148,12 +161,13 @@ async function compileAll(
   options: SessionOptions,
   env: Env,
   tables: ProjectionTables,
+  payloads: HostPayloads,
 ): Promise<CompiledGraph[]> {
   const { out } = dataDirectory(options.data);
   const speed = options.speed === undefined ? {} : { speed: options.speed };
   const compiled: CompiledGraph[] = [];
   for (const { model, text, dir } of loaded)
-    if (model !== undefined) compiled.push(await compileGraph(model, text, { dir, out, env, tables, ...speed }));
+    if (model !== undefined) compiled.push(await compileGraph(model, text, { dir, out, env, tables, payloads, ...speed }));
   return compiled;
 }
 
@@ -163,7 +177,7 @@ async function start(
   tables: ProjectionTables,
   { untilDone }: SessionOptions,
   env: Env,
-  sharing: { readonly edges: EdgeBroker | undefined; readonly runsHere: RunsHere | undefined },
+  sharing: { readonly edges: EdgeBroker | undefined; readonly runsHere: RunsHere | undefined; readonly payloads: HostPayloads },
 ): Promise<OpenedHost> {
   const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
   const by = { principal: "cli", reason: "" };
@@ -194,16 +208,19 @@ async function listen(
   data: OpenedData,
   port: number,
   env: Env,
+  payloads: HostPayloads,
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const [{ buildGateway }, { Registry }] = await Promise.all([import("@millrace/gateway"), import("prom-client")]);
   const token = process.env.MILLRACE_TOKEN;
+  const metrics = new Registry();
+  registerPayloadMetrics(metrics, payloads);
   const app = buildGateway({
     host: opened.host,
     log: opened.log,
     projections: opened.projections,
     deadLetters: deadLetterReader(opened.projections),
     nodeStates: new NodeStates({ log: opened.log, snapshots: data.snapshots, env }),
-    metrics: new Registry(),
+    metrics,
     health: opened.health,
     env,
     version: VERSION,

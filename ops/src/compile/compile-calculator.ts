@@ -1,6 +1,7 @@
 import { pathToFileURL } from "node:url";
 import {
   type CalculatorLimits,
+  type CalculatorPayloads,
   calculator,
   loadProcessCalculator,
   type ProcessCalculatorOptions,
@@ -34,6 +35,7 @@ export async function compileCalculator(
     ...limitsOf(model),
     ...(config === undefined ? {} : { config: config as Json }),
     ...(library === undefined ? {} : { config: library.config }),
+    payloads: payloadsOf(model, context),
   };
   const load = () => calculator(options, context.options.env);
   const first = await load();
@@ -96,8 +98,22 @@ function processOptions(model: CalculatorModel, context: CompileContext): Proces
     ...(name === undefined ? {} : { export: name }),
     ...processOf(origin, memoryMib),
     overheadMib,
+    payloads: payloadsOf(model, context),
     ...limitsOf(model),
     ...(limits.cpu === undefined ? {} : { cpuMs: durationMs(limits.cpu) }),
+  };
+}
+
+function payloadsOf({ name }: CalculatorModel, context: CompileContext): CalculatorPayloads | undefined {
+  const { payloads } = context.options;
+  const intake = context.intake(name);
+  if (payloads === undefined || intake === undefined) return undefined;
+  return {
+    intake,
+    reader: payloads.reader,
+    get exchange() {
+      return payloads.exchange;
+    },
   };
 }
 

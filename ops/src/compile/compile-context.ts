@@ -2,9 +2,10 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { Env, GraphModel, Place } from "@millrace/engine";
+import type { Env, GraphModel, PayloadIntake, Place } from "@millrace/engine";
 import type { ResiliencePolicy } from "@millrace/streams/resilience";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
+import type { HostPayloads } from "../host/host-payloads.ts";
 import type { ProjectionTables } from "../host/projection-tables.ts";
 
 export interface CompileOptions {
@@ -15,6 +16,8 @@ export interface CompileOptions {
   readonly env: Env;
   /** Projections that nodes look rows up in. */
   readonly tables: ProjectionTables;
+  /** Absent: bytes travel inline, outside of a host. */
+  readonly payloads?: HostPayloads | undefined;
   /** Replays every source with an event time at this multiple of event time, whatever the file says. */
   readonly speed?: number;
   /** Overrides what addresses say of connections to brokers. */
@@ -36,6 +39,11 @@ export class CompileContext {
 
   place(node: string, ...keys: readonly string[]): Place {
     return this.model.source.node(node, ...keys);
+  }
+
+  /** Where the payloads of a node enter; absent outside of a host. */
+  intake(node: string): PayloadIntake | undefined {
+    return this.options.payloads?.intakeOf(this.model, node);
   }
 
   /** Absolute path of an address of the graph file. */

@@ -1,5 +1,5 @@
 import { isAbsolute, relative, resolve } from "node:path";
-import { connectorSink, discardSink, projectionSink } from "@millrace/actors";
+import { connectorSink, discardSink, projectionSink, type SinkPayloads } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
@@ -32,10 +32,28 @@ export async function compileSink(node: SinkModel, context: CompileContext): Pro
     case "discard":
       return { role: "committed", isSink: true, make: discardSink };
     default: {
+      const payloads = payloadsLeaving(scheme, context);
       const connector = await sinkConnector(node, scheme, address, context, place);
-      return { role: "committed", isSink: true, make: () => connectorSink(connector()) };
+      return { role: "committed", isSink: true, make: () => connectorSink(connector(), payloads) };
     }
   }
+}
+
+const MIB = 1024 * 1024;
+
+/** Largest payload that leaves by a scheme, as base64 within what its targets take by default. */
+const PAYLOAD_BYTES_MAX: Readonly<Record<string, number>> = { nats: 0.7 * MIB, redis: 256 * MIB, http: 64 * MIB, https: 64 * MIB };
+/** Files and standard output take what a string can be. */
+const PAYLOAD_BYTES_MAX_ELSE = 256 * MIB;
+
+function payloadsLeaving(scheme: string, { options: { payloads } }: CompileContext): SinkPayloads | undefined {
+  if (payloads === undefined) return undefined;
+  return {
+    bytesMax: Math.floor(PAYLOAD_BYTES_MAX[scheme] ?? PAYLOAD_BYTES_MAX_ELSE),
+    get exchange() {
+      return payloads.exchange;
+    },
+  };
 }
 
 /** A function that makes the connector: each incarnation has its own. */

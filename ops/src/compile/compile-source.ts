@@ -1,10 +1,11 @@
-import { feedSource, httpPush, metronome, telemetry } from "@millrace/actors";
+import { feedSource, httpPush, metronome, payloadSource, telemetry } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
   durationMs,
   type Env,
   type HostProbe,
+  type PayloadFormat,
   type Place,
   parseKafkaAddress,
   parseNatsAddress,
@@ -143,11 +144,12 @@ async function compilePostgresSource(
 }
 
 function sourceNode(
-  { definition, timeField }: SourceModel,
-  connector: SourceConnector,
+  { name, definition, timeField }: SourceModel,
+  plain: SourceConnector,
   context: CompileContext,
 ): SourceNode {
-  const { watermark, batch } = definition;
+  const { watermark, batch, payload } = definition;
+  const connector = payload === undefined ? plain : withPayloads(plain, name, payload, context);
   const speed = context.options.speed ?? definition.speed;
   const boundMs = watermark === undefined ? 0 : durationMs(watermark);
   return {
@@ -157,6 +159,18 @@ function sourceNode(
     ...(speed === undefined || timeField === undefined ? {} : { speed }),
     ...(batch === undefined ? {} : { frameMessagesMax: batch }),
   };
+}
+
+function withPayloads(
+  connector: SourceConnector,
+  node: string,
+  fields: Readonly<Record<string, PayloadFormat>>,
+  context: CompileContext,
+): SourceConnector {
+  const { payloads } = context.options;
+  const intake = context.intake(node);
+  if (payloads === undefined || intake === undefined) return connector;
+  return payloadSource(connector, { exchange: () => payloads.exchange, intake, fields });
 }
 
 /** Reads a file whose format the address names, or the definition says. @throws HOST-CONNECTOR */

@@ -11,6 +11,8 @@ export interface DataDirectory {
   readonly projections: string;
   /** Merkle tree and signed checkpoints of the log, in a folder by the log's id. */
   readonly audit: string;
+  /** Payloads that events of the log name by their hash. */
+  readonly payloads: string;
   /** Files that sinks write; relative addresses start here. */
   readonly out: string;
 }
@@ -23,6 +25,7 @@ export function dataDirectory(path: string): DataDirectory {
     index: join(root, "index"),
     projections: join(root, "projections"),
     audit: join(root, "audit"),
+    payloads: join(root, "payloads"),
     out: join(root, "out"),
   };
 }

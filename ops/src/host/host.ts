@@ -7,6 +7,7 @@ import {
   type Env,
   type GraphHost,
   type GraphStatus,
+  hasPayload,
   type Json,
   type Mutation,
   type PeekedMessage,
@@ -115,7 +116,24 @@ export class Host implements GraphHost {
     const behavior = this.#get(graph).runtime.behavior(node);
     if (!isPushable(behavior))
       throw opsError("HOST-NODE", `node ${node} of graph ${graph} takes no messages from outside`);
-    return behavior.accept(messages, idempotencyKey === undefined ? {} : { id: idempotencyKey });
+    const options = idempotencyKey === undefined ? {} : { id: idempotencyKey };
+    const { payloads } = this.#ports;
+    const { model } = this.#get(graph).compiled;
+    const source = model.nodes.get(node);
+    if (payloads === undefined || source?.kind !== "source") return behavior.accept(messages, options);
+    const fields = source.definition.payload ?? {};
+    if (Object.keys(fields).length === 0 && !messages.some(hasPayload)) return behavior.accept(messages, options);
+    const scope = payloads.exchange.scope();
+    try {
+      const intake = payloads.intakeOf(model, node);
+      const taken = await Promise.all(
+        messages.map(async (message) => intake.message(await intake.fields(message, fields, scope), scope)),
+      );
+      return await behavior.accept(taken, options);
+    } finally {
+      // The step that emitted them holds them now.
+      scope.end();
+    }
   }
 
   redrive(graph: string, ids: readonly string[], by: Mutation): Promise<number> {

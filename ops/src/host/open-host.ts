@@ -8,6 +8,7 @@ import { deadLettersAtEnd } from "./dead-letters.ts";
 import type { EdgeBroker, RunsHere } from "./edge-broker.ts";
 import { healthReport } from "./health.ts";
 import { Host } from "./host.ts";
+import type { HostPayloads } from "./host-payloads.ts";
 import type { OpenedData } from "./open-data.ts";
 import type { ProjectionTables } from "./projection-tables.ts";
 import { tracedLog } from "./traced-log.ts";
@@ -27,6 +28,8 @@ export interface OpenHostOptions {
   readonly edges?: EdgeBroker | undefined;
   /** Which nodes run on this host; absent: all. */
   readonly runsHere?: RunsHere | undefined;
+  /** Where the payloads of messages are; absent: they name none. */
+  readonly payloads?: HostPayloads | undefined;
   /** Share of appends that make a span, `0..1`. Default 0. */
   readonly traceRatio?: number;
 }
@@ -46,7 +49,7 @@ export interface OpenedHost {
  * @throws HOST-REVISION, HOST-GRAPH, HOST-PROJECTION
  */
 export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
-  const { data, env, hostName, graphs, tables, by, untilDone, report, edges, runsHere, traceRatio = 0 } = options;
+  const { data, env, hostName, graphs, tables, by, untilDone, report, edges, runsHere, traceRatio = 0, payloads } = options;
   const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
   const projections = await data
     .project(graphs.flatMap((graph) => graph.projections))
@@ -59,6 +62,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     env,
     host: hostName,
     snapshots: data.snapshots,
+    payloads,
     untilDone,
     report,
     carriers: edges === undefined ? undefined : (program) => edges.carriers(program, log.id, runsHere),
@@ -68,9 +72,11 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
   const close = async (reason: string): Promise<void> => {
     await host.close(reason);
     await edges?.close();
+    await payloads?.close();
     await data.close();
   };
   try {
+    await payloads?.open(log, data.directory.payloads);
     tables.open(projections);
     for (const graph of graphs) await host.add(graph, by);
   } catch (thrown) {

@@ -29,6 +29,7 @@ import {
   graphStreamOf,
   SYSTEM,
 } from "./graph-stream.ts";
+import type { HostPayloads } from "./host-payloads.ts";
 import { redriveSource, redriveSourceOf } from "./redrive-source.ts";
 
 export interface RunningGraphPorts {
@@ -39,6 +40,8 @@ export interface RunningGraphPorts {
   readonly snapshots: SnapshotStore;
   /** True when runs end: sources of redriven dead letters end too. */
   readonly untilDone: boolean;
+  /** Where the payloads of messages are; absent: they name none. */
+  readonly payloads?: HostPayloads | undefined;
   /** What carries a program's edges between hosts; absent where all are within this one. */
   readonly carriers?: ((program: GraphProgram) => Carriers | undefined) | undefined;
   /** Which nodes run on this host; absent: all. */
@@ -209,6 +212,7 @@ export class RunningGraph {
       snapshots,
       ...(carriers === undefined ? {} : { carriers }),
       runsHere: this.#ports.runsHere,
+      payloads: this.#ports.payloads?.exchange,
       onLifecycle: (event) => this.#happened(event),
     });
   }

@@ -1,5 +1,6 @@
 import { type GraphStatus, messageOf } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
+import type { PayloadReport } from "../../host/host-payloads.ts";
 import type { RunningGraph } from "../../host/running-graph.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
@@ -14,6 +15,8 @@ export interface RunOptions {
   readonly edges?: string;
   readonly nodes?: readonly string[];
   readonly json?: boolean;
+  readonly payloads?: string;
+  readonly payloadMib?: number;
 }
 
 /** The last line of stdout with `--json`. Counts are those of this run; a run that was continued counts from there. */
@@ -30,9 +33,12 @@ interface Summary {
   readonly durationMs: number;
   /** Log position after the newest step. */
   readonly position: number;
+  /** How large values were handed over; absent where no message had any. */
+  readonly payloads?: PayloadReport;
 }
 
 const PORT = 8080;
+const MIB = 1024 * 1024;
 
 export async function run(file: string, options: RunOptions): Promise<void> {
   const { data, untilDone = false, speed, edges, nodes, json = false } = options;
@@ -46,6 +52,8 @@ export async function run(file: string, options: RunOptions): Promise<void> {
     ...(speed === undefined ? {} : { speed }),
     ...(edges === undefined ? {} : { edges }),
     ...(nodes === undefined ? {} : { nodes }),
+    payloads: options.payloads,
+    payloadBytes: options.payloadMib === undefined ? undefined : options.payloadMib * MIB,
   });
   const started = performance.now();
   announce(session, json);
@@ -91,7 +99,7 @@ function parked(running: RunningGraph): Promise<never> {
   });
 }
 
-function summaryOf({ opened, graphs }: Session, elapsedMs: number): Summary {
+function summaryOf({ opened, graphs, payloads }: Session, elapsedMs: number): Summary {
   const status = opened.host.status(graphs[0]?.model.name ?? "") as GraphStatus;
   const { graph, revision, messagesIn, messagesOut, deadLettered, dropped, position } = status;
   const consumed = status.nodes.reduce((sum, node) => sum + node.consumed, 0);
@@ -105,7 +113,18 @@ function summaryOf({ opened, graphs }: Session, elapsedMs: number): Summary {
     dropped,
     durationMs: Math.round(elapsedMs),
     position,
+    ...withReport(payloads.report()),
   };
+}
+
+function withReport(payloads: PayloadReport | undefined): { readonly payloads?: PayloadReport } {
+  return payloads === undefined ? {} : { payloads };
+}
+
+function payloadLine({ puts, putBytes, opens, copies, liveBytesMax, memory }: PayloadReport): string {
+  const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
+  const how = memory === null ? "" : ` (${memory})`;
+  return `payloads${how}: ${puts} put, ${mib(putBytes)}; ${opens} opened, ${copies} by copying; at most ${mib(liveBytesMax)} in memory`;
 }
 
 function writeSummary(s: Summary, outcome: "done" | "interrupted"): void {
@@ -114,4 +133,5 @@ function writeSummary(s: Summary, outcome: "done" | "interrupted"): void {
   writeLine(
     `${n(s.messagesIn)} in, ${n(s.messagesOut)} out, ${n(s.consumed)} filtered or folded, ${n(s.deadLettered)} dead-lettered, ${n(s.dropped)} dropped; log at ${n(s.position)}`,
   );
+  if (s.payloads !== undefined) writeLine(payloadLine(s.payloads));
 }

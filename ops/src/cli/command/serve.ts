@@ -19,10 +19,13 @@ export interface ServeOptions {
   readonly eventstoreKey?: string;
   readonly speed?: number;
   readonly edges?: string;
+  readonly payloads?: string;
+  readonly payloadMib?: number;
   readonly json?: boolean;
 }
 
 const DATA = "./.millrace";
+const MIB = 1024 * 1024;
 const DEMO_DATA = join(DATA, "demo");
 /** Six hours of event time per second: a day passes in four seconds, the half year of the flights in twelve minutes. */
 const DEMO_SPEED = 6 * 3600;
@@ -45,7 +48,9 @@ export async function serve(files: readonly string[], options: ServeOptions): Pr
 function sessionOptions(files: readonly string[], options: ServeOptions): SessionOptions {
   const { data = DATA, port, speed, edges } = options;
   const choices = { ...(speed === undefined ? {} : { speed }), ...(edges === undefined ? {} : { edges }) };
-  return { files, data, port, untilDone: false, ...choices, ...eventStoreOf(options) };
+  const { payloads, payloadMib } = options;
+  const payloadBytes = payloadMib === undefined ? undefined : payloadMib * MIB;
+  return { files, data, port, untilDone: false, payloads, payloadBytes, ...choices, ...eventStoreOf(options) };
 }
 
 function eventStoreOf(options: ServeOptions): Pick<SessionOptions, "eventStore"> {
