@@ -74,7 +74,7 @@ export class PayloadArchive {
       await this.#shelve(path);
       await this.#write(`${path}${DRAFT}`, bytes);
       await this.#disk.rename(`${path}${DRAFT}`, path);
-      await this.#disk.syncDirectory(path.slice(0, path.lastIndexOf("/")));
+      await this.#disk.syncDirectory(folderOf(path));
       return true;
     });
   }
@@ -87,7 +87,7 @@ export class PayloadArchive {
   /** No event names it, and none will. */
   remove(reference: PayloadReference): Promise<void> {
     return this.#tried("removing a payload failed", async () => {
-      await this.#unlink(this.pathOf(reference));
+      await this.#unlinkObject(reference);
       await this.#unlink(this.#marker(reference));
     });
   }
@@ -107,7 +107,7 @@ export class PayloadArchive {
 
   async #exists(): Promise<boolean> {
     try {
-      await this.#disk.list(this.#directory);
+      await this.#disk.list(this.#in(STAGED));
       return true;
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return false;
@@ -134,8 +134,7 @@ export class PayloadArchive {
     const named = await this.#namedOf(new Set(staged.keys()), Math.min(...staged.values()));
     for (const sha256 of staged.keys()) {
       const reference = { sha256, format: "raw", length: 0 } as const;
-      await this.#unlink(`${this.pathOf(reference)}${DRAFT}`);
-      if (!named.has(sha256)) await this.#unlink(this.pathOf(reference));
+      if (!named.has(sha256)) await this.#unlinkObject(reference);
       await this.#unlink(this.#marker(reference));
     }
   }
@@ -153,9 +152,22 @@ export class PayloadArchive {
     return named;
   }
 
+  /** For good, before its marker goes: or a power cut would bring it back without one. */
+  async #unlinkObject(reference: PayloadReference): Promise<void> {
+    const path = this.pathOf(reference);
+    await this.#unlink(path);
+    await this.#unlink(`${path}${DRAFT}`);
+    try {
+      await this.#disk.syncDirectory(folderOf(path));
+    } catch (error) {
+      // The crash came before there was a folder.
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
+  }
+
   /** The folder of an object; made once. */
   async #shelve(path: string): Promise<void> {
-    const folder = path.slice(0, path.lastIndexOf("/"));
+    const folder = folderOf(path);
     if (this.#shelves.has(folder)) return;
     await this.#disk.makeDirectory(folder);
     await this.#disk.syncDirectory(this.#in(OBJECTS));
@@ -212,6 +224,10 @@ export class PayloadArchive {
   #in(folder: string): string {
     return `${this.#directory}/${folder}`;
   }
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
 }
 
 export function contentHash(bytes: Uint8Array): string {

@@ -41,7 +41,9 @@ const edgesOption = (): Option =>
   ).env("MILLRACE_EDGES");
 
 const payloadsOption = (): Option =>
-  new Option("--payloads <dir>", "folder for payloads in memory; best on a memory file system").env("MILLRACE_PAYLOADS");
+  new Option("--payloads <dir>", "folder for payloads in memory; best on a memory file system").env(
+    "MILLRACE_PAYLOADS",
+  );
 const payloadMibOption = (): Option =>
   new Option("--payload-mib <n>", "memory for payloads; what finds no room is read from disk (default 1024)").argParser(
     (text) => integer(text, 1, 1_048_576),

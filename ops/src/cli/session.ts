@@ -167,7 +167,8 @@ async function compileAll(
   const speed = options.speed === undefined ? {} : { speed: options.speed };
   const compiled: CompiledGraph[] = [];
   for (const { model, text, dir } of loaded)
-    if (model !== undefined) compiled.push(await compileGraph(model, text, { dir, out, env, tables, payloads, ...speed }));
+    if (model !== undefined)
+      compiled.push(await compileGraph(model, text, { dir, out, env, tables, payloads, ...speed }));
   return compiled;
 }
 
@@ -177,7 +178,11 @@ async function start(
   tables: ProjectionTables,
   { untilDone }: SessionOptions,
   env: Env,
-  sharing: { readonly edges: EdgeBroker | undefined; readonly runsHere: RunsHere | undefined; readonly payloads: HostPayloads },
+  sharing: {
+    readonly edges: EdgeBroker | undefined;
+    readonly runsHere: RunsHere | undefined;
+    readonly payloads: HostPayloads;
+  },
 ): Promise<OpenedHost> {
   const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
   const by = { principal: "cli", reason: "" };

@@ -42,7 +42,12 @@ export async function compileSink(node: SinkModel, context: CompileContext): Pro
 const MIB = 1024 * 1024;
 
 /** Largest payload that leaves by a scheme, as base64 within what its targets take by default. */
-const PAYLOAD_BYTES_MAX: Readonly<Record<string, number>> = { nats: 0.7 * MIB, redis: 256 * MIB, http: 64 * MIB, https: 64 * MIB };
+const PAYLOAD_BYTES_MAX: Readonly<Record<string, number>> = {
+  nats: 0.7 * MIB,
+  redis: 256 * MIB,
+  http: 64 * MIB,
+  https: 64 * MIB,
+};
 /** Files and standard output take what a string can be. */
 const PAYLOAD_BYTES_MAX_ELSE = 256 * MIB;
 

@@ -49,7 +49,20 @@ export interface OpenedHost {
  * @throws HOST-REVISION, HOST-GRAPH, HOST-PROJECTION
  */
 export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
-  const { data, env, hostName, graphs, tables, by, untilDone, report, edges, runsHere, traceRatio = 0, payloads } = options;
+  const {
+    data,
+    env,
+    hostName,
+    graphs,
+    tables,
+    by,
+    untilDone,
+    report,
+    edges,
+    runsHere,
+    traceRatio = 0,
+    payloads,
+  } = options;
   const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
   const projections = await data
     .project(graphs.flatMap((graph) => graph.projections))
