@@ -62,7 +62,8 @@ module.exports = {
       severity: "error",
       from: {
         path: "^actors/src/",
-        pathNot: "\\.test\\.ts$|^actors/src/calculator/(calculator-worker(-host)?|process/node-worker)\\.ts$",
+        pathNot:
+          "\\.test\\.ts$|^actors/src/calculator/(calculator-worker(-host)?|worker-payloads|process/node-worker)\\.ts$",
       },
       to: {
         dependencyTypes: ["core"],

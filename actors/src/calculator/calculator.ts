@@ -20,11 +20,12 @@ import {
 import { didNotLoad } from "./calculator-error.ts";
 import type { CalculatorHost, Outcome } from "./calculator-host.ts";
 import { calculatorOf, withoutState } from "./calculator-module.ts";
-import { type CalculatorPayloads, INLINE_PAYLOADS, StepPayloads } from "./calculator-payloads.ts";
+import { type CalculatorPayloads, INLINE_PAYLOADS } from "./calculator-payloads.ts";
 import { messagesOf } from "./calculator-result.ts";
 import { type CalculatorLimits, CalculatorWorkerHost } from "./calculator-worker-host.ts";
 import { allowTypeScript } from "./module-hooks.ts";
 import { pureCalculator } from "./pure-calculator.ts";
+import { StepPayloads } from "./step-payloads.ts";
 
 export interface CalculatorOptions extends CalculatorLimits {
   /** `file:` URL of the module: `.ts`, `.mts`, `.js` or `.mjs`. */

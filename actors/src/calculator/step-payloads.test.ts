@@ -17,7 +17,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { actorError } from "../errors.ts";
 import type { Outcome } from "./calculator-host.ts";
-import { StepPayloads } from "./calculator-payloads.ts";
+import { StepPayloads } from "./step-payloads.ts";
 
 async function stepOf(off: readonly PayloadRuleId[]) {
   const env = virtualEnv(3);
