@@ -88,6 +88,7 @@ export { type FormatOptions, formatGraph } from "./graph/format.ts";
 export { graphError } from "./graph/graph-errors.ts";
 export { type KafkaAddress, kafkaEdgesFault, parseKafkaAddress } from "./graph/kafka-address.ts";
 export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } from "./graph/model.ts";
+export { type MqttAddress, parseMqttAddress } from "./graph/mqtt-address.ts";
 export { type NatsAddress, type NatsKind, parseNatsAddress } from "./graph/nats-address.ts";
 export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from "./graph/parse.ts";
 export { formatProblem, type Problem } from "./graph/problem.ts";

@@ -223,6 +223,12 @@ const needs = [
     missing: () => (existsSync("/usr/lib/postgresql") ? undefined : "no server in /usr/lib/postgresql"),
   },
   {
+    name: "MQTT",
+    suites: "connectors to MQTT brokers",
+    packages: ["mosquitto"],
+    missing: () => (onPath("mosquitto") ? undefined : "no mosquitto on PATH"),
+  },
+  {
     name: "LOOP",
     suites: "power cuts on a loop-mounted ext4",
     packages: ["e2fsprogs", "mount", "gcc", "libc6-dev"],

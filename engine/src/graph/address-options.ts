@@ -29,7 +29,21 @@ export function oneOf(...values: readonly string[]): OptionCheck {
   return (value) => (values.includes(value) ? undefined : `expected ${values.join(" or ")}`);
 }
 
-function isDuration(value: string): string | undefined {
+export function isDuration(value: string): string | undefined {
   const parsed = parseDuration(value);
   return "fault" in parsed ? parsed.fault : undefined;
 }
+
+/** A number without a fraction, from `min` to `max`. */
+export function wholeNumber(min: number, max: number): OptionCheck {
+  return (value) =>
+    /^\d{1,15}$/.test(value) && Number(value) >= min && Number(value) <= max
+      ? undefined
+      : `expected a whole number from ${min} to ${max}`;
+}
+
+/** Options of connections that can be encrypted: `ca` is the path of a file with the certificates that are trusted. */
+export const isSecureOptions: Readonly<Record<string, OptionCheck>> = {
+  tls: oneOf("true", "false"),
+  ca: (value) => (value === "" ? "expected the path of a file" : undefined),
+};

@@ -1,6 +1,7 @@
 /** Checks the addresses of brokers, and that what is asked of one lies in what it can do. */
 import type { DraftNode } from "./draft.ts";
 import { parseKafkaAddress } from "./kafka-address.ts";
+import { parseMqttAddress } from "./mqtt-address.ts";
 import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
 import { parseRedisAddress } from "./redis-address.ts";
@@ -18,9 +19,17 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["nats", parseNatsAddress],
   ["redis", parseRedisAddress],
   ["postgres", parsePostgresAddress],
+  ["mqtt", parseMqttAddress],
 ]);
-/** What keeps nothing of what was sent. */
-const LOSSY: ReadonlySet<string> = new Set(["core", "channel"]);
+const KEEPS_NOTHING = "keeps nothing";
+const FORGETS = "forgets what was acknowledged";
+/** What cannot be read again, and why. */
+const ONCE: ReadonlyMap<string, string> = new Map([
+  ["core", KEEPS_NOTHING],
+  ["channel", KEEPS_NOTHING],
+  ["live", KEEPS_NOTHING],
+  ["topic", FORGETS],
+]);
 
 export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
 
@@ -39,11 +48,12 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
       "an outbox's rows are gone once they were read, so event times cannot be told again after a crash; read a table",
       problems,
     );
-  if (LOSSY.has(kind))
+  const why = ONCE.get(kind);
+  if (why !== undefined)
     forbid(
       node,
       ["time", "watermark", "speed"],
-      `a ${kind} source keeps nothing, so event times cannot be told again after a crash; read a stream`,
+      `a ${kind} source ${why}, so event times cannot be told again after a crash; read a stream`,
       problems,
     );
 }

@@ -16,6 +16,7 @@ export const SOURCE_SCHEMES = [
   "redis",
   "kafka",
   "postgres",
+  "mqtt",
 ] as const;
 export const SINK_SCHEMES = [
   "projection",
@@ -28,6 +29,7 @@ export const SINK_SCHEMES = [
   "redis",
   "kafka",
   "postgres",
+  "mqtt",
 ] as const;
 export const TABLE_SCHEMES = ["file", "projection"] as const;
 

@@ -3,6 +3,7 @@ export { RULE_IDS, type RuleId } from "../step/protocol-rules.ts";
 export { type CoordinationHarness, coordinationContract, type MakeCoordination } from "./coordination-contract.ts";
 export type { EventLogHarness, MakeEventLog } from "./event-log/harness.ts";
 export { eventLogContract } from "./event-log-contract.ts";
+export { type FeedHarness, feedContract } from "./feed-contract.ts";
 export type { MakeOrderedStore, OrderedStoreHarness } from "./ordered-store/harness.ts";
 export { orderedStoreContract } from "./ordered-store-contract.ts";
 export { type MakePayloadStore, type PayloadStoreHarness, payloadStoreContract } from "./payload-store-contract.ts";

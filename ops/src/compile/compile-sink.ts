@@ -5,6 +5,7 @@ import {
   type CommittedNode,
   type Place,
   parseKafkaAddress,
+  parseMqttAddress,
   parseNatsAddress,
   parsePostgresAddress,
   parseRedisAddress,
@@ -13,7 +14,7 @@ import {
   streamOf,
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
-import { certificates } from "./certificates.ts";
+import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
 
@@ -88,6 +89,7 @@ async function sinkConnector(
   if (scheme === "redis") return redisConnector(streamOf(context.model.name, name), address, context, place);
   if (scheme === "postgres")
     return postgresConnector(streamOf(context.model.name, name), definition.key ?? [], address, context, place);
+  if (scheme === "mqtt") return mqttConnector(streamOf(context.model.name, name), address, context, place);
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");
     return stdoutSink;
@@ -155,6 +157,20 @@ async function postgresConnector(
   const { postgresSink } = await import("@millrace/streams/postgres");
   const ca = certificates(parsed.options.get("ca"), context, place);
   return () => postgresSink(parsed, { id, key, policy: resilience, ca }, env);
+}
+
+async function mqttConnector(
+  id: string,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = parseMqttAddress(withSecrets(address, context, place), "sink");
+  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address is no MQTT address: ${parsed.fault}`, { place });
+  const { mqttSink } = await import("@millrace/streams/mqtt");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
+  return () => mqttSink(parsed, env, options);
 }
 
 /** Two data directories must not write one file, so relative addresses lie in the data directory. */

@@ -8,16 +8,18 @@ import {
   type PayloadFormat,
   type Place,
   parseKafkaAddress,
+  parseMqttAddress,
   parseNatsAddress,
   parsePostgresAddress,
   parseRedisAddress,
   parseTarget,
   type SourceConnector,
   type SourceNode,
+  streamOf,
 } from "@millrace/engine";
 import type { FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
-import { certificates } from "./certificates.ts";
+import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
 
@@ -47,6 +49,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return compilePostgresSource(node, address, context, place);
     case "nats":
       return compileNatsSource(node, address, context, place);
+    case "mqtt":
+      return compileMqttSource(node, address, context, place);
     default:
       throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
   }
@@ -141,6 +145,21 @@ async function compilePostgresSource(
   const options = { policy: resilience, ca: certificates(parsed.options.get("ca"), context, place) };
   if (parsed.kind === "table") return sourceNode(node, postgresSource(parsed, env, options), context);
   return { role: "committed", isSource: true, make: () => feedSource(postgresFeed(parsed, env, options)) };
+}
+
+async function compileMqttSource(
+  node: SourceModel,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<CommittedNode> {
+  const { env, resilience } = context.options;
+  const parsed = parseMqttAddress(withSecrets(address, context, place), "source");
+  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address is no MQTT address: ${parsed.fault}`, { place });
+  const { mqttFeed } = await import("@millrace/streams/mqtt");
+  const id = streamOf(context.model.name, node.name);
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
+  return { role: "committed", isSource: true, make: () => feedSource(mqttFeed(parsed, env, options)) };
 }
 
 function sourceNode(

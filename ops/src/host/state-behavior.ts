@@ -2,12 +2,13 @@
  * A node's behavior for folding alone: made from the definition without a connector, a table file, a calculator module or a secret,
  * so that a past state can be looked at where none of these is. Nothing of it is ever opened.
  */
-import { connectorSink, discardSink, httpPush, merge, stateMode } from "@millrace/actors";
+import { connectorSink, discardSink, feedSource, httpPush, merge, stateMode } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedBehavior,
   decodeBatch,
   type Env,
+  type Feed,
   type GraphModel,
   isJsonObject,
   type JsonObject,
@@ -35,6 +36,7 @@ export async function stateBehavior(node: AnyNodeModel, model: GraphModel, env: 
     case "source": {
       const scheme = parseTarget(node.definition.from)?.scheme;
       if (scheme === "http") return httpPush();
+      if (FEED.test(node.definition.from)) return feedSource(SILENT);
       return scheme === "metronome" || scheme === "cron" ? compiled(node, model, env) : stateless();
     }
     default:
@@ -42,6 +44,13 @@ export async function stateBehavior(node: AnyNodeModel, model: GraphModel, env: 
       return node.mode === "state" ? stateMode({ behavior: merge() }) : stateless();
   }
 }
+
+/** Sources that log the ids of what came, and how much of it was unreadable. */
+const FEED = /^(?:mqtt:|nats:.*\/core\/|redis:.*\/channel\/)/i;
+const SILENT: Feed = {
+  run: async () => undefined,
+  connection: () => ({ name: "", state: "idle", endpoint: null, reason: "", sinceMs: 0, connects: 0, failures: 0 }),
+};
 
 /** What a committed node without state does with state events: it has none. */
 const stateless = discardSink;

@@ -1,32 +1,22 @@
 /** Redis connectors against a real server. */
 import {
-  type GraphStatus,
   type Json,
-  Positions,
-  parseGraph,
   parseRedisAddress,
   type RedisAddress,
-  RowBatch,
   reportOf,
-  SnapshotStore,
   type SourceBatch,
   type SourceConnector,
   systemEnv,
 } from "@millrace/engine";
 import { sinkContract, sourceContract } from "@millrace/engine/testing";
-import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
 import { redisSink, redisSource } from "@millrace/streams/redis";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { redisMissing, startRedis } from "../../services/redis-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
-import { compileGraph } from "../../src/compile/compile-graph.ts";
-import { Host } from "../../src/host/host.ts";
-import { ProjectionTables } from "../../src/host/projection-tables.ts";
+import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
-const POLICY = { backoffMs: 10, backoffMaxMs: 100, suspendMs: 200, probeEveryMs: 500, probeTimeoutMs: 1000 };
-const WAIT = { timeout: 20_000, interval: 10 };
 
 describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipped: ${redisMissing})`}`, () => {
   let server: ServerProcess;
@@ -48,7 +38,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     if ("fault" in parsed) throw new Error(parsed.fault);
     return parsed;
   };
-  const source = (path: string): SourceConnector => redisSource(address(path), env, { policy: POLICY, pollMs: 20 });
+  const source = (path: string): SourceConnector => redisSource(address(path), env, { policy: QUICK, pollMs: 20 });
   const add = async (key: string, rows: readonly Json[]): Promise<string[]> => {
     const pipeline = redis.pipeline();
     for (const row of rows) pipeline.xadd(key, "*", "data", JSON.stringify(row));
@@ -86,7 +76,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
   sinkContract("a Redis stream", async () => {
     const key = next("s");
     return {
-      connect: () => redisSink(address(`/stream/${key}`, "sink"), "g/out", env, POLICY),
+      connect: () => redisSink(address(`/stream/${key}`, "sink"), "g/out", env, QUICK),
       content: () => rowsOf(key),
       close: async () => undefined,
     };
@@ -99,7 +89,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     listener.on("message", (_channel, text) => seen.push(JSON.parse(text) as Json));
     await listener.subscribe(channel);
     return {
-      connect: () => redisSink(address(`/channel/${channel}`, "sink"), "g/out", env, POLICY),
+      connect: () => redisSink(address(`/channel/${channel}`, "sink"), "g/out", env, QUICK),
       async content() {
         await listener.ping();
         return seen;
@@ -140,7 +130,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
 
   test("a late write of a dead incarnation adds nothing, and a target that lost what was committed is refused", async () => {
     const key = next("s");
-    const sink = (): ReturnType<typeof redisSink> => redisSink(address(`/stream/${key}`, "sink"), "g/out", env, POLICY);
+    const sink = (): ReturnType<typeof redisSink> => redisSink(address(`/stream/${key}`, "sink"), "g/out", env, QUICK);
     const [dead, alive] = [sink(), sink()];
     await dead.open(undefined);
     await alive.open(undefined);
@@ -159,18 +149,6 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
   });
 
   test("a graph between two streams loses nothing and adds nothing twice while the server is killed under load", async () => {
-    const log = memoryEventLog({ env });
-    const host = new Host({
-      log,
-      env,
-      host: "test",
-      snapshots: new SnapshotStore(memoryOrderedStore(), log.id, () => log.durableEnd),
-      untilDone: false,
-      report: (thrown) => {
-        throw thrown;
-      },
-      deadLetters: async (ids) => ids.map(() => undefined),
-    });
     const text = `name: copy
 nodes:
   in:  { kind: source, from: "redis://${server.address}/stream/in" }
@@ -178,14 +156,9 @@ nodes:
   ch:  { kind: source, from: "redis://${server.address}/channel/live" }
   all: { kind: sink, input: ch, to: "redis://${server.address}/stream/heard" }
 `;
-    const parsed = parseGraph(text);
-    if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
-    const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience: POLICY };
-    await host.add(await compileGraph(parsed.graph, text, options), { principal: "test", reason: "faults" });
-    const status = (): GraphStatus => host.status("copy") as GraphStatus;
+    const running = await RunningGraph.start(text);
     try {
       const total = 3000;
-      const states = new Set<string>();
       let sent = 0;
       for (let kill = 1; sent < total; ) {
         await add("in", numbers(sent, 100));
@@ -197,9 +170,7 @@ nodes:
         redis.disconnect();
         await server.kill();
         await vi.waitFor(() => {
-          const [{ connection }] = status().nodes as unknown as [{ connection: { state: string } }];
-          states.add(connection.state);
-          expect(connection.state).not.toBe("up");
+          expect(running.connection("in")).not.toBe("up");
         }, WAIT);
         await server.start();
         redis = new Redis(server.port, "127.0.0.1");
@@ -214,13 +185,7 @@ nodes:
       await vi.waitFor(async () => expect(await redis.publish("live", '{"n":1}')).toBe(1), WAIT);
       await vi.waitFor(async () => expect(await rowsOf("heard")).toEqual([{ n: 1 }]), WAIT);
     } finally {
-      await host.close("the test is over");
+      await running.stop();
     }
   }, 60_000);
 });
-
-const numbers = (from: number, n: number): number[] => Array.from({ length: n }, (_, i) => from + i);
-
-function slice(from: number, rows: readonly Json[]) {
-  return { lane: "l", input: 0, batch: new RowBatch(rows), positions: Positions.dense(from, rows.length), late: [] };
-}

@@ -3,8 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type KafkaAddress,
+  type MqttAddress,
   type NatsAddress,
   parseKafkaAddress,
+  parseMqttAddress,
   parseNatsAddress,
   parsePostgresAddress,
   parseRedisAddress,
@@ -15,6 +17,7 @@ import {
   systemEnv,
 } from "@millrace/engine";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
+import { mqttSink } from "@millrace/streams/mqtt";
 import { natsSink, natsSource } from "@millrace/streams/nats";
 import { postgresSink, postgresSource } from "@millrace/streams/postgres";
 import { redisSink, redisSource } from "@millrace/streams/redis";
@@ -30,6 +33,13 @@ const TESTED = "nats-server 2.9.10, 2.12.15";
 const REDIS = "Redis 7.0.15";
 const KAFKA = `Kafka ${KAFKA_VERSIONS.join(", ")}`;
 const POSTGRES = "PostgreSQL 15.18";
+const MQTT = "mosquitto 2.0.11";
+const OF_SCHEME: ReadonlyMap<string, string> = new Map([
+  ["redis", REDIS],
+  ["kafka", KAFKA],
+  ["mqtt", MQTT],
+  ["postgres", POSTGRES],
+]);
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
   const parsed = parseNatsAddress(`//h${path}`, side);
@@ -57,8 +67,26 @@ function postgresAddress(path: string, side: "source" | "sink"): SqlAddress {
 
 const yes = (is: boolean | undefined): string => (is === true ? "yes" : "no");
 
-const VERSIONS: Readonly<Record<string, string>> = { redis: REDIS, kafka: KAFKA, postgres: POSTGRES };
-const testedOf = (scheme: string): string => VERSIONS[scheme] ?? TESTED;
+const testedOf = (scheme: string): string => OF_SCHEME.get(scheme) ?? TESTED;
+
+function mqttAddress(path: string): MqttAddress {
+  const parsed = parseMqttAddress(`//h${path}`, "sink");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+/** A feed is no source connector: it cannot be read again. One that `waits` for receipts slows its broker, and hands back what was not settled. */
+const feedRow = (scheme: string, path: string, waits: boolean): string[] => [
+  `\`${scheme}:\` ${path}`,
+  "source",
+  "no",
+  yes(waits),
+  yes(waits),
+  yes(waits),
+  "no",
+  "",
+  testedOf(scheme),
+];
 
 function sourceRow(scheme: string, path: string, source: SourceConnector, bounded: SourceConnector): string[] {
   const { replay, ordered, nack } = source.capabilities;
@@ -80,21 +108,23 @@ function rows(): readonly (readonly string[])[] {
   return [
     sourceRow("nats", "stream", source("/jetstream/S"), source("/jetstream/S?until=now")),
     sourceRow("nats", "bucket", source("/kv/B"), source("/kv/B?until=now")),
-    // A feed is no source connector: it keeps nothing, and cannot be slowed.
-    ["`nats:` core subject", "source", "no", "no", "no", "no", "no", "", TESTED],
+    feedRow("nats", "core subject", false),
     sinkRow("nats", "stream", sink("/jetstream/s")),
     sinkRow("nats", "bucket", sink("/kv/B")),
     sinkRow("nats", "core subject", sink("/core/s")),
     sourceRow("kafka", "topic", kafka("/t"), kafka("/t?until=now")),
     sinkRow("kafka", "topic", kafkaSink(kafkaAddress("/t", "sink"), { id: "g/s" }, env)),
     sourceRow("redis", "stream", redis("/stream/s"), redis("/stream/s?until=now")),
-    ["`redis:` channel", "source", "no", "no", "no", "no", "no", "", REDIS],
+    feedRow("redis", "channel", false),
     sinkRow("redis", "stream", redisSink(redisAddress("/stream/s", "sink"), "g/s", env)),
     sinkRow("redis", "channel", redisSink(redisAddress("/channel/c", "sink"), "g/s", env)),
     sourceRow("postgres", "table", postgres("/table/t?cursor=id"), postgres("/table/t?cursor=id&until=now")),
     // A feed that settles: what it does is proved by the outbox's own tests.
     ["`postgres:` outbox", "source", "no", "no", "yes", "no", "no", "", POSTGRES],
     sinkRow("postgres", "table", postgresSink(postgresAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
+    feedRow("mqtt", "topic, quality 1 or 2", true),
+    feedRow("mqtt", "topic, quality 0", false),
+    sinkRow("mqtt", "topic", mqttSink(mqttAddress("/topic/t"), env, { id: "g/s" })),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** What every connector does about connections that fail. Every export is listed by name. */
 export { Connection, type ConnectionDriver, type ConnectionOptions } from "./connection.ts";
+export { hostAndPort, policyOf, type Tls } from "./endpoint.ts";
 export { connectionError } from "./errors.ts";
 export { DEFAULT_RESILIENCE, type ResiliencePolicy } from "./policy.ts";
 export { type FeedDriver, resilientFeed, takeJson } from "./resilient-feed.ts";

@@ -53,8 +53,17 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 const SHOWN_BYTES_MAX = 4096;
 
-/** Takes a body that is JSON, and rejects any other (`MSG-DECODE`); `where` is the place for people, such as a queue. */
-export function takeJson(intake: FeedIntake, data: Uint8Array, where: string, receipt?: FeedReceipt): void {
+/**
+ * Takes a body that is JSON, and rejects any other (`MSG-DECODE`). `where` is the place for people, such as a queue; `around` makes the
+ * message of what the body says.
+ */
+export function takeJson(
+  intake: FeedIntake,
+  data: Uint8Array,
+  where: string,
+  receipt?: FeedReceipt,
+  around?: (body: Json) => Json,
+): void {
   let message: Json;
   try {
     message = JSON.parse(utf8.decode(data)) as Json;
@@ -64,5 +73,5 @@ export function takeJson(intake: FeedIntake, data: Uint8Array, where: string, re
     intake.reject(error, Buffer.from(data.subarray(0, SHOWN_BYTES_MAX)).toString("utf8"), receipt);
     return;
   }
-  intake.take(message, receipt);
+  intake.take(around === undefined ? message : around(message), receipt);
 }

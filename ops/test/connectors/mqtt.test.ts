@@ -1,0 +1,252 @@
+/** MQTT connectors against a real broker. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Feed, type Json, type MqttAddress, parseMqttAddress, systemEnv } from "@millrace/engine";
+import { feedContract, sinkContract } from "@millrace/engine/testing";
+import { mqttFeed, mqttSink } from "@millrace/streams/mqtt";
+import { connectAsync, type MqttClient } from "mqtt";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { mosquittoMissing, opensslMissing, startMosquitto } from "../../services/mosquitto-server.ts";
+import type { ServerProcess } from "../../services/server-process.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
+
+const env = systemEnv();
+
+describe.skipIf(mosquittoMissing)(
+  `MQTT${mosquittoMissing === undefined ? "" : ` (skipped: ${mosquittoMissing})`}`,
+  () => {
+    let server: ServerProcess;
+    let client: MqttClient;
+    let count = 0;
+    const next = (name: string): string => `${name}${++count}`;
+    const connect = (): Promise<MqttClient> =>
+      connectAsync(`mqtt://${server.address}`, { protocolVersion: 5, reconnectPeriod: 50, clientId: next("test") });
+
+    beforeAll(async () => {
+      server = await startMosquitto();
+      client = await connect();
+    });
+    afterAll(async () => {
+      await client?.endAsync(true);
+      await server?.stop();
+    });
+
+    const address = (path: string, side: "source" | "sink" = "source", at = server.address): MqttAddress => {
+      const parsed = parseMqttAddress(`//${at}${path}`, side);
+      if ("fault" in parsed) throw new Error(parsed.fault);
+      return parsed;
+    };
+    const feed = (path: string, id = next("node")): Feed => mqttFeed(address(path), env, { id, policy: QUICK });
+    const publish = async (topic: string, bodies: readonly string[], qos: 1 | 2 = 1): Promise<void> => {
+      for (let from = 0; from < bodies.length; from += 10)
+        await Promise.all(bodies.slice(from, from + 10).map((body) => client.publishAsync(topic, body, { qos })));
+    };
+    /** All messages of a topic, as somebody else sees them. */
+    const watch = async (topic: string) => {
+      const seen: Json[] = [];
+      const watcher = await connect();
+      const marks: (() => void)[] = [];
+      watcher.on("message", (at, body) => {
+        if (at === `${topic}/mark`) marks.shift()?.();
+        else seen.push(JSON.parse(body.toString()) as Json);
+      });
+      // Of one quality, so that a mark cannot overtake what it marks.
+      await watcher.subscribeAsync(`${topic}/#`, { qos: 1 });
+      const content = async (): Promise<readonly Json[]> => {
+        const marked = new Promise<void>((resolve) => marks.push(resolve));
+        await watcher.publishAsync(`${topic}/mark`, "", { qos: 1 });
+        await marked;
+        return seen;
+      };
+      return { seen, content, close: () => watcher.endAsync(true) };
+    };
+
+    for (const qos of [1, 2] as const) {
+      feedContract(`an MQTT topic with quality of service ${qos}`, async () => {
+        const topic = next("t");
+        const id = next("g/in");
+        // A session gets what is sent after its subscription.
+        const first = feed(`/topic/${topic}?qos=${qos}`, id);
+        const stop = new AbortController();
+        const running = first.run(
+          { take: () => undefined, reject: () => undefined, lose: () => undefined },
+          stop.signal,
+        );
+        await vi.waitFor(() => expect(first.connection().state).toBe("up"), WAIT);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        stop.abort();
+        await running;
+        return {
+          connect: (most) => feed(`/topic/${topic}?qos=${qos}&prefetch=${most}`, id),
+          send: (bodies) => publish(topic, bodies, qos),
+          close: async () => undefined,
+        };
+      });
+    }
+
+    sinkContract("an MQTT topic", async () => {
+      const topic = next("t");
+      const { content, close } = await watch(topic);
+      const to = address(`/topic/${topic}`, "sink");
+      return { connect: () => mqttSink(to, env, { id: "g/out", policy: QUICK }), content, close };
+    });
+
+    test("an envelope says topic and more, retained messages come to who subscribes later, and quality 0 sends nothing again", async () => {
+      const topic = next("t");
+      const sink = mqttSink(address(`/topic/${topic}/a?retain=true`, "sink"), env, { id: "g/out", policy: QUICK });
+      await sink.open(undefined);
+      await sink.deliver([slice(0, [{ n: 1 }, { n: 2 }])]);
+      await sink.close();
+      const taken: Json[] = [];
+      const live = feed(`/topic/${topic}/+?qos=0&envelope=true`);
+      const stop = new AbortController();
+      const intake = {
+        take: (message: Json, receipt?: object) => taken.push([message, receipt?.constructor === Object]),
+        reject: () => undefined,
+        lose: () => undefined,
+      };
+      const running = live.run(intake, stop.signal);
+      await vi.waitFor(
+        () => expect(taken).toEqual([[{ topic: `${topic}/a`, qos: 0, retain: true, data: { n: 2 } }, false]]),
+        WAIT,
+      );
+      stop.abort();
+      await running;
+    });
+
+    test("a password is used, and never shown; hosts that are down are passed over", async () => {
+      const closed = await startMosquitto(["allow_anonymous false"]).catch((error: unknown) => error as Error);
+      if (closed instanceof Error) throw closed;
+      try {
+        const at = address("/topic/x", "source", `ada:wr0ng@127.0.0.1:1,${closed.address}`);
+        const refused = mqttFeed(at, env, { id: next("n"), policy: QUICK });
+        const stop = new AbortController();
+        const running = refused.run(
+          { take: () => undefined, reject: () => undefined, lose: () => undefined },
+          stop.signal,
+        );
+        await vi.waitFor(() => {
+          expect(refused.connection().reason).toMatch(
+            /127\.0\.0\.1:1: .*REFUSED.*; 127\.0\.0\.1:\d+: .*(authori|password)/i,
+          );
+        }, WAIT);
+        expect(JSON.stringify(refused.connection())).not.toContain("wr0ng");
+        stop.abort();
+        await running;
+      } finally {
+        await closed.stop();
+      }
+    });
+
+    test.skipIf(opensslMissing)(
+      "a graph talks to a broker with a password over an encrypted connection that it trusts, and to no other",
+      async () => {
+        const directory = mkdtempSync(join(tmpdir(), "millrace-mqtt-tls-"));
+        const [key, ca, passwords] = ["key.pem", "ca.pem", "passwords"].map((name) => join(directory, name)) as [
+          string,
+          string,
+          string,
+        ];
+        const certificate = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=millrace test"];
+        const names = ["-addext", "subjectAltName=IP:127.0.0.1"];
+        execFileSync("openssl", ["req", ...certificate, ...names, "-keyout", key, "-out", ca], { stdio: "ignore" });
+        execFileSync("mosquitto_passwd", ["-c", "-b", passwords, "ada", "s3cret"], { stdio: "ignore" });
+        const secure = await startMosquitto([
+          `certfile ${ca}`,
+          `keyfile ${key}`,
+          "allow_anonymous false",
+          `password_file ${passwords}`,
+        ]);
+        const at = (options: string): string => `name: secure
+nodes:
+  tick: { kind: source, from: "metronome:50ms" }
+  send: { kind: sink, input: tick, to: "mqtt://ada:s3cret@${secure.address}/topic/t${options}" }
+  hear: { kind: source, from: "mqtt://ada:s3cret@${secure.address}/topic/t${options}" }
+  out:  { kind: sink, input: hear, to: "discard:" }
+`;
+        const trusting = await RunningGraph.start(at(`?tls=true&ca=${ca}`));
+        const doubting = await RunningGraph.start(at("?tls=true"));
+        const reason = (): string | undefined =>
+          doubting.status().nodes.find(({ node }) => node === "hear")?.connection?.reason;
+        try {
+          const heard = (): number | undefined =>
+            trusting.status().nodes.find(({ node }) => node === "out")?.messagesIn;
+          await vi.waitFor(() => expect(heard()).toBeGreaterThan(2), WAIT);
+          await vi.waitFor(() => expect(reason()).toMatch(/self.signed certificate/i), WAIT);
+        } finally {
+          await trusting.stop();
+          await doubting.stop();
+          await secure.stop();
+          rmSync(directory, { recursive: true, force: true });
+        }
+      },
+      60_000,
+    );
+
+    const graph = (from: string, topic: string, qos: 1 | 2): string => `name: ${topic}
+nodes:
+  in:  { kind: source, from: "mqtt://${from}/topic/${topic}/in?qos=${qos}" }
+  out: { kind: sink, input: in, to: "mqtt://${from}/topic/${topic}/out?qos=${qos}" }
+`;
+
+    for (const qos of [1, 2] as const) {
+      test(`a graph with quality ${qos} loses nothing while its link is cut under load, while it is down, and when the broker was killed`, async () => {
+        const topic = next("copy");
+        const proxy = await TcpProxy.to(server);
+        const watcher = await watch(`${topic}/out`);
+        const text = graph(proxy.address, topic, qos);
+        let running = await RunningGraph.start(text);
+        try {
+          const subscribed = (): Promise<void> =>
+            vi.waitFor(async () => {
+              await client.publishAsync(`${topic}/in`, "-1", { qos });
+              expect(watcher.seen).toContain(-1);
+            }, WAIT);
+          await subscribed();
+          let sent = 0;
+          const send = async (n: number): Promise<void> => {
+            await publish(`${topic}/in`, numbers(sent, n).map(String), qos);
+            sent += n;
+          };
+          for (let cut = 0; cut < 3; cut++) {
+            await send(100);
+            const sending = send(100);
+            proxy.cut();
+            await sending;
+            await vi.waitFor(() => expect(running.connection("in")).not.toBe("up"), WAIT);
+            proxy.mend();
+          }
+          const { log } = running;
+          await running.stop();
+          await send(100);
+          running = await RunningGraph.start(text, log);
+          const arrived = (): Promise<void> =>
+            vi.waitFor(() => expect(new Set(watcher.seen.map(Number)).size).toBe(sent + 1), WAIT);
+          await arrived();
+          // The broker writes its sessions down some time after it has taken a message; it is killed when all was passed on.
+          await server.kill();
+          await vi.waitFor(() => expect(running.connection("in")).not.toBe("up"), WAIT);
+          await server.start();
+          await vi.waitFor(() => expect(client.connected).toBe(true), WAIT);
+          await subscribed();
+          await vi.waitFor(() => expect(running.connection("in")).toBe("up"), WAIT);
+          await send(100);
+          await arrived();
+          const rows = watcher.seen.map(Number).filter((row) => row >= 0);
+          const lost = sent - new Set(rows).size;
+          console.log(
+            `mosquitto ${server.greeting}, quality ${qos}: ${sent} messages, 3 cuts, 1 restart, 1 kill -9: ${lost} lost, ${rows.length - new Set(rows).size} twice`,
+          );
+          expect([...new Set(rows)].sort((a, b) => a - b)).toEqual(numbers(0, sent));
+        } finally {
+          await running.stop();
+          await watcher.close();
+          await proxy.close();
+        }
+      }, 60_000);
+    }
+  },
+);
