@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Json } from "../frame/json.ts";
 import type { Feed, FeedReceipt } from "../source/feed.ts";
+import { sleep } from "../time/clock.ts";
+import { systemEnv } from "../time/system-env.ts";
 
 /** One queue, however many feeds come and go in front of it. */
 export interface FeedHarness {
@@ -166,7 +168,7 @@ export function feedContract(name: string, make: () => Promise<FeedHarness>): vo
 }
 
 /** Time in which nothing more may come. Too short, it would let a fault pass, never fail a run that is right. */
-const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+const quiet = (): Promise<void> => sleep(systemEnv(), QUIET_MS, new AbortController().signal);
 
 const messages = (from: number, n: number): Json[] =>
   Array.from({ length: n }, (_, i) => ({ id: from + i, name: `név "${from + i}"` }));
