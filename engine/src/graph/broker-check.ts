@@ -22,13 +22,13 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["mqtt", parseMqttAddress],
 ]);
 const KEEPS_NOTHING = "keeps nothing";
-const FORGETS = "forgets what was acknowledged";
-/** What cannot be read again, and why. */
+/** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([
-  ["core", KEEPS_NOTHING],
-  ["channel", KEEPS_NOTHING],
-  ["live", KEEPS_NOTHING],
-  ["topic", FORGETS],
+  ["nats:core", KEEPS_NOTHING],
+  ["redis:channel", KEEPS_NOTHING],
+  ["mqtt:live", KEEPS_NOTHING],
+  ["mqtt:topic", "forgets what was acknowledged"],
+  ["postgres:outbox", "is gone once it was read"],
 ]);
 
 export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
@@ -41,19 +41,12 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
   const kind = kindOf(node, "from", target, problems);
   if (kind === undefined) return;
   forbid(node, ["follow"], "a broker's messages are always followed", problems);
-  if (kind === "outbox")
-    forbid(
-      node,
-      ["time", "watermark", "speed"],
-      "an outbox's rows are gone once they were read, so event times cannot be told again after a crash; read a table",
-      problems,
-    );
-  const why = ONCE.get(kind);
+  const why = ONCE.get(`${target.scheme}:${kind}`);
   if (why !== undefined)
     forbid(
       node,
       ["time", "watermark", "speed"],
-      `a ${kind} source ${why}, so event times cannot be told again after a crash; read a stream`,
+      `a ${kind} source ${why}, so event times cannot be told again after a crash; read a stream or a table`,
       problems,
     );
 }

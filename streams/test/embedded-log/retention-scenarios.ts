@@ -3,7 +3,7 @@ import { errnoOf } from "@millrace/engine";
 import { ARCHIVE_ALL } from "./archived-log.ts";
 import type { LogProcess } from "./log-machine.ts";
 import { gather } from "./log-model.ts";
-import type { Scenario, Stage } from "./rule-scenarios.ts";
+import type { Scenario, Stage } from "./scenario.ts";
 
 const FREE = { beforeMs: Number.POSITIVE_INFINITY, needs: [], heldBy: async () => undefined };
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Rule } from "../../src/embedded/rules.ts";
-import { type Scenario, Stage, scenarios } from "./rule-scenarios.ts";
+import { scenarios } from "./rule-scenarios.ts";
+import { type Scenario, Stage } from "./scenario.ts";
 
 /** Rules that hold are tried less long than rules that are off are searched: random-faults tries them all together. */
 const HOLDING_SEEDS = Number(process.env.LOG_SIM_SEEDS ?? 60);
