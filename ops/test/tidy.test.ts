@@ -192,9 +192,15 @@ describe("the console", () => {
     'import { Log } from "@millrace/engine";',
     'import { x } from "../../src/mod.ts";',
     'const x = await import("../../src/mod.ts");',
+    'import type { Frame } from "../../../engine/src/frame/frame.ts";',
     'export { x } from "../../../engine/src/mod.ts";',
   ])("may not: %s", (text) => {
     expect(importsOutsideConsole(planted(text, "gateway/console/src/main.tsx"))).toHaveLength(1);
+  });
+
+  it("may import a type of the gateway", () => {
+    const text = 'import type { X } from "../../src/live/x.ts"; export type { Y } from "../../src/y.ts";';
+    expect(importsOutsideConsole(planted(text, "gateway/console/src/main.tsx"))).toEqual([]);
   });
 
   it("may import a sibling", () => {

@@ -21,14 +21,13 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["postgres", parsePostgresAddress],
   ["mqtt", parseMqttAddress],
 ]);
-const KEEPS_NOTHING = "keeps nothing";
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([
-  ["nats:core", KEEPS_NOTHING],
-  ["redis:channel", KEEPS_NOTHING],
-  ["mqtt:live", KEEPS_NOTHING],
-  ["mqtt:topic", "forgets what was acknowledged"],
-  ["postgres:outbox", "is gone once it was read"],
+  ["nats:core", "a core subject keeps nothing"],
+  ["redis:channel", "a channel keeps nothing"],
+  ["mqtt:live", "a topic with quality 0 keeps nothing"],
+  ["mqtt:topic", "a topic's broker forgets what was acknowledged"],
+  ["postgres:outbox", "an outbox's rows are gone once they were read"],
 ]);
 
 export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
@@ -46,7 +45,7 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
     forbid(
       node,
       ["time", "watermark", "speed"],
-      `a ${kind} source ${why}, so event times cannot be told again after a crash; read a stream or a table`,
+      `${why}, so event times cannot be told again after a crash; read a stream or a table`,
       problems,
     );
 }

@@ -42,7 +42,7 @@ nodes:
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a topic source forgets what was acknowledged/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a topic's broker forgets what was acknowledged/),
       expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA .*expected a path \/topic\//),
     ]);
   });

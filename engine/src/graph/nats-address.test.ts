@@ -80,8 +80,8 @@ nodes:
       expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `follow`: a broker's messages are always followed/),
     ]);
     expect(problems('from: "nats://h/core/x", time: at, watermark: 1s', subject)).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a core source keeps nothing/),
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `watermark`: a core source keeps nothing/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a core subject keeps nothing/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `watermark`: a core subject keeps nothing/),
     ]);
   });
 });

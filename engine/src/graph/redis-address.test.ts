@@ -36,7 +36,7 @@ nodes:
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a channel source keeps nothing/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a channel keeps nothing/),
     ]);
   });
 });

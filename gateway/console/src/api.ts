@@ -1,8 +1,9 @@
 /** What the gateway answers, and how it is asked. */
-import type { PeekedMessage } from "@millrace/engine";
 import type { EventDocument, EventHead } from "../../src/event-json.ts";
+import type { PeekMessage } from "../../src/live/peek-sampler.ts";
 
-export type { EventDocument, EventHead, PeekedMessage };
+export type { EventDocument, EventHead };
+export type PeekedMessage = PeekMessage["messages"][number];
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type Row = { readonly [key: string]: Json };

@@ -31,8 +31,8 @@ import { keepAlive } from "./keep-alive.ts";
 import { LogTail } from "./log-tail.ts";
 import { persistentSubscriptions } from "./persistent-subscriptions.ts";
 import { isProjectionState } from "./projection-definition.ts";
+import { projectionMethods } from "./projection-methods.ts";
 import { Projections } from "./projections.ts";
-import { projectionsService } from "./projections-service.ts";
 import { read } from "./read.ts";
 import { supportedMethods } from "./server-features.ts";
 import { StreamStates } from "./stream-states.ts";
@@ -237,7 +237,7 @@ function methodsOf(groups: Groups, projections: Projections): ReadonlyMap<string
     ["/event_store.client.streams.Streams/Delete", deleteStream],
     ["/event_store.client.streams.Streams/Tombstone", tombstoneStream],
     ...persistentSubscriptions(groups),
-    ...projectionsService(projections),
+    ...projectionMethods(projections),
     ["/event_store.client.gossip.Gossip/Read", gossip],
     [
       "/event_store.client.server_features.ServerFeatures/GetSupportedMethods",

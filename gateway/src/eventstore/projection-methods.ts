@@ -15,7 +15,7 @@ const NAME_CHARS_MAX = 200;
 /** What EventStoreDB's own projections make is always there, see `virtual-streams.ts`. */
 const SYSTEM = ["$by_category", "$by_correlation_id", "$by_event_type", "$streams"] as const;
 
-export function projectionsService(projections: Projections): readonly (readonly [string, GrpcMethod])[] {
+export function projectionMethods(projections: Projections): readonly (readonly [string, GrpcMethod])[] {
   return [
     [`${SERVICE}/Create`, changing((options, author, context) => create(projections, options, author, context))],
     [`${SERVICE}/Update`, changing((options, author) => update(projections, options, author))],
