@@ -498,7 +498,7 @@ nodes:
     const cwd = folder("locked", { "graph.yaml": ORDERS, "orders.ndjson": "" });
     await serve(cwd);
     const { code, stderr } = await millrace(["projection", "ls", "--data", ".millrace"], { cwd });
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toContain("HOST-RUNNING");
   });
 

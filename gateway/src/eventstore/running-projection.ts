@@ -43,6 +43,9 @@ export class RunningProjection {
   readonly #output: ProjectionOutput;
   readonly #ending = new AbortController();
   #script: ScriptThread | undefined;
+  #isHandling = false;
+  /** Who waits for the batch in hand to be durable. */
+  #asking: (() => void)[] = [];
   #ended: Promise<void> = Promise.resolve();
 
   constructor(context: EndpointContext, definition: ProjectionDefinition) {
@@ -100,7 +103,9 @@ export class RunningProjection {
     return this.#output.tracked();
   }
 
+  /** While a batch is in hand the script is ahead of what is durable, so the answer waits for its append. */
   async #asked(partition: string): Promise<{ readonly state?: Json; readonly result?: Json }> {
+    if (this.#isHandling) await new Promise<void>((resolve) => this.#asking.push(resolve));
     return (await this.#script?.state(partition)) ?? {};
   }
 
@@ -133,7 +138,7 @@ export class RunningProjection {
           .filter((event) => event.position < end && passes(event))
           .map((event) => this.#take(event));
         for (let at = 0; at < taken.length && !signal.aborted; at += BATCH_EVENTS_MAX)
-          await this.#handle(script, taken.slice(at, at + BATCH_EVENTS_MAX));
+          await this.#inHand(this.#handle(script, taken.slice(at, at + BATCH_EVENTS_MAX)));
         if (signal.aborted) return;
         this.next = Math.max(this.next, Math.min(batch.end, end));
         if (this.next - this.checkpoint >= IDLE_POSITIONS_MAX) await this.#commit(script, NOTHING, []);
@@ -141,6 +146,20 @@ export class RunningProjection {
       }
     if (signal.aborted || mode !== "OneTime") return;
     this.state = "Completed";
+  }
+
+  /** Those who wait ask before the next batch begins. */
+  async #inHand(handled: Promise<void>): Promise<void> {
+    this.#isHandling = true;
+    try {
+      await handled;
+    } finally {
+      this.#isHandling = false;
+      if (this.#asking.length > 0) {
+        for (const ask of this.#asking.splice(0)) ask();
+        await new Promise<void>((resolve) => this.#context.env.turns.soon(resolve));
+      }
+    }
   }
 
   #take(event: RecordedEvent): Taken {

@@ -23,7 +23,7 @@ public class Counter extends Calculator<Map<String, Object>> {
       case "many":
         return LongStream.range(0, (Long) row.get("n")).toArray();
       case "where":
-        return context;
+        return Map.of("at", context.at(), "graph", context.graph(), "node", context.node());
       default:
         total = -1;
         throw new IllegalArgumentException("asked to fail");

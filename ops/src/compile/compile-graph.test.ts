@@ -144,7 +144,6 @@ nodes:
 
   it.each([
     ["a sink outside of the output folder", 'to: "file:../../x.ndjson"', "HOST-PATH"],
-    ["a broker that is not there yet", 'to: "kafka://orders"', "HOST-CONNECTOR"],
     ["a secret that does not exist", 'to: "https://example.org/$' + '{env:NO_SUCH_SECRET}"', "HOST-CONNECTOR"],
   ])("%s", async (_what, sink, code) => {
     write({ "in.ndjson": "" });

@@ -153,7 +153,7 @@ nodes:
     const jsm = await nc.jetstreamManager();
     await eventually(async () => expect((await jsm.streams.info("CORE")).state.messages).toBe(100));
     expect(await rowsOf("CORE", 100)).toEqual(Array.from({ length: 100 }, (_, n) => n));
-    await eventually(async () => expect((await running.status("live")).dropped).toBe(1));
+    await eventually(async () => expect((await running.status("live")).deadLettered).toBe(1));
     const shown = await millrace(["graph", "show", "live", "--url", running.url]);
     expect(shown.stdout).toContain(`in: nats://${server.address} up at ${server.address}\n`);
     await running.stop();

@@ -102,7 +102,8 @@ function parked(running: RunningGraph): Promise<never> {
 function summaryOf({ opened, graphs, payloads }: Session, elapsedMs: number): Summary {
   const status = opened.host.status(graphs[0]?.model.name ?? "") as GraphStatus;
   const { graph, revision, messagesIn, messagesOut, deadLettered, dropped, position } = status;
-  const consumed = status.nodes.reduce((sum, node) => sum + node.consumed, 0);
+  // What a sink consumed it delivered: that is out.
+  const consumed = status.nodes.reduce((sum, node) => sum + (node.kind === "sink" ? 0 : node.consumed), 0);
   return {
     graph,
     revision,
