@@ -159,7 +159,7 @@ nodes:
     const first = start(["run", file, "--until-done", "--data", data, ...memory]);
     // Steps that name payloads are durable, and those that read them are not: now they must outlive the process.
     const isDue = (): boolean =>
-      existsSync(join(data, "payloads", "staged")) && objects(data) > 20 && staged(data) === 0;
+      existsSync(join(data, "payloads", "objects")) && objects(data) > 20 && staged(data) === 0;
     while (!isDue()) await new Promise((soon) => setImmediate(soon));
     first.child.kill("SIGKILL");
     await first.finished;
