@@ -14,6 +14,7 @@ import {
   streamOf,
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
+import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
@@ -105,9 +106,7 @@ async function kafkaConnector(
   place: Place,
 ): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
-  const parsed = parseKafkaAddress(withSecrets(address, context, place), "sink");
-  if ("fault" in parsed)
-    throw opsError("HOST-CONNECTOR", `the address is no Kafka address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parseKafkaAddress, "sink", context, place);
   const { kafkaSink } = await import("@millrace/streams/kafka");
   const ca = certificates(parsed.options.get("ca"), context, place);
   const key = keys?.[0];
@@ -122,8 +121,7 @@ async function natsConnector(
   place: Place,
 ): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
-  const parsed = parseNatsAddress(withSecrets(address, context, place), "sink");
-  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address is no NATS address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parseNatsAddress, "sink", context, place);
   const { natsSink } = await import("@millrace/streams/nats");
   const key = keys?.[0];
   return () => natsSink(parsed, { id, ...(key === undefined ? {} : { key }) }, env, resilience);
@@ -136,9 +134,7 @@ async function redisConnector(
   place: Place,
 ): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
-  const parsed = parseRedisAddress(withSecrets(address, context, place), "sink");
-  if ("fault" in parsed)
-    throw opsError("HOST-CONNECTOR", `the address is no Redis address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parseRedisAddress, "sink", context, place);
   const { redisSink } = await import("@millrace/streams/redis");
   return () => redisSink(parsed, id, env, resilience);
 }
@@ -151,9 +147,7 @@ async function postgresConnector(
   place: Place,
 ): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
-  const parsed = parsePostgresAddress(withSecrets(address, context, place), "sink");
-  if ("fault" in parsed)
-    throw opsError("HOST-CONNECTOR", `the address is no PostgreSQL address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parsePostgresAddress, "sink", context, place);
   const { postgresSink } = await import("@millrace/streams/postgres");
   const ca = certificates(parsed.options.get("ca"), context, place);
   return () => postgresSink(parsed, { id, key, policy: resilience, ca }, env);
@@ -166,8 +160,7 @@ async function mqttConnector(
   place: Place,
 ): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
-  const parsed = parseMqttAddress(withSecrets(address, context, place), "sink");
-  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address is no MQTT address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parseMqttAddress, "sink", context, place);
   const { mqttSink } = await import("@millrace/streams/mqtt");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
   return () => mqttSink(parsed, env, options);

@@ -19,9 +19,9 @@ import {
 } from "@millrace/engine";
 import type { FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
+import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
-import { withSecrets } from "./secrets.ts";
 
 type SourceModel = Extract<AnyNodeModel, { kind: "source" }>;
 
@@ -94,9 +94,7 @@ async function compileKafkaSource(
   place: Place,
 ): Promise<SourceNode> {
   const { env, resilience } = context.options;
-  const parsed = parseKafkaAddress(withSecrets(address, context, place), "source");
-  if ("fault" in parsed)
-    throw opsError("HOST-CONNECTOR", `the address is no Kafka address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parseKafkaAddress, "source", context, place);
   const { kafkaSource } = await import("@millrace/streams/kafka");
   const ca = certificates(parsed.options.get("ca"), context, place);
   return sourceNode(node, kafkaSource(parsed, env, { policy: resilience, ca }), context);
@@ -109,8 +107,7 @@ async function compileNatsSource(
   place: Place,
 ): Promise<SourceNode | CommittedNode> {
   const { env, resilience } = context.options;
-  const parsed = parseNatsAddress(withSecrets(address, context, place), "source");
-  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address is no NATS address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parseNatsAddress, "source", context, place);
   const { natsFeed, natsSource } = await import("@millrace/streams/nats");
   if (parsed.kind !== "core") return sourceNode(node, natsSource(parsed, env, { policy: resilience }), context);
   return { role: "committed", isSource: true, make: () => feedSource(natsFeed(parsed, env, resilience)) };
@@ -123,9 +120,7 @@ async function compileRedisSource(
   place: Place,
 ): Promise<SourceNode | CommittedNode> {
   const { env, resilience } = context.options;
-  const parsed = parseRedisAddress(withSecrets(address, context, place), "source");
-  if ("fault" in parsed)
-    throw opsError("HOST-CONNECTOR", `the address is no Redis address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parseRedisAddress, "source", context, place);
   const { redisFeed, redisSource } = await import("@millrace/streams/redis");
   if (parsed.kind === "stream") return sourceNode(node, redisSource(parsed, env, { policy: resilience }), context);
   return { role: "committed", isSource: true, make: () => feedSource(redisFeed(parsed, env, resilience)) };
@@ -138,9 +133,7 @@ async function compilePostgresSource(
   place: Place,
 ): Promise<SourceNode | CommittedNode> {
   const { env, resilience } = context.options;
-  const parsed = parsePostgresAddress(withSecrets(address, context, place), "source");
-  if ("fault" in parsed)
-    throw opsError("HOST-CONNECTOR", `the address is no PostgreSQL address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parsePostgresAddress, "source", context, place);
   const { postgresFeed, postgresSource } = await import("@millrace/streams/postgres");
   const options = { policy: resilience, ca: certificates(parsed.options.get("ca"), context, place) };
   if (parsed.kind === "table") return sourceNode(node, postgresSource(parsed, env, options), context);
@@ -154,8 +147,7 @@ async function compileMqttSource(
   place: Place,
 ): Promise<CommittedNode> {
   const { env, resilience } = context.options;
-  const parsed = parseMqttAddress(withSecrets(address, context, place), "source");
-  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address is no MQTT address: ${parsed.fault}`, { place });
+  const parsed = addressOf(address, parseMqttAddress, "source", context, place);
   const { mqttFeed } = await import("@millrace/streams/mqtt");
   const id = streamOf(context.model.name, node.name);
   const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };

@@ -5,22 +5,16 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type EdgeStatus,
-  type GraphStatus,
-  type NodeStatus,
-  parseGraph,
-  SnapshotStore,
-  systemEnv,
-} from "@millrace/engine";
-import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+import { type EdgeStatus, type GraphStatus, type NodeStatus, parseGraph, systemEnv } from "@millrace/engine";
+import { memoryEventLog } from "@millrace/streams/memory";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
-import { Host } from "../../src/host/host.ts";
+import type { Host } from "../../src/host/host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { isFull, times } from "../faults/form.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
+import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 const BY = { principal: "test", reason: "faults" };
@@ -59,18 +53,7 @@ describe.skipIf(kinds.length === 0)("a graph over Kafka under faults", () => {
         topics = await KafkaTopics.connect(server.address);
         input = await topics.make(`in-${Date.now()}`, PARTITIONS);
         output = await topics.make(`out-${Date.now()}`);
-        const log = memoryEventLog({ env });
-        host = new Host({
-          log,
-          env,
-          host: "test",
-          snapshots: new SnapshotStore(memoryOrderedStore(), log.id, () => log.durableEnd),
-          untilDone: false,
-          report: (thrown) => {
-            throw thrown;
-          },
-          deadLetters: async (ids) => ids.map(() => undefined),
-        });
+        host = hostOver(memoryEventLog({ env }));
       });
       afterEach(async () => {
         await host.close("the test is over");

@@ -5,24 +5,18 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type EdgeStatus,
-  type GraphStatus,
-  type NodeStatus,
-  parseGraph,
-  SnapshotStore,
-  systemEnv,
-} from "@millrace/engine";
-import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+import { type EdgeStatus, type GraphStatus, type NodeStatus, parseGraph, systemEnv } from "@millrace/engine";
+import { memoryEventLog } from "@millrace/streams/memory";
 import { connect, type NatsConnection } from "nats";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { natsServers, startNats, versionOf } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
-import { Host } from "../../src/host/host.ts";
+import type { Host } from "../../src/host/host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { isFull } from "../faults/form.ts";
+import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 const BY = { principal: "test", reason: "faults" };
@@ -48,18 +42,7 @@ describe.skipIf(servers.length === 0)("a graph over NATS under faults", () => {
       beforeEach(async () => {
         directory = mkdtempSync(join(tmpdir(), "millrace-nats-faults-"));
         server = await startNats(kind);
-        const log = memoryEventLog({ env });
-        host = new Host({
-          log,
-          env,
-          host: "test",
-          snapshots: new SnapshotStore(memoryOrderedStore(), log.id, () => log.durableEnd),
-          untilDone: false,
-          report: (thrown) => {
-            throw thrown;
-          },
-          deadLetters: async (ids) => ids.map(() => undefined),
-        });
+        host = hostOver(memoryEventLog({ env }));
         const nc = await connect({ servers: server.address });
         const jsm = await nc.jetstreamManager();
         for (const name of ["IN", "OUT"]) await jsm.streams.add({ name, subjects: [name.toLowerCase()] });

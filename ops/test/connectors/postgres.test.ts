@@ -26,7 +26,7 @@ import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { postgresMissing, startPostgres } from "../../services/postgres-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
-import { POLICY, runGraph, WAIT } from "./sql-graph.ts";
+import { QUICK, RunningGraph, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
 const SKIPPED = postgresMissing === undefined ? "" : ` (skipped: ${postgresMissing})`;
@@ -62,9 +62,9 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     return parsed;
   };
   const source = (table: string, options = ""): SourceConnector =>
-    postgresSource(address(table, `?cursor=id${options}`), env, { policy: POLICY, pollMs: 20 });
+    postgresSource(address(table, `?cursor=id${options}`), env, { policy: QUICK, pollMs: 20 });
   const sink = (table: string, key: readonly string[] = ["id"]): SinkConnector =>
-    postgresSink(address(table, "", "sink"), { id: "g/out", key, policy: POLICY }, env);
+    postgresSink(address(table, "", "sink"), { id: "g/out", key, policy: QUICK }, env);
   const made = async (columns = "id bigint primary key, name text, amount float8, ok bool"): Promise<string> => {
     const table = next();
     await db.query(`create table ${q(table)} (${columns})`);
@@ -247,10 +247,11 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     await db.query(`create table ${from} (id bigint generated always as identity primary key, v int);
       create table ${to} (id bigint, v int)`);
     const proxy = await TcpProxy.to(server);
-    const graph = await runGraph("copy", [
-      `in: { kind: source, from: "postgres://postgres@${proxy.address}/postgres/table/${from}?cursor=id", batch: 10 }`,
-      `out: { kind: sink, input: in, to: "postgres://postgres@${proxy.address}/postgres/table/${to}" }`,
-    ]);
+    const graph = await RunningGraph.start(`name: copy
+nodes:
+  in: { kind: source, from: "postgres://postgres@${proxy.address}/postgres/table/${from}?cursor=id", batch: 10 }
+  out: { kind: sink, input: in, to: "postgres://postgres@${proxy.address}/postgres/table/${to}" }
+`);
     const total = 5400;
     const arrived = async (): Promise<number> =>
       (await db.query(`select count(*)::int as n from ${to}`)).rows[0].n as number;
@@ -287,7 +288,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
       expect([seen, n]).toEqual([total, total]);
       expect(await rowsOf(to, "ctid")).toEqual(Array.from({ length: total }, (_, v) => expect.objectContaining({ v })));
     } finally {
-      await graph.close();
+      await graph.stop();
       await proxy.close();
     }
   }, 60_000);
@@ -299,10 +300,11 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
       await db.query(`create table ${from} (id uuid primary key default gen_random_uuid(), v int, done timestamptz);
         create table ${to} (id uuid, v int, done timestamptz)`);
       const proxy = await TcpProxy.to(server);
-      const graph = await runGraph(how, [
-        `in: { kind: source, from: "postgres://postgres@${proxy.address}/postgres/outbox/${from}${option}" }`,
-        `out: { kind: sink, input: in, to: "postgres://postgres@${server.address}/postgres/table/${to}" }`,
-      ]);
+      const graph = await RunningGraph.start(`name: ${how}
+nodes:
+  in: { kind: source, from: "postgres://postgres@${proxy.address}/postgres/outbox/${from}${option}" }
+  out: { kind: sink, input: in, to: "postgres://postgres@${server.address}/postgres/table/${to}" }
+`);
       const left = `select count(*)::int as n from ${from} where done is null`;
       const [rounds, each] = [8, 250];
       try {
@@ -330,7 +332,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
         const [{ kept }] = (await db.query(`select count(*)::int as kept from ${from}`)).rows as [{ kept: number }];
         expect(kept).toBe(how === "marked" ? rounds * each : 0);
       } finally {
-        await graph.close();
+        await graph.stop();
         await proxy.close();
       }
     }, 60_000);
@@ -343,7 +345,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
       const path = `//postgres@${server.address}/postgres/outbox/${encodeURIComponent(name)}${options}`;
       const parsed = parsePostgresAddress(path, "source");
       if ("fault" in parsed) throw new Error(parsed.fault);
-      return postgresFeed(parsed, env, { policy: POLICY, pollMs: 10 });
+      return postgresFeed(parsed, env, { policy: QUICK, pollMs: 10 });
     };
     const taken: FeedReceipt[] = [];
     const stop = new AbortController();
@@ -382,7 +384,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
         const parsed = parsePostgresAddress(text, "sink");
         if ("fault" in parsed) throw new Error(parsed.fault);
         const ca = parsed.options.has("ca") ? readFileSync(certificate.cert, "utf8") : undefined;
-        const into = postgresSink(parsed, { id: "g/out", key: [], policy: POLICY, ca }, env);
+        const into = postgresSink(parsed, { id: "g/out", key: [], policy: QUICK, ca }, env);
         await into.open(undefined);
         return into
           .deliver([slice(0, [{ id: 1 }])])
@@ -411,7 +413,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     const table = await made("id bigint primary key, v int");
     const patient = postgresSink(
       address(table, "", "sink"),
-      { id: "g/out", key: ["id"], policy: { ...POLICY, probeEveryMs: 20, probeTimeoutMs: 150 } },
+      { id: "g/out", key: ["id"], policy: { ...QUICK, probeEveryMs: 20, probeTimeoutMs: 150 } },
       env,
     );
     await patient.open(undefined);

@@ -8,14 +8,14 @@ import {
   Positions,
   parseGraph,
   RowBatch,
-  SnapshotStore,
   systemEnv,
 } from "@millrace/engine";
-import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+import { memoryEventLog } from "@millrace/streams/memory";
 import type { ResiliencePolicy } from "@millrace/streams/resilience";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
-import { Host } from "../../src/host/host.ts";
+import type { Host } from "../../src/host/host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
+import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 
@@ -27,7 +27,7 @@ export const QUICK: Partial<ResiliencePolicy> = {
   probeEveryMs: 500,
   probeTimeoutMs: 1000,
 };
-export const WAIT = { timeout: 20_000, interval: 10 };
+export const WAIT = { timeout: 30_000, interval: 10 };
 
 export class RunningGraph {
   readonly log: EventLog;
@@ -42,17 +42,7 @@ export class RunningGraph {
 
   /** `log`: what another incarnation of the graph left. */
   static async start(text: string, log: EventLog = memoryEventLog({ env })): Promise<RunningGraph> {
-    const host = new Host({
-      log,
-      env,
-      host: "test",
-      snapshots: new SnapshotStore(memoryOrderedStore(), log.id, () => log.durableEnd),
-      untilDone: false,
-      report: (thrown) => {
-        throw thrown;
-      },
-      deadLetters: async (ids) => ids.map(() => undefined),
-    });
+    const host = hostOver(log);
     const parsed = parseGraph(text);
     if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
     const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience: QUICK };

@@ -1,0 +1,20 @@
+/** The address of a broker or database as it is when the connection is opened, its secrets put in. */
+import type { Place } from "@millrace/engine";
+import { opsError } from "../errors.ts";
+import type { CompileContext } from "./compile-context.ts";
+import { withSecrets } from "./secrets.ts";
+
+type Fault = { readonly fault: string };
+
+/** @throws HOST-CONNECTOR with its secrets the text is no such address, or a secret does not exist */
+export function addressOf<A extends object, S extends string>(
+  text: string,
+  parse: (text: string, side: S) => A | Fault,
+  side: S,
+  context: CompileContext,
+  place: Place,
+): Exclude<A, Fault> {
+  const parsed = parse(withSecrets(text, context, place), side);
+  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address cannot be used: ${parsed.fault}`, { place });
+  return parsed as Exclude<A, Fault>;
+}
