@@ -4,6 +4,7 @@
  */
 import { type Env, MillraceError, sleep, type TransportMessage, transportError } from "@millrace/engine";
 import type { Connection } from "../resilience/connection.ts";
+import { transportClosed } from "../resilience/edge-ends.ts";
 import type { KafkaClient, OffsetRange, OutgoingRecord, ProducerIdentity } from "./driver.ts";
 import { EDGE_TOPIC_SETTINGS } from "./edge-topic.ts";
 
@@ -113,13 +114,13 @@ export class EdgePublisher {
   async #persist(attempt: (client: KafkaClient) => Promise<boolean>): Promise<void> {
     const { env, connection, closed } = this.#options;
     for (;;) {
-      if (closed.aborted) throw closedError();
+      if (closed.aborted) throw transportClosed();
       let client: KafkaClient | undefined;
       try {
         client = await connection.acquire();
         if (await attempt(client)) return;
       } catch (error) {
-        if (closed.aborted) throw closedError();
+        if (closed.aborted) throw transportClosed();
         if (error instanceof MillraceError && error.kind !== "transient") throw refusal(error);
         if (client !== undefined) await connection.suspect(client);
         const waitMs = error instanceof MillraceError ? error.retryAfterMs : undefined;
@@ -132,8 +133,4 @@ export class EdgePublisher {
 function refusal(error: MillraceError): MillraceError {
   if (error.code !== "KAFKA-TOO-LARGE") return error;
   return transportError("TRANSPORT-TOO-LARGE", error.message, { cause: error });
-}
-
-export function closedError(): MillraceError {
-  return transportError("TRANSPORT-CLOSED", "the transport was closed");
 }

@@ -3,19 +3,19 @@
  * full or the brokers are away, and subscribing fetches as long as the receiver gave credit. A message that is published again
  * because its answer was lost is taken once.
  */
-import {
-  type ConnectionStatus,
-  type Delivery,
-  type Env,
-  type Subscription,
-  type SubscriptionOptions,
-  type Transport,
-  type TransportMessage,
-  transportError,
+import type {
+  ConnectionStatus,
+  Delivery,
+  Env,
+  Subscription,
+  SubscriptionOptions,
+  Transport,
+  TransportMessage,
 } from "@millrace/engine";
 import type { Connection } from "../resilience/connection.ts";
+import { EdgeEnds } from "../resilience/edge-ends.ts";
 import type { KafkaClient } from "./driver.ts";
-import { closedError, EdgePublisher } from "./edge-publisher.ts";
+import { EdgePublisher } from "./edge-publisher.ts";
 import { EdgeSubscription, type SubjectMemory } from "./edge-subscription.ts";
 import { edgeTopic } from "./edge-topic.ts";
 import { type KafkaServers, kafkaConnection } from "./kafka-connection.ts";
@@ -44,19 +44,24 @@ class TopicTransport implements Transport {
   readonly #connection: Connection<KafkaClient>;
   readonly #env: Env;
   readonly #prefix: string;
-  readonly #capacity: number;
-  readonly #closed = new AbortController();
-  readonly #publishers = new Map<string, EdgePublisher>();
-  readonly #subscriptions = new Map<string, EdgeSubscription>();
-  readonly #memories = new Map<string, SubjectMemory>();
+  readonly #ends: EdgeEnds<EdgePublisher, EdgeSubscription, SubjectMemory>;
   #lanes = 0;
 
   constructor({ env, servers, prefix, capacity, bodyBytesMax }: KafkaTransportOptions) {
     this.#env = env;
     this.bodyBytesMax = bodyBytesMax ?? BODY_BYTES_MAX;
-    this.#connection = kafkaConnection(servers, env);
+    const connection = kafkaConnection(servers, env);
+    this.#connection = connection;
     this.#prefix = prefix ?? "millrace";
-    this.#capacity = capacity ?? CAPACITY;
+    this.#ends = new EdgeEnds({
+      connection,
+      bodyBytesMax: this.bodyBytesMax,
+      publisher: (subject, closed) => {
+        const topic = this.addressOf(subject);
+        return new EdgePublisher({ env, connection, topic, capacity: capacity ?? CAPACITY, closed });
+      },
+      memory: () => ({ topicId: "", begin: 0, taken: new Set(), attempts: new Map() }),
+    });
   }
 
   connection(): ConnectionStatus {
@@ -68,56 +73,31 @@ class TopicTransport implements Transport {
   }
 
   async publish(subject: string, message: TransportMessage): Promise<void> {
-    if (this.#closed.signal.aborted) throw closedError();
-    const { length } = message.body;
-    if (length > this.bodyBytesMax)
-      throw transportError("TRANSPORT-TOO-LARGE", `a body of ${length} bytes exceeds ${this.bodyBytesMax}`);
-    await this.#publisher(subject).publish(message);
+    await this.#ends.publisher(subject, message).publish(message);
   }
 
-  async subscribe(
+  subscribe(
     subject: string,
     receive: (delivery: Delivery) => void,
     { credit = 0 }: SubscriptionOptions = {},
   ): Promise<Subscription> {
-    if (this.#closed.signal.aborted) throw closedError();
-    await this.#subscriptions.get(subject)?.close();
-    const memory = this.#memories.get(subject) ?? { topicId: "", begin: 0, taken: new Set(), attempts: new Map() };
-    this.#memories.set(subject, memory);
-    const subscription = new EdgeSubscription({
-      env: this.#env,
-      connection: this.#connection,
+    return this.#ends.subscription(
       subject,
-      topic: this.addressOf(subject),
-      lane: `edge/${++this.#lanes}`,
-      memory,
-      receive,
-      credit,
-    });
-    this.#subscriptions.set(subject, subscription);
-    return subscription;
+      (memory) =>
+        new EdgeSubscription({
+          env: this.#env,
+          connection: this.#connection,
+          subject,
+          topic: this.addressOf(subject),
+          lane: `edge/${++this.#lanes}`,
+          memory,
+          receive,
+          credit,
+        }),
+    );
   }
 
-  async close(): Promise<void> {
-    if (this.#closed.signal.aborted) return;
-    this.#closed.abort(closedError());
-    const ending = [...this.#subscriptions.values()].map((subscription) => subscription.close());
-    await this.#connection.disconnect();
-    await Promise.all(ending);
-  }
-
-  #publisher(subject: string): EdgePublisher {
-    let publisher = this.#publishers.get(subject);
-    if (publisher === undefined) {
-      publisher = new EdgePublisher({
-        env: this.#env,
-        connection: this.#connection,
-        topic: this.addressOf(subject),
-        capacity: this.#capacity,
-        closed: this.#closed.signal,
-      });
-      this.#publishers.set(subject, publisher);
-    }
-    return publisher;
+  close(): Promise<void> {
+    return this.#ends.close();
   }
 }

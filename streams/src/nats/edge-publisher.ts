@@ -2,6 +2,7 @@
 import { type Env, MillraceError, sleep, transportError } from "@millrace/engine";
 import { ErrorCode, type NatsConnection, type NatsError } from "nats";
 import type { Connection } from "../resilience/connection.ts";
+import { transportClosed } from "../resilience/edge-ends.ts";
 import { type EdgeStream, ensureEdgeStream, isSubjectFull } from "./edge-stream.ts";
 
 export interface EdgePublisherOptions {
@@ -36,12 +37,12 @@ export class EdgePublisher {
   async #accepted(bytes: Uint8Array, id: string): Promise<void> {
     const { env, closed } = this.#options;
     for (let full = 0; ; ) {
-      if (closed.aborted) throw closedError();
+      if (closed.aborted) throw transportClosed();
       try {
         await this.#attempt(bytes, id);
         return;
       } catch (error) {
-        if (closed.aborted) throw closedError();
+        if (closed.aborted) throw transportClosed();
         if (error instanceof MillraceError && error.kind !== "transient") throw error;
         const waitMs = isSubjectFull(error) ? Math.min(FULL_MS_MAX, FULL_MS * 2 ** full++) : waitAfter(error);
         await sleep(env, waitMs, closed).catch(() => undefined);
@@ -68,8 +69,4 @@ export class EdgePublisher {
 function waitAfter(error: unknown): number {
   if ((error as NatsError).code === ErrorCode.NoResponders) return 0;
   return (error instanceof MillraceError ? error.retryAfterMs : undefined) ?? RETRY_MS;
-}
-
-export function closedError(): MillraceError {
-  return transportError("TRANSPORT-CLOSED", "the transport was closed");
 }

@@ -3,20 +3,20 @@
  * away, and subscribing asks for as many messages as the receiver gave credit for. A message that is published again because
  * its answer was lost, or that carries a `message-id` which the server has seen within two minutes, is taken once.
  */
-import {
-  type ConnectionStatus,
-  type Delivery,
-  type Env,
-  type Subscription,
-  type SubscriptionOptions,
-  type Transport,
-  type TransportMessage,
-  transportError,
+import type {
+  ConnectionStatus,
+  Delivery,
+  Env,
+  Subscription,
+  SubscriptionOptions,
+  Transport,
+  TransportMessage,
 } from "@millrace/engine";
 import type { NatsConnection } from "nats";
 import type { Connection } from "../resilience/connection.ts";
+import { EdgeEnds } from "../resilience/edge-ends.ts";
 import { encodeMessage } from "./edge-message.ts";
-import { closedError, EdgePublisher } from "./edge-publisher.ts";
+import { EdgePublisher } from "./edge-publisher.ts";
 import { type EdgeStream, natsSubject } from "./edge-stream.ts";
 import { EdgeSubscription, type SubjectMemory } from "./edge-subscription.ts";
 import { type NatsServers, natsConnection } from "./nats-connection.ts";
@@ -50,22 +50,27 @@ class JetStreamTransport implements Transport {
   readonly #stream: EdgeStream;
   /** Tells this transport's messages and consumers from those of others. */
   readonly #id: string;
-  readonly #closed = new AbortController();
-  readonly #publishers = new Map<string, EdgePublisher>();
-  readonly #subscriptions = new Map<string, EdgeSubscription>();
-  readonly #memories = new Map<string, SubjectMemory>();
+  readonly #ends: EdgeEnds<EdgePublisher, EdgeSubscription, SubjectMemory>;
   #published = 0;
 
   constructor({ env, servers, stream, prefix, capacity, bodyBytesMax }: NatsTransportOptions) {
     this.#env = env;
     this.bodyBytesMax = bodyBytesMax ?? BODY_BYTES_MAX;
-    this.#connection = natsConnection(servers, env);
+    const connection = natsConnection(servers, env);
+    this.#connection = connection;
     this.#stream = {
       name: stream ?? "MILLRACE_EDGES",
       prefix: prefix ?? "millrace",
       capacity: capacity ?? CAPACITY,
     };
     this.#id = Buffer.from(env.random.bytes(ID_BYTES)).toString("hex");
+    this.#ends = new EdgeEnds({
+      connection,
+      bodyBytesMax: this.bodyBytesMax,
+      publisher: (subject, closed) =>
+        new EdgePublisher({ env, connection, stream: this.#stream, subject: this.addressOf(subject), closed }),
+      memory: () => ({ created: "", attempts: new Map(), taken: new Set() }),
+    });
   }
 
   connection(): ConnectionStatus {
@@ -77,59 +82,35 @@ class JetStreamTransport implements Transport {
   }
 
   async publish(subject: string, message: TransportMessage): Promise<void> {
-    if (this.#closed.signal.aborted) throw closedError();
-    const { length } = message.body;
-    if (length > this.bodyBytesMax)
-      throw transportError("TRANSPORT-TOO-LARGE", `a body of ${length} bytes exceeds ${this.bodyBytesMax}`);
+    const publisher = this.#ends.publisher(subject, message);
     const given = message.headers["message-id"];
     const id = given === undefined ? `${this.#id}/${++this.#published}` : `${subject}/${given}`;
-    await this.#publisher(subject).publish(encodeMessage(message), id);
+    await publisher.publish(encodeMessage(message), id);
   }
 
-  async subscribe(
+  subscribe(
     subject: string,
     receive: (delivery: Delivery) => void,
     { credit = 0 }: SubscriptionOptions = {},
   ): Promise<Subscription> {
-    if (this.#closed.signal.aborted) throw closedError();
-    await this.#subscriptions.get(subject)?.close();
-    const memory = this.#memories.get(subject) ?? { created: "", attempts: new Map(), taken: new Set() };
-    this.#memories.set(subject, memory);
-    const subscription = new EdgeSubscription({
-      env: this.#env,
-      connection: this.#connection,
-      stream: this.#stream,
+    return this.#ends.subscription(
       subject,
-      natsSubject: this.addressOf(subject),
-      owner: `${this.#id}/${++this.#published}`,
-      memory,
-      receive,
-      credit,
-    });
-    this.#subscriptions.set(subject, subscription);
-    return subscription;
+      (memory) =>
+        new EdgeSubscription({
+          env: this.#env,
+          connection: this.#connection,
+          stream: this.#stream,
+          subject,
+          natsSubject: this.addressOf(subject),
+          owner: `${this.#id}/${++this.#published}`,
+          memory,
+          receive,
+          credit,
+        }),
+    );
   }
 
-  async close(): Promise<void> {
-    if (this.#closed.signal.aborted) return;
-    this.#closed.abort(closedError());
-    const ending = [...this.#subscriptions.values()].map((subscription) => subscription.close());
-    await this.#connection.disconnect();
-    await Promise.all(ending);
-  }
-
-  #publisher(subject: string): EdgePublisher {
-    let publisher = this.#publishers.get(subject);
-    if (publisher === undefined) {
-      publisher = new EdgePublisher({
-        env: this.#env,
-        connection: this.#connection,
-        stream: this.#stream,
-        subject: this.addressOf(subject),
-        closed: this.#closed.signal,
-      });
-      this.#publishers.set(subject, publisher);
-    }
-    return publisher;
+  close(): Promise<void> {
+    return this.#ends.close();
   }
 }
