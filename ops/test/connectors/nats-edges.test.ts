@@ -2,117 +2,52 @@
  * A graph whose edges lead over a real NATS server gives what it gives with all edges in the process, whatever happens to the
  * server, the wire and the messages on it.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import {
-  type Delivery,
-  type EventLog,
-  edgeCarriers,
-  type GraphStatus,
-  parseGraph,
-  SnapshotStore,
-  systemEnv,
-  type Transport,
-} from "@millrace/engine";
+import { systemEnv, type Transport } from "@millrace/engine";
 import { SeededRandom } from "@millrace/engine/testing";
-import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
 import { natsTransport } from "@millrace/streams/nats";
 import { connect } from "nats";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { natsServers, startNats, versionOf } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
-import { compileGraph } from "../../src/compile/compile-graph.ts";
-import { Host } from "../../src/host/host.ts";
-import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { isFull } from "../faults/form.ts";
+import { ChaosTransport } from "./chaos-transport.ts";
+import { differences, done, EDGE_POLICY, EdgeGraph, statusOf } from "./edge-graph.ts";
 
 const env = systemEnv();
-const BY = { principal: "test", reason: "edges" };
-const POLICY = { backoffMs: 10, backoffMaxMs: 100, suspendAfter: 50, probeEveryMs: 500, probeTimeoutMs: 300 };
 const ROWS = 30_000;
 /** The short form runs on the oldest server, which can least. */
 const servers = natsServers().slice(0, isFull ? undefined : 1);
 const LIMIT_MS = 90_000;
 
-/** A diamond, a node with state in the middle, two sinks: every kind of edge. */
-const graph = (via: string): string => `name: edges
-nodes:
-  in:      { kind: source, from: "file:./in.ndjson", time: at, batch: 100 }
-  even:    { kind: filter, input: in, where: "event.n % 2 == 0" }
-  third:   { kind: filter, input: in, where: "event.n % 3 == 0" }
-  both:    { kind: merge, inputs: [even, third] }
-  minutes: { kind: window, input: both, tumbling: 10s, by: { k: "event.k" }, compute: { n: count(), sum: sum(event.n) } }
-  big:     { kind: filter, input: minutes, where: "event.n > 0" }
-  sums:    { kind: sink, input: big, to: "file:sums.ndjson" }
-  evens:   { kind: sink, input: even, to: "file:evens.ndjson" }
-defaults: { edge: { via: ${via}, capacity: 2000 } }
-`;
-
 describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
   for (const kind of servers) {
     describe(kind.binary.includes("v2") ? "on a newer server" : "on Debian's server", () => {
-      let directory: string;
+      let graph: EdgeGraph;
       let server: ServerProcess;
-      let closing: (() => Promise<unknown>)[];
 
       beforeEach(async () => {
-        closing = [];
-        directory = mkdtempSync(join(tmpdir(), "millrace-edges-"));
         server = await startNats(kind);
-        const rows = Array.from({ length: ROWS }, (_, n) => ({ n, k: n % 5, at: new Date(n * 20).toISOString() }));
-        writeFileSync(join(directory, "in.ndjson"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+        graph = new EdgeGraph("nats", "test", ROWS);
       });
       afterEach(async () => {
-        for (const close of closing.reverse()) await close();
+        await graph.close();
         await server.stop();
-        rmSync(directory, { recursive: true, force: true });
       });
 
-      const deploy = async (via: "local" | "nats", out: string, transport?: Transport): Promise<Host> => {
-        const log: EventLog = memoryEventLog({ env });
-        const host = new Host({
-          log,
-          env,
-          host: "test",
-          snapshots: new SnapshotStore(memoryOrderedStore(), log.id, () => log.durableEnd),
-          untilDone: true,
-          report: (thrown) => {
-            throw thrown;
-          },
-          deadLetters: async (ids) => ids.map(() => undefined),
-          carriers: (program) =>
-            transport === undefined ? undefined : edgeCarriers(program, "nats", { transport, env, scope: "test" }),
-        });
-        closing.push(() => host.close("the test is over"));
-        const text = graph(via);
-        const parsed = parseGraph(text);
-        if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
-        const options = { dir: directory, out: join(directory, out), env, tables: new ProjectionTables() };
-        await host.add(await compileGraph(parsed.graph, text, options), BY);
-        return host;
-      };
       const open = (address: string): Transport => {
-        const transport = natsTransport({ env, servers: { endpoints: [address], policy: POLICY } });
-        closing.push(() => transport.close());
+        const transport = natsTransport({ env, servers: { endpoints: [address], policy: EDGE_POLICY } });
+        graph.onClose(() => transport.close());
         return transport;
       };
-      const done = (host: Host): Promise<void> => host.running("edges").runtime.whenFinished;
-      const results = async (out: string): Promise<Results> => resultsIn(join(directory, out));
-      const expected = async (): Promise<Results> => {
-        await done(await deploy("local", "local"));
-        return results("local");
-      };
-      const status = (host: Host): GraphStatus => host.status("edges") as GraphStatus;
 
       test(
         "gives the same as without, and shows the edges' subjects",
         async () => {
-          const host = await deploy("nats", "nats", open(server.address));
+          const host = await graph.deploy(open(server.address));
           await done(host);
-          expect(await results("nats")).toEqual(await expected());
-          const edges = status(host).edges;
+          expect(graph.results()).toEqual(await graph.expected());
+          const edges = statusOf(host).edges;
           expect(edges.map(({ via }) => via)).toEqual(edges.map(() => "nats"));
           expect(edges[0]?.subject).toBe("millrace.test.edges.in.out.even.r1");
           expect(edges[0]?.connection).toMatchObject({ state: "up", endpoint: server.address, reason: "" });
@@ -134,12 +69,12 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
         "gives the same though the server is killed and the wire is cut under load",
         async () => {
           const wire = await TcpProxy.to(server);
-          closing.push(() => wire.close());
-          const host = await deploy("nats", "nats", open(wire.address));
+          graph.onClose(() => wire.close());
+          const host = await graph.deploy(open(wire.address));
           const finished = done(host);
           let faults = 0;
           const passed = async (share: number): Promise<void> => {
-            const read = (): number => status(host).messagesIn;
+            const read = (): number => statusOf(host).messagesIn;
             await vi.waitFor(() => expect(read()).toBeGreaterThanOrEqual(ROWS * share), {
               timeout: 60_000,
               interval: 5,
@@ -163,7 +98,7 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
           await server.kill();
           await server.start();
           await finished;
-          const [got, wanted] = [await results("nats"), await expected()];
+          const [got, wanted] = [graph.results(), await graph.expected()];
           console.log(
             `nats-server ${versionOf(server)}: ${ROWS} rows, ${faults} faults (kill -9, cut, ${isNewer ? "stream deleted" : "nothing"}, kill -9): ${differences(got, wanted)}`,
           );
@@ -176,9 +111,9 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
         "gives the same though frames are lost, come twice and overtake each other",
         async () => {
           const chaos = new ChaosTransport(open(server.address), new SeededRandom(kind.binary));
-          const host = await deploy("nats", "nats", chaos);
+          const host = await graph.deploy(chaos);
           await done(host);
-          const [got, wanted] = [await results("nats"), await expected()];
+          const [got, wanted] = [graph.results(), await graph.expected()];
           const { lost, repeated, overtaken, delivered } = chaos;
           console.log(
             `nats-server ${versionOf(server)}: ${delivered} frames, ${lost} lost, ${repeated} twice, ${overtaken} overtaken: ${differences(got, wanted)}`,
@@ -191,86 +126,3 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
     });
   }
 });
-
-interface Results {
-  readonly sums: readonly string[];
-  readonly evens: readonly string[];
-}
-
-async function resultsIn(out: string): Promise<Results> {
-  const lines = (name: string): string[] => readFileSync(join(out, name), "utf8").split("\n").filter(Boolean);
-  // Windows close in the order of their ends; which key is first depends on the order of arrival.
-  return { sums: lines("sums.ndjson").sort(), evens: lines("evens.ndjson") };
-}
-
-function differences(got: Results, wanted: Results): string {
-  const count = (a: readonly string[], b: readonly string[]): number => {
-    const known = new Map<string, number>();
-    for (const line of b) known.set(line, (known.get(line) ?? 0) + 1);
-    return a.filter((line) => {
-      const left = known.get(line) ?? 0;
-      known.set(line, left - 1);
-      return left <= 0;
-    }).length;
-  };
-  const all = (of: Results): readonly string[] => [...of.sums, ...of.evens];
-  return `${count(all(wanted), all(got))} lost, ${count(all(got), all(wanted))} twice or wrong`;
-}
-
-/** Mistreats what comes over a real transport. */
-class ChaosTransport implements Transport {
-  readonly bodyBytesMax: number;
-  readonly #inner: Transport;
-  readonly #random: SeededRandom;
-  delivered = 0;
-  lost = 0;
-  repeated = 0;
-  overtaken = 0;
-
-  constructor(inner: Transport, random: SeededRandom) {
-    this.#inner = inner;
-    this.#random = random;
-    this.bodyBytesMax = inner.bodyBytesMax;
-  }
-
-  publish(subject: string, message: { headers: Readonly<Record<string, string>>; body: Uint8Array }): Promise<void> {
-    return this.#inner.publish(subject, message);
-  }
-
-  subscribe(
-    subject: string,
-    receive: (delivery: Delivery) => void,
-    options: { readonly credit?: number } = {},
-  ): ReturnType<Transport["subscribe"]> {
-    let held: Delivery | undefined;
-    const subscribing = this.#inner.subscribe(
-      subject,
-      (delivery) => {
-        this.delivered++;
-        if (this.#random.chance(0.01)) {
-          this.lost++;
-          delivery.ack();
-          void subscribing.then((subscription) => subscription.grant(1));
-        } else if (held === undefined && this.#random.chance(0.02)) {
-          this.overtaken++;
-          held = delivery;
-        } else {
-          receive(delivery);
-          if (this.#random.chance(0.02)) {
-            this.repeated++;
-            receive({ ...delivery, ack: () => undefined });
-          }
-          const late = held;
-          held = undefined;
-          if (late !== undefined) receive(late);
-        }
-      },
-      options,
-    );
-    return subscribing;
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
-  }
-}

@@ -3,7 +3,7 @@ import { type EventLog, SnapshotStore, systemEnv } from "@millrace/engine";
 import { memoryOrderedStore } from "@millrace/streams/memory";
 import { Host } from "../../src/host/host.ts";
 
-export function hostOver(log: EventLog): Host {
+export function hostOver(log: EventLog, options: Partial<ConstructorParameters<typeof Host>[0]> = {}): Host {
   return new Host({
     log,
     env: systemEnv(),
@@ -14,5 +14,6 @@ export function hostOver(log: EventLog): Host {
       throw thrown;
     },
     deadLetters: async (ids) => ids.map(() => undefined),
+    ...options,
   });
 }
