@@ -33,6 +33,12 @@ describe("signed notes", () => {
     expect(openNote(note, other)).toBeUndefined();
   });
 
+  it("are not opened when their base64 is another text for the same bytes", () => {
+    const changed = EXAMPLE_NOTE.replace("eyaQM=", "eyaQN=");
+    expect(Buffer.from("eyaQN=", "base64")).toEqual(Buffer.from("eyaQM=", "base64"));
+    expect(openNote(changed, verifier(EXAMPLE_KEY))).toBeUndefined();
+  });
+
   it("with any byte changed are not opened", () => {
     const note = signNote("some text\n", key);
     for (let at = 0; at < note.length; at++) {

@@ -40,9 +40,9 @@ export function parseVerifierKey(text: string): VerifierKey | undefined {
   const match = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+=*)$/.exec(text.trim());
   if (match === null) return undefined;
   const [, name = "", id = "", encoded = ""] = match;
-  const bytes = Buffer.from(encoded, "base64");
-  const raw = bytes.subarray(1);
-  if (bytes[0] !== ED25519 || raw.length !== KEY_BYTES || keyId(name, raw).toString("hex") !== id) return undefined;
+  const bytes = decoded(encoded);
+  const raw = bytes?.subarray(1) ?? Buffer.alloc(0);
+  if (bytes?.[0] !== ED25519 || raw.length !== KEY_BYTES || keyId(name, raw).toString("hex") !== id) return undefined;
   const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: "der", type: "spki" });
   return { name, id: Buffer.from(id, "hex"), key };
 }
@@ -68,8 +68,14 @@ export function openNote(note: string, key: VerifierKey): string | undefined {
 function signatureOf(line: string, { name, id }: VerifierKey): Buffer | undefined {
   const start = `${DASH}${name} `;
   if (!line.startsWith(start)) return undefined;
-  const bytes = Buffer.from(line.slice(start.length), "base64");
-  return bytes.subarray(0, ID_BYTES).equals(id) ? bytes.subarray(ID_BYTES) : undefined;
+  const bytes = decoded(line.slice(start.length));
+  return bytes?.subarray(0, ID_BYTES).equals(id) === true ? bytes.subarray(ID_BYTES) : undefined;
+}
+
+/** Bytes have one base64 text. Node also takes others, such as one whose last digit has bits that say nothing. */
+function decoded(base64: string): Buffer | undefined {
+  const bytes = Buffer.from(base64, "base64");
+  return bytes.toString("base64") === base64 ? bytes : undefined;
 }
 
 function keyId(name: string, raw: Uint8Array): Buffer {
