@@ -70,6 +70,8 @@ describe("an expression over one message", () => {
     ["event.s.matches('^A.*B$')", { s: "AxxB" }, true],
     ["cel.bind(d, event.a - event.b, d * d)", { a: 1, b: 4 }, 9],
     ["-0.0 * event.n", { n: 1 }, 0],
+    ["1.0 < event.n / -(0)", { n: 1 }, true],
+    ["1.0 < event.n / -(0.0)", { n: 1 }, false],
     ["event", 5, 5],
   ])("%s", (source, event, result) => {
     const value = compileExpression(source).row(event);

@@ -13,11 +13,17 @@ export function memberLiterals(node: CelNode): ReadonlySet<CelValue> | undefined
 
 /** The number that a literal means, if a double holds it exactly. */
 export function numberLiteral(node: CelNode): number | undefined {
+  const literal = literalOf(node);
+  if (typeof literal !== "bigint") return literal;
+  return BigInt(Number(literal)) === literal ? Number(literal) : undefined;
+}
+
+/** Signs are applied before the conversion: an int has no negative zero, a double has. */
+function literalOf(node: CelNode): number | bigint | undefined {
   if (node.op === "-_") {
-    const positive = numberLiteral(node.args);
+    const positive = literalOf(node.args);
     return positive === undefined ? undefined : -positive;
   }
   if (node.op !== "value") return undefined;
-  if (typeof node.args === "number") return node.args;
-  return typeof node.args === "bigint" && BigInt(Number(node.args)) === node.args ? Number(node.args) : undefined;
+  return typeof node.args === "number" || typeof node.args === "bigint" ? node.args : undefined;
 }
