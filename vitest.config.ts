@@ -1,6 +1,8 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { skips } from "./ops/bin/setup.mjs";
 
+const propertySeed = fileURLToPath(import.meta.resolve("./ops/test/property-seed.ts"));
 const workspaces = ["engine", "actors", "streams", "native", "projections", "gateway", "ops"];
 
 export default defineConfig({
@@ -17,6 +19,7 @@ export default defineConfig({
         environment: "node",
         include: ["src/**/*.test.ts", "test/**/*.test.ts"],
         benchmark: { include: ["bench/**/*.bench.ts"] },
+        setupFiles: [propertySeed],
         testTimeout: 20_000,
         env: skips(),
       },
