@@ -13,6 +13,7 @@ import { gatewayError } from "./errors.ts";
 import { hex } from "./event-json.ts";
 import { Guard } from "./guard.ts";
 import { LiveFeed } from "./live/live-feed.ts";
+import { refuseOtherMethods } from "./method-check.ts";
 import { registerGraphMetrics, registerLogMetrics, registerProjectionMetrics } from "./metrics/graph-metrics.ts";
 import { HttpMetrics } from "./metrics/http-metrics.ts";
 import { problemOf } from "./problem.ts";
@@ -60,7 +61,9 @@ export function buildGateway(deps: GatewayDeps): FastifyInstance {
   void app.register(swagger, openApi(deps));
   void app.register((scope, _options, done) => {
     const typed = scope.withTypeProvider<TypeBoxTypeProvider>();
-    for (const add of ROUTES) add(typed, context);
+    refuseOtherMethods(typed, () => {
+      for (const add of ROUTES) add(typed, context);
+    });
     done();
   });
   consoleRoutes(app, context);

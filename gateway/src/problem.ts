@@ -50,6 +50,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   "MSG-SIZE": 413,
   "LOG-TOO-LARGE": 413,
   "LOG-CLOSED": 503,
+  "LOG-PRUNED": 410,
 };
 
 const CODE_OF_STATUS: ReadonlyMap<number, keyof typeof gatewayError.catalogue> = new Map([

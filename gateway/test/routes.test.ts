@@ -52,6 +52,16 @@ describe("graphs", () => {
     }
   });
 
+  it("answers 405 to a method that an address does not take, and says which it takes", async () => {
+    const wrong = await gateway.app.inject({ method: "DELETE", url: "/api/v1/graphs/late-flights?now=1" });
+    expect([wrong.statusCode, wrong.headers.allow]).toEqual([405, "GET, HEAD"]);
+    expect(wrong.json()).toMatchObject({
+      code: "HTTP-METHOD",
+      detail: "/api/v1/graphs/late-flights takes GET, HEAD, not DELETE",
+    });
+    expect((await get("/api/v1/graphs/late-flights/stop")).statusCode).toBe(405);
+  });
+
   it("peeks at the newest messages of an edge", async () => {
     const answer = await get(`/api/v1/graphs/late-flights/edges/${EDGE}/peek`);
     expect(answer.json()).toEqual({
