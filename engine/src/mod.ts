@@ -172,6 +172,10 @@ export {
   referencesIn,
   referenceValue,
 } from "./payload/payload-value.ts";
+export { personalError } from "./personal/personal-errors.ts";
+export { type PersonalFields, PersonalIntake } from "./personal/personal-intake.ts";
+export { erasedMarker, isSealed, type KnownKey, revealValues, type SealedValue } from "./personal/sealed-value.ts";
+export { SubjectKeys, type SubjectKeysOptions, type SubjectState } from "./personal/subject-keys.ts";
 export {
   WORKER_SOCKET,
   type WorkerCommand,

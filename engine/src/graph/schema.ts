@@ -116,6 +116,18 @@ const source = closed(
         description: "Fields whose base64 text is a payload, with their formats: raw, msgpack, json, npy or arrow.",
       }),
     ),
+    personal: Type.Optional(
+      Type.Object(
+        {
+          subject: text("Field that says whose the personal fields are: a text or a number."),
+          fields: fieldNames("Fields that are sealed under the subject's key before anything is logged."),
+        },
+        {
+          additionalProperties: false,
+          description: "Values that belong to a person: `millrace erase` makes them unreadable everywhere.",
+        },
+      ),
+    ),
     record: Type.Optional(
       flag("Keeps the input in the log, so that it can be replayed when the source has forgotten it."),
     ),
@@ -277,6 +289,7 @@ const sink = closed(
     format: Type.Optional(
       choice(["ndjson", "csv", "json"], "Format of the content. Default: by the file's extension; ndjson otherwise."),
     ),
+    reveal: Type.Optional(flag("Opens sealed personal values on their way out; without it they leave as they are.")),
     ...common,
   },
   { description: "Takes messages out." },

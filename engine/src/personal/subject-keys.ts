@@ -1,0 +1,258 @@
+/**
+ * The keys of subjects: one file of slots of fixed size beside the log, never in it. A key is durable before the first value that
+ * is sealed under it may be appended; to erase a subject is to overwrite the key in its slot, once and in place.
+ *
+ * The file holds no names: a subject is found by its HMAC under a secret of the file. A slot lies within one sector, so a crash
+ * leaves it written or not; slots of an append that did not end read as zeros and are passed over. Anything else that does not
+ * verify is refused, because a key that cannot be read must not be taken for one that was erased.
+ */
+import { createHmac, hash, timingSafeEqual } from "node:crypto";
+import { type Disk, type DiskFile, errnoOf } from "../disk/disk.ts";
+import type { Json } from "../frame/json.ts";
+import { personalError } from "./personal-errors.ts";
+import { type KnownKey, revealValues, type SubjectKey } from "./sealed-value.ts";
+
+export interface SubjectKeysOptions {
+  readonly disk: Disk;
+  /** Absolute; created with the first key. */
+  readonly directory: string;
+  /** So many bytes from a generator that is fit for keys. */
+  readonly randomBytes: (length: number) => Uint8Array;
+}
+
+/** What is known of a subject. */
+export interface SubjectState {
+  /** Id of its key; stays when the key is gone. */
+  readonly key: string;
+  /** 64 hex digits: HMAC-SHA-256 of the subject under the secret of this key file. */
+  readonly hash: string;
+  readonly isErased: boolean;
+}
+
+interface Slot {
+  readonly id: string;
+  readonly hash: string;
+  readonly at: number;
+  /** `undefined`: erased. */
+  bytes: Buffer | undefined;
+}
+
+const NAME = "subjects.keys";
+const MAGIC = "MRKEYS01";
+const HEADER_BYTES = 512;
+const SECRET_BYTES = 32;
+const SLOT_BYTES = 128;
+const CHECK_AT = SLOT_BYTES - 8;
+const LIVE = 1;
+const ERASED = 2;
+const ID_BYTES = 16;
+const KEY_BYTES = 64;
+const HASH_AT = 8 + ID_BYTES;
+const KEY_AT = 56;
+
+export class SubjectKeys {
+  readonly #options: SubjectKeysOptions;
+  readonly #byHash = new Map<string, Slot>();
+  readonly #byId = new Map<string, Slot>();
+  #file: DiskFile | undefined;
+  #secret: Buffer | undefined;
+  #end = HEADER_BYTES;
+  /** Changes of the file are made one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: SubjectKeysOptions) {
+    this.#options = options;
+  }
+
+  /** One process at a time: whoever has the lock of the log beside it. @throws PERSONAL-KEYS */
+  static async open(options: SubjectKeysOptions): Promise<SubjectKeys> {
+    const keys = new SubjectKeys(options);
+    await keys.#tried("the key file cannot be opened", async () => {
+      if ((await options.disk.stat(keys.#path)) !== undefined) await keys.#load();
+    });
+    return keys;
+  }
+
+  /** Nothing was ever sealed here. */
+  get isEmpty(): boolean {
+    return this.#byId.size === 0;
+  }
+
+  /** Makes keys for the subjects that have none yet; they are durable when it resolves. @throws PERSONAL-KEYS */
+  ensure(subjects: Iterable<string>): Promise<void> {
+    const all = new Set(subjects);
+    return this.#inTurn("a key cannot be written", async () => {
+      if (this.#file === undefined && all.size > 0) await this.#create();
+      const fresh = [...all].filter((subject) => this.find(subject) === undefined);
+      if (fresh.length === 0) return;
+      const slots = fresh.map((subject, i) => this.#newSlot(subject, this.#end + i * SLOT_BYTES));
+      await this.#write(Buffer.concat(slots.map(slotBytes)), this.#end);
+      this.#end += slots.length * SLOT_BYTES;
+      for (const slot of slots) this.#keep(slot);
+    });
+  }
+
+  find(subject: string): SubjectState | undefined {
+    if (this.#secret === undefined) return undefined;
+    const slot = this.#byHash.get(this.#hashOf(subject));
+    return slot === undefined ? undefined : stateOf(slot);
+  }
+
+  /** What values of a subject are sealed under. */
+  keyOf(subject: string): KnownKey {
+    const state = this.find(subject);
+    return state === undefined ? undefined : this.key(state.key);
+  }
+
+  key(id: string): KnownKey {
+    const slot = this.#byId.get(id);
+    if (slot === undefined) return undefined;
+    return slot.bytes === undefined ? "erased" : ({ id, bytes: slot.bytes } satisfies SubjectKey);
+  }
+
+  /** Opens what can be opened and marks the rest; see {@link revealValues}. */
+  readonly reveal = (value: Json): Json => (this.isEmpty ? value : revealValues(value, (id) => this.key(id)));
+
+  /**
+   * Destroys a key, in memory and on the medium, before it resolves. Idempotent. What the medium, its file system or a backup keeps
+   * of the sector as it was before is out of reach.
+   *
+   * @throws PERSONAL-KEYS, PERSONAL-UNKNOWN
+   */
+  async destroy(id: string): Promise<SubjectState> {
+    const slot = this.#byId.get(id);
+    if (slot === undefined) throw personalError("PERSONAL-UNKNOWN", `there is no key ${id}`);
+    await this.#inTurn("a key cannot be destroyed", async () => {
+      const before = slot.bytes;
+      slot.bytes = undefined;
+      before?.fill(0);
+      await this.#write(slotBytes(slot), slot.at);
+    });
+    return stateOf(slot);
+  }
+
+  async close(): Promise<void> {
+    await this.#turn.catch(() => undefined);
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  get #path(): string {
+    return `${this.#options.directory}/${NAME}`;
+  }
+
+  async #create(): Promise<void> {
+    const { disk, directory, randomBytes } = this.#options;
+    const header = Buffer.alloc(HEADER_BYTES);
+    header.write(MAGIC, "latin1");
+    header.set(randomBytes(SECRET_BYTES), MAGIC.length);
+    header.set(checkOf(header.subarray(0, CHECK_AT)), CHECK_AT);
+    await disk.makeDirectory(directory);
+    await disk.syncDirectory(directory.slice(0, directory.lastIndexOf("/")));
+    const draft = await disk.open(`${this.#path}.draft`, { mode: "create" });
+    try {
+      await writeAll(draft, header, 0);
+      await draft.sync();
+    } finally {
+      await draft.close();
+    }
+    await disk.rename(`${this.#path}.draft`, this.#path);
+    await disk.syncDirectory(directory);
+    await this.#load();
+  }
+
+  async #load(): Promise<void> {
+    const file = await this.#options.disk.open(this.#path, { mode: "write" });
+    this.#file = file;
+    const bytes = Buffer.alloc(await file.size());
+    for (let at = 0; at < bytes.length; ) {
+      const n = await file.read(bytes.subarray(at), at);
+      if (n === 0) throw new Error("the file became shorter while it was read");
+      at += n;
+    }
+    if (bytes.length < HEADER_BYTES || bytes.toString("latin1", 0, MAGIC.length) !== MAGIC || !isWhole(bytes, 0))
+      throw new Error("the header is not what was written");
+    this.#secret = bytes.subarray(MAGIC.length, MAGIC.length + SECRET_BYTES);
+    for (let at = HEADER_BYTES; at < bytes.length; at += SLOT_BYTES) this.#loadSlot(bytes, at);
+    this.#end = HEADER_BYTES + Math.ceil((bytes.length - HEADER_BYTES) / SLOT_BYTES) * SLOT_BYTES;
+  }
+
+  #loadSlot(bytes: Buffer, at: number): void {
+    const slot = bytes.subarray(at, at + SLOT_BYTES);
+    if (slot.every((byte) => byte === 0)) return;
+    const state = slot[0];
+    if (slot.length < SLOT_BYTES || !isWhole(bytes, at) || (state !== LIVE && state !== ERASED))
+      throw new Error(`the slot at byte ${at} is not what was written`);
+    this.#keep({
+      id: slot.toString("hex", 8, HASH_AT),
+      hash: slot.toString("hex", HASH_AT, KEY_AT),
+      at,
+      bytes: state === LIVE ? Buffer.from(slot.subarray(KEY_AT, CHECK_AT)) : undefined,
+    });
+  }
+
+  #newSlot(subject: string, at: number): Slot {
+    const { randomBytes } = this.#options;
+    const id = Buffer.from(randomBytes(ID_BYTES)).toString("hex");
+    return { id, hash: this.#hashOf(subject), at, bytes: Buffer.from(randomBytes(KEY_BYTES)) };
+  }
+
+  #keep(slot: Slot): void {
+    this.#byHash.set(slot.hash, slot);
+    this.#byId.set(slot.id, slot);
+  }
+
+  #hashOf(subject: string): string {
+    return createHmac("sha256", this.#secret ?? Buffer.alloc(0))
+      .update(subject)
+      .digest("hex");
+  }
+
+  async #write(bytes: Buffer, at: number): Promise<void> {
+    if (this.#file === undefined) throw new Error("the key file is closed");
+    await writeAll(this.#file, bytes, at);
+    await this.#file.sync();
+  }
+
+  #inTurn<T>(what: string, change: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(() => this.#tried(what, change));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #tried<T>(what: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (cause) {
+      const why = errnoOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+      throw personalError("PERSONAL-KEYS", `${what}: ${why}`, { cause, place: { file: this.#path } });
+    }
+  }
+}
+
+async function writeAll(file: DiskFile, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) done += await file.write(bytes.subarray(done), at + done);
+}
+
+function stateOf({ id, hash: subject, bytes }: Slot): SubjectState {
+  return { key: id, hash: subject, isErased: bytes === undefined };
+}
+
+function slotBytes({ id, hash: subject, bytes }: Slot): Buffer {
+  const slot = Buffer.alloc(SLOT_BYTES);
+  slot[0] = bytes === undefined ? ERASED : LIVE;
+  slot.write(id, 8, "hex");
+  slot.write(subject, HASH_AT, "hex");
+  if (bytes !== undefined) slot.set(bytes, KEY_AT);
+  slot.set(checkOf(slot.subarray(0, CHECK_AT)), CHECK_AT);
+  return slot;
+}
+
+/** True if the check at the end of the slot that begins at `at` is that of its content. */
+function isWhole(bytes: Buffer, at: number): boolean {
+  return timingSafeEqual(checkOf(bytes.subarray(at, at + CHECK_AT)), bytes.subarray(at + CHECK_AT, at + SLOT_BYTES));
+}
+
+function checkOf(content: Uint8Array): Buffer {
+  return hash("sha256", content, "buffer").subarray(0, SLOT_BYTES - CHECK_AT);
+}
