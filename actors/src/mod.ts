@@ -24,6 +24,8 @@ export { type MapOptions, map } from "./map.ts";
 export { merge } from "./merge.ts";
 export { type MetronomeOptions, metronome } from "./metronome.ts";
 export { type PayloadSourceOptions, payloadSource } from "./payload-source.ts";
+export { personalFeed, personalSource } from "./personal-source.ts";
+export { revealedSink } from "./revealed-sink.ts";
 export { connectorSink, discardSink, type ProjectionSinkOptions, projectionSink } from "./sink.ts";
 export type { SinkPayloads } from "./sink-payloads.ts";
 export { type StateModeOptions, stateMode } from "./state-mode.ts";

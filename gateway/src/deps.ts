@@ -1,4 +1,4 @@
-import type { Env, EventLog, GraphHost, JsonObject } from "@millrace/engine";
+import type { Env, EventLog, GraphHost, Json, JsonObject } from "@millrace/engine";
 import type { Registry } from "prom-client";
 import type { GuardOptions } from "./guard.ts";
 import type { DeadLetterReader, DescribeEvent, HealthReport, NodeStateReader, ProjectionReader } from "./ports.ts";
@@ -21,6 +21,8 @@ export interface GatewayDeps {
   readonly hostName?: string;
   /** Decodes payloads for people; default: JSON text as it is, anything else as hex. */
   readonly describeEvent?: DescribeEvent;
+  /** Opens sealed personal values in everything that is answered; absent: they are shown as they are kept. */
+  readonly reveal?: (value: Json) => Json;
   /** JSON Schema of graph files, served at /schemas/graph.schema.json. */
   readonly graphSchema?: JsonObject;
   /** Folder of the built console; without it `/` answers 404. */

@@ -5,7 +5,7 @@
 import helmet from "@fastify/helmet";
 import swagger from "@fastify/swagger";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { Env } from "@millrace/engine";
+import type { Env, Json } from "@millrace/engine";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { collectDefaultMetrics } from "prom-client";
 import type { GatewayDeps } from "./deps.ts";
@@ -54,6 +54,9 @@ export function buildGateway(deps: GatewayDeps): FastifyInstance {
     void reply.header("x-correlation-id", request.id);
     context.guard.admit(request);
   });
+  const { reveal } = deps;
+  // Answers are JSON by their schemas.
+  if (reveal) app.addHook("preSerialization", async (_request, _reply, payload) => reveal(payload as Json));
   app.addHook("preClose", async () => {
     for (const stream of context.streams) stream.end();
   });

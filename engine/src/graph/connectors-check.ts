@@ -68,6 +68,7 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   const target = targetOf(node, "from", SOURCE_SCHEMES, problems);
   if (target === undefined) return;
   const path = ["nodes", node.name, "from"];
+  checkPersonal(node, target, problems);
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
   else if (isBroker(target.scheme)) checkBrokerSource(node, target, problems);
   else forbid(node, ["speed", "follow"], `a ${target.scheme}: source has no past to read; only file: has`, problems);
@@ -126,8 +127,25 @@ function checkSink(node: DraftNode, problems: ProblemList): void {
     problems.add("GRAPH-SCHEMA", path, unknownFormat(address, SINK_FORMATS));
   }
   checkBrokerSink(node, target, problems);
+  if (KEPT_SINKS.includes(scheme))
+    forbid(node, ["reveal"], `what a ${scheme}: sink takes does not leave, and stays sealed`, problems);
   if (scheme.startsWith("http") && !address.includes("${") && !URL.canParse(`${scheme}:${address}`)) {
     problems.add("GRAPH-SCHEMA", path, `\`${scheme}:${address}\` is no URL`);
+  }
+}
+
+const KEPT_SINKS = ["projection", "discard"];
+/** Sources whose messages Millrace itself makes. */
+const OWN_SOURCES = ["metronome", "cron", "telemetry"];
+
+function checkPersonal(node: DraftNode, { scheme }: Target, problems: ProblemList): void {
+  if (OWN_SOURCES.includes(scheme)) forbid(node, ["personal"], `a ${scheme}: source has no personal data`, problems);
+  for (const [i, field] of node.personalFields.entries()) {
+    const path = ["nodes", node.name, "personal", "fields", i];
+    if (field === node.text("time"))
+      problems.add("GRAPH-CAP", path, `\`${field}\` is the event time, which must be readable`);
+    if (node.texts("payload").some(([name]) => name === field))
+      problems.add("GRAPH-CAP", path, `\`${field}\` is a payload, which cannot be sealed`);
   }
 }
 

@@ -16,6 +16,8 @@ export interface DraftNode {
   texts(key: string): readonly (readonly [string, string])[];
   /** Texts of a list. */
   list(key: string): readonly string[];
+  /** Of a source: the fields that are sealed. */
+  readonly personalFields: readonly string[];
   /** Nodes or ports that it takes messages from, with where each is written. */
   readonly inputs: readonly DraftInput[];
 }
@@ -42,6 +44,7 @@ function draftNode(name: string, node: Json): DraftNode {
     has: (key) => fields[key] !== undefined,
     texts: (key) => textEntries(fields[key]),
     list: (key) => textItems(fields[key]),
+    personalFields: isJsonObject(fields.personal) ? textItems(fields.personal.fields) : [],
     inputs: [...inputsOf(name, "input", fields.input), ...inputsOf(name, "inputs", fields.inputs)],
   };
 }

@@ -17,6 +17,11 @@ export const personalError = defineErrors({
     remedy:
       "Read the cause. A damaged `keys/subjects.keys` comes back from a copy of it; erase again what was erased since.",
   },
+  "PERSONAL-HELD": {
+    kind: "rejected",
+    summary: "A legal hold covers events with values of the subject, so it cannot be erased.",
+    remedy: "Ask who placed the hold; `millrace log hold release` ends it, and both are events of the log.",
+  },
   "PERSONAL-UNKNOWN": {
     kind: "rejected",
     summary: "There is no key for a subject: nothing was ever sealed for it here.",

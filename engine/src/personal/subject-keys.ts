@@ -98,6 +98,11 @@ export class SubjectKeys {
     return slot === undefined ? undefined : stateOf(slot);
   }
 
+  /** Subjects whose keys were destroyed. */
+  erased(): readonly SubjectState[] {
+    return [...this.#byId.values()].filter(({ bytes }) => bytes === undefined).map(stateOf);
+  }
+
   /** What values of a subject are sealed under. */
   keyOf(subject: string): KnownKey {
     const state = this.find(subject);

@@ -2,8 +2,9 @@
  * One server-sent event stream. Nothing is queued here: a writer asks {@link SseStream.hasRoom} first and leaves out what
  * a slow reader has no room for, so that a stalled tab costs a bounded amount of memory and holds nobody back.
  */
-import type { Env, Timer } from "@millrace/engine";
+import type { Env, Json, Timer } from "@millrace/engine";
 import type { FastifyReply } from "fastify";
+import type { GatewayDeps } from "../deps.ts";
 
 /** Bytes that may wait for one reader. */
 export const BACKLOG_BYTES_MAX = 1 << 20;
@@ -12,12 +13,14 @@ const HEARTBEAT_MS = 15_000;
 export class SseStream {
   readonly #reply: FastifyReply;
   readonly #env: Env;
+  readonly #reveal: GatewayDeps["reveal"];
   readonly #ended = new AbortController();
   #heartbeat: Timer | undefined;
 
-  constructor(reply: FastifyReply, env: Env) {
+  constructor(reply: FastifyReply, { env, reveal }: Pick<GatewayDeps, "env" | "reveal">) {
     this.#reply = reply;
     this.#env = env;
+    this.#reveal = reveal;
   }
 
   /** Aborts when the reader has gone or the server closes. */
@@ -54,7 +57,12 @@ export class SseStream {
   send(event: string, json: string, id?: number): void {
     if (this.#ended.signal.aborted) return;
     const head = id === undefined ? `event: ${event}\n` : `id: ${id}\nevent: ${event}\n`;
-    this.#reply.raw.write(`${head}data: ${json}\n\n`);
+    this.#reply.raw.write(`${head}data: ${this.#revealed(json)}\n\n`);
+  }
+
+  #revealed(json: string): string {
+    if (this.#reveal === undefined || !json.includes('"$sealed"')) return json;
+    return JSON.stringify(this.#reveal(JSON.parse(json) as Json));
   }
 
   /** Resolves when everything written has left this process, or the stream has ended. */

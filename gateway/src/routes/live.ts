@@ -39,7 +39,7 @@ export function liveRoutes(app: App, context: RouteContext): void {
       const target = query.peek === undefined ? undefined : peekTarget(context, query.peek);
       const lastId = request.headers["last-event-id"];
       const from = lastId === undefined ? context.deps.log.durableEnd : Number(lastId) + 1;
-      const stream = openStream(context, new SseStream(reply, context.deps.env));
+      const stream = openStream(context, new SseStream(reply, context.deps));
       const live = new LiveWatcher(context, stream, query, from, target);
       live.start();
     },

@@ -26,7 +26,7 @@ export function projectionLiveRoutes(app: App, context: RouteContext): void {
     async (request, reply) => {
       const { name } = request.params;
       await projectionOf(context, name);
-      const stream = openStream(context, new SseStream(reply, context.deps.env));
+      const stream = openStream(context, new SseStream(reply, context.deps));
       const page = new LivePage(context, stream, name, request.query);
       context.feed.watch((beat) => page.onBeat(beat), stream.signal);
     },

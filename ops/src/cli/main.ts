@@ -374,6 +374,18 @@ hold
   .addOption(jsonOption())
   .action(async (name, options) => (await import("./command/log.ts")).releaseLegalHold(name, options));
 
+program
+  .command("erase")
+  .description(
+    "destroy the key of a subject: its sealed values become unreadable everywhere, proofs hold; the host must be stopped",
+  )
+  .argument("<subject>", "as messages have it; - reads it from stdin, so that no shell history names it")
+  .option("--yes", "do it; without, only say what would be done")
+  .addOption(reasonOption())
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (subject, options) => (await import("./command/erase.ts")).erase(subject, options));
+
 const calculator = program.command("calculator").description("write, test and measure calculators");
 const interpreterOption = (): Option => new Option("--interpreter <program>", "another python3, java or node");
 const exportOption = (): Option => new Option("--export <name>", "calculator of a file that holds several");

@@ -13,6 +13,7 @@ import {
   messageOf,
   systemEnv,
 } from "@millrace/engine";
+import type { CompileOptions } from "../compile/compile-context.ts";
 import { compileGraph } from "../compile/compile-graph.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
@@ -24,6 +25,7 @@ import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBro
 import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
 import { logHealth } from "../host/health-log.ts";
 import { HostPayloads } from "../host/host-payloads.ts";
+import { HostPersonal } from "../host/host-personal.ts";
 import { NodeStates } from "../host/node-states.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
@@ -82,14 +84,15 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     memory: options.payloads,
     bytesMax: options.payloadBytes,
   });
-  const graphs = await compileAll(loaded, options, env, tables, payloads);
+  const personal = new HostPersonal();
+  const graphs = await compileAll(loaded, options, env, { tables, payloads, personal });
   const opening = new Opening();
   try {
     const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
     if (edges !== undefined) opening.onFailure(() => edges.close());
     const runsHere = placement(graphs, options, edges);
     const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
-    const opened = await start(data, graphs, tables, options, env, { edges, runsHere, payloads });
+    const opened = await start(data, graphs, tables, options, env, { edges, runsHere, payloads, personal });
     opening.onFailure(() => opened.close("the server could not be opened"));
     const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env, payloads);
     if (server !== undefined) opening.onFailure(() => server.close());
@@ -160,15 +163,13 @@ async function compileAll(
   loaded: readonly LoadedGraph[],
   options: SessionOptions,
   env: Env,
-  tables: ProjectionTables,
-  payloads: HostPayloads,
+  ports: Pick<CompileOptions, "tables" | "payloads" | "personal">,
 ): Promise<CompiledGraph[]> {
   const { out } = dataDirectory(options.data);
   const speed = options.speed === undefined ? {} : { speed: options.speed };
   const compiled: CompiledGraph[] = [];
   for (const { model, text, dir } of loaded)
-    if (model !== undefined)
-      compiled.push(await compileGraph(model, text, { dir, out, env, tables, payloads, ...speed }));
+    if (model !== undefined) compiled.push(await compileGraph(model, text, { dir, out, env, ...ports, ...speed }));
   return compiled;
 }
 
@@ -182,6 +183,7 @@ async function start(
     readonly edges: EdgeBroker | undefined;
     readonly runsHere: RunsHere | undefined;
     readonly payloads: HostPayloads;
+    readonly personal: HostPersonal;
   },
 ): Promise<OpenedHost> {
   const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
@@ -231,6 +233,7 @@ async function listen(
     version: VERSION,
     hostName: hostname(),
     describeEvent,
+    reveal: data.keys.reveal,
     // TypeBox schemas are JSON.
     graphSchema: graphSchema as unknown as JsonObject,
     consoleDir: consoleDirectory(),

@@ -43,6 +43,7 @@ export async function openStopped(
     env,
     version: VERSION,
     describeEvent,
+    reveal: data.keys.reveal,
   });
   const close = async (): Promise<void> => {
     await app.close();

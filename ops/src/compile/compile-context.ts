@@ -2,10 +2,12 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { Env, GraphModel, PayloadIntake, Place } from "@millrace/engine";
+import type { Env, GraphModel, PayloadIntake, PersonalIntake, Place } from "@millrace/engine";
 import type { ResiliencePolicy } from "@millrace/streams/resilience";
+import { opsError } from "../errors.ts";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
 import type { HostPayloads } from "../host/host-payloads.ts";
+import type { HostPersonal } from "../host/host-personal.ts";
 import type { ProjectionTables } from "../host/projection-tables.ts";
 
 export interface CompileOptions {
@@ -18,6 +20,8 @@ export interface CompileOptions {
   readonly tables: ProjectionTables;
   /** Absent: bytes travel inline, outside of a host. */
   readonly payloads?: HostPayloads | undefined;
+  /** Keys of personal values; absent: graphs with personal values cannot be compiled. */
+  readonly personal?: HostPersonal | undefined;
   /** Replays every source with an event time at this multiple of event time, whatever the file says. */
   readonly speed?: number;
   /** Overrides what addresses say of connections to brokers. */
@@ -44,6 +48,19 @@ export class CompileContext {
   /** Where the payloads of a node enter; absent outside of a host. */
   intake(node: string): PayloadIntake | undefined {
     return this.options.payloads?.intakeOf(this.model, node);
+  }
+
+  /** Where a node's personal values are sealed; absent: it has none. @throws HOST-CONNECTOR there are no keys here */
+  personal(node: string): PersonalIntake | undefined {
+    const model = this.model.nodes.get(node);
+    if (model?.kind !== "source" || model.definition.personal === undefined) return undefined;
+    return this.keys(this.place(node, "personal")).intakeOf(this.model, node);
+  }
+
+  /** @throws HOST-CONNECTOR there are no keys here */
+  keys(place: Place): HostPersonal {
+    if (this.options.personal !== undefined) return this.options.personal;
+    throw opsError("HOST-CONNECTOR", "personal values need a host with a data directory", { place });
   }
 
   /** Absolute path of an address of the graph file. */

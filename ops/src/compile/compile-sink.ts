@@ -1,5 +1,5 @@
 import { isAbsolute, relative, resolve } from "node:path";
-import { connectorSink, discardSink, projectionSink, type SinkPayloads } from "@millrace/actors";
+import { connectorSink, discardSink, projectionSink, revealedSink, type SinkPayloads } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
@@ -35,7 +35,9 @@ export async function compileSink(node: SinkModel, context: CompileContext): Pro
       return { role: "committed", isSink: true, make: discardSink };
     default: {
       const payloads = payloadsLeaving(scheme, context);
-      const connector = await sinkConnector(node, scheme, address, context, place);
+      const sealed = await sinkConnector(node, scheme, address, context, place);
+      const keys = definition.reveal === true ? context.keys(context.place(name, "reveal")) : undefined;
+      const connector = keys === undefined ? sealed : () => revealedSink(sealed(), keys.reveal);
       return { role: "committed", isSink: true, make: () => connectorSink(connector(), payloads) };
     }
   }

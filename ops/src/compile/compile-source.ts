@@ -1,9 +1,18 @@
-import { feedSource, httpPush, metronome, payloadSource, telemetry } from "@millrace/actors";
+import {
+  feedSource,
+  httpPush,
+  metronome,
+  payloadSource,
+  personalFeed,
+  personalSource,
+  telemetry,
+} from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
   durationMs,
   type Env,
+  type Feed,
   type HostProbe,
   type PayloadFormat,
   type Place,
@@ -34,6 +43,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
     case "file":
       return compileFileSource(node, address, context);
     case "http":
+      // Sealed as they are pushed; here it only shows whether that can be.
+      context.personal(name);
       return { role: "committed", isSource: true, make: () => httpPush() };
     case "metronome":
       return { role: "committed", isSource: true, make: () => metronome({ everyMs: durationMs(address) }, env) };
@@ -110,7 +121,11 @@ async function compileNatsSource(
   const parsed = addressOf(address, parseNatsAddress, "source", context, place);
   const { natsFeed, natsSource } = await import("@millrace/streams/nats");
   if (parsed.kind !== "core") return sourceNode(node, natsSource(parsed, env, { policy: resilience }), context);
-  return { role: "committed", isSource: true, make: () => feedSource(natsFeed(parsed, env, resilience)) };
+  return {
+    role: "committed",
+    isSource: true,
+    make: () => feedSource(feedOf(node, natsFeed(parsed, env, resilience), context)),
+  };
 }
 
 async function compileRedisSource(
@@ -123,7 +138,11 @@ async function compileRedisSource(
   const parsed = addressOf(address, parseRedisAddress, "source", context, place);
   const { redisFeed, redisSource } = await import("@millrace/streams/redis");
   if (parsed.kind === "stream") return sourceNode(node, redisSource(parsed, env, { policy: resilience }), context);
-  return { role: "committed", isSource: true, make: () => feedSource(redisFeed(parsed, env, resilience)) };
+  return {
+    role: "committed",
+    isSource: true,
+    make: () => feedSource(feedOf(node, redisFeed(parsed, env, resilience), context)),
+  };
 }
 
 async function compilePostgresSource(
@@ -137,7 +156,11 @@ async function compilePostgresSource(
   const { postgresFeed, postgresSource } = await import("@millrace/streams/postgres");
   const options = { policy: resilience, ca: certificates(parsed.options.get("ca"), context, place) };
   if (parsed.kind === "table") return sourceNode(node, postgresSource(parsed, env, options), context);
-  return { role: "committed", isSource: true, make: () => feedSource(postgresFeed(parsed, env, options)) };
+  return {
+    role: "committed",
+    isSource: true,
+    make: () => feedSource(feedOf(node, postgresFeed(parsed, env, options), context)),
+  };
 }
 
 async function compileMqttSource(
@@ -151,7 +174,11 @@ async function compileMqttSource(
   const { mqttFeed } = await import("@millrace/streams/mqtt");
   const id = streamOf(context.model.name, node.name);
   const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
-  return { role: "committed", isSource: true, make: () => feedSource(mqttFeed(parsed, env, options)) };
+  return {
+    role: "committed",
+    isSource: true,
+    make: () => feedSource(feedOf(node, mqttFeed(parsed, env, options), context)),
+  };
 }
 
 function sourceNode(
@@ -160,7 +187,9 @@ function sourceNode(
   context: CompileContext,
 ): SourceNode {
   const { watermark, batch, payload } = definition;
-  const connector = payload === undefined ? plain : withPayloads(plain, name, payload, context);
+  const personal = context.personal(name);
+  const sealed = personal === undefined ? plain : personalSource(plain, personal);
+  const connector = payload === undefined ? sealed : withPayloads(sealed, name, payload, context);
   const speed = context.options.speed ?? definition.speed;
   const boundMs = watermark === undefined ? 0 : durationMs(watermark);
   return {
@@ -170,6 +199,11 @@ function sourceNode(
     ...(speed === undefined || timeField === undefined ? {} : { speed }),
     ...(batch === undefined ? {} : { frameMessagesMax: batch }),
   };
+}
+
+function feedOf({ name }: SourceModel, feed: Feed, context: CompileContext): Feed {
+  const personal = context.personal(name);
+  return personal === undefined ? feed : personalFeed(feed, personal, context.options.env.random);
 }
 
 function withPayloads(

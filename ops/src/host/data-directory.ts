@@ -13,6 +13,8 @@ export interface DataDirectory {
   readonly audit: string;
   /** Payloads that events of the log name by their hash. */
   readonly payloads: string;
+  /** Keys of subjects. Not part of backups of the log, or an erased key comes back with them. */
+  readonly keys: string;
   /** Files that sinks write; relative addresses start here. */
   readonly out: string;
 }
@@ -26,6 +28,7 @@ export function dataDirectory(path: string): DataDirectory {
     projections: join(root, "projections"),
     audit: join(root, "audit"),
     payloads: join(root, "payloads"),
+    keys: join(root, "keys"),
     out: join(root, "out"),
   };
 }

@@ -15,6 +15,7 @@ import {
   stepOf,
   unpackState,
 } from "@millrace/engine";
+import { ERASURE_STREAM } from "../personal/erase-subject.ts";
 import { RETENTION_STREAM } from "../retention/legal-holds.ts";
 import { graphStreamOf, hostPayload } from "./graph-stream.ts";
 
@@ -25,7 +26,7 @@ export function describeEvent(event: RecordedEvent): Json {
     if (event.type === OWNED) return { ...ownedOf(event) };
     if (event.type === HORIZON) return { ...horizonOf(event) };
     if (event.type === SOURCE_IDENTIFIED) return { ...sourceIdentityOf(event) };
-    if (event.stream === RETENTION_STREAM) return plain(unpackState(event.payload));
+    if (event.stream === RETENTION_STREAM || event.stream === ERASURE_STREAM) return plain(unpackState(event.payload));
     if (event.stream === graphStreamOf(event.context.graph)) return plain(hostPayload(event));
   } catch (thrown) {
     if (thrown instanceof MillraceError && thrown.code === "EVENT-SCHEMA") throw thrown;

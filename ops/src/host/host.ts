@@ -6,6 +6,7 @@ import {
   type EdgeMeter,
   type Env,
   type GraphHost,
+  type GraphModel,
   type GraphStatus,
   hasPayload,
   type Json,
@@ -17,9 +18,12 @@ import { DEAD_LETTERS_SETTLED } from "@millrace/projections";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
 import { DEAD_LETTER_REDRIVEN, SYSTEM } from "./graph-stream.ts";
+import type { HostPersonal } from "./host-personal.ts";
 import { RunningGraph, type RunningGraphPorts } from "./running-graph.ts";
 
 export interface HostPorts extends RunningGraphPorts {
+  /** Seals the personal fields of what is pushed; absent: there are none. */
+  readonly personal?: HostPersonal | undefined;
   /** Finds dead letters, as of the log's present end. */
   readonly deadLetters: (ids: readonly string[]) => Promise<readonly (DeadLetter | undefined)[]>;
 }
@@ -112,13 +116,14 @@ export class Host implements GraphHost {
     return meter === undefined ? [] : newestOf(edge, meter, RECENT_MAX, this.#ports.env);
   }
 
-  async push(graph: string, node: string, messages: readonly Json[], idempotencyKey?: string): Promise<number> {
+  async push(graph: string, node: string, pushed: readonly Json[], idempotencyKey?: string): Promise<number> {
     const behavior = this.#get(graph).runtime.behavior(node);
     if (!isPushable(behavior))
       throw opsError("HOST-NODE", `node ${node} of graph ${graph} takes no messages from outside`);
     const options = idempotencyKey === undefined ? {} : { id: idempotencyKey };
     const { payloads } = this.#ports;
     const { model } = this.#get(graph).compiled;
+    const messages = await this.#sealed(model, node, pushed);
     const source = model.nodes.get(node);
     if (payloads === undefined || source?.kind !== "source") return behavior.accept(messages, options);
     const fields = source.definition.payload ?? {};
@@ -134,6 +139,18 @@ export class Host implements GraphHost {
       // The step that emitted them holds them now.
       scope.end();
     }
+  }
+
+  /** With personal fields sealed. @throws PERSONAL-SUBJECT one of them does not say whose they are: none is taken */
+  async #sealed(model: GraphModel, node: string, messages: readonly Json[]): Promise<readonly Json[]> {
+    const intake = this.#ports.personal?.intakeOf(model, node);
+    if (intake === undefined) return messages;
+    const place = Buffer.from(this.#ports.env.random.bytes(16)).toString("hex");
+    const sealed = await intake.seal(messages, (i) => `${place}@${i}`);
+    return sealed.map((message) => {
+      if (message instanceof Error) throw message;
+      return message;
+    });
   }
 
   redrive(graph: string, ids: readonly string[], by: Mutation): Promise<number> {

@@ -1,6 +1,7 @@
 /** Opens a data directory: the log, its index, snapshots, its Merkle tree, and the projections of every graph that it knows. */
+import { randomBytes } from "node:crypto";
 import { mkdir, stat } from "node:fs/promises";
-import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore } from "@millrace/engine";
+import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore, SubjectKeys } from "@millrace/engine";
 import { nativeBlocks, nativeSha256, openLmdbStore } from "@millrace/native";
 import {
   type AuditTree,
@@ -18,6 +19,7 @@ import {
 import { type EmbeddedLog, openEmbeddedLog, systemDisk, type Witness } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { closeBeforeExit } from "../fast-exit.ts";
+import { finishErasures } from "../personal/erase-subject.ts";
 import { type DataDirectory, dataDirectory } from "./data-directory.ts";
 import { type DeclaredProjection, deployments } from "./graph-stream.ts";
 import { IndexThread } from "./index-thread.ts";
@@ -26,6 +28,8 @@ export interface OpenedData {
   readonly directory: DataDirectory;
   readonly log: EmbeddedLog;
   readonly snapshots: SnapshotStore;
+  /** Of personal values. */
+  readonly keys: SubjectKeys;
   /** Follows the log from its opening to its close. */
   readonly audit: AuditTree;
   /** Starts a runner for the projections of the log and these further ones. @throws HOST-PROJECTION */
@@ -71,14 +75,27 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
         onFatal,
         witnesses: await treeWitnesses(directory),
       });
+      const keys = await openKeys(log, directory, env);
       const audit = await openTree(log, directory, env);
-      return new Data(directory, log, audit, indexer, index, store, env);
+      return new Data(directory, log, keys, audit, indexer, index, store, env);
     } catch (thrown) {
       await store.close();
       throw thrown;
     }
   } catch (thrown) {
     await index.close();
+    throw thrown;
+  }
+}
+
+/** Carries out what a crash left of erasures. Closes the log again when the keys cannot be read. @throws PERSONAL-KEYS */
+async function openKeys(log: EmbeddedLog, { keys: directory }: DataDirectory, env: Env): Promise<SubjectKeys> {
+  try {
+    const keys = await SubjectKeys.open({ disk: systemDisk(), directory, randomBytes });
+    await finishErasures(log, keys, env);
+    return keys;
+  } catch (thrown) {
+    await log.close();
     throw thrown;
   }
 }
@@ -118,6 +135,7 @@ class Data implements OpenedData {
   readonly directory: DataDirectory;
   readonly log: EmbeddedLog;
   readonly snapshots: SnapshotStore;
+  readonly keys: SubjectKeys;
   readonly audit: AuditTree;
   readonly #index: OrderedStore;
   readonly #store: OrderedStore;
@@ -128,6 +146,7 @@ class Data implements OpenedData {
   constructor(
     directory: DataDirectory,
     log: EmbeddedLog,
+    keys: SubjectKeys,
     audit: AuditTree,
     indexer: IndexThread,
     index: OrderedStore,
@@ -136,6 +155,7 @@ class Data implements OpenedData {
   ) {
     this.directory = directory;
     this.log = log;
+    this.keys = keys;
     this.audit = audit;
     this.snapshots = new SnapshotStore(store, log.id, () => log.durableEnd);
     this.#index = index;
@@ -163,6 +183,7 @@ class Data implements OpenedData {
     await this.#runner?.stop();
     await this.audit.stop();
     await this.log.close();
+    await this.keys.close();
     await this.#store.close();
     await this.#index.close();
     this.#release();

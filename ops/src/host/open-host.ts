@@ -9,6 +9,7 @@ import type { EdgeBroker, RunsHere } from "./edge-broker.ts";
 import { healthReport } from "./health.ts";
 import { Host } from "./host.ts";
 import type { HostPayloads } from "./host-payloads.ts";
+import type { HostPersonal } from "./host-personal.ts";
 import type { OpenedData } from "./open-data.ts";
 import type { ProjectionTables } from "./projection-tables.ts";
 import { tracedLog } from "./traced-log.ts";
@@ -30,6 +31,8 @@ export interface OpenHostOptions {
   readonly runsHere?: RunsHere | undefined;
   /** Where the payloads of messages are; absent: they name none. */
   readonly payloads?: HostPayloads | undefined;
+  /** Keys of the personal values of graphs; absent: they have none. */
+  readonly personal?: HostPersonal | undefined;
   /** Share of appends that make a span, `0..1`. Default 0. */
   readonly traceRatio?: number;
 }
@@ -62,7 +65,9 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     runsHere,
     traceRatio = 0,
     payloads,
+    personal,
   } = options;
+  personal?.open(data.keys);
   const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
   const projections = await data
     .project(graphs.flatMap((graph) => graph.projections))
@@ -76,6 +81,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     host: hostName,
     snapshots: data.snapshots,
     payloads,
+    personal,
     untilDone,
     report,
     carriers: edges === undefined ? undefined : (program) => edges.carriers(program, log.id, runsHere),

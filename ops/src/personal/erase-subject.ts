@@ -1,0 +1,177 @@
+/**
+ * Erasing a subject: its key is destroyed, and the log says so. First the log gets the intention, then the key goes, then the log
+ * gets the fact; whoever opens the data directory after a crash between them carries the intention out. The events name the subject
+ * by the keyed hash of the key file, never in clear.
+ */
+import {
+  type Env,
+  type EventInput,
+  type EventLog,
+  type Mutation,
+  packState,
+  personalError,
+  type RecordedEvent,
+  type StateEvent,
+  type SubjectKeys,
+  type SubjectState,
+  unpackState,
+} from "@millrace/engine";
+import { isHeld, type LegalHold, legalHolds } from "../retention/legal-holds.ts";
+
+export const ERASURE_STREAM = "$erasure";
+const INTENDED = "ErasureIntended";
+const ERASED = "SubjectErased";
+const SCHEMA = 1;
+
+export interface Erasure {
+  /** Id of the key: what markers of erased values say. */
+  readonly key: string;
+  /** HMAC-SHA-256 of the subject under the secret of the key file. */
+  readonly subjectHash: string;
+  /** It had been erased before: nothing was done. */
+  readonly repeated: boolean;
+  /** Of the event that says so. */
+  readonly position: number;
+}
+
+interface ErasurePayload {
+  readonly key: string;
+  readonly subjectHash: string;
+  readonly reason: string;
+}
+
+/** What of the past names keys. */
+interface ToldErasures {
+  /** Intended and not done, with who and why. */
+  readonly open: ReadonlyMap<string, ErasurePayload & { readonly principal: string }>;
+  /** Positions of the events that say it is done. */
+  readonly done: ReadonlyMap<string, number>;
+}
+
+/** The subject's key, checked against holds; nothing is changed. @throws PERSONAL-UNKNOWN, PERSONAL-HELD */
+export async function requireErasable(log: EventLog, keys: SubjectKeys, subject: string): Promise<SubjectState> {
+  const state = keys.find(subject);
+  if (state === undefined) throw personalError("PERSONAL-UNKNOWN", "nothing was ever sealed for this subject here");
+  if (state.isErased) return state;
+  const held = await heldEvent(log, await legalHolds(log), state.key);
+  if (held === undefined) return state;
+  const { hold, position } = held;
+  throw personalError(
+    "PERSONAL-HELD",
+    `the legal hold ${hold.name} holds values of this subject, at position ${position}`,
+    {
+      details: { hold: hold.name, position },
+    },
+  );
+}
+
+/** @throws PERSONAL-UNKNOWN, PERSONAL-HELD, PERSONAL-KEYS */
+export async function eraseSubject(
+  log: EventLog,
+  keys: SubjectKeys,
+  env: Env,
+  subject: string,
+  by: Mutation,
+): Promise<Erasure> {
+  const { key, hash: subjectHash, isErased } = await requireErasable(log, keys, subject);
+  const told = (await toldErasures(log)).done.get(key);
+  if (isErased && told !== undefined) return { key, subjectHash, repeated: true, position: told };
+  const payload = { key, subjectHash, reason: by.reason };
+  await append(log, env, INTENDED, payload, by.principal);
+  const position = await carryOut(log, keys, env, payload, by.principal);
+  return { key, subjectHash, repeated: false, position };
+}
+
+/**
+ * Carries out what was intended when a process died. A key that is gone although no event says so (the log was cut, or is an older copy) is
+ * told now.
+ */
+export async function finishErasures(log: EventLog, keys: SubjectKeys, env: Env): Promise<void> {
+  if (keys.isEmpty) return;
+  const { open, done } = await toldErasures(log);
+  for (const { principal, ...payload } of open.values()) {
+    // A key file that does not know the key is another one: the values cannot be read with it anyway.
+    if (keys.key(payload.key) !== undefined) await carryOut(log, keys, env, payload, principal);
+  }
+  for (const { key, hash: subjectHash } of keys.erased()) {
+    if (done.has(key) || open.has(key)) continue;
+    await append(log, env, ERASED, { key, subjectHash, reason: "found erased when the data was opened" }, "system");
+  }
+}
+
+async function carryOut(
+  log: EventLog,
+  keys: SubjectKeys,
+  env: Env,
+  payload: ErasurePayload,
+  principal: string,
+): Promise<number> {
+  await keys.destroy(payload.key);
+  return append(log, env, ERASED, payload, principal);
+}
+
+async function toldErasures(log: EventLog): Promise<ToldErasures> {
+  const events: RecordedEvent[] = [];
+  // Backward: what was pruned of the stream ends the read, and what is open is its newest entry.
+  for await (const batch of log.readStream(ERASURE_STREAM, { direction: "backward" })) events.push(...batch);
+  const open = new Map<string, ErasurePayload & { readonly principal: string }>();
+  const done = new Map<string, number>();
+  for (const event of events.reverse()) {
+    // Written below; the log's own checksum vouches for it.
+    const payload = unpackState(event.payload) as unknown as ErasurePayload;
+    if (event.type === INTENDED) open.set(payload.key, { ...payload, principal: event.context.principal });
+    if (event.type === ERASED) {
+      open.delete(payload.key);
+      done.set(payload.key, event.position);
+    }
+  }
+  return { open, done };
+}
+
+/** The first held event with values of the key: its id stands in them as text, whatever the event is. */
+async function heldEvent(
+  log: EventLog,
+  holds: readonly LegalHold[],
+  key: string,
+): Promise<{ readonly hold: LegalHold; readonly position: number } | undefined> {
+  if (holds.length === 0) return undefined;
+  for await (const events of log.read({ from: log.base ?? 0 })) {
+    for (const event of events) {
+      const { payload, stream, position } = event;
+      const hold = stream === ERASURE_STREAM ? undefined : holds.find((candidate) => isHeld(candidate, event));
+      if (hold === undefined) continue;
+      const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+      if (bytes.includes(key, 0, "latin1")) return { hold, position };
+    }
+  }
+  return undefined;
+}
+
+async function append(
+  log: EventLog,
+  env: Env,
+  type: string,
+  payload: ErasurePayload,
+  principal: string,
+): Promise<number> {
+  const id = env.random.bytes(16);
+  const event: EventInput = {
+    id,
+    type,
+    schemaVersion: SCHEMA,
+    context: {
+      causationId: id,
+      correlationId: id,
+      principal,
+      tenant: "",
+      codeVersion: "",
+      graph: "",
+      graphRevision: 0,
+      node: "",
+      epoch: 0,
+    },
+    payload: packState({ ...payload } as StateEvent),
+  };
+  const { position } = await log.append([{ stream: ERASURE_STREAM, expected: "any", events: [event] }]);
+  return position;
+}
