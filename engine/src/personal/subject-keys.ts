@@ -1,10 +1,11 @@
 /**
  * The keys of subjects: one file of slots of fixed size beside the log, never in it. A key is durable before the first value that
- * is sealed under it may be appended; to erase a subject is to overwrite the key in its slot, once and in place.
+ * is sealed under it may be appended; to erase a subject is to write the file anew without its key and to wipe the one before.
  *
- * The file holds no names: a subject is found by its HMAC under a secret of the file. A slot lies within one sector, so a crash
- * leaves it written or not; slots of an append that did not end read as zeros and are passed over. Anything else that does not
- * verify is refused, because a key that cannot be read must not be taken for one that was erased.
+ * The file holds no names: a subject is found by its HMAC under a secret of the file. A slot lies within one sector, and each append
+ * on pages of its own, so a crash leaves a slot written or not and its neighbours as they were; slots of an append that did not end
+ * read as zeros and are passed over. Anything else that does not verify is refused, because a key that cannot be read must not be
+ * taken for one that was erased.
  */
 import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import { type Disk, type DiskFile, errnoOf } from "../disk/disk.ts";
@@ -32,14 +33,15 @@ export interface SubjectState {
 interface Slot {
   readonly id: string;
   readonly hash: string;
-  readonly at: number;
   /** `undefined`: erased. */
   bytes: Buffer | undefined;
 }
 
 const NAME = "subjects.keys";
 const MAGIC = "MRKEYS01";
-const HEADER_BYTES = 512;
+const PAGE_BYTES = 4096;
+const HEADER_BYTES = PAGE_BYTES;
+const COMPACT_FROM_BYTES = 1 << 20;
 const SECRET_BYTES = 32;
 const SLOT_BYTES = 128;
 const CHECK_AT = SLOT_BYTES - 8;
@@ -68,6 +70,7 @@ export class SubjectKeys {
   static async open(options: SubjectKeysOptions): Promise<SubjectKeys> {
     const keys = new SubjectKeys(options);
     await keys.#tried("the key file cannot be opened", async () => {
+      await keys.#dropDraft();
       if ((await options.disk.stat(keys.#path)) !== undefined) await keys.#load();
     });
     return keys;
@@ -82,12 +85,11 @@ export class SubjectKeys {
   ensure(subjects: Iterable<string>): Promise<void> {
     const all = new Set(subjects);
     return this.#inTurn("a key cannot be written", async () => {
-      if (this.#file === undefined && all.size > 0) await this.#create();
+      if (this.#secret === undefined && all.size > 0) await this.#rewrite();
       const fresh = [...all].filter((subject) => this.find(subject) === undefined);
       if (fresh.length === 0) return;
-      const slots = fresh.map((subject, i) => this.#newSlot(subject, this.#end + i * SLOT_BYTES));
-      await this.#write(Buffer.concat(slots.map(slotBytes)), this.#end);
-      this.#end += slots.length * SLOT_BYTES;
+      const slots = fresh.map((subject) => this.#newSlot(subject));
+      await this.#append(Buffer.concat(slots.map(slotBytes)));
       for (const slot of slots) this.#keep(slot);
     });
   }
@@ -131,7 +133,7 @@ export class SubjectKeys {
       const before = slot.bytes;
       slot.bytes = undefined;
       before?.fill(0);
-      await this.#write(slotBytes(slot), slot.at);
+      await this.#rewrite();
     });
     return stateOf(slot);
   }
@@ -146,29 +148,53 @@ export class SubjectKeys {
     return `${this.#options.directory}/${NAME}`;
   }
 
-  async #create(): Promise<void> {
+  get #draft(): string {
+    return `${this.#path}.draft`;
+  }
+
+  /**
+   * Writes the file anew with what is to be kept, and then zeros over the one before: the blocks that it leaves to the file system are
+   * those of a wiped file, unless a power cut comes just between.
+   */
+  async #rewrite(): Promise<void> {
     const { disk, directory, randomBytes } = this.#options;
-    const header = Buffer.alloc(HEADER_BYTES);
-    header.write(MAGIC, "latin1");
-    header.set(randomBytes(SECRET_BYTES), MAGIC.length);
-    header.set(checkOf(header.subarray(0, CHECK_AT)), CHECK_AT);
-    await disk.makeDirectory(directory);
-    await disk.syncDirectory(directory.slice(0, directory.lastIndexOf("/")));
-    const draft = await disk.open(`${this.#path}.draft`, { mode: "create" });
-    try {
-      await writeAll(draft, header, 0);
-      await draft.sync();
-    } finally {
-      await draft.close();
+    if (this.#secret === undefined) {
+      await disk.makeDirectory(directory);
+      await disk.syncDirectory(directory.slice(0, directory.lastIndexOf("/")));
     }
-    await disk.rename(`${this.#path}.draft`, this.#path);
+    const secret = this.#secret ?? Buffer.from(randomBytes(SECRET_BYTES));
+    const slots = [...this.#byId.values()];
+    const draft = await disk.open(this.#draft, { mode: "create" });
+    try {
+      await writeAll(draft, Buffer.concat([headerBytes(secret), ...slots.map(slotBytes)]), 0);
+      await draft.sync();
+      await disk.rename(this.#draft, this.#path);
+      await disk.syncDirectory(directory);
+    } catch (thrown) {
+      await draft.close();
+      throw thrown;
+    }
+    const before = this.#file;
+    this.#file = draft;
+    this.#secret = secret;
+    this.#end = pageEnd(HEADER_BYTES + slots.length * SLOT_BYTES);
+    if (before !== undefined) await wipe(before);
+  }
+
+  /** What a crash left of a rewrite holds keys that may be destroyed by now. */
+  async #dropDraft(): Promise<void> {
+    const { disk, directory } = this.#options;
+    if ((await disk.stat(this.#draft)) === undefined) return;
+    await wipe(await disk.open(this.#draft, { mode: "write" }));
+    await disk.unlink(this.#draft);
     await disk.syncDirectory(directory);
-    await this.#load();
   }
 
   async #load(): Promise<void> {
     const file = await this.#options.disk.open(this.#path, { mode: "write" });
     this.#file = file;
+    // What a power cut left of the last append may be on the page cache only: it counts from here on.
+    await file.sync();
     const bytes = Buffer.alloc(await file.size());
     for (let at = 0; at < bytes.length; ) {
       const n = await file.read(bytes.subarray(at), at);
@@ -179,7 +205,9 @@ export class SubjectKeys {
       throw new Error("the header is not what was written");
     this.#secret = bytes.subarray(MAGIC.length, MAGIC.length + SECRET_BYTES);
     for (let at = HEADER_BYTES; at < bytes.length; at += SLOT_BYTES) this.#loadSlot(bytes, at);
-    this.#end = HEADER_BYTES + Math.ceil((bytes.length - HEADER_BYTES) / SLOT_BYTES) * SLOT_BYTES;
+    this.#end = pageEnd(bytes.length);
+    // Keys that came one by one have a page each.
+    if (bytes.length > COMPACT_FROM_BYTES && this.#byId.size * SLOT_BYTES * 2 < bytes.length) await this.#rewrite();
   }
 
   #loadSlot(bytes: Buffer, at: number): void {
@@ -191,15 +219,14 @@ export class SubjectKeys {
     this.#keep({
       id: slot.toString("hex", 8, HASH_AT),
       hash: slot.toString("hex", HASH_AT, KEY_AT),
-      at,
       bytes: state === LIVE ? Buffer.from(slot.subarray(KEY_AT, CHECK_AT)) : undefined,
     });
   }
 
-  #newSlot(subject: string, at: number): Slot {
+  #newSlot(subject: string): Slot {
     const { randomBytes } = this.#options;
     const id = Buffer.from(randomBytes(ID_BYTES)).toString("hex");
-    return { id, hash: this.#hashOf(subject), at, bytes: Buffer.from(randomBytes(KEY_BYTES)) };
+    return { id, hash: this.#hashOf(subject), bytes: Buffer.from(randomBytes(KEY_BYTES)) };
   }
 
   #keep(slot: Slot): void {
@@ -213,10 +240,12 @@ export class SubjectKeys {
       .digest("hex");
   }
 
-  async #write(bytes: Buffer, at: number): Promise<void> {
+  /** On pages of their own: a write that is torn by a power cut may take what is beside it on its page along. */
+  async #append(slots: Buffer): Promise<void> {
     if (this.#file === undefined) throw new Error("the key file is closed");
-    await writeAll(this.#file, bytes, at);
+    await writeAll(this.#file, slots, this.#end);
     await this.#file.sync();
+    this.#end = pageEnd(this.#end + slots.length);
   }
 
   #inTurn<T>(what: string, change: () => Promise<T>): Promise<T> {
@@ -232,6 +261,28 @@ export class SubjectKeys {
       const why = errnoOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
       throw personalError("PERSONAL-KEYS", `${what}: ${why}`, { cause, place: { file: this.#path } });
     }
+  }
+}
+
+function pageEnd(at: number): number {
+  return Math.ceil(at / PAGE_BYTES) * PAGE_BYTES;
+}
+
+function headerBytes(secret: Buffer): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.write(MAGIC, "latin1");
+  header.set(secret, MAGIC.length);
+  header.set(checkOf(header.subarray(0, CHECK_AT)), CHECK_AT);
+  return header;
+}
+
+/** Zeros over all of a file, and closes it. */
+async function wipe(file: DiskFile): Promise<void> {
+  try {
+    await writeAll(file, new Uint8Array(await file.size()), 0);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

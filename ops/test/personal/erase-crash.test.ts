@@ -24,7 +24,13 @@ beforeEach(async () => {
   log = memoryEventLog({ env });
   keys = await open();
   const intake = new PersonalIntake(() => keys, { subject: "who", fields: ["mail"] }, "g/n");
-  await intake.seal([{ who: "ann", mail: "a" }, { who: "bob", mail: "b" }], String);
+  await intake.seal(
+    [
+      { who: "ann", mail: "a" },
+      { who: "bob", mail: "b" },
+    ],
+    String,
+  );
 });
 afterEach(async () => {
   await keys.close();

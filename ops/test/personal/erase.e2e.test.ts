@@ -90,7 +90,10 @@ describe("personal fields", { timeout: TEST_MS }, () => {
   });
 
   it("leave by a sink only where the graph says so", () => {
-    const lines = (name: string): string[] => readFileSync(join(data, "out", name), "utf8").trim().split("\n");
+    const lines = (name: string): string[] =>
+      readFileSync(join(data, "out", name), "utf8")
+        .trim()
+        .split("\n");
     expect(lines("mails.ndjson")).toHaveLength(MESSAGES);
     expect(JSON.parse(lines("mails.ndjson")[0] ?? "")).toMatchObject({ email: mailOf(0) });
     expect(lines("kept.ndjson").join()).not.toContain("plain-");
@@ -131,7 +134,9 @@ describe("millrace erase", { timeout: TEST_MS }, () => {
   it("makes the values of one subject unreadable everywhere, and nobody else's", async () => {
     await ask("log", "archive", "--older-than", "0");
     leaves = sealedBytes();
-    const erased = lastJson((await ask("erase", "customer-1", "--yes", "--reason", "letter of 3 May", "--json")).stdout);
+    const erased = lastJson(
+      (await ask("erase", "customer-1", "--yes", "--reason", "letter of 3 May", "--json")).stdout,
+    );
     expect(erased).toMatchObject({ erased: true, repeated: false });
     const { key, subjectHash, position } = erased as { key: string; subjectHash: string; position: number };
     for (const row of await rows(1)) expect(row).toMatchObject({ email: { $erased: key }, address: { $erased: key } });
@@ -162,7 +167,9 @@ describe("millrace erase", { timeout: TEST_MS }, () => {
     const database = await (await DuckDBInstance.create()).connect();
     const twins = `'${join(data, "log", "archive")}/*.parquet'`;
     const count = async (text: string): Promise<number> => {
-      const found = await database.runAndReadAll(`select count(*) from ${twins} t where cast(t as varchar) like '%${text}%'`);
+      const found = await database.runAndReadAll(
+        `select count(*) from ${twins} t where cast(t as varchar) like '%${text}%'`,
+      );
       return Number(found.getRows()[0]?.[0]);
     };
     expect(await count("customer-1")).toBeGreaterThan(0);
