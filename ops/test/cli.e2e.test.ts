@@ -76,6 +76,7 @@ describe("help", () => {
     "log hold place",
     "log scrub",
     "log repair",
+    "erase",
     "doctor",
     "serve",
   ])("of millrace %s is as documented", async (command) => {
