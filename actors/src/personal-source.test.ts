@@ -1,0 +1,133 @@
+import { randomBytes } from "node:crypto";
+import {
+  type Feed,
+  type FeedReceipt,
+  type Json,
+  PersonalIntake,
+  Positions,
+  RowBatch,
+  reportOf,
+  type SourceConnector,
+  SubjectKeys,
+} from "@millrace/engine";
+import { SimulatedDisk, SimulatedMount, virtualEnv } from "@millrace/engine/testing";
+import { beforeEach, describe, expect, it } from "vitest";
+import { personalFeed, personalSource } from "./personal-source.ts";
+import { revealedSink } from "./revealed-sink.ts";
+
+let env: ReturnType<typeof virtualEnv>;
+let keys: SubjectKeys;
+let intake: PersonalIntake;
+
+beforeEach(async () => {
+  env = virtualEnv(3);
+  const simulated = new SimulatedDisk({ env, random: env.random.fork("disk") });
+  simulated.makeDirectory("/data");
+  const disk = new SimulatedMount(simulated);
+  keys = await env.until(SubjectKeys.open({ disk, directory: "/data/keys", randomBytes }));
+  intake = new PersonalIntake(() => keys, { subject: "who", fields: ["mail"] }, "g/n");
+});
+
+const ANN = { who: "ann", mail: "secret-ann" };
+
+/** Reads two messages, of which the second does not say whose it is, and one line that is no message. */
+const source: SourceConnector = {
+  capabilities: { replay: true, ordered: true, bounded: true },
+  partitions: async () => ["p"],
+  open: async () => ({
+    read: async () => ({
+      batch: new RowBatch([ANN, { mail: "secret-nobody" }]),
+      positions: Positions.dense(4, 2),
+      through: 6,
+      rejected: [{ pos: 6, error: new SyntaxError("what is secret-line?"), input: "secret-line" }],
+    }),
+    close: async () => undefined,
+  }),
+};
+
+describe("a source with personal fields", () => {
+  const read = async () => {
+    const reader = await personalSource(source, intake).open("p", -1);
+    const batch = await env.until(reader.read(10));
+    if (typeof batch === "string") throw new Error(batch);
+    return batch;
+  };
+
+  it("gives sealed messages, and of all that it refuses place and code only", async () => {
+    const { batch, positions, rejected } = await read();
+    const shown = JSON.stringify([batch.rows(), rejected.map(({ error, input }) => [reportOf(error), input ?? null])]);
+    expect(shown).not.toContain("secret");
+    expect(batch.rows().map(keys.reveal)).toEqual([ANN]);
+    expect([positions.n, positions.pos(0)]).toEqual([1, 4]);
+    const codes = rejected.map(({ pos, error }) => [pos, reportOf(error).code]);
+    expect(codes).toEqual([
+      [5, "PERSONAL-SUBJECT"],
+      [6, "PERSONAL-INPUT"],
+    ]);
+  });
+
+  it("gives the same bytes when it is read again, and nothing once the subject is erased", async () => {
+    const first = (await read()).batch.rows();
+    expect((await read()).batch.rows()).toEqual(first);
+    await env.until(keys.destroy(keys.find("ann")?.key ?? ""));
+    expect((await read()).batch.rows()).toEqual([{ who: "ann", mail: { $erased: keys.find("ann")?.key } }]);
+    expect(first.map(keys.reveal)).toEqual([{ who: "ann", mail: { $erased: keys.find("ann")?.key } }]);
+  });
+});
+
+describe("a feed with personal fields", () => {
+  it("hands over in order what it sealed, with the receipts", async () => {
+    const taken: Json[] = [];
+    const refused: string[] = [];
+    const settled: number[] = [];
+    const feed: Feed = {
+      connection: () => ({ state: "connected" }) as never,
+      run: async (into) => {
+        for (const n of [1, 2, 3]) into.take({ ...ANN, n }, { settle: () => settled.push(n) });
+        into.take({ mail: "secret-nobody" });
+        into.reject(new Error("secret-line"), "secret-line");
+      },
+    };
+    const settle = (receipt?: FeedReceipt): void => receipt?.settle?.();
+    const end = new Promise<void>((resolve) => {
+      const into = {
+        take: (message: Json, receipt?: FeedReceipt) => {
+          taken.push(message);
+          settle(receipt);
+        },
+        reject: (error: unknown, input: Json) => {
+          refused.push(JSON.stringify([reportOf(error), input]));
+          if (refused.length === 2) resolve();
+        },
+        lose: () => undefined,
+      };
+      void personalFeed(feed, intake, env.random).run(into, new AbortController().signal);
+    });
+    await env.until(end);
+    expect(JSON.stringify([taken, refused])).not.toContain("secret");
+    expect(taken.map(keys.reveal)).toEqual([1, 2, 3].map((n) => ({ ...ANN, n })));
+    expect(settled).toEqual([1, 2, 3]);
+  });
+});
+
+describe("a sink that reveals", () => {
+  it("gets the values, and markers of what was erased", async () => {
+    const sealed = (await env.until(intake.seal([ANN], String))) as readonly Json[];
+    const delivered: Json[] = [];
+    const target = {
+      guarantee: "at-least-once",
+      open: async () => undefined,
+      deliver: async (slices: readonly { readonly batch: { rows(): readonly Json[] } }[]) => {
+        delivered.push(...slices.flatMap(({ batch }) => batch.rows()));
+        return null;
+      },
+      close: async () => undefined,
+    } as const;
+    const sink = revealedSink(target, keys.reveal);
+    const slice = { lane: "l", input: 0, batch: new RowBatch(sealed), positions: Positions.dense(0, 1), late: [] };
+    await sink.deliver([slice]);
+    await env.until(keys.destroy(keys.find("ann")?.key ?? ""));
+    await sink.deliver([slice]);
+    expect(delivered).toEqual([ANN, { who: "ann", mail: { $erased: keys.find("ann")?.key } }]);
+  });
+});
