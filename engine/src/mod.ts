@@ -92,6 +92,7 @@ export { type MqttAddress, parseMqttAddress } from "./graph/mqtt-address.ts";
 export { type NatsAddress, type NatsKind, parseNatsAddress } from "./graph/nats-address.ts";
 export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from "./graph/parse.ts";
 export { formatProblem, type Problem } from "./graph/problem.ts";
+export { parseRabbitmqAddress, type RabbitmqAddress, type RabbitmqKind } from "./graph/rabbitmq-address.ts";
 export { parseRedisAddress, type RedisAddress, type RedisKind } from "./graph/redis-address.ts";
 export {
   type CalculatorDefinition,

@@ -229,6 +229,13 @@ const needs = [
     missing: () => (onPath("mosquitto") ? undefined : "no mosquitto on PATH"),
   },
   {
+    name: "RABBITMQ",
+    suites: "connectors to RabbitMQ",
+    packages: ["rabbitmq-server"],
+    missing: () =>
+      existsSync("/usr/lib/rabbitmq/bin/rabbitmq-server") && onPath("epmd") ? undefined : "no RabbitMQ or no epmd",
+  },
+  {
     name: "LOOP",
     suites: "power cuts on a loop-mounted ext4",
     packages: ["e2fsprogs", "mount", "gcc", "libc6-dev"],

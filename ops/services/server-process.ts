@@ -22,6 +22,8 @@ export interface ServerKind {
   readonly gid?: number;
   /** What ends it in order. Default SIGTERM. */
   readonly stopSignal?: NodeJS.Signals;
+  /** How long it may take until it answers, in ms. Default 20 s. */
+  readonly readyMs?: number;
   /** Resolves, with what the server says of itself, when it answers on `socket`; rejects when it does not yet. */
   greet(socket: Socket): Promise<string>;
 }
@@ -71,7 +73,7 @@ export class ServerProcess {
         this.#output = (this.#output + chunk.toString()).slice(-4000);
       });
     this.#child = child;
-    const until = Date.now() + READY_MS;
+    const until = Date.now() + (this.#kind.readyMs ?? READY_MS);
     for (;;) {
       const greeting = await this.#greeting();
       if (greeting !== undefined) {

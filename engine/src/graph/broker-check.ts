@@ -4,6 +4,7 @@ import { parseKafkaAddress } from "./kafka-address.ts";
 import { parseMqttAddress } from "./mqtt-address.ts";
 import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
+import { parseRabbitmqAddress } from "./rabbitmq-address.ts";
 import { parseRedisAddress } from "./redis-address.ts";
 import { parsePostgresAddress } from "./sql-address.ts";
 import type { Target } from "./target.ts";
@@ -20,6 +21,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["redis", parseRedisAddress],
   ["postgres", parsePostgresAddress],
   ["mqtt", parseMqttAddress],
+  ["rabbitmq", parseRabbitmqAddress],
 ]);
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([
@@ -27,6 +29,8 @@ const ONCE: ReadonlyMap<string, string> = new Map([
   ["redis:channel", "a channel keeps nothing"],
   ["mqtt:live", "a topic with quality 0 keeps nothing"],
   ["mqtt:topic", "a topic's broker forgets what was acknowledged"],
+  ["rabbitmq:queue", "a queue forgets what was acknowledged"],
+  ["rabbitmq:exchange", "an exchange's queue forgets what was acknowledged"],
   ["postgres:outbox", "an outbox's rows are gone once they were read"],
 ]);
 
@@ -56,6 +60,16 @@ export function checkBrokerSink(node: DraftNode, target: Target, problems: Probl
     problems.add("GRAPH-SCHEMA", ["nodes", node.name], "a key-value bucket needs `key` with one field", "key");
   if (kind === "topic" && node.list("key").length > 1)
     problems.add("GRAPH-SCHEMA", ["nodes", node.name, "key"], "a topic takes `key` with one field", "key");
+  if (target.scheme === "rabbitmq" && node.has("key")) checkRoutingKey(node, kind, target, problems);
+}
+
+function checkRoutingKey(node: DraftNode, kind: string | undefined, { address }: Target, problems: ProblemList): void {
+  const isFixed = kind === "queue" || /[?&]key=/.test(address);
+  if (!isFixed && node.list("key").length === 1) return;
+  const message = isFixed
+    ? "`key`: the address says the routing key already"
+    : "an exchange takes `key` with one field, which holds the routing key";
+  problems.add("GRAPH-SCHEMA", ["nodes", node.name, "key"], message, "key");
 }
 
 /** `undefined` for what is no broker's, or was reported. */

@@ -17,6 +17,7 @@ export const SOURCE_SCHEMES = [
   "kafka",
   "postgres",
   "mqtt",
+  "rabbitmq",
 ] as const;
 export const SINK_SCHEMES = [
   "projection",
@@ -30,6 +31,7 @@ export const SINK_SCHEMES = [
   "kafka",
   "postgres",
   "mqtt",
+  "rabbitmq",
 ] as const;
 export const TABLE_SCHEMES = ["file", "projection"] as const;
 

@@ -8,6 +8,7 @@ import {
   parseMqttAddress,
   parseNatsAddress,
   parsePostgresAddress,
+  parseRabbitmqAddress,
   parseRedisAddress,
   parseTarget,
   type SinkConnector,
@@ -49,6 +50,8 @@ const MIB = 1024 * 1024;
 const PAYLOAD_BYTES_MAX: Readonly<Record<string, number>> = {
   nats: 0.7 * MIB,
   redis: 256 * MIB,
+  // The broker takes messages of up to 128 MiB.
+  rabbitmq: 90 * MIB,
   http: 64 * MIB,
   https: 64 * MIB,
 };
@@ -93,6 +96,8 @@ async function sinkConnector(
   if (scheme === "postgres")
     return postgresConnector(streamOf(context.model.name, name), definition.key ?? [], address, context, place);
   if (scheme === "mqtt") return mqttConnector(streamOf(context.model.name, name), address, context, place);
+  if (scheme === "rabbitmq")
+    return rabbitmqConnector(streamOf(context.model.name, name), definition.key, address, context, place);
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");
     return stdoutSink;
@@ -166,6 +171,20 @@ async function mqttConnector(
   const { mqttSink } = await import("@millrace/streams/mqtt");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
   return () => mqttSink(parsed, env, options);
+}
+
+async function rabbitmqConnector(
+  id: string,
+  keys: readonly string[] | undefined,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = addressOf(address, parseRabbitmqAddress, "sink", context, place);
+  const { rabbitmqSink } = await import("@millrace/streams/rabbitmq");
+  const options = { id, key: keys?.[0], tls: tlsOf(parsed.options, context, place), policy: resilience };
+  return () => rabbitmqSink(parsed, env, options);
 }
 
 /** Two data directories must not write one file, so relative addresses lie in the data directory. */

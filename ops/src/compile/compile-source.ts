@@ -20,6 +20,7 @@ import {
   parseMqttAddress,
   parseNatsAddress,
   parsePostgresAddress,
+  parseRabbitmqAddress,
   parseRedisAddress,
   parseTarget,
   type SourceConnector,
@@ -62,6 +63,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return compileNatsSource(node, address, context, place);
     case "mqtt":
       return compileMqttSource(node, address, context, place);
+    case "rabbitmq":
+      return compileRabbitmqSource(node, address, context, place);
     default:
       throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
   }
@@ -179,6 +182,20 @@ async function compileMqttSource(
     isSource: true,
     make: () => feedSource(feedOf(node, mqttFeed(parsed, env, options), context)),
   };
+}
+
+async function compileRabbitmqSource(
+  node: SourceModel,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<CommittedNode> {
+  const { env, resilience } = context.options;
+  const parsed = addressOf(address, parseRabbitmqAddress, "source", context, place);
+  const { rabbitmqFeed } = await import("@millrace/streams/rabbitmq");
+  const id = streamOf(context.model.name, node.name);
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
+  return { role: "committed", isSource: true, make: () => feedSource(rabbitmqFeed(parsed, env, options)) };
 }
 
 function sourceNode(

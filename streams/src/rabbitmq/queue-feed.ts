@@ -1,0 +1,123 @@
+/**
+ * The messages of a queue as a feed. The broker keeps what is not acknowledged, and sends it again when the channel it came over has ended;
+ * an acknowledgement counts on that channel only, so what became durable after its end comes again.
+ */
+import type { FeedReceipt, Json } from "@millrace/engine";
+import type { Channel, ConsumeMessage } from "amqplib";
+import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import { rabbitmqError } from "./errors.ts";
+import { envelopeOf } from "./message-envelope.ts";
+import type { RabbitLink } from "./rabbit-link.ts";
+
+/** A queue that is made, and bound to an exchange. */
+export interface OwnQueue {
+  readonly exchange: string;
+  readonly key: string;
+  readonly name: string;
+  readonly type: "quorum" | "classic";
+  /** It is deleted when nobody read it for so long. */
+  readonly expiryMs: number;
+}
+
+export interface QueueFeedOptions {
+  /** A name: the queue is somebody else's, and one that is missing is waited for. */
+  readonly queue: string | OwnQueue;
+  /** How many may be sent before one of them is acknowledged. */
+  readonly prefetch: number;
+  /** No two messages of the queue have one `message-id`. */
+  readonly hasIds: boolean;
+  /** Messages are `{exchange, key, id, redelivered, headers, data}`. */
+  readonly envelope: boolean;
+  /** A message that was delivered more often is a dead letter. Only quorum queues count. */
+  readonly deliveriesMax?: number;
+}
+
+const SHOWN_BYTES_MAX = 4096;
+
+export function queueFeed(options: QueueFeedOptions): FeedDriver<RabbitLink> {
+  const { queue, prefetch, envelope } = options;
+  const name = typeof queue === "string" ? queue : queue.name;
+  return {
+    async listen(link, intake) {
+      const channel = await link.model.createChannel();
+      const watch = new ChannelWatch(channel);
+      if (typeof queue === "string") await channel.checkQueue(queue);
+      else await makeQueue(channel, queue);
+      await channel.prefetch(prefetch);
+      await channel.consume(name, (message) => {
+        if (message === null) watch.fail(new Error(`the broker ended the delivery of queue ${name}`));
+        else if (message.properties.headers?.["x-stream-offset"] !== undefined) watch.fail(streamRefused(name));
+        else {
+          const receipt = receiptOf(message, watch, options.hasIds);
+          const tooOften = tooManyDeliveries(message, name, options.deliveriesMax);
+          if (tooOften !== undefined) intake.reject(tooOften, shown(message.content), receipt);
+          else takeJson(intake, message.content, name, receipt, envelope ? envelopeOf(message) : undefined);
+        }
+      });
+      await Promise.race([watch.failed, link.ended]);
+    },
+  };
+}
+
+async function makeQueue(channel: Channel, { name, exchange, key, type, expiryMs }: OwnQueue): Promise<void> {
+  // First, so that no queue is left behind for an exchange that does not exist.
+  await channel.checkExchange(exchange);
+  await channel.assertQueue(name, { durable: true, expires: expiryMs, arguments: { "x-queue-type": type } });
+  await channel.bindQueue(name, exchange, key);
+}
+
+/** Whether a channel still takes acknowledgements, and why not. */
+class ChannelWatch {
+  readonly channel: Channel;
+  /** Rejects when the channel has failed, or {@link fail} was called. */
+  readonly failed: Promise<never>;
+  fail: (reason: Error) => void = () => undefined;
+  isOpen = true;
+
+  constructor(channel: Channel) {
+    this.channel = channel;
+    this.failed = new Promise((_, reject) => {
+      this.fail = (reason) => {
+        this.isOpen = false;
+        reject(reason);
+      };
+    });
+    // Of a channel that fails while it is set up, the call that failed says so.
+    this.failed.catch(() => undefined);
+    channel.on("error", (error) => this.fail(error));
+    channel.on("close", () => this.fail(new Error("the broker closed the channel")));
+  }
+}
+
+function receiptOf(message: ConsumeMessage, watch: ChannelWatch, hasIds: boolean): FeedReceipt {
+  const id: unknown = message.properties.messageId;
+  return {
+    ...(hasIds && typeof id === "string" && id !== "" ? { id } : {}),
+    settle() {
+      if (watch.isOpen) watch.channel.ack(message);
+    },
+  };
+}
+
+function tooManyDeliveries(message: ConsumeMessage, queue: string, most: number | undefined): Error | undefined {
+  const before: unknown = message.properties.headers?.["x-delivery-count"];
+  if (most === undefined || typeof before !== "number" || before < most) return undefined;
+  const text = `queue ${queue} delivered a message ${before + 1} times, and ${most} are allowed`;
+  const details = { deliveries: before + 1, messageId: String(message.properties.messageId ?? "") };
+  return rabbitmqError("RABBITMQ-DELIVERIES", text, { place: { stream: queue }, details });
+}
+
+/** The message where it is one, so that it can be redriven; else as much of it as can be shown. */
+function shown(content: Buffer): Json {
+  const text = content.toString("utf8");
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return content.subarray(0, SHOWN_BYTES_MAX).toString("utf8");
+  }
+}
+
+function streamRefused(queue: string): Error {
+  const message = `queue ${queue} is a stream, which keeps what was acknowledged`;
+  return rabbitmqError("RABBITMQ-STREAM", message, { place: { stream: queue } });
+}
