@@ -9,7 +9,9 @@ import {
   parseMqttAddress,
   parseNatsAddress,
   parsePostgresAddress,
+  parseRabbitmqAddress,
   parseRedisAddress,
+  type RabbitmqAddress,
   type RedisAddress,
   type SinkConnector,
   type SourceConnector,
@@ -20,6 +22,7 @@ import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { mqttSink } from "@millrace/streams/mqtt";
 import { natsSink, natsSource } from "@millrace/streams/nats";
 import { postgresSink, postgresSource } from "@millrace/streams/postgres";
+import { rabbitmqSink } from "@millrace/streams/rabbitmq";
 import { redisSink, redisSource } from "@millrace/streams/redis";
 import { expect, test } from "vitest";
 import { KAFKA_VERSIONS } from "../../bin/kafka.mjs";
@@ -34,10 +37,12 @@ const REDIS = "Redis 7.0.15";
 const KAFKA = `Kafka ${KAFKA_VERSIONS.join(", ")}`;
 const POSTGRES = "PostgreSQL 15.18";
 const MQTT = "mosquitto 2.0.11";
+const RABBITMQ = "RabbitMQ 3.10.8";
 const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["redis", REDIS],
   ["kafka", KAFKA],
   ["mqtt", MQTT],
+  ["rabbitmq", RABBITMQ],
   ["postgres", POSTGRES],
 ]);
 
@@ -71,6 +76,12 @@ const testedOf = (scheme: string): string => OF_SCHEME.get(scheme) ?? TESTED;
 
 function mqttAddress(path: string): MqttAddress {
   const parsed = parseMqttAddress(`//h${path}`, "sink");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+function rabbitmqAddress(path: string): RabbitmqAddress {
+  const parsed = parseRabbitmqAddress(`//h${path}`, "sink");
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
@@ -125,6 +136,9 @@ function rows(): readonly (readonly string[])[] {
     feedRow("mqtt", "topic, quality 1 or 2", true),
     feedRow("mqtt", "topic, quality 0", false),
     sinkRow("mqtt", "topic", mqttSink(mqttAddress("/topic/t"), env, { id: "g/s" })),
+    feedRow("rabbitmq", "queue, exchange", true),
+    sinkRow("rabbitmq", "queue", rabbitmqSink(rabbitmqAddress("/queue/q"), env, { id: "g/s" })),
+    sinkRow("rabbitmq", "exchange", rabbitmqSink(rabbitmqAddress("/exchange/x"), env, { id: "g/s" })),
   ];
 }
 

@@ -85,7 +85,10 @@ class ChannelWatch {
     // Of a channel that fails while it is set up, the call that failed says so.
     this.failed.catch(() => undefined);
     channel.on("error", (error) => this.fail(error));
-    channel.on("close", () => this.fail(new Error("the broker closed the channel")));
+    // Without an error before, the connection ends with it.
+    channel.on("close", () => {
+      this.isOpen = false;
+    });
   }
 }
 

@@ -3,6 +3,7 @@
  * and none came back because no queue is there for it. Messages have ids made of sink, lane, position and ordinal, by which a
  * receiver knows those that come twice.
  */
+import { createHash } from "node:crypto";
 import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
 import type { ConfirmChannel, Message } from "amqplib";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
@@ -29,7 +30,8 @@ interface Outgoing {
 
 /** Enough to keep a connection busy. */
 const IN_FLIGHT_MAX = 1000;
-const KEY_BYTES_MAX = 255;
+/** Of the protocol's short strings. */
+const SHORT_BYTES_MAX = 255;
 /** AMQP's code for what can't be met, such as the size of a message. */
 const PRECONDITION_FAILED = 406;
 
@@ -128,17 +130,23 @@ function channelFailure(error: Error & { code?: number }): Error {
 
 function outgoing({ lane, batch, positions }: InputSlice, options: QueueSinkOptions): Outgoing[] {
   return batch.rows().map((row, i) => ({
-    id: `${options.id}/${lane}/${positions.pos(i)}/${positions.ord(i)}`,
+    id: messageId(`${options.id}/${lane}`, `/${positions.pos(i)}/${positions.ord(i)}`),
     key: options.keyField === undefined ? options.key : routingKey(row, options.keyField, options.exchange),
     body: Buffer.from(JSON.stringify(row)),
   }));
+}
+
+/** Ids are short strings, too: what names the lane is cut down to what still tells it apart. */
+function messageId(lane: string, place: string): string {
+  if (Buffer.byteLength(lane) + place.length <= SHORT_BYTES_MAX) return lane + place;
+  return createHash("sha256").update(lane).digest("hex") + place;
 }
 
 /** @throws RABBITMQ-KEY */
 function routingKey(row: Json, field: string, exchange = ""): string {
   const value = isJsonObject(row) ? row[field] : undefined;
   const isText = value !== undefined && value !== null && typeof value !== "object";
-  if (isText && Buffer.byteLength(String(value)) <= KEY_BYTES_MAX) return String(value);
-  const found = JSON.stringify(value)?.slice(0, KEY_BYTES_MAX) ?? "nothing";
+  if (isText && Buffer.byteLength(String(value)) <= SHORT_BYTES_MAX) return String(value);
+  const found = JSON.stringify(value)?.slice(0, SHORT_BYTES_MAX) ?? "nothing";
   throw rabbitmqError("RABBITMQ-KEY", `a row for exchange ${exchange} has ${found} in \`${field}\``);
 }

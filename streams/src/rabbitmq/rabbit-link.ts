@@ -1,4 +1,5 @@
 /** A connection to a RabbitMQ broker, of which the client's own recovery is off. */
+import { messageOf } from "@millrace/engine";
 import { type ChannelModel, connect, type Options } from "amqplib";
 
 export interface RabbitServer extends Options.Connect {
@@ -46,7 +47,11 @@ export class RabbitLink {
       clientProperties: { connection_name: connectionName },
       ...(ca === undefined ? {} : { ca: [ca] }),
     };
-    return new RabbitLink(await connect(server, socket));
+    try {
+      return new RabbitLink(await connect(server, socket));
+    } catch (error) {
+      throw isVhostRefused(error) ? vhostRefused(server.vhost, error) : error;
+    }
   }
 
   /**
@@ -63,4 +68,12 @@ export class RabbitLink {
   async end(): Promise<void> {
     if (!this.#isEnded) await this.model.close();
   }
+}
+
+/** The last step of the handshake is to enter a virtual host; of a refusal the client tells only the frames' names. */
+const isVhostRefused = (error: unknown): boolean => /ConnectionOpenOk; got <ConnectionClose/.test(messageOf(error));
+
+function vhostRefused(vhost: string | undefined, cause: unknown): Error {
+  const name = decodeURIComponent(vhost ?? "");
+  return new Error(`there is no virtual host \`${name}\`, or this user may not enter it`, { cause });
 }
