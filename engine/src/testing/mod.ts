@@ -2,6 +2,7 @@ export { PAYLOAD_RULE_IDS, type PayloadRuleId, payloadRulesWithout } from "../pa
 export { RULE_IDS, type RuleId } from "../step/protocol-rules.ts";
 export { type CoordinationHarness, coordinationContract, type MakeCoordination } from "./coordination-contract.ts";
 export type { EventLogHarness, MakeEventLog } from "./event-log/harness.ts";
+export { type ModelAppend, type ModelEvent, ModelLog, sliceFrom } from "./event-log/model-log.ts";
 export { eventLogContract } from "./event-log-contract.ts";
 export { type FeedHarness, feedContract } from "./feed-contract.ts";
 export type { MakeOrderedStore, OrderedStoreHarness } from "./ordered-store/harness.ts";

@@ -19,6 +19,9 @@ export const NO_METADATA: StreamMetadata = {
   truncateBefore: 0,
 };
 
+/** What holds for metadata streams themselves. */
+export const LAST_ONLY: StreamMetadata = { ...NO_METADATA, maxCount: 1 };
+
 const METASTREAM = "$$";
 /** `$tb` of a soft-deleted stream in EventStoreDB: no event can be below it. */
 const DELETED = "9223372036854775807";

@@ -1,7 +1,15 @@
 /** What the endpoint knows of a stream beside its events: tombstone, metadata, whose it is. Read from the log, kept while fresh. */
 import type { EventLog } from "@millrace/engine";
 import { dataOf, isClientEvent, METADATA_TYPE, TOMBSTONE_TYPE } from "./stored-event.ts";
-import { metastreamOf, NO_METADATA, parseMetadata, type StreamMetadata } from "./stream-metadata.ts";
+import {
+  isMetastream,
+  LAST_ONLY,
+  metastreamOf,
+  NO_METADATA,
+  parseMetadata,
+  type StreamMetadata,
+  subjectOf,
+} from "./stream-metadata.ts";
 
 export interface StreamState {
   readonly isTombstoned: boolean;
@@ -24,6 +32,8 @@ export class StreamStates {
   }
 
   async of(stream: string): Promise<StreamState> {
+    // As in EventStoreDB: of metadata only the last is read, and a tombstone closes it with its stream.
+    if (isMetastream(stream)) return { ...(await this.of(subjectOf(stream))), metadata: LAST_ONLY, metadataHead: -1 };
     const kept = this.#kept.get(stream);
     if (kept !== undefined) {
       this.#kept.delete(stream);

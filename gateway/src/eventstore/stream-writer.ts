@@ -45,6 +45,8 @@ const STREAM_BYTES_MAX = 32_768;
 const EVENT_BYTES = 160;
 /** Attempts of an append that expects nothing, see {@link StreamWriter.append}. */
 const ATTEMPTS_MAX = 8;
+/** Last events of a deleted stream among which a retry is looked for. */
+const RETRIES_SEEN_MAX = 4096;
 
 export class StreamWriter {
   readonly #options: StreamWriterOptions;
@@ -70,14 +72,13 @@ export class StreamWriter {
     const stored = events.map((event) => storedEvent(event, author));
     const { result } = await this.#turnstile.pass(subject, async () => {
       const state = await this.#writable(subject);
-      if (stored.length === 0) return { result: this.#nothing(stream, expected) };
+      if (stored.length === 0) return { result: this.#nothing(stream, state, expected) };
       if (isMetastream(stream))
         return { result: await this.#changeMetadata(subject, { stream, expected, events: stored }) };
       if (isSoftDeleted(state.metadata))
         return { result: await this.#revive(state, { stream, expected, events: stored }, author) };
-      const effective = expected === "exists" && state.metadataHead >= 0 ? "any" : expected;
       // In an object, so that the next append may follow before this one is durable.
-      return { result: this.#append({ stream, expected: effective, events: stored }) };
+      return { result: this.#append({ stream, expected: effective(expected, state), events: stored }) };
     });
     return result;
   }
@@ -165,8 +166,10 @@ export class StreamWriter {
     const { stream, expected } = append;
     const { log, states } = this.#options;
     const head = await log.head(stream);
-    if (expected === "exists") throw deleted(stream);
+    mustRevive(stream, expected);
     if (expected !== "none" && !isMet(expected, head)) return this.#append(append);
+    const done = typeof expected === "number" ? undefined : await this.#doneBefore(append, head);
+    if (done !== undefined) return done;
     const json = revivedMetadata(state.metadata, head + 1);
     await log.append([metadataAppend(stream, state, jsonEvent(this.#newId(), METADATA_TYPE, json), author)]);
     states.forget(stream);
@@ -174,9 +177,26 @@ export class StreamWriter {
     return appended(await log.append([exact]), exact);
   }
 
-  async #nothing(stream: string, expected: ExpectedRevision): Promise<Appended> {
+  /** The append itself, when it is among the last of its stream: a retry that comes after the delete brings nothing back. */
+  async #doneBefore({ stream, events }: StreamAppend, head: number): Promise<Appended | undefined> {
+    const ids = events.map(({ id }) => Buffer.from(id).toString("hex"));
+    const read: { readonly id: string; readonly revision: number; readonly position: number }[] = [];
+    const from = Math.max(0, head + 1 - RETRIES_SEEN_MAX);
+    for await (const batch of this.#options.log.readStream(stream, { from, limit: RETRIES_SEEN_MAX }))
+      for (const { id, revision, position } of batch)
+        read.push({ id: Buffer.from(id).toString("hex"), revision, position });
+    const at = read.findIndex(({ id }) => id === ids[0]);
+    const last = at < 0 ? undefined : read[at + ids.length - 1];
+    if (last === undefined || ids.some((id, i) => read[at + i]?.id !== id)) return undefined;
+    return { revision: last.revision, position: last.position };
+  }
+
+  async #nothing(stream: string, state: StreamState, expected: ExpectedRevision): Promise<Appended> {
+    const isGone = isSoftDeleted(state.metadata);
+    if (isGone) mustRevive(stream, expected);
     const head = await this.#options.log.head(stream);
-    if (!isMet(expected, head)) throw wrongVersion("Append", stream, expected, head);
+    const isRevival = isGone && expected === "none";
+    if (!isRevival && !isMet(effective(expected, state), head)) throw wrongVersion("Append", stream, expected, head);
     return { revision: head, position: undefined };
   }
 
@@ -239,6 +259,15 @@ function wrongVersion(operation: string, stream: string, expected: ExpectedRevis
 function versionNumber(expected: ExpectedRevision): number {
   if (typeof expected === "number") return expected;
   return { none: -1, any: -2, exists: -4 }[expected];
+}
+
+/** A stream that has metadata exists. */
+function effective(expected: ExpectedRevision, { metadataHead }: StreamState): ExpectedRevision {
+  return expected === "exists" && metadataHead >= 0 ? "any" : expected;
+}
+
+function mustRevive(stream: string, expected: ExpectedRevision): void {
+  if (expected === "exists") throw deleted(stream);
 }
 
 function exactly(head: number): ExpectedRevision {

@@ -7,7 +7,6 @@ import type { EndpointContext } from "./endpoint-context.ts";
 import type { GrpcCall } from "./grpc-call.ts";
 import type { ReadRequest } from "./read-request.ts";
 import { sendEvents } from "./send-events.ts";
-import { isClientEvent, TOMBSTONE_TYPE } from "./stored-event.ts";
 import { firstVisible, isSoftDeleted, isTooOld } from "./stream-metadata.ts";
 import { deleted } from "./stream-writer.ts";
 import { uuidText } from "./uuid.ts";
@@ -129,16 +128,15 @@ async function sendFrom(
   next: number,
 ): Promise<number | undefined> {
   const { streams, env, states } = context;
-  const { metadata } = await states.of(stream);
+  const { metadata, isTombstoned } = await states.of(stream);
   const head = await streams.head(stream);
-  if (isSoftDeleted(metadata)) return Math.max(next, head + 1);
+  if (isSoftDeleted(metadata) && !isTombstoned) return Math.max(next, head + 1);
   let from: number | undefined = Math.max(next, firstVisible(metadata, head));
   let reached = Math.max(next, Math.min(from, head + 1));
   while (from !== undefined) {
     const reading = streams.read(stream, { from });
     from = undefined;
     for await (const batch of reading) {
-      const isClosed = batch.some((event) => event.type === TOMBSTONE_TYPE && isClientEvent(event));
       const events = batch.filter((event) => !isTooOld(metadata, event, env.clock.now()));
       const revisions = events.map(({ revision }) => revision);
       const last = batch.at(-1)?.revision ?? -1;
@@ -147,9 +145,10 @@ async function sendFrom(
       from = revisions[sent];
       reached = Math.max(reached, from ?? last + 1);
       if (from !== undefined) break;
-      if (isClosed) throw deleted(stream);
     }
   }
+  // The tombstone itself may be hidden, by metadata as well as by age.
+  if (isTombstoned) throw deleted(stream);
   return reached;
 }
 

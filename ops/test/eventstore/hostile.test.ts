@@ -4,6 +4,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:h
 import { connect as connectTcp } from "node:net";
 import { sampleEvent, sampleEvents, to } from "@millrace/engine/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ask as askOn, frame, open as openOn } from "./raw-call.ts";
 import { type ServedLog, serveLog } from "./served-log.ts";
 
 const READ = "/event_store.client.streams.Streams/Read";
@@ -23,49 +24,11 @@ afterAll(async () => {
   await served.close();
 });
 
-const frame = (message: Buffer, flag = 0): Buffer => {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt8(flag, 0);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-};
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
 
-function open(path: string, headers: Readonly<Record<string, string>> = {}, on = session): ClientHttp2Stream {
-  return on.request({
-    ":method": "POST",
-    ":path": path,
-    "content-type": "application/grpc",
-    te: "trailers",
-    ...headers,
-  });
-}
-
-interface Outcome {
-  readonly status: number;
-  readonly message: string;
-  readonly code: string;
-  readonly body: Buffer;
-}
-
-/** Sends these bytes and takes the whole answer. */
-async function ask(path: string, bytes: Buffer, headers?: Readonly<Record<string, string>>): Promise<Outcome> {
-  const stream = open(path, headers);
-  const seen: Record<string, unknown> = {};
-  const chunks: Buffer[] = [];
-  stream.on("response", (head) => Object.assign(seen, head));
-  stream.on("trailers", (trailers) => Object.assign(seen, trailers));
-  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-  stream.on("error", () => {});
-  stream.end(bytes);
-  await once(stream, "close");
-  return {
-    status: Number(seen["grpc-status"] ?? -1),
-    message: decodeURIComponent(String(seen["grpc-message"] ?? "")),
-    code: String(seen["millrace-code"] ?? ""),
-    body: Buffer.concat(chunks),
-  };
-}
+const open = (path: string, headers: Readonly<Record<string, string>> = {}, on = session) => openOn(on, path, headers);
+const ask = (path: string, bytes: Buffer, headers?: Readonly<Record<string, string>>) =>
+  askOn(session, path, bytes, headers);
 
 const isAlive = async (): Promise<boolean> => (await ask(FEATURES, frame(Buffer.alloc(0)))).status === 0;
 

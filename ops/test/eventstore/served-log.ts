@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type EventLog, systemEnv } from "@millrace/engine";
+import { type Env, type EventLog, systemEnv } from "@millrace/engine";
 import { type EventStoreEndpointOptions, eventStoreEndpoint } from "@millrace/gateway";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
@@ -20,12 +20,13 @@ export interface ServedLog {
   close(): Promise<void>;
 }
 
-export type ServeOptions = Partial<Omit<EventStoreEndpointOptions, "log" | "env" | "version">>;
+export type ServeOptions = Partial<Omit<EventStoreEndpointOptions, "log" | "version">>;
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
-const env = systemEnv();
+const machine = systemEnv();
 
 export async function serveLog(kind: LogKind, options: ServeOptions = {}): Promise<ServedLog> {
+  const env: Env = options.env ?? machine;
   if (kind === "memory") return serve(memoryEventLog({ env }), options, undefined, async () => {});
   const directory = await mkdtemp(join(tmpdir(), "millrace-eventstore-"));
   const indexStore = memoryOrderedStore();
@@ -49,7 +50,7 @@ async function serve(
   remove: () => Promise<void>,
   wanted = 0,
 ): Promise<ServedLog> {
-  const endpoint = eventStoreEndpoint({ ...options, log, env, version: "test" });
+  const endpoint = eventStoreEndpoint({ env: machine, ...options, log, version: "test" });
   const port = await endpoint.listen(wanted);
   return {
     log,

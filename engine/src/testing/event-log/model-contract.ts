@@ -1,9 +1,10 @@
 /** Random operations on a log and on a model of it must agree. The model is an array and a map of heads. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { EventInput, EventLog, ExpectedRevision, RecordedEvent, StreamAppend } from "../../log/event-log.ts";
+import type { EventInput, EventLog, RecordedEvent, StreamAppend } from "../../log/event-log.ts";
 import { gather, sampleEvents } from "../sample-events.ts";
 import { type EventLogHarness, type MakeEventLog, withLog } from "./harness.ts";
+import { type ModelEvent, ModelLog, sliceFrom } from "./model-log.ts";
 
 const RUNS = 25;
 const STREAMS = ["a", "b", "graph/ü", "a/b"] as const;
@@ -51,51 +52,24 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("reopen" as const) }) },
 );
 
-interface ModelEvent {
-  readonly stream: string;
-  readonly revision: number;
-  readonly input: EventInput;
-}
-
-class Model {
-  readonly events: ModelEvent[] = [];
+class Model extends ModelLog<EventInput> {
   readonly accepted: { readonly appends: readonly StreamAppend[]; readonly first: number; readonly last: number }[] =
     [];
 
-  head(stream: string): number {
-    return this.events.findLast((e) => e.stream === stream)?.revision ?? -1;
-  }
-
-  holds(stream: string, expected: ExpectedRevision): boolean {
-    const head = this.head(stream);
-    if (expected === "any") return true;
-    if (expected === "none") return head === -1;
-    return expected === "exists" ? head >= 0 : head === expected;
-  }
-
-  append(appends: readonly StreamAppend[]): boolean {
-    if (!appends.every((a) => this.holds(a.stream, a.expected))) return false;
+  override append(appends: readonly StreamAppend[]): boolean {
     const first = this.events.length;
-    for (const { stream, events } of appends) {
-      let revision = this.head(stream);
-      for (const input of events) {
-        revision += 1;
-        this.events.push({ stream, revision, input });
-      }
-    }
+    if (!super.append(appends)) return false;
     this.accepted.push({ appends, first, last: this.events.length - 1 });
     return true;
   }
 
-  slice(places: readonly number[], at: number, backward: boolean, limit = Number.POSITIVE_INFINITY): string[] {
-    const chosen = places.map((_, i) => i).filter((i) => (backward ? i <= at : i >= at));
-    if (backward) chosen.reverse();
-    return chosen.slice(0, limit).map((i) => this.line(places[i] as number));
+  slice(places: readonly number[], at: number, backward: boolean, limit?: number): string[] {
+    return sliceFrom(places, at, backward, limit).map((position) => this.line(position));
   }
 
   line(position: number): string {
-    const e = this.events[position] as ModelEvent;
-    return `${position} ${e.stream}@${e.revision} ${e.input.id.join()}`;
+    const { stream, revision, event } = this.events[position] as ModelEvent<EventInput>;
+    return `${position} ${stream}@${revision} ${event.id.join()}`;
   }
 }
 
@@ -131,14 +105,12 @@ async function perform(op: Operation, model: Model, log: EventLog, harness: Even
     }
     case "read": {
       const got = await gather(log.read({ from: op.from, direction, limit: op.limit }));
-      const all = model.events.map((_, i) => i);
-      expect(got.map(line)).toEqual(model.slice(all, op.from, direction === "backward", op.limit));
+      expect(got.map(line)).toEqual(model.slice(model.places(), op.from, direction === "backward", op.limit));
       break;
     }
     case "readStream": {
       const got = await gather(log.readStream(op.stream, { from: op.from, direction }));
-      const own = model.events.flatMap((e, i) => (e.stream === op.stream ? [i] : []));
-      expect(got.map(line)).toEqual(model.slice(own, op.from, direction === "backward"));
+      expect(got.map(line)).toEqual(model.slice(model.places(op.stream), op.from, direction === "backward"));
       break;
     }
     case "reopen":
