@@ -13,6 +13,11 @@ export class Access {
     this.#tokenHash = token === undefined ? undefined : sha256(token);
   }
 
+  /** True when nothing is asked of whoever reaches the socket. */
+  get isOpen(): boolean {
+    return this.#tokenHash === undefined;
+  }
+
   /** The principal that the caller speaks for. @throws EVENTSTORE-DENIED */
   mayChange(headers: IncomingHttpHeaders): string {
     const { name, secret } = credentials(headers.authorization);

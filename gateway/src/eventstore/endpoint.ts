@@ -29,6 +29,7 @@ import { OK, statusOf } from "./grpc-status.ts";
 import { httpFace } from "./http-face.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { LogTail } from "./log-tail.ts";
+import { REFUSED, userDetails } from "./operations.ts";
 import { persistentSubscriptions } from "./persistent-subscriptions.ts";
 import { isProjectionState } from "./projection-definition.ts";
 import { projectionMethods } from "./projection-methods.ts";
@@ -238,13 +239,14 @@ function methodsOf(groups: Groups, projections: Projections): ReadonlyMap<string
     ["/event_store.client.streams.Streams/Tombstone", tombstoneStream],
     ...persistentSubscriptions(groups),
     ...projectionMethods(projections),
+    userDetails,
     ["/event_store.client.gossip.Gossip/Read", gossip],
     [
       "/event_store.client.server_features.ServerFeatures/GetSupportedMethods",
       supportedMethods(() => [...methods.keys()]),
     ],
   ]);
-  return methods;
+  return new Map([...methods, ...REFUSED]);
 }
 
 function isGrpc(headers: IncomingHttpHeaders): boolean {

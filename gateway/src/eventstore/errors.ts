@@ -67,6 +67,21 @@ export const eventStoreError = defineErrors({
     summary: "There is a projection of this name.",
     remedy: "Update it, or choose another name.",
   },
+  "EVENTSTORE-USERS": {
+    kind: "terminal",
+    summary: "Users cannot be made or changed over this protocol.",
+    remedy: "Set MILLRACE_TOKEN for the host; clients send it as the password, with any user name.",
+  },
+  "EVENTSTORE-USER-MISSING": {
+    kind: "rejected",
+    summary: "There is no such user.",
+    remedy: "Ask for the details of all users: there is one.",
+  },
+  "EVENTSTORE-ALONE": {
+    kind: "terminal",
+    summary: "The endpoint is a cluster of one, which cannot choose another leader.",
+    remedy: "End the host; placement moves graphs, not this endpoint.",
+  },
   "EVENTSTORE-UNIMPLEMENTED": {
     kind: "rejected",
     summary: "This endpoint does not serve the gRPC method.",

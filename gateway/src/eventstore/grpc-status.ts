@@ -39,6 +39,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   "EVENTSTORE-DENIED": GRPC.permissionDenied,
   "EVENTSTORE-NOT-FOUND": GRPC.notFound,
   "EVENTSTORE-UNIMPLEMENTED": GRPC.unimplemented,
+  "EVENTSTORE-USER-MISSING": GRPC.notFound,
   "EVENTSTORE-GROUP-MISSING": GRPC.notFound,
   "EVENTSTORE-GROUP-EXISTS": GRPC.alreadyExists,
   "EVENTSTORE-GROUP-DROPPED": GRPC.cancelled,
@@ -55,6 +56,7 @@ const EXCEPTION_OF_CODE: Readonly<Record<string, string>> = {
   "EVENTSTORE-DENIED": "access-denied",
   "EVENTSTORE-DELETED": "stream-deleted",
   "EVENTSTORE-NOT-FOUND": "stream-not-found",
+  "EVENTSTORE-USER-MISSING": "user-not-found",
   "EVENTSTORE-METADATA": "missing-required-metadata-property",
   "EVENTSTORE-TOO-LARGE": "maximum-append-size-exceeded",
   "EVENTSTORE-WRONG-VERSION": "wrong-expected-version",
@@ -67,6 +69,7 @@ const EXCEPTION_OF_CODE: Readonly<Record<string, string>> = {
 const TRAILER_OF_DETAIL: Readonly<Record<string, string>> = {
   stream: "stream-name",
   group: "group-name",
+  user: "login-name",
   expected: "expected-version",
   actual: "actual-version",
   appendBytesMax: "maximum-append-size",

@@ -7,6 +7,7 @@ import { ALL, checkedName, type GroupName, readDefinition } from "./group-settin
 import type { GroupSubscriber } from "./group-subscriber.ts";
 import type { Groups } from "./groups.ts";
 import type { GrpcCall } from "./grpc-call.ts";
+import { OPERATIONS } from "./operations.ts";
 import { streamName } from "./stream-requests.ts";
 import { readUuid } from "./uuid.ts";
 import { WireMessage } from "./wire-reader.ts";
@@ -16,6 +17,7 @@ const SERVICE = "/event_store.client.persistent_subscriptions.PersistentSubscrip
 const EMPTY = Buffer.alloc(0);
 
 export function persistentSubscriptions(groups: Groups): readonly (readonly [string, GrpcMethod])[] {
+  const restart = changing(() => groups.close("persistent subscriptions were restarted"));
   return [
     [`${SERVICE}/Create`, changing((options, author) => groups.create(readDefinition(options), author))],
     [`${SERVICE}/Update`, changing((options, author) => groups.update(readDefinition(options), author))],
@@ -24,7 +26,8 @@ export function persistentSubscriptions(groups: Groups): readonly (readonly [str
     [`${SERVICE}/GetInfo`, (call, context) => getInfo(call, context, groups)],
     [`${SERVICE}/List`, (call, context) => list(call, context, groups)],
     [`${SERVICE}/Read`, (call, context) => read(call, context, groups)],
-    [`${SERVICE}/RestartSubsystem`, changing(() => groups.close("persistent subscriptions were restarted"))],
+    [`${SERVICE}/RestartSubsystem`, restart],
+    [`${OPERATIONS}/RestartPersistentSubscriptions`, restart],
   ];
 }
 

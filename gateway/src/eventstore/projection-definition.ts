@@ -9,6 +9,8 @@ export interface ProjectionDefinition {
   /** Whether the streams that it writes to are remembered, so that they can be deleted with it. */
   readonly trackEmittedStreams: boolean;
   readonly isEnabled: boolean;
+  /** True for a one-time projection that has reached its end, and is not begun again by a restart. */
+  readonly isCompleted?: boolean;
   /** Changes when everything begins anew; checkpoints of another one are not this projection's. */
   readonly epoch: number;
   /** Counts changes of the definition. */

@@ -12,6 +12,8 @@ import { WireWriter } from "./wire-writer.ts";
 
 const SERVICE = "/event_store.client.projections.Projections";
 const NAME_CHARS_MAX = 200;
+/** Protocol buffers are read to a depth of 100 messages in most languages; a level of JSON takes up to three. */
+const VALUE_DEPTH_MAX = 500;
 /** What EventStoreDB's own projections make is always there, see `virtual-streams.ts`. */
 const SYSTEM = ["$by_category", "$by_correlation_id", "$by_event_type", "$streams"] as const;
 
@@ -120,20 +122,22 @@ function asking(
   };
 }
 
-/** `google.protobuf.Value`. */
-export function writeValue(writer: WireWriter, value: Json): void {
+/** `google.protobuf.Value`. @throws EVENTSTORE-INVALID it is nested deeper than any client reads */
+export function writeValue(writer: WireWriter, value: Json, depth = 0): void {
+  if (depth > VALUE_DEPTH_MAX)
+    throw eventStoreError("EVENTSTORE-INVALID", `the value is nested deeper than ${VALUE_DEPTH_MAX} levels`);
   if (value === null || value === undefined) writer.uint(1, 0);
   else if (typeof value === "number") writer.double(2, value);
   else if (typeof value === "string") writer.text(3, value);
   else if (typeof value === "boolean") writer.bool(4, value);
   else if (Array.isArray(value))
     writer.message(6, (list) => {
-      for (const one of value as readonly Json[]) list.message(1, (item) => writeValue(item, one));
+      for (const one of value as readonly Json[]) list.message(1, (item) => writeValue(item, one, depth + 1));
     });
   else
     writer.message(5, (struct) => {
       for (const [key, one] of Object.entries(value))
-        struct.message(1, (entry) => entry.text(1, key).message(2, (item) => writeValue(item, one)));
+        struct.message(1, (entry) => entry.text(1, key).message(2, (item) => writeValue(item, one, depth + 1)));
     });
 }
 

@@ -13,9 +13,10 @@ import {
   jsonEvent,
   LINK_TYPE,
   METADATA_TYPE,
+  mustBeWritableType,
   storedEvent,
 } from "./stored-event.ts";
-import { isSoftDeleted, metastreamOf, revivedMetadata } from "./stream-metadata.ts";
+import { isMetastream, isSoftDeleted, metastreamOf, revivedMetadata, subjectOf } from "./stream-metadata.ts";
 
 const REFERENCE_TYPE = "$@";
 const RESULT_TYPE = "Result";
@@ -48,13 +49,25 @@ export class ProjectionOutput {
       streams.set(stream, events);
       events.push({ ...event, id: this.#id(upTo, drawn++) });
     };
-    for (const effect of effects) add(effect.stream, emitted(effect));
+    for (const effect of effects) {
+      if (isProjectionState(effect.stream)) throw ofTheSystem(effect.stream);
+      add(effect.stream, emitted(effect));
+    }
     if (source.outputs && this.#definition.mode !== "Transient")
-      for (const [partition, , result] of changed)
-        add(this.#resultStream(partition, source), jsonEvent(new Uint8Array(), RESULT_TYPE, JSON.stringify(result)));
+      for (const [partition, , result] of changed) {
+        const stream = this.#resultStream(partition, source);
+        if (isProjectionState(stream) && stream !== resultStream(this.#definition.name, partition))
+          throw ofTheSystem(stream);
+        add(stream, jsonEvent(new Uint8Array(), RESULT_TYPE, JSON.stringify(result)));
+      }
     const appends: StreamAppend[] = [];
     for (const [stream, events] of streams) appends.push(...(await this.#append(stream, events)));
     return [...appends, ...this.#tracking([...streams.keys()])];
+  }
+
+  /** To be called once these appends are durable: what is known of their streams may be of before. */
+  wrote(appends: readonly StreamAppend[]): void {
+    for (const { stream } of appends) if (isMetastream(stream)) this.#context.states.forget(subjectOf(stream));
   }
 
   /** Streams that it has written to, as far as they were tracked. */
@@ -76,7 +89,6 @@ export class ProjectionOutput {
     if (!isSoftDeleted(state.metadata)) return [append];
     const json = revivedMetadata(state.metadata, (await log.head(stream)) + 1);
     const metadata = storedEvent(jsonEvent(env.random.bytes(16), METADATA_TYPE, json), this.#author);
-    states.forget(stream);
     return [{ stream: metastreamOf(stream), expected: state.metadataHead, events: [metadata] }, append];
   }
 
@@ -107,6 +119,11 @@ export class ProjectionOutput {
   }
 }
 
+function ofTheSystem(stream: string): Error {
+  const options = { details: { stream }, place: { stream } };
+  return eventStoreError("EVENTSTORE-DENIED", `Access denied: stream ${stream} is the system's own.`, options);
+}
+
 function emitted({ type, body, link, reference, metadata }: ScriptEffect): Omit<ClientEvent, "id"> {
   const bytes = metadata === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(metadata), "utf8");
   const pointer = link ?? reference;
@@ -114,6 +131,7 @@ function emitted({ type, body, link, reference, metadata }: ScriptEffect): Omit<
     const data = Buffer.from(pointer, "utf8");
     return { type: link === undefined ? REFERENCE_TYPE : LINK_TYPE, contentType: JSON_TYPE, metadata: bytes, data };
   }
+  mustBeWritableType(type ?? "");
   const data = Buffer.from(JSON.stringify(body ?? (null satisfies Json)), "utf8");
   return { type: type ?? "", contentType: JSON_TYPE, metadata: bytes, data };
 }

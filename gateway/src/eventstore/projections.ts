@@ -8,6 +8,7 @@ import {
   emittedStream,
   PROJECTION_STREAMS,
   type ProjectionDefinition,
+  projectionPrincipal,
   resultStream,
 } from "./projection-definition.ts";
 import { RunningProjection } from "./running-projection.ts";
@@ -18,6 +19,8 @@ const CONFIG_STREAM = `${PROJECTION_STREAMS}$all`;
 const DEFINED = "$ProjectionDefined";
 const DELETED = "$ProjectionDeleted";
 const PROJECTIONS_MAX = 100;
+/** No projection has this name. */
+const ANY_SCRIPT = "";
 
 export class Projections {
   readonly #context: EndpointContext;
@@ -56,7 +59,7 @@ export class Projections {
     wanted: Pick<ProjectionDefinition, "name" | "query" | "mode" | "emitEnabled" | "trackEmittedStreams">,
     author: Author,
   ): Promise<void> {
-    await this.#change(wanted.name, async (before) => {
+    await this.#compiling(wanted.name, async (before) => {
       if (before !== undefined) throw exists(wanted.name);
       if (this.#running.size >= PROJECTIONS_MAX)
         throw eventStoreError("EVENTSTORE-INVALID", `there are ${PROJECTIONS_MAX} projections already`);
@@ -73,7 +76,7 @@ export class Projections {
     changes: Partial<Pick<ProjectionDefinition, "query" | "emitEnabled">>,
     author: Author,
   ): Promise<void> {
-    await this.#change(name, async (before) => {
+    await this.#compiling(name, async (before) => {
       if (before === undefined) throw missing(name);
       if (changes.query !== undefined) await this.#mustCompile(changes.query);
       await this.#replace(before, { ...before.definition, ...changes }, author);
@@ -85,7 +88,7 @@ export class Projections {
     await this.#change(name, async (before) => {
       if (before === undefined) throw missing(name);
       if (before.state === "Running") return;
-      await this.#replace(before, { ...before.definition, isEnabled: true }, author);
+      await this.#replace(before, { ...before.definition, isEnabled: true, isCompleted: false }, author);
     });
   }
 
@@ -106,7 +109,8 @@ export class Projections {
     await this.#change(name, async (before) => {
       if (before === undefined) throw missing(name);
       await before.close();
-      await this.#define({ ...before.definition, epoch: before.definition.epoch + 1 }, author);
+      const epoch = before.definition.epoch + 1;
+      await this.#define({ ...before.definition, isCompleted: false, epoch }, author);
     });
   }
 
@@ -153,6 +157,11 @@ export class Projections {
     await this.#turnstile.pass(name, () => change(this.#running.get(name)));
   }
 
+  /** One script after another is tried, so that no number of requests makes more than one thread. */
+  #compiling(name: string, change: (before: RunningProjection | undefined) => Promise<void>): Promise<void> {
+    return this.#turnstile.pass(ANY_SCRIPT, () => this.#change(name, change));
+  }
+
   async #mustCompile(query: string): Promise<void> {
     const script = await openProjectionScript(query, { env: this.#context.env });
     await script.close();
@@ -170,10 +179,24 @@ export class Projections {
 
   async #start(definition: ProjectionDefinition, before: RunningProjection | undefined): Promise<void> {
     await before?.close();
-    const projection = new RunningProjection(this.#context, definition);
+    const projection = new RunningProjection(this.#context, definition, () => {
+      // What is not recorded because everything is closing is found out again: nothing is left to handle.
+      void this.#completed(definition.name).catch(() => undefined);
+    });
     this.#running.set(definition.name, projection);
     await projection.start();
     if (!definition.isEnabled) await projection.stop();
+    else if (definition.isCompleted === true) await projection.stop("Completed");
+  }
+
+  async #completed(name: string): Promise<void> {
+    await this.#change(name, async (before) => {
+      if (before?.state !== "Completed") return;
+      const definition = { ...before.definition, isCompleted: true };
+      const author = { principal: projectionPrincipal(name), codeVersion: this.#context.version };
+      await this.#record(DEFINED, definition, author);
+      before.definition = definition;
+    });
   }
 
   async #record(type: string, data: object, author: Author): Promise<void> {

@@ -20,6 +20,8 @@ const BATCH_EVENTS_MAX = 64;
 /** Positions after which a checkpoint says that nothing was there, so that a restart does not look again. */
 const IDLE_POSITIONS_MAX = 10_000;
 const RETRY_MS = 1000;
+/** A script words its own errors. */
+const REASON_CHARS_MAX = 2000;
 
 /** An event that was taken out of its batch. */
 interface Taken {
@@ -48,7 +50,11 @@ export class RunningProjection {
   #asking: (() => void)[] = [];
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(context: EndpointContext, definition: ProjectionDefinition) {
+  readonly #completed: () => void;
+
+  /** @param completed is called when a one-time projection has reached its end */
+  constructor(context: EndpointContext, definition: ProjectionDefinition, completed: () => void) {
+    this.#completed = completed;
     const author = { principal: projectionPrincipal(definition.name), codeVersion: context.version };
     this.definition = definition;
     this.#context = context;
@@ -75,7 +81,7 @@ export class RunningProjection {
   }
 
   /** Nothing is handled after this resolves. The state stays to be asked for. */
-  async stop(state: "Stopped" | "Aborted" = "Stopped"): Promise<void> {
+  async stop(state: "Stopped" | "Aborted" | "Completed" = "Stopped"): Promise<void> {
     const wasAtWork = this.state === "Running" || this.state === "Starting";
     this.#ending.abort();
     await this.#ended;
@@ -145,7 +151,9 @@ export class RunningProjection {
         if (this.next >= end) break;
       }
     if (signal.aborted || mode !== "OneTime") return;
+    if (this.checkpoint < this.next) await this.#commit(script, NOTHING, []);
     this.state = "Completed";
+    this.#completed();
   }
 
   /** Those who wait ask before the next batch begins. */
@@ -211,6 +219,7 @@ export class RunningProjection {
   ): Promise<void> {
     if (this.definition.mode === "Transient") {
       if (others.length > 0) await this.#context.log.append(others);
+      this.#output.wrote(others);
       this.checkpoint = this.next;
       return;
     }
@@ -223,6 +232,7 @@ export class RunningProjection {
     for (;;) {
       try {
         await this.#checkpoints.write(this.next, this.handled, states, others);
+        this.#output.wrote(others);
         this.checkpoint = this.next;
         return;
       } catch (thrown) {
@@ -239,7 +249,7 @@ export class RunningProjection {
   }
 
   #fault(thrown: unknown): void {
-    this.reason = messageOf(thrown);
+    this.reason = messageOf(thrown).slice(0, REASON_CHARS_MAX);
     this.#end("Faulted");
   }
 

@@ -56,6 +56,7 @@ export function readProposed(message: WireMessage): ClientEvent {
     const details = { properties: "type,content-type" };
     throw eventStoreError("EVENTSTORE-METADATA", "a proposed event lacks type or content-type", { details });
   }
+  mustBeWritableType(type);
   if (Buffer.byteLength(type) > NAME_BYTES_MAX)
     throw eventStoreError("EVENTSTORE-INVALID", "the type of an event is too long");
   return {
@@ -65,6 +66,12 @@ export function readProposed(message: WireMessage): ClientEvent {
     metadata: message.bytes(3),
     data: message.bytes(4),
   };
+}
+
+/** A tombstone is what `Tombstone` writes, and nothing else may pass for one. @throws EVENTSTORE-INVALID */
+export function mustBeWritableType(type: string): void {
+  if (type === TOMBSTONE_TYPE)
+    throw eventStoreError("EVENTSTORE-INVALID", `events of the type ${type} are written by Tombstone alone`);
 }
 
 export function storedEvent(event: ClientEvent, { principal, codeVersion }: Author): EventInput {

@@ -121,7 +121,7 @@ describe("requests that are none", () => {
   });
 
   it("a path that nobody serves, and a request that is no gRPC", async () => {
-    const unserved = await ask("/event_store.client.users.Users/Create", frame(Buffer.alloc(0)));
+    const unserved = await ask("/event_store.client.monitoring.Monitoring/Stats", frame(Buffer.alloc(0)));
     expect(unserved).toMatchObject({ status: 12, code: "EVENTSTORE-UNIMPLEMENTED" });
     const stream = open(READ, { "content-type": "application/json" });
     const [head] = await once(stream, "response");

@@ -141,7 +141,8 @@ export const PRELUDE = `"use strict";
   globalThis.__begin = () => {
     if (handlers !== null && !source.byStream && !source.byCustom) stateOf("");
   };
-  globalThis.__state = (partition) => {
+  globalThis.__state = (json) => {
+    const partition = JSON.parse(json);
     if (!states.has(partition)) return "{}";
     return JSON.stringify({ state: states.get(partition), result: resultOf(clone(states.get(partition))) });
   };

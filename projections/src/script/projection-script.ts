@@ -93,8 +93,9 @@ let loading: Promise<QuickJSWASMModule> | undefined;
 export async function compileProjectionScript(query: string, limits: ScriptLimits = {}): Promise<ProjectionScript> {
   if (query.length > QUERY_CHARS_MAX)
     throw projectionError("PROJECTION-SCRIPT", `the script is longer than ${QUERY_CHARS_MAX} characters`);
-  loading ??= loadInterpreter();
-  const script = new ProjectionScript(await loading, limits);
+  // The interpreter would read up to it.
+  if (query.includes("\0")) throw projectionError("PROJECTION-SCRIPT", "the script has a NUL in it");
+  const script = new ProjectionScript(await loadInterpreter(), limits);
   try {
     script.compile(query);
     return script;
@@ -105,7 +106,12 @@ export async function compileProjectionScript(query: string, limits: ScriptLimit
 }
 
 /** Only when the first script is there: most hosts run none. */
-async function loadInterpreter(): Promise<QuickJSWASMModule> {
+export function loadInterpreter(): Promise<QuickJSWASMModule> {
+  loading ??= load();
+  return loading;
+}
+
+async function load(): Promise<QuickJSWASMModule> {
   const { newQuickJSWASMModuleFromVariant } = await import("quickjs-emscripten-core");
   return newQuickJSWASMModuleFromVariant(import("@jitl/quickjs-wasmfile-release-sync"));
 }
@@ -165,7 +171,10 @@ export class ProjectionScript {
 
   /** Of one partition; empty for one that has none. */
   state(partition: string): { readonly state?: Json; readonly result?: Json } {
-    return JSON.parse(this.#run("__state", partition)) as { readonly state?: Json; readonly result?: Json };
+    return JSON.parse(this.#run("__state", JSON.stringify(partition))) as {
+      readonly state?: Json;
+      readonly result?: Json;
+    };
   }
 
   states(): ScriptStates {

@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import { type Env, type Json, MillraceError } from "@millrace/engine";
 import { projectionError } from "../errors.ts";
 import type { ScriptBatch, ScriptEvent, ScriptLimits, ScriptSource, ScriptStates } from "./projection-script.ts";
-import type { ScriptAnswer, ScriptRequest, ScriptWorkerData } from "./script-worker.ts";
+import type { Ready, ScriptAnswer, ScriptRequest, ScriptWorkerData } from "./script-worker.ts";
 
 export interface ScriptThreadOptions {
   readonly env: Env;
@@ -17,6 +17,10 @@ export interface ScriptThreadOptions {
 }
 
 const CALL_MS_MAX = 3000;
+/** For the thread and its interpreter to be there, on a machine that has much else to do. */
+const START_MS_MAX = 30_000;
+/** What surrounds the interpreter, whose own memory is bounded apart: answers on their way out. */
+const HEAP_MB_MAX = 512;
 
 /**
  * Compiles a script in a new thread.
@@ -48,7 +52,8 @@ export class ScriptThread {
     this.#callMsMax = callMsMax;
     const script: ScriptWorkerData = { query, limits };
     // Flags of the process, such as export conditions, are not meant for built code.
-    this.#worker = new Worker(entry(), { workerData: { script }, execArgv: [] });
+    const resourceLimits = { maxOldGenerationSizeMb: HEAP_MB_MAX };
+    this.#worker = new Worker(entry(), { workerData: { script }, execArgv: [], resourceLimits });
     this.#worker.on("exit", () => {
       this.#isEnded = true;
     });
@@ -59,6 +64,7 @@ export class ScriptThread {
   }
 
   async open(): Promise<void> {
+    await this.#wait(START_MS_MAX, () => {});
     this.#source = (await this.#ask({ call: "source" })) as ScriptSource;
   }
 
@@ -102,10 +108,15 @@ export class ScriptThread {
   }
 
   #send(request: ScriptRequest): Promise<unknown> {
+    return this.#wait(this.#callMsMax, () => this.#worker.postMessage(request));
+  }
+
+  /** The next message of the thread. */
+  #wait(msMax: number, begin: () => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const worker = this.#worker;
-      const watchdog = this.#env.timers.after(this.#callMsMax, () => {
-        settle(() => reject(limit(`it took more than ${this.#callMsMax} ms`)));
+      const watchdog = this.#env.timers.after(msMax, () => {
+        settle(() => reject(limit(`it took more than ${msMax} ms`)));
         void worker.terminate();
       });
       const settle = (then: () => void): void => {
@@ -114,8 +125,14 @@ export class ScriptThread {
         worker.unref();
         then();
       };
-      const onMessage = (answer: ScriptAnswer): void =>
-        settle(() => ("value" in answer ? resolve(answer.value) : reject(errorOf(answer.failure))));
+      const onMessage = (answer: ScriptAnswer | Ready): void =>
+        settle(() =>
+          answer === "ready"
+            ? resolve(undefined)
+            : "value" in answer
+              ? resolve(answer.value)
+              : reject(errorOf(answer.failure)),
+        );
       const onError = (error: Error): void => settle(() => reject(limit(error.message)));
       const onExit = (): void => settle(() => reject(limit("its thread ended")));
       if (this.#isEnded) {
@@ -125,7 +142,7 @@ export class ScriptThread {
       }
       worker.on("message", onMessage).on("error", onError).on("exit", onExit);
       worker.ref();
-      worker.postMessage(request);
+      begin();
     });
   }
 }

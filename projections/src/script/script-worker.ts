@@ -3,6 +3,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { type ErrorReport, reportOf } from "@millrace/engine";
 import {
   compileProjectionScript,
+  loadInterpreter,
   type ProjectionScript,
   type ScriptEvent,
   type ScriptLimits,
@@ -22,6 +23,9 @@ export type ScriptRequest =
 
 export type ScriptAnswer = { readonly value: unknown } | { readonly failure: ErrorReport };
 
+/** Told once the thread can begin: what it took until then is the machine's time, not the script's. */
+export type Ready = "ready";
+
 function answer(script: ProjectionScript, request: ScriptRequest): unknown {
   switch (request.call) {
     case "source":
@@ -40,7 +44,12 @@ function answer(script: ProjectionScript, request: ScriptRequest): unknown {
 }
 
 function serve(port: MessagePort, { query, limits }: ScriptWorkerData): void {
-  const compiling = compileProjectionScript(query, limits);
+  const compiling = loadInterpreter()
+    .catch(() => undefined)
+    .then(() => {
+      port.postMessage("ready" satisfies Ready);
+      return compileProjectionScript(query, limits);
+    });
   // A failure is the answer to the first request.
   compiling.catch(() => undefined);
   port.on("message", (request: ScriptRequest) => {
