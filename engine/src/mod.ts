@@ -113,7 +113,7 @@ export {
   type SwitchDefinition,
   type WindowDefinition,
 } from "./graph/schema.ts";
-export { parsePostgresAddress, type SqlAddress, type SqlKind } from "./graph/sql-address.ts";
+export { parseMysqlAddress, parsePostgresAddress, type SqlAddress, type SqlKind } from "./graph/sql-address.ts";
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
 export type { HostProbe, HostSample } from "./host/host-probe.ts";

@@ -223,6 +223,12 @@ const needs = [
     missing: () => (existsSync("/usr/lib/postgresql") ? undefined : "no server in /usr/lib/postgresql"),
   },
   {
+    name: "MYSQL",
+    suites: "connectors to MariaDB",
+    packages: ["mariadb-server"],
+    missing: () => (onPath("mariadbd") ? undefined : "no mariadbd on PATH"),
+  },
+  {
     name: "MQTT",
     suites: "connectors to MQTT brokers",
     packages: ["mosquitto"],

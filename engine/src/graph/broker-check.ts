@@ -6,7 +6,7 @@ import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
 import { parseRabbitmqAddress } from "./rabbitmq-address.ts";
 import { parseRedisAddress } from "./redis-address.ts";
-import { parsePostgresAddress } from "./sql-address.ts";
+import { parseMysqlAddress, parsePostgresAddress } from "./sql-address.ts";
 import type { Target } from "./target.ts";
 
 type Side = "source" | "sink";
@@ -20,6 +20,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["nats", parseNatsAddress],
   ["redis", parseRedisAddress],
   ["postgres", parsePostgresAddress],
+  ["mysql", parseMysqlAddress],
   ["mqtt", parseMqttAddress],
   ["rabbitmq", parseRabbitmqAddress],
 ]);

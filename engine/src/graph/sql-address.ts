@@ -34,6 +34,20 @@ const POSTGRES: Dialect = {
   },
 };
 
+const MYSQL: Dialect = {
+  scheme: "mysql",
+  port: 3306,
+  kinds: { table: { source: TABLE_SOURCE, sink: TLS } },
+};
+
+export function parseMysqlAddress(address: string, side: Side): SqlAddress | { readonly fault: string } {
+  const parsed = parseSqlAddress(address, side, MYSQL);
+  if ("fault" in parsed || parsed.options.get("tls") !== "verify") return parsed;
+  // The client library compares no certificate with an address.
+  const numeric = parsed.endpoints.find((endpoint) => /^(?:[\d.]+|\[.*\]):\d+$/.test(endpoint));
+  return numeric === undefined ? parsed : { fault: `\`tls=verify\` needs names of hosts; ${numeric} is none` };
+}
+
 export function parsePostgresAddress(address: string, side: Side): SqlAddress | { readonly fault: string } {
   return parseSqlAddress(address, side, POSTGRES);
 }

@@ -16,6 +16,7 @@ export const SOURCE_SCHEMES = [
   "redis",
   "kafka",
   "postgres",
+  "mysql",
   "mqtt",
   "rabbitmq",
 ] as const;
@@ -30,6 +31,7 @@ export const SINK_SCHEMES = [
   "redis",
   "kafka",
   "postgres",
+  "mysql",
   "mqtt",
   "rabbitmq",
 ] as const;

@@ -6,6 +6,7 @@ import {
   type Place,
   parseKafkaAddress,
   parseMqttAddress,
+  parseMysqlAddress,
   parseNatsAddress,
   parsePostgresAddress,
   parseRabbitmqAddress,
@@ -95,6 +96,8 @@ async function sinkConnector(
   if (scheme === "redis") return redisConnector(streamOf(context.model.name, name), address, context, place);
   if (scheme === "postgres")
     return postgresConnector(streamOf(context.model.name, name), definition.key ?? [], address, context, place);
+  if (scheme === "mysql")
+    return mysqlConnector(streamOf(context.model.name, name), definition.key ?? [], address, context, place);
   if (scheme === "mqtt") return mqttConnector(streamOf(context.model.name, name), address, context, place);
   if (scheme === "rabbitmq")
     return rabbitmqConnector(streamOf(context.model.name, name), definition.key, address, context, place);
@@ -158,6 +161,20 @@ async function postgresConnector(
   const { postgresSink } = await import("@millrace/streams/postgres");
   const ca = certificates(parsed.options.get("ca"), context, place);
   return () => postgresSink(parsed, { id, key, policy: resilience, ca }, env);
+}
+
+async function mysqlConnector(
+  id: string,
+  key: readonly string[],
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = addressOf(address, parseMysqlAddress, "sink", context, place);
+  const { mysqlSink } = await import("@millrace/streams/mysql");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return () => mysqlSink(parsed, { id, key, policy: resilience, ca }, env);
 }
 
 async function mqttConnector(

@@ -18,6 +18,7 @@ import {
   type Place,
   parseKafkaAddress,
   parseMqttAddress,
+  parseMysqlAddress,
   parseNatsAddress,
   parsePostgresAddress,
   parseRabbitmqAddress,
@@ -59,6 +60,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return compileKafkaSource(node, address, context, place);
     case "postgres":
       return compilePostgresSource(node, address, context, place);
+    case "mysql":
+      return compileMysqlSource(node, address, context, place);
     case "nats":
       return compileNatsSource(node, address, context, place);
     case "mqtt":
@@ -164,6 +167,19 @@ async function compilePostgresSource(
     isSource: true,
     make: () => feedSource(feedOf(node, postgresFeed(parsed, env, options), context)),
   };
+}
+
+async function compileMysqlSource(
+  node: SourceModel,
+  address: string,
+  context: CompileContext,
+  place: Place,
+): Promise<SourceNode> {
+  const { env, resilience } = context.options;
+  const parsed = addressOf(address, parseMysqlAddress, "source", context, place);
+  const { mysqlSource } = await import("@millrace/streams/mysql");
+  const options = { policy: resilience, ca: certificates(parsed.options.get("ca"), context, place) };
+  return sourceNode(node, mysqlSource(parsed, env, options), context);
 }
 
 async function compileMqttSource(

@@ -7,8 +7,9 @@ import { type Env, engineError, type FeedIntake, type Json, sleep } from "@millr
 import type { Client } from "pg";
 import { escapeIdentifier } from "pg";
 import type { FeedDriver } from "../resilience/resilient-feed.ts";
+import { nameOf, type TableName } from "../sql/table.ts";
 import { postgresError } from "./errors.ts";
-import { quoted, type TableName, tableShape } from "./table.ts";
+import { quoted, tableShape } from "./table.ts";
 
 export interface OutboxOptions extends TableName {
   /** Column that tells rows apart. */
@@ -52,7 +53,7 @@ interface Outbox {
 /** @throws SOURCE-MISSING, POSTGRES-CURSOR */
 async function openOutbox(client: Client, options: OutboxOptions): Promise<Outbox> {
   const { key, mark } = options;
-  const name = `${options.schema}.${options.table}`;
+  const name = nameOf(options);
   const shape = await tableShape(client, options);
   if (shape === undefined)
     throw engineError("SOURCE-MISSING", `there is no table ${name}`, { place: { stream: name } });
@@ -73,7 +74,7 @@ async function openOutbox(client: Client, options: OutboxOptions): Promise<Outbo
       const { rows } = await client.query<Row>(take, [[...taken], TAKEN_MAX - taken.size]);
       for (const { id, row } of rows) {
         taken.add(id);
-        intake.take(row, { id: `${shape.oid}/${id}`, settle: () => settled.add(id) });
+        intake.take(row, { id: `${shape.identity}/${id}`, settle: () => settled.add(id) });
       }
       return rows.length;
     },

@@ -2,7 +2,9 @@
 import type { Env } from "@millrace/engine";
 import { Client, type ClientConfig } from "pg";
 import { Connection, type ConnectionDriver } from "../resilience/connection.ts";
+import { hostAndPort } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { isBusy } from "../sql/busy-sessions.ts";
 import { type Tls, tlsOptions } from "../sql/tls.ts";
 
 export interface PostgresServers {
@@ -51,7 +53,7 @@ function postgresDriver(servers: PostgresServers): ConnectionDriver<Client> {
       return client;
     },
     async probe(client) {
-      if (!busy.has(client)) return void (await client.query("select 1"));
+      if (!isBusy(client)) return void (await client.query("select 1"));
       await probeBusy(client, configs.get(client) as ClientConfig);
     },
     ended: (client) => new Promise((resolve) => client.once("end", () => resolve(failures.get(client)))),
@@ -60,21 +62,6 @@ function postgresDriver(servers: PostgresServers): ConnectionDriver<Client> {
 }
 
 const failures = new WeakMap<Client, unknown>();
-/** Sessions that are in the middle of statements which may take long. */
-const busy = new WeakMap<Client, number>();
-
-/** Runs `work` on a session. A probe meanwhile does not wait behind it: it asks another session whether this one lives. */
-export async function whileBusy<T>(client: Client, work: () => Promise<T>): Promise<T> {
-  busy.set(client, (busy.get(client) ?? 0) + 1);
-  try {
-    return await work();
-  } finally {
-    const left = (busy.get(client) ?? 1) - 1;
-    if (left === 0) busy.delete(client);
-    else busy.set(client, left);
-  }
-}
-
 /** A session that has waited for a while for its client has answered, and the answer did not arrive. */
 const WORKING = `select 1 from pg_stat_activity
 where pid = $1 and (state = 'active' or state_change > clock_timestamp() - interval '1 second')`;
@@ -98,10 +85,10 @@ function discard(client: Client): void {
 }
 
 function configOf({ user, password, database, tls }: PostgresServers, endpoint: string): ClientConfig {
-  const [, host = "", port = ""] = /^\[?(.*?)\]?:(\d+)$/.exec(endpoint) ?? [];
+  const { host, port } = hostAndPort(endpoint);
   return {
     host,
-    port: Number(port),
+    port,
     // The library would take what is missing from the environment of the process.
     user: user ?? "postgres",
     password: password ?? "",

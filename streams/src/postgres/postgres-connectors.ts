@@ -1,24 +1,20 @@
 /** Sources and sinks by what a `postgres:` address names. */
-import {
-  durationMs,
-  type Env,
-  type Feed,
-  type SinkConnector,
-  type SourceConnector,
-  type SqlAddress,
-} from "@millrace/engine";
+import type { Env, Feed, SinkConnector, SourceConnector, SqlAddress } from "@millrace/engine";
 import type { Client } from "pg";
 import type { Connection } from "../resilience/connection.ts";
+import { policyOf } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
+import type { TableName } from "../sql/table.ts";
+import { tableSink } from "../sql/table-sink.ts";
+import { tableSource } from "../sql/table-source.ts";
 import type { Tls } from "../sql/tls.ts";
 import { outboxFeed } from "./outbox-feed.ts";
 import { postgresConnection } from "./postgres-connection.ts";
-import type { TableName } from "./table.ts";
-import { tableSink } from "./table-sink.ts";
-import { tableSource } from "./table-source.ts";
+import { postgresTarget } from "./table-sink.ts";
+import { postgresTables } from "./table-source.ts";
 
 interface Common {
   /** Overrides what the address says of connections. */
@@ -49,6 +45,7 @@ export function postgresSource(address: SqlAddress, env: Env, options: PostgresS
       untilNow: address.options.get("until") === "now",
       ...(pollMs === undefined ? {} : { pollMs }),
     },
+    postgresTables,
     env,
   );
   return resilientSource(connectionOf(address, env, options), driver);
@@ -66,20 +63,18 @@ export function postgresFeed(address: SqlAddress, env: Env, options: PostgresSou
 /** A table. */
 export function postgresSink(address: SqlAddress, options: PostgresSinkOptions, env: Env): SinkConnector {
   const { id, key } = options;
-  return resilientSink(connectionOf(address, env, options), tableSink({ ...tableOf(address), id, key }));
+  return resilientSink(
+    connectionOf(address, env, options),
+    tableSink({ ...tableOf(address), id, key }, postgresTarget),
+  );
 }
 
 function tableOf({ target, options }: SqlAddress): TableName {
   return { schema: options.get("schema") ?? "public", table: target };
 }
 
-function connectionOf(
-  { endpoints, user, password, database, options }: SqlAddress,
-  env: Env,
-  { policy, ca }: Common,
-): Connection<Client> {
-  const probe = options.get("probe");
-  const suspend = options.get("suspend");
+function connectionOf(address: SqlAddress, env: Env, { policy, ca }: Common): Connection<Client> {
+  const { endpoints, user, password, database, options } = address;
   const mode = (options.get("tls") ?? "off") as Tls["mode"];
   return postgresConnection(
     {
@@ -88,11 +83,7 @@ function connectionOf(
       ...(password === undefined ? {} : { password }),
       database,
       tls: ca === undefined ? { mode } : { mode, ca },
-      policy: {
-        ...(probe === undefined ? {} : { probeEveryMs: durationMs(probe) }),
-        ...(suspend === undefined ? {} : { suspendMs: durationMs(suspend) }),
-        ...policy,
-      },
+      policy: { ...policyOf(address), ...policy },
     },
     env,
   );

@@ -1,79 +1,20 @@
-/**
- * Writes rows to a table, each under its key, or as they come where there is none. The rows and the sink's cursors are written
- * in one transaction which holds the cursors' locks: whatever is delivered twice, or late by a dead process, is left out.
- */
-import { type InputSlice, type Json, messageOf, type Point } from "@millrace/engine";
+/** A table of PostgreSQL as a sink. */
+import { messageOf, type Point } from "@millrace/engine";
 import { type Client, DatabaseError, escapeIdentifier } from "pg";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
-import {
-  BEFORE_ALL,
-  type Cursors,
-  freshRows,
-  laneBehind,
-  pointOf,
-  type RowGroup,
-  rowGroups,
-  textOf,
-} from "../sql/lane-cursors.ts";
+import { BEFORE_ALL, pointOf, type RowGroup } from "../sql/lane-cursors.ts";
+import { CURSORS, type SinkCursors, type SinkDialect, type TableSinkOptions } from "../sql/table-sink.ts";
 import { postgresError } from "./errors.ts";
-import { whileBusy } from "./postgres-connection.ts";
-import { quoted, type TableName, tableShape } from "./table.ts";
+import { postgresFault, quoted, tableShape } from "./table.ts";
 
-export interface TableSinkOptions extends TableName {
-  /** Columns that identify a row; a later row replaces what it names of an earlier one. Empty: rows are only added. */
-  readonly key: readonly string[];
-  /** Names the sink among all that write to the table: graph and node. */
-  readonly id: string;
-}
-
-const CURSORS = "millrace_cursors";
-
-export function tableSink(options: TableSinkOptions): SinkDriver<Client> {
-  const name = `${options.schema}.${options.table}`;
-  const cursors = new CursorTable(options);
-  let committed: Cursors = {};
-  let columns: ReadonlySet<string> = new Set();
-  return {
-    guarantee: "transaction",
-    async open(client, state) {
-      committed = (state as Cursors | undefined) ?? {};
-      const shape = await tableShape(client, options);
-      if (shape === undefined) throw new Error(`there is no table ${name}`);
-      columns = new Set(shape.columns.keys());
-      await cursors.create(client);
-      const held = await cursors.read(client);
-      const behind = laneBehind(committed, held);
-      if (behind === undefined) return;
-      const has = textOf(held.get(behind) ?? BEFORE_ALL);
-      const message = `table ${name} has lane ${behind} up to ${has}, but ${committed[behind]} was committed`;
-      throw postgresError("POSTGRES-BEHIND", message, { details: { table: name, lane: behind } });
-    },
-    async deliver(client, slices) {
-      const moved = await whileBusy(client, () =>
-        inTransaction(client, name, () => write(client, slices, cursors, options, columns)),
-      );
-      committed = { ...committed, ...moved };
-      return committed as Json;
-    },
-  };
-}
-
-async function write(
-  client: Client,
-  slices: readonly InputSlice[],
-  cursors: CursorTable,
-  options: TableSinkOptions,
-  columns: ReadonlySet<string>,
-): Promise<Cursors> {
-  const held = await cursors.lock(client, [...new Set(slices.map(({ lane }) => lane))]);
-  const rows = freshRows(slices, held);
-  const refuse = (reason: string): Error =>
-    postgresError("POSTGRES-ROW", `a row for table ${options.schema}.${options.table} ${reason}`);
-  for (const group of rowGroups(rows, columns, options.key, refuse))
-    await client.query(statement(options, group.columns), [JSON.stringify(group.rows)]);
-  if (rows.length > 0) await cursors.move(client, held);
-  return Object.fromEntries([...held].map(([lane, point]) => [lane, textOf(point)]));
-}
+export const postgresTarget: SinkDialect<Client> = {
+  error: postgresFault,
+  shape: tableShape,
+  transaction: async (client, statement) => void (await client.query(statement)),
+  cursors: (options) => new CursorTable(options),
+  write: async (client, options, _shape, group) =>
+    void (await client.query(statement(options, group.columns), [JSON.stringify(group.rows)])),
+  failure: rowFailure,
+};
 
 /**
  * The server turns the JSON into the columns' types. Of several rows with one key in a statement only the last can be
@@ -92,19 +33,6 @@ function statement({ schema, table, key }: TableSinkOptions, columns: RowGroup["
   return `insert into ${target} (${names.join(", ")}) select distinct on (${of}) ${values} ${from} order by ${of}, e.n desc on conflict (${keys.join(", ")}) do ${action}`;
 }
 
-async function inTransaction<T>(client: Client, table: string, work: () => Promise<T>): Promise<T> {
-  await client.query("begin");
-  try {
-    const result = await work();
-    await client.query("commit");
-    return result;
-  } catch (cause) {
-    // It fails where the connection is gone, which ends the transaction too.
-    await client.query("rollback").catch(() => undefined);
-    throw rowFailure(cause, table);
-  }
-}
-
 /** Values and constraints (classes 22 and 23 of SQLSTATE) fail the same way whenever they are tried. */
 function rowFailure(cause: unknown, table: string): unknown {
   if (!(cause instanceof DatabaseError)) return cause;
@@ -115,8 +43,8 @@ function rowFailure(cause: unknown, table: string): unknown {
   return postgresError("POSTGRES-KEY", `table ${table} has no unique index over the sink's key`, { cause, details });
 }
 
-/** The sink's rows of the table of cursors, which lies in the schema of the sink's table and is shared by all sinks there. */
-class CursorTable {
+/** The sink's rows of the table of cursors. */
+class CursorTable implements SinkCursors<Client> {
   readonly #table: string;
   readonly #create: string;
   readonly #sink: string;

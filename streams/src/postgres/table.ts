@@ -1,24 +1,16 @@
 /** What the server knows of a table. Names are looked up as they are written, and quoted wherever they become part of a statement. */
 import type { Client } from "pg";
 import { escapeIdentifier } from "pg";
+import type { FaultError, TableName, TableShape } from "../sql/table.ts";
+import { postgresError } from "./errors.ts";
 
-export interface TableName {
-  readonly schema: string;
-  readonly table: string;
+/** A table has an oid, which is its identity. */
+export interface PostgresShape extends TableShape {
+  readonly identity: string;
 }
 
-export interface TableShape {
-  /** A table that is dropped and made anew has another one. */
-  readonly oid: string;
-  readonly columns: ReadonlyMap<string, ColumnShape>;
-}
-
-export interface ColumnShape {
-  readonly type: string;
-  readonly isNullable: boolean;
-  /** Alone in a unique index over all rows. */
-  readonly isUnique: boolean;
-}
+export const postgresFault: FaultError = (fault, message, options) =>
+  postgresError(`POSTGRES-${fault}`, message, options);
 
 export const quoted = ({ schema, table }: TableName): string =>
   `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
@@ -31,14 +23,14 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute 
 where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped`;
 
 /** `undefined`: there is no such table, or it has no columns. */
-export async function tableShape(client: Client, { schema, table }: TableName): Promise<TableShape | undefined> {
+export async function tableShape(client: Client, { schema, table }: TableName): Promise<PostgresShape | undefined> {
   const { rows } = await client.query<ShapeRow>(SHAPE, [schema, table]);
   const oid = rows[0]?.oid;
   if (oid === undefined) return undefined;
   const shapes = rows.map(
     ({ name, type, nullable, is_unique }) => [name, { type, isNullable: nullable, isUnique: is_unique }] as const,
   );
-  return { oid, columns: new Map(shapes) };
+  return { identity: oid, columns: new Map(shapes) };
 }
 
 interface ShapeRow {
