@@ -11,10 +11,13 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** @param directory where the files are made */
-export function selfSigned(directory: string): Certificate {
+/**
+ * @param directory where the files are made
+ * @param name of the server that it is for
+ */
+export function selfSigned(directory: string, name = "localhost"): Certificate {
   const files = { cert: join(directory, "cert.pem"), key: join(directory, "key.pem") };
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+  const subject = ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`];
   const made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
   execFileSync("openssl", [...made, ...subject, "-keyout", files.key, "-out", files.cert], { stdio: "ignore" });
   return files;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseGraph } from "./parse.ts";
 import { formatProblem } from "./problem.ts";
-import { parsePostgresAddress } from "./sql-address.ts";
+import { parseMysqlAddress, parsePostgresAddress } from "./sql-address.ts";
 
 describe("a postgres: address", () => {
   test("names servers in order, credentials, a database and a table", () => {
@@ -57,6 +57,43 @@ nodes:
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
       expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-SCHEMA .*add `\?cursor=<column>`/),
       expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA unknown scheme `postgers:`; did you mean `postgres:`\?/),
+    ]);
+  });
+});
+
+describe("a mysql: address", () => {
+  test("names a table of a database", () => {
+    expect(parseMysqlAddress("//me:secret@db/shop/table/orders?cursor=id&tls=verify", "source")).toMatchObject({
+      endpoints: ["db:3306"],
+      user: "me",
+      kind: "table",
+      database: "shop",
+      target: "orders",
+    });
+  });
+
+  test.each([
+    ["//a/shop", "sink", "expected a path /<database>/table/<name>, as in mysql://"],
+    ["//a/shop/outbox/x", "source", "expected a path /<database>/table/<name>, as in"],
+    ["//a/shop/table/x", "source", "add `?cursor=<column>`"],
+    ["//a/shop/table/x?cursor=id&schema=s", "source", "unknown option `schema`"],
+    ["//a/shop/table/x?tls=on", "sink", "option `tls`: expected off or verify or unverified"],
+    ["//a,127.0.0.1/shop/table/x?tls=verify", "sink", "`tls=verify` needs names of hosts; 127.0.0.1:3306 is none"],
+    ["//[::1]/shop/table/x?tls=verify", "sink", "[::1]:3306 is none"],
+  ] as const)("%s of a %s is refused", (address, side, fault) => {
+    expect(parseMysqlAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
+  });
+
+  test("is checked in the graph file, at its place", () => {
+    const text = `name: g
+nodes:
+  in:  { kind: source, from: "mysql://h/shop/table/orders" }
+  out: { kind: sink, input: in, to: "mysql://h/shop/tabel/x" }
+`;
+    const parsed = parseGraph(text, { file: "g.yaml" });
+    expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-SCHEMA .*add `\?cursor=<column>`/),
+      expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA .*expected a path \/<database>\/table\/<name>/),
     ]);
   });
 });

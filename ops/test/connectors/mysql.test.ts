@@ -368,34 +368,29 @@ nodes:
   }, 60_000);
 
   test.skipIf(opensslMissing)(
-    "over TLS it takes a certificate that it was told to trust, and no other",
+    "over TLS it takes a certificate that it was told to trust, for the server's name, and no other",
     async () => {
-      const directory = mkdtempSync(join(tmpdir(), "millrace-mysql-tls-"));
-      const certificate = selfSigned(directory);
-      const encrypted = await startMariadb(certificate);
-      const deliver = async (options: string): Promise<unknown> => {
-        const parsed = parseMysqlAddress(`//root@localhost:${encrypted.port}/mysql/table/t${options}`, "sink");
-        if ("fault" in parsed) throw new Error(parsed.fault);
-        const ca = parsed.options.has("ca") ? readFileSync(certificate.cert, "utf8") : undefined;
-        const into = mysqlSink(parsed, { id: "g/out", key: [], policy: QUICK, ca }, env);
-        await into.open(undefined);
-        return into
-          .deliver([slice(0, [{ id: 1 }])])
-          .catch(reportOf)
-          .finally(() => into.close());
-      };
-      try {
-        const failed = (reason: RegExp) =>
-          expect.objectContaining({ code: "CONNECTION-FAILED", message: expect.stringMatching(reason) });
-        expect(await deliver("")).toEqual(failed(/Access denied/));
-        expect(await deliver("?tls=verify")).toEqual(failed(/self-signed/));
-        // It is in: what is missing is the table.
-        const within = expect.objectContaining({ code: "SINK-FAILED", message: expect.stringContaining("no table") });
-        expect(await deliver("?tls=verify&ca=x")).toEqual(within);
-        expect(await deliver("?tls=unverified")).toEqual(within);
-      } finally {
-        await encrypted.stop();
-        rmSync(directory, { recursive: true });
+      const failed = (reason: RegExp) =>
+        expect.objectContaining({ code: "CONNECTION-FAILED", message: expect.stringMatching(reason) });
+      // It is in: what is missing is the table.
+      const within = expect.objectContaining({ code: "SINK-FAILED", message: expect.stringContaining("no table") });
+      for (const [host, expected] of [
+        [
+          "localhost",
+          { "": failed(/Access denied/), "?tls=verify": failed(/self-signed/), "?tls=verify&ca=x": within },
+        ],
+        ["elsewhere", { "?tls=verify&ca=x": failed(/does not match/), "?tls=unverified": within }],
+      ] as const) {
+        const directory = mkdtempSync(join(tmpdir(), "millrace-mysql-tls-"));
+        const certificate = selfSigned(directory, host);
+        const encrypted = await startMariadb(certificate);
+        try {
+          for (const [options, outcome] of Object.entries(expected))
+            expect(await overTls(encrypted, options, readFileSync(certificate.cert, "utf8"))).toEqual(outcome);
+        } finally {
+          await encrypted.stop();
+          rmSync(directory, { recursive: true });
+        }
       }
     },
     60_000,
@@ -419,3 +414,16 @@ nodes:
     await patient.close();
   });
 });
+
+/** What comes of a delivery to a table that is not there. */
+async function overTls(server: ServerProcess, options: string, certificate: string): Promise<unknown> {
+  const parsed = parseMysqlAddress(`//root@localhost:${server.port}/mysql/table/t${options}`, "sink");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  const ca = parsed.options.has("ca") ? certificate : undefined;
+  const into = mysqlSink(parsed, { id: "g/out", key: [], policy: QUICK, ca }, env);
+  await into.open(undefined);
+  return into
+    .deliver([slice(0, [{ id: 1 }])])
+    .catch(reportOf)
+    .finally(() => into.close());
+}

@@ -7,6 +7,7 @@ import {
   type NatsAddress,
   parseKafkaAddress,
   parseMqttAddress,
+  parseMysqlAddress,
   parseNatsAddress,
   parsePostgresAddress,
   parseRabbitmqAddress,
@@ -20,6 +21,7 @@ import {
 } from "@millrace/engine";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { mqttSink } from "@millrace/streams/mqtt";
+import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
 import { natsSink, natsSource } from "@millrace/streams/nats";
 import { postgresSink, postgresSource } from "@millrace/streams/postgres";
 import { rabbitmqSink } from "@millrace/streams/rabbitmq";
@@ -36,6 +38,7 @@ const TESTED = "nats-server 2.9.10, 2.12.15";
 const REDIS = "Redis 7.0.15";
 const KAFKA = `Kafka ${KAFKA_VERSIONS.join(", ")}`;
 const POSTGRES = "PostgreSQL 15.18";
+const MARIADB = "MariaDB 10.11.19";
 const MQTT = "mosquitto 2.0.11";
 const RABBITMQ = "RabbitMQ 3.10.8";
 const OF_SCHEME: ReadonlyMap<string, string> = new Map([
@@ -44,6 +47,7 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["mqtt", MQTT],
   ["rabbitmq", RABBITMQ],
   ["postgres", POSTGRES],
+  ["mysql", MARIADB],
 ]);
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
@@ -66,6 +70,12 @@ function kafkaAddress(path: string, side: "source" | "sink"): KafkaAddress {
 
 function postgresAddress(path: string, side: "source" | "sink"): SqlAddress {
   const parsed = parsePostgresAddress(`//h/db${path}`, side);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+function mysqlAddress(path: string, side: "source" | "sink"): SqlAddress {
+  const parsed = parseMysqlAddress(`//h/db${path}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
@@ -115,6 +125,7 @@ function rows(): readonly (readonly string[])[] {
   const redis = (path: string): SourceConnector => redisSource(redisAddress(path, "source"), env);
   const kafka = (path: string): SourceConnector => kafkaSource(kafkaAddress(path, "source"), env);
   const postgres = (path: string): SourceConnector => postgresSource(postgresAddress(path, "source"), env);
+  const mysql = (path: string): SourceConnector => mysqlSource(mysqlAddress(path, "source"), env);
   const sink = (path: string): SinkConnector => natsSink(address(path, "sink"), { id: "g/s", key: "k" }, env);
   return [
     sourceRow("nats", "stream", source("/jetstream/S"), source("/jetstream/S?until=now")),
@@ -133,6 +144,8 @@ function rows(): readonly (readonly string[])[] {
     // A feed that settles: what it does is proved by the outbox's own tests.
     ["`postgres:` outbox", "source", "no", "no", "yes", "no", "no", "", POSTGRES],
     sinkRow("postgres", "table", postgresSink(postgresAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
+    sourceRow("mysql", "table", mysql("/table/t?cursor=id"), mysql("/table/t?cursor=id&until=now")),
+    sinkRow("mysql", "table", mysqlSink(mysqlAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
     feedRow("mqtt", "topic, quality 1 or 2", true),
     feedRow("mqtt", "topic, quality 0", false),
     sinkRow("mqtt", "topic", mqttSink(mqttAddress("/topic/t"), env, { id: "g/s" })),
