@@ -280,3 +280,4 @@ export type {
   TransportMessage,
 } from "./transport/transport.ts";
 export { transportError } from "./transport/transport-errors.ts";
+export { type WebhookHeaders, WebhookKeys, type WebhookVerdict } from "./webhook/webhook-keys.ts";

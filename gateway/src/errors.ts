@@ -37,6 +37,12 @@ export const gatewayError = defineErrors({
     summary: "The token is missing or wrong.",
     remedy: "Send the token that was printed at the first start as `Authorization: Bearer …`.",
   },
+  "HTTP-SIGNATURE": {
+    kind: "rejected",
+    summary: "A push to a source with a `secret` has no signature, a wrong one, or one that is too old.",
+    remedy:
+      "Sign id, time and body with the source's secret as Standard Webhooks says; set the sender's clock if `details.reason` is stale.",
+  },
   "HTTP-STALE": {
     kind: "rejected",
     summary: "The graph has another revision than `If-Match` says.",

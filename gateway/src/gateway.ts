@@ -31,6 +31,7 @@ import { projectionLiveRoutes } from "./routes/projection-live.ts";
 import { projectionRoutes } from "./routes/projections.ts";
 import { pushRoutes } from "./routes/push.ts";
 import type { App, RouteContext } from "./routes/route-context.ts";
+import { keysOfPush } from "./routes/signed-push.ts";
 
 const BODY_BYTES_MAX = 1 << 20;
 const HEADER_BYTES_MAX = 16 << 10;
@@ -52,7 +53,7 @@ export function buildGateway(deps: GatewayDeps): FastifyInstance {
   answerProblems(app, context);
   app.addHook("onRequest", async (request, reply) => {
     void reply.header("x-correlation-id", request.id);
-    context.guard.admit(request);
+    context.guard.admit(request, keysOfPush(request, deps) !== undefined);
   });
   const { reveal } = deps;
   // Answers are JSON by their schemas.

@@ -46,6 +46,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   "HTTP-MEDIA-TYPE": 415,
   "HTTP-FORBIDDEN": 403,
   "HTTP-UNAUTHORIZED": 401,
+  "HTTP-SIGNATURE": 401,
   "HTTP-STALE": 412,
   "MSG-SIZE": 413,
   "LOG-TOO-LARGE": 413,

@@ -1,5 +1,14 @@
 /** Graphs as plain data: a host whose counters a test moves by hand, or that a demo moves with the clock. */
-import type { EdgeStatus, GraphHost, GraphStatus, Json, Mutation, NodeStatus, PeekedMessage } from "@millrace/engine";
+import type {
+  EdgeStatus,
+  GraphHost,
+  GraphStatus,
+  Json,
+  Mutation,
+  NodeStatus,
+  PeekedMessage,
+  WebhookKeys,
+} from "@millrace/engine";
 import { MillraceError } from "@millrace/engine";
 
 export function nodeStatus(node: string, kind: string, more: Partial<NodeStatus> = {}): NodeStatus {
@@ -91,6 +100,13 @@ export class FakeHost implements GraphHost {
   messages: (graph: string, edge: string) => readonly PeekedMessage[] = () => [];
   /** Messages that a peek gets, once per call of {@link FakeHost.emit}. */
   readonly #peeks = new Set<(batch: readonly PeekedMessage[]) => void>();
+
+  /** By source. */
+  readonly keys = new Map<string, WebhookKeys>();
+
+  pushKeys(_graph: string, node: string): WebhookKeys | undefined {
+    return this.keys.get(node);
+  }
 
   add(status: GraphStatus): void {
     this.graphs.set(status.graph, status);

@@ -1,4 +1,4 @@
-import { MillraceError } from "@millrace/engine";
+import { MillraceError, WebhookKeys } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeState, NodeStateReader, StateChange } from "../src/ports.ts";
 import { deadLetter } from "./fake-reads.ts";
@@ -268,6 +268,76 @@ describe("push", () => {
     });
     expect([text.statusCode, text.json().code]).toEqual([415, "HTTP-MEDIA-TYPE"]);
     expect((await gateway.app.inject({ method: "POST", url })).statusCode).toBe(400);
+  });
+});
+
+describe("push to a source with a secret", () => {
+  const url = "/api/v1/graphs/late-flights/push/flights";
+  const keysOf = (byte: number): WebhookKeys =>
+    WebhookKeys.parse(`whsec_${Buffer.alloc(32, byte).toString("base64")}`) as WebhookKeys;
+  const own = testGateway({ guard: { token: "a-long-secret" } });
+  own.host.keys.set("flights", keysOf(1));
+  afterAll(() => own.app.close());
+  const send = (payload: string, headers: Readonly<Record<string, string>>, type = "application/json") =>
+    own.app.inject({ method: "POST", url, payload, headers: { "content-type": type, ...headers } });
+
+  it("takes what is signed, without the token and from any page, by its webhook-id and not by another key", async () => {
+    const body = '[{"a":1},2]';
+    const headers = { ...keysOf(1).sign("msg_1", Date.now(), body), "idempotency-key": "not-signed" };
+    const answer = await send(body, { ...headers, origin: "https://elsewhere.example" });
+    expect([answer.statusCode, answer.json().accepted]).toEqual([200, 2]);
+    expect(own.host.calls.at(-1)?.key).toBe("msg_1");
+    const lines = '{"a":2}\n"ő"\n';
+    expect((await send(lines, keysOf(1).sign("msg_2", Date.now(), lines), "application/x-ndjson")).statusCode).toBe(
+      200,
+    );
+    const object = '{"type":"user.created","data":{"id":7}}';
+    expect((await send(object, keysOf(1).sign("msg_3", Date.now(), object))).json().accepted).toBe(1);
+    expect(own.host.pushed).toEqual([{ a: 1 }, 2, { a: 2 }, "ő", { type: "user.created", data: { id: 7 } }]);
+  });
+
+  it("refuses what is not signed, signed wrongly or too old with 401, before it reads the body", async () => {
+    const before = own.host.pushed.length;
+    const body = "[1]";
+    const now = Date.now();
+    const refusals: readonly (readonly [reason: string, headers: Readonly<Record<string, string>>, body?: string])[] = [
+      ["missing", {}],
+      ["missing", { authorization: "Bearer a-long-secret" }],
+      ["missing", {}, "{ no json"],
+      ["wrong", keysOf(2).sign("m", now, body)],
+      ["wrong", keysOf(1).sign("m", now, "[2]")],
+      ["stale", keysOf(1).sign("m", now - 301_000, body)],
+      ["stale", keysOf(1).sign("m", now + 302_000, body)],
+    ];
+    for (const [reason, headers, sent] of refusals) {
+      const answer = await send(sent ?? body, headers);
+      expect([answer.statusCode, answer.json()]).toEqual([
+        401,
+        expect.objectContaining({ code: "HTTP-SIGNATURE", details: { reason } }),
+      ]);
+    }
+    const empty = await own.app.inject({ method: "POST", url, headers: keysOf(1).sign("m", now, "") });
+    expect([empty.statusCode, empty.json().code]).toEqual([401, "HTTP-SIGNATURE"]);
+    expect(own.host.pushed.length).toBe(before);
+  });
+
+  it("opens nothing else: other sources and routes need the token, other host names are refused", async () => {
+    const headers = keysOf(1).sign("m", Date.now(), "[1]");
+    const other = await own.app.inject({
+      method: "POST",
+      url: url.replace("push/flights", "push/late"),
+      payload: [1],
+      headers,
+    });
+    expect(other.json().code).toBe("HTTP-UNAUTHORIZED");
+    const stop = await own.app.inject({
+      method: "POST",
+      url: "/api/v1/graphs/late-flights/stop",
+      payload: {},
+      headers,
+    });
+    expect(stop.json().code).toBe("HTTP-UNAUTHORIZED");
+    expect((await send("[1]", { ...headers, host: "evil.example" })).statusCode).toBe(403);
   });
 });
 

@@ -75,6 +75,7 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   if (target.scheme === "http" && !/^\/[^/]/.test(target.address)) {
     problems.add("GRAPH-SCHEMA", path, "expected a path of this server, as in http:/flights");
   }
+  checkSecret(node, target.scheme === "http", problems);
   if (target.scheme === "metronome") checkPeriod(target.address, path, problems);
   if (target.scheme === "cron" && ![5, 6].includes(target.address.trim().split(/\s+/).length)) {
     problems.add("GRAPH-TIME", path, "a cron schedule has 5 fields, or 6 with seconds, as in cron:*/5 * * * *");
@@ -84,6 +85,17 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
 function forbid(node: DraftNode, keys: readonly string[], why: string, problems: ProblemList): void {
   for (const key of keys)
     if (node.has(key)) problems.add("GRAPH-CAP", ["nodes", node.name, key], `\`${key}\`: ${why}`, "key");
+}
+
+/** A secret as plain text would be in the log with the graph. */
+function checkSecret(node: DraftNode, isHttp: boolean, problems: ProblemList): void {
+  if (!isHttp) forbid(node, ["secret"], "only HTTP requests are signed", problems);
+  else if (node.has("secret") && !/^\s*(?:\$\{(?:env|file):[^}]+\}\s*)+$/.test(node.text("secret") ?? ""))
+    problems.add(
+      "GRAPH-SCHEMA",
+      ["nodes", node.name, "secret"],
+      "expected a reference, env:NAME or file:PATH in braces after a dollar sign, and no text",
+    );
 }
 
 function checkFileSource(node: DraftNode, address: string, around: Surroundings, problems: ProblemList): void {
@@ -129,6 +141,7 @@ function checkSink(node: DraftNode, problems: ProblemList): void {
   checkBrokerSink(node, target, problems);
   if (KEPT_SINKS.includes(scheme))
     forbid(node, ["reveal"], `what a ${scheme}: sink takes does not leave, and stays sealed`, problems);
+  checkSecret(node, scheme === "http" || scheme === "https", problems);
   if (scheme.startsWith("http") && !address.includes("${") && !URL.canParse(`${scheme}:${address}`)) {
     problems.add("GRAPH-SCHEMA", path, `\`${scheme}:${address}\` is no URL`);
   }

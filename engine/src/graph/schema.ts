@@ -108,6 +108,11 @@ const source = closed(
         "Format of the content. Default: by the file's extension; ndjson otherwise.",
       ),
     ),
+    secret: Type.Optional(
+      text(
+        "What pushes to a http: source must be signed with (Standard Webhooks): a reference to a variable or file, env:NAME or file:PATH in braces after a dollar sign.",
+      ),
+    ),
     payload: Type.Optional(
       Type.Unsafe<Readonly<Record<string, PayloadFormat>>>({
         type: "object",
@@ -286,6 +291,11 @@ const sink = closed(
       "Where messages go: projection:name, file:out.ndjson, https://…, stdout:, discard:, nats://host:4222/jetstream/subject, kafka://host:9092/topic",
     ),
     key: Type.Optional(fieldNames("Fields that identify a row of the target.")),
+    secret: Type.Optional(
+      text(
+        "What requests of a webhook are signed with (Standard Webhooks): a reference to a variable or file, env:NAME or file:PATH in braces after a dollar sign.",
+      ),
+    ),
     format: Type.Optional(
       choice(["ndjson", "csv", "json"], "Format of the content. Default: by the file's extension; ndjson otherwise."),
     ),

@@ -5,6 +5,7 @@
 import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { ErrorReport } from "../errors.ts";
 import type { Json } from "../frame/json.ts";
+import type { WebhookKeys } from "../webhook/webhook-keys.ts";
 
 export type GraphState = "starting" | "running" | "suspended" | "draining" | "finished" | "stopped" | "failed";
 
@@ -137,6 +138,8 @@ export interface GraphHost {
   recent(graph: string, edge: string): readonly PeekedMessage[];
   /** Accepts messages for a `http:` source; resolves with the log position once they are durable. */
   push(graph: string, node: string, messages: readonly Json[], idempotencyKey?: string): Promise<number>;
+  /** What pushes to a source must be signed with; `undefined`: they need not be signed. */
+  pushKeys(graph: string, node: string): WebhookKeys | undefined;
   /** Sends dead letters through their node again, as new input with positions of their own. */
   redrive(graph: string, ids: readonly string[], by: Mutation): Promise<number>;
 }

@@ -1,4 +1,5 @@
 /** Input for `http:` sources. The answer comes when the messages are durable; until then nothing was promised. */
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { Json } from "@millrace/engine";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
@@ -7,34 +8,53 @@ import { NoQuery } from "../schema/field.ts";
 import { PushAnswer, PushHeaders, PushParams } from "../schema/graph.ts";
 import { problemResponses } from "../schema/problem.ts";
 import { type App, graphOf, type RouteContext } from "./route-context.ts";
+import { PUSH_URL, SignedPushes } from "./signed-push.ts";
 
 const BODY_BYTES_MAX = 16 << 20;
 
 type ParseJson = (text: string) => Json;
 
+/** In a scope of its own: only here a body is looked at as it came before it is parsed. */
 export function pushRoutes(app: App, context: RouteContext): void {
-  const parseJson = strictJson(app);
-  app.addContentTypeParser(
-    "application/x-ndjson",
-    { parseAs: "string", bodyLimit: BODY_BYTES_MAX },
-    (_request, body, done) => {
+  void app.register((scope, _options, done) => {
+    const signed = new SignedPushes(context.deps);
+    readBodies(scope, signed);
+    addPush(scope.withTypeProvider<TypeBoxTypeProvider>(), context, signed);
+    done();
+  });
+}
+
+function readBodies(scope: App, signed: SignedPushes): void {
+  const parseJson = strictJson(scope);
+  const parsers: readonly (readonly [type: string, parse: (text: string) => Json])[] = [
+    ["application/json", parseJson],
+    ["application/x-ndjson", (text) => parseLines(text, parseJson)],
+  ];
+  scope.removeAllContentTypeParsers();
+  for (const [type, parse] of parsers) {
+    scope.addContentTypeParser(type, { parseAs: "buffer", bodyLimit: BODY_BYTES_MAX }, (request, body, done) => {
       try {
-        done(null, parseLines(body as string, parseJson));
+        const isSigned = signed.check(request, body as Buffer);
+        const value = parse((body as Buffer).toString("utf8"));
+        // Webhooks of others are one message, not a list of them.
+        done(null, isSigned && !Array.isArray(value) ? [value] : value);
       } catch (thrown) {
         done(thrown as Error, undefined);
       }
-    },
-  );
+    });
+  }
+}
 
+function addPush(app: App, context: RouteContext, signed: SignedPushes): void {
   app.post(
-    "/api/v1/graphs/:graph/push/:node",
+    PUSH_URL,
     {
       bodyLimit: BODY_BYTES_MAX,
       schema: {
         tags: ["push"],
         summary: "Messages for an http source: a JSON array, or NDJSON",
         description:
-          "Answers once the messages are durable. 429 and 503 carry Retry-After: nothing of the request was accepted.",
+          "Answers once the messages are durable. 429 and 503 carry Retry-After: nothing of the request was accepted. A source with a secret takes only what is signed as Standard Webhooks says, each webhook-id once; there any other JSON value is one message.",
         params: PushParams,
         querystring: NoQuery,
         headers: PushHeaders,
@@ -50,8 +70,9 @@ export function pushRoutes(app: App, context: RouteContext): void {
     async (request) => {
       const { graph, node } = request.params;
       requireSource(context, graph, node);
+      const id = signed.idOf(request);
       const messages = messagesOf(request);
-      const position = await context.deps.host.push(graph, node, messages, request.headers["idempotency-key"]);
+      const position = await context.deps.host.push(graph, node, messages, id);
       return { position, accepted: messages.length };
     },
   );

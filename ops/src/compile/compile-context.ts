@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { Env, GraphModel, PayloadIntake, PersonalIntake, Place } from "@millrace/engine";
+import type { Env, GraphModel, PayloadIntake, PersonalIntake, Place, WebhookKeys } from "@millrace/engine";
 import type { ResiliencePolicy } from "@millrace/streams/resilience";
 import { opsError } from "../errors.ts";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
@@ -35,6 +35,8 @@ export class CompileContext {
   readonly options: CompileOptions;
   readonly parts = new Map<string, string>();
   readonly projections: DeclaredProjection[] = [];
+  /** What pushes must be signed with, by source. */
+  readonly pushKeys = new Map<string, WebhookKeys>();
 
   constructor(model: GraphModel, options: CompileOptions) {
     this.model = model;

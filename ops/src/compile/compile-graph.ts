@@ -55,6 +55,7 @@ export async function compileGraph(model: GraphModel, text: string, options: Com
     hash,
     parts,
     projections: context.projections,
+    pushKeys: context.pushKeys,
     recompile: (earlier) => compileText(earlier, model.name, options),
   };
 }

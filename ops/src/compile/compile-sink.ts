@@ -20,6 +20,7 @@ import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
+import { webhookKeys } from "./webhook-keys.ts";
 
 type SinkModel = Extract<AnyNodeModel, { kind: "sink" }>;
 
@@ -87,7 +88,11 @@ async function sinkConnector(
   if (scheme === "http" || scheme === "https") {
     const { webhookSink } = await import("@millrace/streams/http");
     const url = withSecrets(`${scheme}:${address}`, context, place);
-    return () => webhookSink({ url });
+    const { secret } = definition;
+    if (secret === undefined) return () => webhookSink({ url });
+    const keys = webhookKeys(secret, context, context.place(name, "secret"));
+    const signing = { keys, id: streamOf(context.model.name, name), clock: context.options.env.clock };
+    return () => webhookSink({ url, signing });
   }
   if (scheme === "kafka")
     return kafkaConnector(streamOf(context.model.name, name), definition.key, address, context, place);

@@ -33,6 +33,7 @@ import { opsError } from "../errors.ts";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { webhookKeys } from "./webhook-keys.ts";
 
 type SourceModel = Extract<AnyNodeModel, { kind: "source" }>;
 
@@ -47,6 +48,7 @@ export async function compileSource(node: SourceModel, context: CompileContext):
     case "http":
       // Sealed as they are pushed; here it only shows whether that can be.
       context.personal(name);
+      requireSigned(node, context);
       return { role: "committed", isSource: true, make: () => httpPush() };
     case "metronome":
       return { role: "committed", isSource: true, make: () => metronome({ everyMs: durationMs(address) }, env) };
@@ -71,6 +73,10 @@ export async function compileSource(node: SourceModel, context: CompileContext):
     default:
       throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
   }
+}
+
+function requireSigned({ name, definition: { secret } }: SourceModel, context: CompileContext): void {
+  if (secret !== undefined) context.pushKeys.set(name, webhookKeys(secret, context, context.place(name, "secret")));
 }
 
 async function compileTelemetry(env: Env): Promise<CommittedNode> {

@@ -1,4 +1,4 @@
-import type { GraphModel, GraphProgram } from "@millrace/engine";
+import type { GraphModel, GraphProgram, WebhookKeys } from "@millrace/engine";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
 
 /** A graph that is ready for a host, with all that its results depend on. */
@@ -13,6 +13,8 @@ export interface CompiledGraph {
   /** Content hash of the definition (under `""`), and of each table and calculator by its address. */
   readonly parts: Readonly<Record<string, string>>;
   readonly projections: readonly DeclaredProjection[];
+  /** What pushes must be signed with, by source. */
+  readonly pushKeys: ReadonlyMap<string, WebhookKeys>;
   /**
    * Compiles an earlier text of the same graph file, with the tables and calculators of today, so that its revision can be run
    * to its end. Has the hash of that revision only if nothing but the text has changed.

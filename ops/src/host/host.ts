@@ -13,6 +13,7 @@ import {
   type Mutation,
   type PeekedMessage,
   sleep,
+  type WebhookKeys,
 } from "@millrace/engine";
 import { DEAD_LETTERS_SETTLED } from "@millrace/projections";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
@@ -151,6 +152,10 @@ export class Host implements GraphHost {
       if (message instanceof Error) throw message;
       return message;
     });
+  }
+
+  pushKeys(graph: string, node: string): WebhookKeys | undefined {
+    return this.#graphs.get(graph)?.compiled.pushKeys.get(node);
   }
 
   redrive(graph: string, ids: readonly string[], by: Mutation): Promise<number> {

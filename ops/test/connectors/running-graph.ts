@@ -2,6 +2,7 @@
 import {
   type ConnectionState,
   type EventLog,
+  type GraphHost,
   type GraphStatus,
   type InputSlice,
   type Json,
@@ -41,13 +42,21 @@ export class RunningGraph {
   }
 
   /** `log`: what another incarnation of the graph left. */
-  static async start(text: string, log: EventLog = memoryEventLog({ env })): Promise<RunningGraph> {
+  static async start(
+    text: string,
+    log: EventLog = memoryEventLog({ env }),
+    secrets: Readonly<Record<string, string>> = {},
+  ): Promise<RunningGraph> {
     const host = hostOver(log);
     const parsed = parseGraph(text);
     if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
-    const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience: QUICK };
+    const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience: QUICK, secrets };
     await host.add(await compileGraph(parsed.graph, text, options), { principal: "test", reason: "a test" });
     return new RunningGraph(host, log, parsed.graph.name);
+  }
+
+  get host(): GraphHost {
+    return this.#host;
   }
 
   status(): GraphStatus {

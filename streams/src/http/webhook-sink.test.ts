@@ -1,11 +1,21 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type InputSlice, type Json, Positions, RowBatch, reportOf } from "@millrace/engine";
+import {
+  type InputSlice,
+  type Json,
+  Positions,
+  RowBatch,
+  reportOf,
+  systemEnv,
+  type WebhookHeaders,
+  WebhookKeys,
+} from "@millrace/engine";
 import { sinkContract } from "@millrace/engine/testing";
 import { afterEach, expect, test } from "vitest";
 import { type WebhookSinkOptions, webhookSink } from "./webhook-sink.ts";
 
 interface Received {
+  readonly headers: WebhookHeaders;
   readonly key: string | undefined;
   readonly type: string | undefined;
   readonly body: string;
@@ -41,6 +51,7 @@ async function targetOf(
     request.on("end", () => {
       if (answer?.(request, response, n++) === true) return;
       received.push({
+        headers: request.headers,
         key: request.headers["idempotency-key"] as string | undefined,
         type: request.headers["content-type"],
         body,
@@ -63,10 +74,15 @@ function sliceOf(rows: readonly Json[], first = 0): InputSlice {
   };
 }
 
+const clock = systemEnv().clock;
+const SECRET = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
+const keys = WebhookKeys.parse(SECRET) as WebhookKeys;
+
 for (const [name, options] of [
   ["a webhook", {}],
   ["a webhook of lines", { body: "lines" }],
   ["a keyed webhook", { keyed: true }],
+  ["a signed webhook", { signing: { keys, id: "g/out", clock } }],
 ] as const) {
   sinkContract(name, async () => {
     const { url, received, server } = await targetOf();
@@ -150,4 +166,51 @@ test("a target that refuses is not tried again, and its answer is shown without 
 test("a target that says nothing, or hangs up, is a transient failure", async () => {
   expect(await failureOf({ timeoutMs: 50 }, () => {})).toMatchObject({ code: "SINK-FAILED", kind: "transient" });
   expect(await failureOf({}, (response) => response.destroy())).toMatchObject({ code: "SINK-FAILED" });
+});
+
+/** Ids of the requests that a signed sink sends for these deliveries; all signatures are verified. */
+async function idsOf(
+  id: string,
+  deliveries: readonly (readonly InputSlice[])[],
+  options: Partial<WebhookSinkOptions> = {},
+): Promise<readonly string[]> {
+  const { url, received } = await targetOf();
+  const sink = webhookSink({ url, signing: { keys, id, clock }, ...options });
+  await sink.open(undefined);
+  for (const slices of deliveries) await sink.deliver(slices);
+  await sink.close();
+  return received.map(({ headers, body }) => {
+    const verdict = keys.verify(headers, body, clock.now());
+    if ("fault" in verdict) throw new Error(verdict.message);
+    return verdict.id;
+  });
+}
+
+test("a request that is sent again has the same id, and no other request has it", async () => {
+  const [one, again, other, shorter, twoLanes] = await idsOf("g/out", [
+    [sliceOf(["a", "b"], 7)],
+    [sliceOf(["a", "b"], 7)],
+    [sliceOf(["a", "b"], 8)],
+    [sliceOf(["a"], 7)],
+    [sliceOf(["a", "b"], 7), { ...sliceOf(["a"], 7), lane: "other>a/b" }],
+  ]);
+  expect(again).toBe(one);
+  expect(new Set([one, other, shorter, twoLanes]).size).toBe(4);
+  expect(await idsOf("g/out2", [[sliceOf(["a", "b"], 7)]])).not.toContain(one);
+});
+
+test("every part of a delivery that is cut is signed, and so are keyed messages and lines", async () => {
+  const slices = [sliceOf([1, 2, 3], 0), { ...sliceOf([4, 5], 0), lane: "other>a/b" }];
+  expect(new Set(await idsOf("g/out", [slices], { messagesMax: 2 })).size).toBe(3);
+  expect(new Set(await idsOf("g/out", [slices], { keyed: true })).size).toBe(5);
+  expect((await idsOf("g/out", [slices], { body: "lines" })).length).toBe(1);
+});
+
+test("messages are not sent to where a target redirects them", async () => {
+  const other = await targetOf();
+  for (const status of [301, 307, 308]) {
+    const failure = await failureOf({}, (response) => response.writeHead(status, { location: other.url }).end());
+    expect(failure).toMatchObject({ code: "SINK-REFUSED", details: { status } });
+  }
+  expect(other.received).toEqual([]);
 });

@@ -2,8 +2,11 @@
  * Posts messages to a web address. Batches are posted as they come, which is at-least-once: after a crash a batch may be
  * posted again, cut differently. `keyed` posts every message by itself with an `Idempotency-Key` made of its lane, position
  * and ordinal, the same for ever; a target that compares that key has each message once (R27).
+ * With `signing` every request carries a signature, and an id made of what is in it, which stays the same when it is sent again.
+ * Redirects are not followed: the address that the graph names is the only one that gets messages.
  */
 import {
+  type Clock,
   engineError,
   type InputSlice,
   type Json,
@@ -11,9 +14,11 @@ import {
   messageOf,
   type SinkConnector,
   type SinkGuarantee,
+  type WebhookKeys,
 } from "@millrace/engine";
 import type { Agent, Dispatcher } from "undici";
 import { httpError } from "./errors.ts";
+import { cutSlices, idOf, type RequestPart } from "./request-part.ts";
 
 export interface WebhookSinkOptions {
   readonly url: string;
@@ -26,6 +31,16 @@ export interface WebhookSinkOptions {
   readonly timeoutMs?: number;
   /** Most messages in one request. Default 1000. */
   readonly messagesMax?: number;
+  /** Absent: requests are not signed. */
+  readonly signing?: WebhookSigning;
+}
+
+/** Signatures of Standard Webhooks. */
+export interface WebhookSigning {
+  readonly keys: WebhookKeys;
+  /** Names the sink among all that post to the address: graph and node. */
+  readonly id: string;
+  readonly clock: Clock;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -62,7 +77,8 @@ class WebhookSink implements SinkConnector {
 
   async deliver(slices: readonly InputSlice[]): Promise<Json> {
     if (this.#options.keyed === true) await this.#deliverEach(slices);
-    else await this.#deliverBatches(slices.flatMap((slice) => slice.batch.rows()));
+    else
+      for (const part of cutSlices(slices, this.#options.messagesMax ?? MESSAGES_MAX)) await this.#deliverBatch(part);
     return null;
   }
 
@@ -73,27 +89,26 @@ class WebhookSink implements SinkConnector {
   }
 
   async #deliverEach(slices: readonly InputSlice[]): Promise<void> {
-    for (const { lane, batch, positions } of slices) {
-      for (let i = 0; i < batch.n; i++) {
-        const key = `${encodeURIComponent(lane)}/${positions.pos(i)}/${positions.ord(i)}`;
-        await this.#post(JSON.stringify(batch.row(i)), "application/json", { "idempotency-key": key });
-      }
+    for (const part of cutSlices(slices, 1)) {
+      const [range] = part.ranges;
+      if (range === undefined) continue;
+      const { lane, from } = range;
+      const key = `${encodeURIComponent(lane)}/${from.pos}/${from.ord}`;
+      await this.#post(part, JSON.stringify(part.rows[0]), "application/json", { "idempotency-key": key });
     }
   }
 
-  async #deliverBatches(rows: readonly Json[]): Promise<void> {
-    const most = this.#options.messagesMax ?? MESSAGES_MAX;
-    for (let at = 0; at < rows.length; at += most) {
-      const part = rows.slice(at, at + most);
-      if (this.#options.body === "lines")
-        await this.#post(part.map((row) => `${JSON.stringify(row)}\n`).join(""), "application/x-ndjson", {});
-      else await this.#post(JSON.stringify(part), "application/json", {});
-    }
+  async #deliverBatch(part: RequestPart): Promise<void> {
+    if (this.#options.body === "lines")
+      await this.#post(part, part.rows.map((row) => `${JSON.stringify(row)}\n`).join(""), "application/x-ndjson", {});
+    else await this.#post(part, JSON.stringify(part.rows), "application/json", {});
   }
 
-  async #post(body: string, type: string, extra: Readonly<Record<string, string>>): Promise<void> {
+  async #post(part: RequestPart, body: string, type: string, extra: Readonly<Record<string, string>>): Promise<void> {
     const { request } = await import("undici");
-    const headers = { "content-type": type, ...this.#options.headers, ...extra };
+    const { signing } = this.#options;
+    const signature = signing?.keys.sign(idOf(signing.id, part), signing.clock.now(), body);
+    const headers = { "content-type": type, ...this.#options.headers, ...extra, ...signature };
     try {
       const dispatcher = this.#agent;
       if (dispatcher === undefined) throw new Error("the sink is not open");
