@@ -307,6 +307,20 @@ describe("a message that fails in a committed actor", () => {
     expect(stand.waited.at(-1)).toBeNull();
   });
 
+  it("for a transient reason that says when is not tried again before, though the usual waits are shorter", async () => {
+    const stand = new Stand();
+    await stand.start((behavior) => {
+      behavior.isDown = true;
+      behavior.retryAfterMs = 60_000;
+    });
+    await stand.take(sampleFrame(0, [1, FLAKY]));
+    stand.behavior.isDown = false;
+    await stand.env.advance(54_000);
+    expect(stand.emitted).toEqual([]);
+    await stand.env.advance(2000);
+    expect(stand.emitted).toEqual([1, 1]);
+  });
+
   it("for a bug of ours ends the incarnation and loses nothing", async () => {
     const stand = new Stand();
     await stand.start();

@@ -16,6 +16,8 @@ export class Tally implements CommittedBehavior {
   total = 0;
   /** While true, {@link FLAKY} messages meet a target that is not there. */
   isDown = false;
+  /** When that target says that it may be tried again. */
+  retryAfterMs = 100;
   readonly advances: number[] = [];
   readonly takes: Json[][] = [];
   #sealed = 0;
@@ -26,7 +28,8 @@ export class Tally implements CommittedBehavior {
     for (const row of slice.batch.rows()) {
       if (row === POISON) throw new Error("cannot add poison");
       if (row === BUG) throw engineError("CREDIT-OVERRUN", "a bug");
-      if (row === FLAKY && this.isDown) throw engineError("SINK-FAILED", "not now", { retryAfterMs: 100 });
+      if (row === FLAKY && this.isDown)
+        throw engineError("SINK-FAILED", "not now", { retryAfterMs: this.retryAfterMs });
       this.total += typeof row === "number" ? row : 0;
       totals.push(this.total);
     }

@@ -19,6 +19,7 @@ import {
   type SqlAddress,
   systemEnv,
 } from "@millrace/engine";
+import { webhookSink } from "@millrace/streams/http";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { mqttSink } from "@millrace/streams/mqtt";
 import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
@@ -48,6 +49,7 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["rabbitmq", RABBITMQ],
   ["postgres", POSTGRES],
   ["mysql", MARIADB],
+  ["https", "Node's HTTP server, standardwebhooks 1.1.1"],
 ]);
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
@@ -148,6 +150,7 @@ function rows(): readonly (readonly string[])[] {
     sinkRow("mysql", "table", mysqlSink(mysqlAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
     feedRow("mqtt", "topic, quality 1 or 2", true),
     feedRow("mqtt", "topic, quality 0", false),
+    sinkRow("https", "webhook", webhookSink({ url: "https://h/" })),
     sinkRow("mqtt", "topic", mqttSink(mqttAddress("/topic/t"), env, { id: "g/s" })),
     feedRow("rabbitmq", "queue, exchange", true),
     sinkRow("rabbitmq", "queue", rabbitmqSink(rabbitmqAddress("/queue/q"), env, { id: "g/s" })),
