@@ -54,7 +54,7 @@ export const actorError = defineErrors({
   },
   "CALC-EXIT": {
     kind: "rejected",
-    summary: "A calculator ended its worker while it handled a message.",
+    summary: "A calculator ended its worker, or its service the connection, while it handled a message.",
     remedy: "A calculator must not call process.exit; look at the dead letter for the message.",
   },
   "CALC-OOM": {
@@ -69,13 +69,30 @@ export const actorError = defineErrors({
   },
   "CALC-PROTOCOL": {
     kind: "rejected",
-    summary: "A calculator's process said something that the protocol does not allow.",
-    remedy: "Use an SDK of this version; a calculator must leave the process's socket alone.",
+    summary: "A calculator's process or service said something that the protocol does not allow.",
+    remedy:
+      "Use an SDK of this version and leave the process's socket alone; a service gives one result for each message.",
   },
   "CALC-START": {
     kind: "transient",
     summary: "A calculator that ran before does not start again.",
     remedy: "Read the cause: an interpreter may be gone, or memory short; it is tried again with back-off.",
+  },
+  "CALC-UNAVAILABLE": {
+    kind: "transient",
+    summary:
+      "A calculator's service is not reached, is overloaded, or is left alone because it failed again and again.",
+    remedy: "Look at the service; the node waits and tries again, and no message is given up.",
+  },
+  "CALC-CREDENTIALS": {
+    kind: "transient",
+    summary: "A calculator's service, or the server of its tokens, does not accept the credentials.",
+    remedy: "Correct the secrets that `rest.auth` refers to and start the graph again; no message is given up.",
+  },
+  "CALC-REFUSED": {
+    kind: "rejected",
+    summary: "A calculator's service refused a message.",
+    remedy: "Look at the dead letter for the service's answer; correct the message, the address or the service.",
   },
   "PUSH-CLOSED": {
     kind: "transient",

@@ -12,6 +12,8 @@ export {
   type ProcessCalculatorOptions,
   processCalculator,
 } from "./calculator/process/process-calculator.ts";
+export type { RestAuth } from "./calculator/rest/rest-auth.ts";
+export { openRestCalculator, type RestOptions, restCalculator } from "./calculator/rest/rest-calculator.ts";
 export { type EnrichOptions, enrich } from "./enrich.ts";
 export { actorError } from "./errors.ts";
 export { eventTimeOf } from "./event-time.ts";

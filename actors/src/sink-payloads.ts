@@ -56,7 +56,7 @@ async function sliceWithBytes(slice: InputSlice, payloads: SinkPayloads, draft: 
 }
 
 /** @throws PAYLOAD-TOO-LARGE, PAYLOAD-MISSING, PAYLOAD-LEASE-LOST (transient) */
-async function bytesOf(reference: PayloadReference, { exchange, bytesMax }: SinkPayloads): Promise<Json> {
+export async function bytesOf(reference: PayloadReference, { exchange, bytesMax }: SinkPayloads): Promise<Json> {
   if (reference.length > bytesMax) {
     const message = `a payload of ${reference.length} bytes leaves the host where at most ${bytesMax} may`;
     throw payloadError("PAYLOAD-TOO-LARGE", message, { details: { bytes: reference.length, bytesMax } });

@@ -81,7 +81,7 @@ export { Positions } from "./frame/positions.ts";
 export { type BrokerAddress, parseBrokerAddress } from "./graph/broker-address.ts";
 export { type GraphBuilder, type GraphOptions, graph, type NodeOutput } from "./graph/builder.ts";
 export type { CheckOptions } from "./graph/check.ts";
-export { isModulePath } from "./graph/connectors-check.ts";
+export { isModulePath, isServiceAddress } from "./graph/connectors-check.ts";
 export { canonicalJson, definitionHash } from "./graph/definition-hash.ts";
 export { durationMs, formatDuration, parseDuration } from "./graph/duration.ts";
 export { type FormatOptions, formatGraph } from "./graph/format.ts";
@@ -107,6 +107,7 @@ export {
   type MergeDefinition,
   type NodeDefinition,
   type NodeKind,
+  type RestDefinition,
   type SinkDefinition,
   type SourceDefinition,
   type SupervisionDefinition,
@@ -117,6 +118,8 @@ export { parseMysqlAddress, parsePostgresAddress, type SqlAddress, type SqlKind 
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
 export type { HostProbe, HostSample } from "./host/host-probe.ts";
+export type { HttpAnswer, HttpClient, HttpRequest } from "./http/http-client.ts";
+export { httpClientError } from "./http/http-client-errors.ts";
 export { breaksCondition, conditionBroken, mayBreak, ownAppendAt, repeatedResult } from "./log/append-condition.ts";
 export { copiedEvent } from "./log/copied-event.ts";
 export { eventFilter, listFilter } from "./log/event-filter.ts";

@@ -4,6 +4,7 @@ import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts"
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import type { Path, ProblemList } from "./problem.ts";
+import { checkService } from "./service-check.ts";
 import {
   extensionOf,
   parseTarget,
@@ -175,9 +176,20 @@ export function isModulePath(use: string): boolean {
   return /^\.{0,2}\//.test(use) || /\.(?:[cm]?[jt]s|py|jar|java|so|wasm)$/.test(use);
 }
 
+/** A service over HTTP rather than a file. */
+export function isServiceAddress(use: string): boolean {
+  return /^https?:/i.test(use);
+}
+
 function checkCalculator(node: DraftNode, around: Surroundings, problems: ProblemList): void {
   const use = node.text("use");
   if (use === undefined || use === "") return;
+  if (isServiceAddress(use)) {
+    checkService(node, use, problems);
+    return;
+  }
+  if (node.has("rest"))
+    problems.add("GRAPH-SCHEMA", ["nodes", node.name, "rest"], "`rest` is for services: `use: https://…`", "key");
   const path = ["nodes", node.name, "use"];
   checkIsolation(node, use, problems);
   if (isModulePath(use)) checkFile(use, path, around, problems);

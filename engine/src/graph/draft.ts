@@ -2,7 +2,7 @@
  * A definition on its way to a model. Checks read it through here, because parts of it may be wrong: what does not have the
  * right type is absent, so that one mistake is reported once and does not hide the others.
  */
-import { isJsonObject, type Json } from "../frame/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 import { isNodeKind, type NodeKind } from "./schema.ts";
 
 export interface DraftNode {
@@ -18,6 +18,8 @@ export interface DraftNode {
   list(key: string): readonly string[];
   /** Of a source: the fields that are sealed. */
   readonly personalFields: readonly string[];
+  /** A map of whatever; empty when it is none. */
+  map(key: string): JsonObject;
   /** Nodes or ports that it takes messages from, with where each is written. */
   readonly inputs: readonly DraftInput[];
 }
@@ -45,6 +47,7 @@ function draftNode(name: string, node: Json): DraftNode {
     texts: (key) => textEntries(fields[key]),
     list: (key) => textItems(fields[key]),
     personalFields: isJsonObject(fields.personal) ? textItems(fields.personal.fields) : [],
+    map: (key) => (isJsonObject(fields[key]) ? fields[key] : {}),
     inputs: [...inputsOf(name, "input", fields.input), ...inputsOf(name, "inputs", fields.inputs)],
   };
 }

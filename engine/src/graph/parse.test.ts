@@ -347,6 +347,34 @@ tests:
     ],
     ["it: { kind: calculator, input: in, use: ./gone.ts }", "4:43 GRAPH-FILE there is no file `./gone.ts`"],
     [
+      "it: { kind: calculator, input: in, use: ./a.ts, rest: { batch: 2 } }",
+      "4:51 GRAPH-SCHEMA `rest` is for services: `use: https://…`",
+    ],
+    [
+      'it: { kind: calculator, input: in, use: "https://a.example/x", pure: true }',
+      "4:66 GRAPH-SCHEMA `pure` is for code that runs here; `use` is a service",
+    ],
+    [
+      'it: { kind: calculator, input: in, use: "https://me:pw@a.example/x" }',
+      "4:43 GRAPH-SCHEMA credentials belong under `rest.auth`, not into the address",
+    ],
+    [
+      'it: { kind: calculator, input: in, use: "https://a.example/x", rest: { auth: { type: bearer, token: abc } } }',
+      "4:103 GRAPH-SCHEMA a secret is never written into a graph: refer to it, ${env:NAME} or ${file:PATH}",
+    ],
+    [
+      'it: { kind: calculator, input: in, use: "https://a.example/x", rest: { headers: { X-Api-Key: abc } } }',
+      "4:96 GRAPH-SCHEMA a secret is never written into a graph: refer to it, ${env:NAME} or ${file:PATH}",
+    ],
+    [
+      'it: { kind: calculator, input: in, use: "https://a.example/x", rest: { auth: { type: basic, user: me } } }',
+      "4:74 GRAPH-SCHEMA auth of type `basic` needs `password`",
+    ],
+    [
+      'it: { kind: calculator, input: in, use: "https://a.example/x", rest: { allow: [10.0.0.0/33] } }',
+      "4:82 GRAPH-SCHEMA `10.0.0.0/33` is no network; write 127.0.0.0/8 or ::1/128",
+    ],
+    [
       "it: { kind: calculator, input: in, use: ./a.py, isolation: thread }",
       "4:51 GRAPH-SCHEMA `./a.py` can only run in a process of its own",
     ],

@@ -208,18 +208,90 @@ const window = closed(
   { description: "Aggregates messages by event time; emits {<by>, window_start, window_end, <compute>}." },
 );
 
+const secret = (description: string) =>
+  Type.String({ minLength: 1, description: `${description}: a reference to a secret, \${env:NAME} or \${file:PATH}.` });
+
+/** One schema instead of a union, so that a mistake gives one message; which fields belong to which type is checked apart. */
+const restAuth = closed(
+  {
+    type: choice(["bearer", "basic", "api-key", "oauth2"], "How the service is told who calls."),
+    token: Type.Optional(secret("For bearer")),
+    user: Type.Optional(text("For basic.")),
+    password: Type.Optional(secret("For basic")),
+    key: Type.Optional(secret("For api-key")),
+    header: Type.Optional(text("For api-key: the header. Default X-API-Key.")),
+    tokenUrl: Type.Optional(text("For oauth2: where tokens come from (client credentials, RFC 6749 section 4.4).")),
+    clientId: Type.Optional(text("For oauth2.")),
+    clientSecret: Type.Optional(secret("For oauth2")),
+    scope: Type.Optional(text("For oauth2: scopes, with blanks between them.")),
+  },
+  { description: "Credentials." },
+);
+
+const rest = closed(
+  {
+    batch: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 512,
+        description:
+          "Most messages in one request, sent as a list and answered with a list. Default: one, sent as it is.",
+      }),
+    ),
+    format: Type.Optional(choice(["json", "msgpack"], "Format of requests. Default json.")),
+    auth: Type.Optional(restAuth),
+    headers: Type.Optional(fields(Type.String(), "Headers of every request; values may be references to secrets.")),
+    connections: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 256, description: "Most requests at the same time. Default 8." }),
+    ),
+    attempts: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 20,
+        description: "How often a request is sent before it has failed. Default 3.",
+      }),
+    ),
+    backoff: Type.Optional(
+      duration("First wait before another attempt; doubles, with jitter, up to 5s. Default 100ms."),
+    ),
+    circuit: Type.Optional(
+      closed(
+        {
+          failures: Type.Optional(count("Failures in a row after which the service is left alone. Default 5.")),
+          wait: Type.Optional(duration("For how long; one request tries it then. Default 10s.")),
+        },
+        { description: "When a service that fails is left alone." },
+      ),
+    ),
+    answerBytes: Type.Optional(count("Most bytes of an answer. Default 16777216.")),
+    allow: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        minItems: 1,
+        description:
+          "Networks that may be called although they are private, loopback, link-local or reserved: 127.0.0.0/8, 10.1.0.0/16, ::1/128.",
+      }),
+    ),
+    details: Type.Optional(text("Path or address that says what the service is; asked when the graph starts.")),
+  },
+  { description: "How the service behind an http(s) address is called." },
+);
+
 const calculator = closed(
   {
     kind: Type.Literal("calculator"),
     input,
-    use: text("File of the calculator: ./score.ts, .js, .py, .java, .jar, .so or .wasm."),
+    use: text(
+      "File of the calculator: ./score.ts, .js, .py, .java, .jar, .so or .wasm; or the http(s) address of a service.",
+    ),
     export: Type.Optional(
       text("Which calculator of a file that holds several. Default: the only one; of a module its default export."),
     ),
     pure: Type.Optional(
       flag("Promises that the result depends on the message alone, so that it need not be logged. Default false."),
     ),
-    deadline: Type.Optional(duration("Longest time for one message. Default 1s.")),
+    deadline: Type.Optional(
+      duration("Longest time for one message; of a service for one request. Default 1s, of a service 10s."),
+    ),
     isolation: Type.Optional(
       choice(
         ["inline", "thread", "process"],
@@ -247,6 +319,7 @@ const calculator = closed(
     config: Type.Optional(
       Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", description: "Handed to the calculator." }),
     ),
+    rest: Type.Optional(rest),
     ...common,
   },
   { description: "Runs code on each message." },
@@ -313,6 +386,8 @@ export type MapDefinition = Static<typeof map>;
 export type EnrichDefinition = Static<typeof enrich>;
 export type WindowDefinition = Static<typeof window>;
 export type CalculatorDefinition = Static<typeof calculator>;
+/** How a calculator's service is called. */
+export type RestDefinition = Static<typeof rest>;
 export type SwitchDefinition = Static<typeof switchNode>;
 export type MergeDefinition = Static<typeof merge>;
 export type SinkDefinition = Static<typeof sink>;

@@ -1,13 +1,14 @@
-/** A calculator's file, or a built-in sample, in a process of its own and outside of any graph. */
+/** A calculator's file, or a built-in sample, in a process of its own, or a service; outside of any graph. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type LooseCalculator, openCalculator } from "@millrace/actors";
-import { type Json, systemEnv } from "@millrace/engine";
+import { isServiceAddress, type Json, systemEnv } from "@millrace/engine";
 import { unixWorkers } from "@millrace/streams/process";
 import { programFor } from "../compile/calculator-process.ts";
 import { processOf } from "../compile/hosted-library.ts";
 import { opsError } from "../errors.ts";
+import { openService } from "./open-service.ts";
 
 export const SAMPLES = ["bubble-sort", "merge-sort", "quick-sort"] as const;
 
@@ -15,12 +16,15 @@ export interface FileOptions {
   readonly export?: string;
   readonly interpreter?: string;
   readonly config?: Json;
+  /** Of a service: how it is called. */
+  readonly rest?: Json;
   readonly deadlineMs: number;
   readonly memoryMib: number;
 }
 
 /** @throws CLI-USAGE, HOST-CALCULATOR, CALC-LOAD */
 export function openFile(name: string, options: FileOptions): Promise<LooseCalculator> {
+  if (isServiceAddress(name)) return openService(name, options);
   const file = fileOf(name);
   const { deadlineMs, memoryMib, config = null } = options;
   const { overheadMib, ...command } = programFor(file, options.interpreter, memoryMib, { file: name });

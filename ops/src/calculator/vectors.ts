@@ -15,6 +15,8 @@ export interface VectorCase {
 
 export interface Vectors {
   readonly config: Json;
+  /** Of a service: how it is called, as `rest` of a graph's node. */
+  readonly rest?: Json;
   readonly cases: readonly VectorCase[];
 }
 
@@ -37,14 +39,14 @@ export function parseVectors(text: string, file: string): Vectors {
     throw opsError("CLI-USAGE", `${file} is not JSON: ${String(cause)}`, { cause, place: { file } });
   }
   if (!isJsonObject(read) || !Array.isArray(read.cases) || read.cases.length === 0)
-    throw bad("expected { config?, cases: [{ name, given: [messages], expect: [messages] }, …] }");
+    throw bad("expected { config?, rest?, cases: [{ name, given: [messages], expect: [messages] }, …] }");
   const cases = (read.cases as readonly Json[]).map((item, i): VectorCase => {
     if (!isJsonObject(item) || !Array.isArray(item.given) || !Array.isArray(item.expect))
       throw bad(`case ${i} needs \`given\` and \`expect\`, both lists of messages`);
     const { name = `case ${i}`, given, expect, at = 0 } = item;
     return { name: String(name), given: given as Json[], expect: expect as Json[], at: Number(at) };
   });
-  return { config: read.config ?? null, cases };
+  return { config: read.config ?? null, ...(read.rest === undefined ? {} : { rest: read.rest }), cases };
 }
 
 export async function runCase(

@@ -6,13 +6,22 @@ import {
   loadProcessCalculator,
   type ProcessCalculatorOptions,
   processCalculator,
+  restCalculator,
 } from "@millrace/actors";
 import type { AnyNodeModel } from "@millrace/engine";
-import { type CommittedBehavior, type CommittedNode, durationMs, type Json, type PureNode } from "@millrace/engine";
+import {
+  type CommittedBehavior,
+  type CommittedNode,
+  durationMs,
+  isServiceAddress,
+  type Json,
+  type PureNode,
+} from "@millrace/engine";
 import { unixWorkers } from "@millrace/streams/process";
 import { languageOf, programFor } from "./calculator-process.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { type HostedLibrary, hostedLibrary, processOf } from "./hosted-library.ts";
+import { restOptions } from "./rest-options.ts";
 
 type CalculatorModel = Extract<AnyNodeModel, { kind: "calculator" }>;
 
@@ -24,6 +33,7 @@ export async function compileCalculator(
   context: CompileContext,
 ): Promise<PureNode | CommittedNode> {
   const { use, isolation } = model.definition;
+  if (isServiceAddress(use)) return compileRest(model, context);
   await context.pin(use);
   if (runsInProcess(use, isolation)) return compileProcess(model, context);
   const { pure, config, export: name } = model.definition;
@@ -75,6 +85,14 @@ function warnOfFaults({ name, definition: { use, isolation } }: CalculatorModel,
   const where = [file, line, column].filter((part) => part !== undefined).join(":");
   const message = `${where} \`${use}\` runs inside of the host (isolation: ${isolation}): a fault in it ends the host, and nothing stops it`;
   process.emitWarning(message, { code: "HOST-LIBRARY" });
+}
+
+/** A service that is down when the graph starts is waited for, as one that goes down later is. */
+async function compileRest(model: CalculatorModel, context: CompileContext): Promise<CommittedNode> {
+  const { env } = context.options;
+  const { client, ...options } = await restOptions(model, context);
+  const payloads = payloadsOf(model, context);
+  return { role: "committed", make: () => restCalculator({ ...options, payloads, client: client() }, env) };
 }
 
 /** Loads the file once, so that a graph whose calculator cannot start is refused and not parked. */

@@ -50,8 +50,9 @@ export async function testCalculator(
   file: string,
   options: CommonOptions & { readonly vectors: string },
 ): Promise<void> {
-  const { config, cases } = parseVectors(readText(options.vectors), options.vectors);
-  const calculator = await openFile(file, { ...fileOptions(options), config });
+  const { config, rest, cases } = parseVectors(readText(options.vectors), options.vectors);
+  const opened = { ...fileOptions(options), config, ...(rest === undefined ? {} : { rest }) };
+  const calculator = await openFile(file, opened);
   const results: CaseResult[] = [];
   try {
     for (const one of cases) results.push(await runCase(calculator, one));

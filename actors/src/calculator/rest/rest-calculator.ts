@@ -1,0 +1,34 @@
+/** A calculator node whose code is a service over HTTP: always committed, its results are logged. */
+import type { CommittedBehavior, Env } from "@millrace/engine";
+import { committedCalculator } from "../calculator.ts";
+import { INLINE_PAYLOADS } from "../calculator-payloads.ts";
+import type { LooseCalculator } from "../process/process-calculator.ts";
+import { RestCalculatorHost, type RestCalculatorOptions } from "./rest-calculator-host.ts";
+
+/** `client` makes the connections of one incarnation, and is closed with it. */
+export type RestOptions = Omit<RestCalculatorOptions, "client">;
+
+export function restCalculator(options: RestCalculatorOptions, env: Env): CommittedBehavior {
+  const host = new RestCalculatorHost(options, env);
+  const behavior = committedCalculator(host, options.payloads);
+  return {
+    ...behavior,
+    async open(context) {
+      await host.start();
+      await behavior.open?.(context);
+    },
+  };
+}
+
+/** Outside of any graph. */
+export async function openRestCalculator(options: RestCalculatorOptions, env: Env): Promise<LooseCalculator> {
+  const host = new RestCalculatorHost(options, env);
+  await host.start();
+  return {
+    run: (rows, context) => host.run(rows, context, INLINE_PAYLOADS),
+    reset: () => undefined,
+    usage: () => undefined,
+    describe: () => host.describe(),
+    close: () => host.close(),
+  };
+}
