@@ -12,8 +12,11 @@ import { build, install, isInstalled, requireNode } from "../bin/setup.mjs";
 
 const directory = import.meta.dirname;
 const SUFFIX = ".bench.mjs";
-/** Benches that compare with packages of `peers`. */
-const WITH_PEERS = new Set(["hop"]);
+/** Folders with packages that a bench compares with. */
+const PEERS = new Map([
+  ["hop", "peers"],
+  ["calculator", "peers/koffi"],
+]);
 
 function names() {
   return readdirSync(directory)
@@ -22,8 +25,8 @@ function names() {
     .sort();
 }
 
-function installPeers() {
-  const peers = join(directory, "peers");
+function installPeers(folder) {
+  const peers = join(directory, folder);
   if (existsSync(join(peers, "node_modules")) && isInstalled(peers)) return;
   process.stderr.write("installing the peers to compare with (once)\n");
   const run = spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
@@ -71,7 +74,8 @@ const { lacks, failed } = buildAddon();
 if (lacks !== undefined || failed !== undefined) {
   process.stderr.write(`measured without the native addon: ${lacks ?? `it does not build\n${failed}`}\n`);
 }
-if (WITH_PEERS.has(name)) installPeers();
+const peers = PEERS.get(name);
+if (peers !== undefined) installPeers(peers);
 const run = spawnSync(process.execPath, ["--expose-gc", import.meta.filename, ...process.argv.slice(2), "--inside"], {
   stdio: "inherit",
 });
