@@ -4,7 +4,7 @@ import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts"
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import type { Path, ProblemList } from "./problem.ts";
-import { checkService } from "./service-check.ts";
+import { checkRest } from "./rest-check.ts";
 import {
   extensionOf,
   parseTarget,
@@ -185,7 +185,7 @@ function checkCalculator(node: DraftNode, around: Surroundings, problems: Proble
   const use = node.text("use");
   if (use === undefined || use === "") return;
   if (isServiceAddress(use)) {
-    checkService(node, use, problems);
+    checkRest(node, use, problems);
     return;
   }
   if (node.has("rest"))

@@ -8,7 +8,7 @@ import { unixWorkers } from "@millrace/streams/process";
 import { programFor } from "../compile/calculator-process.ts";
 import { processOf } from "../compile/hosted-library.ts";
 import { opsError } from "../errors.ts";
-import { openService } from "./open-service.ts";
+import { openRest } from "./open-rest.ts";
 
 export const SAMPLES = ["bubble-sort", "merge-sort", "quick-sort"] as const;
 
@@ -24,7 +24,7 @@ export interface FileOptions {
 
 /** @throws CLI-USAGE, HOST-CALCULATOR, CALC-LOAD */
 export function openFile(name: string, options: FileOptions): Promise<LooseCalculator> {
-  if (isServiceAddress(name)) return openService(name, options);
+  if (isServiceAddress(name)) return openRest(name, options);
   const file = fileOf(name);
   const { deadlineMs, memoryMib, config = null } = options;
   const { overheadMib, ...command } = programFor(file, options.interpreter, memoryMib, { file: name });

@@ -7,7 +7,7 @@ import { opsError } from "../errors.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
 
 /** @throws CLI-USAGE the settings are none, HOST-CONNECTOR a secret does not exist */
-export async function openService(
+export async function openRest(
   use: string,
   { rest, deadlineMs }: { readonly rest?: Json; readonly deadlineMs: number },
 ): Promise<LooseCalculator> {

@@ -19,7 +19,7 @@ const SECRET_HEADER = /authorization|cookie|key|token|secret|password/i;
 /** Written by whoever makes the request. */
 const OWN_HEADER = /^(?:host|content-length|content-type|accept|connection|transfer-encoding|expect|upgrade)$/i;
 
-export function checkService(node: DraftNode, use: string, problems: ProblemList): void {
+export function checkRest(node: DraftNode, use: string, problems: ProblemList): void {
   const path = ["nodes", node.name];
   for (const key of OF_CODE)
     if (node.has(key))
