@@ -112,6 +112,32 @@ nodes:
   });
 });
 
+describe("a source of personal values", () => {
+  it.each([
+    "kafka://h:9092/t",
+    "nats://h:4222/jetstream/s",
+    "nats://h:4222/core/s",
+    "redis://h:6379/stream/s",
+    "redis://h:6379/channel/s",
+    "postgres://h:5432/d/table/t?cursor=id",
+    "mysql://h:3306/d/table/t?cursor=id",
+    "mqtt://h:1883/topic/t",
+    "rabbitmq://h:5672/queue/q",
+    "http:",
+    "file:./in.ndjson",
+  ])("%s is refused where nothing can be sealed", async (from) => {
+    write({ "in.ndjson": "" });
+    const graph = (personal: string): string => `name: people
+nodes:
+  in:  { kind: source, from: "${from}"${personal} }
+  out: { kind: sink, input: in, to: "discard:" }
+`;
+    await expect(compile(graph(""))).resolves.toBeDefined();
+    const sealing = ", personal: { subject: id, fields: [name] }";
+    await expect(compile(graph(sealing))).rejects.toThrow("personal values need a host with a data directory");
+  });
+});
+
 describe("a revision", () => {
   const GRAPH = `name: g
 nodes:

@@ -4,20 +4,12 @@ import {
   type AnyNodeModel,
   type CommittedNode,
   type Place,
-  parseKafkaAddress,
-  parseMqttAddress,
-  parseMysqlAddress,
-  parseNatsAddress,
-  parsePostgresAddress,
-  parseRabbitmqAddress,
-  parseRedisAddress,
   parseTarget,
   type SinkConnector,
   streamOf,
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
-import { addressOf } from "./broker-address.ts";
-import { certificates, tlsOf } from "./certificates.ts";
+import { BROKER_SINKS } from "./broker-sinks.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
 import { webhookKeys } from "./webhook-keys.ts";
@@ -94,119 +86,13 @@ async function sinkConnector(
     const signing = { keys, id: streamOf(context.model.name, name), clock: context.options.env.clock };
     return () => webhookSink({ url, signing });
   }
-  if (scheme === "kafka")
-    return kafkaConnector(streamOf(context.model.name, name), definition.key, address, context, place);
-  if (scheme === "nats")
-    return natsConnector(streamOf(context.model.name, name), definition.key, address, context, place);
-  if (scheme === "redis") return redisConnector(streamOf(context.model.name, name), address, context, place);
-  if (scheme === "postgres")
-    return postgresConnector(streamOf(context.model.name, name), definition.key ?? [], address, context, place);
-  if (scheme === "mysql")
-    return mysqlConnector(streamOf(context.model.name, name), definition.key ?? [], address, context, place);
-  if (scheme === "mqtt") return mqttConnector(streamOf(context.model.name, name), address, context, place);
-  if (scheme === "rabbitmq")
-    return rabbitmqConnector(streamOf(context.model.name, name), definition.key, address, context, place);
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");
     return stdoutSink;
   }
-  throw opsError("HOST-CONNECTOR", `no sink for ${scheme}: is part of this host`, { place });
-}
-
-async function kafkaConnector(
-  id: string,
-  keys: readonly string[] | undefined,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<() => SinkConnector> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseKafkaAddress, "sink", context, place);
-  const { kafkaSink } = await import("@millrace/streams/kafka");
-  const ca = certificates(parsed.options.get("ca"), context, place);
-  const key = keys?.[0];
-  return () => kafkaSink(parsed, { id, ca, ...(key === undefined ? {} : { key }) }, env, resilience);
-}
-
-async function natsConnector(
-  id: string,
-  keys: readonly string[] | undefined,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<() => SinkConnector> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseNatsAddress, "sink", context, place);
-  const { natsSink } = await import("@millrace/streams/nats");
-  const key = keys?.[0];
-  return () => natsSink(parsed, { id, ...(key === undefined ? {} : { key }) }, env, resilience);
-}
-
-async function redisConnector(
-  id: string,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<() => SinkConnector> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseRedisAddress, "sink", context, place);
-  const { redisSink } = await import("@millrace/streams/redis");
-  return () => redisSink(parsed, id, env, resilience);
-}
-
-async function postgresConnector(
-  id: string,
-  key: readonly string[],
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<() => SinkConnector> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parsePostgresAddress, "sink", context, place);
-  const { postgresSink } = await import("@millrace/streams/postgres");
-  const ca = certificates(parsed.options.get("ca"), context, place);
-  return () => postgresSink(parsed, { id, key, policy: resilience, ca }, env);
-}
-
-async function mysqlConnector(
-  id: string,
-  key: readonly string[],
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<() => SinkConnector> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseMysqlAddress, "sink", context, place);
-  const { mysqlSink } = await import("@millrace/streams/mysql");
-  const ca = certificates(parsed.options.get("ca"), context, place);
-  return () => mysqlSink(parsed, { id, key, policy: resilience, ca }, env);
-}
-
-async function mqttConnector(
-  id: string,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<() => SinkConnector> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseMqttAddress, "sink", context, place);
-  const { mqttSink } = await import("@millrace/streams/mqtt");
-  const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
-  return () => mqttSink(parsed, env, options);
-}
-
-async function rabbitmqConnector(
-  id: string,
-  keys: readonly string[] | undefined,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<() => SinkConnector> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseRabbitmqAddress, "sink", context, place);
-  const { rabbitmqSink } = await import("@millrace/streams/rabbitmq");
-  const options = { id, key: keys?.[0], tls: tlsOf(parsed.options, context, place), policy: resilience };
-  return () => rabbitmqSink(parsed, env, options);
+  const open = BROKER_SINKS.get(scheme);
+  if (open === undefined) throw opsError("HOST-CONNECTOR", `no sink for ${scheme}: is part of this host`, { place });
+  return open(address, { id: streamOf(context.model.name, name), keys: definition.key ?? [], context, place });
 }
 
 /** Two data directories must not write one file, so relative addresses lie in the data directory. */

@@ -16,13 +16,6 @@ import {
   type HostProbe,
   type PayloadFormat,
   type Place,
-  parseKafkaAddress,
-  parseMqttAddress,
-  parseMysqlAddress,
-  parseNatsAddress,
-  parsePostgresAddress,
-  parseRabbitmqAddress,
-  parseRedisAddress,
   parseTarget,
   type SourceConnector,
   type SourceNode,
@@ -30,8 +23,7 @@ import {
 } from "@millrace/engine";
 import type { FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
-import { addressOf } from "./broker-address.ts";
-import { certificates, tlsOf } from "./certificates.ts";
+import { BROKER_SOURCES } from "./broker-sources.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { webhookKeys } from "./webhook-keys.ts";
 
@@ -56,22 +48,13 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       return { role: "committed", isSource: true, make: () => metronome({ cron: address.trim() }, env) };
     case "telemetry":
       return compileTelemetry(env);
-    case "redis":
-      return compileRedisSource(node, address, context, place);
-    case "kafka":
-      return compileKafkaSource(node, address, context, place);
-    case "postgres":
-      return compilePostgresSource(node, address, context, place);
-    case "mysql":
-      return compileMysqlSource(node, address, context, place);
-    case "nats":
-      return compileNatsSource(node, address, context, place);
-    case "mqtt":
-      return compileMqttSource(node, address, context, place);
-    case "rabbitmq":
-      return compileRabbitmqSource(node, address, context, place);
-    default:
-      throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
+    default: {
+      const open = BROKER_SOURCES.get(scheme);
+      if (open === undefined)
+        throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
+      const opened = await open(address, { id: streamOf(context.model.name, name), context, place });
+      return "feed" in opened ? feedNode(node, opened.feed, context) : sourceNode(node, opened.connector, context);
+    }
   }
 }
 
@@ -110,116 +93,6 @@ async function compileFileSource(node: SourceModel, address: string, context: Co
   return sourceNode(node, connector, context);
 }
 
-async function compileKafkaSource(
-  node: SourceModel,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<SourceNode> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseKafkaAddress, "source", context, place);
-  const { kafkaSource } = await import("@millrace/streams/kafka");
-  const ca = certificates(parsed.options.get("ca"), context, place);
-  return sourceNode(node, kafkaSource(parsed, env, { policy: resilience, ca }), context);
-}
-
-async function compileNatsSource(
-  node: SourceModel,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<SourceNode | CommittedNode> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseNatsAddress, "source", context, place);
-  const { natsFeed, natsSource } = await import("@millrace/streams/nats");
-  if (parsed.kind !== "core") return sourceNode(node, natsSource(parsed, env, { policy: resilience }), context);
-  return {
-    role: "committed",
-    isSource: true,
-    make: () => feedSource(feedOf(node, natsFeed(parsed, env, resilience), context)),
-  };
-}
-
-async function compileRedisSource(
-  node: SourceModel,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<SourceNode | CommittedNode> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseRedisAddress, "source", context, place);
-  const { redisFeed, redisSource } = await import("@millrace/streams/redis");
-  if (parsed.kind === "stream") return sourceNode(node, redisSource(parsed, env, { policy: resilience }), context);
-  return {
-    role: "committed",
-    isSource: true,
-    make: () => feedSource(feedOf(node, redisFeed(parsed, env, resilience), context)),
-  };
-}
-
-async function compilePostgresSource(
-  node: SourceModel,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<SourceNode | CommittedNode> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parsePostgresAddress, "source", context, place);
-  const { postgresFeed, postgresSource } = await import("@millrace/streams/postgres");
-  const options = { policy: resilience, ca: certificates(parsed.options.get("ca"), context, place) };
-  if (parsed.kind === "table") return sourceNode(node, postgresSource(parsed, env, options), context);
-  return {
-    role: "committed",
-    isSource: true,
-    make: () => feedSource(feedOf(node, postgresFeed(parsed, env, options), context)),
-  };
-}
-
-async function compileMysqlSource(
-  node: SourceModel,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<SourceNode> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseMysqlAddress, "source", context, place);
-  const { mysqlSource } = await import("@millrace/streams/mysql");
-  const options = { policy: resilience, ca: certificates(parsed.options.get("ca"), context, place) };
-  return sourceNode(node, mysqlSource(parsed, env, options), context);
-}
-
-async function compileMqttSource(
-  node: SourceModel,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<CommittedNode> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseMqttAddress, "source", context, place);
-  const { mqttFeed } = await import("@millrace/streams/mqtt");
-  const id = streamOf(context.model.name, node.name);
-  const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
-  return {
-    role: "committed",
-    isSource: true,
-    make: () => feedSource(feedOf(node, mqttFeed(parsed, env, options), context)),
-  };
-}
-
-async function compileRabbitmqSource(
-  node: SourceModel,
-  address: string,
-  context: CompileContext,
-  place: Place,
-): Promise<CommittedNode> {
-  const { env, resilience } = context.options;
-  const parsed = addressOf(address, parseRabbitmqAddress, "source", context, place);
-  const { rabbitmqFeed } = await import("@millrace/streams/rabbitmq");
-  const id = streamOf(context.model.name, node.name);
-  const options = { id, tls: tlsOf(parsed.options, context, place), policy: resilience };
-  return { role: "committed", isSource: true, make: () => feedSource(rabbitmqFeed(parsed, env, options)) };
-}
-
 function sourceNode(
   { name, definition, timeField }: SourceModel,
   plain: SourceConnector,
@@ -240,9 +113,11 @@ function sourceNode(
   };
 }
 
-function feedOf({ name }: SourceModel, feed: Feed, context: CompileContext): Feed {
+function feedNode({ name }: SourceModel, open: () => Feed, context: CompileContext): CommittedNode {
   const personal = context.personal(name);
-  return personal === undefined ? feed : personalFeed(feed, personal, context.options.env.random);
+  const { random } = context.options.env;
+  const sealed = (): Feed => (personal === undefined ? open() : personalFeed(open(), personal, random));
+  return { role: "committed", isSource: true, make: () => feedSource(sealed()) };
 }
 
 function withPayloads(

@@ -1,0 +1,95 @@
+/** Which module writes to a broker or a database, by the scheme of its address; loaded when a graph names it. */
+import {
+  type Place,
+  parseKafkaAddress,
+  parseMqttAddress,
+  parseMysqlAddress,
+  parseNatsAddress,
+  parsePostgresAddress,
+  parseRabbitmqAddress,
+  parseRedisAddress,
+  type SinkConnector,
+} from "@millrace/engine";
+import { addressOf } from "./broker-address.ts";
+import { certificates, tlsOf } from "./certificates.ts";
+import type { CompileContext } from "./compile-context.ts";
+
+export interface SinkScope {
+  /** Of the node's stream: what was written is told apart by it. */
+  readonly id: string;
+  /** The fields that name a row; of a broker's message the first one is its key. Empty: none. */
+  readonly keys: readonly string[];
+  readonly context: CompileContext;
+  readonly place: Place;
+}
+
+/** A function that makes the connector: each incarnation has its own. @throws HOST-CONNECTOR */
+type OpenSink = (address: string, scope: SinkScope) => Promise<() => SinkConnector>;
+
+export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenSink>([
+  ["kafka", kafka],
+  ["nats", nats],
+  ["redis", redis],
+  ["postgres", postgres],
+  ["mysql", mysql],
+  ["mqtt", mqtt],
+  ["rabbitmq", rabbitmq],
+]);
+
+async function kafka(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = addressOf(address, parseKafkaAddress, "sink", context, place);
+  const { kafkaSink } = await import("@millrace/streams/kafka");
+  const options = { id, ca: certificates(parsed.options.get("ca"), context, place), ...keyOf(keys) };
+  return () => kafkaSink(parsed, options, env, resilience);
+}
+
+async function nats(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = addressOf(address, parseNatsAddress, "sink", context, place);
+  const { natsSink } = await import("@millrace/streams/nats");
+  return () => natsSink(parsed, { id, ...keyOf(keys) }, env, resilience);
+}
+
+async function redis(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience } = context.options;
+  const parsed = addressOf(address, parseRedisAddress, "sink", context, place);
+  const { redisSink } = await import("@millrace/streams/redis");
+  return () => redisSink(parsed, id, env, resilience);
+}
+
+async function postgres(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parsePostgresAddress, "sink", context, place);
+  const { postgresSink } = await import("@millrace/streams/postgres");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return () => postgresSink(parsed, { id, key: keys, policy, ca }, env);
+}
+
+async function mysql(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseMysqlAddress, "sink", context, place);
+  const { mysqlSink } = await import("@millrace/streams/mysql");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return () => mysqlSink(parsed, { id, key: keys, policy, ca }, env);
+}
+
+async function mqtt(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseMqttAddress, "sink", context, place);
+  const { mqttSink } = await import("@millrace/streams/mqtt");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  return () => mqttSink(parsed, env, options);
+}
+
+async function rabbitmq(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseRabbitmqAddress, "sink", context, place);
+  const { rabbitmqSink } = await import("@millrace/streams/rabbitmq");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy, key: keys[0] };
+  return () => rabbitmqSink(parsed, env, options);
+}
+
+function keyOf([key]: readonly string[]): { readonly key?: string } {
+  return key === undefined ? {} : { key };
+}

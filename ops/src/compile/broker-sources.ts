@@ -1,0 +1,96 @@
+/** Which module reads a broker or a database, by the scheme of its address; loaded when a graph names it. */
+import {
+  type Feed,
+  type Place,
+  parseKafkaAddress,
+  parseMqttAddress,
+  parseMysqlAddress,
+  parseNatsAddress,
+  parsePostgresAddress,
+  parseRabbitmqAddress,
+  parseRedisAddress,
+  type SourceConnector,
+} from "@millrace/engine";
+import { addressOf } from "./broker-address.ts";
+import { certificates, tlsOf } from "./certificates.ts";
+import type { CompileContext } from "./compile-context.ts";
+
+/** Where a source is: in which graph, and under which name its consumers are known to the broker. */
+export interface SourceScope {
+  readonly id: string;
+  readonly context: CompileContext;
+  readonly place: Place;
+}
+
+/** Read by a cursor of ours, or fed by a broker that waits for receipts; each incarnation has a feed of its own. */
+export type BrokerSource = { readonly connector: SourceConnector } | { readonly feed: () => Feed };
+
+/** @throws HOST-CONNECTOR what the address says cannot be used */
+type OpenSource = (address: string, scope: SourceScope) => Promise<BrokerSource>;
+
+export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, OpenSource>([
+  ["kafka", kafka],
+  ["nats", nats],
+  ["redis", redis],
+  ["postgres", postgres],
+  ["mysql", mysql],
+  ["mqtt", mqtt],
+  ["rabbitmq", rabbitmq],
+]);
+
+async function kafka(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseKafkaAddress, "source", context, place);
+  const { kafkaSource } = await import("@millrace/streams/kafka");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return { connector: kafkaSource(parsed, env, { policy, ca }) };
+}
+
+async function nats(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseNatsAddress, "source", context, place);
+  const { natsFeed, natsSource } = await import("@millrace/streams/nats");
+  if (parsed.kind !== "core") return { connector: natsSource(parsed, env, { policy }) };
+  return { feed: () => natsFeed(parsed, env, policy) };
+}
+
+async function redis(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseRedisAddress, "source", context, place);
+  const { redisFeed, redisSource } = await import("@millrace/streams/redis");
+  if (parsed.kind === "stream") return { connector: redisSource(parsed, env, { policy }) };
+  return { feed: () => redisFeed(parsed, env, policy) };
+}
+
+async function postgres(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parsePostgresAddress, "source", context, place);
+  const { postgresFeed, postgresSource } = await import("@millrace/streams/postgres");
+  const options = { policy, ca: certificates(parsed.options.get("ca"), context, place) };
+  if (parsed.kind === "table") return { connector: postgresSource(parsed, env, options) };
+  return { feed: () => postgresFeed(parsed, env, options) };
+}
+
+async function mysql(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseMysqlAddress, "source", context, place);
+  const { mysqlSource } = await import("@millrace/streams/mysql");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return { connector: mysqlSource(parsed, env, { policy, ca }) };
+}
+
+async function mqtt(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseMqttAddress, "source", context, place);
+  const { mqttFeed } = await import("@millrace/streams/mqtt");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  return { feed: () => mqttFeed(parsed, env, options) };
+}
+
+async function rabbitmq(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseRabbitmqAddress, "source", context, place);
+  const { rabbitmqFeed } = await import("@millrace/streams/rabbitmq");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  return { feed: () => rabbitmqFeed(parsed, env, options) };
+}
