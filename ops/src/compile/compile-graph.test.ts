@@ -123,7 +123,7 @@ describe("a source of personal values", () => {
     "mysql://h:3306/d/table/t?cursor=id",
     "mqtt://h:1883/topic/t",
     "rabbitmq://h:5672/queue/q",
-    "http:",
+    "http:/people",
     "file:./in.ndjson",
   ])("%s is refused where nothing can be sealed", async (from) => {
     write({ "in.ndjson": "" });
