@@ -34,7 +34,7 @@ interface Slot {
   readonly id: string;
   readonly hash: string;
   /** `undefined`: erased. */
-  bytes: Buffer | undefined;
+  readonly bytes: Buffer | undefined;
 }
 
 const NAME = "subjects.keys";
@@ -59,6 +59,8 @@ export class SubjectKeys {
   #file: DiskFile | undefined;
   #secret: Buffer | undefined;
   #end = HEADER_BYTES;
+  /** A sync failed: what a power cut would leave is unknown. */
+  #isInDoubt = false;
   /** Changes of the file are made one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -85,7 +87,7 @@ export class SubjectKeys {
   ensure(subjects: Iterable<string>): Promise<void> {
     const all = new Set(subjects);
     return this.#inTurn("a key cannot be written", async () => {
-      if (this.#secret === undefined && all.size > 0) await this.#rewrite();
+      if (this.#secret === undefined && all.size > 0) await this.#replace([]);
       const fresh = [...all].filter((subject) => this.find(subject) === undefined);
       if (fresh.length === 0) return;
       const slots = fresh.map((subject) => this.#newSlot(subject));
@@ -121,21 +123,23 @@ export class SubjectKeys {
   readonly reveal = (value: Json): Json => (this.isEmpty ? value : revealValues(value, (id) => this.key(id)));
 
   /**
-   * Destroys a key, in memory and on the medium, before it resolves. Idempotent. What the medium, its file system or a backup keeps
-   * of the sector as it was before is out of reach.
+   * Destroys a key, on the medium and then in memory, before it resolves. Readers have the key until the file without it is durable:
+   * when it rejects before that, nothing has changed and it may be called again. Idempotent. What the medium, its file system or a
+   * backup keeps of the sector as it was before is out of reach.
    *
    * @throws PERSONAL-KEYS, PERSONAL-UNKNOWN
    */
   async destroy(id: string): Promise<SubjectState> {
-    const slot = this.#byId.get(id);
-    if (slot === undefined) throw personalError("PERSONAL-UNKNOWN", `there is no key ${id}`);
+    const known = this.#byId.get(id);
+    if (known === undefined) throw personalError("PERSONAL-UNKNOWN", `there is no key ${id}`);
+    const erased: Slot = { ...known, bytes: undefined };
     await this.#inTurn("a key cannot be destroyed", async () => {
-      const before = slot.bytes;
-      slot.bytes = undefined;
-      before?.fill(0);
-      await this.#rewrite();
+      const before = await this.#replace([...this.#byId.values()].map((slot) => (slot.id === id ? erased : slot)));
+      this.#keep(erased);
+      known.bytes?.fill(0);
+      await wipe(before);
     });
-    return stateOf(slot);
+    return stateOf(erased);
   }
 
   async close(): Promise<void> {
@@ -153,23 +157,23 @@ export class SubjectKeys {
   }
 
   /**
-   * Writes the file anew with what is to be kept, and then zeros over the one before: the blocks that it leaves to the file system are
-   * those of a wiped file, unless a power cut comes just between.
+   * Writes the file anew with these slots, durably, and returns the one before, which is in no directory any more. It is to be wiped:
+   * the blocks that it leaves to the file system are then those of a wiped file, unless a power cut comes just between.
    */
-  async #rewrite(): Promise<void> {
+  async #replace(slots: readonly Slot[]): Promise<DiskFile | undefined> {
     const { disk, directory, randomBytes } = this.#options;
     if (this.#secret === undefined) {
       await disk.makeDirectory(directory);
       await disk.syncDirectory(directory.slice(0, directory.lastIndexOf("/")));
     }
+    await this.#dropDraft();
     const secret = this.#secret ?? Buffer.from(randomBytes(SECRET_BYTES));
-    const slots = [...this.#byId.values()];
     const draft = await disk.open(this.#draft, { mode: "create" });
     try {
       await writeAll(draft, Buffer.concat([headerBytes(secret), ...slots.map(slotBytes)]), 0);
       await draft.sync();
       await disk.rename(this.#draft, this.#path);
-      await disk.syncDirectory(directory);
+      await this.#settled(() => disk.syncDirectory(directory));
     } catch (thrown) {
       await draft.close();
       throw thrown;
@@ -178,10 +182,17 @@ export class SubjectKeys {
     this.#file = draft;
     this.#secret = secret;
     this.#end = pageEnd(HEADER_BYTES + slots.length * SLOT_BYTES);
-    if (before !== undefined) await wipe(before);
+    return before;
   }
 
-  /** What a crash left of a rewrite holds keys that may be destroyed by now. */
+  /** Of a sync that fails nobody knows what it left, and a second one would not tell: from then on nothing is changed here. */
+  async #settled(sync: () => Promise<void>): Promise<void> {
+    this.#isInDoubt = true;
+    await sync();
+    this.#isInDoubt = false;
+  }
+
+  /** What a crash or a failure left of a new file holds keys that may be destroyed by now. */
   async #dropDraft(): Promise<void> {
     const { disk, directory } = this.#options;
     if ((await disk.stat(this.#draft)) === undefined) return;
@@ -207,7 +218,8 @@ export class SubjectKeys {
     for (let at = HEADER_BYTES; at < bytes.length; at += SLOT_BYTES) this.#loadSlot(bytes, at);
     this.#end = pageEnd(bytes.length);
     // Keys that came one by one have a page each.
-    if (bytes.length > COMPACT_FROM_BYTES && this.#byId.size * SLOT_BYTES * 2 < bytes.length) await this.#rewrite();
+    if (bytes.length > COMPACT_FROM_BYTES && this.#byId.size * SLOT_BYTES * 2 < bytes.length)
+      await wipe(await this.#replace([...this.#byId.values()]));
   }
 
   #loadSlot(bytes: Buffer, at: number): void {
@@ -244,12 +256,18 @@ export class SubjectKeys {
   async #append(slots: Buffer): Promise<void> {
     if (this.#file === undefined) throw new Error("the key file is closed");
     await writeAll(this.#file, slots, this.#end);
-    await this.#file.sync();
+    const file = this.#file;
+    await this.#settled(() => file.sync());
     this.#end = pageEnd(this.#end + slots.length);
   }
 
   #inTurn<T>(what: string, change: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(() => this.#tried(what, change));
+    const turn = this.#turn.then(() =>
+      this.#tried(what, () => {
+        if (this.#isInDoubt) throw new Error("a sync before failed; the file is to be opened again");
+        return change();
+      }),
+    );
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -277,7 +295,8 @@ function headerBytes(secret: Buffer): Buffer {
 }
 
 /** Zeros over all of a file, and closes it. */
-async function wipe(file: DiskFile): Promise<void> {
+async function wipe(file: DiskFile | undefined): Promise<void> {
+  if (file === undefined) return;
   try {
     await writeAll(file, new Uint8Array(await file.size()), 0);
     await file.sync();
