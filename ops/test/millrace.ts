@@ -25,23 +25,24 @@ export interface Running {
 
 export function start(
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly input?: string } = {},
 ): Running {
   if (!existsSync(cli)) throw new Error("the command line is not built: npm run build");
   const env = { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, ...options.env };
   const child = spawn(process.execPath, [cli, ...args], {
     cwd: options.cwd ?? root,
     env,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
   });
+  child.stdin?.end(options.input);
   let stdout = "";
   let stderr = "";
   const watchers: (() => void)[] = [];
-  child.stdout.on("data", (text: Buffer) => {
+  child.stdout?.on("data", (text: Buffer) => {
     stdout += text.toString();
     for (const watch of watchers) watch();
   });
-  child.stderr.on("data", (text: Buffer) => {
+  child.stderr?.on("data", (text: Buffer) => {
     stderr += text.toString();
     for (const watch of watchers) watch();
   });
