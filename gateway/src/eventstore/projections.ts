@@ -1,6 +1,6 @@
 /** The projections of a log: made, changed and deleted by events of one stream, and at work whenever the endpoint is open. */
 
-import { openProjectionScript } from "@millrace/projections";
+import { openProjectionScript, type ScriptThread } from "@millrace/projections";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { eventStoreError } from "./errors.ts";
 import {
@@ -12,6 +12,7 @@ import {
   resultStream,
 } from "./projection-definition.ts";
 import { RunningProjection } from "./running-projection.ts";
+import { Semaphore } from "./semaphore.ts";
 import { type Author, dataOf, isClientEvent, jsonEvent } from "./stored-event.ts";
 import { Turnstile } from "./turnstile.ts";
 
@@ -19,13 +20,16 @@ const CONFIG_STREAM = `${PROJECTION_STREAMS}$all`;
 const DEFINED = "$ProjectionDefined";
 const DELETED = "$ProjectionDeleted";
 const PROJECTIONS_MAX = 100;
+/** Threads at work on scripts that are not a projection's yet, whatever number of requests there is. */
+const COMPILING_MAX = 4;
 /** No projection has this name. */
-const ANY_SCRIPT = "";
+const ADMISSION = "";
 
 export class Projections {
   readonly #context: EndpointContext;
   readonly #running = new Map<string, RunningProjection>();
   readonly #turnstile = new Turnstile();
+  readonly #compiling = new Semaphore(COMPILING_MAX);
   #loaded: Promise<void> | undefined;
 
   constructor(context: EndpointContext) {
@@ -59,14 +63,11 @@ export class Projections {
     wanted: Pick<ProjectionDefinition, "name" | "query" | "mode" | "emitEnabled" | "trackEmittedStreams">,
     author: Author,
   ): Promise<void> {
-    await this.#compiling(wanted.name, async (before) => {
+    await this.#change(wanted.name, async (before) => {
       if (before !== undefined) throw exists(wanted.name);
-      if (this.#running.size >= PROJECTIONS_MAX)
-        throw eventStoreError("EVENTSTORE-INVALID", `there are ${PROJECTIONS_MAX} projections already`);
-      await this.#mustCompile(wanted.query);
-      // Streams of one that had the name before are not read: their epoch is another.
-      const epoch = Math.max(0, this.#context.log.durableEnd);
-      await this.#define({ ...wanted, isEnabled: true, epoch, version: 1 }, author);
+      this.#mustHaveRoom();
+      const projection = await this.#compiled(wanted.query, (script) => this.#admit(wanted, author, script));
+      await this.#begin(projection);
     });
   }
 
@@ -76,10 +77,13 @@ export class Projections {
     changes: Partial<Pick<ProjectionDefinition, "query" | "emitEnabled">>,
     author: Author,
   ): Promise<void> {
-    await this.#compiling(name, async (before) => {
+    await this.#change(name, async (before) => {
       if (before === undefined) throw missing(name);
-      if (changes.query !== undefined) await this.#mustCompile(changes.query);
-      await this.#replace(before, { ...before.definition, ...changes }, author);
+      const query = changes.query ?? before.definition.query;
+      const projection = await this.#compiled(query, (script) =>
+        this.#replace(before, { ...before.definition, ...changes }, author, script),
+      );
+      await this.#begin(projection);
     });
   }
 
@@ -88,7 +92,9 @@ export class Projections {
     await this.#change(name, async (before) => {
       if (before === undefined) throw missing(name);
       if (before.state === "Running") return;
-      await this.#replace(before, { ...before.definition, isEnabled: true, isCompleted: false }, author);
+      await this.#begin(
+        await this.#replace(before, { ...before.definition, isEnabled: true, isCompleted: false }, author),
+      );
     });
   }
 
@@ -110,7 +116,7 @@ export class Projections {
       if (before === undefined) throw missing(name);
       await before.close();
       const epoch = before.definition.epoch + 1;
-      await this.#define({ ...before.definition, isCompleted: false, epoch }, author);
+      await this.#begin(await this.#define({ ...before.definition, isCompleted: false, epoch }, author));
     });
   }
 
@@ -143,7 +149,9 @@ export class Projections {
     await this.open();
     for (const name of [...this.#running.keys()])
       await this.#change(name, async (before) => {
-        if (before !== undefined) await this.#start(before.definition, before);
+        if (before === undefined) return;
+        await before.close();
+        await this.#begin(this.#place(before.definition));
       });
   }
 
@@ -157,36 +165,68 @@ export class Projections {
     await this.#turnstile.pass(name, () => change(this.#running.get(name)));
   }
 
-  /** One script after another is tried, so that no number of requests makes more than one thread. */
-  #compiling(name: string, change: (before: RunningProjection | undefined) => Promise<void>): Promise<void> {
-    return this.#turnstile.pass(ANY_SCRIPT, () => this.#change(name, change));
+  /** The thread that compiled the script is the projection's from then on, or ends. */
+  #compiled(query: string, use: (script: ScriptThread) => Promise<RunningProjection>): Promise<RunningProjection> {
+    return this.#compiling.holding(async () => {
+      const script = await openProjectionScript(query, { env: this.#context.env });
+      try {
+        return await use(script);
+      } catch (thrown) {
+        await script.close();
+        throw thrown;
+      }
+    });
   }
 
-  async #mustCompile(query: string): Promise<void> {
-    const script = await openProjectionScript(query, { env: this.#context.env });
-    await script.close();
+  /** Between looking whether there is room and taking it no other may pass. */
+  #admit(
+    wanted: Parameters<Projections["create"]>[0],
+    author: Author,
+    script: ScriptThread,
+  ): Promise<RunningProjection> {
+    return this.#turnstile.pass(ADMISSION, async () => {
+      this.#mustHaveRoom();
+      // Streams of one that had the name before are not read: their epoch is another.
+      const epoch = Math.max(0, this.#context.log.durableEnd);
+      return await this.#define({ ...wanted, isEnabled: true, epoch, version: 1 }, author, script);
+    });
   }
 
-  async #replace(before: RunningProjection, definition: ProjectionDefinition, author: Author): Promise<void> {
+  #mustHaveRoom(): void {
+    if (this.#running.size >= PROJECTIONS_MAX)
+      throw eventStoreError("EVENTSTORE-INVALID", `there are ${PROJECTIONS_MAX} projections already`);
+  }
+
+  async #replace(
+    before: RunningProjection,
+    definition: ProjectionDefinition,
+    author: Author,
+    script?: ScriptThread,
+  ): Promise<RunningProjection> {
     await before.close();
-    await this.#define({ ...definition, version: definition.version + 1 }, author);
+    return await this.#define({ ...definition, version: definition.version + 1 }, author, script);
   }
 
-  async #define(definition: ProjectionDefinition, author: Author): Promise<void> {
+  async #define(definition: ProjectionDefinition, author: Author, script?: ScriptThread): Promise<RunningProjection> {
     if (definition.mode !== "Transient") await this.#record(DEFINED, definition, author);
-    await this.#start(definition, undefined);
+    return this.#place(definition, script);
   }
 
-  async #start(definition: ProjectionDefinition, before: RunningProjection | undefined): Promise<void> {
-    await before?.close();
-    const projection = new RunningProjection(this.#context, definition, () => {
+  #place(definition: ProjectionDefinition, script?: ScriptThread): RunningProjection {
+    const completed = (): void => {
       // What is not recorded because everything is closing is found out again: nothing is left to handle.
       void this.#completed(definition.name).catch(() => undefined);
-    });
+    };
+    const projection = new RunningProjection(this.#context, definition, completed, script);
     this.#running.set(definition.name, projection);
+    return projection;
+  }
+
+  async #begin(projection: RunningProjection): Promise<void> {
+    const { isEnabled, isCompleted } = projection.definition;
     await projection.start();
-    if (!definition.isEnabled) await projection.stop();
-    else if (definition.isCompleted === true) await projection.stop("Completed");
+    if (!isEnabled) await projection.stop();
+    else if (isCompleted === true) await projection.stop("Completed");
   }
 
   async #completed(name: string): Promise<void> {
@@ -214,7 +254,7 @@ export class Projections {
         else if (event.type === DELETED) definitions.delete(definition.name);
       }
     }
-    for (const definition of definitions.values()) await this.#start(definition, undefined);
+    for (const definition of definitions.values()) await this.#begin(this.#place(definition));
   }
 }
 

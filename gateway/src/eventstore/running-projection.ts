@@ -52,9 +52,18 @@ export class RunningProjection {
 
   readonly #completed: () => void;
 
-  /** @param completed is called when a one-time projection has reached its end */
-  constructor(context: EndpointContext, definition: ProjectionDefinition, completed: () => void) {
+  /**
+   * @param completed is called when a one-time projection has reached its end
+   * @param script the definition's, when it is compiled already: it is the projection's from here on
+   */
+  constructor(
+    context: EndpointContext,
+    definition: ProjectionDefinition,
+    completed: () => void,
+    script?: ScriptThread,
+  ) {
     this.#completed = completed;
+    this.#script = script;
     const author = { principal: projectionPrincipal(definition.name), codeVersion: context.version };
     this.definition = definition;
     this.#context = context;
@@ -118,8 +127,8 @@ export class RunningProjection {
   async #recover(): Promise<void> {
     const { query, mode } = this.definition;
     const recovered = mode === "Transient" ? undefined : await this.#checkpoints.recover();
-    const script = await openProjectionScript(query, { env: this.#context.env });
-    this.#script = script;
+    this.#script ??= await openProjectionScript(query, { env: this.#context.env });
+    const script = this.#script;
     if (recovered !== undefined) {
       await script.load(recovered.states);
       this.partitions = recovered.states.states.length;

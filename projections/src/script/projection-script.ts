@@ -5,8 +5,8 @@
  */
 import type { Json } from "@millrace/engine";
 import type { QuickJSContext, QuickJSHandle, QuickJSRuntime, QuickJSWASMModule } from "quickjs-emscripten-core";
-import { projectionError } from "../errors.ts";
 import { PRELUDE } from "./prelude.ts";
+import { reasonOf, ScriptFailure } from "./script-failure.ts";
 
 /** What a script reads, and how it groups it. */
 export interface ScriptSource {
@@ -92,9 +92,9 @@ let loading: Promise<QuickJSWASMModule> | undefined;
 /** Compiles a script. @throws PROJECTION-SCRIPT it does not compile, has no source, or asks for what there is not */
 export async function compileProjectionScript(query: string, limits: ScriptLimits = {}): Promise<ProjectionScript> {
   if (query.length > QUERY_CHARS_MAX)
-    throw projectionError("PROJECTION-SCRIPT", `the script is longer than ${QUERY_CHARS_MAX} characters`);
+    throw new ScriptFailure("PROJECTION-SCRIPT", `the script is longer than ${QUERY_CHARS_MAX} characters`);
   // The interpreter would read up to it.
-  if (query.includes("\0")) throw projectionError("PROJECTION-SCRIPT", "the script has a NUL in it");
+  if (query.includes("\0")) throw new ScriptFailure("PROJECTION-SCRIPT", "the script has a NUL in it");
   const script = new ProjectionScript(await loadInterpreter(), limits);
   try {
     script.compile(query);
@@ -140,18 +140,18 @@ export class ProjectionScript {
       // Written by the prelude.
       this.#source = JSON.parse(this.#call("__describe")) as ScriptSource;
     } catch (cause) {
-      throw projectionError("PROJECTION-SCRIPT", `the projection does not compile: ${reason(cause)}`, { cause });
+      throw new ScriptFailure("PROJECTION-SCRIPT", `the projection does not compile: ${reasonOf(cause)}`, { cause });
     }
     const { all, streams, categories } = this.#source;
     if (!all && streams.length === 0 && categories.length === 0)
-      throw projectionError(
+      throw new ScriptFailure(
         "PROJECTION-SCRIPT",
         "the projection does not compile: it names no source, as fromAll() does",
       );
   }
 
   get source(): ScriptSource {
-    if (this.#source === undefined) throw projectionError("PROJECTION-SCRIPT", "the script is not compiled");
+    if (this.#source === undefined) throw new ScriptFailure("PROJECTION-SCRIPT", "the script is not compiled");
     return this.#source;
   }
 
@@ -190,7 +190,7 @@ export class ProjectionScript {
     try {
       return this.#call(name, ...args);
     } catch (cause) {
-      throw projectionError("PROJECTION-LIMIT", `the projection was ended: ${reason(cause)}`, { cause });
+      throw new ScriptFailure("PROJECTION-LIMIT", `the projection was ended: ${reasonOf(cause)}`, { cause });
     }
   }
 
@@ -227,5 +227,3 @@ export class ProjectionScript {
     return new Error(name === "InternalError" ? message : `${name}: ${message}`);
   }
 }
-
-const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

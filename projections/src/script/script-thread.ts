@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import { type Env, type Json, MillraceError } from "@millrace/engine";
 import { projectionError } from "../errors.ts";
 import type { ScriptBatch, ScriptEvent, ScriptLimits, ScriptSource, ScriptStates } from "./projection-script.ts";
-import type { Ready, ScriptAnswer, ScriptRequest, ScriptWorkerData } from "./script-worker.ts";
+import type { FailureReport, Ready, ScriptAnswer, ScriptRequest, ScriptWorkerData } from "./script-worker.ts";
 
 export interface ScriptThreadOptions {
   readonly env: Env;
@@ -159,12 +159,6 @@ function limit(why: string): Error {
   return projectionError("PROJECTION-LIMIT", `the projection was ended: ${why}`);
 }
 
-function errorOf({
-  code,
-  kind,
-  message,
-  place,
-  details,
-}: Extract<ScriptAnswer, { failure: unknown }>["failure"]): Error {
-  return new MillraceError(code, kind, message, { ...(place && { place }), ...(details && { details }) });
+function errorOf({ code, message }: FailureReport): Error {
+  return code === undefined ? new MillraceError("UNEXPECTED", "terminal", message) : projectionError(code, message);
 }

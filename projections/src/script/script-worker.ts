@@ -1,6 +1,5 @@
 /** The inside of a script's thread: one script, one call at a time. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { type ErrorReport, reportOf } from "@millrace/engine";
 import {
   compileProjectionScript,
   loadInterpreter,
@@ -9,6 +8,7 @@ import {
   type ScriptLimits,
   type ScriptStates,
 } from "./projection-script.ts";
+import { reasonOf, ScriptFailure } from "./script-failure.ts";
 
 export interface ScriptWorkerData {
   readonly query: string;
@@ -21,7 +21,13 @@ export type ScriptRequest =
   | { readonly call: "load"; readonly states: ScriptStates }
   | { readonly call: "state"; readonly partition: string };
 
-export type ScriptAnswer = { readonly value: unknown } | { readonly failure: ErrorReport };
+export interface FailureReport {
+  /** Absent when it is no fault of the script. */
+  readonly code?: ScriptFailure["code"];
+  readonly message: string;
+}
+
+export type ScriptAnswer = { readonly value: unknown } | { readonly failure: FailureReport };
 
 /** Told once the thread can begin: what it took until then is the machine's time, not the script's. */
 export type Ready = "ready";
@@ -43,6 +49,10 @@ function answer(script: ProjectionScript, request: ScriptRequest): unknown {
   }
 }
 
+function failureOf(cause: unknown): FailureReport {
+  return { ...(cause instanceof ScriptFailure && { code: cause.code }), message: reasonOf(cause) };
+}
+
 function serve(port: MessagePort, { query, limits }: ScriptWorkerData): void {
   const compiling = loadInterpreter()
     .catch(() => undefined)
@@ -57,7 +67,7 @@ function serve(port: MessagePort, { query, limits }: ScriptWorkerData): void {
       .then((script) => answer(script, request))
       .then(
         (value) => port.postMessage({ value } satisfies ScriptAnswer),
-        (cause: unknown) => port.postMessage({ failure: reportOf(cause) } satisfies ScriptAnswer),
+        (cause: unknown) => port.postMessage({ failure: failureOf(cause) } satisfies ScriptAnswer),
       );
   });
 }
