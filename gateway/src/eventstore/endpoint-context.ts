@@ -1,5 +1,6 @@
 /** What every gRPC method of the endpoint works with. */
 import type { Env, EventLog } from "@millrace/engine";
+import type { ScriptThreadOptions } from "@millrace/projections";
 import type { DescribeEvent } from "../ports.ts";
 import type { Access } from "./access.ts";
 import type { GrpcCall } from "./grpc-call.ts";
@@ -8,6 +9,12 @@ import type { Author } from "./stored-event.ts";
 import type { StreamStates } from "./stream-states.ts";
 import type { StreamWriter } from "./stream-writer.ts";
 import type { ServedStreams } from "./virtual-streams.ts";
+
+/** What projections may take. */
+export interface ProjectionLimits extends Omit<ScriptThreadOptions, "env"> {
+  /** Projections there may be; default 100. */
+  readonly countMax?: number;
+}
 
 export interface EndpointContext {
   readonly log: EventLog;
@@ -22,6 +29,7 @@ export interface EndpointContext {
   readonly stateWriter: StreamWriter;
   readonly tail: LogTail;
   readonly appendBytesMax: number;
+  readonly projectionLimits: ProjectionLimits;
   /** Version of Millrace. */
   readonly version: string;
 }

@@ -20,7 +20,7 @@ import { Access } from "./access.ts";
 import { append } from "./append.ts";
 import { batchAppend } from "./batch-append.ts";
 import { deleteStream, tombstoneStream } from "./delete.ts";
-import type { EndpointContext, GrpcMethod } from "./endpoint-context.ts";
+import type { EndpointContext, GrpcMethod, ProjectionLimits } from "./endpoint-context.ts";
 import { eventStoreError } from "./errors.ts";
 import { gossip } from "./gossip.ts";
 import { Groups, isGroupState } from "./groups.ts";
@@ -53,6 +53,8 @@ export interface EventStoreEndpointOptions {
   readonly isReserved?: (stream: string) => boolean;
   /** Largest append in bytes; default 1 MiB as EventStoreDB's, never more than the log takes. */
   readonly appendBytesMax?: number;
+  /** What projections may take; every limit has its default. */
+  readonly projectionLimits?: ProjectionLimits;
   /** PEM texts. Without them the port speaks HTTP/2 in clear. */
   readonly tls?: { readonly cert: string; readonly key: string };
   /** Sees every error that is the server's own fault. */
@@ -207,7 +209,8 @@ class Endpoint implements EventStoreEndpoint {
 }
 
 function contextOf(options: EventStoreEndpointOptions): EndpointContext {
-  const { log, env, version, token, isReserved = () => false, describeEvent = describeBytes } = options;
+  const { log, env, version, token, isReserved = () => false } = options;
+  const { describeEvent = describeBytes, projectionLimits = {} } = options;
   const appendBytesMax = Math.min(options.appendBytesMax ?? APPEND_BYTES_MAX, log.appendBytesMax);
   const states = new StreamStates(log);
   const shared = { log, env, states, appendBytesMax };
@@ -227,6 +230,7 @@ function contextOf(options: EventStoreEndpointOptions): EndpointContext {
     stateWriter: new StreamWriter({ ...shared, isReserved: () => false }),
     tail: new LogTail(log),
     appendBytesMax,
+    projectionLimits,
   };
 }
 

@@ -19,7 +19,7 @@ import { Turnstile } from "./turnstile.ts";
 const CONFIG_STREAM = `${PROJECTION_STREAMS}$all`;
 const DEFINED = "$ProjectionDefined";
 const DELETED = "$ProjectionDeleted";
-const PROJECTIONS_MAX = 100;
+const COUNT_MAX = 100;
 /** Threads at work on scripts that are not a projection's yet, whatever number of requests there is. */
 const COMPILING_MAX = 4;
 /** No projection has this name. */
@@ -168,7 +168,8 @@ export class Projections {
   /** The thread that compiled the script is the projection's from then on, or ends. */
   #compiled(query: string, use: (script: ScriptThread) => Promise<RunningProjection>): Promise<RunningProjection> {
     return this.#compiling.holding(async () => {
-      const script = await openProjectionScript(query, { env: this.#context.env });
+      const { env, projectionLimits } = this.#context;
+      const script = await openProjectionScript(query, { env, ...projectionLimits });
       try {
         return await use(script);
       } catch (thrown) {
@@ -193,8 +194,9 @@ export class Projections {
   }
 
   #mustHaveRoom(): void {
-    if (this.#running.size >= PROJECTIONS_MAX)
-      throw eventStoreError("EVENTSTORE-INVALID", `there are ${PROJECTIONS_MAX} projections already`);
+    const { countMax = COUNT_MAX } = this.#context.projectionLimits;
+    if (this.#running.size >= countMax)
+      throw eventStoreError("EVENTSTORE-INVALID", `there are ${countMax} projections already`);
   }
 
   async #replace(

@@ -127,7 +127,8 @@ export class RunningProjection {
   async #recover(): Promise<void> {
     const { query, mode } = this.definition;
     const recovered = mode === "Transient" ? undefined : await this.#checkpoints.recover();
-    this.#script ??= await openProjectionScript(query, { env: this.#context.env });
+    const { env, projectionLimits } = this.#context;
+    this.#script ??= await openProjectionScript(query, { env, ...projectionLimits });
     const script = this.#script;
     if (recovered !== undefined) {
       await script.load(recovered.states);

@@ -1,4 +1,5 @@
 /** Projections survive a restart: states, checkpoints and what they emit are one append, so that every event has its effect once. */
+import { setTimeout as pause } from "node:timers/promises";
 import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { systemEnv } from "@millrace/engine";
 import { openProjectionScript } from "@millrace/projections";
@@ -11,6 +12,7 @@ async function until<T>(ask: () => Promise<T>, isWanted: (answer: T) => boolean)
   for (;;) {
     const answer = await ask();
     if (isWanted(answer)) return answer;
+    await pause(5);
   }
 }
 
@@ -70,9 +72,12 @@ it.each(LOGS)(
 );
 
 it("ends a script that does not come back, and nothing waits for it meanwhile", async () => {
-  const env = systemEnv();
-  const query = 'fromAll().when({ $any: (s) => { s.all = ""; for (;;) s.all += "abcdefghijklmnopqrstuvwxyz"; } })';
-  const script = await openProjectionScript(query, { env, callMsMax: 2000 });
+  const watchdogs: (() => void)[] = [];
+  const machine = systemEnv();
+  const timers = { after: (_ms: number, bark: () => void) => ({ cancel: () => {}, at: watchdogs.push(bark) }) };
+  const limits = { stepsMax: Number.POSITIVE_INFINITY };
+  const query = "fromAll().when({ $any: () => { for (;;); } })";
+  const script = await openProjectionScript(query, { env: { ...machine, timers }, limits, callMsMax: 7 });
   const event = {
     isJson: true,
     data: {},
@@ -87,9 +92,13 @@ it("ends a script that does not come back, and nothing waits for it meanwhile", 
   const turning = (async () => {
     for (; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
   })();
-  const ended = expect(batch).rejects.toMatchObject({ code: "PROJECTION-LIMIT" });
+  const ended = expect(batch).rejects.toMatchObject({
+    code: "PROJECTION-LIMIT",
+    message: "the projection was ended: it took more than 7 ms",
+  });
   await turning;
   expect(turns).toBe(20);
+  watchdogs.at(-1)?.();
   await ended;
   await expect(script.batch([])).rejects.toMatchObject({ code: "PROJECTION-LIMIT" });
   await script.close();

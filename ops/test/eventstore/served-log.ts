@@ -20,14 +20,19 @@ export interface ServedLog {
   close(): Promise<void>;
 }
 
-export type ServeOptions = Partial<Omit<EventStoreEndpointOptions, "log" | "version">>;
+export interface ServeOptions extends Partial<Omit<EventStoreEndpointOptions, "log" | "version">> {
+  /** Of the log in memory; default its own. */
+  readonly logAppendBytesMax?: number;
+}
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 const machine = systemEnv();
 
 export async function serveLog(kind: LogKind, options: ServeOptions = {}): Promise<ServedLog> {
   const env: Env = options.env ?? machine;
-  if (kind === "memory") return serve(memoryEventLog({ env }), options, undefined, async () => {});
+  const { logAppendBytesMax: appendBytesMax } = options;
+  const limits = appendBytesMax === undefined ? {} : { appendBytesMax };
+  if (kind === "memory") return serve(memoryEventLog({ env, ...limits }), options, undefined, async () => {});
   const directory = await mkdtemp(join(tmpdir(), "millrace-eventstore-"));
   const indexStore = memoryOrderedStore();
   const open = (): Promise<EventLog> =>

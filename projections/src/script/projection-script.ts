@@ -4,7 +4,13 @@
  * everywhere at the same event; its memory is bounded.
  */
 import type { Json } from "@millrace/engine";
-import type { QuickJSContext, QuickJSHandle, QuickJSRuntime, QuickJSWASMModule } from "quickjs-emscripten-core";
+import type {
+  QuickJSContext,
+  QuickJSHandle,
+  QuickJSRuntime,
+  QuickJSSyncVariant,
+  QuickJSWASMModule,
+} from "quickjs-emscripten-core";
 import { PRELUDE } from "./prelude.ts";
 import { reasonOf, ScriptFailure } from "./script-failure.ts";
 
@@ -76,26 +82,36 @@ export interface ScriptStates {
 }
 
 export interface ScriptLimits {
-  /** Default 64 MiB. */
+  /** Of the interpreter with all that it holds; 16 MiB or more, default 64 MiB. */
   readonly memoryBytesMax?: number;
   /** Of one batch, in 10,000s of the interpreter's steps, about; default 1000, which is less than a second. */
   readonly stepsMax?: number;
 }
 
 const MEMORY_BYTES_MAX = 64 << 20;
+/** Node has it; the types of Node 20 do not. */
+declare const WebAssembly: {
+  readonly Memory: new (pages: { readonly initial: number; readonly maximum: number }) => object;
+};
+
+const PAGE_BYTES = 64 << 10;
+/** What the interpreter begins with. */
+const PAGES_MIN = 256;
 const STACK_BYTES_MAX = 512 << 10;
 const STEPS_MAX = 1000;
 const QUERY_CHARS_MAX = 256 << 10;
 
-let loading: Promise<QuickJSWASMModule> | undefined;
-
 /** Compiles a script. @throws PROJECTION-SCRIPT it does not compile, has no source, or asks for what there is not */
-export async function compileProjectionScript(query: string, limits: ScriptLimits = {}): Promise<ProjectionScript> {
+export function compileProjectionScript(
+  interpreter: QuickJSWASMModule,
+  query: string,
+  limits: ScriptLimits = {},
+): ProjectionScript {
   if (query.length > QUERY_CHARS_MAX)
     throw new ScriptFailure("PROJECTION-SCRIPT", `the script is longer than ${QUERY_CHARS_MAX} characters`);
   // The interpreter would read up to it.
   if (query.includes("\0")) throw new ScriptFailure("PROJECTION-SCRIPT", "the script has a NUL in it");
-  const script = new ProjectionScript(await loadInterpreter(), limits);
+  const script = new ProjectionScript(interpreter, limits);
   try {
     script.compile(query);
     return script;
@@ -105,15 +121,20 @@ export async function compileProjectionScript(query: string, limits: ScriptLimit
   }
 }
 
-/** Only when the first script is there: most hosts run none. */
-export function loadInterpreter(): Promise<QuickJSWASMModule> {
-  loading ??= load();
-  return loading;
-}
-
-async function load(): Promise<QuickJSWASMModule> {
-  const { newQuickJSWASMModuleFromVariant } = await import("quickjs-emscripten-core");
-  return newQuickJSWASMModuleFromVariant(import("@jitl/quickjs-wasmfile-release-sync"));
+/**
+ * Loads an interpreter for one script, only when there is one: most hosts run none. Its memory cannot grow beyond the limit; the
+ * limit that the interpreter keeps itself sees single allocations only, not what they come to.
+ */
+export async function loadInterpreter({
+  memoryBytesMax = MEMORY_BYTES_MAX,
+}: ScriptLimits = {}): Promise<QuickJSWASMModule> {
+  const { newQuickJSWASMModuleFromVariant, newVariant } = await import("quickjs-emscripten-core");
+  // Its types are written as CommonJS, where the default is one deeper than in the module that is loaded.
+  const loaded = (await import("@jitl/quickjs-wasmfile-release-sync")) as { readonly default: unknown };
+  const variant = loaded.default as QuickJSSyncVariant;
+  const maximum = Math.max(PAGES_MIN, Math.floor(memoryBytesMax / PAGE_BYTES));
+  const wasmMemory = new WebAssembly.Memory({ initial: PAGES_MIN, maximum });
+  return newQuickJSWASMModuleFromVariant(newVariant(variant, { wasmMemory }));
 }
 
 export class ProjectionScript {
@@ -223,6 +244,8 @@ export class ProjectionScript {
     const dumped: unknown = this.#context.dump(error);
     error.dispose();
     const { name = "Error", message = String(dumped) } = (dumped ?? {}) as { name?: string; message?: string };
+    // Of handlers the prelude catches what they throw; without memory not even an error can be made.
+    if (dumped === null) return new Error("it ran out of memory, or threw null");
     if (message === "interrupted") return new Error("it took too many steps");
     return new Error(name === "InternalError" ? message : `${name}: ${message}`);
   }

@@ -54,12 +54,10 @@ function failureOf(cause: unknown): FailureReport {
 }
 
 function serve(port: MessagePort, { query, limits }: ScriptWorkerData): void {
-  const compiling = loadInterpreter()
-    .catch(() => undefined)
-    .then(() => {
-      port.postMessage("ready" satisfies Ready);
-      return compileProjectionScript(query, limits);
-    });
+  const loading = loadInterpreter(limits);
+  const compiling = loading
+    .finally(() => port.postMessage("ready" satisfies Ready))
+    .then((interpreter) => compileProjectionScript(interpreter, query, limits));
   // A failure is the answer to the first request.
   compiling.catch(() => undefined);
   port.on("message", (request: ScriptRequest) => {
