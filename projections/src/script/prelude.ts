@@ -147,6 +147,9 @@ export const PRELUDE = `"use strict";
     return JSON.stringify({ state: states.get(partition), result: resultOf(clone(states.get(partition))) });
   };
   globalThis.__all = () => JSON.stringify({ states: [...states], shared });
+  // Without memory not even an error can be made: the interpreter throws null.
+  const reasonOf = (thrown) =>
+    thrown === null ? "it ran out of memory, or threw null" : String((thrown && thrown.message) || thrown);
   globalThis.__batch = (json) => {
     effects = [];
     changed = new Set();
@@ -158,7 +161,7 @@ export const PRELUDE = `"use strict";
         handled += 1;
       } catch (thrown) {
         effects.length = before;
-        failure = String((thrown && thrown.message) || thrown);
+        failure = reasonOf(thrown);
         break;
       }
     }
@@ -168,7 +171,7 @@ export const PRELUDE = `"use strict";
         for (const partition of changed)
           outcome.push([partition, states.get(partition), source.outputs ? resultOf(clone(states.get(partition))) : null]);
       } catch (thrown) {
-        failure = String((thrown && thrown.message) || thrown);
+        failure = reasonOf(thrown);
       }
     }
     return JSON.stringify({ handled, failure, effects, changed: outcome, shared, partitions: states.size });
