@@ -2,21 +2,28 @@
  * A real RabbitMQ broker for tests, Debian's. Erlang's nodes find each other by a name server, `epmd`; each broker here has one of its own,
  * so that nothing on the machine knows of it and nothing is left behind.
  */
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { freePort, type ServerKind, ServerProcess } from "./server-process.ts";
 
 /** The reason why there is none; `undefined` where there is one. */
 export const rabbitmqMissing: string | undefined = process.env.MILLRACE_SKIP_RABBITMQ || undefined;
 
 const SCRIPT = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+const COOKIE = "millrace";
 /** Erlang takes its time, on a busy machine most of all. */
 const READY_MS = 120_000;
 
 export interface RabbitServer {
   readonly server: ServerProcess;
+  /** Runs a command of `rabbitmqctl`, and resolves with what it prints. */
+  control(...command: readonly string[]): Promise<string>;
   /** Ends the broker and its name server. */
   stop(): Promise<void>;
 }
@@ -28,6 +35,11 @@ export async function startRabbit(extra: readonly string[] = []): Promise<Rabbit
     const server = await ServerProcess.start(rabbitmq(names.port, await freePort(), extra));
     return {
       server,
+      async control(...command) {
+        const variables = { ...process.env, HOME: tmpdir(), ERL_EPMD_PORT: String(names.port) };
+        const options = ["-n", nodeName(server.port), "--erlang-cookie", COOKIE, "--quiet"];
+        return (await promisify(execFile)(CONTROL, [...options, ...command], { env: variables })).stdout;
+      },
       async stop() {
         await server.stop();
         await names.stop();
@@ -38,6 +50,8 @@ export async function startRabbit(extra: readonly string[] = []): Promise<Rabbit
     throw error;
   }
 }
+
+const nodeName = (port: number): string => `r${port}@localhost`;
 
 const nameServer: ServerKind = {
   name: "epmd",
@@ -64,7 +78,7 @@ function rabbitmq(namesPort: number, nodePort: number, extra: readonly string[])
         HOME: directory,
         ERL_EPMD_PORT: namesPort,
         ERL_EPMD_ADDRESS: "127.0.0.1",
-        RABBITMQ_NODENAME: `r${port}@localhost`,
+        RABBITMQ_NODENAME: nodeName(port),
         RABBITMQ_DIST_PORT: nodePort,
         RABBITMQ_CONFIG_FILE: config,
         RABBITMQ_CONF_ENV_FILE: "/dev/null",
@@ -75,8 +89,7 @@ function rabbitmq(namesPort: number, nodePort: number, extra: readonly string[])
         RABBITMQ_FEATURE_FLAGS_FILE: join(directory, "flags"),
         // Otherwise a shell stays in front of the broker.
         RABBITMQ_ALLOW_INPUT: 1,
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
-          "-noinput -setcookie millrace -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}",
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-noinput -setcookie ${COOKIE} -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}`,
         RABBITMQ_SCHEDULER_BIND_TYPE: "u",
       };
       writeFileSync(join(directory, "plugins"), "[].\n");
@@ -89,9 +102,16 @@ function rabbitmq(namesPort: number, nodePort: number, extra: readonly string[])
 /** What a client of AMQP 0.9.1 says first; the answer holds the version as a field of a table. */
 const HELLO = Buffer.from("AMQP\0\0\x09\x01", "latin1");
 
+/** How long a broker that accepted a connection may take to answer; then it is asked over another one. */
+const ANSWER_MS = 5000;
+
 async function greet(socket: Socket): Promise<string> {
+  // A broker that is starting or ending may accept a connection and close it, or never answer: neither is an error of the socket.
+  const closed = new AbortController();
+  socket.once("close", () => closed.abort());
+  const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(ANSWER_MS)]);
   socket.write(HELLO);
-  const [chunk] = (await once(socket, "data")) as [Buffer];
+  const [chunk] = (await once(socket, "data", { signal })) as [Buffer];
   const version = /versionS\0{3}.([\d.]+)/s.exec(chunk.toString("latin1"))?.[1];
   if (version === undefined) throw new Error("this is no RabbitMQ broker");
   return version;
