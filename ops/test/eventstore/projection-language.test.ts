@@ -15,7 +15,7 @@ const connect = ({ address }: ServedLog) => EventStoreDBClient.connectionString(
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 /** Small enough that what never ends is ended soon, by what it did; the clock judges nothing, however busy the machine is. */
-const LIMITS = { script: { memoryBytesMax: 32 << 20, stepsMax: 50 }, callMsMax: 100_000 };
+const LIMITS = { limits: { memoryBytesMax: 32 << 20, stepsMax: 50 }, callMsMax: 100_000 };
 
 let served: ServedLog;
 let client: InstanceType<typeof EventStoreDBClient>;
