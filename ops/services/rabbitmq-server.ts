@@ -102,16 +102,9 @@ function rabbitmq(namesPort: number, nodePort: number, extra: readonly string[])
 /** What a client of AMQP 0.9.1 says first; the answer holds the version as a field of a table. */
 const HELLO = Buffer.from("AMQP\0\0\x09\x01", "latin1");
 
-/** How long a broker that accepted a connection may take to answer; then it is asked over another one. */
-const ANSWER_MS = 5000;
-
 async function greet(socket: Socket): Promise<string> {
-  // A broker that is starting or ending may accept a connection and close it, or never answer: neither is an error of the socket.
-  const closed = new AbortController();
-  socket.once("close", () => closed.abort());
-  const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(ANSWER_MS)]);
   socket.write(HELLO);
-  const [chunk] = (await once(socket, "data", { signal })) as [Buffer];
+  const [chunk] = (await once(socket, "data")) as [Buffer];
   const version = /versionS\0{3}.([\d.]+)/s.exec(chunk.toString("latin1"))?.[1];
   if (version === undefined) throw new Error("this is no RabbitMQ broker");
   return version;

@@ -30,6 +30,8 @@ export interface ServerKind {
 
 const READY_MS = 20_000;
 const RETRY_MS = 20;
+/** How long a server that accepted a connection may take to answer; then it is asked over another one. */
+const ANSWER_MS = 5000;
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -114,13 +116,19 @@ export class ServerProcess {
     const socket = connect({ host: "127.0.0.1", port: this.port });
     try {
       await once(socket, "connect");
-      return await this.#kind.greet(socket);
+      return await Promise.race([this.#kind.greet(socket), unanswered(socket)]);
     } catch {
       return undefined;
     } finally {
       socket.destroy();
     }
   }
+}
+
+/** A server that starts or ends may accept a connection and close it, or be silent: whoever waits for data hears of neither. */
+async function unanswered(socket: Socket): Promise<never> {
+  await once(socket, "close", { signal: AbortSignal.timeout(ANSWER_MS) });
+  throw new Error("the server closed the connection before it answered");
 }
 
 /** Linux tells it; elsewhere there are none to be told. */

@@ -102,7 +102,7 @@ nodes:
         const address = parseRabbitmqAddress(`//${broker.server.address}/queue/short`, "sink");
         if ("fault" in address) throw new Error(address.fault);
         // It is asked whether it is alive all the time.
-        const policy = { ...QUICK, probeEveryMs: 20 };
+        const policy = { ...QUICK, probeEveryMs: 20, probeTimeoutMs: 60_000 };
         const sink = rabbitmqSink(address, systemEnv(), { id: "g/short", policy });
         await sink.open(undefined);
         await sink.deliver([slice(0, [0])]);

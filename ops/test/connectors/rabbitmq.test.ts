@@ -21,7 +21,7 @@ import { start } from "../millrace.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
-const START_MS = 150_000;
+const START_MS = 240_000;
 const QUORUM = { durable: true, arguments: { "x-queue-type": "quorum" } };
 
 describe.skipIf(rabbitmqMissing)(
@@ -341,7 +341,7 @@ nodes:
 `,
         });
         const run = () =>
-          start(["run", "graph.yaml", "--json", "--data", folder.data], {
+          start(["run", "graph.yaml", "--json", "--port", "0", "--data", folder.data], {
             cwd: folder.path,
             env: { ...process.env, RABBIT: "guest:guest" },
           });
@@ -352,7 +352,7 @@ nodes:
               rows.push(...(await drain(to, ids)));
               expect(new Set(rows).size).toBeGreaterThanOrEqual(count);
             },
-            { timeout: 60_000, interval: 20 },
+            { timeout: 150_000, interval: 20 },
           );
         let running = run();
         try {
