@@ -110,6 +110,52 @@ describe("a feed with personal fields", () => {
   });
 });
 
+describe("a feed with personal fields that is faster than its keys", () => {
+  /** Sends the messages at once, the last with a receipt, and counts what becomes of them. */
+  async function flood(into: PersonalIntake, count: number): Promise<{ taken: number; lost: number }> {
+    const sum = { taken: 0, lost: 0 };
+    const receipt = { settle: () => undefined };
+    const feed: Feed = {
+      connection: () => ({ state: "connected" }) as never,
+      run: async (target) => {
+        for (let n = 0; n < count; n++) target.take({ who: `who-${n}`, mail: "x" }, n === count - 1 ? receipt : {});
+      },
+    };
+    const end = new Promise<void>((resolve) => {
+      const target = {
+        take: (_: Json, { settle }: FeedReceipt = {}) => {
+          sum.taken++;
+          if (settle !== undefined) resolve();
+        },
+        reject: () => expect.unreachable(),
+        lose: (lost: number) => {
+          sum.lost += lost;
+        },
+      };
+      void personalFeed(feed, into, env.random, { waitingMax: 10 }).run(target, new AbortController().signal);
+    });
+    await env.until(end);
+    return sum;
+  }
+
+  it("sheds what it cannot keep waiting, and never what waits for a receipt", async () => {
+    // One is being sealed, ten wait, and the one with a receipt waits in any case.
+    expect(await flood(intake, 100)).toEqual({ taken: 12, lost: 88 });
+  });
+
+  it("seals what waits together in one go", async () => {
+    const sizes: number[] = [];
+    class Counted extends PersonalIntake {
+      override seal(messages: readonly Json[], placeOf: (i: number) => string): ReturnType<PersonalIntake["seal"]> {
+        sizes.push(messages.length);
+        return super.seal(messages, placeOf);
+      }
+    }
+    await flood(new Counted(() => keys, { subject: "who", fields: ["mail"] }, "g/in"), 100);
+    expect(sizes).toEqual([1, 11]);
+  });
+});
+
 describe("a sink that reveals", () => {
   it("gets the values, and markers of what was erased", async () => {
     const sealed = (await env.until(intake.seal([ANN], String))) as readonly Json[];

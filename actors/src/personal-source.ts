@@ -65,35 +65,94 @@ class PersonalReader implements SourceReader {
   }
 }
 
-/** Takes what `feed` sends. A message waits for its key to be durable; order is kept. */
-export function personalFeed(feed: Feed, intake: PersonalIntake, random: Random): Feed {
+export interface PersonalFeedOptions {
+  /** Most messages that may wait to be sealed; more are shed, unless the feed waits for their receipts. Default 65 536. */
+  readonly waitingMax?: number;
+}
+
+/** Takes what `feed` sends. Messages wait for their keys to be durable, those that wait together for one write; order is kept. */
+export function personalFeed(
+  feed: Feed,
+  intake: PersonalIntake,
+  random: Random,
+  { waitingMax = WAITING_MAX }: PersonalFeedOptions = {},
+): Feed {
   return {
     connection: () => feed.connection(),
-    run: (into, signal) => feed.run(sealedIntake(into, intake, random), signal),
+    run: (into, signal) => feed.run(new SealingIntake(into, intake, random, waitingMax), signal),
   };
 }
 
-function sealedIntake(into: FeedIntake, intake: PersonalIntake, random: Random): FeedIntake {
-  let turn: Promise<void> = Promise.resolve();
-  const take = async (message: Json, receipt?: FeedReceipt): Promise<void> => {
-    const place = Buffer.from(random.bytes(16)).toString("hex");
-    try {
-      const [sealed] = await intake.seal([message], () => place);
-      if (sealed instanceof Error) into.reject(sealed, null, receipt);
-      else into.take(sealed ?? null, receipt);
-    } catch (error) {
-      // Without its key it cannot be kept: a feed that waits for receipts sends it again.
-      into.lose(1, reportOf(error).code);
+const WAITING_MAX = 65_536;
+
+interface Waiting {
+  readonly message: Json;
+  readonly receipt: FeedReceipt | undefined;
+  /** Why it is no message. */
+  readonly error?: Error;
+}
+
+class SealingIntake implements FeedIntake {
+  readonly #into: FeedIntake;
+  readonly #intake: PersonalIntake;
+  readonly #random: Random;
+  readonly #waitingMax: number;
+  #waiting: Waiting[] = [];
+  #isSealing = false;
+
+  constructor(into: FeedIntake, intake: PersonalIntake, random: Random, waitingMax: number) {
+    this.#into = into;
+    this.#intake = intake;
+    this.#random = random;
+    this.#waitingMax = waitingMax;
+  }
+
+  take(message: Json, receipt?: FeedReceipt): void {
+    this.#wait({ message, receipt });
+  }
+
+  reject(error: unknown, _input: Json, receipt?: FeedReceipt): void {
+    this.#wait({ message: null, receipt, error: withoutContent(error) });
+  }
+
+  lose(count: number, reason: string): void {
+    this.#into.lose(count, reason);
+  }
+
+  #wait(item: Waiting): void {
+    if (item.receipt?.settle === undefined && this.#waiting.length >= this.#waitingMax)
+      return this.lose(1, "came faster than it could be sealed");
+    this.#waiting.push(item);
+    if (!this.#isSealing) void this.#seal();
+  }
+
+  async #seal(): Promise<void> {
+    this.#isSealing = true;
+    while (this.#waiting.length > 0) {
+      const items = this.#waiting;
+      this.#waiting = [];
+      const sealed = (await this.#sealed(items.filter(({ error }) => error === undefined))).values();
+      for (const { error, receipt } of items) {
+        const taken = error ?? sealed.next().value;
+        if (taken instanceof Error) this.#into.reject(taken, null, receipt);
+        else if (taken !== undefined) this.#into.take(taken, receipt);
+      }
     }
-  };
-  const inTurn = (next: () => void | Promise<void>): void => {
-    turn = turn.then(next);
-  };
-  return {
-    take: (message, receipt) => inTurn(() => take(message, receipt)),
-    reject: (error, _input, receipt) => inTurn(() => into.reject(withoutContent(error), null, receipt)),
-    lose: (count, reason) => into.lose(count, reason),
-  };
+    this.#isSealing = false;
+  }
+
+  /** None of them without their keys: a feed that waits for receipts sends them again. */
+  async #sealed(items: readonly Waiting[]): Promise<readonly (Json | Error)[]> {
+    if (items.length === 0) return [];
+    const place = Buffer.from(this.#random.bytes(16)).toString("hex");
+    const messages = items.map(({ message }) => message);
+    try {
+      return await this.#intake.seal(messages, (i) => `${place}@${i}`);
+    } catch (error) {
+      this.lose(items.length, reportOf(error).code);
+      return [];
+    }
+  }
 }
 
 /** Messages of errors quote what they do not understand. */

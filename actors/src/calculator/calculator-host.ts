@@ -23,6 +23,8 @@ export interface CalculatorState {
 export interface CalculatorHost {
   /** Absent: rows have nothing to do with each other. */
   readonly state?: CalculatorState;
+  /** Before the first row, when the node is opened. Absent: it runs already. */
+  open?(): Promise<void>;
   /**
    * One outcome per row, in order; a row may be calculated more than once.
    *

@@ -97,7 +97,8 @@ export function committedCalculator(host: CalculatorHost, payloads?: CalculatorP
     kind: "committed",
     ports: ["out"],
     stepMessagesMax: STEP_MESSAGES_MAX,
-    open(opened) {
+    async open(opened) {
+      await host.open?.();
       context = opened;
     },
     take(_, slice) {

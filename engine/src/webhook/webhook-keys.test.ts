@@ -1,5 +1,5 @@
 import { Webhook } from "standardwebhooks";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { WebhookKeys } from "./webhook-keys.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -15,7 +15,10 @@ function keysOf(text: string): WebhookKeys {
 
 test("signs what the scheme's own library verifies, and verifies what that signs", () => {
   const foreign = new Webhook(SECRET);
-  const nowMs = Date.now();
+  // The library looks at the machine's clock.
+  const nowMs = Date.UTC(2026, 0, 1);
+  vi.useFakeTimers({ toFake: ["Date"], now: nowMs });
+  onTestFinished(() => void vi.useRealTimers());
   expect(foreign.verify(BODY, { ...keysOf(SECRET).sign("msg_1", nowMs, BODY) })).toEqual(JSON.parse(BODY));
   const headers = {
     "webhook-id": "msg_2",

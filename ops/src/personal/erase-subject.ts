@@ -5,23 +5,20 @@
  */
 import {
   type Env,
-  type EventInput,
   type EventLog,
   type Mutation,
-  packState,
   personalError,
-  type RecordedEvent,
-  type StateEvent,
   type SubjectKeys,
   type SubjectState,
-  unpackState,
 } from "@millrace/engine";
 import { isHeld, type LegalHold, legalHolds } from "../retention/legal-holds.ts";
+import { appendSystemEvent, systemEvents, systemPayload } from "../system-stream.ts";
 
 export const ERASURE_STREAM = "$erasure";
 const INTENDED = "ErasureIntended";
 const ERASED = "SubjectErased";
-const SCHEMA = 1;
+/** Of a key that is gone although nobody is known to have asked for it. */
+const FOUND: Mutation = { principal: "system", reason: "found erased when the data was opened" };
 
 export interface Erasure {
   /** Id of the key: what markers of erased values say. */
@@ -34,16 +31,15 @@ export interface Erasure {
   readonly position: number;
 }
 
-interface ErasurePayload {
+interface ErasedKey {
   readonly key: string;
   readonly subjectHash: string;
-  readonly reason: string;
 }
 
 /** What of the past names keys. */
 interface ToldErasures {
   /** Intended and not done, with who and why. */
-  readonly open: ReadonlyMap<string, ErasurePayload & { readonly principal: string }>;
+  readonly open: ReadonlyMap<string, ErasedKey & { readonly by: Mutation }>;
   /** Positions of the events that say it is done. */
   readonly done: ReadonlyMap<string, number>;
 }
@@ -76,9 +72,8 @@ export async function eraseSubject(
   const { key, hash: subjectHash, isErased } = await requireErasable(log, keys, subject);
   const told = (await toldErasures(log)).done.get(key);
   if (isErased && told !== undefined) return { key, subjectHash, repeated: true, position: told };
-  const payload = { key, subjectHash, reason: by.reason };
-  await append(log, env, INTENDED, payload, by.principal);
-  const position = await carryOut(log, keys, env, payload, by.principal);
+  await append(log, env, INTENDED, { key, subjectHash }, by);
+  const position = await carryOut(log, keys, env, { key, subjectHash }, by);
   return { key, subjectHash, repeated: false, position };
 }
 
@@ -89,40 +84,31 @@ export async function eraseSubject(
 export async function finishErasures(log: EventLog, keys: SubjectKeys, env: Env): Promise<void> {
   if (keys.isEmpty) return;
   const { open, done } = await toldErasures(log);
-  for (const { principal, ...payload } of open.values()) {
+  for (const { key, subjectHash, by } of open.values()) {
     // A key file that does not know the key is another one: the values cannot be read with it anyway.
-    if (keys.key(payload.key) !== undefined) await carryOut(log, keys, env, payload, principal);
+    if (keys.key(key) !== undefined) await carryOut(log, keys, env, { key, subjectHash }, by);
   }
   for (const { key, hash: subjectHash } of keys.erased()) {
     if (done.has(key) || open.has(key)) continue;
-    await append(log, env, ERASED, { key, subjectHash, reason: "found erased when the data was opened" }, "system");
+    await append(log, env, ERASED, { key, subjectHash }, FOUND);
   }
 }
 
-async function carryOut(
-  log: EventLog,
-  keys: SubjectKeys,
-  env: Env,
-  payload: ErasurePayload,
-  principal: string,
-): Promise<number> {
-  await keys.destroy(payload.key);
-  return append(log, env, ERASED, payload, principal);
+async function carryOut(log: EventLog, keys: SubjectKeys, env: Env, erased: ErasedKey, by: Mutation): Promise<number> {
+  await keys.destroy(erased.key);
+  return append(log, env, ERASED, erased, by);
 }
 
 async function toldErasures(log: EventLog): Promise<ToldErasures> {
-  const events: RecordedEvent[] = [];
-  // Backward: what was pruned of the stream ends the read, and what is open is its newest entry.
-  for await (const batch of log.readStream(ERASURE_STREAM, { direction: "backward" })) events.push(...batch);
-  const open = new Map<string, ErasurePayload & { readonly principal: string }>();
+  const open = new Map<string, ErasedKey & { readonly by: Mutation }>();
   const done = new Map<string, number>();
-  for (const event of events.reverse()) {
-    // Written below; the log's own checksum vouches for it.
-    const payload = unpackState(event.payload) as unknown as ErasurePayload;
-    if (event.type === INTENDED) open.set(payload.key, { ...payload, principal: event.context.principal });
+  for (const event of await systemEvents(log, ERASURE_STREAM)) {
+    const { key, subjectHash, reason } = systemPayload<ErasedKey>(event);
+    if (event.type === INTENDED)
+      open.set(key, { key, subjectHash, by: { principal: event.context.principal, reason } });
     if (event.type === ERASED) {
-      open.delete(payload.key);
-      done.set(payload.key, event.position);
+      open.delete(key);
+      done.set(key, event.position);
     }
   }
   return { open, done };
@@ -147,31 +133,6 @@ async function heldEvent(
   return undefined;
 }
 
-async function append(
-  log: EventLog,
-  env: Env,
-  type: string,
-  payload: ErasurePayload,
-  principal: string,
-): Promise<number> {
-  const id = env.random.bytes(16);
-  const event: EventInput = {
-    id,
-    type,
-    schemaVersion: SCHEMA,
-    context: {
-      causationId: id,
-      correlationId: id,
-      principal,
-      tenant: "",
-      codeVersion: "",
-      graph: "",
-      graphRevision: 0,
-      node: "",
-      epoch: 0,
-    },
-    payload: packState({ ...payload } as StateEvent),
-  };
-  const { position } = await log.append([{ stream: ERASURE_STREAM, expected: "any", events: [event] }]);
-  return position;
+function append(log: EventLog, env: Env, type: string, payload: ErasedKey, by: Mutation): Promise<number> {
+  return appendSystemEvent(log, env, { stream: ERASURE_STREAM, type, payload }, by);
 }

@@ -2,23 +2,14 @@
  * Legal holds: what must not be pruned, whatever its age. Placing and releasing one is an event of the log itself, with who and
  * why; the stream `$retention` also tells what was pruned.
  */
-import {
-  type Env,
-  type EventInput,
-  type EventLog,
-  type Mutation,
-  packState,
-  type RecordedEvent,
-  type StateEvent,
-  unpackState,
-} from "@millrace/engine";
+import type { Env, EventLog, Mutation, RecordedEvent } from "@millrace/engine";
 import { opsError } from "../errors.ts";
+import { appendSystemEvent, systemEvents, systemPayload } from "../system-stream.ts";
 
 export const RETENTION_STREAM = "$retention";
 const PLACED = "LegalHoldPlaced";
 const RELEASED = "LegalHoldReleased";
 const PRUNED = "LogPruned";
-const SCHEMA = 1;
 
 /** Events that meet all of what is given; a hold without any condition holds everything. */
 export interface HeldEvents {
@@ -40,16 +31,9 @@ export interface LegalHold extends HeldEvents {
 
 /** Holds that stand, oldest first. */
 export async function legalHolds(log: EventLog): Promise<readonly LegalHold[]> {
-  const events: RecordedEvent[] = [];
-  // Backward, so that what was pruned of the stream is no error: a hold that stands never is.
-  for await (const batch of log.readStream(RETENTION_STREAM, { direction: "backward" })) events.push(...batch);
   const holds = new Map<string, LegalHold>();
-  for (const event of events.reverse()) {
-    // Written below; the log's own checksum vouches for it.
-    const payload = unpackState(event.payload) as unknown as HeldEvents & {
-      readonly name: string;
-      readonly reason: string;
-    };
+  for (const event of await systemEvents(log, RETENTION_STREAM)) {
+    const payload = systemPayload<HeldEvents & { readonly name: string }>(event);
     const { position, timeMs, context } = event;
     if (event.type === PLACED)
       holds.set(payload.name, { ...payload, by: context.principal, placedMs: timeMs, position });
@@ -97,24 +81,5 @@ async function find(log: EventLog, name: string): Promise<LegalHold | undefined>
 }
 
 async function append(log: EventLog, env: Env, type: string, payload: object, by: Mutation): Promise<void> {
-  const id = env.random.bytes(16);
-  const event: EventInput = {
-    id,
-    type,
-    schemaVersion: SCHEMA,
-    context: {
-      causationId: id,
-      correlationId: id,
-      principal: by.principal,
-      tenant: "",
-      codeVersion: "",
-      graph: "",
-      graphRevision: 0,
-      node: "",
-      epoch: 0,
-    },
-    // Names, texts and numbers only: msgpack says all of it.
-    payload: packState({ ...payload, reason: by.reason } as StateEvent),
-  };
-  await log.append([{ stream: RETENTION_STREAM, expected: "any", events: [event] }]);
+  await appendSystemEvent(log, env, { stream: RETENTION_STREAM, type, payload }, by);
 }

@@ -1,5 +1,6 @@
 /** RabbitMQ connectors while the broker is killed, and while it takes nothing. Its durable classic queues are on disk. */
 import { parseRabbitmqAddress, reportOf, systemEnv } from "@millrace/engine";
+import { virtualEnv } from "@millrace/engine/testing";
 import { rabbitmqSink } from "@millrace/streams/rabbitmq";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type RabbitServer, rabbitmqMissing, startRabbit } from "../../services/rabbitmq-server.ts";
@@ -101,9 +102,9 @@ nodes:
         await client.makeQueue("short");
         const address = parseRabbitmqAddress(`//${broker.server.address}/queue/short`, "sink");
         if ("fault" in address) throw new Error(address.fault);
-        // It is asked whether it is alive all the time.
-        const policy = { ...QUICK, probeEveryMs: 20, probeTimeoutMs: 60_000 };
-        const sink = rabbitmqSink(address, systemEnv(), { id: "g/short", policy });
+        const probes = virtualEnv(1);
+        const env = { ...systemEnv(), timers: probes.timers };
+        const sink = rabbitmqSink(address, env, { id: "g/short", policy: QUICK });
         await sink.open(undefined);
         await sink.deliver([slice(0, [0])]);
         await broker.control("set_vm_memory_high_watermark", "0.0001");
@@ -121,6 +122,8 @@ nodes:
             const states = await broker.control("list_connections", "client_properties", "state");
             expect(states).toMatch(/g\/short.*\bblocked$/m);
           }, WAIT);
+          // It is asked whether it is alive, and a question without an answer would end the connection by now.
+          await probes.advance(60_000);
           expect([end, sink.connection?.()]).toMatchObject(["it waits", { state: "up", connects: 1 }]);
         } finally {
           await broker.control("set_vm_memory_high_watermark", "0.4");

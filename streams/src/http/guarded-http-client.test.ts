@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import {
   type AddressInfo,
   createServer as createSocketServer,
@@ -6,6 +6,7 @@ import {
   type Server as NetServer,
 } from "node:net";
 import { type HttpAnswer, type HttpClient, type HttpRequest, reportOf, systemEnv } from "@millrace/engine";
+import { virtualEnv } from "@millrace/engine/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { AddressGuard } from "./address-guard.ts";
 import { type GuardedHttpOptions, guardedHttpClient } from "./guarded-http-client.ts";
@@ -69,13 +70,24 @@ it("posts a body, and gives the answer whatever its status", async () => {
 
 describe("a hostile service", () => {
   it("that sends a byte now and then is left at the deadline", async () => {
-    let timer: NodeJS.Timeout | undefined;
-    const port = await serve((_, response) => {
-      response.writeHead(200);
-      timer = setInterval(() => response.write("x"), 20);
+    const virtual = virtualEnv(1);
+    let began: (response: ServerResponse) => void = () => undefined;
+    const answering = new Promise<ServerResponse>((resolve) => {
+      began = resolve;
     });
-    const { code, message } = await failure(call(port, { deadlineMs: 150 }));
-    clearInterval(timer);
+    const port = await serve((_, response) => began(response.writeHead(200)));
+    const client = guardedHttpClient({ allow: LOOPBACK }, { ...systemEnv(), timers: virtual.timers });
+    clients.push(client);
+    const url = `http://127.0.0.1:${port}/x?key=secret`;
+    const request = { method: "GET", url, headers: {}, deadlineMs: 3000, answerBytesMax: 1000 } as const;
+    const failed = failure(client.request(request));
+    const response = await answering;
+    for (let second = 1; second <= 3; second++) {
+      await new Promise<void>((sent) => response.write("x", () => sent()));
+      await virtual.advance(999);
+    }
+    await virtual.advance(3);
+    const { code, message } = await failed;
     expect([code, message]).toEqual(["HTTP-DEADLINE", expect.not.stringContaining("secret")]);
   });
 

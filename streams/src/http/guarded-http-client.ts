@@ -102,7 +102,7 @@ class GuardedHttpClient implements HttpClient {
     });
   }
 
-  /** Loading the library takes 45 ms, which only graphs that call should pay. */
+  /** The library is large; only graphs that call should pay for loading it. */
   async #open(): Promise<Agent> {
     const undici = await import("undici");
     const timeout = this.#options.connectTimeoutMs ?? CONNECT_MS;

@@ -1,3 +1,3 @@
 /** MariaDB and MySQL: tables. Every export is listed by name. */
 export { mysqlError } from "./errors.ts";
-export { type MysqlSinkOptions, type MysqlSourceOptions, mysqlSink, mysqlSource } from "./mysql-connectors.ts";
+export { mysqlSink, mysqlSource } from "./mysql-connectors.ts";

@@ -1,23 +1,12 @@
 /** A resilient connection to a MariaDB or MySQL server: one session each, so that what is locked belongs to one transaction. */
 import type { Env } from "@millrace/engine";
 import type { ConnectionOptions } from "mysql2";
-import { Connection, type ConnectionDriver } from "../resilience/connection.ts";
+import type { Connection, ConnectionDriver } from "../resilience/connection.ts";
 import { hostAndPort } from "../resilience/endpoint.ts";
-import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { isBusy } from "../sql/busy-sessions.ts";
-import { type Tls, tlsOptions } from "../sql/tls.ts";
+import { type SqlServers, sqlConnection } from "../sql/sql-servers.ts";
+import { tlsOptions } from "../sql/tls.ts";
 import { Session } from "./session.ts";
-
-export interface MysqlServers {
-  /** `host:port`, in order of preference. */
-  readonly endpoints: readonly string[];
-  readonly user?: string;
-  readonly password?: string;
-  readonly database: string;
-  /** Default off. */
-  readonly tls?: Tls;
-  readonly policy?: Partial<ResiliencePolicy>;
-}
 
 /**
  * Times are in UTC; a value that does not fit is refused, not cut; a backslash in a text escapes, as the library relies on when
@@ -26,14 +15,11 @@ export interface MysqlServers {
 const SESSION = `set time_zone = '+00:00', autocommit = 1,
   sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'`;
 
-export function mysqlConnection(servers: MysqlServers, env: Env): Connection<Session> {
-  const { endpoints, database, policy } = servers;
-  const name = `mysql://${endpoints.join(",")}/${database}`;
-  const driver = mysqlDriver(servers);
-  return new Connection({ name, endpoints, driver, env, ...(policy === undefined ? {} : { policy }) });
+export function mysqlConnection(servers: SqlServers, env: Env): Connection<Session> {
+  return sqlConnection("mysql", servers, mysqlDriver(servers), env);
 }
 
-function mysqlDriver(servers: MysqlServers): ConnectionDriver<Session> {
+function mysqlDriver(servers: SqlServers): ConnectionDriver<Session> {
   const options = new WeakMap<Session, ConnectionOptions>();
   return {
     async connect(endpoint) {
@@ -68,7 +54,7 @@ async function probeBusy(id: number, options: ConnectionOptions): Promise<void> 
   }
 }
 
-function optionsOf({ user, password, database, tls }: MysqlServers, endpoint: string): ConnectionOptions {
+function optionsOf({ user, password, database, tls }: SqlServers, endpoint: string): ConnectionOptions {
   const { host, port } = hostAndPort(endpoint);
   const encrypted = tlsOptions(tls, host);
   return {

@@ -1,9 +1,3 @@
 /** PostgreSQL: tables and outboxes. Every export is listed by name. */
 export { postgresError } from "./errors.ts";
-export {
-  type PostgresSinkOptions,
-  type PostgresSourceOptions,
-  postgresFeed,
-  postgresSink,
-  postgresSource,
-} from "./postgres-connectors.ts";
+export { postgresFeed, postgresSink, postgresSource } from "./postgres-connectors.ts";

@@ -1,40 +1,21 @@
 /** A resilient connection to a PostgreSQL server: one session each, so that what is locked and read belongs to one transaction. */
 import type { Env } from "@millrace/engine";
 import { Client, type ClientConfig } from "pg";
-import { Connection, type ConnectionDriver } from "../resilience/connection.ts";
+import type { Connection, ConnectionDriver } from "../resilience/connection.ts";
 import { hostAndPort } from "../resilience/endpoint.ts";
-import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { isBusy } from "../sql/busy-sessions.ts";
-import { type Tls, tlsOptions } from "../sql/tls.ts";
-
-export interface PostgresServers {
-  /** `host:port`, in order of preference. */
-  readonly endpoints: readonly string[];
-  readonly user?: string;
-  readonly password?: string;
-  readonly database: string;
-  /** Default off. */
-  readonly tls?: Tls;
-  readonly policy?: Partial<ResiliencePolicy>;
-}
+import { type SqlServers, sqlConnection } from "../sql/sql-servers.ts";
+import { tlsOptions } from "../sql/tls.ts";
 
 /** Values come out of the server as text in one form, whatever its defaults; an answered commit is on its disk. */
 const SESSION = `set timezone to 'UTC'; set datestyle to 'ISO'; set intervalstyle to 'iso_8601';
 select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`;
 
-export function postgresConnection(servers: PostgresServers, env: Env): Connection<Client> {
-  const { endpoints, database, policy } = servers;
-  const name = `postgres://${endpoints.join(",")}/${database}`;
-  return new Connection({
-    name,
-    endpoints,
-    driver: postgresDriver(servers),
-    env,
-    ...(policy === undefined ? {} : { policy }),
-  });
+export function postgresConnection(servers: SqlServers, env: Env): Connection<Client> {
+  return sqlConnection("postgres", servers, postgresDriver(servers), env);
 }
 
-function postgresDriver(servers: PostgresServers): ConnectionDriver<Client> {
+function postgresDriver(servers: SqlServers): ConnectionDriver<Client> {
   const configs = new WeakMap<Client, ClientConfig>();
   return {
     async connect(endpoint) {
@@ -84,7 +65,7 @@ function discard(client: Client): void {
   client.end().catch(() => undefined);
 }
 
-function configOf({ user, password, database, tls }: PostgresServers, endpoint: string): ClientConfig {
+function configOf({ user, password, database, tls }: SqlServers, endpoint: string): ClientConfig {
   const { host, port } = hostAndPort(endpoint);
   return {
     host,

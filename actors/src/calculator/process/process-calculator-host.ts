@@ -62,7 +62,7 @@ export class ProcessCalculatorHost implements CalculatorHost {
   }
 
   /** @throws CALC-LOAD with the place where the file does not load */
-  async start(): Promise<void> {
+  async open(): Promise<void> {
     await this.close();
     this.state.isHeld = false;
     this.#starts++;
@@ -128,7 +128,7 @@ export class ProcessCalculatorHost implements CalculatorHost {
     this.#lastFailure = this.#session?.end ?? this.#lastFailure;
     if (attempt > 0) await sleep(this.#env, START_WAIT_MS * 2 ** attempt);
     try {
-      await this.start();
+      await this.open();
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       this.#session = undefined;

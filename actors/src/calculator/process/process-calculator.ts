@@ -41,7 +41,7 @@ export interface LooseCalculator {
 /** @throws CALC-LOAD with the place where the file does not load */
 export async function openCalculator(options: ProcessCalculatorOptions, env: Env): Promise<LooseCalculator> {
   const host = hostOf(options, env);
-  await host.start();
+  await host.open();
   return {
     run: async (rows, context) => {
       const outcomes = await host.run(rows, context, INLINE_PAYLOADS);
@@ -57,15 +57,7 @@ export async function openCalculator(options: ProcessCalculatorOptions, env: Env
 
 /** The process starts when the behavior is opened, and ends with it. */
 export function processCalculator(options: ProcessCalculatorOptions, env: Env): CommittedBehavior {
-  const host = hostOf(options, env);
-  const behavior = committedCalculator(host, options.payloads);
-  return {
-    ...behavior,
-    async open(context) {
-      await host.start();
-      await behavior.open?.(context);
-    },
-  };
+  return committedCalculator(hostOf(options, env), options.payloads);
 }
 
 /**
@@ -76,7 +68,7 @@ export function processCalculator(options: ProcessCalculatorOptions, env: Env): 
 export async function loadProcessCalculator(options: ProcessCalculatorOptions, env: Env): Promise<Json> {
   const host = hostOf(options, env);
   try {
-    await host.start();
+    await host.open();
     return host.describe();
   } finally {
     await host.close();

@@ -88,7 +88,7 @@ export class RestCalculatorHost implements CalculatorHost {
   }
 
   /** Asks the service what it is. That it does not say is no failure. */
-  async start(): Promise<void> {
+  async open(): Promise<void> {
     const { detailsUrl, client, headers, deadlineMs = 10_000 } = this.#options;
     if (detailsUrl === undefined) return;
     try {

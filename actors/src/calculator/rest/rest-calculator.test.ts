@@ -207,7 +207,7 @@ test("tokens are asked for once, kept until they end, and renewed when they are 
 
 test("a service says what it is, if it is asked and there", async () => {
   const { host, requests } = hostOf(() => json({ model: 7 }), { detailsUrl: "https://svc.example/about" });
-  await host.start();
+  await host.open();
   expect(host.describe()).toMatchObject({ isolation: "service", details: { model: 7 } });
   expect(JSON.stringify(host.describe())).not.toContain("k=1");
   expect(requests[0]).toMatchObject({ method: "GET", url: "https://svc.example/about" });

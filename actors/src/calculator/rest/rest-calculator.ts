@@ -9,21 +9,13 @@ import { RestCalculatorHost, type RestCalculatorOptions } from "./rest-calculato
 export type RestOptions = Omit<RestCalculatorOptions, "client">;
 
 export function restCalculator(options: RestCalculatorOptions, env: Env): CommittedBehavior {
-  const host = new RestCalculatorHost(options, env);
-  const behavior = committedCalculator(host, options.payloads);
-  return {
-    ...behavior,
-    async open(context) {
-      await host.start();
-      await behavior.open?.(context);
-    },
-  };
+  return committedCalculator(new RestCalculatorHost(options, env), options.payloads);
 }
 
 /** Outside of any graph. */
 export async function openRestCalculator(options: RestCalculatorOptions, env: Env): Promise<LooseCalculator> {
   const host = new RestCalculatorHost(options, env);
-  await host.start();
+  await host.open();
   return {
     run: (rows, context) => host.run(rows, context, INLINE_PAYLOADS),
     reset: () => undefined,
