@@ -120,9 +120,9 @@ class SealingIntake implements FeedIntake {
   }
 
   #wait(item: Waiting): void {
-    if (item.receipt?.settle === undefined && this.#waiting.length >= this.#waitingMax)
-      return this.lose(1, "came faster than it could be sealed");
-    this.#waiting.push(item);
+    const isKept = item.receipt?.settle !== undefined || this.#waiting.length < this.#waitingMax;
+    if (isKept) this.#waiting.push(item);
+    else this.lose(1, "came faster than it could be sealed");
     if (!this.#isSealing) void this.#seal();
   }
 

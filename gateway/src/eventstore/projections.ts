@@ -1,6 +1,7 @@
 /** The projections of a log: made, changed and deleted by events of one stream, and at work whenever the endpoint is open. */
 
 import { openProjectionScript, type ScriptThread } from "@millrace/projections";
+import pLimit from "p-limit";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { eventStoreError } from "./errors.ts";
 import {
@@ -12,7 +13,6 @@ import {
   resultStream,
 } from "./projection-definition.ts";
 import { RunningProjection } from "./running-projection.ts";
-import { Semaphore } from "./semaphore.ts";
 import { type Author, dataOf, isClientEvent, jsonEvent } from "./stored-event.ts";
 import { Turnstile } from "./turnstile.ts";
 
@@ -29,7 +29,7 @@ export class Projections {
   readonly #context: EndpointContext;
   readonly #running = new Map<string, RunningProjection>();
   readonly #turnstile = new Turnstile();
-  readonly #compiling = new Semaphore(COMPILING_MAX);
+  readonly #compiling = pLimit(COMPILING_MAX);
   #loaded: Promise<void> | undefined;
 
   constructor(context: EndpointContext) {
@@ -167,7 +167,7 @@ export class Projections {
 
   /** The thread that compiled the script is the projection's from then on, or ends. */
   #compiled(query: string, use: (script: ScriptThread) => Promise<RunningProjection>): Promise<RunningProjection> {
-    return this.#compiling.holding(async () => {
+    return this.#compiling(async () => {
       const { env, projectionLimits } = this.#context;
       const script = await openProjectionScript(query, { env, ...projectionLimits });
       try {

@@ -13,15 +13,15 @@ import {
   type SqlAddress,
   systemEnv,
 } from "@millrace/engine";
-import { sinkContract, sourceContract } from "@millrace/engine/testing";
+import { sourceContract } from "@millrace/engine/testing";
 import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
 import mysql, { type Connection, type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { mariadbMissing, startMariadb } from "../../services/mariadb-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
-import { TcpProxy } from "../../services/tcp-proxy.ts";
-import { QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
+import { QUICK, slice, WAIT } from "./running-graph.ts";
+import { sqlTables } from "./sql-tables.ts";
 
 const env = systemEnv();
 const SKIPPED = mariadbMissing === undefined ? "" : ` (skipped: ${mariadbMissing})`;
@@ -98,20 +98,28 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
     });
   }
 
-  for (const key of [["id"], []]) {
-    sinkContract(`a MariaDB table ${key.length === 0 ? "without" : "with"} a key`, async () => {
-      const table = await made("id bigint, name text, amount double, n bigint auto_increment unique");
-      if (key.length > 0) await db.query(`alter table ${name(table)} add primary key (id)`);
-      return {
-        connect: () => sink(table, key),
-        async content() {
-          const rows = await rowsOf(table, "n");
-          return rows.map((row) => ({ ...(row as JsonObject), n: undefined })) as unknown as Json[];
-        },
-        close: async () => undefined,
-      };
-    });
-  }
+  sqlTables({
+    name: "MariaDB",
+    codes: "MYSQL",
+    server: () => server,
+    connected,
+    async reconnect() {
+      db.destroy();
+      db = await connected();
+    },
+    query: (statement) => db.query(statement),
+    one,
+    made,
+    quoted: name,
+    rowsOf,
+    source,
+    sink,
+    address: (host) => `mysql://root@${host}/shop`,
+    numbered: "bigint primary key auto_increment",
+    counter: "bigint auto_increment unique",
+    arrival: { column: "n bigint primary key auto_increment, ", order: "n" },
+    pause: "select sleep(0.003)",
+  });
 
   test("a row that commits after rows with higher numbers is read, also by who polled meanwhile", async () => {
     const table = await made("id bigint primary key auto_increment, v int");
@@ -134,37 +142,6 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
       expect(read.batch.rows()).toEqual([0, 1, 2].map((v) => ({ id: v + 1, v })));
     }, WAIT);
     await reader.close();
-  });
-
-  test("many writers at once, some of which roll back, lose nothing for who polls meanwhile", async () => {
-    const table = await made("id bigint primary key auto_increment, writer int, n int");
-    const writers = await Promise.all([1, 2, 3, 4].map(connected));
-    const [total, committed] = [100, new Set<string>()];
-    const writing = writers.map(async (client, writer) => {
-      for (let n = 0; n < total; n++) {
-        await client.query("begin");
-        await client.query(`insert into ${name(table)} (writer, n) values (?, ?)`, [writer, n]);
-        if (n % 3 === writer % 3) await client.query("select sleep(0.003)");
-        await client.query(n % 7 === 0 ? "rollback" : "commit");
-        if (n % 7 !== 0) committed.add(`${writer}/${n}`);
-      }
-      await client.end();
-    });
-    const reader = await source(table).open("0", -1);
-    const seen: string[] = [];
-    const done = Promise.all(writing).then(() => true);
-    for (let isDone = false; !isDone || seen.length < committed.size; ) {
-      const read = await reader.read(7);
-      if (read === "idle") isDone = await Promise.race([done, Promise.resolve(isDone)]);
-      else
-        for (const row of (read as SourceBatch).batch.rows()) {
-          const { writer, n } = row as { writer: number; n: number };
-          seen.push(`${writer}/${n}`);
-        }
-    }
-    await reader.close();
-    expect(new Set(seen)).toEqual(committed);
-    expect(seen.length).toBe(committed.size);
   });
 
   test("a column that is no cursor, a table that counts anew and a user who may not see writers are refused", async () => {
@@ -299,73 +276,6 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
     expect(await one(`select sum(length(v)) as n from ${name(table)}`)).toBe(24 << 20);
     await into.close();
   });
-
-  test("a late write of a dead incarnation changes nothing, and a database that lost what was committed is refused", async () => {
-    const table = await made("id bigint primary key, v int");
-    const [dead, alive] = [sink(table), sink(table)];
-    await dead.open(undefined);
-    await alive.open(undefined);
-    const committed = await alive.deliver([slice(0, [{ id: 1, v: 1 }]), slice(1, [{ id: 1, v: 2 }])]);
-    await dead.deliver([slice(0, [{ id: 1, v: 1 }])]);
-    expect(await rowsOf(table)).toEqual([{ id: 1, v: 2 }]);
-    await db.query("delete from millrace_cursors where target = ?", [table]);
-    await alive.open(committed);
-    expect(await alive.deliver([slice(2, [{ id: 2 }])]).catch(reportOf)).toMatchObject({
-      code: "MYSQL-BEHIND",
-      kind: "terminal",
-    });
-    await dead.close();
-    await alive.close();
-  });
-
-  test("between two tables nothing is lost and nothing is there twice while the server is killed and the link is cut", async () => {
-    const [from, to] = ["moved_from", "moved_to"];
-    await db.query(`create table ${from} (id bigint primary key auto_increment, v int);
-      create table ${to} (n bigint primary key auto_increment, id bigint, v int)`);
-    const proxy = await TcpProxy.to(server);
-    const graph = await RunningGraph.start(`name: copy
-nodes:
-  in: { kind: source, from: "mysql://root@${proxy.address}/shop/table/${from}?cursor=id", batch: 10 }
-  out: { kind: sink, input: in, to: "mysql://root@${proxy.address}/shop/table/${to}" }
-`);
-    const total = 5400;
-    const arrived = (): Promise<number> => one(`select count(*) as n from ${to}`);
-    let [kills, cuts] = [0, 0];
-    try {
-      for (let faults = 1; faults <= 18; faults++) {
-        const from_ = ((faults - 1) * total) / 18;
-        await insert(
-          from,
-          Array.from({ length: total / 18 }, (_, i) => ({ v: from_ + i })),
-        );
-        // In the middle of what was just added; half of the cuts leave open whether a commit took place.
-        await vi.waitFor(async () => expect(await arrived()).toBeGreaterThan(((faults - 0.8) * total) / 18), WAIT);
-        if (faults % 6 === 0) {
-          await server.kill();
-          kills++;
-          await server.start();
-          db.destroy();
-          db = await connected();
-        } else {
-          if (faults % 2 === 0) proxy.cut();
-          else proxy.cutAnswerTo("commit");
-          cuts++;
-          proxy.mend();
-        }
-      }
-      await vi.waitFor(async () => expect(await one(`select count(distinct v) as n from ${to}`)).toBe(total), WAIT);
-      const seen = await one(`select count(distinct v) as n from ${to}`);
-      const n = await arrived();
-      console.log(
-        `mariadb ${server.greeting}: ${total} rows, ${kills} kills -9, ${cuts} cuts: ${total - seen} lost, ${n - seen} twice`,
-      );
-      expect([seen, n]).toEqual([total, total]);
-      expect(await rowsOf(to, "n")).toEqual(Array.from({ length: total }, (_, v) => expect.objectContaining({ v })));
-    } finally {
-      await graph.stop();
-      await proxy.close();
-    }
-  }, 60_000);
 
   test.skipIf(opensslMissing)(
     "over TLS it takes a certificate that it was told to trust, for the server's name, and no other",

@@ -8,9 +8,7 @@ import {
   type FeedReceipt,
   type Json,
   type JsonObject,
-  Positions,
   parsePostgresAddress,
-  RowBatch,
   reportOf,
   type SinkConnector,
   type SourceBatch,
@@ -18,7 +16,7 @@ import {
   type SqlAddress,
   systemEnv,
 } from "@millrace/engine";
-import { sinkContract, sourceContract } from "@millrace/engine/testing";
+import { sourceContract } from "@millrace/engine/testing";
 import { postgresFeed, postgresSink, postgresSource } from "@millrace/streams/postgres";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -26,7 +24,8 @@ import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { postgresMissing, startPostgres } from "../../services/postgres-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
-import { QUICK, RunningGraph, WAIT } from "./running-graph.ts";
+import { QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
+import { sqlTables } from "./sql-tables.ts";
 
 const env = systemEnv();
 const SKIPPED = postgresMissing === undefined ? "" : ` (skipped: ${postgresMissing})`;
@@ -88,20 +87,27 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     });
   }
 
-  for (const key of [["id"], []]) {
-    sinkContract(`a PostgreSQL table ${key.length === 0 ? "without" : "with"} a key`, async () => {
-      const table = await made("id bigint, name text, amount float8, n bigserial");
-      if (key.length > 0) await db.query(`alter table ${q(table)} add primary key (id)`);
-      return {
-        connect: () => sink(table, key),
-        async content() {
-          const rows = await rowsOf(table, "n");
-          return rows.map((row) => ({ ...(row as JsonObject), n: undefined })) as unknown as Json[];
-        },
-        close: async () => undefined,
-      };
-    });
-  }
+  sqlTables({
+    name: "PostgreSQL",
+    codes: "POSTGRES",
+    server: () => server,
+    connected,
+    async reconnect() {
+      db = await connected();
+    },
+    query: (statement) => db.query(statement),
+    one: async (statement) => Number((await db.query(statement)).rows[0].n),
+    made,
+    quoted: q,
+    rowsOf,
+    source,
+    sink,
+    address: (host) => `postgres://postgres@${host}/postgres`,
+    numbered: "bigint generated always as identity primary key",
+    counter: "bigserial",
+    arrival: { column: "", order: "ctid" },
+    pause: "select pg_sleep(0.003)",
+  });
 
   test("a row that commits after rows with higher numbers is read, also by who polled meanwhile", async () => {
     const table = await made("id bigint generated always as identity primary key, v int");
@@ -124,33 +130,6 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     }, WAIT);
     await reader.close();
     await late.end();
-  });
-
-  test("many writers at once, some of which roll back, lose nothing for who polls meanwhile", async () => {
-    const table = await made("id bigint generated always as identity primary key, writer int, n int");
-    const writers = await Promise.all([1, 2, 3, 4].map(connected));
-    const [total, committed] = [100, new Set<string>()];
-    const writing = writers.map(async (client, writer) => {
-      for (let n = 0; n < total; n++) {
-        await client.query("begin");
-        await client.query(`insert into ${q(table)} (writer, n) values ($1, $2)`, [writer, n]);
-        if (n % 3 === writer % 3) await client.query("select pg_sleep(0.003)");
-        await client.query(n % 7 === 0 ? "rollback" : "commit");
-        if (n % 7 !== 0) committed.add(`${writer}/${n}`);
-      }
-      await client.end();
-    });
-    const reader = await source(table).open("0", -1);
-    const seen: string[] = [];
-    const done = Promise.all(writing).then(() => true);
-    for (let isDone = false; !isDone || seen.length < committed.size; ) {
-      const read = await reader.read(7);
-      if (read === "idle") isDone = await Promise.race([done, Promise.resolve(isDone)]);
-      else for (const row of (read as SourceBatch).batch.rows()) seen.push(nameOf(row));
-    }
-    await reader.close();
-    expect(new Set(seen)).toEqual(committed);
-    expect(seen.length).toBe(committed.size);
   });
 
   test("a column that is no cursor, and a table that was made anew, are refused", async () => {
@@ -223,75 +202,6 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     });
     await keyless.close();
   });
-
-  test("a late write of a dead incarnation changes nothing, and a database that lost what was committed is refused", async () => {
-    const table = await made("id bigint primary key, v int");
-    const [dead, alive] = [sink(table), sink(table)];
-    await dead.open(undefined);
-    await alive.open(undefined);
-    const committed = await alive.deliver([slice(0, [{ id: 1, v: 1 }]), slice(1, [{ id: 1, v: 2 }])]);
-    await dead.deliver([slice(0, [{ id: 1, v: 1 }])]);
-    expect(await rowsOf(table)).toEqual([{ id: 1, v: 2 }]);
-    await db.query("delete from millrace_cursors where target = $1", [table]);
-    await alive.open(committed);
-    expect(await alive.deliver([slice(2, [{ id: 2 }])]).catch(reportOf)).toMatchObject({
-      code: "POSTGRES-BEHIND",
-      kind: "terminal",
-    });
-    await dead.close();
-    await alive.close();
-  });
-
-  test("between two tables nothing is lost and nothing is there twice while the server is killed and the link is cut", async () => {
-    const [from, to] = ["moved_from", "moved_to"];
-    await db.query(`create table ${from} (id bigint generated always as identity primary key, v int);
-      create table ${to} (id bigint, v int)`);
-    const proxy = await TcpProxy.to(server);
-    const graph = await RunningGraph.start(`name: copy
-nodes:
-  in: { kind: source, from: "postgres://postgres@${proxy.address}/postgres/table/${from}?cursor=id", batch: 10 }
-  out: { kind: sink, input: in, to: "postgres://postgres@${proxy.address}/postgres/table/${to}" }
-`);
-    const total = 5400;
-    const arrived = async (): Promise<number> =>
-      (await db.query(`select count(*)::int as n from ${to}`)).rows[0].n as number;
-    let [kills, cuts] = [0, 0];
-    try {
-      for (let faults = 1; faults <= 18; faults++) {
-        await db.query(`insert into ${from} (v) select v from generate_series($1::int, $2) as v`, [
-          ((faults - 1) * total) / 18,
-          (faults * total) / 18 - 1,
-        ]);
-        // In the middle of what was just added; half of the cuts leave open whether a commit took place.
-        await vi.waitFor(async () => expect(await arrived()).toBeGreaterThan(((faults - 0.8) * total) / 18), WAIT);
-        if (faults % 6 === 0) {
-          await server.kill();
-          kills++;
-          await server.start();
-          db = await connected();
-        } else {
-          if (faults % 2 === 0) proxy.cut();
-          else proxy.cutAnswerTo("commit");
-          cuts++;
-          proxy.mend();
-        }
-      }
-      await vi.waitFor(async () => {
-        const { rows } = await db.query(`select count(distinct v)::int as n from ${to}`);
-        expect(rows[0].n).toBe(total);
-      }, WAIT);
-      const { rows } = await db.query(`select count(distinct v)::int as seen, count(*)::int as n from ${to}`);
-      const [{ seen, n }] = rows as [{ seen: number; n: number }];
-      console.log(
-        `postgres ${server.greeting}: ${total} rows, ${kills} kills -9, ${cuts} cuts: ${total - seen} lost, ${n - seen} twice`,
-      );
-      expect([seen, n]).toEqual([total, total]);
-      expect(await rowsOf(to, "ctid")).toEqual(Array.from({ length: total }, (_, v) => expect.objectContaining({ v })));
-    } finally {
-      await graph.stop();
-      await proxy.close();
-    }
-  }, 60_000);
 
   for (const how of ["deleted", "marked"]) {
     test(`every row of an outbox is taken once and then ${how}, also while the server is killed and answers are lost`, async () => {
@@ -427,12 +337,3 @@ nodes:
     await patient.close();
   });
 });
-
-const nameOf = (row: Json): string => {
-  const { writer, n } = row as { writer: number; n: number };
-  return `${writer}/${n}`;
-};
-
-function slice(from: number, rows: readonly Json[]) {
-  return { lane: "l", input: 0, batch: new RowBatch(rows), positions: Positions.dense(from, rows.length), late: [] };
-}
