@@ -167,9 +167,14 @@ describe.skipIf(servers.length === 0)("NATS", () => {
         await publish(stream, [1, 2], "a");
         await publish(stream, [3, 4, 5], "b.c");
         const reader = await source(`/jetstream/${stream}?filter=${stream}.a`).open("0", -1);
-        expect(await reader.read(10)).toMatchObject({ through: 2 });
-        expect(await reader.read(10)).toMatchObject({ through: 5, batch: { n: 0 } });
-        expect(await reader.read(10)).toBe("idle");
+        // A read gives what has arrived by then.
+        const rows: Json[] = [];
+        let through = 0;
+        for (let read = await reader.read(10); typeof read !== "string"; read = await reader.read(10)) {
+          rows.push(...read.batch.rows());
+          through = read.through;
+        }
+        expect([rows, through]).toEqual([[1, 2], 5]);
         await reader.close();
       });
 
