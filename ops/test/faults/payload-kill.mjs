@@ -4,7 +4,7 @@
  * The last line of stdout is a JSON object.
  */
 import { fork } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -21,6 +21,7 @@ const GAP_MS_MAX = 200;
 /** One in so many kills may come while the process still starts. */
 const EARLY = 4;
 const FREED_WITHIN_MS = 20_000;
+const DRAFT_AGE_S = 3600;
 
 /** @returns {Promise<{ kills: number, stops: number, put: number, right: number, missed: number, lost: number, wrong: number, left: string[] }>} */
 export async function killPayloads(kills) {
@@ -89,6 +90,9 @@ async function leftBehind(dir) {
   const store = openMappedPayloadStore({ dir, leaseMs: LEASE_MS });
   const [boot] = readdirSync(dir);
   const files = () => readdirSync(join(dir, boot)).filter((name) => /^(env|proc)-/.test(name));
+  // Drafts are left alone for a minute, because whoever makes one may be about to rename it; here they all have ended.
+  const past = Date.now() / 1000 - DRAFT_AGE_S;
+  for (const name of files()) if (name.endsWith(".tmp")) utimesSync(join(dir, boot, name), past, past);
   // Its own: data, lock and control file, process file.
   const OWN = 4;
   const until = performance.now() + FREED_WITHIN_MS;
