@@ -7,33 +7,33 @@
  */
 import type { ActorMeter } from "../actor/meter.ts";
 import { type Scheduler, Turnable } from "../actor/scheduler.ts";
-import type { CommittedBehavior, Draft, StateEvent } from "../behavior/committed-behavior.ts";
-import { engineError, MillraceError, reportOf } from "../errors.ts";
-import { EMPTY_BATCH } from "../frame/batch.ts";
-import { encodeBatch } from "../frame/batch-codec.ts";
-import type { Frame, Trace } from "../frame/frame.ts";
-import type { Json } from "../frame/json.ts";
-import { comparePoints } from "../frame/point.ts";
-import { Positions } from "../frame/positions.ts";
-import type { EventContext, EventLog } from "../log/event-log.ts";
+import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import { engineError, MillraceError } from "../errors.ts";
+import type { Trace } from "../frame/frame.ts";
+import type { EventContext, EventInput, EventLog } from "../log/event-log.ts";
 import { logError } from "../log/log-errors.ts";
-import { packState } from "../log/packed-payload.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import type { PayloadHolds } from "../payload/frame-holds.ts";
-import { type PayloadReference, referencesIn } from "../payload/payload-value.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import type { Timer } from "../time/clock.ts";
 import { carriedDead, inputsOf, openedBy, stepId, traceOf } from "./assemble-step.ts";
 import type { LaneCursor, LaneProgress } from "./lane-cursor.ts";
 import type { LatencyWindow } from "./latency-window.ts";
+import { LazyProgress } from "./lazy-progress.ts";
+import { meterStep } from "./meter-step.ts";
 import type { Outbox } from "./outbox.ts";
+import { isolated } from "./poison.ts";
 import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
 import { leastWatermark, type StepChain } from "./step-chain.ts";
 import { StepDraft } from "./step-draft.ts";
 import { StepFlights } from "./step-flight.ts";
-import { type DeadLettered, type Emitted, encodeStep, STEP, STEP_SCHEMA } from "./step-record.ts";
-import { bisected, type StepWork, sliceOf } from "./step-work.ts";
+import { StepIntake } from "./step-intake.ts";
+import { emittedOf, type OutputProgress, StepOutputs } from "./step-outputs.ts";
+import { StepPayloads } from "./step-payloads.ts";
+import { type DeadLettered, encodeStep, STEP, STEP_SCHEMA, type StepRecord } from "./step-record.ts";
+import { type StepRequest, StepRequests, type StepRun } from "./step-requests.ts";
+import { type StepWork, settle, sliceOf } from "./step-work.ts";
 
 export interface CommittedActorOptions {
   readonly node: string;
@@ -70,12 +70,6 @@ export interface CommittedActorOptions {
   readonly waiting: (error: unknown) => void;
 }
 
-interface Request {
-  readonly run: (draft: Draft) => void | Promise<void>;
-  readonly landed: (position: number) => void;
-  readonly refused: (error: unknown) => void;
-}
-
 const STEP_MESSAGES_MAX = 4096;
 /** Room for the event's own fields beside its payload. */
 const STEP_ENVELOPE_BYTES = 4096;
@@ -86,33 +80,23 @@ const PROGRESS_AFTER_MS = 250;
 export class CommittedActor extends Turnable {
   readonly node: string;
   readonly meter: ActorMeter;
-  readonly #latency: LatencyWindow;
-  readonly #mailbox: Mailbox;
   readonly #options: CommittedActorOptions;
   readonly #rules: ProtocolRules;
   readonly #behavior: CommittedBehavior;
   readonly #scheduler: Scheduler;
+  readonly #intake: StepIntake;
+  readonly #requests = new StepRequests();
   readonly #flights: StepFlights;
-  readonly #byPath = new Map<number, LaneCursor>();
+  readonly #flightsMax: number;
+  readonly #outputs: StepOutputs;
+  readonly #payloads: StepPayloads;
+  readonly #lazy: LazyProgress;
   /** The stream as it will be when all steps in flight have landed. */
   readonly #chain: StepChain;
-  /** Work that failed as part of a step, to be done first. */
-  readonly #again: StepWork[] = [];
-  readonly #requests: Request[] = [];
-  /** Requests that were begun and are neither durable nor refused. */
-  readonly #begun = new Set<Request>();
-  /** Payloads of steps that are neither durable nor lost. */
-  readonly #named = new Set<readonly PayloadReference[]>();
-  /** Ranges consumed without effect that wait for a step to ride in (R18). */
-  #lazy: StepWork[] = [];
-  #lazyTimer: Timer | undefined;
   #backoff: Timer | undefined;
-  readonly #flightsMax: number;
-  readonly #hasLoop: boolean;
   #watermark: number;
   #snapshotAtStep = 0;
   #busy = false;
-  #paused = false;
   /** `waiting` was told of a failure that no step has come after. */
   #isWaiting = false;
   #stopped = false;
@@ -121,23 +105,26 @@ export class CommittedActor extends Turnable {
 
   constructor(options: CommittedActorOptions) {
     super();
+    const { lanes, mailbox, log, scheduler } = options;
     this.node = options.node;
     this.#options = options;
     this.#rules = options.rules ?? ALL_RULES;
-    this.#flightsMax = Math.min(options.flightsMax ?? FLIGHTS_MAX, options.log.appendsAheadMax ?? FLIGHTS_MAX);
-    this.#hasLoop = this.#rules.R25 && options.lanes.some((lane) => lane.feedback);
+    this.#flightsMax = Math.min(options.flightsMax ?? FLIGHTS_MAX, log.appendsAheadMax ?? FLIGHTS_MAX);
     this.#behavior = options.behavior;
-    this.#scheduler = options.scheduler;
+    this.#scheduler = scheduler;
     this.#chain = options.chain;
     this.#watermark = options.chain.watermark;
     this.meter = options.meter;
-    this.#latency = options.latency;
-    this.#mailbox = options.mailbox;
-    for (const lane of options.lanes) this.#byPath.set(lane.path, this.#rules.R1 ? lane : firstOf(options.lanes, lane));
+    const { graphRevision } = options.context;
+    this.#intake = new StepIntake({ mailbox, lanes, rules: this.#rules, graphRevision });
+    this.#outputs = new StepOutputs(options.outboxes);
+    this.#payloads = new StepPayloads(options.payloads);
+    const progressAfterMs = options.progressAfterMs ?? PROGRESS_AFTER_MS;
+    this.#lazy = new LazyProgress(scheduler.env.timers, progressAfterMs, () => this.#commitLazy());
     this.#flights = new StepFlights({
-      log: options.log,
+      log,
       stream: options.stream,
-      env: options.scheduler.env,
+      env: scheduler.env,
       rules: this.#rules,
       lost: (error) => this.#lost(error),
       waiting: (error) => {
@@ -157,8 +144,8 @@ export class CommittedActor extends Turnable {
 
   /** Nothing waits, nothing is computed, nothing is on its way to the disk. */
   get isQuiet(): boolean {
-    const waiting = this.#again.length + this.#lazy.length + (this.#paused ? 0 : this.#requests.length);
-    return !this.#busy && waiting === 0 && this.#flights.count === 0 && this.#mailbox.isEmpty;
+    const isWaiting = this.#lazy.work.length > 0 || !this.#requests.isEmpty || !this.#intake.isEmpty;
+    return !this.#busy && !isWaiting && this.#flights.count === 0;
   }
 
   /** Its inputs have ended, and it holds nothing back that it may still emit (R20). */
@@ -173,30 +160,27 @@ export class CommittedActor extends Turnable {
   /** Asks every origin for what follows the cursors; called once, when everything is wired. */
   start(): void {
     for (const lane of this.#options.lanes) lane.askFromCursor();
-    for (const outbox of this.#options.outboxes.values()) outbox.start();
+    this.#outputs.start();
     this.wake();
   }
 
   stop(): void {
     this.#stopped = true;
     this.#flights.stop();
-    this.#lazyTimer?.cancel();
+    this.#lazy.stop();
     this.#backoff?.cancel();
-    for (const outbox of this.#options.outboxes.values()) outbox.stop();
-    const closed = engineError("NODE-FENCED", `node ${this.node} stopped`);
-    for (const request of [...this.#begun, ...this.#requests.splice(0)]) request.refused(closed);
-    this.#begun.clear();
-    // What was appended may be durable all the same: the next start finds out.
-    for (const references of [...this.#named]) this.#letGo(references, true);
+    this.#outputs.stop();
+    this.#requests.refuseAll(engineError("NODE-FENCED", `node ${this.node} stopped`));
+    this.#payloads.stop();
   }
 
   /** Lets requests wait until {@link unpause}: the intake of a node that is fed from outside. */
   pause(): void {
-    this.#paused = true;
+    this.#requests.pause();
   }
 
   unpause(): void {
-    this.#paused = false;
+    this.#requests.unpause();
     this.wake();
   }
 
@@ -204,15 +188,11 @@ export class CommittedActor extends Turnable {
    * A step without inputs (R13); resolves with its position once it is durable. Rejects with what `run` threw, or with NODE-FENCED
    * when the incarnation ends first: then the step may or may not be in the log.
    */
-  request(run: (draft: Draft) => void | Promise<void>): Promise<number> {
-    return new Promise((landed, refused) => {
-      if (this.#stopped) {
-        refused(engineError("NODE-FENCED", `node ${this.node} is stopped`));
-        return;
-      }
-      this.#requests.push({ run, landed, refused });
-      this.wake();
-    });
+  request(run: StepRun): Promise<number> {
+    if (this.#stopped) return Promise.reject(engineError("NODE-FENCED", `node ${this.node} is stopped`));
+    const landed = this.#requests.ask(run);
+    this.wake();
+    return landed;
   }
 
   turn(startMs: number): number {
@@ -221,10 +201,11 @@ export class CommittedActor extends Turnable {
         this.wake();
         break;
       }
-      const request = this.#mayServe() ? this.#requests.shift() : undefined;
+      const request = this.#mayServe() ? this.#requests.begin() : undefined;
       if (request !== undefined) this.#attempt([], request);
       else {
-        const work = this.#gather();
+        const most = this.#behavior.stepMessagesMax ?? STEP_MESSAGES_MAX;
+        const work = this.#intake.gather(most, this.#outputs.hasRoom);
         if (work.length === 0) break;
         this.#attempt(work, undefined);
       }
@@ -237,67 +218,17 @@ export class CommittedActor extends Turnable {
   #mayStep(): boolean {
     if (this.#stopped || this.#busy || this.#backoff !== undefined || this.#flights.isStalled) return false;
     if (this.#flights.count >= this.#flightsMax) return false;
-    return this.#hasRoom() || this.#again.length > 0 || this.#loopWaits();
+    return this.#outputs.hasRoom || this.#intake.hasFailed || this.#intake.hasFeedback;
   }
 
   #mayServe(): boolean {
-    return this.#again.length === 0 && !this.#paused && this.#hasRoom();
+    return !this.#intake.hasFailed && !this.#requests.isEmpty && this.#outputs.hasRoom;
   }
 
-  /** False when outputs are backed up: then nothing more comes in from outside. */
-  #hasRoom(): boolean {
-    for (const outbox of this.#options.outboxes.values()) if (!outbox.hasRoom) return false;
-    return true;
-  }
-
-  /** What comes back through a loop is taken even then, because only that makes room in the loop (R25). */
-  #loopWaits(): boolean {
-    return this.#hasLoop && this.#mailbox.peek(this.#isFeedback) !== undefined;
-  }
-
-  readonly #isFeedback = (frame: Frame): boolean => this.#byPath.get(frame.head.path)?.feedback === true;
-
-  /** What the next step will consume: as many waiting frames as fit, or one piece of work that failed before. */
-  #gather(): StepWork[] {
-    const again = this.#again.shift();
-    if (again !== undefined) return [again];
-    const most = this.#behavior.stepMessagesMax ?? STEP_MESSAGES_MAX;
-    const work: StepWork[] = [];
-    const hasRoom = this.#hasRoom();
-    let messages = 0;
-    while (messages < most) {
-      const frame = this.#nextFrame(hasRoom);
-      if (frame === undefined) break;
-      const admitted = this.#admit(frame);
-      if (admitted === undefined) continue;
-      admitted.lane.admitted(admitted.frame.head);
-      work.push(admitted);
-      messages += admitted.frame.n;
-    }
-    return work;
-  }
-
-  /** Feedback first. */
-  #nextFrame(hasRoom: boolean): Frame | undefined {
-    const returned = this.#hasLoop ? this.#mailbox.take(this.#isFeedback) : undefined;
-    return returned === undefined && hasRoom ? this.#mailbox.take() : returned;
-  }
-
-  #admit(frame: Frame): StepWork | undefined {
-    const lane = this.#byPath.get(frame.head.path);
-    if (lane === undefined || frame.head.revision !== this.#options.context.graphRevision) return undefined;
-    const admission = lane.admit(frame);
-    if (admission.verdict === "take") return { lane, frame: admission.frame, attempts: 0 };
-    if (admission.verdict === "gap") lane.ask(frame);
-    else if (comparePoints(lane.durable, frame.head.to) >= 0) lane.settle(lane.durable, lane.durableAnchor);
-    return undefined;
-  }
-
-  #attempt(work: StepWork[], request: Request | undefined): void {
+  #attempt(work: StepWork[], request: StepRequest | undefined): void {
     const draft = this.#draft();
     const before = work.map((item) => item.lane.progress);
     const watermark = this.#watermark;
-    if (request !== undefined) this.#begun.add(request);
     const failed = (error: unknown): void => {
       this.#watermark = watermark;
       for (let i = work.length - 1; i >= 0; i--) (work[i] as StepWork).lane.progress = before[i] as LaneProgress;
@@ -317,7 +248,7 @@ export class CommittedActor extends Turnable {
     return new StepDraft(this.node, this.#rules.R13 ? Math.max(this.#chain.at, now) : now);
   }
 
-  #compute(draft: StepDraft, work: readonly StepWork[], request: Request | undefined): void | Promise<void> {
+  #compute(draft: StepDraft, work: readonly StepWork[], request: StepRequest | undefined): void | Promise<void> {
     for (const item of work) {
       if (item.frame.n > 0) this.#behavior.take(draft, sliceOf(item));
       item.lane.apply(item.frame.head);
@@ -333,7 +264,7 @@ export class CommittedActor extends Turnable {
     failed: (error: unknown) => void,
     draft: StepDraft,
     work: StepWork[],
-    request: Request | undefined,
+    request: StepRequest | undefined,
   ): void {
     this.#busy = true;
     pending
@@ -348,11 +279,10 @@ export class CommittedActor extends Turnable {
       .finally(this.wake);
   }
 
-  #failedAttempt(error: unknown, work: StepWork[], request: Request | undefined): void {
+  #failedAttempt(error: unknown, work: StepWork[], request: StepRequest | undefined): void {
     if (this.#rules.R14) this.#behavior.discard();
     if (request !== undefined) {
-      this.#begun.delete(request);
-      request.refused(error);
+      this.#requests.refuse(request, error);
       return;
     }
     const kind = error instanceof MillraceError ? error.kind : "terminal";
@@ -364,7 +294,7 @@ export class CommittedActor extends Turnable {
   /** The target or a resource is not there: the same work again after a while, nothing is given up. */
   #retryLater(error: unknown, work: StepWork[]): void {
     const again = work.map((item) => ({ ...item, attempts: item.attempts + 1 }));
-    this.#again.unshift(...again);
+    this.#intake.putBack(again);
     this.meter.restarts++;
     this.#wait(error);
     const failures = again[0]?.attempts ?? 1;
@@ -383,44 +313,14 @@ export class CommittedActor extends Turnable {
     this.#options.waiting(error);
   }
 
-  /** Finds the poison message: each frame alone, then halves of it, down to one message, which becomes a dead letter. */
   #isolate(error: unknown, work: StepWork[]): void {
-    const [only] = work;
-    if (work.length > 1) {
-      this.#again.unshift(...work);
-      return;
-    }
-    if (only === undefined || only.frame.n === 0) {
-      this.#fail(error);
-      return;
-    }
-    if (only.frame.n > 1) {
-      this.#again.unshift(...bisected(only));
-      return;
-    }
-    this.#again.unshift({ ...only, frame: this.#buried(only, error) });
+    const inputBytesMax = this.#options.log.appendBytesMax / 4;
+    const parts = isolated(work, { node: this.node, error, inputBytesMax });
+    if (parts === undefined) this.#fail(error);
+    else this.#intake.putBack(parts);
   }
 
-  /** The range of a poison message, with a dead item in its place. */
-  #buried({ frame, attempts }: StepWork, error: unknown): Frame {
-    const { pos, ord } = frame.positions.point(0);
-    const dead = {
-      pos,
-      ord,
-      node: this.node,
-      attempts: attempts + 1,
-      error: reportOf(error),
-      input: this.#keepable(frame.batch.row(0)),
-    };
-    return frame.carrying(EMPTY_BATCH, Positions.NONE, [...frame.dead, dead].sort(comparePoints));
-  }
-
-  /** An input that alone would fill a step is left out of its dead letter. */
-  #keepable(input: Json): Json | undefined {
-    return packState(input as StateEvent).length <= this.#options.log.appendBytesMax / 4 ? input : undefined;
-  }
-
-  #conclude(draft: StepDraft, work: readonly StepWork[], request: Request | undefined): void {
+  #conclude(draft: StepDraft, work: readonly StepWork[], request: StepRequest | undefined): void {
     if (this.#isWaiting) this.#wait(undefined);
     const dead = [...carriedDead(work), ...draft.dead];
     const before = this.#watermark;
@@ -433,35 +333,18 @@ export class CommittedActor extends Turnable {
       this.#postpone(work, before);
       return;
     }
-    this.#commit(draft, [...this.#lazy, ...work], dead, request, before);
+    this.#commit(draft, [...this.#lazy.work, ...work], dead, request, before);
   }
 
-  /** R18: an advance that fires nothing rides in the next step, or is committed after a while so that origins can prune. */
+  /** R18: an advance that fires nothing rides in the next step, or is committed after a while. */
   #postpone(work: readonly StepWork[], watermarkBefore: number): void {
-    this.#lazy.push(...work);
+    this.#lazy.add(work);
     if (this.#watermark > watermarkBefore && this.#isProgressSure()) this.#progressOutputs();
-    this.#lazyTimer ??= this.#scheduler.env.timers.after(this.#options.progressAfterMs ?? PROGRESS_AFTER_MS, () =>
-      this.#commitLazy(),
-    );
   }
 
-  /** Commits progress that waits for a ride, if nothing else is under way. */
+  /** If nothing else is under way. */
   #commitLazy(): void {
-    this.#lazyTimer = undefined;
-    if (this.#stopped || this.#lazy.length === 0) return;
-    if (!this.#mayStep()) {
-      this.#lazyTimer = this.#scheduler.env.timers.after(this.#options.progressAfterMs ?? PROGRESS_AFTER_MS, () =>
-        this.#commitLazy(),
-      );
-      return;
-    }
-    this.#commit(this.#draft(), this.#lazy, [], undefined, this.#watermark);
-  }
-
-  #forgetLazy(): void {
-    this.#lazy = [];
-    this.#lazyTimer?.cancel();
-    this.#lazyTimer = undefined;
+    if (this.#mayStep()) this.#commit(this.#draft(), this.#lazy.work, [], undefined, this.#watermark);
   }
 
   /**
@@ -473,23 +356,22 @@ export class CommittedActor extends Turnable {
     draft: StepDraft,
     work: readonly StepWork[],
     dead: readonly DeadLettered[],
-    request: Request | undefined,
+    request: StepRequest | undefined,
     since: number,
   ): void {
     const { stream, context, lanes } = this.#options;
     const inputs = inputsOf(work, this.#rules);
-    const id = stepId(stream, context.epoch, this.#chain.revision, inputs);
     const opened = openedBy(inputs, lanes, this.#chain);
-    const out = { watermark: this.#outputWatermark(draft), idle: this.#isIdle() };
-    const emitted = this.#emitted(draft);
-    const step = {
+    const out = this.#outputProgress(draft);
+    const emits = this.#outputs.number(draft, this.#chain.nextSeq);
+    const step: StepRecord = {
       at: draft.at,
       since,
       inputs,
       opened,
       recorded: draft.recorded,
       state: draft.changes,
-      emitted,
+      emitted: emits.map(emittedOf),
       dead,
       dropped: draft.drops,
       watermark: this.#watermark,
@@ -497,42 +379,28 @@ export class CommittedActor extends Turnable {
     };
     const payload = encodeStep(step);
     this.#mustFit(payload);
-    this.#forgetLazy();
-    const references = this.#name(step);
+    this.#lazy.clear();
+    const id = stepId(stream, context.epoch, this.#chain.revision, inputs);
+    const named = this.#payloads.hold(step);
     this.#behavior.seal();
     this.#chain.fold(step);
     const expected = this.#chain.revision++;
-    this.#count(draft, work, dead);
+    meterStep(this.meter, this.node, { work, emits, drops: step.dropped, dead });
     const snapshot = this.#snapshotIfDue();
-    const trace = { causationId: id, correlationId: traceOf(work)?.correlationId ?? id };
+    const cause = traceOf(work);
+    const trace = { causationId: id, correlationId: cause?.correlationId ?? id };
     const early = this.#options.durability === "relaxed" || !this.#rules.R16;
-    if (early) this.#release(draft, emitted, trace, out);
+    if (early) this.#outputs.release(emits, trace, out);
     this.#flights.launch({
-      event: {
-        id,
-        type: STEP,
-        schemaVersion: STEP_SCHEMA,
-        context: {
-          ...this.#options.context,
-          causationId: traceOf(work)?.causationId ?? id,
-          correlationId: trace.correlationId,
-        },
-        payload,
-      },
+      event: this.#stepEvent(trace, cause?.causationId ?? id, payload),
       expected,
       landed: (position) => {
         this.position = position + 1;
         this.meter.steps++;
-        if (!early) this.#release(draft, emitted, trace, out);
-        if (references !== undefined) {
-          this.#options.payloads?.keep(references);
-          this.#letGo(references, false);
-        }
-        this.#settle(work);
-        if (request !== undefined) {
-          this.#begun.delete(request);
-          request.landed(position);
-        }
+        if (!early) this.#outputs.release(emits, trace, out);
+        if (named !== undefined) this.#payloads.landed(named);
+        settle(work, this.#options.latency, this.#scheduler.env.clock.monotonic());
+        if (request !== undefined) this.#requests.land(request, position);
         snapshot?.(position);
         this.#options.progressed();
         this.wake();
@@ -540,20 +408,10 @@ export class CommittedActor extends Turnable {
     });
   }
 
-  /** Payloads that the step names are held by the step itself while it is on its way; `undefined`: it names none. */
-  #name(step: object): readonly PayloadReference[] | undefined {
-    const { payloads } = this.#options;
-    if (payloads?.isUsed !== true) return undefined;
-    const references = [...referencesIn(step).values()];
-    if (references.length === 0) return undefined;
-    for (const reference of references) payloads.retain(reference);
-    this.#named.add(references);
-    return references;
-  }
-
-  #letGo(references: readonly PayloadReference[], isUnsure: boolean): void {
-    if (!this.#named.delete(references)) return;
-    for (const reference of references) this.#options.payloads?.release(reference, isUnsure);
+  /** A step causes what it emits, under its own id. */
+  #stepEvent({ causationId: id, correlationId }: Trace, causationId: Uint8Array, payload: Uint8Array): EventInput {
+    const context = { ...this.#options.context, causationId, correlationId };
+    return { id, type: STEP, schemaVersion: STEP_SCHEMA, context, payload };
   }
 
   #mustFit(payload: Uint8Array): void {
@@ -564,45 +422,13 @@ export class CommittedActor extends Turnable {
     });
   }
 
-  #outputWatermark(draft: StepDraft): number {
-    const own = this.#options.lanes.length === 0 ? (draft.watermark ?? this.#chain.out.watermark) : this.#watermark;
-    const held = this.#rules.R20 ? this.#behavior.hold?.() : undefined;
-    return Math.max(this.#chain.out.watermark, held === undefined ? own : Math.min(own, held));
-  }
-
-  #isIdle(): boolean {
+  #outputProgress(draft: StepDraft): OutputProgress {
     const { lanes } = this.#options;
-    return lanes.length > 0 && lanes.every((lane) => lane.progress.idle || lane.feedback);
-  }
-
-  #emitted(draft: StepDraft): Emitted[] {
-    const emitted: Emitted[] = [];
-    const next = new Map(this.#chain.nextSeq);
-    for (const { port, batch } of draft.emits) {
-      if (this.#options.outboxes.get(port)?.isConnected !== true) {
-        draft.drop(batch.n, `port ${port} is not connected`);
-        continue;
-      }
-      const firstSeq = next.get(port) ?? 0;
-      next.set(port, firstSeq + batch.n);
-      emitted.push({ port, firstSeq, count: batch.n, batch: encodeBatch(batch) });
-    }
-    return emitted;
-  }
-
-  #release(
-    draft: StepDraft,
-    emitted: readonly Emitted[],
-    trace: Trace,
-    out: { watermark: number; idle: boolean },
-  ): void {
-    const sent = draft.emits.filter((e) => this.#options.outboxes.get(e.port)?.isConnected === true);
-    emitted.forEach(({ port, firstSeq }, i) => {
-      const { batch } = sent[i] as (typeof sent)[number];
-      const exact = !emitted.some((later, k) => k > i && later.port === port);
-      this.#options.outboxes.get(port)?.emit({ firstSeq, batch, ...out, exact }, trace);
-    });
-    for (const outbox of this.#options.outboxes.values()) outbox.progress(out.watermark, out.idle);
+    const hasLanes = lanes.length > 0;
+    const own = hasLanes ? this.#watermark : (draft.watermark ?? this.#chain.out.watermark);
+    const held = this.#rules.R20 ? this.#behavior.hold?.() : undefined;
+    const watermark = Math.max(this.#chain.out.watermark, held === undefined ? own : Math.min(own, held));
+    return { watermark, idle: hasLanes && lanes.every((lane) => lane.progress.idle || lane.feedback) };
   }
 
   /**
@@ -615,8 +441,7 @@ export class CommittedActor extends Turnable {
 
   /** Lazy progress moves the outputs' watermark at once: a restart finds it again from the same inputs. */
   #progressOutputs(): void {
-    const watermark = this.#outputWatermark(this.#draft());
-    for (const outbox of this.#options.outboxes.values()) outbox.progress(watermark, this.#isIdle());
+    this.#outputs.progress(this.#outputProgress(this.#draft()));
   }
 
   /** Takes the state as of this step, to be written once the step is durable; a cache that recovery can do without. */
@@ -630,30 +455,6 @@ export class CommittedActor extends Turnable {
     return (position) => {
       snapshots.write(stream, position, taken).catch((error: unknown) => this.#wait(error));
     };
-  }
-
-  #settle(work: readonly StepWork[]): void {
-    const now = this.#scheduler.env.clock.monotonic();
-    for (const { lane, frame } of work) {
-      const { to, exact, bornMs } = frame.head;
-      const anchor = exact
-        ? { pos: to.pos, watermark: Math.max(lane.durableAnchor.watermark, frame.head.watermark) }
-        : lane.durableAnchor;
-      lane.settle(to, anchor);
-      if (frame.n > 0) this.#latency.note(now - bornMs, frame.n);
-    }
-  }
-
-  #count(draft: StepDraft, work: readonly StepWork[], dead: readonly DeadLettered[]): void {
-    const own = dead.filter((d) => d.node === this.node).length;
-    for (const { frame } of work) this.meter.in += frame.n + frame.dead.filter((d) => d.node === this.node).length;
-    for (const { port, batch } of draft.emits) {
-      if (this.#options.outboxes.get(port)?.isConnected === true) this.meter.out += batch.n;
-    }
-    for (const { count } of draft.drops) this.meter.dropped += count;
-    for (const { frame } of work) this.meter.dropped += frame.head.shed;
-    this.meter.dead += own;
-    this.meter.carriedDead += dead.length - own;
   }
 
   /** What was admitted and not committed is lost with this incarnation, so it must take no more. */
@@ -670,9 +471,4 @@ export class CommittedActor extends Turnable {
       fenced ? engineError("NODE-FENCED", `another owner writes ${this.#options.stream}`, { cause: error }) : error,
     );
   }
-}
-
-/** One cursor for all lanes of an origin (R1 switched off). */
-function firstOf(lanes: readonly LaneCursor[], lane: LaneCursor): LaneCursor {
-  return lanes.find((other) => other.origin === lane.origin) ?? lane;
 }

@@ -1,0 +1,78 @@
+/** The outputs of a committed node: numbers what a step emits, and sends it when its step may leave. */
+import type { Batch } from "../frame/batch.ts";
+import { encodeBatch } from "../frame/batch-codec.ts";
+import type { Trace } from "../frame/frame.ts";
+import type { Outbox } from "./outbox.ts";
+import type { StepDraft } from "./step-draft.ts";
+import type { Emitted } from "./step-record.ts";
+
+/** What a step emits on one port, with its place in the port's sequence. */
+export interface NumberedEmit {
+  readonly port: string;
+  readonly firstSeq: number;
+  readonly batch: Batch;
+}
+
+/** What all outputs learn of a node's progress. */
+export interface OutputProgress {
+  /** Event time in ms up to which nothing more will be emitted. */
+  readonly watermark: number;
+  readonly idle: boolean;
+}
+
+export class StepOutputs {
+  readonly #outboxes: ReadonlyMap<string, Outbox>;
+
+  /** @param outboxes by port of the behavior */
+  constructor(outboxes: ReadonlyMap<string, Outbox>) {
+    this.#outboxes = outboxes;
+  }
+
+  /** False when an output is backed up: then nothing more comes in from outside. */
+  get hasRoom(): boolean {
+    for (const outbox of this.#outboxes.values()) if (!outbox.hasRoom) return false;
+    return true;
+  }
+
+  start(): void {
+    for (const outbox of this.#outboxes.values()) outbox.start();
+  }
+
+  stop(): void {
+    for (const outbox of this.#outboxes.values()) outbox.stop();
+  }
+
+  /** Gives each emit of a draft its sequence numbers, `nextSeq` on; what goes to a port without receivers is a declared drop. */
+  number(draft: StepDraft, nextSeq: ReadonlyMap<string, number>): NumberedEmit[] {
+    const next = new Map(nextSeq);
+    const numbered: NumberedEmit[] = [];
+    for (const { port, batch } of draft.emits) {
+      if (this.#outboxes.get(port)?.isConnected !== true) {
+        draft.drop(batch.n, `port ${port} is not connected`);
+        continue;
+      }
+      const firstSeq = next.get(port) ?? 0;
+      next.set(port, firstSeq + batch.n);
+      numbered.push({ port, firstSeq, batch });
+    }
+    return numbered;
+  }
+
+  /** Sends a step's emits. Only the last of a port carries the exact watermark. */
+  release(emits: readonly NumberedEmit[], trace: Trace, progress: OutputProgress): void {
+    emits.forEach(({ port, firstSeq, batch }, i) => {
+      const exact = !emits.some((later, k) => k > i && later.port === port);
+      this.#outboxes.get(port)?.emit({ firstSeq, batch, ...progress, exact }, trace);
+    });
+    this.progress(progress);
+  }
+
+  progress({ watermark, idle }: OutputProgress): void {
+    for (const outbox of this.#outboxes.values()) outbox.progress(watermark, idle);
+  }
+}
+
+/** As the step record keeps it. */
+export function emittedOf({ port, firstSeq, batch }: NumberedEmit): Emitted {
+  return { port, firstSeq, count: batch.n, batch: encodeBatch(batch) };
+}
