@@ -3,30 +3,23 @@
  * reads only while every edge has credit, goes back when a receiver misses something, and starts after a crash where its
  * slowest receiver stands (step-protocol §5, §6). It appends nothing.
  */
-import { type OriginControl, type OutEdge, sendAlong, withoutCredit } from "../actor/link.ts";
+import { type OriginControl, type OutEdge, withoutCredit } from "../actor/link.ts";
 import type { ActorMeter } from "../actor/meter.ts";
 import { engineError, MillraceError, reportOf } from "../errors.ts";
-import { type Anchor, START_ANCHOR } from "../frame/anchor.ts";
-import { type Batch, EMPTY_BATCH } from "../frame/batch.ts";
-import { type DeadItem, Frame, type FrameHead, type LateMark } from "../frame/frame.ts";
+import type { Anchor } from "../frame/anchor.ts";
+import type { DeadItem } from "../frame/frame.ts";
 import { comparePoints, type Point, wholly } from "../frame/point.ts";
-import { Positions } from "../frame/positions.ts";
 import { FrameHolds, type PayloadHolds } from "../payload/frame-holds.ts";
 import { LaneAcks } from "../step/lane-acks.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
-import { type Env, sleep, type Timer } from "../time/clock.ts";
+import { type Env, sleep } from "../time/clock.ts";
+import { ReplayPace } from "./replay-pace.ts";
 import type { SendHorizon } from "./send-horizon.ts";
 import type { RejectedInput, SourceBatch, SourceConnector, SourceReader } from "./source-connector.ts";
-import { type EventTimeOptions, WatermarkGenerator } from "./watermark-generator.ts";
-
-/** How far an origin's transmissions are numbered. */
-export interface Transmission {
-  readonly generation: number;
-  readonly marks: number;
-  /** Everything up to here was counted by the meter. */
-  readonly counted: number;
-}
+import { SourceTransmitter, type Transmission } from "./source-transmitter.ts";
+import { timed } from "./timed-part.ts";
+import type { EventTimeOptions } from "./watermark-generator.ts";
 
 export interface SourceActorOptions {
   readonly node: string;
@@ -81,62 +74,63 @@ export class SourceActor implements OriginControl {
   readonly meter: ActorMeter;
   readonly #options: SourceActorOptions;
   readonly #acks: LaneAcks;
-  readonly #rules: ProtocolRules;
+  readonly #transmitter: SourceTransmitter;
+  readonly #pace: ReplayPace | undefined;
   readonly #stop = new AbortController();
   readonly #holds: FrameHolds;
   #reader: SourceReader | undefined;
-  #watermarks: WatermarkGenerator | undefined;
-  /** Everything up to here was read and sent. */
-  #sent: Point;
-  #generation: number;
-  #marks: number;
-  #counted: number;
-  #idle = false;
-  #ended = false;
   /** Where to go back to before the next read. */
   #rewind: Anchor | undefined;
   #wakeUp: (() => void) | undefined;
-  #probe: Timer | undefined;
   #suspended: Promise<void> | undefined;
   #unsuspend: (() => void) | undefined;
-  #pace: { readonly atMs: number; readonly eventMs: number } | undefined;
   #running: Promise<void> | undefined;
   /** The old revision runs to here (R22). */
   #drainTo: number | undefined;
   #hasDrained = false;
-  /** The last position that this incarnation ever sent. */
-  #sentMost = START_ANCHOR.pos;
 
   constructor(options: SourceActorOptions) {
     this.node = options.node;
     this.partition = options.partition;
     this.meter = options.meter;
     this.#options = options;
-    this.#rules = options.rules ?? ALL_RULES;
-    this.#generation = options.after?.generation ?? 0;
-    this.#marks = options.after?.marks ?? 0;
-    this.#counted = options.after?.counted ?? START_ANCHOR.pos;
+    const { env, speed, meter, rootPath, edges, revision, epoch, eventTime } = options;
     this.#acks = new LaneAcks(options.lanes);
     this.#holds = new FrameHolds(options.payloads);
-    this.#sent = wholly(START_ANCHOR.pos);
+    this.#pace = speed === undefined ? undefined : new ReplayPace(speed, env, options.lingerMs ?? LINGER_MS);
+    this.#transmitter = new SourceTransmitter({
+      env,
+      rootPath,
+      edges,
+      revision,
+      epoch,
+      after: options.after,
+      meter,
+      rules: options.rules ?? ALL_RULES,
+      eventTime,
+      probeAfterMs: options.probeAfterMs ?? PROBE_AFTER_MS,
+      acks: this.#acks,
+      holds: this.#holds,
+      isCurrent: () => this.#rewind === undefined,
+    });
   }
 
   get watermark(): number {
-    return this.#ended ? Number.POSITIVE_INFINITY : (this.#watermarks?.watermark ?? Number.NEGATIVE_INFINITY);
+    return this.#transmitter.watermark;
   }
 
   /** The end was read, and every lane has durably passed it. */
   get isFinished(): boolean {
-    return this.#ended && this.#acks.confirm(this.#sent, Number.POSITIVE_INFINITY);
+    return this.hasEnded && this.#acks.confirm(this.#sent, Number.POSITIVE_INFINITY);
   }
 
   get transmission(): Transmission {
-    return { generation: this.#generation, marks: this.#marks, counted: this.#counted };
+    return this.#transmitter.transmission;
   }
 
   /** How far this partition may have been sent by any incarnation. */
   get horizon(): number {
-    return Math.max(this.#sentMost, this.#options.horizon?.inherited ?? -1);
+    return Math.max(this.#transmitter.sentMost, this.#options.horizon?.inherited ?? -1);
   }
 
   /** Reads on to `pos`, or to where the source has nothing more, and stops there without saying that it ended (R22). */
@@ -157,7 +151,11 @@ export class SourceActor implements OriginControl {
   }
 
   get hasEnded(): boolean {
-    return this.#ended;
+    return this.#transmitter.hasEnded;
+  }
+
+  get #sent(): Point {
+    return this.#transmitter.sent;
   }
 
   /** Where a lane stands as the host starts; called before {@link start}. */
@@ -172,14 +170,14 @@ export class SourceActor implements OriginControl {
 
   async stop(): Promise<void> {
     this.#stop.abort(engineError("SOURCE-FAILED", `source ${this.node} was stopped`));
-    this.#probe?.cancel();
+    this.#transmitter.stop();
     this.#wakeUp?.();
     this.#unsuspend?.();
     await this.#reader?.close();
     await this.#running;
     this.#holds.releaseAll(true);
     // Not settled, the horizon is further away than it need be, which is as safe.
-    await this.#options.horizon?.settle(this.#sentMost).catch(() => undefined);
+    await this.#options.horizon?.settle(this.#transmitter.sentMost).catch(() => undefined);
   }
 
   /** Stops the intake until {@link unsuspend}; what was sent flows on. */
@@ -190,7 +188,7 @@ export class SourceActor implements OriginControl {
   }
 
   unsuspend(): void {
-    this.#pace = undefined;
+    this.#pace?.restart();
     this.#unsuspend?.();
     this.#suspended = undefined;
     this.#unsuspend = undefined;
@@ -199,7 +197,7 @@ export class SourceActor implements OriginControl {
   acknowledge(path: number, cursor: Point, anchor: Anchor): void {
     const hasMoved = this.#acks.note(path, cursor, anchor);
     if (hasMoved && this.#holds.bytes > 0) this.#release();
-    if (hasMoved && (this.#ended || this.#hasDrained)) this.#options.progressed();
+    if (hasMoved && (this.hasEnded || this.#hasDrained)) this.#options.progressed();
   }
 
   /** What every lane has durably passed needs its payloads no more. */
@@ -250,9 +248,9 @@ export class SourceActor implements OriginControl {
 
   async #turn(): Promise<void> {
     if (this.#rewind !== undefined) await this.#reopen(this.#rewind);
-    if (this.#drainTo !== undefined && (this.#ended || this.#sent.pos >= this.#drainTo)) this.#drained();
+    if (this.#drainTo !== undefined && (this.hasEnded || this.#sent.pos >= this.#drainTo)) this.#drained();
     if (this.#suspended !== undefined && this.#drainTo === undefined) await this.#suspended;
-    if (this.#ended || this.#hasDrained) return this.#untilWoken();
+    if (this.hasEnded || this.#hasDrained) return this.#untilWoken();
     await this.#untilCredit();
     if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
     if (this.#suspended !== undefined && this.#drainTo === undefined) return;
@@ -262,7 +260,7 @@ export class SourceActor implements OriginControl {
     if (identity !== undefined) await this.#options.horizon?.identify(identity);
     if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
     if (this.#drainTo !== undefined && typeof read === "string") this.#drained();
-    else if (read === "idle") this.#sendIdle();
+    else if (read === "idle") this.#transmitter.sendIdle();
     else if (read === "end") this.#sendEnd();
     else await this.#sendAndLinger(read);
   }
@@ -287,15 +285,9 @@ export class SourceActor implements OriginControl {
     this.#holds.releaseAll(true);
     this.#reader = await this.#options.connector.open(this.#options.partition, at.pos);
     this.#rewind = undefined;
-    if (this.#rules.R11) this.#generation++;
-    this.#ended = false;
     this.#hasDrained = false;
-    this.#idle = false;
-    this.#pace = undefined;
-    this.#sent = wholly(at.pos);
-    const { eventTime } = this.#options;
-    const from = this.#rules.R19 ? at.watermark : Number.NEGATIVE_INFINITY;
-    this.#watermarks = eventTime === undefined ? undefined : new WatermarkGenerator(eventTime, from);
+    this.#pace?.restart();
+    this.#transmitter.restart(at);
   }
 
   async #untilCredit(): Promise<void> {
@@ -319,72 +311,32 @@ export class SourceActor implements OriginControl {
     });
   }
 
-  async #sendBatch(read: SourceBatch): Promise<void> {
-    const { batch, positions, through, rejected } = read;
-    const generator = this.#watermarks;
-    if (generator === undefined) {
-      this.#send(batch, positions, through, this.#deadFrom(rejected), []);
+  #sendEnd(): void {
+    this.#transmitter.sendEnd();
+    this.#options.progressed();
+  }
+
+  async #sendBatch({ batch, positions, through, rejected }: SourceBatch): Promise<void> {
+    const generator = this.#transmitter.generator;
+    if (generator === undefined || batch.n === 0) {
+      this.#transmitter.send({ batch, positions, through, dead: this.#deadFrom(rejected), late: [] });
       return;
     }
     const times = generator.times(batch);
     let start = 0;
     while (start < batch.n) {
-      const end = await this.#due(times, start);
+      const end = (await this.#pace?.due(times, start, this.#stop.signal)) ?? batch.n;
       if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
       const last = end === batch.n;
       const part = last && start === 0 ? batch : batch.slice(start, end);
       const partPositions = positions.slice(start, end);
       const upTo = last ? through : partPositions.pos(end - start - 1);
       const dead = this.#deadFrom(rejected.filter((r) => r.pos > this.#sent.pos && (last || r.pos <= upTo)));
-      this.#sendTimed(part, partPositions, times.subarray(start, end), upTo, dead, generator);
+      const sendable = { batch: part, positions: partPositions, through: upTo, dead };
+      this.#transmitter.send(timed(this.node, sendable, times.subarray(start, end), generator));
       start = end;
       if (!last) await this.#untilCredit();
     }
-    if (batch.n === 0) this.#send(batch, positions, through, this.#deadFrom(rejected), []);
-  }
-
-  #sendTimed(
-    batch: Batch,
-    positions: Positions,
-    times: Float64Array,
-    through: number,
-    dead: DeadItem[],
-    generator: WatermarkGenerator,
-  ): void {
-    const { late, untimed } = generator.pass(times, positions);
-    if (untimed.length === 0) {
-      this.#send(batch, positions, through, dead, late);
-      return;
-    }
-    const bad = new Map(untimed.map((u) => [u.index, u.error]));
-    const good = Uint32Array.from(Array.from({ length: batch.n }, (_, i) => i).filter((i) => !bad.has(i)));
-    for (const [index, error] of bad) {
-      dead.push({
-        pos: positions.pos(index),
-        ord: positions.ord(index),
-        node: this.node,
-        attempts: 1,
-        error: reportOf(error),
-        input: batch.row(index),
-      });
-    }
-    this.#send(batch.select(good), positions.select(good), through, dead.sort(comparePoints), late);
-  }
-
-  /** End of the messages that are due at the replay speed, at least one; waits for the first. */
-  async #due(times: Float64Array, start: number): Promise<number> {
-    const { speed, env } = this.#options;
-    if (speed === undefined) return times.length;
-    const first = times[start] as number;
-    this.#pace ??= paceFrom(times.subarray(start), env.clock.monotonic());
-    if (this.#pace === undefined) return times.length;
-    const dueMs = (first - this.#pace.eventMs) / speed - (env.clock.monotonic() - this.#pace.atMs);
-    if (dueMs > 0)
-      await sleep(env, Math.max(dueMs, this.#options.lingerMs ?? LINGER_MS), this.#stop.signal).catch(() => undefined);
-    const now = this.#pace.eventMs + (env.clock.monotonic() - this.#pace.atMs) * speed;
-    let end = start + 1;
-    while (end < times.length && !((times[end] as number) > now)) end++;
-    return end;
   }
 
   #deadFrom(rejected: readonly RejectedInput[]): DeadItem[] {
@@ -397,100 +349,6 @@ export class SourceActor implements OriginControl {
       input,
     }));
   }
-
-  #send(
-    batch: Batch,
-    positions: Positions,
-    through: number,
-    dead: readonly DeadItem[],
-    late: readonly LateMark[],
-  ): void {
-    this.#idle = false;
-    const from = this.#sent;
-    this.#sent = wholly(through);
-    this.#sentMost = Math.max(this.#sentMost, through);
-    this.#count(positions, dead, through);
-    const frame = new Frame(this.#head(from, this.#sent), batch, positions, dead, late);
-    this.#holds.hold(frame);
-    sendAlong(this.#options.edges, frame);
-    this.#armProbe();
-  }
-
-  /** What is sent again was counted before. */
-  #count(positions: Positions, dead: readonly DeadItem[], through: number): void {
-    const fresh = positions.n - positions.countThrough(wholly(this.#counted));
-    const freshDead = dead.filter(({ pos }) => pos > this.#counted).length;
-    this.meter.in += fresh + freshDead;
-    this.meter.out += fresh;
-    this.meter.dead += freshDead;
-    this.#counted = Math.max(this.#counted, through);
-  }
-
-  /** The source was polled and has nothing: its lanes must not hold others' watermarks back (R15). */
-  #sendIdle(): void {
-    if (this.#idle) return;
-    this.#idle = true;
-    this.#sendMark();
-  }
-
-  /** Nothing will follow: every window may close. */
-  #sendEnd(): void {
-    this.#ended = true;
-    this.#idle = false;
-    this.#sendMark();
-    this.#options.progressed();
-  }
-
-  #sendMark(): void {
-    this.#marks++;
-    this.#repeatMark();
-    this.#armProbe();
-  }
-
-  #repeatMark(): void {
-    const mark = this.#marks === 0 ? null : { epoch: this.#options.epoch, n: this.#marks };
-    const head = { ...this.#head(this.#sent, this.#sent), idle: this.#idle, mark };
-    sendAlong(this.#options.edges, new Frame(head, EMPTY_BATCH, Positions.NONE));
-  }
-
-  #head(from: Point, to: Point): FrameHead {
-    const { rootPath, epoch, revision, env } = this.#options;
-    const bornMs = env.clock.monotonic();
-    const watermark = this.watermark;
-    return {
-      path: rootPath,
-      generation: this.#generation,
-      epoch,
-      revision,
-      from,
-      to,
-      watermark,
-      exact: true,
-      idle: false,
-      mark: null,
-      shed: 0,
-      trace: null,
-      bornMs,
-    };
-  }
-
-  /** R10: an empty frame at the end shows a receiver that it lost the tail, or the last mark. */
-  #armProbe(): void {
-    const { env, probeAfterMs = PROBE_AFTER_MS } = this.#options;
-    if (!this.#rules.R10) return;
-    this.#probe ??= env.timers.after(probeAfterMs, () => {
-      this.#probe = undefined;
-      if (this.#stop.signal.aborted || (!this.#idle && this.#acks.confirm(this.#sent, this.watermark))) return;
-      if (this.#rewind === undefined) this.#repeatMark();
-      this.#armProbe();
-    });
-  }
-}
-
-/** Replay begins with the first message that has a time; those without one are due with their neighbours. */
-function paceFrom(times: Float64Array, atMs: number): { readonly atMs: number; readonly eventMs: number } | undefined {
-  const eventMs = times.find((time) => !Number.isNaN(time));
-  return eventMs === undefined ? undefined : { atMs, eventMs };
 }
 
 /** The part of a read that lies at or below `pos`. */
