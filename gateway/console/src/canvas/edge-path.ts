@@ -1,5 +1,5 @@
 /** The curves of edges, and where their labels stand. */
-import type { Box, NodePair } from "./layout.ts";
+import type { Box, NodePair } from "./box.ts";
 
 export interface PlacedEdge {
   readonly path: Path2D;

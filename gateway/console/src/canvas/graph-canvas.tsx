@@ -1,7 +1,7 @@
 import { type KeyboardEvent, type ReactElement, useEffect, useMemo, useRef, useState } from "react";
 import type { GraphStatus } from "../api.ts";
 import { arrow } from "../format.ts";
-import type { Selection } from "../pages/graph-page.tsx";
+import type { Selection } from "../selection.ts";
 import { type Marked, NONE } from "./painter.ts";
 import { type Scene, sceneOf } from "./scene.ts";
 import { Stage } from "./stage.ts";

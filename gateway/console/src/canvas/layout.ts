@@ -1,26 +1,15 @@
 /** Where nodes and edges of a graph are on the plane. Made once per revision. */
+import type { Box, NodePair } from "./box.ts";
 import { edgePaths, type PlacedEdge } from "./edge-path.ts";
 import { type Layered, layered, type Place } from "./layers.ts";
 import { type Extent, type Room, rowsOf } from "./rows.ts";
 import { spread } from "./spread.ts";
-
-export interface Box {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
 
 export interface Layout {
   readonly nodes: readonly Box[];
   readonly edges: readonly PlacedEdge[];
   readonly width: number;
   readonly height: number;
-}
-
-export interface NodePair {
-  readonly from: number;
-  readonly to: number;
 }
 
 export const NODE_HEIGHT = 56;

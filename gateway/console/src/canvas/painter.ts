@@ -4,8 +4,9 @@
  */
 import { rate, short } from "../format.ts";
 import type { LiveEdge, LiveNode } from "../live/live-types.ts";
+import type { Box } from "./box.ts";
 import type { LabelPlace, PlacedEdge } from "./edge-path.ts";
-import { type Box, NODE_HEIGHT } from "./layout.ts";
+import { NODE_HEIGHT } from "./layout.ts";
 import type { Scene, SceneNode } from "./scene.ts";
 import { kindColour, type Theme } from "./theme.ts";
 import type { View } from "./view.ts";

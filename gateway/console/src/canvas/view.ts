@@ -1,5 +1,5 @@
 /** Which part of the plane the canvas shows. Screen = plane × zoom + offset, in CSS pixels. */
-import type { Box } from "./layout.ts";
+import type { Box } from "./box.ts";
 
 export interface View {
   readonly zoom: number;

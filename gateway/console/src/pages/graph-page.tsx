@@ -13,9 +13,7 @@ import { Empty, Failure } from "../parts/notice.tsx";
 import { ReasonDialog } from "../parts/reason-dialog.tsx";
 import { useRequest } from "../parts/use-request.ts";
 import { setQuery } from "../router.ts";
-
-/** What the inspector shows: a node, an edge, or the graph itself. */
-export type Selection = { readonly node?: string; readonly edge?: string };
+import type { Selection } from "../selection.ts";
 
 const select = ({ node, edge }: Selection): void => setQuery({ node, edge, tab: undefined });
 

@@ -6,7 +6,7 @@ import { arrow, count, duration, percent, rate } from "../format.ts";
 import { live } from "../live/live-store.ts";
 import type { LiveEdge, LiveNode } from "../live/live-types.ts";
 import { LiveText } from "../live/use-live.tsx";
-import type { Selection } from "../pages/graph-page.tsx";
+import type { Selection } from "../selection.ts";
 
 const ROWS_MAX = 200;
 
