@@ -24,16 +24,16 @@ export class FrameHolds {
   }
 
   /** A graph whose host has seen no payload pays one condition for a frame. */
-  hold({ batch, head: { to } }: Frame): void {
+  hold(frame: Frame): void {
     const payloads = this.#payloads;
     if (payloads?.isUsed !== true) return;
-    const references = [...referencesOfBatch(batch).values()];
+    const references = [...referencesOfFrame(frame).values()];
     if (references.length === 0) return;
     for (const reference of references) {
       payloads.retain(reference);
       this.#bytes += reference.length;
     }
-    this.#held.push({ to, references });
+    this.#held.push({ to: frame.head.to, references });
   }
 
   /** Every lane has durably passed this point. */
@@ -61,8 +61,15 @@ export class FrameHolds {
   }
 }
 
+/** Of its messages, and of inputs that became dead letters on the way. */
+export function referencesOfFrame({ batch, dead }: Frame): Map<string, PayloadReference> {
+  const found = referencesOfBatch(batch);
+  for (const { input } of dead) referencesIn(input, found);
+  return found;
+}
+
 /** Payloads are objects, which stand in columns of JSON values only. */
-export function referencesOfBatch(batch: Batch): Map<string, PayloadReference> {
+function referencesOfBatch(batch: Batch): Map<string, PayloadReference> {
   if (!(batch instanceof ColumnBatch)) return referencesIn(batch.rows());
   const found = new Map<string, PayloadReference>();
   for (const column of batch.columns.values()) {

@@ -57,8 +57,10 @@ describe("the broker of edges", () => {
     expect(broker.scope).toBe("prod");
     const program = { graph: "g", revision: 1, codeVersion: "", durability: "durable", nodes: [] } as const;
     const edge = { from: "in", to: "big" };
-    expect(broker.carriers({ ...program, edges: [edge] }, "log", undefined)).toBeUndefined();
-    expect(broker.carriers({ ...program, edges: [{ ...edge, via }] }, "log", undefined)).toBeDefined();
+    expect(broker.carriers({ ...program, edges: [edge] }, { logId: "log", runsHere: undefined })).toBeUndefined();
+    expect(
+      broker.carriers({ ...program, edges: [{ ...edge, via }] }, { logId: "log", runsHere: undefined }),
+    ).toBeDefined();
     await broker.close();
   });
 

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import {
   type BrokerAddress,
   type Carriers,
+  type EdgeCarriersOptions,
   type Env,
   edgeCarriers,
   type GraphModel,
@@ -22,8 +23,13 @@ export interface EdgeBroker {
   /** What the installation is called in the address; hosts that share a graph have the same. */
   readonly scope: string | undefined;
   /** Carriers of a program's edges; `undefined` when all lie within the host. */
-  carriers(program: GraphProgram, logId: string, runsHere: RunsHere | undefined): Carriers | undefined;
+  carriers(program: GraphProgram, options: CarrierOptions): Carriers | undefined;
   close(): Promise<void>;
+}
+
+export interface CarrierOptions extends Pick<EdgeCarriersOptions, "runsHere" | "payloads"> {
+  /** Of the host's log. */
+  readonly logId: string;
 }
 
 interface BrokerKind {
@@ -85,10 +91,10 @@ export async function openEdgeBroker(address: string, env: Env): Promise<EdgeBro
   return {
     via,
     scope,
-    carriers(program, logId, runsHere) {
+    carriers(program, { logId, ...host }) {
       if (!program.edges.some((edge) => edge.via === via)) return undefined;
       const own = createHash("sha256").update(logId).digest("hex").slice(0, SCOPE_DIGITS);
-      return edgeCarriers(program, via, { transport, env, scope: scope ?? own, runsHere });
+      return edgeCarriers(program, via, { ...host, transport, env, scope: scope ?? own });
     },
     close: () => transport.close(),
   };

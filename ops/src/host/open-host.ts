@@ -84,7 +84,11 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     personal,
     untilDone,
     report,
-    carriers: edges === undefined ? undefined : (program) => edges.carriers(program, log.id, runsHere),
+    carriers:
+      edges === undefined
+        ? undefined
+        : (program) =>
+            edges.carriers(program, { logId: log.id, runsHere, payloads: payloads && (() => payloads.exchange) }),
     runsHere,
     deadLetters: (ids) => deadLettersAtEnd(projections, log, ids),
   });
