@@ -4,7 +4,9 @@
  * followers cost, index and Merkle tree, is seen beside the log without them. Then a replay of the log with decoding against a
  * scan of a plain file and of an LMDB table with the same decoding. One process, interleaved, medians of the repeats.
  *
- * Every append encodes its event with msgpackr first, as a caller has to.
+ * Every append encodes its event with msgpackr first, as a caller has to. What that costs with the callers' promises is the line "no
+ * store, callers alone". Beside each rate stands the CPU time that the appending thread spends on one append, callers included: other
+ * load does not change it, and a store whose share of it is larger than the difference of two lines cannot make up for it elsewhere.
  */
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
@@ -228,9 +230,20 @@ async function openTree(log, directory) {
   return tree;
 }
 
-/** Events per second that `appenders` concurrent callers get acknowledged, once they have begun to. */
+/** CPU time of this thread so far, in µs; NaN where the system does not tell. */
+function threadCpuUs() {
+  try {
+    return Number(fs.readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[0]) / 1000;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** Events per second that `appenders` concurrent callers get acknowledged, once they have begun to, and the thread's CPU for one. */
 async function rateOf(store, appenders) {
   let acknowledged = 0;
+  let all = 0;
+  const startCpuUs = threadCpuUs();
   const startMs = performance.now() + WARM_UP_MS;
   const endMs = startMs + RUN_MS;
   let lastMs = endMs;
@@ -238,13 +251,14 @@ async function rateOf(store, appenders) {
     const append = store.appender(number);
     for (let i = number, nowMs = 0; nowMs < endMs; i += appenders) {
       await append(i);
+      all++;
       nowMs = performance.now();
       if (nowMs >= startMs) acknowledged++;
       lastMs = nowMs;
     }
   };
   await Promise.all(Array.from({ length: appenders }, (_, number) => caller(number)));
-  return (acknowledged * 1000) / (lastMs - startMs);
+  return { rate: (acknowledged * 1000) / (lastMs - startMs), cpuUs: (threadCpuUs() - startCpuUs) / all };
 }
 
 const STORES = {
@@ -258,21 +272,24 @@ const STORES = {
 
 async function appendRates(repeats) {
   const rates = new Map();
+  const cpu = new Map();
   for (let repeat = 0; repeat <= repeats; repeat++) {
     for (const appenders of APPENDERS) {
       for (const [name, open] of Object.entries(STORES)) {
         const directory = fs.mkdtempSync(join(tmpdir(), "millrace-log-bench-"));
         const store = await open(directory);
         globalThis.gc?.();
-        const rate = await rateOf(store, appenders);
+        const { rate, cpuUs } = await rateOf(store, appenders);
         await store.close();
         fs.rmSync(directory, { recursive: true });
         // The first round warms up code, page cache and journal.
-        if (repeat > 0) listIn(rates, `${name}/${appenders}`).push(rate);
+        if (repeat === 0) continue;
+        listIn(rates, `${name}/${appenders}`).push(rate);
+        listIn(cpu, `${name}/${appenders}`).push(cpuUs);
       }
     }
   }
-  return rates;
+  return { rates, cpu };
 }
 
 async function replayRates(repeats) {
@@ -366,9 +383,9 @@ function listIn(map, key) {
   return map.get(key);
 }
 
-function line(name, rates, base) {
+function line(name, rates, base, cpuUs) {
   const [low, high] = [Math.min(...rates), Math.max(...rates)].map((rate) => Math.round(rate / 1000));
-  return `  ${name.padEnd(40)} ${Math.round(median(rates)).toLocaleString("en").padStart(12)}/s  ×${(median(rates) / base).toPrecision(3).padEnd(6)} [${low}k … ${high}k]`;
+  return `  ${name.padEnd(40)} ${Math.round(median(rates)).toLocaleString("en").padStart(12)}/s  ×${(median(rates) / base).toPrecision(3).padEnd(6)} [${low}k … ${high}k]${cpuUs === undefined ? "" : `  ${median(cpuUs).toFixed(2)} µs`}`;
 }
 
 /** better-sqlite3 compiles for a minute when it is first needed; it is in no install of the project itself, which runs no scripts. */
@@ -384,16 +401,17 @@ function installSqlite() {
 /** @param {{ repeats?: number }} options */
 export async function main({ repeats = 5 } = {}) {
   installSqlite();
-  const appends = await appendRates(repeats);
+  const { rates: appends, cpu } = await appendRates(repeats);
   const { rates: replays, openingMs } = await replayRates(repeats);
   const rate = (name) => median(appends.get(name));
   const lines = [
     `log   node ${process.version}, durable appends of ${encode(123_456).length} B per second, medians of ${repeats}`,
   ];
   for (const appenders of APPENDERS) {
-    lines.push(` ${appenders} concurrent appenders; × the plain file`);
+    lines.push(` ${appenders} concurrent appenders; × the plain file; CPU of the appending thread for one append`);
     for (const name of Object.keys(STORES)) {
-      lines.push(line(name, appends.get(`${name}/${appenders}`), rate(`plain append + fdatasync/${appenders}`)));
+      const key = `${name}/${appenders}`;
+      lines.push(line(name, appends.get(key), rate(`plain append + fdatasync/${appenders}`), cpu.get(key)));
     }
   }
   lines.push(" replay with decoding; × the raw scan");
@@ -403,7 +421,9 @@ export async function main({ repeats = 5 } = {}) {
   const against = (peer, appenders) =>
     Number((rate(`embedded log/${appenders}`) / rate(`${peer}/${appenders}`)).toFixed(3));
   const replayAgainst = (peer) => Number((median(replays.get("embedded log")) / median(replays.get(peer))).toFixed(3));
+  const cpuUs = Object.keys(STORES).map((name) => [name, Number(median(cpu.get(`${name}/1024`)).toFixed(2))]);
   return {
+    cpuUsAt1024: Object.fromEntries(cpuUs),
     ratios: {
       plainAppendAt1024: against("plain append + fdatasync", 1024),
       plainAppendAt64: against("plain append + fdatasync", 64),
