@@ -52,7 +52,18 @@ export class OutgoingEdge {
   send(frame: Frame): void {
     const lane = this.#lane(frame.head.path);
     if (frame.n === 0 && lane.unaccepted >= EMPTY_MAX) return;
-    for (const packed of this.#pack(frame)) void this.#carry(packed, lane);
+    for (const packed of this.#writable(frame)) void this.#carry(packed, lane);
+  }
+
+  /** None of a frame that cannot be written: its sender is told, which called from its turn and must not be thrown at. */
+  #writable(frame: Frame): readonly Packed[] {
+    try {
+      return this.#pack(frame);
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      this.#options.failed(error);
+      return [];
+    }
   }
 
   /** The frame as bytes, in as many parts as the transport's limit makes necessary. */
