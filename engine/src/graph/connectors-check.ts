@@ -4,6 +4,7 @@ import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts"
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import type { Path, ProblemList } from "./problem.ts";
+import { checkRegistry } from "./registry-check.ts";
 import { checkRest } from "./rest-check.ts";
 import {
   extensionOf,
@@ -30,7 +31,7 @@ export function checkConnectors(node: DraftNode, around: Surroundings, problems:
       checkSource(node, around, problems);
       break;
     case "sink":
-      checkSink(node, problems);
+      checkSink(node, around, problems);
       break;
     case "enrich":
       checkTable(node, around, problems);
@@ -70,6 +71,7 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   if (target === undefined) return;
   const path = ["nodes", node.name, "from"];
   checkPersonal(node, target, problems);
+  checkRegistry(node, target.scheme, around.fileExists, problems);
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
   else if (isBroker(target.scheme)) checkBrokerSource(node, target, problems);
   else forbid(node, ["speed", "follow"], `a ${target.scheme}: source has no past to read; only file: has`, problems);
@@ -128,7 +130,7 @@ function checkPeriod(address: string, path: Path, problems: ProblemList): void {
 
 const SINK_FORMATS = ["ndjson", "jsonl", "csv", "json"];
 
-function checkSink(node: DraftNode, problems: ProblemList): void {
+function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList): void {
   const target = targetOf(node, "to", SINK_SCHEMES, problems);
   if (target === undefined) return;
   const { scheme, address } = target;
@@ -140,6 +142,7 @@ function checkSink(node: DraftNode, problems: ProblemList): void {
     problems.add("GRAPH-SCHEMA", path, unknownFormat(address, SINK_FORMATS));
   }
   checkBrokerSink(node, target, problems);
+  checkRegistry(node, scheme, around.fileExists, problems);
   if (KEPT_SINKS.includes(scheme))
     forbid(node, ["reveal"], `what a ${scheme}: sink takes does not leave, and stays sealed`, problems);
   checkSecret(node, scheme === "http" || scheme === "https", problems);

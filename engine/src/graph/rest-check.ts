@@ -1,5 +1,5 @@
 /** Checks a calculator that is a service over HTTP: its address, its credentials, and the settings that services do not have. */
-import { isJsonObject, type JsonObject } from "../frame/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 import type { DraftNode } from "./draft.ts";
 import type { Path, ProblemList } from "./problem.ts";
 import { secretsOf } from "./substitution.ts";
@@ -29,26 +29,28 @@ export function checkRest(node: DraftNode, use: string, problems: ProblemList): 
         `\`${key}\` is for code that runs here; \`use\` is a service`,
         "key",
       );
-  checkAddress(use, [...path, "use"], problems);
+  checkAddress(use, [...path, "use"], "rest.auth", problems);
   const { auth, headers, allow } = node.map("rest");
   if (isJsonObject(auth)) checkAuth(auth, [...path, "rest", "auth"], problems);
   if (isJsonObject(headers)) checkHeaders(headers, [...path, "rest", "headers"], problems);
-  if (Array.isArray(allow))
-    for (const [i, network] of allow.entries())
-      if (typeof network === "string" && !isNetwork(network))
-        problems.add(
-          "GRAPH-SCHEMA",
-          [...path, "rest", "allow", i],
-          `\`${network}\` is no network; write 127.0.0.0/8 or ::1/128`,
-        );
+  checkNetworks(allow, [...path, "rest", "allow"], problems);
 }
 
-function checkAddress(address: string, path: Path, problems: ProblemList): void {
+/** `allow`: networks that may be called. */
+export function checkNetworks(allow: Json | undefined, path: Path, problems: ProblemList): void {
+  if (!Array.isArray(allow)) return;
+  for (const [i, network] of allow.entries())
+    if (typeof network === "string" && !isNetwork(network))
+      problems.add("GRAPH-SCHEMA", [...path, i], `\`${network}\` is no network; write 127.0.0.0/8 or ::1/128`);
+}
+
+/** An http(s) address; `credentials`: the key that they belong under. */
+export function checkAddress(address: string, path: Path, credentials: string, problems: ProblemList): void {
   const url = parsed(plain(address));
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
     problems.add("GRAPH-SCHEMA", path, `\`${address}\` is no http(s) address`);
   else if (url.username !== "" || url.password !== "")
-    problems.add("GRAPH-SCHEMA", path, "credentials belong under `rest.auth`, not into the address");
+    problems.add("GRAPH-SCHEMA", path, `credentials belong under \`${credentials}\`, not into the address`);
 }
 
 function parsed(text: string): URL | null {
@@ -59,7 +61,8 @@ function parsed(text: string): URL | null {
   }
 }
 
-function checkAuth(auth: JsonObject, path: Path, problems: ProblemList): void {
+/** Credentials: what each type needs, and that secrets are references. */
+export function checkAuth(auth: JsonObject, path: Path, problems: ProblemList): void {
   const known = AUTH[String(auth.type)];
   if (known === undefined) return;
   for (const [field, isNeeded] of Object.entries(known))
@@ -72,7 +75,7 @@ function checkAuth(auth: JsonObject, path: Path, problems: ProblemList): void {
     else if (SECRETS.has(field) && secretsOf(value).length === 0)
       problems.add("GRAPH-SCHEMA", [...path, field], IS_SECRET);
   }
-  if (typeof auth.tokenUrl === "string") checkAddress(auth.tokenUrl, [...path, "tokenUrl"], problems);
+  if (typeof auth.tokenUrl === "string") checkAddress(auth.tokenUrl, [...path, "tokenUrl"], "rest.auth", problems);
 }
 
 const IS_SECRET = `a secret is never written into a graph: refer to it, \${env:NAME} or \${file:PATH}`;

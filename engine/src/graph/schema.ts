@@ -87,6 +87,70 @@ const common = {
   ),
 };
 
+const secret = (description: string) =>
+  Type.String({ minLength: 1, description: `${description}: a reference to a secret, \${env:NAME} or \${file:PATH}.` });
+
+const networks = Type.Optional(
+  Type.Array(Type.String({ minLength: 1 }), {
+    minItems: 1,
+    description:
+      "Networks that may be called although they are private, loopback, link-local or reserved: 127.0.0.0/8, 10.1.0.0/16, ::1/128.",
+  }),
+);
+
+const registry = {
+  url: text("Address of the registry; several, with commas between them, are one service in order of preference."),
+  auth: Type.Optional(
+    closed(
+      {
+        type: choice(["basic", "bearer"], "How the registry is told who calls."),
+        user: Type.Optional(text("For basic.")),
+        password: Type.Optional(secret("For basic")),
+        token: Type.Optional(secret("For bearer")),
+      },
+      { description: "Credentials." },
+    ),
+  ),
+  ca: Type.Optional(
+    text("File with the authorities, as PEM, that the registry's certificate is signed by. Default: the system's."),
+  ),
+  allow: networks,
+};
+
+const sourceRegistry = closed(registry, {
+  description: "Schema registry that says how messages are encoded, by the id that each begins with.",
+});
+
+const sinkRegistry = closed(
+  {
+    ...registry,
+    schema: Type.Optional(
+      text(
+        "File of the schema that messages are encoded by: .avsc, .proto or .json. Default: the newest that the subject has when the node starts.",
+      ),
+    ),
+    references: Type.Optional(
+      Type.Array(
+        closed({
+          name: text("What the schema calls it: a type of Avro, an import of Protobuf, a `$ref` of JSON Schema."),
+          subject: text("Its subject."),
+          version: count("Its version."),
+        }),
+        { minItems: 1, description: "Registered schemas that the file's schema refers to." },
+      ),
+    ),
+    record: Type.Optional(text("Full name of the record or message. Default: the schema's own, or its first.")),
+    subject: Type.Optional(
+      choice(
+        ["topic", "record", "topic-record"],
+        "What the subject is named by: <topic>-value, <record> or <topic>-<record>. Default topic.",
+      ),
+    ),
+    register: Type.Optional(flag("Registers the file's schema if the subject does not have it. Default false.")),
+  },
+  { description: "Schema registry whose schema messages are encoded by." },
+);
+
 const source = closed(
   {
     kind: Type.Literal("source"),
@@ -113,6 +177,7 @@ const source = closed(
         "What pushes to a http: source must be signed with (Standard Webhooks): a reference to a variable or file, env:NAME or file:PATH in braces after a dollar sign.",
       ),
     ),
+    registry: Type.Optional(sourceRegistry),
     payload: Type.Optional(
       Type.Unsafe<Readonly<Record<string, PayloadFormat>>>({
         type: "object",
@@ -208,9 +273,6 @@ const window = closed(
   { description: "Aggregates messages by event time; emits {<by>, window_start, window_end, <compute>}." },
 );
 
-const secret = (description: string) =>
-  Type.String({ minLength: 1, description: `${description}: a reference to a secret, \${env:NAME} or \${file:PATH}.` });
-
 /** One schema instead of a union, so that a mistake gives one message; which fields belong to which type is checked apart. */
 const restAuth = closed(
   {
@@ -264,13 +326,7 @@ const rest = closed(
       ),
     ),
     answerBytes: Type.Optional(count("Most bytes of an answer. Default 16777216.")),
-    allow: Type.Optional(
-      Type.Array(Type.String({ minLength: 1 }), {
-        minItems: 1,
-        description:
-          "Networks that may be called although they are private, loopback, link-local or reserved: 127.0.0.0/8, 10.1.0.0/16, ::1/128.",
-      }),
-    ),
+    allow: networks,
     details: Type.Optional(text("Path or address that says what the service is; asked when the graph starts.")),
   },
   { description: "How the service behind an http(s) address is called." },
@@ -372,6 +428,7 @@ const sink = closed(
     format: Type.Optional(
       choice(["ndjson", "csv", "json"], "Format of the content. Default: by the file's extension; ndjson otherwise."),
     ),
+    registry: Type.Optional(sinkRegistry),
     reveal: Type.Optional(flag("Opens sealed personal values on their way out; without it they leave as they are.")),
     ...common,
   },
@@ -385,6 +442,10 @@ export type FilterDefinition = Static<typeof filter>;
 export type MapDefinition = Static<typeof map>;
 export type EnrichDefinition = Static<typeof enrich>;
 export type WindowDefinition = Static<typeof window>;
+/** How a source finds the schemas of its messages. */
+export type SourceRegistryDefinition = Static<typeof sourceRegistry>;
+/** How a sink finds the schema of its messages. */
+export type SinkRegistryDefinition = Static<typeof sinkRegistry>;
 export type CalculatorDefinition = Static<typeof calculator>;
 /** How a calculator's service is called. */
 export type RestDefinition = Static<typeof rest>;

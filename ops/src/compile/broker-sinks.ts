@@ -9,10 +9,12 @@ import {
   parseRabbitmqAddress,
   parseRedisAddress,
   type SinkConnector,
+  type SinkRegistryDefinition,
 } from "@millrace/engine";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { encoderOf } from "./registry-formats.ts";
 
 export interface SinkScope {
   /** Of the node's stream: what was written is told apart by it. */
@@ -21,6 +23,9 @@ export interface SinkScope {
   readonly keys: readonly string[];
   readonly context: CompileContext;
   readonly place: Place;
+  readonly registry?: SinkRegistryDefinition | undefined;
+  /** The place of a key of the node. */
+  readonly placeOf: (...keys: readonly string[]) => Place;
 }
 
 /** A function that makes the connector: each incarnation has its own. @throws HOST-CONNECTOR */
@@ -36,12 +41,16 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["rabbitmq", rabbitmq],
 ]);
 
-async function kafka(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+async function kafka(
+  address: string,
+  { id, keys, context, place, placeOf, registry }: SinkScope,
+): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
   const parsed = addressOf(address, parseKafkaAddress, "sink", context, place);
   const { kafkaSink } = await import("@millrace/streams/kafka");
   const options = { id, ca: certificates(parsed.options.get("ca"), context, place), ...keyOf(keys) };
-  return () => kafkaSink(parsed, options, env, resilience);
+  const format = await encoderOf(registry, parsed.topic, context, (...keys) => placeOf("registry", ...keys));
+  return () => kafkaSink(parsed, { ...options, format: format() }, env, resilience);
 }
 
 async function nats(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {

@@ -10,16 +10,21 @@ import {
   parseRabbitmqAddress,
   parseRedisAddress,
   type SourceConnector,
+  type SourceRegistryDefinition,
 } from "@millrace/engine";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { decoderOf } from "./registry-formats.ts";
 
 /** Where a source is: in which graph, and under which name its consumers are known to the broker. */
 export interface SourceScope {
   readonly id: string;
   readonly context: CompileContext;
   readonly place: Place;
+  readonly registry?: SourceRegistryDefinition | undefined;
+  /** The place of a key of the node. */
+  readonly placeOf: (...keys: readonly string[]) => Place;
 }
 
 /** Read by a cursor of ours, or fed by a broker that waits for receipts; each incarnation has a feed of its own. */
@@ -38,12 +43,13 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["rabbitmq", rabbitmq],
 ]);
 
-async function kafka(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+async function kafka(address: string, { context, place, placeOf, registry }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseKafkaAddress, "source", context, place);
   const { kafkaSource } = await import("@millrace/streams/kafka");
   const ca = certificates(parsed.options.get("ca"), context, place);
-  return { connector: kafkaSource(parsed, env, { policy, ca }) };
+  const format = await decoderOf(registry, context, (...keys) => placeOf("registry", ...keys));
+  return { connector: kafkaSource(parsed, env, { policy, ca, format }) };
 }
 
 async function nats(address: string, { context, place }: SourceScope): Promise<BrokerSource> {

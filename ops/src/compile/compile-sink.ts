@@ -92,7 +92,14 @@ async function sinkConnector(
   }
   const open = BROKER_SINKS.get(scheme);
   if (open === undefined) throw opsError("HOST-CONNECTOR", `no sink for ${scheme}: is part of this host`, { place });
-  return open(address, { id: streamOf(context.model.name, name), keys: definition.key ?? [], context, place });
+  return open(address, {
+    id: streamOf(context.model.name, name),
+    keys: definition.key ?? [],
+    context,
+    place,
+    placeOf: (...keys) => context.place(name, ...keys),
+    registry: definition.registry,
+  });
 }
 
 /** Two data directories must not write one file, so relative addresses lie in the data directory. */

@@ -52,7 +52,9 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       const open = BROKER_SOURCES.get(scheme);
       if (open === undefined)
         throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
-      const opened = await open(address, { id: streamOf(context.model.name, name), context, place });
+      const id = streamOf(context.model.name, name);
+      const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
+      const opened = await open(address, { id, context, place, placeOf, registry: definition.registry });
       return "feed" in opened ? feedNode(node, opened.feed, context) : sourceNode(node, opened.connector, context);
     }
   }

@@ -27,6 +27,8 @@ export interface GuardedHttpOptions {
   readonly connections?: number;
   /** For connecting, in ms. Default 5000. */
   readonly connectTimeoutMs?: number;
+  /** Authorities, as PEM, that certificates are signed by. Default: the system's. */
+  readonly ca?: string | undefined;
   /** How names are resolved. Default: the system's way. */
   readonly lookup?: LookupFunction;
 }
@@ -106,7 +108,9 @@ class GuardedHttpClient implements HttpClient {
   async #open(): Promise<Agent> {
     const undici = await import("undici");
     const timeout = this.#options.connectTimeoutMs ?? CONNECT_MS;
-    const connect = undici.buildConnector({ timeout, lookup: this.#lookup as never });
+    const { ca } = this.#options;
+    const trusted = ca === undefined ? {} : { ca };
+    const connect = undici.buildConnector({ timeout, lookup: this.#lookup as never, ...trusted });
     return new undici.Agent({
       connect: this.#guarded(connect),
       connections: this.#options.connections ?? 8,

@@ -1,12 +1,15 @@
 /** Sources and sinks by what a `kafka:` address names. */
 import {
   type ConnectionState,
+  type ConnectionStatus,
   type Env,
   type KafkaAddress,
   type SinkConnector,
   type SourceConnector,
+  type SourceReader,
   sleep,
 } from "@millrace/engine";
+import { jsonDecoder, type MessageDecoder, type MessageEncoder } from "../format/message-format.ts";
 import type { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
@@ -26,11 +29,15 @@ export interface KafkaSourceOptions {
   readonly pollMs?: number;
   /** Certificate authorities as PEM, if the address asks for them. */
   readonly ca?: string | undefined;
+  /** What values are. Default JSON. */
+  readonly format?: MessageDecoder | undefined;
 }
 
 /** A topic; each of its partitions is one of the source's, over a connection of its own. */
 export function kafkaSource(address: KafkaAddress, env: Env, options: KafkaSourceOptions = {}): SourceConnector {
-  const read = optionsOf(address, options.pollMs);
+  const format = options.format ?? jsonDecoder;
+  const read = optionsOf(address, format, options.pollMs);
+  let readers = 0;
   const connections: Connection<KafkaClient>[] = [];
   const connect = (): Connection<KafkaClient> => {
     const connection = kafkaConnection(kafkaServersOf(address, options.ca, options.policy), env);
@@ -42,18 +49,41 @@ export function kafkaSource(address: KafkaAddress, env: Env, options: KafkaSourc
   return {
     capabilities: { replay: true, ordered: true, bounded: read.untilNow },
     partitions: () => partitionsOf(first, address, env),
-    connection: () => leastHealthy(connections).status,
-    open(partition, after) {
+    connection: () => leastHealthy([...connections.map(({ status }) => status), ...statusOf(format)]),
+    async open(partition, after) {
       let source = opened.get(partition);
       if (source === undefined) {
         const over = opened.size === 0 ? first : connect();
         source = resilientSource(over, topicSource(read, Number(partition), env));
         opened.set(partition, source);
       }
-      return source.open(partition, after);
+      const reader = await source.open(partition, after);
+      readers++;
+      return withEnd(reader, async () => {
+        if (--readers === 0) await format.close?.();
+      });
     },
   };
 }
+
+function withEnd(reader: SourceReader, ended: () => Promise<void>): SourceReader {
+  let isClosed = false;
+  return {
+    get identity() {
+      return reader.identity;
+    },
+    read: (messagesMax) => reader.read(messagesMax),
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      await reader.close();
+      await ended();
+    },
+  };
+}
+
+const statusOf = (format: MessageDecoder | MessageEncoder): readonly ConnectionStatus[] =>
+  format.connection === undefined ? [] : [format.connection()];
 
 /** `id` names the sink among all that write to the cluster: graph and node. */
 export interface KafkaSinkOptions {
@@ -61,26 +91,45 @@ export interface KafkaSinkOptions {
   /** Field of a row that its key is in. */
   readonly key?: string;
   readonly ca?: string | undefined;
+  /** What values are. Default JSON. */
+  readonly format?: MessageEncoder | undefined;
 }
 
 export function kafkaSink(
   address: KafkaAddress,
-  { id, key, ca }: KafkaSinkOptions,
+  { id, key, ca, format }: KafkaSinkOptions,
   env: Env,
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
-  const sink = topicSink({ topic: address.topic, id, ...(key === undefined ? {} : { key }) });
-  return resilientSink(kafkaConnection(kafkaServersOf(address, ca, policy), env), sink);
+  const driver = topicSink({ topic: address.topic, id, format, ...(key === undefined ? {} : { key }) });
+  const connection = kafkaConnection(kafkaServersOf(address, ca, policy), env);
+  const sink = resilientSink(connection, driver);
+  if (format === undefined) return sink;
+  return {
+    guarantee: sink.guarantee,
+    connection: () => leastHealthy([connection.status, ...statusOf(format)]),
+    open: (committed) => sink.open(committed),
+    deliver: (slices) => sink.deliver(slices),
+    async close() {
+      await format.close?.();
+      await sink.close();
+    },
+  };
 }
 
-function optionsOf({ topic, options }: KafkaAddress, pollMs: number | undefined): TopicSourceOptions {
+function optionsOf(
+  { topic, options }: KafkaAddress,
+  format: MessageDecoder,
+  pollMs: number | undefined,
+): TopicSourceOptions {
   const group = options.get("group");
   return {
     topic,
     gap: options.get("gap") === "record" ? "record" : "stop",
     untilNow: options.get("until") === "now",
     uncommitted: options.get("read") === "uncommitted",
-    decode: options.get("envelope") === "true" ? envelopeRow : valueRow,
+    row: options.get("envelope") === "true" ? envelopeRow : valueRow,
+    format,
     ...(group === undefined ? {} : { group }),
     ...(pollMs === undefined ? {} : { pollMs }),
   };
@@ -119,9 +168,10 @@ async function connected(connection: Connection<KafkaClient>, env: Env): Promise
 
 const names = (n: number): readonly string[] => Array.from({ length: n }, (_, i) => String(i));
 
-const ILLNESS: readonly ConnectionState[] = ["up", "idle", "connecting", "backing-off", "suspended"];
+const ILLNESS: readonly ConnectionState[] = ["idle", "up", "connecting", "backing-off", "suspended"];
 
-function leastHealthy(connections: readonly Connection<KafkaClient>[]): Connection<KafkaClient> {
-  const illness = ({ status }: Connection<KafkaClient>): number => ILLNESS.indexOf(status.state);
+/** One that is not needed counts for less than one that is. */
+function leastHealthy(connections: readonly ConnectionStatus[]): ConnectionStatus {
+  const illness = ({ state }: ConnectionStatus): number => ILLNESS.indexOf(state);
   return connections.reduce((worst, other) => (illness(other) > illness(worst) ? other : worst));
 }

@@ -7,6 +7,7 @@
  * Offsets that are committed in a transaction could hold the cursor, too, but brokers forget them after a week without a member.
  */
 import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
+import { type EncodeMessage, jsonEncoder, type MessageEncoder } from "../format/message-format.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import type { Fetched, KafkaClient, KafkaWriter, OutgoingRecord } from "./driver.ts";
 import { kafkaError } from "./errors.ts";
@@ -18,6 +19,8 @@ export interface TopicSinkOptions {
   readonly id: string;
   /** Field of a row that its key is in; absent: rows have no key, and each delivery goes to the next partition. */
   readonly key?: string;
+  /** What values are. Default JSON. */
+  readonly format?: MessageEncoder | undefined;
 }
 
 /** Where a sink stands: the topic's id, and for each partition the offset from which on it does not know what is there. */
@@ -40,7 +43,7 @@ interface Opened {
 
 export const MESSAGE_ID = "millrace-id";
 
-export function topicSink({ topic, id, key }: TopicSinkOptions): SinkDriver<KafkaClient> {
+export function topicSink({ topic, id, key, format = jsonEncoder }: TopicSinkOptions): SinkDriver<KafkaClient> {
   const prefix = `${encodeURIComponent(id)}/`;
   let opened: Opened | undefined;
   let turn = 0;
@@ -54,7 +57,7 @@ export function topicSink({ topic, id, key }: TopicSinkOptions): SinkDriver<Kafk
       if (opened === undefined) throw new Error("the sink was not opened");
       const { writer, partitions, present, from } = opened;
       const place = (row: Json): Place => placed(row, key, turn % partitions, partitions, topic);
-      const records = recordsOf(slices, prefix, present, place);
+      const records = recordsOf(slices, prefix, present, place, await format.prepared());
       turn++;
       const ends = records.size === 0 ? new Map<number, number>() : await writer.write(topic, records);
       opened = { ...opened, ends: { ...opened.ends, ...Object.fromEntries(ends) } };
@@ -147,6 +150,7 @@ function recordsOf(
   prefix: string,
   present: Set<string>,
   place: (row: Json) => Place,
+  encode: EncodeMessage,
 ): ReadonlyMap<number, readonly OutgoingRecord[]> {
   const records = new Map<number, OutgoingRecord[]>();
   for (const { lane, batch, positions } of slices) {
@@ -157,7 +161,7 @@ function recordsOf(
       const row = batch.row(i);
       const { partition, key } = place(row);
       const rows = records.get(partition) ?? [];
-      rows.push({ key, value: JSON.stringify(row), headers: { [MESSAGE_ID]: id } });
+      rows.push({ key, value: encode(row), headers: { [MESSAGE_ID]: id } });
       records.set(partition, rows);
     }
   }

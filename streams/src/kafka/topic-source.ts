@@ -12,6 +12,7 @@ import {
   type SourceBatch,
   type SourceReader,
 } from "@millrace/engine";
+import type { MessageDecoder } from "../format/message-format.ts";
 import type { SourceDriver } from "../resilience/resilient-source.ts";
 import type { Fetched, KafkaClient, KafkaRecord, OffsetRange } from "./driver.ts";
 import { type RecordPlace, type RowDecoder, shownValue } from "./row-decoder.ts";
@@ -25,7 +26,9 @@ export interface TopicSourceOptions {
   readonly untilNow: boolean;
   /** Records of transactions that are open or were aborted, too. */
   readonly uncommitted: boolean;
-  readonly decode: RowDecoder;
+  readonly row: RowDecoder;
+  /** What values are. */
+  readonly format: MessageDecoder;
   /** Consumer group that is told how far was read, for whoever watches lag. */
   readonly group?: string;
   /** Wait for more before the source counts as idle, in ms. Default 250. */
@@ -71,6 +74,15 @@ interface ReaderContext {
   readonly end: number | undefined;
 }
 
+/** What whoever waits for a format must not miss. */
+function closing(): { readonly promise: Promise<undefined>; readonly resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<undefined>((done) => {
+    resolve = () => done(undefined);
+  });
+  return { promise, resolve };
+}
+
 class PartitionReader implements SourceReader {
   identity: string;
   readonly #context: ReaderContext;
@@ -84,6 +96,7 @@ class PartitionReader implements SourceReader {
   #ahead: Promise<Fetched | "out-of-range" | "missing"> | undefined;
   #toldMs: number;
   #isClosed = false;
+  readonly #closed = closing();
 
   constructor(context: ReaderContext, range: OffsetRange, after: number) {
     this.#context = context;
@@ -97,7 +110,7 @@ class PartitionReader implements SourceReader {
   async read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
     const { end } = this.#context;
     while (!this.#isClosed) {
-      if (this.#waiting.length > 0 || this.#rejected.length > 0) return this.#batch(messagesMax);
+      if (this.#waiting.length > 0 || this.#rejected.length > 0) return await this.#batch(messagesMax);
       if (end !== undefined && this.#through >= end) return "end";
       const covered = await this.#fetch();
       if (this.#waiting.length > 0 || this.#rejected.length > 0) continue;
@@ -110,6 +123,7 @@ class PartitionReader implements SourceReader {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#closed.resolve();
     await this.#tell(true);
   }
 
@@ -154,17 +168,21 @@ class PartitionReader implements SourceReader {
     this.#next = Math.max(this.#next, range.first);
   }
 
-  #batch(messagesMax: number): SourceBatch {
-    const { end = Number.POSITIVE_INFINITY } = this.#context;
+  async #batch(messagesMax: number): Promise<SourceBatch | "idle"> {
+    const { end = Number.POSITIVE_INFINITY, options, place } = this.#context;
+    const taken = this.#waiting.slice(0, messagesMax);
+    // Nothing is taken yet: what is not prepared now is read again.
+    const prepared = options.format.prepared(taken.flatMap(({ value }) => (value === null ? [] : [value])));
+    const decode = await Promise.race([prepared, this.#closed.promise]);
+    if (decode === undefined) return "idle";
     const rejected = this.#rejected.splice(0);
     const rows: Json[] = [];
     const positions: number[] = [];
-    const taken = this.#waiting.slice(0, messagesMax);
     this.#waiting = this.#waiting.slice(messagesMax);
     for (const record of taken) {
       if (record.offset > end) break;
       try {
-        rows.push(this.#context.options.decode(record, this.#context.place));
+        rows.push(options.row(record, place, decode));
         positions.push(record.offset);
       } catch (error) {
         rejected.push({ pos: record.offset, error, input: shownValue(record) });

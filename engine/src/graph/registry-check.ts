@@ -1,0 +1,55 @@
+/** Checks how a source or sink uses a schema registry: where that is, and that what is asked of it belongs together. */
+import { isJsonObject } from "../frame/json.ts";
+import type { DraftNode } from "./draft.ts";
+import type { ProblemList } from "./problem.ts";
+import { checkAddress, checkAuth, checkNetworks } from "./rest-check.ts";
+import { extensionOf } from "./target.ts";
+
+/** Connectors whose messages are bytes that a registry's schema may describe. */
+const ENCODED = ["kafka"];
+export const SCHEMA_FILES = ["avsc", "proto", "json"];
+
+export function checkRegistry(
+  node: DraftNode,
+  scheme: string,
+  fileExists: ((path: string) => boolean) | undefined,
+  problems: ProblemList,
+): void {
+  if (!node.has("registry")) return;
+  const path = ["nodes", node.name, "registry"];
+  if (!ENCODED.includes(scheme))
+    problems.add("GRAPH-CAP", path, `\`registry\`: only messages of kafka: carry the ids of their schemas`, "key");
+  const { url, auth, allow, ca, schema } = node.map("registry");
+  if (typeof url === "string")
+    for (const one of url.split(",")) checkAddress(one.trim(), [...path, "url"], "registry.auth", problems);
+  if (isJsonObject(auth)) checkAuth(auth, [...path, "auth"], problems);
+  checkNetworks(allow, [...path, "allow"], problems);
+  const check = (key: string, file: string): void => {
+    if (fileExists === undefined || file.includes("${") || fileExists(file)) return;
+    problems.add("GRAPH-FILE", [...path, key], `there is no file \`${file}\``);
+  };
+  if (typeof ca === "string") check("ca", ca);
+  if (typeof schema === "string") check("schema", schema);
+  if (node.kind === "sink") checkSchema(node, problems);
+}
+
+function checkSchema(node: DraftNode, problems: ProblemList): void {
+  const path = ["nodes", node.name, "registry"];
+  const { schema, record, subject = "topic", register, references } = node.map("registry");
+  if (typeof schema === "string") {
+    if (!SCHEMA_FILES.includes(extensionOf(schema)))
+      problems.add("GRAPH-SCHEMA", [...path, "schema"], `the file of a schema ends in .${SCHEMA_FILES.join(", .")}`);
+    return;
+  }
+  if (register === true)
+    problems.add("GRAPH-SCHEMA", [...path, "register"], "only a `schema` can be registered", "key");
+  if (references !== undefined)
+    problems.add("GRAPH-SCHEMA", [...path, "references"], "`references` are those of a `schema`", "key");
+  if (subject !== "topic" && record === undefined)
+    problems.add(
+      "GRAPH-SCHEMA",
+      [...path, "subject"],
+      "a subject named by a record needs `record`, or a `schema`",
+      "key",
+    );
+}
