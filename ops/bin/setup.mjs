@@ -22,7 +22,8 @@ import { goClient } from "./go-client.mjs";
 import { buildJava, javaLacks } from "./java.mjs";
 import { fetchKafka, KAFKA_VERSIONS, kafkaLacks } from "./kafka.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
-import { pythonClients } from "./python-clients.mjs";
+import { kafkaClients, pythonClients } from "./python-clients.mjs";
+import { fetchRegistry, registryLacks } from "./registry.mjs";
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const at = (...parts) => join(root, ...parts);
@@ -216,6 +217,20 @@ const needs = [
     missing: () => kafkaLacks(version),
     install: () => fetchKafka(version),
   })),
+  {
+    name: "REGISTRY",
+    suites: "messages by a schema registry",
+    packages: ["default-jdk-headless", "maven"],
+    missing: registryLacks,
+    install: fetchRegistry,
+  },
+  {
+    name: "KAFKA_PYTHON",
+    suites: "messages by a schema registry, judged by the Python clients",
+    packages: ["python3", "python3-venv"],
+    missing: () => kafkaClients.missing(),
+    install: () => kafkaClients.install(),
+  },
   {
     name: "POSTGRES",
     suites: "connectors to PostgreSQL",

@@ -4,9 +4,9 @@
  */
 import { isJsonObject, type Json } from "@millrace/engine";
 import protobuf, { type Type } from "protobufjs";
-import { define, refuseOthers } from "./avro-forms.ts";
 import { ValueFault, within } from "./errors.ts";
 import { scalarJson, scalarOf } from "./protobuf-scalars.ts";
+import { define, refuseOthers } from "./row-fields.ts";
 import { wellKnownForm } from "./protobuf-well-known.ts";
 import { shown } from "./whole-number.ts";
 
@@ -116,7 +116,8 @@ export class ProtobufForms {
 }
 
 /** Absent is something else than the default. */
-const isOptional = (field: Field): boolean => !field.repeated && !field.map && Boolean(field.hasPresence);
+const isOptional = ({ repeated, map, resolvedType, hasPresence }: Field): boolean =>
+  !repeated && !map && (resolvedType instanceof protobuf.Type || Boolean(hasPresence));
 
 const isNullable = ({ resolvedType }: Field): boolean =>
   resolvedType instanceof protobuf.Type && resolvedType.fullName === ".google.protobuf.Value";

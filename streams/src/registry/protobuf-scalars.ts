@@ -1,7 +1,7 @@
 /** Scalar values of Protobuf, as JSON and as the library takes them. */
 import type { Json } from "@millrace/engine";
-import { base64Bytes, floatJson, floatOf } from "./avro-forms.ts";
 import { ValueFault } from "./errors.ts";
+import { base64Bytes, floatJson, floatOf } from "./json-scalars.ts";
 import { shown, wholeJson, wholeOf } from "./whole-number.ts";
 
 /** Bits, and whether there are negative ones. */

@@ -1,8 +1,8 @@
 /** Messages of Protobuf that stand for one value: times, wrappers, JSON; and the decimal that registries know. */
 import { isJsonObject, type Json } from "@millrace/engine";
 import type { Type } from "protobufjs";
-import { floatJson } from "./avro-forms.ts";
 import { ValueFault, within } from "./errors.ts";
+import { floatJson } from "./json-scalars.ts";
 import type { Message } from "./protobuf-forms.ts";
 import { scalarJson, scalarOf } from "./protobuf-scalars.ts";
 import { type Digits, instantOf, instantText } from "./time-text.ts";

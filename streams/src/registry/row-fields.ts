@@ -1,0 +1,16 @@
+/** Fields of rows, by names that come from elsewhere. */
+import type { Json } from "@millrace/engine";
+import { ValueFault } from "./errors.ts";
+
+/** A field of the row that nothing would be written of is no detail: it would be lost without a word. @throws ValueFault */
+export function refuseOthers(value: Readonly<Record<string, Json>>, names: ReadonlySet<string>): void {
+  for (const name of Object.keys(value))
+    if (!names.has(name)) throw new ValueFault("the schema has no such field", [name]);
+}
+
+/** Names come from elsewhere, and `__proto__` is one. */
+export function define(row: Record<string, Json>, name: string, value: Json): void {
+  if (name === "__proto__")
+    Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
+  else row[name] = value;
+}
