@@ -36,7 +36,13 @@ export function fetchRegistry() {
   if (spawnSync("mvn", ["--version"]).status !== 0) return "no Maven on PATH";
   const directory = mkdtempSync(join(tmpdir(), "millrace-registry-"));
   const artifact = `io.apicurio:apicurio-registry-app:${REGISTRY_VERSION}:tar.gz:all`;
-  const copy = ["--batch-mode", "--quiet", `${PLUGIN}:copy`, `-Dartifact=${artifact}`, `-DoutputDirectory=${directory}`];
+  const copy = [
+    "--batch-mode",
+    "--quiet",
+    `${PLUGIN}:copy`,
+    `-Dartifact=${artifact}`,
+    `-DoutputDirectory=${directory}`,
+  ];
   const options = { encoding: "utf8", maxBuffer: 1 << 28, timeout: 600_000, cwd: directory };
   let run = spawnSync("mvn", copy, options);
   if (run.status === 0) {

@@ -2,8 +2,9 @@
  * A real Kafka for tests: one broker that is its own controller (KRaft), in a small heap. Its plain listener tells clients to
  * come to the broker itself; the one behind a wire tells them to come through the wire, so that a test can cut it.
  */
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { kafkaServers } from "../bin/kafka.mjs";
@@ -36,9 +37,11 @@ export class KafkaServer {
   /** Address of the listener that wants TLS and SASL; if it was asked for. */
   readonly secureAddress: string;
   readonly #process: ServerProcess;
+  readonly #log: string;
 
-  private constructor(version: string, process: ServerProcess, wire: TcpProxy, secureAddress: string) {
+  private constructor(version: string, process: ServerProcess, wire: TcpProxy, secureAddress: string, log: string) {
     this.version = version;
+    this.#log = log;
     this.#process = process;
     this.wire = wire;
     this.secureAddress = secureAddress;
@@ -48,23 +51,30 @@ export class KafkaServer {
     const [controller, wired, secure] = [await freePort(), await freePort(), await freePort()];
     const wire = await TcpProxy.to({ port: wired });
     const settings = { controller, wired, secure, wire: wire.port, security };
+    let log = "";
     const kind: ServerKind = {
       name: "kafka",
+      readyMs: 60_000,
       binary: "java",
-      args: (port, directory) => [
-        ...JAVA,
-        "-cp",
-        join(jars, "*"),
-        "kafka.Kafka",
-        configured(directory, port, settings),
-      ],
+      args: (port, directory) => {
+        const path = configured(directory, port, settings);
+        log = join(directory, "log");
+        if (security !== undefined) formatted(jars, directory, path, security);
+        return [...JAVA, "-cp", join(jars, "*"), "kafka.Kafka", path];
+      },
       greet,
     };
-    return new KafkaServer(version, await ServerProcess.start(kind), wire, `127.0.0.1:${secure}`);
+    const process = await ServerProcess.start(kind);
+    return new KafkaServer(version, process, wire, `127.0.0.1:${secure}`, log);
   }
 
   get address(): string {
     return this.#process.address;
+  }
+
+  /** The file that the broker keeps the first records of a partition in. */
+  segmentOf(topic: string, partition = 0): string {
+    return join(this.#log, `${topic}-${partition}`, `${"0".repeat(20)}.log`);
   }
 
   /** Starts it again with what it had on disk. */
@@ -96,13 +106,24 @@ interface Settings {
   readonly security: KafkaSecurityFiles | undefined;
 }
 
+const CLUSTER = "millrace-test-cluster0";
+const SCRAM = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+/** Users of SCRAM are kept with the cluster's metadata: the broker's own format command writes them, once. */
+function formatted(jars: string, directory: string, path: string, { user, password }: KafkaSecurityFiles): void {
+  if (existsSync(join(directory, "log", "meta.properties"))) return;
+  const users = SCRAM.flatMap((name) => ["--add-scram", `${name}=[name=${user},password=${password}]`]);
+  const format = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", path, ...users];
+  const run = spawnSync("java", [...JAVA, "-cp", join(jars, "*"), ...format], { encoding: "utf8" });
+  if (run.status !== 0) throw new Error(`the broker's folder was not made: ${run.stdout}${run.stderr}`);
+}
+
 /** Writes what the broker wants to find, also what its format command would, and returns where its settings are. */
 function configured(directory: string, port: number, { controller, wired, secure, wire, security }: Settings): string {
   const log = join(directory, "log");
   mkdirSync(log, { recursive: true });
-  writeFileSync(join(log, "meta.properties"), "version=1\ncluster.id=millrace-test-cluster0\nnode.id=1\n", {
-    flag: "a",
-  });
+  if (security === undefined)
+    writeFileSync(join(log, "meta.properties"), `version=1\ncluster.id=${CLUSTER}\nnode.id=1\n`, { flag: "a" });
   const path = join(directory, "server.properties");
   const listener = (name: string, at: number): string => `${name}://127.0.0.1:${at}`;
   const plain = [listener("PLAIN", port), listener("WIRED", wired)];
@@ -143,7 +164,13 @@ function secureSettings({ keyStore, user, password }: KafkaSecurityFiles): Reado
   return {
     "listener.name.secure.ssl.keystore.type": "PEM",
     "listener.name.secure.ssl.keystore.location": keyStore,
-    "listener.name.secure.sasl.enabled.mechanisms": "PLAIN",
+    "listener.name.secure.sasl.enabled.mechanisms": ["PLAIN", ...SCRAM].join(","),
+    ...Object.fromEntries(
+      SCRAM.map((name) => [
+        `listener.name.secure.${name.toLowerCase()}.sasl.jaas.config`,
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+      ]),
+    ),
     "listener.name.secure.plain.sasl.jaas.config": `${login} user_${user}="${password}";`,
   };
 }

@@ -1,8 +1,9 @@
 /** What stands before a registry in practice: TLS and credentials. A test counts what passes, and closes it. */
+
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type IncomingMessage, request, type ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { Certificate } from "./certificate.ts";
 

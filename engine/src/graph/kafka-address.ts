@@ -32,7 +32,7 @@ const OPTIONS: Readonly<Record<"source" | "sink", Readonly<Record<string, Option
     read: oneOf("committed", "uncommitted"),
     partitions: isCount,
   },
-  sink: CONNECTING,
+  sink: { ...CONNECTING, compression: oneOf("gzip", "snappy", "lz4", "zstd") },
 };
 
 export function parseKafkaAddress(address: string, side: "source" | "sink"): KafkaAddress | { readonly fault: string } {

@@ -26,6 +26,8 @@ const env = systemEnv();
 const POLICY = { backoffMs: 10, backoffMaxMs: 100, suspendMs: 200, probeEveryMs: 2000, probeTimeoutMs: 1000 };
 /** The short form runs on the newest brokers; that of the transport on the oldest. */
 const kinds = kafkaKinds().slice(isFull ? 0 : -1);
+/** In a record batch, behind offset, length, epoch, magic and checksum. */
+const ATTRIBUTES_AT = 21;
 const USER = "millrace";
 const PASSWORD = "se:cr/et";
 
@@ -349,31 +351,66 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         await nowhere.close();
       });
 
-      test("comes in over TLS with a password, and is refused with a wrong one", async () => {
-        const topic = await topics.make();
-        await topics.publish(topic, numbers(0, 3));
-        const ca = readFileSync(join(directory, "ca.pem"), "utf8");
-        const open = (password: string, options: string): SourceConnector =>
-          kafkaSource(
+      test.each(["plain", "scram-sha-256", "scram-sha-512"])(
+        "comes in over TLS with a password by %s, and is refused with a wrong one",
+        async (mechanism) => {
+          const topic = await topics.make();
+          const ca = readFileSync(join(directory, "ca.pem"), "utf8");
+          const secure = (password: string, side: "source" | "sink"): KafkaAddress =>
             address(
-              `${topic}?tls=true${options}`,
-              "source",
+              `${topic}?tls=true&ca=ca.pem&sasl=${mechanism}`,
+              side,
               `${USER}:${encodeURIComponent(password)}@${server.secureAddress}`,
-            ),
-            env,
-            { policy: POLICY, pollMs: 20, ca },
-          );
-        const reader = await open(PASSWORD, "&ca=ca.pem").open("0", -1);
-        expect(((await reader.read(5)) as SourceBatch).batch.rows()).toEqual(numbers(0, 3));
-        await reader.close();
-        const wrong = open("wrong", "&ca=ca.pem&sasl=plain");
-        const refused = await wrong.open("0", -1);
-        expect(await refused.read(5).catch(reportOf)).toMatchObject({
-          code: "CONNECTION-FAILED",
-          message: expect.stringMatching(/authentication/i),
-        });
-        expect(JSON.stringify(wrong.connection?.())).not.toContain("wrong");
-        await refused.close();
+            );
+          const target = kafkaSink(secure(PASSWORD, "sink"), { id: `g/${mechanism}`, ca }, env, POLICY);
+          await target.open(undefined);
+          await target.deliver([slice("l", 0, numbers(0, 3))]);
+          await target.close();
+          const open = (password: string): SourceConnector =>
+            kafkaSource(secure(password, "source"), env, { policy: POLICY, pollMs: 20, ca });
+          const reader = await open(PASSWORD).open("0", -1);
+          expect(((await reader.read(5)) as SourceBatch).batch.rows()).toEqual(numbers(0, 3));
+          await reader.close();
+          const wrong = open("wrong");
+          const refused = await wrong.open("0", -1);
+          expect(await refused.read(5).catch(reportOf)).toMatchObject({
+            code: "CONNECTION-FAILED",
+            message: expect.stringMatching(/authentication/i),
+          });
+          expect(JSON.stringify(wrong.connection?.())).not.toContain("wrong");
+          await refused.close();
+        },
+      );
+
+      // Java's own codecs: the broker unpacks what is written, and packs it again as the topic says.
+      const CODECS = ["gzip", "snappy", "lz4", "zstd"];
+      test.each(CODECS)("what brokers compress by %s is read, and they read what is written so", async (codec) => {
+        const topic = await topics.make(undefined, 1, { "compression.type": codec });
+        const other = await topics.make(undefined, 1, { "compression.type": codec === "gzip" ? "zstd" : "gzip" });
+        const rows = [...numbers(0, 3), "é".repeat(200_000), ...numbers(3, 500), ""];
+        await topics.publish(topic, rows);
+        const read = async (name: string): Promise<readonly Json[]> => {
+          const reader = await source(`${name}?until=now`).open("0", -1);
+          const found: Json[] = [];
+          for (let next = await reader.read(1000); next !== "end"; next = await reader.read(1000))
+            if (next !== "idle") found.push(...next.batch.rows());
+          await reader.close();
+          return found;
+        };
+        expect(await read(topic)).toEqual(rows);
+        const writing = kafkaSink(address(`${other}?compression=${codec}`, "sink"), { id: `g/${codec}` }, env, POLICY);
+        await writing.open(undefined);
+        await writing.deliver([slice("l", 0, rows)]);
+        await writing.close();
+        expect(await read(other)).toEqual(rows);
+        const same = await topics.make();
+        const plain = kafkaSink(address(`${same}?compression=${codec}`, "sink"), { id: `g/${codec}` }, env, POLICY);
+        await plain.open(undefined);
+        await plain.deliver([slice("l", 0, rows)]);
+        await plain.close();
+        expect(await read(same)).toEqual(rows);
+        // Of the first batch that the broker keeps, the attributes.
+        expect(readFileSync(server.segmentOf(same)).readInt16BE(ATTRIBUTES_AT) & 7).toBe(1 + CODECS.indexOf(codec));
       });
     });
   }

@@ -6,11 +6,11 @@
  */
 import { createHash } from "node:crypto";
 import type { Disk, DiskFile } from "@millrace/engine";
+import { loadZstd, type Zstd } from "../compression/zstd.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { getU64, putU64, viewOf } from "./little-endian.ts";
 import { readFully, writeFully } from "./segment-files.ts";
-import { loadZstd, type Zstd } from "./zstd.ts";
 
 const FRAME_BYTES = 256 * 1024;
 /** Of Zstandard frames that decoders skip (RFC 8878, section 3.1.2). */

@@ -5,6 +5,7 @@
  * Offsets are numbers: a partition of 2^53 records does not exist.
  */
 import type { ConnectionDriver } from "../resilience/connection.ts";
+import type { Compression } from "./compression.ts";
 
 export type HeaderValue = Uint8Array | null | readonly (Uint8Array | null)[];
 
@@ -99,8 +100,8 @@ export interface KafkaClient {
   leave(lane: string): void;
   /** Where a consumer group stands, for whoever watches its lag. */
   commitOffset(group: string, topic: string, partition: number, offset: number): Promise<void>;
-  /** A writer of this name; earlier ones are fenced off, and what they had begun is aborted. */
-  writer(name: string): Promise<KafkaWriter>;
+  /** A writer of this name; earlier ones are fenced off, and what they had begun is aborted. Default: not compressed. */
+  writer(name: string, compression?: Compression): Promise<KafkaWriter>;
 
   /** Makes a topic of one partition, unless it is there. */
   createTopic(topic: string, settings: Readonly<Record<string, string>>): Promise<void>;

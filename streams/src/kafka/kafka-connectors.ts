@@ -14,6 +14,7 @@ import type { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
+import type { Compression } from "./compression.ts";
 import type { KafkaClient } from "./driver.ts";
 import { kafkaConnection } from "./kafka-connection.ts";
 import { kafkaServersOf } from "./kafka-servers.ts";
@@ -101,7 +102,10 @@ export function kafkaSink(
   env: Env,
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
-  const driver = topicSink({ topic: address.topic, id, format, ...(key === undefined ? {} : { key }) });
+  // The address was checked: it is one of them.
+  const compression = address.options.get("compression") as Compression | undefined;
+  const keyed = key === undefined ? {} : { key };
+  const driver = topicSink({ topic: address.topic, id, format, compression, ...keyed });
   const connection = kafkaConnection(kafkaServersOf(address, ca, policy), env);
   const sink = resilientSink(connection, driver);
   if (format === undefined) return sink;

@@ -10,6 +10,7 @@ import Broker, { type TopicPartitions } from "kafkajs/src/broker/index.js";
 import loggers from "kafkajs/src/loggers/index.js";
 import ConnectionPool, { type SocketRequest } from "kafkajs/src/network/connectionPool.js";
 import { within } from "../resilience/within.ts";
+import { type Compression, compressionType, installCodecs } from "./compression.ts";
 import type {
   Fetch,
   Fetched,
@@ -50,6 +51,7 @@ const TRANSACTION_MS = 60_000;
 const GROUP = 0;
 const TRANSACTION = 1;
 const REPLICAS_MAX = 3;
+installCodecs();
 const logger = loggers.createLogger({ level: 0, logCreator: () => () => undefined });
 
 export function kafkajsDriver(security: KafkaSecurity, env: Env): KafkaDriver<KafkajsClient> {
@@ -160,12 +162,12 @@ export class KafkajsClient implements KafkaClient {
     await this.#timed(broker.offsetCommit({ groupId: group, groupGenerationId: -1, memberId: "", topics }));
   }
 
-  async writer(name: string): Promise<KafkaWriter> {
+  async writer(name: string, compression?: Compression): Promise<KafkaWriter> {
     const { producerId, producerEpoch } = await this.persist(async () => {
       const broker = await this.coordinator(name, TRANSACTION);
       return broker.initProducerId({ transactionalId: name, transactionTimeout: TRANSACTION_MS });
     });
-    return new TransactionalWriter(this, name, { id: producerId, epoch: producerEpoch });
+    return new TransactionalWriter(this, name, { id: producerId, epoch: producerEpoch }, compression);
   }
 
   async createTopic(topic: string, settings: Readonly<Record<string, string>>): Promise<void> {
@@ -220,6 +222,7 @@ export class KafkajsClient implements KafkaClient {
     producer: ProducerIdentity,
     firstSequence: number,
     transactionalId?: string,
+    codec?: Compression,
   ): Promise<{ readonly base: number; readonly first: number }> {
     const broker = await this.#leader(topic, partition, "");
     const topicData: TopicPartitions[] = [
@@ -227,7 +230,9 @@ export class KafkajsClient implements KafkaClient {
     ];
     const transaction = transactionalId === undefined ? {} : { transactionalId };
     const identity = { producerId: producer.id, producerEpoch: producer.epoch };
-    const sent = broker.produce({ acks: ALL_REPLICAS, timeout: REQUEST_MS, ...transaction, ...identity, topicData });
+    const compression = compressionType(codec);
+    const request = { acks: ALL_REPLICAS, timeout: REQUEST_MS, compression, ...transaction, ...identity, topicData };
+    const sent = broker.produce(request);
     const { topics } = await this.#timed(sent).catch((error: unknown) => {
       throw codeOf(error) === PROTOCOL.MESSAGE_TOO_LARGE ? tooLarge(topic, error) : error;
     });

@@ -12,6 +12,15 @@ declare module "kafkajs/src/loggers/index.js" {
   export default loggers;
 }
 
+declare module "kafkajs/src/protocol/message/compression/index.js" {
+  export interface Codec {
+    compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>;
+    decompress(buffer: Buffer): Promise<Buffer>;
+  }
+  const compression: { readonly Codecs: Record<number, () => Codec> };
+  export default compression;
+}
+
 declare module "kafkajs/src/protocol/encoder.js" {
   export default class Encoder {
     writeBuffer(bytes: Buffer): Encoder;
@@ -153,6 +162,7 @@ declare module "kafkajs/src/broker/index.js" {
     produce(request: {
       acks: number;
       timeout: number;
+      compression: number;
       transactionalId?: string;
       producerId: string;
       producerEpoch: number;

@@ -9,6 +9,7 @@
 import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
 import { type EncodeMessage, jsonEncoder, type MessageEncoder } from "../format/message-format.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { Compression } from "./compression.ts";
 import type { Fetched, KafkaClient, KafkaWriter, OutgoingRecord } from "./driver.ts";
 import { kafkaError } from "./errors.ts";
 import { partitionOf } from "./partitioner.ts";
@@ -21,6 +22,8 @@ export interface TopicSinkOptions {
   readonly key?: string;
   /** What values are. Default JSON. */
   readonly format?: MessageEncoder | undefined;
+  /** Default: none. */
+  readonly compression?: Compression | undefined;
 }
 
 /** Where a sink stands: the topic's id, and for each partition the offset from which on it does not know what is there. */
@@ -43,7 +46,8 @@ interface Opened {
 
 export const MESSAGE_ID = "millrace-id";
 
-export function topicSink({ topic, id, key, format = jsonEncoder }: TopicSinkOptions): SinkDriver<KafkaClient> {
+export function topicSink(options: TopicSinkOptions): SinkDriver<KafkaClient> {
+  const { topic, id, key, format = jsonEncoder } = options;
   const prefix = `${encodeURIComponent(id)}/`;
   let opened: Opened | undefined;
   let turn = 0;
@@ -51,7 +55,7 @@ export function topicSink({ topic, id, key, format = jsonEncoder }: TopicSinkOpt
     guarantee: "key",
     async open(client, committed) {
       opened = undefined;
-      opened = await openTopic(client, topic, id, prefix, committed as Committed | undefined);
+      opened = await openTopic(client, options, prefix, committed as Committed | undefined);
     },
     async deliver(_client, slices) {
       if (opened === undefined) throw new Error("the sink was not opened");
@@ -69,15 +73,14 @@ export function topicSink({ topic, id, key, format = jsonEncoder }: TopicSinkOpt
 
 async function openTopic(
   client: KafkaClient,
-  topic: string,
-  id: string,
+  { topic, id, compression }: TopicSinkOptions,
   prefix: string,
   committed: Committed | undefined,
 ): Promise<Opened> {
   const description = await client.describe(topic);
   if (description === undefined) throw new Error(`there is no topic ${topic}`);
   // First, so that nothing of an earlier incarnation can follow what is read.
-  const writer = await client.writer(`millrace/${id}`);
+  const writer = await client.writer(`millrace/${id}`, compression);
   const present = new Set<string>();
   const from: Record<string, number> = {};
   const ends: Record<string, number> = {};

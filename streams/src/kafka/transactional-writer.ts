@@ -3,6 +3,7 @@
  * earlier one has begun is aborted, and whatever it still sends is refused.
  */
 import type Broker from "kafkajs/src/broker/index.js";
+import type { Compression } from "./compression.ts";
 import type { KafkaWriter, OutgoingRecord, ProducerIdentity } from "./driver.ts";
 import { kafkaError } from "./errors.ts";
 import { codeOf, PROTOCOL } from "./protocol-error.ts";
@@ -26,6 +27,7 @@ export interface TransactionClient {
     producer: ProducerIdentity,
     firstSequence: number,
     transactionalId: string,
+    compression: Compression | undefined,
   ): Promise<{ readonly base: number }>;
 }
 
@@ -33,13 +35,15 @@ export class TransactionalWriter implements KafkaWriter {
   readonly #client: TransactionClient;
   readonly #name: string;
   readonly #producer: ProducerIdentity;
+  readonly #compression: Compression | undefined;
   /** Records written to each partition. */
   readonly #sequences = new Map<string, number>();
 
-  constructor(client: TransactionClient, name: string, producer: ProducerIdentity) {
+  constructor(client: TransactionClient, name: string, producer: ProducerIdentity, compression?: Compression) {
     this.#client = client;
     this.#name = name;
     this.#producer = producer;
+    this.#compression = compression;
   }
 
   async write(
@@ -84,7 +88,15 @@ export class TransactionalWriter implements KafkaWriter {
     let end = 0;
     for (const batch of batchesOf(rows)) {
       const sequence = this.#sequences.get(place) ?? 0;
-      const { base } = await this.#client.produce(topic, partition, batch, this.#producer, sequence, this.#name);
+      const { base } = await this.#client.produce(
+        topic,
+        partition,
+        batch,
+        this.#producer,
+        sequence,
+        this.#name,
+        this.#compression,
+      );
       this.#sequences.set(place, (sequence + batch.length) % SEQUENCES);
       end = base + batch.length;
     }

@@ -6,8 +6,8 @@ import { isJsonObject, type Json } from "@millrace/engine";
 import protobuf, { type Type } from "protobufjs";
 import { ValueFault, within } from "./errors.ts";
 import { scalarJson, scalarOf } from "./protobuf-scalars.ts";
-import { define, refuseOthers } from "./row-fields.ts";
 import { wellKnownForm } from "./protobuf-well-known.ts";
+import { define, refuseOthers } from "./row-fields.ts";
 import { shown } from "./whole-number.ts";
 
 /** A field as the library has it; `keyType` is a map's. */
@@ -89,10 +89,7 @@ export class ProtobufForms {
   #fieldOf(field: Field, value: Json): unknown {
     if (field.map) {
       if (!isJsonObject(value)) throw new ValueFault(`expected an object, got ${shown(value)}`);
-      const keys = Object.entries(value).map(([key, item]) => [
-        keyOf(field, key),
-        this.#stepOf(field, item, key),
-      ]);
+      const keys = Object.entries(value).map(([key, item]) => [keyOf(field, key), this.#stepOf(field, item, key)]);
       return Object.fromEntries(keys) as object;
     }
     if (!field.repeated) return this.#oneOf(field, value);

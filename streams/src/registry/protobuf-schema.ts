@@ -1,6 +1,7 @@
 /** Files of Protobuf as one set of types, by `protobufjs`; and the messages of a file as message indexes count them. */
 import { createRequire } from "node:module";
 import protobuf, { type AnyNestedObject, type INamespace, type NamespaceBase, type Type } from "protobufjs";
+import { describedMessages, isDescriptor } from "./protobuf-descriptor.ts";
 import type { ReferredSchema } from "./schema-codec.ts";
 
 /** What registries know without a reference to it. */
@@ -18,6 +19,7 @@ const require = createRequire(import.meta.url);
 
 /** The messages of the file, in its order. @throws the file, or one that it imports, is none */
 export function messagesOf(schema: string, references: readonly ReferredSchema[]): readonly Type[] {
+  if (isDescriptor(schema)) return describedMessages(schema, references);
   const root = new protobuf.Root();
   const files = new Map(references.map((reference) => [reference.name, reference.schema]));
   const taken = new Set<string>();

@@ -43,7 +43,11 @@ describe("an Avro schema", () => {
     ["another branch", ["null", "string", "long"], { string: "7" }],
     ["a decimal", { type: "bytes", logicalType: "decimal", precision: 30, scale: 4 }, "-12345678901234567890.1200"],
     ["a small decimal", { type: "bytes", logicalType: "decimal", precision: 4, scale: 4 }, "0.0001"],
-    ["a fixed decimal", { type: "fixed", name: "D", size: 8, logicalType: "decimal", precision: 10, scale: 2 }, "-1.05"],
+    [
+      "a fixed decimal",
+      { type: "fixed", name: "D", size: 8, logicalType: "decimal", precision: 10, scale: 2 },
+      "-1.05",
+    ],
     ["a date", { type: "int", logicalType: "date" }, "1969-12-31"],
     ["a time", { type: "int", logicalType: "time-millis" }, "23:59:59.999"],
     ["a finer time", { type: "long", logicalType: "time-micros" }, "00:00:00.000001"],
@@ -52,8 +56,16 @@ describe("an Avro schema", () => {
     ["the finest instant", { type: "long", logicalType: "timestamp-nanos" }, "2026-01-02T03:04:05.000000001Z"],
     ["a local time", { type: "long", logicalType: "local-timestamp-micros" }, "2026-01-02T03:04:05.000001"],
     ["a uuid", { type: "string", logicalType: "uuid" }, "123e4567-e89b-12d3-a456-426614174000"],
-    ["a fixed uuid", { type: "fixed", name: "U", size: 16, logicalType: "uuid" }, "123e4567-e89b-12d3-a456-426614174000"],
-    ["a duration", { type: "fixed", name: "P", size: 12, logicalType: "duration" }, { months: 1, days: 2, millis: 4294967295 }],
+    [
+      "a fixed uuid",
+      { type: "fixed", name: "U", size: 16, logicalType: "uuid" },
+      "123e4567-e89b-12d3-a456-426614174000",
+    ],
+    [
+      "a duration",
+      { type: "fixed", name: "P", size: 12, logicalType: "duration" },
+      { months: 1, days: 2, millis: 4294967295 },
+    ],
     ["an optional decimal", ["null", { type: "bytes", logicalType: "decimal", precision: 9, scale: 2 }], "1.10"],
     ["a logical type that is none", { type: "string", logicalType: "made-up" }, "x"],
   ])("keeps %s", async (_name, type, value) => {
@@ -66,7 +78,11 @@ describe("an Avro schema", () => {
       { name: "d", type: "int", default: 7 },
       { name: "n", type: ["null", "string"] },
     ];
-    expect(again(await avro({ type: "record", name: "R", fields }), { u: 5 })).toEqual({ u: { long: 5 }, d: 7, n: null });
+    expect(again(await avro({ type: "record", name: "R", fields }), { u: 5 })).toEqual({
+      u: { long: 5 },
+      d: 7,
+      n: null,
+    });
   });
 
   it("takes numbers for times, and times with an offset", async () => {
@@ -85,16 +101,31 @@ describe("an Avro schema", () => {
 
   it.each<[string, Json, Json, string]>([
     ["a missing field", "string", {}, "$.v: expected a text, got nothing"],
-    ["a text for a long", "long", { v: "x" }, '$.v: expected a whole number from -9223372036854775808 to 9223372036854775807, got "x"'],
+    [
+      "a text for a long",
+      "long",
+      { v: "x" },
+      '$.v: expected a whole number from -9223372036854775808 to 9223372036854775807, got "x"',
+    ],
     ["a long that is too large", "long", { v: "9223372036854775808" }, "$.v: expected a whole number"],
     ["a number that is not exact", "long", { v: 2 ** 53 }, "$.v: expected a whole number"],
     ["a symbol", { type: "enum", name: "E", symbols: ["A"] }, { v: "B" }, '$.v: expected one of A, got "B"'],
     ["a field too many", "int", { v: 1, w: 2 }, "$.w: the schema has no such field"],
-    ["deep inside", { type: "array", items: { type: "map", values: "int" } }, { v: [{}, { "a b": "x" }] }, '$.v[1]["a b"]: expected'],
+    [
+      "deep inside",
+      { type: "array", items: { type: "map", values: "int" } },
+      { v: [{}, { "a b": "x" }] },
+      '$.v[1]["a b"]: expected',
+    ],
     ["digits", { type: "bytes", logicalType: "decimal", precision: 4, scale: 2 }, { v: "1.234" }, "$.v: "],
     ["precision", { type: "bytes", logicalType: "decimal", precision: 4, scale: 2 }, { v: "123.45" }, "$.v: "],
     ["a day that is none", { type: "int", logicalType: "date" }, { v: "2026-02-30" }, "$.v: expected a date"],
-    ["digits of a time", { type: "long", logicalType: "timestamp-millis" }, { v: "2026-01-02T03:04:05.0001Z" }, "$.v: "],
+    [
+      "digits of a time",
+      { type: "long", logicalType: "timestamp-millis" },
+      { v: "2026-01-02T03:04:05.0001Z" },
+      "$.v: ",
+    ],
     ["no branch", ["string", "long"], { v: true }, "$.v: none of the branches string, long takes true"],
     ["several branches", ["string", "bytes"], { v: "AAAA" }, "$.v: several branches, string, bytes, take"],
     ["bytes", "bytes", { v: "_" }, "$.v: expected bytes as base64"],
@@ -110,7 +141,12 @@ describe("an Avro schema", () => {
     ["bytes that are left over", "int", "0200", "$: 1 bytes are left over"],
     ["more items than bytes", { type: "array", items: "int" }, "808080801002", "$.v[0]: it has more items than bytes"],
     ["a list that ends early", { type: "array", items: "int" }, "0602", "$.v[1]: it ends early"],
-    ["more empty items than bytes", { type: "array", items: "null" }, "8080808010", "$.v[0]: it has more items than bytes"],
+    [
+      "more empty items than bytes",
+      { type: "array", items: "null" },
+      "8080808010",
+      "$.v[0]: it has more items than bytes",
+    ],
     ["a negative length", "string", "01", "$.v: -1 is no length"],
     ["a number of more than 64 bits", "long", "ffffffffffffffffffffff01", "$.v: a number has more than 64 bits"],
     ["a symbol that is not there", { type: "enum", name: "E", symbols: ["A"] }, "02", "$.v: an enum has no symbol 1"],
@@ -207,7 +243,9 @@ describe("a Protobuf schema", () => {
   });
 
   it("takes files that it imports, also for options", async () => {
-    const references = [{ name: "money.proto", schema: 'syntax = "proto3"; package m; message Money { int64 cents = 1; }' }];
+    const references = [
+      { name: "money.proto", schema: 'syntax = "proto3"; package m; message Money { int64 cents = 1; }' },
+    ];
     const text = `import "money.proto"; import "google/protobuf/descriptor.proto";
       extend google.protobuf.FieldOptions { string unit = 50000; }
       message Bill { m.Money sum = 1 [(unit) = "EUR"]; }`;
@@ -251,23 +289,29 @@ describe("a JSON Schema", () => {
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "Order",
     type: "object",
-    properties: { id: { type: "integer" }, at: { type: "string", format: "date-time" }, tags: { items: { type: "string" } } },
+    properties: {
+      id: { type: "integer" },
+      at: { type: "string", format: "date-time" },
+      tags: { items: { type: "string" } },
+    },
     required: ["id"],
     additionalProperties: false,
   };
 
-  it.each(["http://json-schema.org/draft-06/schema#", "http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2019-09/schema", "https://json-schema.org/draft/2020-12/schema"])(
-    "of %s is checked both ways",
-    async ($schema) => {
-      const codec = await jsonSchema({ ...schema, $schema });
-      const row = { id: 1, at: "2026-01-02T03:04:05Z", tags: ["a"] };
-      expect([codec.record, again(codec, row)]).toEqual(["Order", row]);
-      expect(faultOf(() => codec.encode({}))).toContain("$.id: must have required property");
-      expect(faultOf(() => codec.encode({ id: 1, x: 2 }))).toContain("$.x: must NOT have additional properties");
-      expect(faultOf(() => codec.decode(Buffer.from('{"id":1,"tags":["a",2]}')))).toContain("$.tags[1]: must be string");
-      expect(faultOf(() => codec.decode(Buffer.from("{")))).toContain("it is no JSON");
-    },
-  );
+  it.each([
+    "http://json-schema.org/draft-06/schema#",
+    "http://json-schema.org/draft-07/schema#",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+  ])("of %s is checked both ways", async ($schema) => {
+    const codec = await jsonSchema({ ...schema, $schema });
+    const row = { id: 1, at: "2026-01-02T03:04:05Z", tags: ["a"] };
+    expect([codec.record, again(codec, row)]).toEqual(["Order", row]);
+    expect(faultOf(() => codec.encode({}))).toContain("$.id: must have required property");
+    expect(faultOf(() => codec.encode({ id: 1, x: 2 }))).toContain("$.x: must NOT have additional properties");
+    expect(faultOf(() => codec.decode(Buffer.from('{"id":1,"tags":["a",2]}')))).toContain("$.tags[1]: must be string");
+    expect(faultOf(() => codec.decode(Buffer.from("{")))).toContain("it is no JSON");
+  });
 
   it("gives integers that a number would not hold as texts", async () => {
     const codec = await jsonSchema(schema);
@@ -282,7 +326,10 @@ describe("a JSON Schema", () => {
 it.each<[string, SchemaText]>([
   ["Avro that is none", { type: "AVRO", schema: '{"type":"record"}', references: [] }],
   ["Protobuf that is none", { type: "PROTOBUF", schema: "message {", references: [] }],
-  ["Protobuf without what it imports", { type: "PROTOBUF", schema: 'syntax="proto3"; import "b.proto"; message A { B b = 1; }', references: [] }],
+  [
+    "Protobuf without what it imports",
+    { type: "PROTOBUF", schema: 'syntax="proto3"; import "b.proto"; message A { B b = 1; }', references: [] },
+  ],
   ["JSON Schema that is none", { type: "JSON", schema: '{"type":"nothing"}', references: [] }],
   ["a type that is not known", { type: "THRIFT" as never, schema: "", references: [] }],
 ])("refuses %s", async (_name, text) => {

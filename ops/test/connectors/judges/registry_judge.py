@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
@@ -83,12 +83,10 @@ def value_of(topic):
 
 
 def write(registry, producer, prefix, schemas):
-    latest = {"auto.register.schemas": False, "use.latest.version": True}
     message = compiled(schemas)
-    registry.register_schema(f"{prefix}-protobuf-value", Schema(text(schemas, "order.proto"), "PROTOBUF"))
     serializers = {
         "avro": (AvroSerializer(registry, text(schemas, "order.avsc")), AVRO),
-        "protobuf": (ProtobufSerializer(message, registry, latest), [ParseDict(row, message()) for row in PROTOBUF]),
+        "protobuf": (ProtobufSerializer(message, registry), [ParseDict(row, message()) for row in PROTOBUF]),
         "json": (JSONSerializer(text(schemas, "order.json"), registry), JSON),
     }
     for name, (serialize, rows) in serializers.items():
@@ -108,7 +106,7 @@ def read(registry, brokers, prefix, schemas):
     message = compiled(schemas)
     deserializers = {
         "avro": AvroDeserializer(registry),
-        "protobuf": ProtobufDeserializer(message, {"use.deprecated.format": False}, registry),
+        "protobuf": ProtobufDeserializer(message, {"use.deprecated.format": False}),
         "json": JSONDeserializer(text(schemas, "order.json"), schema_registry_client=registry),
     }
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": prefix, "isolation.level": "read_committed"})

@@ -1,0 +1,327 @@
+/** Messages by the schemas of a real registry, over real brokers; Confluent's own Python client is the judge of both directions. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ConnectionStatus, type DeadLettered, type Json, type NodeStatus, STEP, stepOf } from "@millrace/engine";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { kafkaClients } from "../../bin/python-clients.mjs";
+import { type Certificate, opensslMissing, selfSigned } from "../../services/certificate.ts";
+import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
+import { RegistryGate } from "../../services/registry-gate.ts";
+import { hasRegistry, startRegistry } from "../../services/registry-server.ts";
+import { KafkaTopics } from "./kafka-topics.ts";
+import { RunningGraph, WAIT } from "./running-graph.ts";
+
+const SCHEMAS = join(import.meta.dirname, "schemas");
+const ALLOW = '["127.0.0.0/8", "::1/128"]';
+const LIMIT_MS = 90_000;
+const [kind] = kafkaKinds().slice(-1);
+const judgeMissing = process.env.MILLRACE_SKIP_KAFKA_PYTHON;
+
+const AVRO: Json[] = [
+  {
+    id: "9223372036854775807",
+    price: "-12345678901234567890.10",
+    at: "2026-01-02T03:04:05.678901Z",
+    day: "1969-12-31",
+    state: "PAID",
+    blob: "AP8=",
+    how: { "shop.Card": { digits: "42" } },
+    tags: { a: 1, é: -2 },
+    lines: [
+      { sku: "x", part: 0.1 },
+      { sku: "", part: -1.5 },
+    ],
+  },
+  {
+    id: 1,
+    price: "0.00",
+    at: "1970-01-01T00:00:00.000000Z",
+    day: "2026-01-02",
+    state: "NEW",
+    blob: null,
+    how: { long: 7 },
+    tags: {},
+    lines: [],
+  },
+];
+const PROTOBUF: Json[] = [
+  {
+    id: "18446744073709551615",
+    at: "2026-01-02T03:04:05.678901Z",
+    state: "PAID",
+    blob: "AP8=",
+    card: { digits: "42" },
+    tags: { a: 1 },
+    lines: [{ sku: "x", part: 0.1 }],
+  },
+  { id: 0, state: "NEW", tags: {}, lines: [] },
+];
+const JSON_ROWS: Json[] = [{ id: 5, state: "PAID" }, { id: 6 }];
+const KINDS = ["avro", "protobuf", "json"] as const;
+
+describe.skipIf(kind === undefined || !hasRegistry())("messages by a schema registry", () => {
+  let directory: string;
+  let registry: Awaited<ReturnType<typeof startRegistry>>;
+  let server: KafkaServer;
+  let topics: KafkaTopics;
+  let certificate: Certificate;
+  let graph: RunningGraph | undefined;
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "millrace-registry-"));
+    if (opensslMissing === undefined) certificate = selfSigned(directory);
+    [registry, server] = await Promise.all([startRegistry(), KafkaServer.start(kind as NonNullable<typeof kind>)]);
+    topics = await KafkaTopics.connect(server.address);
+  }, LIMIT_MS);
+  afterAll(async () => {
+    topics?.close();
+    await Promise.all([registry?.stop(), server?.stop()]);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  const judge = (command: "read" | "write", prefix: string): string =>
+    execFileSync(
+      kafkaClients.python,
+      [
+        join(import.meta.dirname, "judges", "registry_judge.py"),
+        command,
+        registry.url,
+        server.address,
+        prefix,
+        SCHEMAS,
+      ],
+      { encoding: "utf8", timeout: LIMIT_MS },
+    );
+  const started = async (text: string, run: (graph: RunningGraph) => Promise<void>, secrets = {}): Promise<void> => {
+    graph = await RunningGraph.start(text, undefined, secrets);
+    try {
+      await run(graph);
+    } finally {
+      await graph.stop();
+    }
+  };
+  const node = (name: string): NodeStatus => graph?.status().nodes.find((one) => one.node === name) as NodeStatus;
+  const connection = (name: string): ConnectionStatus => node(name).connection as ConnectionStatus;
+  const ask = async (path: string, body?: object): Promise<Readonly<Record<string, Json>>> => {
+    const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    const answer = await fetch(registry.url + path, body === undefined ? {} : init);
+    return (await answer.json()) as Readonly<Record<string, Json>>;
+  };
+  const deadLetters = async (): Promise<readonly DeadLettered[]> => {
+    const letters: DeadLettered[] = [];
+    for await (const events of (graph as RunningGraph).log.read({}))
+      for (const event of events) if (event.type === STEP) letters.push(...stepOf(event).dead);
+    return letters;
+  };
+  const schema = (name: string): string => readFileSync(join(SCHEMAS, name), "utf8");
+  const framed = (id: number, hex: string): Buffer => {
+    const bytes = Buffer.from(`00${"0".repeat(8)}${hex}`, "hex");
+    bytes.writeInt32BE(id, 1);
+    return bytes;
+  };
+
+  test.skipIf(judgeMissing)(
+    "what Python's serializers write is read",
+    async () => {
+      for (const name of KINDS) await topics.make(`py-${name}`);
+      for (const name of KINDS) await topics.make(`py-${name}-out`);
+      judge("write", "py");
+      const nodes = KINDS.map(
+        (name) => `
+  ${name}: { kind: source, from: "kafka://${server.address}/py-${name}", registry: { url: "${registry.url}", allow: ${ALLOW} } }
+  ${name}-out: { kind: sink, input: ${name}, to: "kafka://${server.address}/py-${name}-out" }`,
+      );
+      await started(`name: read\nnodes:${nodes.join("")}`, async () => {
+        const rows: Json[][] = [];
+        for (const name of KINDS)
+          await vi.waitFor(async () => {
+            const found = await topics.rows(`py-${name}-out`);
+            expect(found).toHaveLength(2);
+            rows.push([...found]);
+          }, WAIT);
+        expect(rows).toEqual([AVRO, PROTOBUF, JSON_ROWS]);
+      });
+    },
+    LIMIT_MS,
+  );
+
+  test.skipIf(judgeMissing)(
+    "what is written, Python's deserializers read; schemas are registered only where that is asked for",
+    async () => {
+      const given = { avro: AVRO, protobuf: PROTOBUF, json: JSON_ROWS };
+      for (const name of KINDS) await topics.make(`mr-${name}`);
+      for (const name of KINDS) await topics.publish(await topics.make(`mr-${name}-in`), given[name]);
+      const settings = {
+        avro: `schema: "${SCHEMAS}/order.avsc", register: true`,
+        protobuf: `schema: "${SCHEMAS}/order.proto", record: shop.Order, subject: record`,
+        json: "",
+      };
+      const nodes = KINDS.map(
+        (name) => `
+  ${name}: { kind: source, from: "kafka://${server.address}/mr-${name}-in" }
+  ${name}-out: { kind: sink, input: ${name}, to: "kafka://${server.address}/mr-${name}", registry: { url: "${registry.url}", allow: ${ALLOW}, ${settings[name]} } }`,
+      );
+      await started(`name: write\nnodes:${nodes.join("")}`, async () => {
+        await vi.waitFor(async () => expect(await topics.end("mr-avro")).toBeGreaterThanOrEqual(2), WAIT);
+        for (const name of ["protobuf-out", "json-out"])
+          await vi.waitFor(
+            () =>
+              expect(node(name)).toMatchObject({
+                state: "waiting",
+                reason: expect.stringMatching(/^REGISTRY-SUBJECT: subject \S+ (?:has no schema|does not have)/),
+              }),
+            WAIT,
+          );
+        await ask("/subjects/shop.Order/versions", { schemaType: "PROTOBUF", schema: schema("order.proto") });
+        await ask("/subjects/mr-json-value/versions", { schemaType: "JSON", schema: schema("order.json") });
+        for (const name of ["mr-protobuf", "mr-json"])
+          await vi.waitFor(async () => expect(await topics.end(name)).toBeGreaterThanOrEqual(2), WAIT);
+      });
+      const { avro, protobuf, json } = JSON.parse(judge("read", "mr")) as Record<string, Json[]>;
+      const [first, second] = AVRO as [Record<string, Json>, Record<string, Json>];
+      expect(avro).toEqual([
+        // Python's integers, decimals and times as they print themselves.
+        { ...first, id: 2 ** 63 - 1, at: "2026-01-02 03:04:05.678901+00:00", how: { digits: "42" } },
+        { ...second, at: "1970-01-01 00:00:00+00:00", how: 7 },
+      ]);
+      expect(protobuf).toEqual([PROTOBUF[0], {}]);
+      expect(json).toEqual(JSON_ROWS);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "messages that cannot be read are dead letters with code and place, rows that cannot be written with the field's path",
+    async () => {
+      const topic = await topics.make("bad");
+      const out = await topics.make("bad-out");
+      const { id } = await ask("/subjects/bad-value/versions", { schema: schema("order.avsc") });
+      await ask("/subjects/bad-out-value/versions", { schemaType: "JSON", schema: schema("order.json") });
+      const body = "0e02000000000000000000";
+      const messages = [
+        framed(Number(id), body),
+        Buffer.from('{"id":1}'),
+        framed(999_999, "00"),
+        framed(Number(id), "0e0200"),
+        framed(Number(id), `${body}00`),
+        Buffer.from("00"),
+        null,
+        framed(Number(id), body.replace(/^0e/, "10")),
+      ];
+      await topics.raw(
+        topic,
+        messages.map((value) => ({ value: value as unknown as string })),
+      );
+      const text = `name: bad
+nodes:
+  in:   { kind: source, from: "kafka://${server.address}/${topic}", registry: { url: "${registry.url}", allow: ${ALLOW} } }
+  some: { kind: map, input: in, set: { state: "event.id == 8 ? 'GONE' : event.state" }, select: [id, state] }
+  out:  { kind: sink, input: some, to: "kafka://${server.address}/${out}", registry: { url: "${registry.url}", allow: ${ALLOW} } }`;
+      await started(text, async () => {
+        let letters: readonly DeadLettered[] = [];
+        await vi.waitFor(async () => {
+          letters = await deadLetters();
+          expect(letters.length).toBeGreaterThanOrEqual(7);
+        }, WAIT);
+        const found = [...letters].sort((a, b) => a.pos - b.pos);
+        expect(found.map(({ pos, error }) => [pos, error.code])).toEqual([
+          [1, "REGISTRY-BYTES"],
+          [2, "REGISTRY-UNKNOWN"],
+          [3, "REGISTRY-BYTES"],
+          [4, "REGISTRY-BYTES"],
+          [5, "REGISTRY-BYTES"],
+          [6, "MSG-DECODE"],
+          [7, "REGISTRY-VALUE"],
+        ]);
+        expect(found[2]).toMatchObject({
+          error: {
+            message: expect.stringContaining(
+              `record 3 of ${topic}/0: it does not fit schema ${id} at $.at: it ends early`,
+            ),
+            place: { stream: `${topic}/0`, position: 3 },
+            details: { id, path: "$.at" },
+          },
+          input: { base64: framed(Number(id), "0e0200").toString("base64") },
+        });
+        expect(found[6]).toMatchObject({ node: "out", error: { details: { path: "$.state" } } });
+        const [written] = await topics.read(out);
+        expect(written?.value?.slice(5)).toBe('{"id":7,"state":"NEW"}');
+      });
+    },
+    LIMIT_MS,
+  );
+
+  test.skipIf(opensslMissing)(
+    "a registry that is away is waited for, and says why; each schema is asked for once",
+    async () => {
+      const password = "pass:wörd";
+      const authorization = `Basic ${Buffer.from(`millrace:${password}`).toString("base64")}`;
+      const gate = await RegistryGate.before(registry.url, authorization, certificate);
+      const topic = await topics.make("away");
+      const out = await topics.make("away-out");
+      const names = ["A", "B"].map((name) =>
+        JSON.stringify({ type: "record", name, fields: [{ name: "n", type: "int" }] }),
+      );
+      const ids: number[] = [];
+      for (const text of names)
+        ids.push(Number((await ask(`/subjects/away-${ids.length}/versions`, { schema: text })).id));
+      const publish = (id: number, from: number): Promise<void> =>
+        topics.raw(
+          topic,
+          Array.from({ length: 50 }, (_, i) => ({
+            value: framed(id, ((from + i) * 2).toString(16).padStart(2, "0")) as unknown as string,
+          })),
+        );
+      const text = `name: away
+nodes:
+  in:
+    kind: source
+    from: "kafka://${server.address}/${topic}"
+    registry:
+      url: "${gate.url}"
+      auth: { type: basic, user: millrace, password: "\${env:REGISTRY}" }
+      ca: "${certificate.cert}"
+      allow: ${ALLOW}
+  out: { kind: sink, input: in, to: "kafka://${server.address}/${out}" }`;
+      const asked = (id: number): number => gate.passed.filter((one) => one === `GET /schemas/ids/${id}`).length;
+      try {
+        await publish(ids[0] as number, 0);
+        await started(
+          text,
+          async () => {
+            await vi.waitFor(() => expect(connection("in").reason).toContain("it answers 401 who are you"), WAIT);
+            expect(node("in").state).toBe("waiting");
+            expect(JSON.stringify(graph?.status())).not.toContain("wrong");
+          },
+          { REGISTRY: "wrong" },
+        );
+        await started(
+          text,
+          async () => {
+            await vi.waitFor(async () => expect(await topics.rows(out)).toHaveLength(50), WAIT);
+            gate.isOpen = false;
+            // What it knows it goes on with.
+            await publish(ids[0] as number, 0);
+            await vi.waitFor(async () => expect(await topics.rows(out)).toHaveLength(100), WAIT);
+            await publish(ids[1] as number, 0);
+            await vi.waitFor(
+              () => expect(connection("in")).toMatchObject({ name: gate.url, state: "suspended" }),
+              WAIT,
+            );
+            expect(node("in").state).toBe("waiting");
+            gate.isOpen = true;
+            await vi.waitFor(async () => expect(await topics.rows(out)).toHaveLength(150), WAIT);
+            expect(await deadLetters()).toEqual([]);
+            expect(ids.map(asked)).toEqual([1, 1]);
+          },
+          { REGISTRY: password },
+        );
+      } finally {
+        await gate.close();
+      }
+    },
+    LIMIT_MS,
+  );
+});
