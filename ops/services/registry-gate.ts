@@ -13,19 +13,23 @@ export class RegistryGate {
   isOpen = true;
   readonly #server: Server;
   readonly #to: URL;
-  readonly #authorization: string;
+  readonly #authorizations: readonly string[];
 
-  private constructor(to: string, authorization: string, { cert, key }: Certificate) {
+  private constructor(to: string, authorizations: readonly string[], { cert, key }: Certificate) {
     this.#to = new URL(to);
-    this.#authorization = authorization;
+    this.#authorizations = authorizations;
     this.#server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (question, answer) =>
       this.#pass(question, answer),
     );
   }
 
-  /** `authorization`: the header that is demanded. */
-  static async before(registry: string, authorization: string, certificate: Certificate): Promise<RegistryGate> {
-    const gate = new RegistryGate(registry, authorization, certificate);
+  /** `authorizations`: headers of which one is demanded. */
+  static async before(
+    registry: string,
+    authorizations: readonly string[],
+    certificate: Certificate,
+  ): Promise<RegistryGate> {
+    const gate = new RegistryGate(registry, authorizations, certificate);
     gate.#server.listen(0, "127.0.0.1");
     await once(gate.#server, "listening");
     return gate;
@@ -47,7 +51,7 @@ export class RegistryGate {
       return;
     }
     const { method = "", url = "", headers } = question;
-    if (headers.authorization !== this.#authorization) {
+    if (!this.#authorizations.includes(headers.authorization ?? "")) {
       answer.writeHead(401, { "content-type": "application/json" }).end('{"error_code":40101,"message":"who are you"}');
       return;
     }

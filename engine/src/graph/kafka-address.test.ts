@@ -26,6 +26,8 @@ describe("a kafka: address", () => {
     ["//a/x?partitions=0", "source", "option `partitions`: expected a number of partitions"],
     ["//a/x?grup=g", "source", "unknown option `grup`; did you mean `group`?"],
     ["//a/x?group=g", "sink", "unknown option `group`"],
+    ["//a/x?compression=zip", "sink", "option `compression`: expected gzip or snappy or lz4 or zstd"],
+    ["//a/x?compression=gzip", "source", "unknown option `compression`"],
     ["//a/x?read=all", "source", "option `read`: expected committed or uncommitted"],
     ["//me@a/x", "source", "a user needs a password"],
     ["//a/x?sasl=plain", "sink", "option `sasl` needs a user"],

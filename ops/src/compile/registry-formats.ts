@@ -8,9 +8,9 @@ import {
   type SourceRegistryDefinition,
 } from "@millrace/engine";
 import type {
+  MessageDecoder,
+  MessageEncoder,
   RegistryClient,
-  registryDecoder,
-  registryEncoder,
   SchemaDraft,
   SchemaType,
 } from "@millrace/streams/registry";
@@ -27,7 +27,7 @@ export async function decoderOf(
   registry: SourceRegistryDefinition | undefined,
   context: CompileContext,
   place: PlaceOf,
-): Promise<ReturnType<typeof registryDecoder> | undefined> {
+): Promise<MessageDecoder | undefined> {
   if (registry === undefined) return undefined;
   const { registryDecoder } = await import("@millrace/streams/registry");
   return registryDecoder((await clientOf(registry, context, place))());
@@ -39,7 +39,7 @@ export async function encoderOf(
   topic: string,
   context: CompileContext,
   place: PlaceOf,
-): Promise<() => ReturnType<typeof registryEncoder> | undefined> {
+): Promise<() => MessageEncoder | undefined> {
   if (registry === undefined) return () => undefined;
   const { registryEncoder } = await import("@millrace/streams/registry");
   const client = await clientOf(registry, context, place);

@@ -3,7 +3,24 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ConnectionStatus, type DeadLettered, type Json, type NodeStatus, STEP, stepOf } from "@millrace/engine";
+import {
+  type ConnectionStatus,
+  type DeadLettered,
+  type Json,
+  type NodeStatus,
+  reportOf,
+  STEP,
+  stepOf,
+  systemEnv,
+} from "@millrace/engine";
+import { guardedHttpClient } from "@millrace/streams/http";
+import {
+  RegistryClient,
+  type RegistryTarget,
+  registryDecoder,
+  registryEncoder,
+  type SchemaDraft,
+} from "@millrace/streams/registry";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { kafkaClients } from "../../bin/python-clients.mjs";
 import { type Certificate, opensslMissing, selfSigned } from "../../services/certificate.ts";
@@ -253,12 +270,64 @@ nodes:
     LIMIT_MS,
   );
 
+  test("subjects are named by topic, record or both; schemas refer to others; an incompatible one is refused", async () => {
+    const env = systemEnv();
+    const http = () => guardedHttpClient({ allow: ["127.0.0.0/8"] }, env);
+    const client = new RegistryClient({ urls: [registry.url], env, http });
+    const encoding = async (target: Partial<RegistryTarget>): Promise<Uint8Array | string> => {
+      const encode = await registryEncoder(client, {
+        topic: "s",
+        subject: "topic",
+        register: true,
+        ...target,
+      }).prepared();
+      return encode({ at: { lines: [{ n: 1 }] } });
+    };
+    const avro = (name: string, type: Json, field = "at"): string =>
+      JSON.stringify({ type: "record", name, fields: [{ name: field, type }] });
+    await ask("/subjects/n/versions", { schema: avro("n.N", "int", "n") });
+    const references = [{ name: "n.N", subject: "n", version: 1 }];
+    await ask("/subjects/lines/versions", {
+      schema: avro("l.L", { type: "array", items: "n.N" }, "lines"),
+      references,
+    });
+    const draft: SchemaDraft = {
+      type: "AVRO",
+      schema: avro("s.S", "l.L"),
+      references: [{ name: "l.L", subject: "lines", version: 1 }],
+    };
+    const written: (Uint8Array | string)[] = [];
+    for (const subject of ["topic", "record", "topic-record"] as const)
+      written.push(await encoding({ draft, subject }));
+    const subjects = (await ask("/subjects")) as unknown as readonly string[];
+    expect(subjects).toEqual(expect.arrayContaining(["s-value", "s.S", "s-s.S"]));
+    // The newest of a subject, by name.
+    written.push(await encoding({ subject: "record", record: "s.S", register: false }));
+    const values = written as Uint8Array[];
+    const decode = await registryDecoder(client).prepared(values);
+    expect(values.map(decode)).toEqual(values.map(() => ({ at: { lines: [{ n: 1 }] } })));
+    await fetch(`${registry.url}/config/s-value`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: '{"compatibility":"BACKWARD"}',
+    });
+    const other: SchemaDraft = { type: "AVRO", schema: avro("s.S", "string", "other"), references: [] };
+    expect(await encoding({ draft: other }).catch(reportOf)).toMatchObject({
+      code: "REGISTRY-TARGET",
+      kind: "terminal",
+      message: expect.stringContaining("refuses the schema for s-value"),
+    });
+    const none: SchemaDraft = { ...draft, references: [{ name: "l.L", subject: "nowhere", version: 1 }] };
+    expect(await encoding({ draft: none }).catch(reportOf)).toMatchObject({ code: "REGISTRY-TARGET" });
+    await client.close();
+  });
+
   test.skipIf(opensslMissing)(
     "a registry that is away is waited for, and says why; each schema is asked for once",
     async () => {
       const password = "pass:wörd";
-      const authorization = `Basic ${Buffer.from(`millrace:${password}`).toString("base64")}`;
-      const gate = await RegistryGate.before(registry.url, authorization, certificate);
+      const basic = `Basic ${Buffer.from(`millrace:${password}`).toString("base64")}`;
+      const gate = await RegistryGate.before(registry.url, [basic, "Bearer pass:word"], certificate);
       const topic = await topics.make("away");
       const out = await topics.make("away-out");
       const names = ["A", "B"].map((name) =>
@@ -274,17 +343,19 @@ nodes:
             value: framed(id, ((from + i) * 2).toString(16).padStart(2, "0")) as unknown as string,
           })),
         );
-      const text = `name: away
+      const graphOf = (auth: string): string => `name: away
 nodes:
   in:
     kind: source
     from: "kafka://${server.address}/${topic}"
     registry:
       url: "${gate.url}"
-      auth: { type: basic, user: millrace, password: "\${env:REGISTRY}" }
+      auth: ${auth}
       ca: "${certificate.cert}"
       allow: ${ALLOW}
   out: { kind: sink, input: in, to: "kafka://${server.address}/${out}" }`;
+      const text = graphOf(`{ type: basic, user: millrace, password: "\${env:REGISTRY}" }`);
+      const byToken = graphOf(`{ type: bearer, token: "\${env:REGISTRY}" }`).replace("name: away", "name: token");
       const asked = (id: number): number => gate.passed.filter((one) => one === `GET /schemas/ids/${id}`).length;
       try {
         await publish(ids[0] as number, 0);
@@ -317,6 +388,13 @@ nodes:
             expect(ids.map(asked)).toEqual([1, 1]);
           },
           { REGISTRY: password },
+        );
+        await started(
+          byToken,
+          async () => {
+            await vi.waitFor(async () => expect(await topics.rows(out)).toHaveLength(300), WAIT);
+          },
+          { REGISTRY: "pass:word" },
         );
       } finally {
         await gate.close();

@@ -1,5 +1,5 @@
 /** The error catalogue of schema registries and of messages that their schemas describe. */
-import { defineErrors, MillraceError } from "@millrace/engine";
+import { defineErrors } from "@millrace/engine";
 
 export const registryError = defineErrors({
   "REGISTRY-BYTES": {
@@ -72,15 +72,4 @@ export class ValueFault extends Error {
 /** Rethrows what went wrong within a step of a value. */
 export function within(error: unknown, step: string | number): unknown {
   return error instanceof ValueFault ? error.at(step) : error;
-}
-
-/** The same error, and where it happened. */
-export function placed(error: unknown, where: string, place: MillraceError["place"]): unknown {
-  if (!(error instanceof MillraceError)) return error;
-  const { code, kind, message, details, cause } = error;
-  return new MillraceError(code, kind, `${where}: ${message}`, {
-    place,
-    cause,
-    ...(details === undefined ? {} : { details }),
-  });
 }

@@ -15,14 +15,9 @@ import {
 import { LRUCache } from "lru-cache";
 import { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { compileSchema } from "./compile-schema.ts";
 import { registryError } from "./errors.ts";
-import {
-  compileSchema,
-  type ReferredSchema,
-  type SchemaCodec,
-  type SchemaText,
-  type SchemaType,
-} from "./schema-codec.ts";
+import type { ReferredSchema, SchemaCodec, SchemaText, SchemaType } from "./schema-codec.ts";
 
 export interface SchemaReference {
   readonly name: string;

@@ -1,9 +1,10 @@
 /** Rows as messages that begin with the id of their schema. */
 import { MillraceError } from "@millrace/engine";
 import type { EncodeMessage, MessageEncoder } from "../format/message-format.ts";
+import { compileSchema } from "./compile-schema.ts";
 import { registryError, ValueFault } from "./errors.ts";
 import type { RegistryClient, SchemaDraft } from "./registry-client.ts";
-import { compileSchema, type SchemaCodec } from "./schema-codec.ts";
+import type { SchemaCodec } from "./schema-codec.ts";
 import { withSchemaId } from "./wire-format.ts";
 
 export interface RegistryTarget {

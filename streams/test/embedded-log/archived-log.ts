@@ -1,8 +1,8 @@
 /** A log whose sealed segments can be archived: what tests of archive, prune and scrub begin with. */
 import { createHash } from "node:crypto";
 import type { RecordedEvent, StoredRecord } from "@millrace/engine";
+import { loadZstd } from "../../src/compression/zstd.ts";
 import type { ArchivedRange, ArchiveOptions } from "../../src/embedded/log-retention.ts";
-import { loadZstd } from "../../src/embedded/zstd.ts";
 import { LogMachine, type LogMachineOptions, type LogProcess } from "./log-machine.ts";
 import { hex, LogModel } from "./log-model.ts";
 import { LogWorkload } from "./log-workload.ts";

@@ -1,6 +1,7 @@
 import { type Json, reportOf } from "@millrace/engine";
 import { describe, expect, it } from "vitest";
-import { compileSchema, type SchemaCodec, type SchemaText } from "./schema-codec.ts";
+import { compileSchema } from "./compile-schema.ts";
+import type { SchemaCodec, SchemaText } from "./schema-codec.ts";
 
 const avro = (schema: Json, references: SchemaText["references"] = [], record?: string): Promise<SchemaCodec> =>
   compileSchema({ type: "AVRO", schema: JSON.stringify(schema), references }, record);
