@@ -1,7 +1,7 @@
 /**
  * The binary encoding of Avro (specification 1.11, "Data Serialization"), bounded: nothing is read beyond the end, and there are
  * never more items than bytes could hold. `avsc`, which parses the schemas, reads on past the end until an array is complete,
- * so that six bytes could fill the memory.
+ * so that six bytes could fill the memory, and rounds integers near 2^53.
  */
 import { ValueFault } from "./errors.ts";
 

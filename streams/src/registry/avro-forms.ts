@@ -20,6 +20,15 @@ export class Attributed extends avsc.types.LogicalType {
     super(schema, options);
     this.attributes = schema as Attributes;
   }
+
+  /** Defaults are kept as what is below the logical type. */
+  protected override _fromValue<T>(value: T): T {
+    return value;
+  }
+
+  protected override _toValue<T>(value: T): T {
+    return value;
+  }
 }
 
 // Of the library's types each kind has members of its own, which its declarations do not tell apart by name.

@@ -1,6 +1,9 @@
 import { type Json, reportOf } from "@millrace/engine";
+import avsc from "avsc";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileSchema } from "./compile-schema.ts";
+import { ValueFault } from "./errors.ts";
 import type { SchemaCodec, SchemaText } from "./schema-codec.ts";
 
 const avro = (schema: Json, references: SchemaText["references"] = [], record?: string): Promise<SchemaCodec> =>
@@ -86,6 +89,25 @@ describe("an Avro schema", () => {
     });
   });
 
+  it("writes defaults of logical types and unions as the schema says them", async () => {
+    const fields = [
+      { name: "day", type: { type: "int", logicalType: "date" }, default: 1 },
+      {
+        name: "price",
+        type: { type: "bytes", logicalType: "decimal", precision: 4, scale: 2 },
+        default: "\u0001\u0000",
+      },
+      { name: "at", type: [{ type: "long", logicalType: "timestamp-millis" }, "null"], default: 5 },
+      { name: "inner", type: { type: "record", name: "I", fields: [{ name: "x", type: "int" }] }, default: { x: 7 } },
+    ];
+    expect(again(await avro({ type: "record", name: "R", fields }), {})).toEqual({
+      day: "1970-01-02",
+      price: "2.56",
+      at: "1970-01-01T00:00:00.005Z",
+      inner: { x: 7 },
+    });
+  });
+
   it("takes numbers for times, and times with an offset", async () => {
     const codec = await avro(field({ type: "long", logicalType: "timestamp-millis" }));
     expect(again(codec, { v: 1 })).toEqual({ v: "1970-01-01T00:00:00.001Z" });
@@ -163,6 +185,69 @@ describe("an Avro schema", () => {
     const codec = await avro({ type: "record", name: "N", fields: [{ name: "n", type: ["null", "N"] }] });
     const deep = Buffer.concat([Buffer.alloc(100_000, 2), Buffer.alloc(1)]);
     expect(faultOf(() => codec.decode(deep))).toMatch(/nested more than 200 deep/);
+  });
+});
+
+describe("Avro's bytes", () => {
+  const schema = {
+    type: "record",
+    name: "R",
+    fields: [
+      { name: "int", type: "int" },
+      { name: "long", type: "long" },
+      { name: "double", type: "double" },
+      { name: "text", type: "string" },
+      { name: "flag", type: "boolean" },
+      { name: "symbol", type: { type: "enum", name: "E", symbols: ["A", "B", "C"] } },
+      { name: "list", type: { type: "array", items: { type: "map", values: "long" } } },
+      {
+        name: "branch",
+        type: ["null", "string", "long", { type: "record", name: "S", fields: [{ name: "s", type: "string" }] }],
+      },
+    ],
+  };
+  // Beyond, avsc loses the last bit.
+  const half = fc.maxSafeInteger().map((n) => Math.trunc(n / 2) + 0);
+  const row = fc.record({
+    int: fc.integer(),
+    long: half,
+    double: fc.double({ noNaN: true, noDefaultInfinity: true }),
+    text: fc.string({ unit: "grapheme" }),
+    flag: fc.boolean(),
+    symbol: fc.constantFrom("A", "B", "C"),
+    list: fc.array(fc.dictionary(fc.string(), half, { noNullPrototype: true }), { maxLength: 4 }),
+    branch: fc.oneof(
+      fc.constant(null),
+      fc.record({ string: fc.string() }),
+      fc.record({ long: half }),
+      fc.record({ S: fc.record({ s: fc.string() }) }),
+    ),
+  });
+
+  it("are those that avsc writes", async () => {
+    const codec = await avro(schema);
+    const type = avsc.Type.forSchema(schema as avsc.Schema, { wrapUnions: true });
+    fc.assert(
+      fc.property(row, (value) => {
+        const bytes = codec.encode(value as Json);
+        expect(Buffer.from(bytes)).toEqual(type.toBuffer(value));
+        expect(codec.decode(bytes)).toEqual(value);
+      }),
+    );
+  });
+
+  it("are refused as a whole or read as a whole, whatever they are; and so are Protobuf's", async () => {
+    const codecs = [await avro(schema), await protobuf(ORDER, "shop.v1.Order")];
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        for (const codec of codecs)
+          try {
+            codec.encode(codec.decode(bytes));
+          } catch (error) {
+            expect(error).toBeInstanceOf(ValueFault);
+          }
+      }),
+    );
   });
 });
 

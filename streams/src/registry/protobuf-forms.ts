@@ -5,7 +5,7 @@
 import { isJsonObject, type Json } from "@millrace/engine";
 import protobuf, { type Type } from "protobufjs";
 import { ValueFault, within } from "./errors.ts";
-import { scalarJson, scalarOf } from "./protobuf-scalars.ts";
+import { type Message, scalarJson, scalarOf } from "./protobuf-scalars.ts";
 import { wellKnownForm } from "./protobuf-well-known.ts";
 import { define, refuseOthers } from "./row-fields.ts";
 import { shown } from "./whole-number.ts";
@@ -22,9 +22,6 @@ interface Field {
   /** It may be told whether it was set. */
   readonly hasPresence?: unknown;
 }
-
-/** A message as the library has it. */
-export type Message = Readonly<Record<string, unknown>>;
 
 export class ProtobufForms {
   /** @throws ValueFault */

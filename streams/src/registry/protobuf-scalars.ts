@@ -4,6 +4,9 @@ import { ValueFault } from "./errors.ts";
 import { base64Bytes, floatJson, floatOf } from "./json-scalars.ts";
 import { shown, wholeJson, wholeOf } from "./whole-number.ts";
 
+/** A message as the library has it. */
+export type Message = Readonly<Record<string, unknown>>;
+
 /** Bits, and whether there are negative ones. */
 const WHOLE: Readonly<Record<string, readonly [32 | 64, boolean]>> = {
   int32: [32, true],

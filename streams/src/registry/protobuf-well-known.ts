@@ -3,8 +3,7 @@ import { isJsonObject, type Json } from "@millrace/engine";
 import type { Type } from "protobufjs";
 import { ValueFault, within } from "./errors.ts";
 import { floatJson } from "./json-scalars.ts";
-import type { Message } from "./protobuf-forms.ts";
-import { scalarJson, scalarOf } from "./protobuf-scalars.ts";
+import { type Message, scalarJson, scalarOf } from "./protobuf-scalars.ts";
 import { type Digits, instantOf, instantText } from "./time-text.ts";
 import { decimalText, fromTwosComplement, shown, twosComplement, unscaledOf } from "./whole-number.ts";
 

@@ -10,6 +10,7 @@ import {
   type HttpClient,
   isJsonObject,
   type Json,
+  MillraceError,
   messageOf,
 } from "@millrace/engine";
 import { LRUCache } from "lru-cache";
@@ -52,11 +53,20 @@ const DEADLINE_MS = 10_000;
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 /** Schemas that are kept; one of a thousand fields takes about a megabyte. */
 const SCHEMAS_MAX = 1000;
-/** How long an id counts as unknown. A registry of several nodes may know it a moment later. */
-const UNKNOWN_MS = 10_000;
+/** What is wrong with a schema stays so; an id that is unknown may be known to the next node of a registry a moment later. */
+const KEPT_FAULTS_MS: ReadonlyMap<string, number> = new Map([
+  ["REGISTRY-SCHEMA", Number.POSITIVE_INFINITY],
+  ["REGISTRY-UNKNOWN", 10_000],
+]);
 const REFERENCES_MAX = 200;
 /** It is asked when a schema is needed, which is seldom; that it is away meanwhile harms nobody. */
 const PROBE_MS = 3_600_000;
+
+interface KnownCodec {
+  readonly codec: Promise<SchemaCodec>;
+  /** Monotonic ms from which on it is asked for again. */
+  untilMs: number;
+}
 
 /** The address of the registry that answers. */
 interface Session {
@@ -66,7 +76,7 @@ interface Session {
 export class RegistryClient {
   readonly #options: RegistryOptions;
   readonly #connection: Connection<Session>;
-  readonly #codecs = new LRUCache<number, Promise<SchemaCodec>>({ max: SCHEMAS_MAX });
+  readonly #codecs = new LRUCache<number, KnownCodec>({ max: SCHEMAS_MAX });
   #http: HttpClient | undefined;
 
   constructor(options: RegistryOptions) {
@@ -95,20 +105,16 @@ export class RegistryClient {
 
   /** @throws REGISTRY-UNKNOWN, REGISTRY-SCHEMA; transient errors: ask again later */
   codec(id: number): Promise<SchemaCodec> {
+    const { clock } = this.#options.env;
     const known = this.#codecs.get(id);
-    if (known !== undefined) return known;
-    const fetching = this.#fetch(id);
-    this.#codecs.set(id, fetching);
-    fetching.catch((error: unknown) => {
-      const { code } = error as { readonly code?: string };
-      if (code === "REGISTRY-SCHEMA") return;
-      const forget = (): void => {
-        if (this.#codecs.peek(id) === fetching) this.#codecs.delete(id);
-      };
-      if (code === "REGISTRY-UNKNOWN") this.#options.env.timers.after(UNKNOWN_MS, forget);
-      else forget();
+    if (known !== undefined && known.untilMs > clock.monotonic()) return known.codec;
+    const fetched: KnownCodec = { codec: this.#fetch(id), untilMs: Number.POSITIVE_INFINITY };
+    this.#codecs.set(id, fetched);
+    fetched.codec.catch((error: unknown) => {
+      const keptMs = KEPT_FAULTS_MS.get(error instanceof MillraceError ? error.code : "") ?? 0;
+      fetched.untilMs = clock.monotonic() + keptMs;
     });
-    return fetching;
+    return fetched.codec;
   }
 
   /** The newest schema of a subject. `undefined`: there is none. */
