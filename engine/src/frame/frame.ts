@@ -112,13 +112,18 @@ export class Frame {
 
   /** The frame in two, cut after message `i - 1`, `0 < i < n`. The first part's watermark is not exact. */
   cutBefore(i: number, watermarkAtFrom: number): [Frame, Frame] {
-    const at = this.positions.point(i - 1);
+    return this.cutAfter(this.positions.point(i - 1), watermarkAtFrom);
+  }
+
+  /** The frame in two, cut after the point `at`, which lies in `(from, to)`. The first part's watermark is not exact. */
+  cutAfter(at: Point, watermarkAtFrom: number): [Frame, Frame] {
     const first = { ...this.head, to: at, watermark: watermarkAtFrom, exact: false, idle: false, mark: null, shed: 0 };
+    const n = this.positions.countThrough(at);
     return [
       new Frame(
         first,
-        this.batch.slice(0, i),
-        this.positions.slice(0, i),
+        this.batch.slice(0, n),
+        this.positions.slice(0, n),
         this.dead.filter((d) => comparePoints(d, at) <= 0),
         this.late.filter((l) => l.pos <= at.pos),
       ),

@@ -7,7 +7,7 @@ import type { Draft } from "../behavior/committed-behavior.ts";
 import { MillraceError } from "../errors.ts";
 import { RowBatch } from "../frame/batch.ts";
 import { decodeBatch } from "../frame/batch-codec.ts";
-import { Frame } from "../frame/frame.ts";
+import { type DeadItem, Frame } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
 import { type Point, START, wholly } from "../frame/point.ts";
 import { Mailbox } from "../mailbox/mailbox.ts";
@@ -390,7 +390,59 @@ describe("a step that is more than the log takes at once", () => {
     ]);
     expect(stand.failures).toEqual([]);
   });
+
+  it("because of dead letters carried in is made of fewer of them, and no message that is well pays for it", async () => {
+    const stand = new Stand(40_000);
+    await stand.start();
+    await stand.take(burdened(sampleFrame(0, [1]), [..."abcdefgh"].map(big)));
+    expect(stand.dead).toEqual([..."abcdefgh"].map((letter, i) => [i + 1, "X", big(letter)]));
+    expect(stand.behavior.total).toBe(1);
+    expect([stand.failures, stand.lane.durable]).toEqual([[], wholly(8)]);
+  });
+
+  it("because of one dead letter carried in writes it down without its input", async () => {
+    const stand = new Stand(40_000);
+    await stand.start();
+    await stand.take(burdened(sampleFrame(0, [1]), ["small", "z".repeat(50_000)]), sampleFrame(3, [2]));
+    expect(stand.dead).toEqual([
+      [1, "X", "small"],
+      [2, "X", undefined],
+    ]);
+    expect([stand.failures, stand.behavior.total]).toEqual([[], 3]);
+  });
 });
+
+describe("a message that is nested too deeply to be written", () => {
+  it("becomes a dead letter without its input, whichever node gives up on it", async () => {
+    const stand = new Stand();
+    await stand.start((behavior) => {
+      behavior.take = (draft, slice) => draft.emit("out", slice.batch);
+    });
+    await stand.take(sampleFrame(0, ["a", nested(20_000), "b"]), burdened(sampleFrame(3, ["c"]), [nested(20_000)]));
+    expect(stand.emitted).toEqual(["a", "b", "c"]);
+    expect(stand.dead).toEqual([
+      [1, "MSG-SIZE", undefined],
+      [4, "X", undefined],
+    ]);
+    expect(stand.failures).toEqual([]);
+  });
+});
+
+/** A frame behind whose messages lie dead letters of another node with these inputs. */
+function burdened({ head, batch, positions }: Frame, inputs: readonly Json[]): Frame {
+  const { pos } = head.to;
+  const dead = inputs.map((input, i): DeadItem => {
+    const error = { code: "X", kind: "terminal", message: "" } as const;
+    return { pos: pos + 1 + i, ord: 0, node: "filter", attempts: 1, error, input };
+  });
+  return new Frame({ ...head, to: wholly(pos + inputs.length) }, batch, positions, dead);
+}
+
+function nested(depth: number): Json {
+  let value: Json = 1;
+  for (let i = 0; i < depth; i++) value = [value];
+  return value;
+}
 
 describe("a request for a step without inputs", () => {
   it("resolves with its log position once it is durable", async () => {
