@@ -10,6 +10,7 @@ import { wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
 import { LaneCursor, START_PROGRESS } from "../step/lane-cursor.ts";
 import { virtualEnv } from "../testing/virtual-env.ts";
+import { sleep } from "../time/clock.ts";
 import { SourceActor, type SourceActorOptions } from "./source-actor.ts";
 import type { RejectedInput, SourceBatch, SourceConnector, SourceReader } from "./source-connector.ts";
 
@@ -254,6 +255,39 @@ describe("a source", () => {
     expect(stand.source.closed).toBe(1);
     expect(stand.sent).toHaveLength(sent);
   });
+
+  it("stops although it was just opening its reader and no edge has room", async () => {
+    const stand = new Stand(numbers(2));
+    stand.isFull = true;
+    const open = stand.source.open.bind(stand.source);
+    let mayOpen = (): void => undefined;
+    stand.source.open = async (partition, after) => {
+      await new Promise<void>((resolve) => {
+        mayOpen = resolve;
+      });
+      return open(partition, after);
+    };
+    stand.actor.start();
+    await stand.env.settle();
+    const stopping = stand.actor.stop();
+    mayOpen();
+    await stand.env.until(stopping);
+    expect([stand.source.closed, stand.sent.length]).toEqual([1, 0]);
+  });
+
+  it("stops although its reader cannot be closed properly", async () => {
+    const stand = new Stand(numbers(2));
+    stand.source.hasEnd = false;
+    const open = stand.source.open.bind(stand.source);
+    stand.source.open = async (partition, after) => {
+      const reader = await open(partition, after);
+      return { ...reader, close: () => reader.close().then(() => Promise.reject(new Error("already gone"))) };
+    };
+    stand.actor.start();
+    await stand.env.advance(10);
+    await stand.env.until(stand.actor.stop());
+    expect(stand.taken).toEqual(numbers(2));
+  });
 });
 
 describe("a receiver of a source", () => {
@@ -266,6 +300,28 @@ describe("a receiver of a source", () => {
     expect(stand.source.opened).toEqual([-1, 1]);
     expect(new Set(stand.frames.map((f) => f.head.generation))).toEqual(new Set([1, 2]));
     expect(stand.actor.isFinished).toBe(true);
+  });
+
+  it("that starts again while a source at its end is suspended gets everything when that goes on", async () => {
+    const stand = new Stand(numbers(4));
+    const { env, source, actor } = stand;
+    const open = source.open.bind(source);
+    source.open = async (partition, after) => {
+      const reader = await open(partition, after);
+      return { ...reader, read: async (most) => (await sleep(env, 100), reader.read(most)) };
+    };
+    stand.loses = () => true;
+    actor.start();
+    await env.advance(150);
+    actor.suspend();
+    await env.advance(150);
+    expect(actor.hasEnded).toBe(true);
+    stand.loses = () => false;
+    stand.cursor.askFromCursor();
+    await env.advance(150);
+    actor.unsuspend();
+    await env.advance(10_000);
+    expect([stand.taken, actor.isFinished]).toEqual([numbers(4), true]);
   });
 
   it("that missed the tail or the end learns it from a probe (R10)", async () => {

@@ -173,7 +173,7 @@ export class SourceActor implements OriginControl {
     this.#transmitter.stop();
     this.#wakeUp?.();
     this.#unsuspend?.();
-    await this.#reader?.close();
+    await this.#closeReader();
     await this.#running;
     this.#holds.releaseAll(true);
     // Not settled, the horizon is further away than it need be, which is as safe.
@@ -213,8 +213,18 @@ export class SourceActor implements OriginControl {
   resume(_path: number, cursor: Point, anchor: Anchor): void {
     if (comparePoints(cursor, this.#sent) >= 0 && this.#rewind === undefined) return;
     if (this.#rewind === undefined || anchor.pos < this.#rewind.pos) this.#rewind = anchor;
-    void this.#reader?.close();
+    void this.#closeReader();
     this.#wakeUp?.();
+  }
+
+  /** It is of no use any more; that it cannot be closed properly changes nothing. */
+  async #closeReader(): Promise<void> {
+    await this.#reader?.close().catch(() => undefined);
+  }
+
+  /** The incarnation ends, or goes back before it does anything else: there is nothing to wait for. */
+  get #isInterrupted(): boolean {
+    return this.#stop.signal.aborted || this.#rewind !== undefined;
   }
 
   async #run(): Promise<void> {
@@ -234,12 +244,12 @@ export class SourceActor implements OriginControl {
         await this.#backOff(++failures);
       }
     }
-    await this.#reader?.close();
+    await this.#closeReader();
   }
 
   async #backOff(failures: number): Promise<void> {
     const { env } = this.#options;
-    await this.#reader?.close();
+    await this.#closeReader();
     this.#reader = undefined;
     // Reads fail only where nothing was sent, so what comes next still follows what was sent.
     this.#rewind ??= { pos: this.#sent.pos, watermark: this.watermark };
@@ -250,15 +260,16 @@ export class SourceActor implements OriginControl {
     if (this.#rewind !== undefined) await this.#reopen(this.#rewind);
     if (this.#drainTo !== undefined && (this.hasEnded || this.#sent.pos >= this.#drainTo)) this.#drained();
     if (this.#suspended !== undefined && this.#drainTo === undefined) await this.#suspended;
+    if (this.#isInterrupted) return;
     if (this.hasEnded || this.#hasDrained) return this.#untilWoken();
     await this.#untilCredit();
-    if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+    if (this.#isInterrupted) return;
     if (this.#suspended !== undefined && this.#drainTo === undefined) return;
     const read = await (this.#reader as SourceReader).read(this.#options.frameMessagesMax ?? FRAME_MESSAGES_MAX);
-    if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+    if (this.#isInterrupted) return;
     const identity = this.#reader?.identity;
     if (identity !== undefined) await this.#options.horizon?.identify(identity);
-    if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+    if (this.#isInterrupted) return;
     if (this.#drainTo !== undefined && typeof read === "string") this.#drained();
     else if (read === "idle") this.#transmitter.sendIdle();
     else if (read === "end") this.#sendEnd();
@@ -274,13 +285,13 @@ export class SourceActor implements OriginControl {
     const { env, lingerMs = LINGER_MS, frameMessagesMax = FRAME_MESSAGES_MAX, horizon } = this.#options;
     const read = this.#drainTo === undefined ? whole : upTo(whole, this.#drainTo);
     await horizon?.cover(read.through, (read.through - this.#sent.pos) * HORIZON_FRAMES);
-    if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+    if (this.#isInterrupted) return;
     await this.#sendBatch(read);
     if (read.batch.n < frameMessagesMax) await sleep(env, lingerMs, this.#stop.signal).catch(() => undefined);
   }
 
   async #reopen(at: Anchor): Promise<void> {
-    await this.#reader?.close();
+    await this.#closeReader();
     // What was sent is read again, and may be logged by a receiver that has it already.
     this.#holds.releaseAll(true);
     this.#reader = await this.#options.connector.open(this.#options.partition, at.pos);
@@ -300,9 +311,9 @@ export class SourceActor implements OriginControl {
         link.whenCredit(path, resolve);
       });
       this.meter.blockedMs += this.#options.env.clock.monotonic() - since;
-      if (this.#stop.signal.aborted || this.#rewind !== undefined) return;
+      if (this.#isInterrupted) return;
     }
-    while (!this.#hasPayloadRoom && !this.#stop.signal.aborted && this.#rewind === undefined) await this.#untilWoken();
+    while (!this.#hasPayloadRoom && !this.#isInterrupted) await this.#untilWoken();
   }
 
   #untilWoken(): Promise<void> {
@@ -326,7 +337,7 @@ export class SourceActor implements OriginControl {
     let start = 0;
     while (start < batch.n) {
       const end = (await this.#pace?.due(times, start, this.#stop.signal)) ?? batch.n;
-      if (this.#rewind !== undefined || this.#stop.signal.aborted) return;
+      if (this.#isInterrupted) return;
       const last = end === batch.n;
       const part = last && start === 0 ? batch : batch.slice(start, end);
       const partPositions = positions.slice(start, end);
