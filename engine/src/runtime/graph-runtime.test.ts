@@ -326,6 +326,19 @@ describe("a node of a graph", () => {
     expect(waits).toEqual([100, 200, 400]);
   });
 
+  it("that cannot let go of its target is started again, and stopped, all the same", async () => {
+    const stand = new Stand();
+    stand.failuresToOpen.push(new Error("no target"));
+    const sink = stand.sink() as ProgramNode & CommittedNode;
+    const make = (): CommittedBehavior =>
+      Object.assign(sink.make(), { close: () => Promise.reject(new Error("the target is gone")) });
+    const runtime = await stand.start([stand.source([1, 2, 3]), { ...sink, make }]);
+    await stand.env.until(runtime.whenFinished);
+    expect(stand.delivered).toEqual([1, 2, 3]);
+    await stand.env.until(runtime.stop());
+    expect(runtime.state).toBe("stopped");
+  });
+
   it("that is pure and fails for a transient reason is started again and loses nothing", async () => {
     const stand = new Stand();
     let failures = 2;

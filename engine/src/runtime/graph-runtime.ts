@@ -267,7 +267,8 @@ export class GraphRuntime {
           this.#failed(runner.name, error);
         }
       },
-      stop: () => runner.stop(),
+      // Targets and connections of an incarnation that ends: one that cannot be let go of properly must not keep the next away.
+      stop: () => runner.stop().catch(() => undefined),
     });
     try {
       await runner.start();

@@ -308,7 +308,7 @@ describe("a receiver of a source", () => {
     const open = source.open.bind(source);
     source.open = async (partition, after) => {
       const reader = await open(partition, after);
-      return { ...reader, read: async (most) => (await sleep(env, 100), reader.read(most)) };
+      return { ...reader, read: (most) => sleep(env, 100).then(() => reader.read(most)) };
     };
     stand.loses = () => true;
     actor.start();
