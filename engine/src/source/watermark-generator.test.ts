@@ -125,6 +125,21 @@ describe("the event time of a message", () => {
     }
   });
 
+  it("is not a number for text that is no ISO 8601, though JavaScript would find a time in it, another in each zone", () => {
+    const texts = ["12", "hello 3", "2024/01/01 10:00", "Jan 1 2024", "01.02.2024", " 2024-01-01", "2024-1-1"];
+    expect(timesOf(texts.map((at) => ({ at }))).every(Number.isNaN)).toBe(true);
+  });
+
+  it("of a time column beyond year 9999 cannot be read, so that it does not move the watermark past all others", () => {
+    const beyond = Date.UTC(20_000, 0, 1);
+    const column: Column = { type: "time", values: Float64Array.of(1, beyond, 3), nulls: null };
+    const batch = new ColumnBatch(new Map([["at", column]]), null, 3);
+    const generator = new WatermarkGenerator(OPTIONS, BEFORE);
+    expect([...generator.times(batch)]).toEqual([1, Number.NaN, 3]);
+    expect([...generator.times(batch.select(Uint32Array.of(1, 2)))]).toEqual([Number.NaN, 3]);
+    expect([...column.values]).toEqual([1, beyond, 3]);
+  });
+
   it("of a null in a time column cannot be read", () => {
     const column: Column = { type: "time", values: Float64Array.of(1, 2), nulls: Uint8Array.of(0, 1) };
     const generator = new WatermarkGenerator(OPTIONS, BEFORE);

@@ -43,8 +43,8 @@ export class WatermarkGenerator {
     const column = batch instanceof ColumnBatch ? batch.columns.get(field) : undefined;
     if (batch instanceof ColumnBatch && column?.type === "time" && column.nulls === null) {
       const { selection } = batch;
-      if (selection === null) return column.values.subarray(0, batch.n);
-      for (let i = 0; i < batch.n; i++) times[i] = column.values[selection[i] as number] as number;
+      for (let i = 0; i < batch.n; i++)
+        times[i] = plausible(column.values[selection === null ? i : (selection[i] as number)] as number);
       return times;
     }
     for (let i = 0; i < batch.n; i++) {
@@ -85,13 +85,21 @@ const TIME_MIN = Date.UTC(1, 0, 1) - 1900 * 366 * 86_400_000;
 const TIME_MAX = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 function timeOf(value: Json | undefined): number {
-  const ms = typeof value === "number" ? value : typeof value === "string" ? timeIn(value) : Number.NaN;
+  return plausible(typeof value === "number" ? value : typeof value === "string" ? timeIn(value) : Number.NaN);
+}
+
+function plausible(ms: number): number {
   return ms >= TIME_MIN && ms <= TIME_MAX ? ms : Number.NaN;
 }
 
-const ZONELESS = /^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?$/;
+/** A year, month, date or date and time. `Date.parse` finds times in nearly any text ("hello 3"), by the zone of the machine. */
+const ISO = /^\d{4}(?:-\d{2}(?:-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|z|[+-]\d{2}:?\d{2})?)?)?)?$/;
+const DATE_CHARS = 10;
 
 /** Text without a zone is UTC, so that the same file means the same on every machine. */
 function timeIn(text: string): number {
-  return Date.parse(ZONELESS.test(text) ? `${text.replace(" ", "T")}Z` : text);
+  const match = ISO.exec(text);
+  if (match === null) return Number.NaN;
+  const isZoneless = text.length > DATE_CHARS && match[1] === undefined;
+  return Date.parse(isZoneless ? `${text.replace(" ", "T")}Z` : text);
 }
