@@ -3,6 +3,8 @@ import { randomFillSync } from "node:crypto";
 import type { Env } from "./clock.ts";
 
 const POOL_BYTES = 4096;
+/** A longer delay Node takes for one of 1 ms. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /** The production {@link Env}. Timers never keep the process alive longer than the work they belong to needs. */
 export function systemEnv(): Env {
@@ -21,7 +23,12 @@ export function systemEnv(): Env {
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     timers: {
       after(delayMs, fire) {
-        const handle = setTimeout(fire, delayMs);
+        let handle: NodeJS.Timeout;
+        const wait = (leftMs: number): void => {
+          const onward = leftMs - TIMEOUT_MS_MAX;
+          handle = onward > 0 ? setTimeout(wait, TIMEOUT_MS_MAX, onward) : setTimeout(fire, leftMs);
+        };
+        wait(delayMs);
         return { cancel: () => clearTimeout(handle) };
       },
     },
