@@ -1,4 +1,4 @@
-import type { CommittedBehavior, Json } from "@millrace/engine";
+import type { CommittedBehavior, Json, MillraceError, WorkerLauncher } from "@millrace/engine";
 import { RowBatch } from "@millrace/engine";
 import { SeededRandom, type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
@@ -108,6 +108,43 @@ it("a row that ends its process each time is given up after as many attempts", a
   const { draft, given } = await step(run, [{ n: 1 }, { n: 2, act: "exit" }, { n: 3 }]);
   expect([given, draft.attempts]).toEqual([[{ n: 1 }, "CALC-EXIT", { n: 3 }], 13]);
 });
+
+it.each([0, 100])(
+  "that is closed while it calculates, %i ms on, ends its process and starts no other",
+  async (afterMs) => {
+    const env = virtualEnv(8);
+    const { launch } = simulatedWorkers({ env, stateful: false, kills: 0, credit: 64 });
+    const lives = { started: 0, ended: 0 };
+    const launcher: WorkerLauncher = {
+      launch(command, listener) {
+        lives.started++;
+        const ended: typeof listener.ended = (end) => {
+          lives.ended++;
+          listener.ended(end);
+        };
+        return launch(command, { data: (bytes) => listener.data(bytes), ended });
+      },
+    };
+    const command = { command: "simulated", args: [], env: {} };
+    const program = { launcher, command, file: "/total.sim", config: null, graph: "g", node: "total" };
+    const behavior = processCalculator({ ...program, deadlineMs: 5000 }, env);
+    const { signal } = new AbortController();
+    await env.until(
+      Promise.resolve(behavior.open?.({ graph: "g", node: "total", revision: 1, request: async () => 0, signal })),
+    );
+    behavior.take(new RecordingDraft(), sliceOf(new RowBatch([{ n: 1 }, { n: 2, act: "hang" }, { n: 3 }])));
+    const calculating = Promise.resolve(behavior.finish?.(new RecordingDraft()));
+    const outcome = calculating.then(
+      () => "calculated",
+      ({ code }: MillraceError) => code,
+    );
+    await env.advance(afterMs);
+    await env.until(Promise.resolve(behavior.close?.()));
+    await env.advance(60_000);
+    expect(lives).toEqual({ started: 1, ended: 1 });
+    expect(await outcome).toBe("CALC-START");
+  },
+);
 
 it("tells what it knows of itself", async () => {
   const run = await simulated(7, true, 0);

@@ -55,6 +55,7 @@ export class ProcessCalculatorHost implements CalculatorHost {
   #starts = 0;
   #failures = 0;
   #lastFailure: MillraceError | undefined;
+  #isClosed = false;
 
   constructor(options: HostOptions, env: Env) {
     this.#options = options;
@@ -63,12 +64,18 @@ export class ProcessCalculatorHost implements CalculatorHost {
 
   /** @throws CALC-LOAD with the place where the file does not load */
   async open(): Promise<void> {
-    await this.close();
+    this.#isClosed = false;
+    await this.#start();
+  }
+
+  async #start(): Promise<void> {
+    await this.#end();
     this.state.isHeld = false;
     this.#starts++;
     const { launcher, command, file, config, graph, node, limits } = this.#options;
     const welcome = { file, export: this.#options.export ?? null, config, graph, node };
     this.#session = await WorkerSession.open({ env: this.#env, launcher, command, welcome, limits });
+    if (this.#isClosed) await this.#end();
   }
 
   async run(rows: readonly Json[], context: CalculatorContext, payloads: BatchPayloads): Promise<readonly Outcome[]> {
@@ -110,6 +117,7 @@ export class ProcessCalculatorHost implements CalculatorHost {
   /** A process that has loaded, has the state, and takes rows. @throws CALC-START */
   async #live(): Promise<WorkerSession> {
     for (let attempt = 0; attempt < STARTS_MAX; attempt++) {
+      if (this.#isClosed) throw actorError("CALC-START", "the calculator was closed while it was at work");
       if (this.#session === undefined || this.#session.isOver) await this.#restart(attempt);
       const session = this.#session;
       if (session === undefined || session.isOver) continue;
@@ -128,7 +136,7 @@ export class ProcessCalculatorHost implements CalculatorHost {
     this.#lastFailure = this.#session?.end ?? this.#lastFailure;
     if (attempt > 0) await sleep(this.#env, START_WAIT_MS * 2 ** attempt);
     try {
-      await this.open();
+      if (!this.#isClosed) await this.#start();
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       this.#session = undefined;
@@ -158,7 +166,13 @@ export class ProcessCalculatorHost implements CalculatorHost {
     };
   }
 
+  /** What is being calculated has no outcome, and no process is started for it any more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
     await session?.close();
