@@ -16,6 +16,7 @@ import {
   type StateEvent,
 } from "@millrace/engine";
 import { RecentIds } from "./recent-ids.ts";
+import { isTooLarge } from "./too-large.ts";
 
 export interface FeedSourceOptions {
   /** Most messages that may wait to be committed; more are shed, unless the feed waits for their receipts. Default 65 536. */
@@ -38,6 +39,7 @@ interface Change {
 }
 
 const WAITING_MAX = 65_536;
+const NONE_SHED: ReadonlyMap<string, number> = new Map();
 /** The lane that dead letters of a feed are counted in: nothing arrives on it. */
 const LANE = "feed";
 
@@ -72,6 +74,27 @@ export function feedSource(
     for (const [reason, count] of shed) draft.drop(count, reason);
     if (ids.fresh.length > 0 || bad.length > 0) draft.change({ ids: ids.fresh, rejected: rejected + bad.length });
   };
+  /** Together if the log takes it so, or else in parts; what is too large by itself becomes a dead letter without its content. */
+  const land = async (
+    context: CommittedContext,
+    items: readonly Waiting[],
+    shed: ReadonlyMap<string, number>,
+  ): Promise<void> => {
+    try {
+      await context.request((draft) => draw(draft, items, shed));
+      for (const { receipt } of items) receipt.settle?.();
+    } catch (error) {
+      // Any other refusal ends the incarnation: what it held is sent again by a feed that waits, and lost by any other.
+      if (!isTooLarge(error)) return;
+      const half = items.length >> 1;
+      if (half > 0) {
+        await land(context, items.slice(0, half), shed);
+        await land(context, items.slice(half), NONE_SHED);
+      } else
+        for (const item of items)
+          if (!("error" in item)) await land(context, [{ ...item, message: null, error }], shed);
+    }
+  };
   const commit = async (context: CommittedContext): Promise<void> => {
     isCommitting = true;
     while ((waiting.length > 0 || lost.size > 0) && !context.signal.aborted) {
@@ -79,14 +102,7 @@ export function feedSource(
       const shed = lost;
       waiting = [];
       lost = new Map();
-      // A step that is refused ends the incarnation: what it held is sent again by a feed that waits, and lost by any other.
-      const isDurable = await context
-        .request((draft) => draw(draft, items, shed))
-        .then(
-          () => true,
-          () => false,
-        );
-      if (isDurable) for (const { receipt } of items) receipt.settle?.();
+      await land(context, items, shed);
     }
     isCommitting = false;
   };

@@ -3,6 +3,7 @@
  * together are committed together, in the order in which they came.
  */
 import {
+  approximateBytes,
   type CommittedBehavior,
   type CommittedContext,
   type Draft,
@@ -12,10 +13,13 @@ import {
 } from "@millrace/engine";
 import { actorError } from "./errors.ts";
 import { RECENT_IDS_MAX, RecentIds } from "./recent-ids.ts";
+import { isTooLarge } from "./too-large.ts";
 
 export interface HttpPushOptions {
   /** Most rows that may wait to be committed; more are refused (`PUSH-FULL`). Default 65 536. */
   readonly waitingMax?: number;
+  /** Most bytes that they may take together, as estimated from a few rows; a push that waits alone may be larger. Default 64 MiB. */
+  readonly waitingBytesMax?: number;
   /** How many ids of past pushes are remembered, the newest. Default 10 000. */
   readonly idsMax?: number;
 }
@@ -42,13 +46,19 @@ interface Push {
 }
 
 const WAITING_MAX = 65_536;
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 const FULL_RETRY_MS = 100;
 
-export function httpPush({ waitingMax = WAITING_MAX, idsMax = RECENT_IDS_MAX }: HttpPushOptions = {}): HttpPush {
+export function httpPush({
+  waitingMax = WAITING_MAX,
+  waitingBytesMax = WAITING_BYTES_MAX,
+  idsMax = RECENT_IDS_MAX,
+}: HttpPushOptions = {}): HttpPush {
   const ids = new RecentIds(idsMax);
   let context: CommittedContext | undefined;
   let waiting: Push[] = [];
   let waitingRows = 0;
+  let waitingBytes = 0;
   let isCommitting = false;
 
   /** The new rows of `pushes`; a repeated id adds nothing. */
@@ -62,21 +72,32 @@ export function httpPush({ waitingMax = WAITING_MAX, idsMax = RECENT_IDS_MAX }: 
     if (rows.length > 0) draft.emit("out", new RowBatch(rows));
     if (ids.fresh.length > 0) draft.change(ids.fresh);
   };
+  /** Together if the log takes them so, or else in parts: none is refused for what others sent. */
+  const land = async (running: CommittedContext, pushes: readonly Push[]): Promise<void> => {
+    try {
+      const position = await running.request((draft) => draw(pushes, draft));
+      for (const push of pushes) push.landed(position);
+    } catch (error) {
+      if (pushes.length > 1 && isTooLarge(error)) {
+        const half = pushes.length >> 1;
+        await land(running, pushes.slice(0, half));
+        await land(running, pushes.slice(half));
+      } else for (const push of pushes) push.refused(error);
+    }
+  };
   const commit = async (running: CommittedContext): Promise<void> => {
     isCommitting = true;
     while (waiting.length > 0) {
       const pushes = waiting;
       waiting = [];
       waitingRows = 0;
-      try {
-        const position = await running.request((draft) => draw(pushes, draft));
-        for (const push of pushes) push.landed(position);
-      } catch (error) {
-        for (const push of pushes) push.refused(error);
-      }
+      waitingBytes = 0;
+      await land(running, pushes);
     }
     isCommitting = false;
   };
+  const isFull = (rows: number, bytes: number): boolean =>
+    waitingRows > 0 && (waitingRows + rows > waitingMax || waitingBytes + bytes > waitingBytesMax);
   return {
     kind: "committed",
     ports: ["out"],
@@ -84,14 +105,16 @@ export function httpPush({ waitingMax = WAITING_MAX, idsMax = RECENT_IDS_MAX }: 
       context = opened;
     },
     accept(rows, { id } = {}) {
+      const bytes = approximateBytes(new RowBatch(rows));
       return new Promise((landed, refused) => {
         if (context === undefined || context.signal.aborted) {
           refused(actorError("PUSH-CLOSED", "the node is not running"));
-        } else if (waitingRows + rows.length > waitingMax && waitingRows > 0) {
+        } else if (isFull(rows.length, bytes)) {
           refused(actorError("PUSH-FULL", `${waitingRows} rows wait to be committed`, { retryAfterMs: FULL_RETRY_MS }));
         } else {
           waiting.push({ rows, id, landed, refused });
           waitingRows += rows.length;
+          waitingBytes += bytes;
           if (!isCommitting) void commit(context);
         }
       });
@@ -106,6 +129,7 @@ export function httpPush({ waitingMax = WAITING_MAX, idsMax = RECENT_IDS_MAX }: 
       context = undefined;
       for (const push of waiting.splice(0)) push.refused(actorError("PUSH-CLOSED", "the node stopped"));
       waitingRows = 0;
+      waitingBytes = 0;
     },
   };
 }

@@ -62,6 +62,7 @@ export { type Computed, compileExpression, type Expression, type Selected } from
 export { expressionError } from "./expression/expression-errors.ts";
 export { didYouMean } from "./expression/nearest.ts";
 export type { Anchor } from "./frame/anchor.ts";
+export { approximateBytes } from "./frame/approximate-bytes.ts";
 export { type Batch, ColumnBatch, EMPTY_BATCH, RowBatch } from "./frame/batch.ts";
 export { decodeBatch, encodeBatch } from "./frame/batch-codec.ts";
 export {

@@ -7,10 +7,9 @@
  * bounded by capacity plus one frame per lane.
  */
 import { Observable } from "rxjs";
-import type { Batch } from "../frame/batch.ts";
-import type { Column } from "../frame/column.ts";
+import { approximateBytes } from "../frame/approximate-bytes.ts";
 import type { Frame } from "../frame/frame.ts";
-import { isJsonObject, type Json } from "../frame/json.ts";
+import type { Json } from "../frame/json.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import { type Discipline, fifo } from "./discipline.ts";
 import { joinedEmpty } from "./empty-frames.ts";
@@ -208,35 +207,4 @@ export class Mailbox {
 function mayBeServed(lane: LaneQueue, only: FrameFilter | undefined): boolean {
   const head = lane.head();
   return head !== undefined && (only === undefined || only(head));
-}
-
-const SAMPLES = 3;
-
-/** A cheap estimate: exact enough to bound memory, from a few messages of the batch. */
-function approximateBytes(batch: Batch): number {
-  const n = batch.n;
-  if (n === 0) return 0;
-  if (batch.kind === "columns") {
-    let perRow = 0;
-    for (const column of (batch as Batch & { columns: ReadonlyMap<string, Column> }).columns.values()) {
-      perRow += column.type === "json" ? 64 : 8;
-    }
-    return perRow * n;
-  }
-  let sampled = 0;
-  const samples = Math.min(SAMPLES, n);
-  for (let i = 0; i < samples; i++)
-    sampled += bytesOf(batch.row(Math.floor((i * (n - 1)) / Math.max(1, samples - 1))), 0);
-  return Math.ceil((sampled / samples) * n);
-}
-
-const DEPTH_MAX = 8;
-
-function bytesOf(value: Json, depth: number): number {
-  if (typeof value === "string") return 16 + value.length * 2;
-  if (depth > DEPTH_MAX) return 64;
-  let bytes = 16;
-  if (Array.isArray(value)) for (const item of value) bytes += bytesOf(item, depth + 1);
-  else if (isJsonObject(value)) for (const key in value) bytes += 8 + bytesOf(value[key] as Json, depth + 1);
-  return bytes;
 }

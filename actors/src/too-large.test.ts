@@ -1,0 +1,103 @@
+/** Sources that join what waits into one step, over the real runtime and a log that takes little at once. */
+import {
+  type CommittedBehavior,
+  engineError,
+  type Feed,
+  type FeedIntake,
+  GraphRuntime,
+  type Json,
+  stepOf,
+} from "@millrace/engine";
+import { SimulatedLog, type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
+import { expect, test } from "vitest";
+import { feedSource } from "./feed-source.ts";
+import { type HttpPush, httpPush } from "./http-push.ts";
+
+const APPEND_BYTES_MAX = 40_000;
+const big = (letter: string): string => letter.repeat(9000);
+
+const firstOf = (row: Json): string => String(row).slice(0, 4);
+
+interface Stand {
+  readonly env: VirtualEnv;
+  readonly storage: SimulatedLog;
+  readonly delivered: Json[];
+  readonly runtime: GraphRuntime;
+}
+
+async function started(source: () => CommittedBehavior): Promise<Stand> {
+  const env = virtualEnv("too large");
+  const storage = new SimulatedLog({ env, random: env.random.fork("log"), appendBytesMax: APPEND_BYTES_MAX });
+  const delivered: Json[] = [];
+  const sink: CommittedBehavior = {
+    kind: "committed",
+    ports: [],
+    take: (_, slice) => void delivered.push(...slice.batch.rows()),
+    seal() {},
+    discard() {},
+    fold() {},
+  };
+  const program = {
+    graph: "g",
+    revision: 1,
+    codeVersion: "1",
+    durability: "durable",
+    nodes: [
+      { name: "in", kind: "source", role: "committed", isSource: true, make: source },
+      { name: "out", kind: "sink", role: "committed", isSink: true, make: () => sink },
+    ],
+    edges: [{ from: "in", to: "out" }],
+  } as const;
+  const runtime = new GraphRuntime(program, { env, log: storage.open(env), host: "host" });
+  await env.until(runtime.start());
+  return { env, storage, delivered, runtime };
+}
+
+function deadIn({ storage }: Stand): (readonly [code: string, input: Json | undefined])[] {
+  const steps = storage.events.filter(({ type, stream }) => type === "Step" && stream === "g/in").map(stepOf);
+  return steps.flatMap(({ dead }) => dead.map(({ error, input }) => [error.code, input] as const));
+}
+
+test("pushes that are too large together are taken one after the other, and only what is too large by itself is refused", async () => {
+  const stand = await started(() => httpPush());
+  const push = stand.runtime.behavior("in") as HttpPush;
+  const letters = [..."abcdefgh"];
+  const pushes = [push.accept(["first"]), ...letters.map((letter) => push.accept([big(letter)]))];
+  pushes.push(push.accept(letters.map(big)), push.accept(["last"]));
+  const outcomes = await stand.env.until(Promise.allSettled(pushes));
+  expect(outcomes.map(({ status }) => status).join()).toBe(`${"fulfilled,".repeat(9)}rejected,fulfilled`);
+  expect(outcomes[9]).toMatchObject({ reason: { code: "LOG-TOO-LARGE" } });
+  await stand.env.advance(5000);
+  expect(stand.delivered.map(firstOf)).toEqual(["firs", ...letters.map((letter) => letter.repeat(4)), "last"]);
+});
+
+test("messages of a feed that are too large together are taken in several steps; one that is too large alone is a dead letter", async () => {
+  let intake: FeedIntake | undefined;
+  const feed: Feed = {
+    async run(opened) {
+      intake = opened;
+    },
+    connection: () => {
+      throw engineError("SOURCE-MISSING", "not asked for");
+    },
+  };
+  const stand = await started(() => feedSource(feed));
+  const settled: string[] = [];
+  const rows = ["first", ...[..."abcdefgh"].map(big), "huge".repeat(20_000), "last"];
+  for (const row of rows) intake?.take(row, { settle: () => settled.push(firstOf(row)) });
+  await stand.env.advance(5000);
+  expect(stand.delivered.map(firstOf)).toEqual(rows.map(firstOf).filter((row) => row !== "huge"));
+  expect(deadIn(stand)).toEqual([["LOG-TOO-LARGE", null]]);
+  expect(settled).toEqual(rows.map(firstOf));
+});
+
+test("pushes beyond the bytes that may wait are refused, however few rows they are, and one alone never is", async () => {
+  const stand = await started(() => httpPush({ waitingBytesMax: 30_000 }));
+  const push = stand.runtime.behavior("in") as HttpPush;
+  const pushes = ["a", "b", "c", "d"].map((letter) => push.accept([big(letter)]));
+  const outcomes = await stand.env.until(Promise.allSettled(pushes));
+  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "rejected", "rejected"]);
+  expect(outcomes[3]).toMatchObject({ reason: { code: "PUSH-FULL", kind: "transient" } });
+  await stand.env.until(push.accept([big("e")]));
+  await stand.env.until(push.accept([big("f")]));
+});
