@@ -16,7 +16,8 @@ export function refuseOtherMethods(app: App, addRoutes: () => void): void {
   for (const [url, methods] of [...taken]) addRefusal(app, url, methods);
 }
 
-function addRefusal(app: App, url: string, methods: ReadonlySet<string>): void {
+/** Answers the methods that `url` has no route for. */
+export function addRefusal(app: App, url: string, methods: ReadonlySet<string>): void {
   const allow = [...methods].sort().join(", ");
   app.route({
     method: METHODS.filter((method) => !methods.has(method)),

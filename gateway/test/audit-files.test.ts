@@ -64,6 +64,12 @@ describe("files of the audit", () => {
     expect(answer.body).not.toContain(SECRET);
   });
 
+  it.each(["POST", "PUT", "PATCH", "DELETE"] as const)("are only read, not taken by %s", async (method) => {
+    const answer = await app.inject({ method, url: "/audit/checkpoint" });
+    expect([answer.statusCode, answer.headers.allow]).toEqual([405, "GET, HEAD"]);
+    expect(answer.json()).toMatchObject({ code: "HTTP-METHOD" });
+  });
+
   it("are nowhere when there is no tree", async () => {
     const { app: without } = testGateway();
     expect((await without.inject({ method: "GET", url: "/audit/checkpoint" })).statusCode).toBe(404);

@@ -4,13 +4,16 @@
  */
 import { existsSync } from "node:fs";
 import fastifyStatic from "@fastify/static";
+import { addRefusal } from "../method-check.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
 const PUBLIC = /^\/(?:checkpoint|verifier-key|tile\/\d+\/(?:x\d{3}\/)*\d{3}(?:\.p\/\d{1,3})?)$/;
+const READING: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 const TILE = /\/tile\/\d+\//;
 
 export function auditRoutes(app: App, { deps: { auditDir } }: RouteContext): void {
   if (auditDir === undefined || !existsSync(auditDir)) return;
+  addRefusal(app, "/audit/*", READING);
   void app.register(fastifyStatic, {
     root: auditDir,
     prefix: "/audit/",
