@@ -62,6 +62,11 @@ describe("graphs", () => {
     expect((await get("/api/v1/graphs/late-flights/stop")).statusCode).toBe(405);
   });
 
+  it("refuses places in the log that no number can say exactly", async () => {
+    const answer = await get("/api/v1/events?from=9007199254740993");
+    expect([answer.statusCode, answer.json().code]).toEqual([400, "HTTP-INVALID"]);
+  });
+
   it("peeks at the newest messages of an edge", async () => {
     const answer = await get(`/api/v1/graphs/late-flights/edges/${EDGE}/peek`);
     expect(answer.json()).toEqual({

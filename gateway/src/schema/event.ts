@@ -25,7 +25,11 @@ export const EventQuery = Type.Object(
   {
     ...EventFilterFields,
     from: Type.Optional(
-      Type.Integer({ minimum: 0, description: "First position; a revision when `stream` is given." }),
+      Type.Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: "First position; a revision when `stream` is given.",
+      }),
     ),
     direction: Type.String({ enum: ["forward", "backward"], default: "backward" }),
     limit: Limit(1000, 100),
