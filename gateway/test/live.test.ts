@@ -11,6 +11,8 @@ interface Message {
   readonly data: any;
 }
 
+const POLLED = { timeout: 10_000 };
+
 let gateway: TestGateway;
 let origin = "";
 const open: AbortController[] = [];
@@ -111,6 +113,17 @@ describe("the live stream", () => {
     expect(lastId).toBe("30");
   });
 
+  it.each(["all", "newest"])(
+    "goes on at the log's end for a reader that knows another log, further on (%s)",
+    async (events) => {
+      const stream = messages(`/api/v1/live?events=${events}`, { "last-event-id": "999999999999" });
+      await next(stream, named("status"));
+      gateway.log.add({ type: "GraphStopped", stream: "graph/late-flights" });
+      const { data } = await next(stream, named("events"));
+      expect(data.events.map(({ position }: { position: number }) => position)).toEqual([30]);
+    },
+  );
+
   it("tells the newest events and counts those it left out", async () => {
     for (let i = 0; i < 170; i++) gateway.log.add({ type: "Step", stream: "node/0" });
     const { data, id } = await next(messages("/api/v1/live", { "last-event-id": "9" }), named("events"));
@@ -162,6 +175,23 @@ describe("a log that could not be read once", () => {
     const { data } = await next(second, named("events"));
     expect(data.events.map(({ type }: { type: string }) => type)).toEqual(["GraphStopped"]);
   });
+});
+
+it("is free again for others when a reader that asked for many live streams over one connection has gone", async () => {
+  const { port } = new URL(origin);
+  const socket = connect(Number(port), "127.0.0.1");
+  await new Promise((resolve) => socket.once("connect", resolve));
+  socket.write("GET /api/v1/live?events=none HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".repeat(70));
+  await new Promise((resolve) => socket.once("data", resolve));
+  const statusOfAnother = async (): Promise<number> => {
+    const controller = new AbortController();
+    const { status } = await fetch(`${origin}/api/v1/live`, { signal: controller.signal });
+    controller.abort();
+    return status;
+  };
+  await expect.poll(statusOfAnother, POLLED).toBe(429);
+  socket.destroy();
+  await expect.poll(statusOfAnother, POLLED).toBe(200);
 });
 
 describe("a live projection", () => {

@@ -2,6 +2,7 @@
  * One server-sent event stream. Nothing is queued here: a writer asks {@link SseStream.hasRoom} first and leaves out what
  * a slow reader has no room for, so that a stalled tab costs a bounded amount of memory and holds nobody back.
  */
+import type { Socket } from "node:net";
 import type { Env, Json, Timer } from "@millrace/engine";
 import type { FastifyReply } from "fastify";
 import type { GatewayDeps } from "../deps.ts";
@@ -32,7 +33,7 @@ export class SseStream {
   open(): void {
     const { raw } = this.#reply;
     this.#reply.hijack();
-    raw.on("close", () => this.end());
+    this.#endWith(this.#reply.request.raw.socket);
     raw.on("error", () => this.end());
     raw.writeHead(200, {
       ...headersOf(this.#reply),
@@ -41,7 +42,15 @@ export class SseStream {
       "x-accel-buffering": "no",
     });
     raw.write("retry: 1000\n\n");
-    this.#beat();
+    if (!this.#ended.signal.aborted) this.#beat();
+  }
+
+  /** A response that waits behind another of its connection is not told when that has gone, nor is one whose has gone already. */
+  #endWith(connection: Socket): void {
+    const end = (): void => this.end();
+    connection.once("close", end);
+    this.#ended.signal.addEventListener("abort", () => connection.off("close", end), { once: true });
+    if (connection.destroyed) this.end();
   }
 
   /** True while less than {@link BACKLOG_BYTES_MAX} waits for the reader. */

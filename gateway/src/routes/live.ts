@@ -38,7 +38,9 @@ export function liveRoutes(app: App, context: RouteContext): void {
       if (query.graph !== undefined) graphOf(context, query.graph);
       const target = query.peek === undefined ? undefined : peekTarget(context, query.peek);
       const lastId = request.headers["last-event-id"];
-      const from = lastId === undefined ? context.deps.log.durableEnd : Number(lastId) + 1;
+      const end = context.deps.log.durableEnd;
+      // An id beyond the end is of a log that this one took the place of: what it numbers is not here.
+      const from = lastId === undefined ? end : Math.min(end, Number(lastId) + 1);
       const stream = openStream(context, new SseStream(reply, context.deps));
       const live = new LiveWatcher(context, stream, query, from, target);
       live.start();
