@@ -163,6 +163,31 @@ test("a target that refuses is not tried again, and its answer is shown without 
   expect(failure.message).not.toContain("secret");
 });
 
+test.each([401, 403, 407])(
+  "a target that does not know us (%i) fails no message: the sink waits, and says why",
+  async (status) => {
+    const failure = await failureOf({}, (response) => response.writeHead(status).end("who are you"));
+    expect(failure).toMatchObject({
+      code: "SINK-FAILED",
+      kind: "transient",
+      details: { status, answer: "who are you" },
+    });
+    expect(failure.message).toMatch(/ answered \d+: it does not accept the credentials$/);
+    expect(failure.message).not.toContain("secret");
+  },
+);
+
+test("a target that refuses with an answer without end is heard no further than is shown", async () => {
+  const failure = await failureOf({}, (response) => {
+    const more = (): void => {
+      while (response.write("no ".repeat(10_000)));
+    };
+    response.writeHead(400).on("drain", more);
+    more();
+  });
+  expect(failure).toMatchObject({ code: "SINK-REFUSED", details: { answer: "no ".repeat(200).slice(0, 500) } });
+});
+
 test("a target that says nothing, or hangs up, is a transient failure", async () => {
   expect(await failureOf({ timeoutMs: 50 }, () => {})).toMatchObject({ code: "SINK-FAILED", kind: "transient" });
   expect(await failureOf({}, (response) => response.destroy())).toMatchObject({ code: "SINK-FAILED" });

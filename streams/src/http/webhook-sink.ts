@@ -47,11 +47,12 @@ const TIMEOUT_MS = 10_000;
 const MESSAGES_MAX = 1000;
 /** How much of a refusal is shown. */
 const ANSWER_CHARS = 500;
+const UTF8_BYTES_MAX = 4;
 const RETRY_AFTER_MS_MAX = 3_600_000;
 
 /**
- * @throws (from `deliver`) SINK-FAILED, transient: no answer, or 408, 425, 429, 5xx, with the target's `Retry-After`;
- * SINK-REFUSED, terminal: any other answer that is no success
+ * @throws (from `deliver`) SINK-FAILED, transient: no answer, or 408, 425, 429, 5xx, with the target's `Retry-After`, or 401, 403, 407,
+ * because the target does not accept the credentials; SINK-REFUSED, terminal: any other answer that is no success
  */
 export function webhookSink(options: WebhookSinkOptions): SinkConnector {
   return new WebhookSink(options);
@@ -121,9 +122,11 @@ class WebhookSink implements SinkConnector {
 
   async #judge({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<void> {
     if (statusCode >= 200 && statusCode < 300) return body.dump();
-    const answer = (await body.text()).slice(0, ANSWER_CHARS);
-    const details = { status: statusCode, answer };
+    const details = { status: statusCode, answer: await beginningOf(body) };
     const message = `${this.#address()} answered ${statusCode}`;
+    // No message is to blame, and none would fare better: somebody must correct the secret, here or there.
+    if (isOfCredentials(statusCode))
+      throw engineError("SINK-FAILED", `${message}: it does not accept the credentials`, { details });
     if (!isTransient(statusCode)) throw httpError("SINK-REFUSED", message, { details });
     const retryAfterMs = retryAfter(headers["retry-after"], headers.date);
     throw engineError("SINK-FAILED", message, { details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
@@ -134,6 +137,22 @@ class WebhookSink implements SinkConnector {
     const { origin, pathname } = new URL(this.#options.url);
     return origin + pathname;
   }
+}
+
+/** As much of an answer as is shown; the rest is not waited for. */
+async function beginningOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes >= ANSWER_CHARS * UTF8_BYTES_MAX) break;
+  }
+  return Buffer.concat(parts).toString("utf8").slice(0, ANSWER_CHARS);
+}
+
+function isOfCredentials(status: number): boolean {
+  return status === 401 || status === 403 || status === 407;
 }
 
 function isTransient(status: number): boolean {
