@@ -1,7 +1,16 @@
-import { type InputSlice, type Json, MillraceError, Positions, RowBatch, type SourceReader } from "@millrace/engine";
+import {
+  type FeedIntake,
+  type InputSlice,
+  type Json,
+  MillraceError,
+  Positions,
+  RowBatch,
+  type SourceReader,
+} from "@millrace/engine";
 import { SeededRandom, virtualEnv } from "@millrace/engine/testing";
 import { describe, expect, test } from "vitest";
 import { Connection, type ConnectionDriver } from "./connection.ts";
+import { resilientFeed } from "./resilient-feed.ts";
 import { resilientSink } from "./resilient-sink.ts";
 import { resilientSource } from "./resilient-source.ts";
 
@@ -121,3 +130,65 @@ function readerOf(connection: Flaky, after: number): SourceReader {
 function sliceOf(i: number): InputSlice {
   return { lane: "lane", input: 0, batch: new RowBatch([i]), positions: Positions.dense(i, 1), late: [] };
 }
+
+describe("a feed that is refused whenever it listens", () => {
+  /** What its status says; `listening` ends the listening of the moment, or lets a message come. */
+  async function refused() {
+    const env = virtualEnv("refused");
+    let listening: { refuse(): void; intake: FeedIntake } | undefined;
+    const connection = new Connection({
+      name: "x",
+      endpoints: ["a"],
+      env,
+      driver: {
+        connect: async () => ({}),
+        probe: async () => undefined,
+        ended: () => new Promise(() => undefined),
+        disconnect: async () => undefined,
+      },
+    });
+    const listen = (_: object, intake: FeedIntake): Promise<void> =>
+      new Promise((_resolve, reject) => {
+        listening = { refuse: () => reject(new Error("not allowed")), intake };
+      });
+    const feed = resilientFeed(connection, { listen }, env);
+    const stop = new AbortController();
+    const taken: Json[] = [];
+    const running = feed.run(
+      { take: (m) => taken.push(m), reject: () => undefined, lose: () => undefined },
+      stop.signal,
+    );
+    const shown = (): string => `${feed.connection().state} ${feed.connection().reason}`.trim();
+    await env.advance(10);
+    expect(shown()).toBe("up");
+    listening?.refuse();
+    await env.advance(10);
+    expect(shown()).toBe("backing-off not allowed");
+    await env.advance(2000);
+    const again = listening as { intake: FeedIntake } | undefined;
+    const end = async (): Promise<void> => {
+      stop.abort();
+      listening?.refuse();
+      await env.until(running);
+    };
+    return { env, shown, taken, intake: again?.intake as FeedIntake, end };
+  }
+
+  test("says why until a message comes, and not only until it listens again", async () => {
+    const { env, shown, taken, intake, end } = await refused();
+    expect(shown()).toBe("backing-off not allowed");
+    intake.take("m");
+    expect([shown(), taken]).toEqual(["up", ["m"]]);
+    await env.advance(1000);
+    await end();
+  });
+
+  test("says why no longer when it has listened for a while, though nothing came", async () => {
+    const { env, shown, end } = await refused();
+    await env.advance(5000);
+    expect(shown()).toBe("backing-off not allowed");
+    await env.advance(10_000);
+    expect(shown()).toBe("up");
+    await end();
+  });
+});

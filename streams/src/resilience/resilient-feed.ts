@@ -23,11 +23,24 @@ export interface FeedDriver<C> {
 
 const RETRY_MS = 100;
 const RETRY_LISTEN_MS = 1000;
+/** Whoever refuses does so sooner: a connection that was listened to for as long is good, though nothing came. */
+const GOOD_AFTER_MS = 10_000;
 
 /** The connection is the feed's own: it is ended with it. */
 export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C>, env: Env): Feed {
-  /** Why the last connection could not be listened to. */
+  /** Why a connection could not be listened to, until one is proven good: one that is only connected would hide it each time. */
   let refused: string | undefined;
+  const listen = async (held: C, intake: FeedIntake): Promise<void> => {
+    const isGood = (): void => {
+      refused = undefined;
+    };
+    const timer = env.timers.after(GOOD_AFTER_MS, isGood);
+    try {
+      await driver.listen(held, noticed(intake, isGood));
+    } finally {
+      timer.cancel();
+    }
+  };
   return {
     connection: (): ConnectionStatus =>
       refused === undefined ? connection.status : { ...connection.status, state: "backing-off", reason: refused },
@@ -37,8 +50,7 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
         let held: C | undefined;
         try {
           held = await connection.acquire();
-          refused = undefined;
-          await driver.listen(held, intake);
+          await listen(held, intake);
         } catch (error) {
           if (held !== undefined) refused = messageOf(error);
           await connection.disconnect();
@@ -46,6 +58,24 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
           await sleep(env, waitMs ?? (held === undefined ? RETRY_MS : RETRY_LISTEN_MS), signal).catch(() => undefined);
         }
       }
+    },
+  };
+}
+
+/** The intake, with `notice` called for everything that comes. */
+function noticed(intake: FeedIntake, notice: () => void): FeedIntake {
+  return {
+    take(message, receipt) {
+      notice();
+      intake.take(message, receipt);
+    },
+    reject(error, input, receipt) {
+      notice();
+      intake.reject(error, input, receipt);
+    },
+    lose(count, reason) {
+      notice();
+      intake.lose(count, reason);
     },
   };
 }
