@@ -2,14 +2,23 @@
  * The keys of subjects: one file of slots of fixed size beside the log, never in it. A key is durable before the first value that
  * is sealed under it may be appended; to erase a subject is to write the file anew without its key and to wipe the one before.
  *
- * The file holds no names: a subject is found by its HMAC under a secret of the file. A slot lies within one sector, and each append
- * on pages of its own, so a crash leaves a slot written or not and its neighbours as they were; slots of an append that did not end
- * read as zeros and are passed over. Anything else that does not verify is refused, because a key that cannot be read must not be
- * taken for one that was erased.
+ * The file holds no names: a subject is found by its HMAC under a secret of the file. What a crash leaves of it is read as it is
+ * ({@link slotsOf}).
  */
-import { createHmac, hash, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { type Disk, type DiskFile, errnoOf } from "../disk/disk.ts";
 import type { Json } from "../frame/json.ts";
+import {
+  HEADER_BYTES,
+  headerBytes,
+  ID_BYTES,
+  type KeySlot,
+  pageEnd,
+  SLOT_BYTES,
+  secretOf,
+  slotBytes,
+  slotsOf,
+} from "./key-slots.ts";
 import { personalError } from "./personal-errors.ts";
 import { type KnownKey, revealValues, type SubjectKey } from "./sealed-value.ts";
 
@@ -30,32 +39,15 @@ export interface SubjectState {
   readonly isErased: boolean;
 }
 
-interface Slot {
-  readonly id: string;
-  readonly hash: string;
-  /** `undefined`: erased. */
-  readonly bytes: Buffer | undefined;
-}
-
 const NAME = "subjects.keys";
-const MAGIC = "MRKEYS01";
-const PAGE_BYTES = 4096;
-const HEADER_BYTES = PAGE_BYTES;
 const COMPACT_FROM_BYTES = 1 << 20;
 const SECRET_BYTES = 32;
-const SLOT_BYTES = 128;
-const CHECK_AT = SLOT_BYTES - 8;
-const LIVE = 1;
-const ERASED = 2;
-const ID_BYTES = 16;
 const KEY_BYTES = 64;
-const HASH_AT = 8 + ID_BYTES;
-const KEY_AT = 56;
 
 export class SubjectKeys {
   readonly #options: SubjectKeysOptions;
-  readonly #byHash = new Map<string, Slot>();
-  readonly #byId = new Map<string, Slot>();
+  readonly #byHash = new Map<string, KeySlot>();
+  readonly #byId = new Map<string, KeySlot>();
   #file: DiskFile | undefined;
   #secret: Buffer | undefined;
   #end = HEADER_BYTES;
@@ -132,7 +124,7 @@ export class SubjectKeys {
   async destroy(id: string): Promise<SubjectState> {
     const known = this.#byId.get(id);
     if (known === undefined) throw personalError("PERSONAL-UNKNOWN", `there is no key ${id}`);
-    const erased: Slot = { ...known, bytes: undefined };
+    const erased: KeySlot = { ...known, bytes: undefined };
     await this.#inTurn("a key cannot be destroyed", async () => {
       const before = await this.#replace([...this.#byId.values()].map((slot) => (slot.id === id ? erased : slot)));
       this.#keep(erased);
@@ -160,7 +152,7 @@ export class SubjectKeys {
    * Writes the file anew with these slots, durably, and returns the one before, which is in no directory any more. It is to be wiped:
    * the blocks that it leaves to the file system are then those of a wiped file, unless a power cut comes just between.
    */
-  async #replace(slots: readonly Slot[]): Promise<DiskFile | undefined> {
+  async #replace(slots: readonly KeySlot[]): Promise<DiskFile | undefined> {
     const { disk, directory, randomBytes } = this.#options;
     if (this.#secret === undefined) {
       await disk.makeDirectory(directory);
@@ -212,36 +204,21 @@ export class SubjectKeys {
       if (n === 0) throw new Error("the file became shorter while it was read");
       at += n;
     }
-    if (bytes.length < HEADER_BYTES || bytes.toString("latin1", 0, MAGIC.length) !== MAGIC || !isWhole(bytes, 0))
-      throw new Error("the header is not what was written");
-    this.#secret = bytes.subarray(MAGIC.length, MAGIC.length + SECRET_BYTES);
-    for (let at = HEADER_BYTES; at < bytes.length; at += SLOT_BYTES) this.#loadSlot(bytes, at);
+    this.#secret = secretOf(bytes);
+    for (const slot of slotsOf(bytes)) this.#keep(slot);
     this.#end = pageEnd(bytes.length);
     // Keys that came one by one have a page each.
     if (bytes.length > COMPACT_FROM_BYTES && this.#byId.size * SLOT_BYTES * 2 < bytes.length)
       await wipe(await this.#replace([...this.#byId.values()]));
   }
 
-  #loadSlot(bytes: Buffer, at: number): void {
-    const slot = bytes.subarray(at, at + SLOT_BYTES);
-    if (slot.every((byte) => byte === 0)) return;
-    const state = slot[0];
-    if (slot.length < SLOT_BYTES || !isWhole(bytes, at) || (state !== LIVE && state !== ERASED))
-      throw new Error(`the slot at byte ${at} is not what was written`);
-    this.#keep({
-      id: slot.toString("hex", 8, HASH_AT),
-      hash: slot.toString("hex", HASH_AT, KEY_AT),
-      bytes: state === LIVE ? Buffer.from(slot.subarray(KEY_AT, CHECK_AT)) : undefined,
-    });
-  }
-
-  #newSlot(subject: string): Slot {
+  #newSlot(subject: string): KeySlot {
     const { randomBytes } = this.#options;
     const id = Buffer.from(randomBytes(ID_BYTES)).toString("hex");
     return { id, hash: this.#hashOf(subject), bytes: Buffer.from(randomBytes(KEY_BYTES)) };
   }
 
-  #keep(slot: Slot): void {
+  #keep(slot: KeySlot): void {
     this.#byHash.set(slot.hash, slot);
     this.#byId.set(slot.id, slot);
   }
@@ -282,18 +259,6 @@ export class SubjectKeys {
   }
 }
 
-function pageEnd(at: number): number {
-  return Math.ceil(at / PAGE_BYTES) * PAGE_BYTES;
-}
-
-function headerBytes(secret: Buffer): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.write(MAGIC, "latin1");
-  header.set(secret, MAGIC.length);
-  header.set(checkOf(header.subarray(0, CHECK_AT)), CHECK_AT);
-  return header;
-}
-
 /** Zeros over all of a file, and closes it. */
 async function wipe(file: DiskFile | undefined): Promise<void> {
   if (file === undefined) return;
@@ -309,25 +274,6 @@ async function writeAll(file: DiskFile, bytes: Uint8Array, at: number): Promise<
   for (let done = 0; done < bytes.length; ) done += await file.write(bytes.subarray(done), at + done);
 }
 
-function stateOf({ id, hash: subject, bytes }: Slot): SubjectState {
+function stateOf({ id, hash: subject, bytes }: KeySlot): SubjectState {
   return { key: id, hash: subject, isErased: bytes === undefined };
-}
-
-function slotBytes({ id, hash: subject, bytes }: Slot): Buffer {
-  const slot = Buffer.alloc(SLOT_BYTES);
-  slot[0] = bytes === undefined ? ERASED : LIVE;
-  slot.write(id, 8, "hex");
-  slot.write(subject, HASH_AT, "hex");
-  if (bytes !== undefined) slot.set(bytes, KEY_AT);
-  slot.set(checkOf(slot.subarray(0, CHECK_AT)), CHECK_AT);
-  return slot;
-}
-
-/** True if the check at the end of the slot that begins at `at` is that of its content. */
-function isWhole(bytes: Buffer, at: number): boolean {
-  return timingSafeEqual(checkOf(bytes.subarray(at, at + CHECK_AT)), bytes.subarray(at + CHECK_AT, at + SLOT_BYTES));
-}
-
-function checkOf(content: Uint8Array): Buffer {
-  return hash("sha256", content, "buffer").subarray(0, SLOT_BYTES - CHECK_AT);
 }
