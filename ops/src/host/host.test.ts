@@ -144,6 +144,19 @@ describe("a dead letter", () => {
     expect(host.status("numbers")).toMatchObject({ messagesIn: 1 });
   });
 
+  it("whose input was not kept is refused, with the reason: it would send what nobody had sent", async () => {
+    const depth = 5000;
+    await deploy(NUMBERS, { "in.ndjson": `{"n":4}\n{"m":${"[".repeat(depth)}${"]".repeat(depth)}}\n{"n":8}\n` });
+    await finished();
+    const [letter] = await letters();
+    expect(letter).toMatchObject({ node: "half", input: null, state: "waiting" });
+    await expect(host.redrive("numbers", [letter?.id ?? ""], BY)).rejects.toMatchObject({
+      code: "HOST-REDRIVE",
+      message: expect.stringContaining("was not kept"),
+    });
+    expect(host.status("numbers")).toMatchObject({ messagesOut: 2, deadLettered: 1 });
+  });
+
   it("that never was a message is refused, with the reason", async () => {
     await deploy(NUMBERS, { "in.ndjson": '{"n":4}\nrubbish\n' });
     await finished();

@@ -203,7 +203,7 @@ export class Host implements GraphHost {
   }
 }
 
-/** @throws HOST-REDRIVE it is not there, or never was a message */
+/** @throws HOST-REDRIVE it is not there, never was a message, or is not kept */
 function redrivable(running: RunningGraph, id: string, letter: DeadLetter | undefined): DeadLetter {
   if (letter === undefined || letter.graph !== running.name)
     throw opsError("HOST-REDRIVE", `graph ${running.name} has no dead letter ${id}`);
@@ -214,6 +214,8 @@ function redrivable(running: RunningGraph, id: string, letter: DeadLetter | unde
       "HOST-REDRIVE",
       `${id} never was a message: source ${letter.node} rejected it (${letter.error.code})`,
     );
+  if (letter.input === null)
+    throw opsError("HOST-REDRIVE", `the message of ${id} was not kept: it was too large or nested too deeply, or null`);
   return letter;
 }
 
