@@ -1,5 +1,4 @@
 /** A frame as bytes on the wire between hosts. Both ends run the same version; the first byte says which. */
-import { Packr, Unpackr } from "msgpackr";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import type { ErrorReport } from "../errors.ts";
 import { decodeBatch, encodeBatch } from "../frame/batch-codec.ts";
@@ -7,21 +6,22 @@ import { type DeadItem, Frame, type FrameHead, type LateMark } from "../frame/fr
 import type { Json } from "../frame/json.ts";
 import type { Point } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
+import { packState, unpackState } from "../log/packed-payload.ts";
 import { transportError } from "./transport-errors.ts";
 
 const VERSION = 1;
-const packr = new Packr({ useRecords: false });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
-
+/** @throws MSG-SIZE a message is nested too deeply */
 export function encodeFrame({ head, batch, positions, dead, late }: Frame): Uint8Array {
-  return packr.pack([
+  const packed: PackedFrame = [
     VERSION,
     packHead(head),
     encodeBatch(batch),
     packPositions(positions),
     dead.map(packDead),
     late.map(packLate),
-  ]);
+  ];
+  // Error reports are made of what msgpack can say.
+  return packState(packed as unknown as StateEvent);
 }
 
 /**
@@ -30,7 +30,7 @@ export function encodeFrame({ head, batch, positions, dead, late }: Frame): Uint
  */
 export function decodeFrame(bytes: Uint8Array, bornMs: number): Frame {
   try {
-    const [version, head, batch, positions, dead, late] = unpackr.unpack(bytes) as PackedFrame;
+    const [version, head, batch, positions, dead, late] = unpackState(bytes) as unknown as PackedFrame;
     if (version !== VERSION) throw new TypeError(`version ${String(version)} of frames is not ${VERSION}`);
     return new Frame(
       unpackHead(head, bornMs),
