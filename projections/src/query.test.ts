@@ -29,6 +29,18 @@ describe("a page", () => {
     expect(page({ where: { nothing: "x" } }).rows).toEqual([]);
   });
 
+  it("finds a row by key fields that are longer than a stored key", () => {
+    const keys = Array.from({ length: 300 }, (_, i) => ({ a: `${"k".repeat(500 + i)}`, b: `${"k".repeat(i)}` }));
+    const page = stored([...keys, { a: "short", b: "l".repeat(600) }, { a: "short", b: "other" }]);
+    for (const row of keys) {
+      expect(page({ where: row }).rows).toEqual([row]);
+      expect(page({ where: { a: row.a } }).rows).toEqual([row]);
+    }
+    expect(page({ where: { a: "short", b: "l".repeat(600) } }).rows).toHaveLength(1);
+    expect(page({ where: { a: "short" } }).rows).toHaveLength(2);
+    expect(page({ where: { a: "k".repeat(499) } }).rows).toEqual([]);
+  });
+
   it("takes a text for whatever it may stand for", () => {
     const values: Json[] = ["1", 1, true, "true", null, "null", 1.5, "x"];
     const page = stored(values.map((a, i) => ({ a, b: i })));

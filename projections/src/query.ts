@@ -1,7 +1,7 @@
 /** Reads pages of rows: by equality of fields, in the order of the key, from a cursor. */
 import { isJsonObject, type Json, type JsonObject } from "@millrace/engine";
 import { projectionError } from "./errors.ts";
-import { AFTER_ROWS, abovePrefix, FIRST_ROW, justAbove, keyFieldBytes } from "./row/key-codec.ts";
+import { AFTER_ROWS, FIRST_ROW, justAbove, keyFieldBytes, rangeOfPrefix } from "./row/key-codec.ts";
 import { readRow, type Shapes } from "./row/row-codec.ts";
 
 export interface PageQuery {
@@ -67,7 +67,7 @@ interface Range {
 /** The parts of the table to read, in reading order, without what the cursor has passed. */
 function rangesOf(prefixes: readonly Uint8Array[], reverse: boolean, cursor: Uint8Array | undefined): readonly Range[] {
   const whole: Range = { gte: FIRST_ROW, lt: AFTER_ROWS };
-  const ranges = prefixes.map((p) => (p.length === 0 ? whole : { gte: p, lt: abovePrefix(p) }));
+  const ranges = prefixes.map((prefix) => (prefix.length === 0 ? whole : rangeOfPrefix(prefix)));
   ranges.sort((a, b) => Buffer.compare(a.gte, b.gte));
   if (reverse) ranges.reverse();
   if (cursor === undefined) return ranges;

@@ -16,6 +16,8 @@ const JSON_TEXT = 6;
 /** Above every byte that may follow a field. */
 const ABOVE = 0xff;
 const HASH_BYTES = 32;
+/** Bytes of a key that is too long, before its hash. */
+const KEPT_BYTES = KEY_BYTES_MAX - HASH_BYTES;
 
 /** Appends one field of a key. */
 export function writeKeyField(value: Json, out: Bytes): void {
@@ -55,11 +57,27 @@ function writeText(tag: number, text: string, out: Bytes): void {
 export function fitted(key: Uint8Array): Uint8Array {
   if (key.length <= KEY_BYTES_MAX) return key;
   const out = Buffer.alloc(KEY_BYTES_MAX);
-  out.set(key.subarray(0, KEY_BYTES_MAX - HASH_BYTES));
-  createHash("sha256")
-    .update(key)
-    .digest()
-    .copy(out, KEY_BYTES_MAX - HASH_BYTES);
+  out.set(key.subarray(0, KEPT_BYTES));
+  createHash("sha256").update(key).digest().copy(out, KEPT_BYTES);
+  return out;
+}
+
+/**
+ * Where keys that begin with these leading fields are stored: in `[gte, lt)`. What a long key ends in is a hash, so beyond what is kept
+ * of it the range does not tell it from others.
+ */
+export function rangeOfPrefix(prefix: Uint8Array): { readonly gte: Uint8Array; readonly lt: Uint8Array } {
+  if (prefix.length <= KEPT_BYTES) return { gte: prefix, lt: abovePrefix(prefix) };
+  const gte = prefix.subarray(0, KEPT_BYTES);
+  return { gte, lt: aboveAll(gte) };
+}
+
+/** The least byte string above all that begin with `bytes`, whatever follows. */
+function aboveAll(bytes: Uint8Array): Uint8Array {
+  let last = bytes.length - 1;
+  while (bytes[last] === 0xff) last--;
+  const out = Uint8Array.from(bytes.subarray(0, last + 1));
+  out[last] = (out[last] as number) + 1;
   return out;
 }
 
