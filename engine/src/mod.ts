@@ -79,6 +79,8 @@ export { type DeadItem, Frame, type FrameHead, type LateMark, type Mark, type Tr
 export { isJsonObject, isoTime, type Json, type JsonObject } from "./frame/json.ts";
 export { comparePoints, END, formatPoint, leastPoint, type Point, START, wholly } from "./frame/point.ts";
 export { Positions } from "./frame/positions.ts";
+export { type ActivemqAddress, type ActivemqKind, parseActivemqAddress } from "./graph/activemq-address.ts";
+export { type Amqp10Address, type Amqp10Kind, parseAmqp10Address } from "./graph/amqp10-address.ts";
 export { type BrokerAddress, parseBrokerAddress } from "./graph/broker-address.ts";
 export { type GraphBuilder, type GraphOptions, graph, type NodeOutput } from "./graph/builder.ts";
 export type { CheckOptions } from "./graph/check.ts";

@@ -47,3 +47,11 @@ export const isSecureOptions: Readonly<Record<string, OptionCheck>> = {
   tls: oneOf("true", "false"),
   ca: (value) => (value === "" ? "expected the path of a file" : undefined),
 };
+
+const SHORT_BYTES_MAX = 255;
+
+/** Names that protocols keep short. */
+export function isShortText(value: string): string | undefined {
+  const isShort = value !== "" && new TextEncoder().encode(value).length <= SHORT_BYTES_MAX;
+  return isShort ? undefined : "expected a text of 1 to 255 bytes";
+}

@@ -1,4 +1,6 @@
 /** Checks the addresses of brokers, and that what is asked of one lies in what it can do. */
+import { parseActivemqAddress } from "./activemq-address.ts";
+import { parseAmqp10Address } from "./amqp10-address.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseKafkaAddress } from "./kafka-address.ts";
 import { parseMqttAddress } from "./mqtt-address.ts";
@@ -23,6 +25,8 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["mysql", parseMysqlAddress],
   ["mqtt", parseMqttAddress],
   ["rabbitmq", parseRabbitmqAddress],
+  ["activemq", parseActivemqAddress],
+  ["amqp10", parseAmqp10Address],
 ]);
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([
@@ -32,8 +36,15 @@ const ONCE: ReadonlyMap<string, string> = new Map([
   ["mqtt:topic", "a topic's broker forgets what was acknowledged"],
   ["rabbitmq:queue", "a queue forgets what was acknowledged"],
   ["rabbitmq:exchange", "an exchange's queue forgets what was acknowledged"],
+  ["activemq:queue", "a queue forgets what was acknowledged"],
+  ["activemq:topic", "a subscription forgets what was acknowledged"],
+  ["amqp10:queue", "a queue forgets what was acknowledged"],
+  ["amqp10:topic", "a subscription forgets what was acknowledged"],
   ["postgres:outbox", "an outbox's rows are gone once they were read"],
 ]);
+
+/** Schemes of sinks whose messages have no key. */
+const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10"]);
 
 export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
 
@@ -59,7 +70,14 @@ export function checkBrokerSink(node: DraftNode, target: Target, problems: Probl
   const kind = kindOf(node, "to", target, problems);
   if (kind === "kv" && node.list("key").length !== 1)
     problems.add("GRAPH-SCHEMA", ["nodes", node.name], "a key-value bucket needs `key` with one field", "key");
-  if (kind === "topic" && node.list("key").length > 1)
+  if (KEYLESS.has(target.scheme) && node.has("key"))
+    problems.add(
+      "GRAPH-SCHEMA",
+      ["nodes", node.name, "key"],
+      `\`key\`: a message for ${target.scheme}: has none`,
+      "key",
+    );
+  else if (kind === "topic" && node.list("key").length > 1)
     problems.add("GRAPH-SCHEMA", ["nodes", node.name, "key"], "a topic takes `key` with one field", "key");
   if (target.scheme === "rabbitmq" && node.has("key")) checkRoutingKey(node, kind, target, problems);
 }

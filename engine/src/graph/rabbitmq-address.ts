@@ -1,5 +1,13 @@
 /** What a `rabbitmq:` address names: a queue of a RabbitMQ broker, or an exchange. */
-import { isDuration, isSecureOptions, type OptionCheck, oneOf, optionFault, wholeNumber } from "./address-options.ts";
+import {
+  isDuration,
+  isSecureOptions,
+  isShortText,
+  type OptionCheck,
+  oneOf,
+  optionFault,
+  wholeNumber,
+} from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface RabbitmqAddress extends BrokerAddress {
@@ -13,15 +21,10 @@ export type RabbitmqKind = "queue" | "exchange";
 const PORT = 5672;
 const TLS_PORT = 5671;
 const KINDS: readonly RabbitmqKind[] = ["queue", "exchange"];
-/** Names and keys are short strings of the protocol. */
-const BYTES_MAX = 255;
 /** A source remembers the ids of 10 000 messages; what is not acknowledged must be among them. */
 const PREFETCH_MAX = 10_000;
 
-const isShort: OptionCheck = (value) =>
-  value !== "" && new TextEncoder().encode(value).length <= BYTES_MAX ? undefined : "expected a text of 1 to 255 bytes";
-
-const SHARED: Readonly<Record<string, OptionCheck>> = { vhost: isShort, ...isSecureOptions };
+const SHARED: Readonly<Record<string, OptionCheck>> = { vhost: isShortText, ...isSecureOptions };
 const READ: Readonly<Record<string, OptionCheck>> = {
   prefetch: wholeNumber(1, PREFETCH_MAX),
   ids: oneOf("message"),
@@ -34,9 +37,9 @@ const OPTIONS: Readonly<
 > = {
   source: {
     queue: READ,
-    exchange: { key: isShort, queue: isShort, type: oneOf("quorum", "classic"), expiry: isDuration, ...READ },
+    exchange: { key: isShortText, queue: isShortText, type: oneOf("quorum", "classic"), expiry: isDuration, ...READ },
   },
-  sink: { queue: SHARED, exchange: { key: isShort, ...SHARED } },
+  sink: { queue: SHARED, exchange: { key: isShortText, ...SHARED } },
 };
 
 export function parseRabbitmqAddress(
@@ -49,7 +52,7 @@ export function parseRabbitmqAddress(
   const known = KINDS.find((candidate) => candidate === kind);
   if (known === undefined || target === undefined || rest.length > 0)
     return { fault: "expected a path /queue/<name> or /exchange/<name>, with %2F for a slash in the name" };
-  const fault = isShort(target) ?? optionFault(parsed.options, OPTIONS[side][known]);
+  const fault = isShortText(target) ?? optionFault(parsed.options, OPTIONS[side][known]);
   if (fault !== undefined) return { fault };
   if (side === "source" && known === "exchange" && !parsed.options.has("key"))
     return { fault: "option `key`: a source needs the pattern of the messages that it wants, as in ?key=orders.%23" };

@@ -19,6 +19,8 @@ export const SOURCE_SCHEMES = [
   "mysql",
   "mqtt",
   "rabbitmq",
+  "activemq",
+  "amqp10",
 ] as const;
 export const SINK_SCHEMES = [
   "projection",
@@ -34,6 +36,8 @@ export const SINK_SCHEMES = [
   "mysql",
   "mqtt",
   "rabbitmq",
+  "activemq",
+  "amqp10",
 ] as const;
 export const TABLE_SCHEMES = ["file", "projection"] as const;
 
