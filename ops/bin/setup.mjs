@@ -18,6 +18,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { activemqLacks, fetchActivemq } from "./activemq.mjs";
 import { goClient } from "./go-client.mjs";
 import { buildJava, javaLacks } from "./java.mjs";
 import { fetchKafka, KAFKA_VERSIONS, kafkaLacks } from "./kafka.mjs";
@@ -255,6 +256,13 @@ const needs = [
     packages: ["rabbitmq-server"],
     missing: () =>
       existsSync("/usr/lib/rabbitmq/bin/rabbitmq-server") && onPath("epmd") ? undefined : "no RabbitMQ or no epmd",
+  },
+  {
+    name: "ACTIVEMQ",
+    suites: "connectors over STOMP and AMQP 1.0 to ActiveMQ",
+    packages: ["default-jdk-headless", "maven"],
+    missing: activemqLacks,
+    install: fetchActivemq,
   },
   {
     name: "LOOP",

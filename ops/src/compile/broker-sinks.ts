@@ -1,6 +1,8 @@
 /** Which module writes to a broker or a database, by the scheme of its address; loaded when a graph names it. */
 import {
   type Place,
+  parseActivemqAddress,
+  parseAmqp10Address,
   parseKafkaAddress,
   parseMqttAddress,
   parseMysqlAddress,
@@ -39,6 +41,8 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["mysql", mysql],
   ["mqtt", mqtt],
   ["rabbitmq", rabbitmq],
+  ["activemq", activemq],
+  ["amqp10", amqp10],
 ]);
 
 async function kafka(
@@ -97,6 +101,22 @@ async function rabbitmq(address: string, { id, keys, context, place }: SinkScope
   const { rabbitmqSink } = await import("@millrace/streams/rabbitmq");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy, key: keys[0] };
   return () => rabbitmqSink(parsed, env, options);
+}
+
+async function activemq(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseActivemqAddress, "sink", context, place);
+  const { activemqSink } = await import("@millrace/streams/activemq");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  return () => activemqSink(parsed, env, options);
+}
+
+async function amqp10(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseAmqp10Address, "sink", context, place);
+  const { amqp10Sink } = await import("@millrace/streams/amqp10");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  return () => amqp10Sink(parsed, env, options);
 }
 
 function keyOf([key]: readonly string[]): { readonly key?: string } {

@@ -2,6 +2,8 @@
 import {
   type Feed,
   type Place,
+  parseActivemqAddress,
+  parseAmqp10Address,
   parseKafkaAddress,
   parseMqttAddress,
   parseMysqlAddress,
@@ -41,6 +43,8 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["mysql", mysql],
   ["mqtt", mqtt],
   ["rabbitmq", rabbitmq],
+  ["activemq", activemq],
+  ["amqp10", amqp10],
 ]);
 
 async function kafka(address: string, { context, place, placeOf, registry }: SourceScope): Promise<BrokerSource> {
@@ -99,4 +103,20 @@ async function rabbitmq(address: string, { id, context, place }: SourceScope): P
   const { rabbitmqFeed } = await import("@millrace/streams/rabbitmq");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
   return { feed: () => rabbitmqFeed(parsed, env, options) };
+}
+
+async function activemq(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseActivemqAddress, "source", context, place);
+  const { activemqFeed } = await import("@millrace/streams/activemq");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  return { feed: () => activemqFeed(parsed, env, options) };
+}
+
+async function amqp10(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseAmqp10Address, "source", context, place);
+  const { amqp10Feed } = await import("@millrace/streams/amqp10");
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  return { feed: () => amqp10Feed(parsed, env, options) };
 }

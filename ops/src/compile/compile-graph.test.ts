@@ -123,6 +123,8 @@ describe("a source of personal values", () => {
     "mysql://h:3306/d/table/t?cursor=id",
     "mqtt://h:1883/topic/t",
     "rabbitmq://h:5672/queue/q",
+    "activemq://h:61613/queue/q",
+    "amqp10://h:5672/topic/t",
     "http:/people",
     "file:./in.ndjson",
   ])("%s is refused where nothing can be sealed", async (from) => {

@@ -3,9 +3,9 @@
  * and none came back because no queue is there for it. Messages have ids made of sink, lane, position and ordinal, by which a
  * receiver knows those that come twice.
  */
-import { createHash } from "node:crypto";
-import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
+import { isJsonObject, type Json } from "@millrace/engine";
 import type { ConfirmChannel, Message } from "amqplib";
+import { outgoingOf, Unfinished } from "../resilience/outgoing.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { rabbitmqError } from "./errors.ts";
 import type { RabbitLink } from "./rabbit-link.ts";
@@ -22,7 +22,7 @@ export interface QueueSinkOptions {
   readonly keyField?: string;
 }
 
-interface Outgoing {
+interface Routed {
   readonly id: string;
   readonly key: string;
   readonly body: Buffer;
@@ -36,22 +36,20 @@ const SHORT_BYTES_MAX = 255;
 const PRECONDITION_FAILED = 406;
 
 export function queueSink(options: QueueSinkOptions): SinkDriver<RabbitLink> {
-  /** What the broker took of a delivery that did not succeed as a whole; it is not sent again by this incarnation. */
-  const taken = new Set<string>();
+  const unfinished = new Unfinished();
   let publisher: Publisher | undefined;
   return {
     guarantee: "at-least-once",
     async open(link) {
       await publisher?.close();
-      publisher = new Publisher(options, await link.model.createConfirmChannel(), taken);
+      publisher = new Publisher(options, await link.model.createConfirmChannel(), unfinished);
       await publisher.check();
     },
     async deliver(_link, slices) {
-      const messages = slices.flatMap((slice) => outgoing(slice, options));
-      const left = messages.filter(({ id }) => !taken.has(id));
-      for (let from = 0; from < left.length; from += IN_FLIGHT_MAX)
-        await publisher?.publish(left.slice(from, from + IN_FLIGHT_MAX));
-      for (const { id } of messages) taken.delete(id);
+      const messages = slices
+        .flatMap((slice) => outgoingOf(options.id, slice))
+        .map(({ id, row, body }): Routed => ({ id, body, key: keyOf(row, options) }));
+      await unfinished.finish(messages, IN_FLIGHT_MAX, async (some) => publisher?.publish(some));
       return null;
     },
   };
@@ -61,15 +59,15 @@ export function queueSink(options: QueueSinkOptions): SinkDriver<RabbitLink> {
 class Publisher {
   readonly #options: QueueSinkOptions;
   readonly #channel: ConfirmChannel;
-  readonly #taken: Set<string>;
+  readonly #unfinished: Unfinished;
   readonly #failed: Promise<never>;
   /** Ids of messages that came back, which the broker says before it confirms them. */
   readonly #returned = new Set<string>();
 
-  constructor(options: QueueSinkOptions, channel: ConfirmChannel, taken: Set<string>) {
+  constructor(options: QueueSinkOptions, channel: ConfirmChannel, unfinished: Unfinished) {
     this.#options = options;
     this.#channel = channel;
-    this.#taken = taken;
+    this.#unfinished = unfinished;
     this.#failed = new Promise((_, reject) => {
       channel.on("error", (error) => reject(channelFailure(error)));
       channel.on("close", () => reject(new Error("the channel was closed before the broker had taken everything")));
@@ -86,7 +84,7 @@ class Publisher {
   }
 
   /** Resolves when the broker has taken all of them. What it took of them otherwise is remembered. */
-  async publish(messages: readonly Outgoing[]): Promise<void> {
+  async publish(messages: readonly Routed[]): Promise<void> {
     const confirmed = await Promise.race([Promise.all(messages.map((message) => this.#send(message))), this.#failed]);
     const nacked = confirmed.find((reason) => reason !== undefined);
     if (nacked !== undefined) throw nacked;
@@ -101,19 +99,19 @@ class Publisher {
   }
 
   /** Resolves with why the broker did not take it, if so. */
-  #send({ id, key, body }: Outgoing): Promise<Error | undefined> {
+  #send({ id, key, body }: Routed): Promise<Error | undefined> {
     const { exchange = "" } = this.#options;
     const properties = { persistent: true, mandatory: true, messageId: id, contentType: "application/json" };
     return new Promise((resolve) => {
       this.#channel.publish(exchange, key, body, properties, (error: unknown) => {
-        if (error === null && !this.#returned.has(id)) this.#taken.add(id);
+        if (error === null && !this.#returned.has(id)) this.#unfinished.took(id);
         const text = `the broker did not take a message for ${exchange || key}`;
         resolve(error === null ? undefined : rabbitmqError("RABBITMQ-NACK", text, { cause: error }));
       });
     });
   }
 
-  #unroutable({ key }: Outgoing): Error {
+  #unroutable({ key }: Routed): Error {
     const { queue, exchange } = this.#options;
     // A queue that is gone is waited for, as it is when the sink is opened.
     if (queue !== undefined) return new Error(`queue ${queue} is not there any more`);
@@ -128,18 +126,8 @@ function channelFailure(error: Error & { code?: number }): Error {
   return isSize ? rabbitmqError("RABBITMQ-TOO-LARGE", error.message, { cause: error }) : error;
 }
 
-function outgoing({ lane, batch, positions }: InputSlice, options: QueueSinkOptions): Outgoing[] {
-  return batch.rows().map((row, i) => ({
-    id: messageId(`${options.id}/${lane}`, `/${positions.pos(i)}/${positions.ord(i)}`),
-    key: options.keyField === undefined ? options.key : routingKey(row, options.keyField, options.exchange),
-    body: Buffer.from(JSON.stringify(row)),
-  }));
-}
-
-/** Ids are short strings, too: what names the lane is cut down to what still tells it apart. */
-function messageId(lane: string, place: string): string {
-  if (Buffer.byteLength(lane) + place.length <= SHORT_BYTES_MAX) return lane + place;
-  return createHash("sha256").update(lane).digest("hex") + place;
+function keyOf(row: Json, { key, keyField, exchange }: QueueSinkOptions): string {
+  return keyField === undefined ? key : routingKey(row, keyField, exchange);
 }
 
 /** @throws RABBITMQ-KEY */

@@ -1,0 +1,50 @@
+/**
+ * Sends to a queue or a topic. A delivery is done when the broker has given a receipt for every message, all of which it keeps on disk.
+ * Messages have an id of their own in a header, by which a receiver knows those that come twice.
+ */
+
+import { outgoingOf, Unfinished } from "../resilience/outgoing.ts";
+import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import { activemqError } from "./errors.ts";
+import { type StompLink, StompRefusal } from "./stomp-link.ts";
+
+export interface QueueSinkOptions {
+  /** Names the sink among all that write there: graph and node. */
+  readonly id: string;
+  /** Name of the destination as the protocol writes it. */
+  readonly destination: string;
+}
+
+/** The header with a message's id. */
+const ID_HEADER = "millrace-id";
+/** What a broker needs to know to keep a message, and to show its body to others as a text. */
+const HEADERS = { persistent: "true", "content-type": "application/json", "amq-msg-type": "text" };
+/** Enough to keep a connection busy. */
+const IN_FLIGHT_MAX = 1000;
+
+export function queueSink({ id: sink, destination }: QueueSinkOptions): SinkDriver<StompLink> {
+  const unfinished = new Unfinished();
+  return {
+    guarantee: "at-least-once",
+    open: async () => undefined,
+    async deliver(link, slices) {
+      const messages = slices.flatMap((slice) => outgoingOf(sink, slice));
+      await unfinished.finish(messages, IN_FLIGHT_MAX, (some) =>
+        Promise.all(
+          some.map(async ({ id, body }) => {
+            await link.send(destination, { ...HEADERS, [ID_HEADER]: id }, body.toString()).catch(explained);
+            unfinished.took(id);
+          }),
+        ),
+      );
+      return null;
+    },
+  };
+}
+
+/** A message that is too large fails however often it is sent. */
+function explained(error: unknown): never {
+  if (error instanceof StompRefusal && /maximum|too large|exceed/i.test(error.message))
+    throw activemqError("ACTIVEMQ-TOO-LARGE", error.message, { cause: error });
+  throw error;
+}

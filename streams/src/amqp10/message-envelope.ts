@@ -1,0 +1,27 @@
+/** What a message says beside its body, as JSON. */
+import type { Json } from "@millrace/engine";
+import type { Message } from "rhea";
+
+/** Puts a body into `{address, id, subject, redelivered, properties, data}`; what the sender left out is null. */
+export function envelopeOf(message: Message, { address }: { readonly address: string }): (data: Json) => Json {
+  const { message_id: id, subject, delivery_count: before, application_properties: properties } = message;
+  return (data) => ({
+    address,
+    id: valueJson(id),
+    subject: valueJson(subject),
+    redelivered: typeof before === "number" && before > 0,
+    properties: Object.fromEntries(
+      Object.entries((properties ?? {}) as Record<string, unknown>).map(([name, value]) => [name, valueJson(value)]),
+    ),
+    data,
+  });
+}
+
+/** Values of properties are simple; of these JSON has no word for bytes (`{base64}`), times (ISO 8601) and numbers that are none. */
+function valueJson(value: unknown): Json {
+  if (value === undefined || value === null) return null;
+  if (Buffer.isBuffer(value)) return { base64: value.toString("base64") };
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+  return typeof value === "string" || typeof value === "boolean" ? value : String(value);
+}

@@ -1,0 +1,139 @@
+/**
+ * The messages of a queue, or of a topic's durable subscription, as a feed. Credit is given for so many as may be unsettled; the broker
+ * keeps what is not accepted, and sends it again when the link has ended.
+ */
+import { engineError, type FeedIntake, type FeedReceipt, type Json } from "@millrace/engine";
+import { type Delivery, type EventContext, filter, type Message, type Receiver } from "rhea";
+import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import { type AmqpLink, described } from "./amqp-link.ts";
+import { amqp10Error } from "./errors.ts";
+import { envelopeOf } from "./message-envelope.ts";
+
+export interface NodeFeedOptions {
+  readonly kind: "queue" | "topic";
+  /** The node's address as the broker writes it. */
+  readonly address: string;
+  /** How many may be sent before one of them is accepted. */
+  readonly prefetch: number;
+  /** No two messages of the node have one `message-id`. */
+  readonly hasIds: boolean;
+  /** Which messages are wanted, as JMS writes it. */
+  readonly selector?: string;
+  /** Of a topic: what was sent is kept under this name while nobody listens. */
+  readonly subscription?: string;
+  /** Messages are `{address, id, subject, redelivered, properties, data}`. */
+  readonly envelope: boolean;
+  /** A message that was delivered more often is a dead letter. */
+  readonly deliveriesMax?: number;
+}
+
+const SHOWN_BYTES_MAX = 4096;
+/** What is unsettled on a link that is gone is kept, and so is the subscription itself. */
+const DURABLE = { durable: 2, expiry_policy: "never" };
+/** A data section, as the client tells it. */
+const DATA_SECTION = 0x75;
+
+export function nodeFeed(options: NodeFeedOptions): FeedDriver<AmqpLink> {
+  return {
+    async listen(link, intake) {
+      const receiver = link.connection.open_receiver(receiverOptions(options));
+      const refused = new Promise<never>((_, reject) => {
+        const ends = (context: EventContext): void => reject(described(context.receiver?.error ?? detached(options)));
+        receiver.on("receiver_error", ends);
+        receiver.on("receiver_close", ends);
+        receiver.on("session_error", ({ session }: EventContext) => reject(described(session?.error)));
+      });
+      receiver.on("message", ({ message, delivery }: EventContext) => {
+        if (message !== undefined && delivery !== undefined)
+          receive(message, delivery, receiver, link, intake, options);
+      });
+      receiver.once("receiver_open", () => void receiver.add_credit(options.prefetch));
+      await Promise.race([refused, link.ended]);
+    },
+  };
+}
+
+function receiverOptions({ kind, address, selector, subscription }: NodeFeedOptions): object {
+  return {
+    ...(subscription === undefined ? {} : { name: subscription }),
+    source: {
+      address,
+      capabilities: [kind],
+      ...(subscription === undefined ? {} : DURABLE),
+      ...(selector === undefined ? {} : { filter: filter.selector(selector) }),
+    },
+    credit_window: 0,
+    autoaccept: false,
+    autosettle: false,
+  };
+}
+
+function receive(
+  message: Message,
+  delivery: Delivery,
+  receiver: Receiver,
+  link: AmqpLink,
+  intake: FeedIntake,
+  options: NodeFeedOptions,
+): void {
+  const receipt = receiptOf(message, delivery, receiver, link, options.hasIds);
+  const body = bytesOf(message.body);
+  const tooOften = tooManyDeliveries(message, options);
+  if (tooOften !== undefined) intake.reject(tooOften, shown(body), receipt);
+  else if (body === undefined) intake.reject(noText(options.address), shown(body), receipt);
+  else takeJson(intake, body, options.address, receipt, options.envelope ? envelopeOf(message, options) : undefined);
+}
+
+function receiptOf(
+  { message_id: id }: Message,
+  delivery: Delivery,
+  receiver: Receiver,
+  link: AmqpLink,
+  hasIds: boolean,
+): FeedReceipt {
+  const isId = hasIds && id !== undefined && id !== null && id !== "";
+  return {
+    ...(isId ? { id: String(id) } : {}),
+    settle() {
+      if (!link.isOpen) return;
+      delivery.accept();
+      receiver.add_credit(1);
+    },
+  };
+}
+
+/** Of what others send as text or as bytes, the bytes; JSON can be in nothing else. */
+function bytesOf(body: unknown): Uint8Array | undefined {
+  if (typeof body === "string") return Buffer.from(body);
+  if (Buffer.isBuffer(body)) return body;
+  const { typecode, content } = (body ?? {}) as { readonly typecode?: unknown; readonly content?: unknown };
+  if (typecode !== DATA_SECTION) return undefined;
+  if (Array.isArray(content)) return Buffer.concat(content as readonly Buffer[]);
+  return Buffer.isBuffer(content) ? content : undefined;
+}
+
+function tooManyDeliveries({ delivery_count: before, message_id: id }: Message, options: NodeFeedOptions) {
+  const { deliveriesMax: most, address } = options;
+  if (most === undefined || typeof before !== "number" || before < most) return undefined;
+  const text = `${address} delivered a message ${before + 1} times, and ${most} are allowed`;
+  const details = { deliveries: before + 1, messageId: String(id ?? "") };
+  return amqp10Error("AMQP10-DELIVERIES", text, { place: { stream: address }, details });
+}
+
+function noText(address: string): Error {
+  const message = `a message of ${address} is no JSON: its body is neither text nor bytes`;
+  return engineError("MSG-DECODE", message, { place: { stream: address } });
+}
+
+/** The message where it is one, so that it can be redriven; else as much of it as can be shown. */
+function shown(body: Uint8Array | undefined): Json {
+  if (body === undefined) return null;
+  const text = Buffer.from(body).toString("utf8");
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return text.slice(0, SHOWN_BYTES_MAX);
+  }
+}
+
+const detached = ({ address }: NodeFeedOptions): Error => new Error(`the broker ended the delivery of ${address}`);
