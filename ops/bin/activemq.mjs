@@ -3,9 +3,11 @@ import { fetchJars, hasJar, jarsOf, javaLacks } from "./maven.mjs";
 
 export const ACTIVEMQ_VERSION = "6.1.8";
 const SERVER = `activemq-${ACTIVEMQ_VERSION}`;
-const PARTS = ["amqp", "console", "kahadb-store", "spring", "stomp"];
+const PARTS = ["amqp", "console", "jaas", "kahadb-store", "spring", "stomp"];
 /** Reads the broker's settings. */
 const SPRING = "org.springframework:spring-context:6.1.21";
+
+const isHere = () => PARTS.every((part) => hasJar(SERVER, `activemq-${part}-`));
 
 /** Where the broker's jars are. */
 export const activemqJars = jarsOf(SERVER);
@@ -14,7 +16,7 @@ export const activemqJars = jarsOf(SERVER);
 export function activemqLacks() {
   return (
     javaLacks() ??
-    (hasJar(SERVER, "activemq-stomp") ? undefined : `the jars of ActiveMQ ${ACTIVEMQ_VERSION} were not fetched`)
+    (isHere() ? undefined : `the jars of ActiveMQ ${ACTIVEMQ_VERSION} were not fetched`)
   );
 }
 

@@ -16,8 +16,9 @@ export interface ActivemqSettings {
   /** More of the broker's settings, as XML: destination policies, plugins. */
   readonly policies?: string;
   readonly plugins?: string;
-  /** Options of the connectors, as `&name=value`. */
-  readonly options?: string;
+  /** Options of the connectors, as `name=value&…`. */
+  readonly stompOptions?: string;
+  readonly amqpOptions?: string;
   /** PKCS #12 file with the broker's key and certificate, and its password: connections are encrypted then. */
   readonly keyStore?: { readonly path: string; readonly password: string };
 }
@@ -64,9 +65,9 @@ const BEANS = "http://www.springframework.org/schema/beans";
 const CORE = "http://activemq.apache.org/schema/core";
 
 function xml(directory: string, stomp: number, amqp: number, settings: ActivemqSettings): string {
-  const { policies = "", plugins = "", options = "", keyStore } = settings;
+  const { policies = "", plugins = "", stompOptions = "", amqpOptions = "", keyStore } = settings;
   const secure = keyStore === undefined ? "" : "+ssl";
-  const connector = (name: string, port: number): string =>
+  const connector = (name: string, port: number, options: string): string =>
     `<transportConnector name="${name}" uri="${name}${secure}://127.0.0.1:${port}?${options.replaceAll("&", "&amp;")}"/>`;
   return `<beans xmlns="${BEANS}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
   xsi:schemaLocation="${BEANS} ${BEANS}/spring-beans.xsd ${CORE} ${CORE}/activemq-core.xsd">
@@ -79,12 +80,12 @@ function xml(directory: string, stomp: number, amqp: number, settings: ActivemqS
     <storeUsage><storeUsage limit="512mb"/></storeUsage>
     <tempUsage><tempUsage limit="64mb"/></tempUsage>
   </systemUsage></systemUsage>
-  <transportConnectors>${connector("amqp", amqp)}${connector("stomp", stomp)}</transportConnectors>
+  <transportConnectors>${connector("amqp", amqp, amqpOptions)}${connector("stomp", stomp, stompOptions)}</transportConnectors>
 </broker></beans>
 `;
 }
 
-/** A frame that no broker takes without a connection: it answers as far as it has come. */
+/** What a client of STOMP says first; the answer holds the version. */
 const HELLO = "CONNECT\naccept-version:1.2\nhost:test\n\n\0";
 
 async function greet(socket: Socket): Promise<string> {

@@ -29,10 +29,13 @@ export interface RabbitServer {
 }
 
 /** `extra`: more lines of its configuration. */
-export async function startRabbit(extra: readonly string[] = []): Promise<RabbitServer> {
+export async function startRabbit(
+  extra: readonly string[] = [],
+  plugins: readonly string[] = [],
+): Promise<RabbitServer> {
   const names = await ServerProcess.start(nameServer);
   try {
-    const server = await ServerProcess.start(rabbitmq(names.port, await freePort(), extra));
+    const server = await ServerProcess.start(rabbitmq(names.port, await freePort(), extra, plugins));
     return {
       server,
       async control(...command) {
@@ -61,7 +64,12 @@ const nameServer: ServerKind = {
   greet: async () => "",
 };
 
-function rabbitmq(namesPort: number, nodePort: number, extra: readonly string[]): ServerKind {
+function rabbitmq(
+  namesPort: number,
+  nodePort: number,
+  extra: readonly string[],
+  plugins: readonly string[],
+): ServerKind {
   return {
     name: "rabbitmq",
     // Replaces itself by the script, and that by Erlang: the pid is the broker's.
@@ -92,7 +100,7 @@ function rabbitmq(namesPort: number, nodePort: number, extra: readonly string[])
         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-noinput -setcookie ${COOKIE} -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}`,
         RABBITMQ_SCHEDULER_BIND_TYPE: "u",
       };
-      writeFileSync(join(directory, "plugins"), "[].\n");
+      writeFileSync(join(directory, "plugins"), `[${plugins.join(",")}].\n`);
       return [...Object.entries(variables).map(([name, value]) => `${name}=${value}`), SCRIPT];
     },
     greet: extra.some((line) => line.startsWith("ssl_options.")) ? async () => "" : greet,

@@ -1,5 +1,5 @@
 /** A connection to a broker over AMQP 1.0, of which the client's own reconnecting is off. */
-import { type Connection, type ConnectionOptions, create_container, type EventContext, type Session } from "rhea";
+import rhea, { type Connection, type ConnectionOptions, type EventContext, type Session } from "rhea";
 import { hostAndPort, type Tls } from "../resilience/endpoint.ts";
 
 export interface AmqpServer {
@@ -33,7 +33,7 @@ export class AmqpLink {
   #pongs: (() => void)[] = [];
 
   private constructor(options: ConnectionOptions) {
-    const own = create_container();
+    const own = rhea.create_container();
     const failed = (reason: unknown): void => {
       this.#reason ??= reason;
     };
@@ -49,7 +49,11 @@ export class AmqpLink {
       };
       own.on("disconnected", ({ error }: EventContext) => end(error));
       own.on("connection_close", () => end());
-      own.on("session_error", ({ session }: EventContext) => failed(session?.error));
+      // The links of a session that the broker ended are gone with it.
+      own.on("session_error", ({ session }: EventContext) => {
+        failed(session?.error);
+        void this.end();
+      });
     });
   }
 
@@ -62,8 +66,7 @@ export class AmqpLink {
     const options = {
       host,
       port,
-      // Who sends empty hands is let in as nobody, or not at all.
-      ...(user === undefined ? {} : { username: user, password: password ?? "" }),
+      sasl_mechanisms: mechanisms(user, password),
       ...(hostname === undefined ? {} : { hostname }),
       ...(container === undefined ? {} : { container_id: container }),
       reconnect: false,
@@ -100,7 +103,8 @@ export class AmqpLink {
   /** Without a word of parting: the broker hands out again what is not settled, and keeps what is kept for somebody. */
   async end(): Promise<void> {
     this.isOpen = false;
-    socketOf(this.connection)?.destroy();
+    // By its error the client learns that the connection is gone, and stops its timers.
+    socketOf(this.connection)?.destroy(new Error("the connection was given up"));
   }
 
   #listenForLife(): void {
@@ -110,17 +114,37 @@ export class AmqpLink {
   }
 }
 
+/** Who names no user is let in as nobody, or not at all; brokers want to hear that, too. */
+function mechanisms(user: string | undefined, password = ""): unknown {
+  const chosen = rhea.sasl.client_mechanisms();
+  if (user === undefined) chosen.enable_anonymous("anonymous");
+  else chosen.enable_plain(user, password);
+  return chosen;
+}
+
 interface Wire {
   on(event: "data", listener: () => void): unknown;
-  destroy(): void;
+  destroy(error: Error): void;
 }
 
 /** Known to the client's code, not to its types. */
 const socketOf = (connection: Connection): Wire | undefined => (connection as { readonly socket?: Wire }).socket;
 
-/** Refusals are told by a condition and a text, either of which may be missing. */
+/** What the broker said instead of doing what it was told. */
+export class AmqpRefusal extends Error {
+  /** The protocol's name for the reason, such as `amqp:not-found`. */
+  readonly condition: string;
+
+  constructor(condition: string, message: string) {
+    super(message);
+    this.condition = condition;
+  }
+}
+
+/** Refusals have a condition, and mostly a text. */
 export function described(reason: unknown): Error {
-  const { condition, description, message } = reason as Record<"condition" | "description" | "message", unknown>;
-  const text = [condition, description ?? message].filter((part) => typeof part === "string" && part !== "").join(": ");
-  return new Error(text || String(reason), { cause: reason });
+  const { condition, description, message } = (reason ?? {}) as Partial<Record<string, unknown>>;
+  if (typeof condition !== "string") return reason instanceof Error ? reason : new Error(String(message ?? reason));
+  const text = description ?? message;
+  return new AmqpRefusal(condition, typeof text === "string" && text !== "" ? `${condition}: ${text}` : condition);
 }

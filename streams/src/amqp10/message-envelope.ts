@@ -4,17 +4,22 @@ import type { Message } from "rhea";
 
 /** Puts a body into `{address, id, subject, redelivered, properties, data}`; what the sender left out is null. */
 export function envelopeOf(message: Message, { address }: { readonly address: string }): (data: Json) => Json {
-  const { message_id: id, subject, delivery_count: before, application_properties: properties } = message;
+  const { message_id: id, subject, application_properties: properties } = message;
   return (data) => ({
     address,
     id: valueJson(id),
     subject: valueJson(subject),
-    redelivered: typeof before === "number" && before > 0,
+    redelivered: isRedelivered(message),
     properties: Object.fromEntries(
       Object.entries((properties ?? {}) as Record<string, unknown>).map(([name, value]) => [name, valueJson(value)]),
     ),
     data,
   });
+}
+
+/** Brokers tell it by a count, or by who had it first. */
+function isRedelivered({ delivery_count: before, first_acquirer: isFirst }: Message): boolean {
+  return (typeof before === "number" && before > 0) || isFirst === false;
 }
 
 /** Values of properties are simple; of these JSON has no word for bytes (`{base64}`), times (ISO 8601) and numbers that are none. */

@@ -3,9 +3,9 @@
  * keeps what is not accepted, and sends it again when the link has ended.
  */
 import { engineError, type FeedIntake, type FeedReceipt, type Json } from "@millrace/engine";
-import { type Delivery, type EventContext, filter, type Message, type Receiver } from "rhea";
+import rhea, { type Delivery, type EventContext, type Message, type Receiver } from "rhea";
 import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
-import { type AmqpLink, described } from "./amqp-link.ts";
+import { type AmqpLink, AmqpRefusal, described } from "./amqp-link.ts";
 import { amqp10Error } from "./errors.ts";
 import { envelopeOf } from "./message-envelope.ts";
 
@@ -41,14 +41,14 @@ export function nodeFeed(options: NodeFeedOptions): FeedDriver<AmqpLink> {
         const ends = (context: EventContext): void => reject(described(context.receiver?.error ?? detached(options)));
         receiver.on("receiver_error", ends);
         receiver.on("receiver_close", ends);
-        receiver.on("session_error", ({ session }: EventContext) => reject(described(session?.error)));
       });
       receiver.on("message", ({ message, delivery }: EventContext) => {
         if (message !== undefined && delivery !== undefined)
           receive(message, delivery, receiver, link, intake, options);
       });
       receiver.once("receiver_open", () => void receiver.add_credit(options.prefetch));
-      await Promise.race([refused, link.ended]);
+      const reason = await Promise.race([refused, link.ended]);
+      if (reason instanceof AmqpRefusal) throw reason;
     },
   };
 }
@@ -60,7 +60,7 @@ function receiverOptions({ kind, address, selector, subscription }: NodeFeedOpti
       address,
       capabilities: [kind],
       ...(subscription === undefined ? {} : DURABLE),
-      ...(selector === undefined ? {} : { filter: filter.selector(selector) }),
+      ...(selector === undefined ? {} : { filter: rhea.filter.selector(selector) }),
     },
     credit_window: 0,
     autoaccept: false,

@@ -2,10 +2,10 @@
  * Sends to a queue or a topic. A delivery is done when the broker has accepted every message, all of which it is told to keep. Messages
  * have an id of their own, by which a receiver knows those that come twice.
  */
-import { type Delivery, type EventContext, message as encoding, type Sender } from "rhea";
+import rhea, { type Delivery, type EventContext, type Sender } from "rhea";
 import { type Outgoing, outgoingOf, Unfinished } from "../resilience/outgoing.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
-import { type AmqpLink, described } from "./amqp-link.ts";
+import { type AmqpLink, AmqpRefusal, described } from "./amqp-link.ts";
 import { amqp10Error } from "./errors.ts";
 
 export interface NodeSinkOptions {
@@ -19,6 +19,7 @@ export interface NodeSinkOptions {
 /** Enough to keep a connection busy, and within what the client holds. */
 const IN_FLIGHT_MAX = 1000;
 const SIZE_CONDITION = "amqp:link:message-size-exceeded";
+const CUT = "the connection ended before the broker had taken everything";
 
 export function nodeSink(options: NodeSinkOptions): SinkDriver<AmqpLink> {
   const unfinished = new Unfinished();
@@ -64,9 +65,8 @@ class Publisher {
       const ends = (context: EventContext): void => reject(this.#refusal(context.sender?.error));
       sender.on("sender_error", ends);
       sender.on("sender_close", ends);
-      sender.on("session_error", ({ session }: EventContext) => reject(this.#refusal(session?.error)));
       void link.ended.then((reason) =>
-        reject(reason ?? new Error("the connection ended before the broker had taken everything")),
+        reject(reason === undefined ? new Error(CUT) : this.#refusal(reason)),
       );
     });
     this.#failed.catch(() => undefined);
@@ -89,11 +89,11 @@ class Publisher {
 
   /** The client holds it until the broker gives credit. */
   #send({ id, body }: Outgoing): Promise<void> {
-    const encoded = encoding.encode({
+    const encoded = rhea.message.encode({
       message_id: id,
       durable: true,
       content_type: "application/json",
-      body: encoding.data_section(body),
+      body: rhea.message.data_section(body),
     });
     const most = this.#sender.max_message_size;
     if (most > 0 && encoded.length > most)
@@ -134,7 +134,8 @@ class Publisher {
     if (error === undefined || error === null)
       return new Error(`the broker does not take messages for ${this.#options.address} any more`);
     const refusal = described(error);
-    return refusal.message.startsWith(SIZE_CONDITION) ? this.#tooLarge(refusal.message, refusal) : refusal;
+    const isSize = refusal instanceof AmqpRefusal && refusal.condition === SIZE_CONDITION;
+    return isSize ? this.#tooLarge(refusal.message, refusal) : refusal;
   }
 
   #tooLarge(text: string, cause?: Error): Error {

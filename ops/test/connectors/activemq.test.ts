@@ -1,0 +1,125 @@
+/** ActiveMQ connectors, over STOMP, against a real broker. The test's own end speaks AMQP 1.0 with it. */
+import { type ActivemqAddress, type Feed, type Json, parseActivemqAddress, reportOf, systemEnv } from "@millrace/engine";
+import { feedContract, sinkContract } from "@millrace/engine/testing";
+import { activemqFeed, activemqSink } from "@millrace/streams/activemq";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type ActivemqServer, activemqMissing, startActivemq } from "../../services/activemq-server.ts";
+import { Amqp10Client } from "./amqp10-client.ts";
+import { ListeningFeed } from "./listening-feed.ts";
+import { QUICK, slice, WAIT } from "./running-graph.ts";
+
+const env = systemEnv();
+const START_MS = 120_000;
+
+describe.skipIf(activemqMissing)(
+  `ActiveMQ${activemqMissing === undefined ? "" : ` (skipped: ${activemqMissing})`}`,
+  () => {
+    let broker: ActivemqServer;
+    let client: Amqp10Client;
+    let count = 0;
+    const next = (name: string): string => `${name}${++count}`;
+
+    beforeAll(async () => {
+      broker = await startActivemq({
+        stompOptions: "wireFormat.maxDataLength=8000000",
+        // Other protocols see what is in a message, not its bytes.
+        amqpOptions: "transport.transformer=jms",
+      });
+      client = new Amqp10Client(broker.amqp.port);
+    }, START_MS);
+    afterAll(async () => {
+      await client?.close();
+      await broker?.stomp.stop();
+    }, START_MS);
+
+    const address = (path: string, side: "source" | "sink" = "source", at = broker.stomp.address): ActivemqAddress => {
+      const parsed = parseActivemqAddress(`//${at}${path}`, side);
+      if ("fault" in parsed) throw new Error(parsed.fault);
+      return parsed;
+    };
+    const feed = (path: string, id = next("node")): Feed => activemqFeed(address(path), env, { id, policy: QUICK });
+    const sink = (path: string) => activemqSink(address(path, "sink"), env, { id: "g/out", policy: QUICK });
+    const publish = (node: string, bodies: readonly string[]): Promise<void> =>
+      client.publish(
+        node,
+        bodies.map((body) => ({ body })),
+      );
+
+    feedContract("a queue of ActiveMQ", async () => {
+      const queue = next("q");
+      return {
+        connect: (most) => feed(`/queue/${queue}?prefetch=${most}`),
+        send: (bodies) => publish(queue, bodies),
+        close: async () => undefined,
+      };
+    });
+
+    feedContract("a topic of ActiveMQ with a durable subscription", async () => {
+      const topic = next("t");
+      const id = next("g/in");
+      // A subscription gets what is sent after it was made.
+      await ListeningFeed.made(feed(`/topic/${topic}`, id), () => publish(`topic://${topic}`, ['"probe"']));
+      return {
+        connect: (most) => feed(`/topic/${topic}?prefetch=${most}`, id),
+        send: (bodies) => publish(`topic://${topic}`, bodies),
+        close: async () => undefined,
+      };
+    });
+
+    sinkContract("a queue of ActiveMQ", async () => {
+      const queue = next("q");
+      const seen: Json[] = [];
+      return {
+        connect: () => sink(`/queue/${queue}`),
+        async content() {
+          seen.push(...(await client.drain(queue)).map(({ data }) => JSON.parse(data) as Json));
+          return seen;
+        },
+        close: async () => undefined,
+      };
+    });
+
+    test("an envelope says destination, id and headers, a selector chooses, and a sink's messages have ids of their own", async () => {
+      const queue = next("q");
+      const to = sink(`/queue/${queue}`);
+      await to.open(undefined);
+      await to.deliver([slice(5, [{ text: "é\u0000\n" }])]);
+      await client.publish(queue, [
+        { body: "1", properties: { region: "us" } },
+        { body: "2", properties: { region: "eu" } },
+      ]);
+      const some = new ListeningFeed(feed(`/queue/${queue}?envelope=true&selector=region = 'eu'`));
+      await some.has(1);
+      for (const { settle } of some.receipts) settle?.();
+      await some.end();
+      expect(some.taken).toMatchObject([
+        { destination: `/queue/${queue}`, id: expect.any(String), headers: { region: "eu" }, data: 2 },
+      ]);
+      const all = new ListeningFeed(feed(`/queue/${queue}?envelope=true&ids=millrace-id`));
+      await all.has(2);
+      const [own] = all.taken as { headers: Json }[];
+      expect(own).toMatchObject({ headers: { "millrace-id": "g/out/l/5/0" }, data: { text: "é\u0000\n" } });
+      expect(all.receipts.map(({ id }) => id)).toEqual(["g/out/l/5/0", expect.any(String)]);
+      await all.end();
+      await to.close();
+    });
+
+    test("a large message goes there and back; one that is too large is told by its code, and the sink goes on", async () => {
+      const queue = next("q");
+      const to = sink(`/queue/${queue}`);
+      await to.open(undefined);
+      const large = { text: "x".repeat(5_000_000) };
+      await to.deliver([slice(0, [large])]);
+      expect(await to.deliver([slice(1, [{ text: "x".repeat(9_000_000) }])]).catch(reportOf)).toMatchObject({
+        code: "ACTIVEMQ-TOO-LARGE",
+        kind: "rejected",
+      });
+      await to.deliver([slice(2, [2])]);
+      await to.close();
+      const back = new ListeningFeed(feed(`/queue/${queue}`));
+      await back.has(2);
+      await back.end();
+      expect(back.taken).toEqual([large, 2]);
+    });
+  },
+);

@@ -1,0 +1,96 @@
+/** The brokers that AMQP 1.0 is tested against. */
+import { connect } from "amqplib";
+import { ACTIVEMQ_VERSION } from "../../bin/activemq.mjs";
+import { activemqMissing, startActivemq } from "../../services/activemq-server.ts";
+import { rabbitmqMissing, startRabbit } from "../../services/rabbitmq-server.ts";
+import type { ServerProcess } from "../../services/server-process.ts";
+
+export interface Amqp10Broker {
+  /** Of AMQP 1.0. */
+  readonly port: number;
+  readonly server: ServerProcess;
+  /** A durable queue, where the broker does not make it by itself. */
+  makeQueue(name: string): Promise<void>;
+  /** Resolves when the queues that were made survive the broker's end. */
+  sync(): Promise<void>;
+  /** Paths of addresses that the broker refuses, and what it says. */
+  readonly refusals: readonly (readonly [string, RegExp])[];
+  stop(): Promise<void>;
+}
+
+export interface Amqp10Kind {
+  readonly name: string;
+  readonly missing: string | undefined;
+  start(): Promise<Amqp10Broker>;
+  /** Over which schemes its queues can be used, and on which port. */
+  readonly schemes: readonly { readonly scheme: string; server(broker: Amqp10Broker): number }[];
+  /** It tells how often it has delivered a message. */
+  readonly counts: boolean;
+  /** The address of a queue, and of a topic where a subscription of it can be durable. */
+  node(queue: string): string;
+  topic?(name: string): string;
+}
+
+export const RABBITMQ_VERSION = "3.10.8";
+/** Nobody may use a queue whose name begins otherwise. */
+const OPEN = "open";
+
+const activemq: Amqp10Kind = {
+  name: `ActiveMQ ${ACTIVEMQ_VERSION}`,
+  missing: activemqMissing,
+  node: (queue) => `${OPEN}.${queue}`,
+  counts: true,
+  schemes: [
+    { scheme: "activemq", server: ({ server }) => server.port },
+    { scheme: "amqp10", server: ({ port }) => port },
+  ],
+  topic: (name) => `topic://${name}`,
+  async start() {
+    const rights = (of: string): string => `<authorizationEntry ${of} read="all" write="all" admin="all"/>`;
+    const { stomp, amqp } = await startActivemq({
+      // Other protocols see what is in a message, not its bytes.
+      amqpOptions: "transport.transformer=jms",
+      plugins: `<simpleAuthenticationPlugin anonymousAccessAllowed="true" anonymousUser="nobody" anonymousGroup="all"><users/></simpleAuthenticationPlugin>
+        <authorizationPlugin><map><authorizationMap><authorizationEntries>${rights('topic="&gt;"')}${rights(`queue="${OPEN}.&gt;"`)}</authorizationEntries></authorizationMap></map></authorizationPlugin>`,
+    });
+    return {
+      port: amqp.port,
+      server: stomp,
+      makeQueue: async () => undefined,
+      sync: async () => undefined,
+      refusals: [["/queue/other.x", /amqp:unauthorized-access: User nobody is not authorized/]],
+      stop: () => stomp.stop(),
+    };
+  },
+};
+
+const rabbitmq: Amqp10Kind = {
+  name: `RabbitMQ ${RABBITMQ_VERSION}`,
+  missing: rabbitmqMissing,
+  node: (queue) => `/amq/queue/${queue}`,
+  counts: false,
+  schemes: [{ scheme: "amqp10", server: ({ port }) => port }],
+  async start() {
+    const { server, stop, control } = await startRabbit([], ["rabbitmq_amqp1_0"]);
+    const model = await connect(`amqp://${server.address}`);
+    model.on("error", () => undefined);
+    const channel = await model.createChannel();
+    return {
+      port: server.port,
+      server,
+      makeQueue: async (name) => void (await channel.assertQueue(name, { durable: true })),
+      // For about 2 s the broker has a new queue's name in memory only, durable or not: a kill takes the queue away.
+      sync: async () => void (await control("eval", "mnesia:sync_log().")),
+      refusals: [
+        ["/queue/%2Famq%2Fqueue%2Fnone", /not.found/i],
+        ["/queue/x?hostname=vhost:nowhere", /amqp:unauthorized-access/],
+      ],
+      async stop() {
+        await model.close().catch(() => undefined);
+        await stop();
+      },
+    };
+  },
+};
+
+export const AMQP10_KINDS: readonly Amqp10Kind[] = [activemq, rabbitmq];

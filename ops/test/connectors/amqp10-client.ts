@@ -1,0 +1,168 @@
+/** A test's own end of a broker that speaks AMQP 1.0: it connects again as often as needed, and does again what failed. */
+import rhea, {
+  type Connection,
+  type ConnectionOptions,
+  type Delivery,
+  type EventContext,
+  type Message,
+  type Receiver,
+  type Sender,
+} from "rhea";
+import { vi } from "vitest";
+
+/** Only what hangs takes so long. */
+const PATIENCE = { timeout: 15_000, interval: 50 };
+const MARK = "mark of a drain";
+
+export interface Drained {
+  /** The message's own id. */
+  readonly id: string;
+  readonly data: string;
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+export interface Sent {
+  readonly body: unknown;
+  readonly id?: string;
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+interface Line {
+  readonly connection: Connection;
+  /** Rejects when nothing more will come over it. */
+  readonly ended: Promise<never>;
+}
+
+export class Amqp10Client {
+  readonly #options: ConnectionOptions;
+  #line: Line | undefined;
+  #marks = 0;
+
+  constructor(port: number, login: { readonly username?: string; readonly password?: string } = {}) {
+    this.#options = { host: "127.0.0.1", port, reconnect: false, username: "anonymous", ...login };
+  }
+
+  /** Sends durable messages. What was not accepted is sent again, so the queue may have it twice. */
+  async publish(node: string, messages: readonly Sent[]): Promise<void> {
+    const left = new Set(messages);
+    await this.#until(async ({ connection }) => {
+      const sender = connection.open_sender({ target: { address: node } });
+      const outcomes = outcomesOf(sender);
+      try {
+        await opened(sender, "sender");
+        await Promise.all(
+          [...left].map(async (message) => {
+            await accepted(sender, outcomes, message);
+            left.delete(message);
+          }),
+        );
+      } finally {
+        sender.close();
+      }
+    });
+  }
+
+  /** Takes all there is into `into`. What was taken and not accepted in time comes again. */
+  async drain(node: string, into: Drained[] = []): Promise<Drained[]> {
+    await this.#until(async (line) => {
+      const mark = `${MARK} ${++this.#marks}`;
+      const receiver = line.connection.open_receiver({ source: { address: node }, credit_window: 100 });
+      try {
+        const isMarked = new Promise<void>((resolve) => {
+          receiver.on("message", ({ message }: EventContext) => {
+            const data = textOf(message);
+            if (data === mark) resolve();
+            else if (message !== undefined && !data.startsWith(MARK)) into.push(drained(message, data));
+          });
+        });
+        await opened(receiver, "receiver");
+        const sender = line.connection.open_sender({ target: { address: node } });
+        await opened(sender, "sender");
+        await accepted(sender, outcomesOf(sender), { body: mark });
+        sender.close();
+        await isMarked;
+      } finally {
+        receiver.close();
+      }
+    });
+    return into;
+  }
+
+  async close(): Promise<void> {
+    const line = this.#line;
+    this.#line = undefined;
+    line?.connection.close();
+  }
+
+  #until<T>(work: (line: Line) => Promise<T>): Promise<T> {
+    return vi.waitFor(async () => {
+      try {
+        this.#line ??= lineTo(this.#options);
+        return await Promise.race([work(this.#line), this.#line.ended]);
+      } catch (error) {
+        await this.close();
+        throw error;
+      }
+    }, PATIENCE);
+  }
+}
+
+function lineTo(options: ConnectionOptions): Line {
+  const container = rhea.create_container();
+  const ended = new Promise<never>((_, reject) => {
+    const end = (context: EventContext): void => reject(context.error ?? new Error("the connection ended"));
+    container.on("disconnected", end);
+    container.on("connection_error", end);
+    container.on("session_error", ({ session }: EventContext) => reject(session?.error));
+    container.on("error", reject);
+  });
+  ended.catch(() => undefined);
+  return { connection: container.connect(options), ended };
+}
+
+function opened(link: Sender | Receiver, kind: "sender" | "receiver"): Promise<void> {
+  return new Promise((resolve, reject) => {
+    link.once(`${kind}_open`, () => resolve());
+    link.on(`${kind}_error`, () => reject(link.error));
+    link.on(`${kind}_close`, () => reject(new Error("the link was closed")));
+  });
+}
+
+/** What becomes of deliveries, each told to who waits for it. */
+function outcomesOf(sender: Sender): Map<Delivery, (outcome: string) => void> {
+  const waiting = new Map<Delivery, (outcome: string) => void>();
+  for (const outcome of ["accepted", "rejected", "released"])
+    sender.on(outcome, ({ delivery }: EventContext) => delivery !== undefined && waiting.get(delivery)?.(outcome));
+  return waiting;
+}
+
+function accepted(
+  sender: Sender,
+  outcomes: Map<Delivery, (outcome: string) => void>,
+  { body, id, properties }: Sent,
+): Promise<void> {
+  const message = {
+    body,
+    durable: true,
+    ...(id === undefined ? {} : { message_id: id }),
+    ...(properties === undefined ? {} : { application_properties: properties }),
+  } as unknown as Message;
+  return new Promise((resolve, reject) => {
+    outcomes.set(sender.send(message), (outcome) => {
+      if (outcome === "accepted") resolve();
+      else reject(new Error(`the broker ${outcome} a message`));
+    });
+  });
+}
+
+/** Bodies come as texts or as bytes, as the sender and the broker would have it. */
+function textOf(message: Message | undefined): string {
+  const body: unknown = message?.body;
+  if (typeof body === "string") return body;
+  const { content } = (body ?? {}) as { readonly content?: unknown };
+  return Buffer.isBuffer(content) ? content.toString() : "";
+}
+
+function drained({ message_id: id, application_properties: properties }: Message, data: string): Drained {
+  return { id: String(id ?? ""), data, properties: (properties ?? {}) as Record<string, unknown> };
+}

@@ -1,0 +1,157 @@
+/** AMQP 1.0 connectors against two real brokers. */
+import { type Amqp10Address, type Feed, type Json, parseAmqp10Address, reportOf, systemEnv } from "@millrace/engine";
+import { feedContract, sinkContract } from "@millrace/engine/testing";
+import { amqp10Feed, amqp10Sink } from "@millrace/streams/amqp10";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { Amqp10Client } from "./amqp10-client.ts";
+import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
+import { ListeningFeed } from "./listening-feed.ts";
+import { QUICK, slice, WAIT } from "./running-graph.ts";
+
+const env = systemEnv();
+const START_MS = 240_000;
+const QUIET_MS = 150;
+
+for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
+  describe.skipIf(missing)(`AMQP 1.0 on ${name}${missing === undefined ? "" : ` (skipped: ${missing})`}`, () => {
+    let broker: Amqp10Broker;
+    let client: Amqp10Client;
+    let count = 0;
+    const next = (of: string): string => `${of}${++count}`;
+
+    beforeAll(async () => {
+      broker = await start();
+      client = new Amqp10Client(broker.port);
+    }, START_MS);
+    afterAll(async () => {
+      await client?.close();
+      await broker?.stop();
+    }, START_MS);
+
+    const address = (path: string, side: "source" | "sink" = "source"): Amqp10Address => {
+      const parsed = parseAmqp10Address(`//127.0.0.1:${broker.port}${path}`, side);
+      if ("fault" in parsed) throw new Error(parsed.fault);
+      return parsed;
+    };
+    const feed = (path: string, id = next("node")): Feed => amqp10Feed(address(path), env, { id, policy: QUICK });
+    const sink = (path: string) => amqp10Sink(address(path, "sink"), env, { id: "g/out", policy: QUICK });
+    const pathOf = (queue: string): string => `/queue/${encodeURIComponent(node(queue))}`;
+    const publish = (to: string, bodies: readonly string[]): Promise<void> =>
+      client.publish(
+        to,
+        bodies.map((body) => ({ body, id: body })),
+      );
+
+    feedContract(`a queue over AMQP 1.0 on ${name}`, async () => {
+      const queue = next("q");
+      await broker.makeQueue(queue);
+      return {
+        connect: (most) => feed(`${pathOf(queue)}?prefetch=${most}&ids=message`),
+        send: (bodies) => publish(node(queue), bodies),
+        close: async () => undefined,
+      };
+    });
+
+    sinkContract(`a queue over AMQP 1.0 on ${name}`, async () => {
+      const queue = next("q");
+      await broker.makeQueue(queue);
+      const seen: Json[] = [];
+      return {
+        connect: () => sink(pathOf(queue)),
+        async content() {
+          seen.push(...(await client.drain(node(queue))).map(({ data }) => JSON.parse(data) as Json));
+          return seen;
+        },
+        close: async () => undefined,
+      };
+    });
+
+    if (topic !== undefined)
+      feedContract(`a topic over AMQP 1.0 on ${name} with a durable subscription`, async () => {
+        const at = topic(next("t"));
+        const id = next("g/in");
+        const path = `/topic/${encodeURIComponent(at)}`;
+        // A subscription gets what is sent after it was made.
+        await ListeningFeed.made(feed(path, id), () => publish(at, ['"probe"']));
+        return {
+          connect: (most) => feed(`${path}?prefetch=${most}`, id),
+          send: (bodies) => publish(at, bodies),
+          close: async () => undefined,
+        };
+      });
+
+    test("an envelope says address, id and properties; what is neither text nor bytes is a dead letter", async () => {
+      const queue = next("q");
+      await broker.makeQueue(queue);
+      const to = sink(pathOf(queue));
+      await to.open(undefined);
+      await to.deliver([slice(5, [{ text: "é\u0000\n" }])]);
+      await client.publish(node(queue), [
+        { body: "1", id: "mine", properties: { region: "eu" } },
+        { body: { not: "text" } },
+      ]);
+      const all = new ListeningFeed(feed(`${pathOf(queue)}?envelope=true&ids=message`));
+      await all.has(2);
+      await vi.waitFor(() => expect(all.errors.length).toBe(1), WAIT);
+      await all.end();
+      expect(all.taken).toMatchObject([
+        { address: node(queue), id: "g/out/l/5/0", redelivered: false, data: { text: "é\u0000\n" } },
+        { id: "mine", properties: { region: "eu" }, data: 1 },
+      ]);
+      expect(all.receipts.map(({ id }) => id)).toEqual(["g/out/l/5/0", "mine"]);
+      expect(all.errors[0]).toMatchObject([{ code: "MSG-DECODE", kind: "rejected", place: { stream: node(queue) } }, null]);
+      await to.close();
+    });
+
+    test("a large message goes there and back", async () => {
+      const queue = next("q");
+      await broker.makeQueue(queue);
+      const to = sink(pathOf(queue));
+      await to.open(undefined);
+      const large = { text: "x".repeat(5_000_000) };
+      await to.deliver([slice(0, [large, 1])]);
+      await to.close();
+      const back = new ListeningFeed(feed(pathOf(queue)));
+      await back.has(2);
+      await back.end();
+      expect(back.taken).toEqual([large, 1]);
+    });
+
+    test.skipIf(!counts)("a message that was delivered too often is a dead letter, whole; without a limit it goes on coming", async () => {
+      const queue = next("q");
+      await broker.makeQueue(queue);
+      await publish(node(queue), ['{"poison":1}']);
+      for (let delivery = 0; delivery < 2; delivery++) {
+        const taking = new ListeningFeed(feed(`${pathOf(queue)}?deliveries=2`));
+        await taking.has(1);
+        await taking.end();
+        await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+      }
+      const refusing = new ListeningFeed(feed(`${pathOf(queue)}?deliveries=2`));
+      await vi.waitFor(() => expect(refusing.errors.length).toBe(1), WAIT);
+      expect(refusing.errors).toMatchObject([
+        [{ code: "AMQP10-DELIVERIES", place: { stream: node(queue) }, details: { deliveries: 3 } }, { poison: 1 }],
+      ]);
+      await refusing.end();
+      const patient = new ListeningFeed(feed(pathOf(queue)));
+      await patient.has(1);
+      await patient.end();
+    });
+
+    test("what is missing or refused is shown with its reason", async () => {
+      const { refusals } = broker;
+      for (const [path, reason] of refusals) {
+        const from = new ListeningFeed(feed(path));
+        await from.shows(reason);
+        await from.end();
+      }
+      const to = sink(refusals[0]?.[0] ?? "");
+      await to.open(undefined);
+      expect(await to.deliver([slice(0, [1])]).catch(reportOf)).toMatchObject({
+        code: "SINK-FAILED",
+        message: expect.stringMatching(refusals[0]?.[1] ?? /$^/),
+      });
+      await to.close();
+    });
+  });
+}
