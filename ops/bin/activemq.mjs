@@ -14,10 +14,7 @@ export const activemqJars = jarsOf(SERVER);
 
 /** Why it cannot be tested here; `undefined` when it can. */
 export function activemqLacks() {
-  return (
-    javaLacks() ??
-    (isHere() ? undefined : `the jars of ActiveMQ ${ACTIVEMQ_VERSION} were not fetched`)
-  );
+  return javaLacks() ?? (isHere() ? undefined : `the jars of ActiveMQ ${ACTIVEMQ_VERSION} were not fetched`);
 }
 
 /** What went wrong, if anything did. */

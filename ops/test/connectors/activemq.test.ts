@@ -1,5 +1,12 @@
 /** ActiveMQ connectors, over STOMP, against a real broker. The test's own end speaks AMQP 1.0 with it. */
-import { type ActivemqAddress, type Feed, type Json, parseActivemqAddress, reportOf, systemEnv } from "@millrace/engine";
+import {
+  type ActivemqAddress,
+  type Feed,
+  type Json,
+  parseActivemqAddress,
+  reportOf,
+  systemEnv,
+} from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { activemqFeed, activemqSink } from "@millrace/streams/activemq";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";

@@ -11,7 +11,7 @@ import rhea, {
 import { vi } from "vitest";
 
 /** Only what hangs takes so long. */
-const PATIENCE = { timeout: 15_000, interval: 50 };
+const PATIENCE = { timeout: 120_000, interval: 50 };
 const MARK = "mark of a drain";
 
 export interface Drained {

@@ -3,8 +3,8 @@ import { type Amqp10Address, type Feed, type Json, parseAmqp10Address, reportOf,
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { amqp10Feed, amqp10Sink } from "@millrace/streams/amqp10";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { Amqp10Client } from "./amqp10-client.ts";
 import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
+import { Amqp10Client } from "./amqp10-client.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { QUICK, slice, WAIT } from "./running-graph.ts";
 
@@ -99,7 +99,10 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
         { id: "mine", properties: { region: "eu" }, data: 1 },
       ]);
       expect(all.receipts.map(({ id }) => id)).toEqual(["g/out/l/5/0", "mine"]);
-      expect(all.errors[0]).toMatchObject([{ code: "MSG-DECODE", kind: "rejected", place: { stream: node(queue) } }, null]);
+      expect(all.errors[0]).toMatchObject([
+        { code: "MSG-DECODE", kind: "rejected", place: { stream: node(queue) } },
+        null,
+      ]);
       await to.close();
     });
 
@@ -117,26 +120,29 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
       expect(back.taken).toEqual([large, 1]);
     });
 
-    test.skipIf(!counts)("a message that was delivered too often is a dead letter, whole; without a limit it goes on coming", async () => {
-      const queue = next("q");
-      await broker.makeQueue(queue);
-      await publish(node(queue), ['{"poison":1}']);
-      for (let delivery = 0; delivery < 2; delivery++) {
-        const taking = new ListeningFeed(feed(`${pathOf(queue)}?deliveries=2`));
-        await taking.has(1);
-        await taking.end();
-        await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
-      }
-      const refusing = new ListeningFeed(feed(`${pathOf(queue)}?deliveries=2`));
-      await vi.waitFor(() => expect(refusing.errors.length).toBe(1), WAIT);
-      expect(refusing.errors).toMatchObject([
-        [{ code: "AMQP10-DELIVERIES", place: { stream: node(queue) }, details: { deliveries: 3 } }, { poison: 1 }],
-      ]);
-      await refusing.end();
-      const patient = new ListeningFeed(feed(pathOf(queue)));
-      await patient.has(1);
-      await patient.end();
-    });
+    test.skipIf(!counts)(
+      "a message that was delivered too often is a dead letter, whole; without a limit it goes on coming",
+      async () => {
+        const queue = next("q");
+        await broker.makeQueue(queue);
+        await publish(node(queue), ['{"poison":1}']);
+        for (let delivery = 0; delivery < 2; delivery++) {
+          const taking = new ListeningFeed(feed(`${pathOf(queue)}?deliveries=2`));
+          await taking.has(1);
+          await taking.end();
+          await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+        }
+        const refusing = new ListeningFeed(feed(`${pathOf(queue)}?deliveries=2`));
+        await vi.waitFor(() => expect(refusing.errors.length).toBe(1), WAIT);
+        expect(refusing.errors).toMatchObject([
+          [{ code: "AMQP10-DELIVERIES", place: { stream: node(queue) }, details: { deliveries: 3 } }, { poison: 1 }],
+        ]);
+        await refusing.end();
+        const patient = new ListeningFeed(feed(pathOf(queue)));
+        await patient.has(1);
+        await patient.end();
+      },
+    );
 
     test("what is missing or refused is shown with its reason", async () => {
       const { refusals } = broker;

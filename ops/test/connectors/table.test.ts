@@ -2,9 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  type ActivemqAddress,
+  type Amqp10Address,
   type KafkaAddress,
   type MqttAddress,
   type NatsAddress,
+  parseActivemqAddress,
+  parseAmqp10Address,
   parseKafkaAddress,
   parseMqttAddress,
   parseMysqlAddress,
@@ -19,6 +23,8 @@ import {
   type SqlAddress,
   systemEnv,
 } from "@millrace/engine";
+import { activemqSink } from "@millrace/streams/activemq";
+import { amqp10Sink } from "@millrace/streams/amqp10";
 import { webhookSink } from "@millrace/streams/http";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { mqttSink } from "@millrace/streams/mqtt";
@@ -28,6 +34,7 @@ import { postgresSink, postgresSource } from "@millrace/streams/postgres";
 import { rabbitmqSink } from "@millrace/streams/rabbitmq";
 import { redisSink, redisSource } from "@millrace/streams/redis";
 import { expect, test } from "vitest";
+import { ACTIVEMQ_VERSION } from "../../bin/activemq.mjs";
 import { KAFKA_VERSIONS } from "../../bin/kafka.mjs";
 import { NATS_VERSION } from "../../bin/setup.mjs";
 
@@ -42,11 +49,14 @@ const POSTGRES = "PostgreSQL 15.18";
 const MARIADB = "MariaDB 10.11.19";
 const MQTT = "mosquitto 2.0.11";
 const RABBITMQ = "RabbitMQ 3.10.8";
+const ACTIVEMQ = `ActiveMQ ${ACTIVEMQ_VERSION}`;
 const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["redis", REDIS],
   ["kafka", KAFKA],
   ["mqtt", MQTT],
   ["rabbitmq", RABBITMQ],
+  ["activemq", ACTIVEMQ],
+  ["amqp10", `${ACTIVEMQ}, ${RABBITMQ}`],
   ["postgres", POSTGRES],
   ["mysql", MARIADB],
   ["https", "Node's HTTP server, standardwebhooks 1.1.1"],
@@ -98,8 +108,20 @@ function rabbitmqAddress(path: string): RabbitmqAddress {
   return parsed;
 }
 
+function activemqAddress(path: string): ActivemqAddress {
+  const parsed = parseActivemqAddress(`//h${path}`, "sink");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+function amqp10Address(path: string): Amqp10Address {
+  const parsed = parseAmqp10Address(`//h${path}`, "sink");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
 /** A feed is no source connector: it cannot be read again. One that `waits` for receipts slows its broker, and hands back what was not settled. */
-const feedRow = (scheme: string, path: string, waits: boolean): string[] => [
+const feedRow = (scheme: string, path: string, waits: boolean, tested = testedOf(scheme)): string[] => [
   `\`${scheme}:\` ${path}`,
   "source",
   "no",
@@ -108,7 +130,7 @@ const feedRow = (scheme: string, path: string, waits: boolean): string[] => [
   yes(waits),
   "no",
   "",
-  testedOf(scheme),
+  tested,
 ];
 
 function sourceRow(scheme: string, path: string, source: SourceConnector, bounded: SourceConnector): string[] {
@@ -155,6 +177,12 @@ function rows(): readonly (readonly string[])[] {
     feedRow("rabbitmq", "queue, exchange", true),
     sinkRow("rabbitmq", "queue", rabbitmqSink(rabbitmqAddress("/queue/q"), env, { id: "g/s" })),
     sinkRow("rabbitmq", "exchange", rabbitmqSink(rabbitmqAddress("/exchange/x"), env, { id: "g/s" })),
+    feedRow("activemq", "queue, topic", true),
+    sinkRow("activemq", "queue, topic", activemqSink(activemqAddress("/queue/q"), env, { id: "g/s" })),
+    feedRow("amqp10", "queue", true),
+    // A subscription of the other broker is not durable.
+    feedRow("amqp10", "topic", true, ACTIVEMQ),
+    sinkRow("amqp10", "queue, topic", amqp10Sink(amqp10Address("/queue/q"), env, { id: "g/s" })),
   ];
 }
 

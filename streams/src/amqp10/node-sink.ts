@@ -65,9 +65,7 @@ class Publisher {
       const ends = (context: EventContext): void => reject(this.#refusal(context.sender?.error));
       sender.on("sender_error", ends);
       sender.on("sender_close", ends);
-      void link.ended.then((reason) =>
-        reject(reason === undefined ? new Error(CUT) : this.#refusal(reason)),
-      );
+      void link.ended.then((reason) => reject(reason === undefined ? new Error(CUT) : this.#refusal(reason)));
     });
     this.#failed.catch(() => undefined);
     this.#heedOutcomes();
