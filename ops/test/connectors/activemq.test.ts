@@ -9,11 +9,11 @@ import {
 } from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { activemqFeed, activemqSink } from "@millrace/streams/activemq";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ActivemqServer, activemqMissing, startActivemq } from "../../services/activemq-server.ts";
 import { Amqp10Client } from "./amqp10-client.ts";
 import { ListeningFeed } from "./listening-feed.ts";
-import { QUICK, slice, WAIT } from "./running-graph.ts";
+import { QUICK, slice } from "./running-graph.ts";
 
 const env = systemEnv();
 const START_MS = 120_000;
