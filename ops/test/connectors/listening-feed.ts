@@ -1,12 +1,12 @@
 /** A feed that runs, and what it handed over. */
-import { type Feed, type FeedReceipt, type Json, type MillraceErrorReport, reportOf } from "@millrace/engine";
+import { type ErrorReport, type Feed, type FeedReceipt, type Json, reportOf } from "@millrace/engine";
 import { expect, vi } from "vitest";
 import { WAIT } from "./running-graph.ts";
 
 export class ListeningFeed {
   readonly taken: Json[] = [];
   readonly receipts: FeedReceipt[] = [];
-  readonly errors: (readonly [MillraceErrorReport, Json])[] = [];
+  readonly errors: (readonly [ErrorReport, Json])[] = [];
   readonly #feed: Feed;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
