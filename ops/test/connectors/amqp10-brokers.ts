@@ -18,12 +18,19 @@ export interface Amqp10Broker {
   stop(): Promise<void>;
 }
 
+export interface QueueScheme {
+  readonly scheme: string;
+  /** Processes are killed over it, too: once for each scheme is enough. */
+  readonly killsProcess: boolean;
+  server(broker: Amqp10Broker): number;
+}
+
 export interface Amqp10Kind {
   readonly name: string;
   readonly missing: string | undefined;
   start(): Promise<Amqp10Broker>;
   /** Over which schemes its queues can be used, and on which port. */
-  readonly schemes: readonly { readonly scheme: string; server(broker: Amqp10Broker): number }[];
+  readonly schemes: readonly QueueScheme[];
   /** It tells how often it has delivered a message. */
   readonly counts: boolean;
   /** The address of a queue, and of a topic where a subscription of it can be durable. */
@@ -41,8 +48,8 @@ const activemq: Amqp10Kind = {
   node: (queue) => `${OPEN}.${queue}`,
   counts: true,
   schemes: [
-    { scheme: "activemq", server: ({ server }) => server.port },
-    { scheme: "amqp10", server: ({ port }) => port },
+    { scheme: "activemq", killsProcess: true, server: ({ server }) => server.port },
+    { scheme: "amqp10", killsProcess: false, server: ({ port }) => port },
   ],
   topic: (name) => `topic://${name}`,
   async start() {
@@ -69,26 +76,24 @@ const rabbitmq: Amqp10Kind = {
   missing: rabbitmqMissing,
   node: (queue) => `/amq/queue/${queue}`,
   counts: false,
-  schemes: [{ scheme: "amqp10", server: ({ port }) => port }],
+  schemes: [{ scheme: "amqp10", killsProcess: true, server: ({ port }) => port }],
   async start() {
     const { server, stop, control } = await startRabbit([], ["rabbitmq_amqp1_0"]);
-    const model = await connect(`amqp://${server.address}`);
-    model.on("error", () => undefined);
-    const channel = await model.createChannel();
     return {
       port: server.port,
       server,
-      makeQueue: async (name) => void (await channel.assertQueue(name, { durable: true })),
+      async makeQueue(name) {
+        const model = await connect(`amqp://${server.address}`);
+        await (await model.createChannel()).assertQueue(name, { durable: true });
+        await model.close();
+      },
       // For about 2 s the broker has a new queue's name in memory only, durable or not: a kill takes the queue away.
       sync: async () => void (await control("eval", "mnesia:sync_log().")),
       refusals: [
         ["/queue/%2Famq%2Fqueue%2Fnone", /not.found/i],
         ["/queue/x?hostname=vhost:nowhere", /amqp:unauthorized-access/],
       ],
-      async stop() {
-        await model.close().catch(() => undefined);
-        await stop();
-      },
+      stop,
     };
   },
 };

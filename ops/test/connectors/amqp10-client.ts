@@ -62,7 +62,10 @@ export class Amqp10Client {
     });
   }
 
-  /** Takes all there is into `into`. What was taken and not accepted in time comes again. */
+  /**
+   * Takes all there is into `into`. What was taken and not accepted in time comes again. The connection ends with it: RabbitMQ sends more than
+   * it was given credit for, and hands that out again when the connection has ended, not when the link has.
+   */
   async drain(node: string, into: Drained[] = []): Promise<Drained[]> {
     await this.#until(async (line) => {
       const mark = `${MARK} ${++this.#marks}`;
@@ -85,6 +88,7 @@ export class Amqp10Client {
         receiver.close();
       }
     });
+    await this.close();
     return into;
   }
 

@@ -72,7 +72,7 @@ nodes:
         return `${count - values.size} lost, ${came.length - count} came twice, ${inEffect} twice in effect`;
       };
 
-      for (const { scheme, server } of kind.schemes) {
+      for (const { scheme, killsProcess, server } of kind.schemes) {
         test(
           `a graph over ${scheme}: loses nothing while its link is cut, while it is down and when the broker was killed under load`,
           async () => {
@@ -122,7 +122,7 @@ nodes:
           LIMIT_MS,
         );
 
-        test(
+        test.runIf(killsProcess)(
           `a run over ${scheme}: in a process that is killed again and again loses nothing, and takes nothing twice by its ids`,
           async () => {
             const name = `${scheme}-process`;
