@@ -97,7 +97,7 @@ describe.skipIf(activemqMissing)(
       ]);
       const some = new ListeningFeed(feed(`/queue/${queue}?envelope=true&selector=region = 'eu'`));
       await some.has(1);
-      for (const { settle } of some.receipts) settle?.();
+      await some.settles();
       await some.end();
       expect(some.taken).toMatchObject([
         { destination: `/queue/${queue}`, id: expect.any(String), headers: { region: "eu" }, data: 2 },

@@ -15,6 +15,8 @@ export interface Amqp10Broker {
   sync(): Promise<void>;
   /** Paths of addresses that the broker refuses, and what it says. */
   readonly refusals: readonly (readonly [string, RegExp])[];
+  /** The same of what may not be sent to. RabbitMQ accepts what is sent to `/amq/queue/X` without a queue X, and throws it away. */
+  readonly sinkRefusals: readonly (readonly [string, RegExp])[];
   stop(): Promise<void>;
 }
 
@@ -65,6 +67,7 @@ const activemq: Amqp10Kind = {
       server: stomp,
       makeQueue: async () => undefined,
       sync: async () => undefined,
+      sinkRefusals: [["/queue/other.x", /amqp:unauthorized-access: User nobody is not authorized/]],
       refusals: [["/queue/other.x", /amqp:unauthorized-access: User nobody is not authorized/]],
       stop: () => stomp.stop(),
     };
@@ -89,6 +92,7 @@ const rabbitmq: Amqp10Kind = {
       },
       // For about 2 s the broker has a new queue's name in memory only, durable or not: a kill takes the queue away.
       sync: async () => void (await control("eval", "mnesia:sync_log().")),
+      sinkRefusals: [["/queue/x?hostname=vhost:nowhere", /cannot (?:connect|deliver) to/]],
       refusals: [
         ["/queue/%2Famq%2Fqueue%2Fnone", /not.found/i],
         ["/queue/x?hostname=vhost:nowhere", /amqp:unauthorized-access/],

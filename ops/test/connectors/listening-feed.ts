@@ -3,6 +3,8 @@ import { type ErrorReport, type Feed, type FeedReceipt, type Json, reportOf } fr
 import { expect, vi } from "vitest";
 import { WAIT } from "./running-graph.ts";
 
+const HEARD_MS = 300;
+
 export class ListeningFeed {
   readonly taken: Json[] = [];
   readonly receipts: FeedReceipt[] = [];
@@ -45,6 +47,12 @@ export class ListeningFeed {
 
   async has(count: number): Promise<void> {
     await vi.waitFor(() => expect(this.taken.length).toBe(count), WAIT);
+  }
+
+  /** Settles all that it has, and gives the broker the time to hear of it. */
+  async settles(): Promise<void> {
+    for (const { settle } of this.receipts) settle?.();
+    await new Promise((resolve) => setTimeout(resolve, HEARD_MS));
   }
 
   /** Resolves when its connection shows a reason like this. */
