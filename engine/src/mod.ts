@@ -233,6 +233,14 @@ export type {
   SourceConnector,
   SourceReader,
 } from "./source/source-connector.ts";
+export {
+  CELL,
+  type CellTable,
+  type CellType,
+  FRESH_WORDS,
+  type RecordKernel,
+  type TextKernels,
+} from "./source/text-kernels.ts";
 export type { EventTimeOptions } from "./source/watermark-generator.ts";
 export { takeOver } from "./step/recovery.ts";
 export { SnapshotStore } from "./step/snapshot-store.ts";

@@ -3,9 +3,10 @@
  * uses the TypeScript implementation, which does the same (ops/test/native holds both against each other).
  */
 import { createRequire } from "node:module";
+import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 7;
+const INTERFACE = 8;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -23,6 +24,8 @@ export interface Addon {
     kind: number,
   ): number;
   sha256Batch(bytes: Uint8Array, ends: Uint32Array, into: Uint8Array): void;
+  readonly CsvRecords: new (delimiter: number, types: Uint8Array, recordBytesMax: number) => RecordKernel;
+  readonly JsonRecords: new (names: string[], recordBytesMax: number) => RecordKernel;
   readonly NativeCalculator: new (file: string, config: Uint8Array, graph: string, node: string) => NativeCalculator;
   readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
 }

@@ -18,3 +18,4 @@ export {
   type PayloadReservation,
 } from "./payload-store/mapped-payload-store.ts";
 export { type OpenedPayloadStore, openPayloadStore, type PayloadStoreOptions } from "./payload-store/payload-store.ts";
+export { nativeText } from "./text/native-text.ts";

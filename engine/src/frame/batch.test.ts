@@ -111,9 +111,11 @@ describe("a batch of columns", () => {
 
   it("is a field of its own even when it is called __proto__", () => {
     const column: Column = { type: "json", values: [{ admin: true }] };
-    const row = new ColumnBatch(new Map([["__proto__", column]]), null, 1).row(0) as Record<string, Json>;
-    expect(row.admin).toBeUndefined();
-    expect(JSON.stringify(row)).toBe('{"__proto__":{"admin":true}}');
+    const batch = new ColumnBatch(new Map([["__proto__", column]]), null, 1);
+    for (const row of [batch.row(0), ...batch.rows()] as Record<string, Json>[]) {
+      expect(row.admin).toBeUndefined();
+      expect(JSON.stringify(row)).toBe('{"__proto__":{"admin":true}}');
+    }
   });
 });
 

@@ -3,7 +3,7 @@
  * (typed arrays and dictionaries with a selection vector). Both are immutable. Rows are made from columns only for user
  * functions and at sinks, and then once per batch.
  */
-import { type Column, cell } from "./column.ts";
+import { type Column, cell, cells } from "./column.ts";
 import type { Json } from "./json.ts";
 
 export interface Batch {
@@ -84,8 +84,16 @@ export class ColumnBatch implements Batch {
   }
 
   rows(): readonly Json[] {
-    this.#rows ??= Array.from({ length: this.n }, (_, i) => this.row(i));
+    this.#rows ??= this.#made();
     return this.#rows;
+  }
+
+  /** Field by field: a loop that always writes the same field is faster than one that writes whole rows. */
+  #made(): readonly Json[] {
+    const rows = new Array<Record<string, Json>>(this.n);
+    for (let i = 0; i < rows.length; i++) rows[i] = {};
+    for (const [name, column] of this.columns) setField(rows, name, cells(column, this.selection, this.n));
+    return rows;
   }
 
   select(indices: Uint32Array): ColumnBatch {
@@ -105,6 +113,12 @@ export class ColumnBatch implements Batch {
   with(name: string, column: Column): ColumnBatch {
     return new ColumnBatch(new Map(this.columns).set(name, column), this.selection, this.n);
   }
+}
+
+function setField(rows: readonly Record<string, Json>[], name: string, values: readonly Json[]): void {
+  if (name === "__proto__")
+    for (let i = 0; i < rows.length; i++) defineField(rows[i] as Record<string, Json>, name, values[i] as Json);
+  else for (let i = 0; i < rows.length; i++) (rows[i] as Record<string, Json>)[name] = values[i] as Json;
 }
 
 /** An assignment to `__proto__` would let a message choose the prototype of its row. */

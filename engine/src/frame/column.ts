@@ -76,3 +76,18 @@ export function cell(column: Column, i: number): Json {
       return column.dictionary.values[column.codes[i] as number] ?? null;
   }
 }
+
+/** The JSON values of `n` cells: those at the physical indices of `selection`, or the first when it is `null`. */
+export function cells(column: Column, selection: Uint32Array | null, n: number): Json[] {
+  const found = new Array<Json>(n);
+  if (column.type === "dictionary" && column.nulls === null) {
+    const { values } = column.dictionary;
+    for (let i = 0; i < n; i++)
+      found[i] = values[column.codes[selection === null ? i : (selection[i] as number)] as number] ?? null;
+  } else if (column.type === "number" && column.nulls === null) {
+    for (let i = 0; i < n; i++) found[i] = column.values[selection === null ? i : (selection[i] as number)] as number;
+  } else {
+    for (let i = 0; i < n; i++) found[i] = cell(column, selection === null ? i : (selection[i] as number));
+  }
+  return found;
+}

@@ -4,11 +4,12 @@ mod block;
 mod calculator;
 mod hash;
 mod payload;
+mod text;
 
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 7;
+const INTERFACE: u32 = 8;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -137,7 +137,8 @@ function withPayloads(
 /** Reads a file whose format the address names, or the definition says. @throws HOST-CONNECTOR */
 export async function fileConnector(options: FileSourceOptions, env: Env, place: Place): Promise<SourceConnector> {
   const { fileSource } = await import("@millrace/streams/file");
-  const connector = fileSource(options, env);
+  const { nativeText } = await import("@millrace/native");
+  const connector = fileSource({ ...options, kernels: nativeText() }, env);
   if (connector === undefined)
     throw opsError("HOST-CONNECTOR", `the format of ${options.path} is not known`, { place });
   return connector;

@@ -2,7 +2,7 @@
 import type { Column, Dictionary, Json } from "@millrace/engine";
 
 /** A small batch says little about how much its texts repeat. */
-const FRESH_ENTRIES_MIN = 256;
+export const FRESH_ENTRIES_MIN = 256;
 
 export class ColumnBuilder {
   readonly #cells: Json[] = [];

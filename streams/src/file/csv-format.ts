@@ -4,9 +4,11 @@
  * are booleans; anything else, and anything quoted, is text. `types` overrides that per field.
  */
 import { isUtf8 } from "node:buffer";
-import { type Column, ColumnBatch, Dictionary, type Json } from "@millrace/engine";
+import { type Column, ColumnBatch, Dictionary, type Json, type TextKernels } from "@millrace/engine";
 import { ColumnBuilder } from "./column-builder.ts";
 import { type CsvCells, csvRecord } from "./csv-record.ts";
+import { DICTIONARY_ENTRIES_MAX } from "./field-texts.ts";
+import { KernelColumns } from "./kernel-columns.ts";
 import type { LineScanner } from "./line-scanner.ts";
 import {
   bounds,
@@ -15,6 +17,7 @@ import {
   type RecordFault,
   type RecordFormat,
   type RecordResult,
+  type RecordRun,
 } from "./record-format.ts";
 
 export type CsvType = "text" | "number" | "boolean";
@@ -26,11 +29,17 @@ export interface CsvOptions {
   readonly types?: Readonly<Record<string, CsvType>>;
 }
 
-/** A dictionary with more entries makes way for a new one. */
-const DICTIONARY_ENTRIES_MAX = 65_536;
+/** Without kernels TypeScript reads all records. */
+export function csvFormat(
+  options: CsvOptions,
+  lineBytesMax: number,
+  kernels: TextKernels | undefined,
+): RecordFormat<CsvBatch> {
+  return new CsvFormat(options, lineBytesMax, kernels);
+}
 
-export function csvFormat(options: CsvOptions): RecordFormat<CsvBatch> {
-  return new CsvFormat(options);
+interface CsvBatch extends RecordBatch {
+  add(values: readonly Json[]): void;
 }
 
 class CsvFormat implements RecordFormat<CsvBatch> {
@@ -39,10 +48,15 @@ class CsvFormat implements RecordFormat<CsvBatch> {
   #names: readonly string[] = [];
   #fieldTypes: readonly (CsvType | undefined)[] = [];
   #dictionaries: (Dictionary | undefined)[] = [];
+  readonly #recordBytesMax: number;
+  readonly #kernels: TextKernels | undefined;
+  #columns: KernelColumns | undefined;
 
-  constructor({ delimiter = ",", types = {} }: CsvOptions) {
+  constructor({ delimiter = ",", types = {} }: CsvOptions, lineBytesMax: number, kernels: TextKernels | undefined) {
     this.#delimiter = delimiter;
     this.#types = types;
+    this.#recordBytesMax = Math.min(lineBytesMax, OPEN_BYTES_MAX);
+    this.#kernels = kernels;
   }
 
   /** Names that are missing or twice there get a number; the header is rejected for it, its file is read all the same. */
@@ -55,6 +69,8 @@ class CsvFormat implements RecordFormat<CsvBatch> {
     this.#names = names;
     this.#fieldTypes = names.map((name) => this.#types[name]);
     this.#dictionaries = names.map(() => new Dictionary());
+    const kernel = this.#kernels?.csv(this.#delimiter, this.#fieldTypes, this.#recordBytesMax);
+    if (kernel !== undefined) this.#columns = new KernelColumns(names, kernel);
     if ("code" in cells) return cells;
     const fixed = names.filter((name, i) => name !== given[i]);
     return fixed.length === 0
@@ -63,7 +79,11 @@ class CsvFormat implements RecordFormat<CsvBatch> {
   }
 
   batch(): CsvBatch {
-    return new CsvBatch(this.#names, this.#dictionaries);
+    return this.#columns?.begin() ?? new BuiltBatch(this.#names, this.#dictionaries);
+  }
+
+  addRun(scanner: LineScanner, batch: CsvBatch, recordsMax: number): RecordRun | undefined {
+    return batch instanceof KernelColumns ? batch.addRun(scanner, recordsMax) : undefined;
   }
 
   /** A record of several lines that is none after all costs its first line only: the quote that opened it may be a stray one. */
@@ -120,8 +140,9 @@ class CsvFormat implements RecordFormat<CsvBatch> {
 const OPEN_BYTES_MAX = 1 << 17;
 const QUOTE = 0x22;
 
-class CsvBatch implements RecordBatch {
+class BuiltBatch implements CsvBatch {
   n = 0;
+  readonly room: number = Number.POSITIVE_INFINITY;
   readonly #names: readonly string[];
   /** Shared with the next batches; `undefined` for a field whose texts hardly repeat. */
   readonly #dictionaries: (Dictionary | undefined)[];

@@ -4,13 +4,12 @@ import type { Env, SourceConnector } from "@millrace/engine";
 import { arrowSource } from "./arrow-source.ts";
 import type { CsvOptions } from "./csv-format.ts";
 import { jsonSource } from "./json-source.ts";
-import type { LineSourceOptions } from "./line-source.ts";
 import { parquetSource } from "./parquet-source.ts";
-import { csvSource, ndjsonSource } from "./text-sources.ts";
+import { csvSource, ndjsonSource, type TextSourceOptions } from "./text-sources.ts";
 
 export type FileFormat = "csv" | "ndjson" | "json" | "arrow" | "parquet";
 
-export interface FileSourceOptions extends LineSourceOptions, CsvOptions {
+export interface FileSourceOptions extends TextSourceOptions, CsvOptions {
   /** Default: by the file's extension. */
   readonly format?: FileFormat;
 }

@@ -48,6 +48,22 @@ export class LineScanner {
     return this.#base + this.start;
   }
 
+  /** Index in `bytes` of the first byte that belongs to no line yet; -1 while a line that is too long is passed over. */
+  get untaken(): number {
+    return this.#isPassing ? -1 : this.#next;
+  }
+
+  /** Offset in the file of the byte at an index in `bytes`. */
+  offsetOf(index: number): number {
+    return this.#base + index;
+  }
+
+  /** Takes whole lines up to an index in `bytes`, at which one begins. There is no current line then. */
+  passTo(index: number): void {
+    this.#next = index;
+    this.last = this.#base + index - 1;
+  }
+
   /** The current line, or as much of it as is kept to be shown. */
   get shown(): Buffer {
     const line = this.#preview ?? this.bytes.subarray(this.start, this.end);

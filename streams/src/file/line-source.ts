@@ -33,7 +33,7 @@ export interface LineSourceOptions {
   readonly pollMs?: number;
 }
 
-const LINE_BYTES_MAX = 16 << 20;
+export const LINE_BYTES_MAX = 16 << 20;
 const POLL_MS = 250;
 
 export function lineSource(
@@ -121,8 +121,11 @@ class LineReader implements SourceReader {
     const batch = file.format.batch();
     const offsets: number[] = [];
     const rejected = this.#pending.splice(0);
-    // A line that is there already costs no turn of the event loop.
-    while (batch.n + rejected.length < messagesMax && (file.scanner.take() || (await this.#isAtLine(file)))) {
+    const left = (): number => Math.min(messagesMax - rejected.length - batch.n, batch.room);
+    while (left() > 0) {
+      if (this.#addRun(file, batch, left(), offsets)) continue;
+      // A line that is there already costs no turn of the event loop.
+      if (!(file.scanner.take() || (await this.#isAtLine(file)))) break;
       const result = this.#add(file, batch);
       if (result === "wait") {
         if (await file.scanner.fill()) continue;
@@ -137,6 +140,15 @@ class LineReader implements SourceReader {
     if (offsets.length === 0 && rejected.length === 0) return undefined;
     const positions = Positions.of(Float64Array.from(offsets));
     return { batch: batch.build(), positions, through: this.#through, rejected };
+  }
+
+  #addRun({ format, scanner, number }: OpenFile, batch: RecordBatch, recordsMax: number, offsets: number[]): boolean {
+    const run = format.addRun?.(scanner, batch, recordsMax);
+    if (run === undefined) return false;
+    for (const end of run.ends) offsets.push(positionOf({ file: number, offset: scanner.offsetOf(end - 1) }));
+    scanner.passTo(run.next);
+    this.#through = positionOf({ file: number, offset: scanner.last });
+    return true;
   }
 
   #add(file: OpenFile, batch: RecordBatch): RecordResult {

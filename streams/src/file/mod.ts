@@ -8,4 +8,4 @@ export { type JsonSourceOptions, jsonSource } from "./json-source.ts";
 export type { LineSourceOptions } from "./line-source.ts";
 export { type ParquetSourceOptions, parquetSource } from "./parquet-source.ts";
 export { stdoutSink } from "./stdout-sink.ts";
-export { type CsvSourceOptions, csvSource, ndjsonSource } from "./text-sources.ts";
+export { type CsvSourceOptions, csvSource, ndjsonSource, type TextSourceOptions } from "./text-sources.ts";

@@ -5,6 +5,8 @@ import type { LineScanner } from "./line-scanner.ts";
 /** The messages of one batch in the making. */
 export interface RecordBatch {
   readonly n: number;
+  /** Messages that it still takes. */
+  readonly room: number;
   build(): Batch;
 }
 
@@ -16,10 +18,23 @@ export interface RecordFault {
   readonly reason: string;
 }
 
+/** Several records that were read at once. */
+export interface RecordRun {
+  /** Of each record that is a message, the index behind its line end in the scanner's bytes. */
+  readonly ends: Uint32Array;
+  /** Index of the first byte that was not read. */
+  readonly next: number;
+}
+
 export interface RecordFormat<B extends RecordBatch> {
   /** Reads what stands in front of the first record, if the format has such a thing: the scanner stands on the first line. */
   begin?(scanner: LineScanner, isEnd: boolean): RecordResult;
   batch(): B;
+  /**
+   * Adds as many records as it can, at most `recordsMax`, from those that begin at the scanner's `untaken` and are whole. `undefined`:
+   * none; the next record is for {@link add}.
+   */
+  addRun?(scanner: LineScanner, batch: B, recordsMax: number): RecordRun | undefined;
   /** Adds the current record to the batch. The scanner stands on its first line; `isEnd`: nothing will follow. */
   add(scanner: LineScanner, batch: B, isEnd: boolean): RecordResult;
 }
