@@ -1,10 +1,25 @@
-import type { CommittedContext, Draft, Feed, FeedIntake, FeedReceipt, Json, StateEvent } from "@millrace/engine";
+import type {
+  CommittedContext,
+  Draft,
+  Feed,
+  FeedGroup,
+  FeedIntake,
+  FeedReceipt,
+  Json,
+  StateEvent,
+} from "@millrace/engine";
 import { describe, expect, test } from "vitest";
 import { feedSource } from "./feed-source.ts";
 
 /** A feed that a test pushes, and an actor that commits when the test says so. */
-function setUp(waitingMax: number) {
-  let intake: FeedIntake = { take: () => undefined, reject: () => undefined, lose: () => undefined };
+function setUp(waitingMax: number, snapshot?: StateEvent) {
+  let intake: FeedIntake = {
+    cursor: undefined,
+    take: () => undefined,
+    takeGroup: () => undefined,
+    reject: () => undefined,
+    lose: () => undefined,
+  };
   const feed: Feed = {
     async run(opened) {
       intake = opened;
@@ -46,6 +61,7 @@ function setUp(waitingMax: number) {
       }),
   } as unknown as CommittedContext;
   const behavior = feedSource(feed, { waitingMax });
+  if (snapshot !== undefined) behavior.restore?.(snapshot);
   void behavior.open?.(context);
   const commit = async (): Promise<void> => {
     waiting.shift()?.();
@@ -56,6 +72,8 @@ function setUp(waitingMax: number) {
     behavior,
     push: (message: Json, receipt?: FeedReceipt) => intake.take(message, receipt),
     reject: (error: unknown, input: Json, receipt?: FeedReceipt) => intake.reject(error, input, receipt),
+    group: (group: FeedGroup) => intake.takeGroup(group),
+    cursor: () => intake.cursor,
     lose: (n: number, why: string) => intake.lose(n, why),
     steps,
     changes,
@@ -144,6 +162,73 @@ describe("a source over a feed", () => {
     later.reject("third", "(");
     await later.commit();
     expect(later.dead).toEqual([["feed", 2, "(", "third"]]);
+  });
+
+  test("takes a group in one step with its cursor, however little may wait, and settles it then", async () => {
+    const { push, group, steps, changes, commit } = setUp(1);
+    const settled: Json[] = [];
+    push(0);
+    for (const cursor of ["a", "b"])
+      group({
+        items: [{ message: cursor }, { message: `${cursor}!` }],
+        cursor,
+        settle: () => settled.push(cursor),
+      });
+    group({ items: [], cursor: "c" });
+    await commit();
+    expect(settled).toEqual([]);
+    await commit();
+    expect(steps.map(({ rows }) => rows)).toEqual([[0], ["a", "a!", "b", "b!"]]);
+    expect(changes).toEqual([{ ids: [], rejected: 0, cursor: "c" }]);
+    expect(settled).toEqual(["a", "b"]);
+  });
+
+  test("gives the next run the last cursor of the log or of the snapshot, with ids and dead letters beside it", async () => {
+    const first = setUp(100);
+    expect(first.cursor()).toBeUndefined();
+    first.group({
+      items: [
+        { message: 1, id: "1" },
+        { message: "{", error: "bad" },
+      ],
+      cursor: { at: 1 },
+    });
+    await first.commit();
+    first.group({
+      items: [
+        { message: 1, id: "1" },
+        { message: 2, id: "2" },
+      ],
+      cursor: { at: 2 },
+    });
+    await first.commit();
+    first.push(3);
+    await first.commit();
+    expect(first.steps.map(({ rows }) => rows)).toEqual([[1], [2], [3]]);
+    expect(first.dead).toEqual([["feed", 0, "{", "bad"]]);
+    const later = setUp(100, first.behavior.snapshot?.());
+    expect(later.cursor()).toEqual({ at: 2 });
+    later.group({
+      items: [
+        { message: 2, id: "2" },
+        { message: "[", error: "bad" },
+      ],
+      cursor: { at: 3 },
+    });
+    await later.commit();
+    expect(later.steps).toMatchObject([{ rows: [] }]);
+    expect(later.dead).toEqual([["feed", 1, "[", "bad"]]);
+    const { behavior } = later;
+    for (const change of later.changes) behavior.fold(change);
+    expect(behavior.snapshot?.()).toEqual({ ids: ["1", "2"], rejected: 2, cursor: { at: 3 } });
+  });
+
+  test("forgets a cursor whose step was refused", () => {
+    const { behavior, group } = setUp(100);
+    group({ items: [], cursor: "never committed" });
+    behavior.discard();
+    behavior.seal();
+    expect(behavior.snapshot?.()).toEqual({ ids: [], rejected: 0 });
   });
 
   test("shows the feed's connection", () => {

@@ -1,6 +1,6 @@
 /**
  * A source over a {@link Feed}. What the feed can be told about is told once it is durable; what it sends again after that is known by
- * its id. Everything else is at most once into the log, and what of it is shed is counted in the steps.
+ * its id; where it goes on is committed with what it brought. Everything else is at most once into the log, and what of it is shed is counted in the steps.
  */
 import {
   type CommittedBehavior,
@@ -9,7 +9,7 @@ import {
   type Draft,
   type Feed,
   type FeedIntake,
-  type FeedReceipt,
+  type FeedItem,
   type Json,
   Positions,
   RowBatch,
@@ -26,16 +26,16 @@ export interface FeedSourceOptions {
 }
 
 interface Waiting {
-  readonly message: Json;
-  readonly receipt: FeedReceipt;
-  /** Why it is no message. */
-  readonly error?: unknown;
+  readonly items: readonly FeedItem[];
+  readonly cursor?: Json;
+  readonly settle?: (() => void) | undefined;
 }
 
-/** Ids that were new, and how many dead letters there are in all. */
+/** Ids that were new, how many dead letters there are in all, and where the feed is, if it says so. */
 interface Change {
   readonly ids: readonly string[];
   readonly rejected: number;
+  readonly cursor?: Json;
 }
 
 const WAITING_MAX = 65_536;
@@ -49,20 +49,23 @@ export function feedSource(
 ): CommittedBehavior {
   const ids = new RecentIds(idsMax);
   let rejected = 0;
+  let cursor: Json | undefined;
   /** Of the step in the making. */
   let rejectedNow = 0;
+  let cursorNow: Json | undefined;
   let waiting: Waiting[] = [];
   /** Messages lost since the last step, by reason. */
   let lost = new Map<string, number>();
   let isCommitting = false;
 
-  const draw = (draft: Draft, items: readonly Waiting[], shed: ReadonlyMap<string, number>): void => {
+  const draw = (draft: Draft, groups: readonly Waiting[], shed: ReadonlyMap<string, number>): void => {
     ids.discard();
-    const fresh = items.filter(({ receipt }) => ids.isFirst(receipt.id));
-    const rows = fresh.filter((item) => !("error" in item)).map(({ message }) => message);
-    const bad = fresh.filter((item) => "error" in item);
+    const fresh = groups.flatMap(({ items }) => items.filter(({ id }) => ids.isFirst(id)));
+    const rows = fresh.filter((item) => !isBad(item)).map(({ message }) => message);
+    const bad = fresh.filter(isBad);
     if (rows.length > 0) draft.emit("out", new RowBatch(rows));
     rejectedNow = bad.length;
+    cursorNow = groups.findLast((group) => group.cursor !== undefined)?.cursor;
     if (bad.length > 0) {
       const batch = new RowBatch(bad.map(({ message }) => message));
       const slice = { lane: LANE, input: 0, batch, positions: Positions.dense(rejected, bad.length), late: [] };
@@ -72,43 +75,39 @@ export function feedSource(
       );
     }
     for (const [reason, count] of shed) draft.drop(count, reason);
-    if (ids.fresh.length > 0 || bad.length > 0) draft.change({ ids: ids.fresh, rejected: rejected + bad.length });
+    if (ids.fresh.length > 0 || bad.length > 0 || cursorNow !== undefined)
+      draft.change({ ids: ids.fresh, rejected: rejected + bad.length, ...cursorIn(cursorNow) });
   };
   /** Together if the log takes it so, or else in parts; what is too large by itself becomes a dead letter without its content. */
   const land = async (
     context: CommittedContext,
-    items: readonly Waiting[],
+    groups: readonly Waiting[],
     shed: ReadonlyMap<string, number>,
   ): Promise<void> => {
     try {
-      await context.request((draft) => draw(draft, items, shed));
-      for (const { receipt } of items) receipt.settle?.();
+      await context.request((draft) => draw(draft, groups, shed));
+      for (const { settle } of groups) settle?.();
     } catch (error) {
       // Any other refusal ends the incarnation: what it held is sent again by a feed that waits, and lost by any other.
       if (!isTooLarge(error)) return;
-      const half = items.length >> 1;
-      if (half > 0) {
-        await land(context, items.slice(0, half), shed);
-        await land(context, items.slice(half), NONE_SHED);
-      } else
-        for (const item of items)
-          if (!("error" in item)) await land(context, [{ ...item, message: null, error }], shed);
+      for (const [i, part] of lessOf(groups, error).entries()) await land(context, part, i === 0 ? shed : NONE_SHED);
     }
   };
   const commit = async (context: CommittedContext): Promise<void> => {
     isCommitting = true;
     while ((waiting.length > 0 || lost.size > 0) && !context.signal.aborted) {
-      const items = waiting;
+      const groups = waiting;
       const shed = lost;
       waiting = [];
       lost = new Map();
-      await land(context, items, shed);
+      await land(context, groups, shed);
     }
     isCommitting = false;
   };
   const intakeOf = (context: CommittedContext): FeedIntake => {
-    const wait = (item: Waiting): void => {
-      if (item.receipt.settle !== undefined || waiting.length < waitingMax) waiting.push(item);
+    const wait = (group: Waiting): void => {
+      const isKept = group.settle !== undefined || group.cursor !== undefined || waiting.length < waitingMax;
+      if (isKept) waiting.push(group);
       else lose(1, "came faster than it could be committed");
       if (!isCommitting) void commit(context);
     };
@@ -117,10 +116,16 @@ export function feedSource(
       if (!isCommitting) void commit(context);
     };
     return {
-      take: (message, receipt = {}) => wait({ message, receipt }),
-      reject: (error, message, receipt = {}) => wait({ message, receipt, error }),
+      cursor,
+      take: (message, { id, settle } = {}) => wait({ items: [{ message, id }], settle }),
+      takeGroup: wait,
+      reject: (error, message, { id, settle } = {}) => wait({ items: [{ message, id, error }], settle }),
       lose,
     };
+  };
+  const learn = (change: Change): void => {
+    rejected = change.rejected;
+    cursor = change.cursor ?? cursor;
   };
   return {
     kind: "committed",
@@ -133,22 +138,47 @@ export function feedSource(
     seal() {
       ids.seal();
       rejected += rejectedNow;
+      cursor = cursorNow ?? cursor;
       rejectedNow = 0;
+      cursorNow = undefined;
     },
     discard() {
       ids.discard();
       rejectedNow = 0;
+      cursorNow = undefined;
     },
     fold(event) {
       const change = event as unknown as Change;
       ids.remember(change.ids);
-      rejected = change.rejected;
+      learn(change);
     },
-    snapshot: (): StateEvent => ({ ids: ids.snapshot(), rejected }),
+    snapshot: (): StateEvent => ({ ids: ids.snapshot(), rejected, ...cursorIn(cursor) }),
     restore(snapshot) {
       const change = snapshot as unknown as Change;
       ids.restore(change.ids);
-      rejected = change.rejected;
+      learn(change);
     },
   };
+}
+
+function isBad(item: FeedItem): boolean {
+  return "error" in item;
+}
+
+/** A cursor is JSON, which state can say. */
+function cursorIn(cursor: Json | undefined): { readonly cursor?: StateEvent } {
+  return cursor === undefined ? {} : { cursor: cursor as StateEvent };
+}
+
+/** What to try in place of groups that are too large together: halves, down to one message, which is rejected without its content. */
+function lessOf(groups: readonly Waiting[], error: unknown): readonly (readonly Waiting[])[] {
+  const half = groups.length >> 1;
+  if (half > 0) return [groups.slice(0, half), groups.slice(half)];
+  const [group] = groups;
+  const [item] = group?.items ?? [];
+  if (group === undefined || item === undefined) return [];
+  const middle = group.items.length >> 1;
+  // The place behind a group is durable with the last of it.
+  if (middle > 0) return [[{ items: group.items.slice(0, middle) }], [{ ...group, items: group.items.slice(middle) }]];
+  return isBad(item) ? [] : [[{ ...group, items: [{ ...item, message: null, error }] }]];
 }

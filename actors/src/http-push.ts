@@ -7,7 +7,9 @@ import {
   type CommittedBehavior,
   type CommittedContext,
   type Draft,
+  type FeedItem,
   type Json,
+  Positions,
   RowBatch,
   type StateEvent,
 } from "@millrace/engine";
@@ -22,6 +24,8 @@ export interface HttpPushOptions {
   readonly waitingBytesMax?: number;
   /** How many ids of past pushes are remembered, the newest. Default 10 000. */
   readonly idsMax?: number;
+  /** Makes a message with an id of its own of what was pushed, or says why it is none. Default: as it is, without an id. */
+  readonly read?: (pushed: Json) => FeedItem;
 }
 
 export interface AcceptOptions {
@@ -49,12 +53,22 @@ const WAITING_MAX = 65_536;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 const FULL_RETRY_MS = 100;
 
+/** The lane that dead letters of pushes are counted in: nothing arrives on it. */
+const LANE = "push";
+
+/** Ids that were new, and how many dead letters there are in all. Without dead letters it is the list of ids alone. */
+type Change = readonly string[] | { readonly ids: readonly string[]; readonly rejected: number };
+
 export function httpPush({
   waitingMax = WAITING_MAX,
   waitingBytesMax = WAITING_BYTES_MAX,
   idsMax = RECENT_IDS_MAX,
+  read,
 }: HttpPushOptions = {}): HttpPush {
   const ids = new RecentIds(idsMax);
+  let rejected = 0;
+  /** Of the step in the making. */
+  let rejectedNow = 0;
   let context: CommittedContext | undefined;
   let waiting: Push[] = [];
   let waitingRows = 0;
@@ -64,13 +78,35 @@ export function httpPush({
   /** The new rows of `pushes`; a repeated id adds nothing. */
   const draw = (pushes: readonly Push[], draft: Draft): void => {
     const rows: Json[] = [];
+    const bad: FeedItem[] = [];
     ids.discard();
     for (const push of pushes) {
       if (!ids.isFirst(push.id)) continue;
-      for (const row of push.rows) rows.push(row);
+      for (const row of push.rows) {
+        const item = read?.(row) ?? { message: row };
+        if (!ids.isFirst(item.id)) continue;
+        if ("error" in item) bad.push(item);
+        else rows.push(item.message);
+      }
     }
     if (rows.length > 0) draft.emit("out", new RowBatch(rows));
-    if (ids.fresh.length > 0) draft.change(ids.fresh);
+    rejectedNow = bad.length;
+    if (bad.length > 0) refuse(bad, draft);
+    const total = rejected + bad.length;
+    if (ids.fresh.length > 0 || bad.length > 0)
+      draft.change(total === 0 ? ids.fresh : { ids: ids.fresh, rejected: total });
+  };
+  const refuse = (bad: readonly FeedItem[], draft: Draft): void => {
+    const batch = new RowBatch(bad.map(({ message }) => message));
+    const slice = { lane: LANE, input: 0, batch, positions: Positions.dense(rejected, bad.length), late: [] };
+    draft.reject(
+      slice,
+      bad.map(({ error }, index) => ({ index, error })),
+    );
+  };
+  const learn = (change: Change): readonly string[] => {
+    if ("rejected" in change) rejected = change.rejected;
+    return "rejected" in change ? change.ids : change;
   };
   /** Together if the log takes them so, or else in parts: none is refused for what others sent. */
   const land = async (running: CommittedContext, pushes: readonly Push[]): Promise<void> => {
@@ -120,11 +156,18 @@ export function httpPush({
       });
     },
     take() {},
-    seal: () => ids.seal(),
-    discard: () => ids.discard(),
-    fold: (event) => ids.remember(event as readonly string[]),
-    snapshot: (): StateEvent => ids.snapshot(),
-    restore: (snapshot) => ids.restore(snapshot as readonly string[]),
+    seal() {
+      ids.seal();
+      rejected += rejectedNow;
+      rejectedNow = 0;
+    },
+    discard() {
+      ids.discard();
+      rejectedNow = 0;
+    },
+    fold: (event) => ids.remember(learn(event as Change)),
+    snapshot: (): StateEvent => (rejected === 0 ? ids.snapshot() : { ids: ids.snapshot(), rejected }),
+    restore: (snapshot) => ids.restore(learn(snapshot as Change)),
     close() {
       context = undefined;
       for (const push of waiting.splice(0)) push.refused(actorError("PUSH-CLOSED", "the node stopped"));

@@ -1,4 +1,5 @@
 /** Node behaviors. Every export is listed by name. */
+
 export { type CalculatorOptions, calculator } from "./calculator/calculator.ts";
 export type { Outcome } from "./calculator/calculator-host.ts";
 export type { CalculatorContext } from "./calculator/calculator-module.ts";
@@ -12,8 +13,14 @@ export {
   type ProcessCalculatorOptions,
   processCalculator,
 } from "./calculator/process/process-calculator.ts";
-export type { RestAuth } from "./calculator/rest/rest-auth.ts";
 export { openRestCalculator, type RestOptions, restCalculator } from "./calculator/rest/rest-calculator.ts";
+export {
+  type CloudEventAttributes,
+  cloudEventFeed,
+  cloudEventItem,
+  cloudEventSink,
+  cloudEventSource,
+} from "./cloud-events.ts";
 export { type EnrichOptions, enrich } from "./enrich.ts";
 export { actorError } from "./errors.ts";
 export { eventTimeOf } from "./event-time.ts";

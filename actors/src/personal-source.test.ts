@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import {
   type Feed,
+  type FeedGroup,
   type FeedReceipt,
   type Json,
   PersonalIntake,
@@ -91,6 +93,8 @@ describe("a feed with personal fields", () => {
     const settle = (receipt?: FeedReceipt): void => receipt?.settle?.();
     const end = new Promise<void>((resolve) => {
       const into = {
+        cursor: undefined,
+        takeGroup: () => undefined,
         take: (message: Json, receipt?: FeedReceipt) => {
           taken.push(message);
           settle(receipt);
@@ -101,7 +105,7 @@ describe("a feed with personal fields", () => {
         },
         lose: () => undefined,
       };
-      void personalFeed(feed, intake, env.random).run(into, new AbortController().signal);
+      void personalFeed(feed, intake, env).run(into, new AbortController().signal);
     });
     await env.until(end);
     expect(JSON.stringify([taken, refused])).not.toContain("secret");
@@ -123,6 +127,8 @@ describe("a feed with personal fields that is faster than its keys", () => {
     };
     const end = new Promise<void>((resolve) => {
       const target = {
+        cursor: undefined,
+        takeGroup: () => undefined,
         take: (_: Json, { settle }: FeedReceipt = {}) => {
           sum.taken++;
           if (settle !== undefined) resolve();
@@ -132,7 +138,7 @@ describe("a feed with personal fields that is faster than its keys", () => {
           sum.lost += lost;
         },
       };
-      void personalFeed(feed, into, env.random, { waitingMax: 10 }).run(target, new AbortController().signal);
+      void personalFeed(feed, into, env, { waitingMax: 10 }).run(target, new AbortController().signal);
     });
     await env.until(end);
     return sum;
@@ -175,5 +181,55 @@ describe("a sink that reveals", () => {
     await env.until(keys.destroy(keys.find("ann")?.key ?? ""));
     await sink.deliver([slice]);
     expect(delivered).toEqual([ANN, { who: "ann", mail: { $erased: keys.find("ann")?.key } }]);
+  });
+});
+
+describe("a feed with a cursor and personal fields", () => {
+  it("passes on what was sealed with its cursor, and goes back there when keys could not be written", async () => {
+    const passed: FeedGroup[] = [];
+    const runs: unknown[] = [];
+    let failures = 1;
+    const stop = new AbortController();
+    const into: PersonalIntake = Object.assign(Object.create(intake) as PersonalIntake, {
+      seal: async (...[messages, place]: Parameters<PersonalIntake["seal"]>) => {
+        if (JSON.stringify(messages).includes("bob") && failures-- > 0) throw new Error("the disk is full");
+        return intake.seal(messages, place);
+      },
+    });
+    const rows = [ANN, { who: "bob", mail: "secret-bob" }, { who: "cat", mail: "secret-cat" }];
+    const feed: Feed = {
+      connection: () => {
+        throw new Error("not asked for");
+      },
+      async run(target, signal) {
+        runs.push(target.cursor);
+        for (let at = Number(target.cursor ?? 0); at < rows.length && !signal.aborted; at++) {
+          target.takeGroup({
+            items: [{ message: rows[at] as Json }, { message: "secret", error: "bad" }],
+            cursor: at + 1,
+          });
+          await new Promise<void>((done) => env.timers.after(1, done));
+        }
+        if (!signal.aborted) await once(signal, "abort");
+      },
+    };
+    const run = personalFeed(feed, into, env).run(
+      {
+        cursor: undefined,
+        take: () => undefined,
+        takeGroup(group) {
+          passed.push(group);
+          if (group.cursor === rows.length) stop.abort();
+        },
+        reject: () => undefined,
+        lose: () => undefined,
+      },
+      stop.signal,
+    );
+    await env.until(run);
+    expect(runs).toEqual([undefined, 1]);
+    expect(passed.map(({ cursor }) => cursor)).toEqual([1, 2, 3]);
+    expect(JSON.stringify(passed)).not.toContain("secret");
+    expect(passed.map(({ items }) => keys.reveal(items[0]?.message ?? null))).toEqual(rows);
   });
 });

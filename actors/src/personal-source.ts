@@ -1,7 +1,10 @@
 /** Sources whose messages have personal fields: they are sealed before anybody sees the message. */
 import {
+  type Env,
   type Feed,
+  type FeedGroup,
   type FeedIntake,
+  type FeedItem,
   type FeedReceipt,
   type Json,
   type PersonalIntake,
@@ -13,6 +16,7 @@ import {
   type SourceBatch,
   type SourceConnector,
   type SourceReader,
+  sleep,
 } from "@millrace/engine";
 
 /** Reads what `connector` reads. What is no message keeps its place and code, and nothing of its content. */
@@ -70,49 +74,79 @@ export interface PersonalFeedOptions {
   readonly waitingMax?: number;
 }
 
-/** Takes what `feed` sends. Messages wait for their keys to be durable, those that wait together for one write; order is kept. */
+/**
+ * Takes what `feed` sends. Messages wait for their keys to be durable, those that wait together for one write; order is kept. When keys
+ * cannot be written, a feed with a cursor is run again from the last one that was passed on.
+ */
 export function personalFeed(
   feed: Feed,
   intake: PersonalIntake,
-  random: Random,
+  env: Env,
   { waitingMax = WAITING_MAX }: PersonalFeedOptions = {},
 ): Feed {
   return {
     connection: () => feed.connection(),
-    run: (into, signal) => feed.run(new SealingIntake(into, intake, random, waitingMax), signal),
+    async run(into, signal) {
+      for (let cursor = into.cursor; !signal.aborted; ) {
+        const failed = new AbortController();
+        const sealing = new SealingIntake({ into, intake, random: env.random, waitingMax, cursor }, failed);
+        await feed.run(sealing, AbortSignal.any([signal, failed.signal]));
+        cursor = sealing.passed;
+        if (failed.signal.aborted) await sleep(env, RETRY_MS, signal).catch(() => undefined);
+        else return;
+      }
+    },
   };
 }
 
+/** How long a feed is left alone whose messages could not be sealed. */
+const RETRY_MS = 1000;
 const WAITING_MAX = 65_536;
 
 interface Waiting {
-  readonly message: Json;
-  readonly receipt: FeedReceipt | undefined;
-  /** Why it is no message. */
-  readonly error?: Error;
+  readonly items: readonly FeedItem[];
+  readonly receipt?: FeedReceipt | undefined;
+  /** Present: they came as a group. */
+  readonly group?: Pick<FeedGroup, "cursor" | "settle">;
+}
+
+interface SealingOptions {
+  readonly into: FeedIntake;
+  readonly intake: PersonalIntake;
+  readonly random: Random;
+  readonly waitingMax: number;
+  readonly cursor: Json | undefined;
 }
 
 class SealingIntake implements FeedIntake {
+  readonly cursor: Json | undefined;
+  /** The newest cursor that was passed on. */
+  passed: Json | undefined;
+  readonly #options: SealingOptions;
   readonly #into: FeedIntake;
-  readonly #intake: PersonalIntake;
-  readonly #random: Random;
-  readonly #waitingMax: number;
+  /** Aborted once a group could not be sealed: nothing behind it may be passed on. */
+  readonly #failed: AbortController;
   #waiting: Waiting[] = [];
   #isSealing = false;
 
-  constructor(into: FeedIntake, intake: PersonalIntake, random: Random, waitingMax: number) {
-    this.#into = into;
-    this.#intake = intake;
-    this.#random = random;
-    this.#waitingMax = waitingMax;
+  constructor(options: SealingOptions, failed: AbortController) {
+    this.cursor = options.cursor;
+    this.passed = options.cursor;
+    this.#options = options;
+    this.#into = options.into;
+    this.#failed = failed;
   }
 
   take(message: Json, receipt?: FeedReceipt): void {
-    this.#wait({ message, receipt });
+    this.#wait({ items: [{ message }], receipt });
+  }
+
+  takeGroup({ items, ...group }: FeedGroup): void {
+    this.#wait({ items: items.map(unshown), group });
   }
 
   reject(error: unknown, _input: Json, receipt?: FeedReceipt): void {
-    this.#wait({ message: null, receipt, error: withoutContent(error) });
+    this.#wait({ items: [unshown({ message: null, error })], receipt });
   }
 
   lose(count: number, reason: string): void {
@@ -120,7 +154,8 @@ class SealingIntake implements FeedIntake {
   }
 
   #wait(item: Waiting): void {
-    const isKept = item.receipt?.settle !== undefined || this.#waiting.length < this.#waitingMax;
+    const isKept =
+      item.group !== undefined || item.receipt?.settle !== undefined || this.#waiting.length < this.#options.waitingMax;
     if (isKept) this.#waiting.push(item);
     else this.lose(1, "came faster than it could be sealed");
     if (!this.#isSealing) void this.#seal();
@@ -129,30 +164,57 @@ class SealingIntake implements FeedIntake {
   async #seal(): Promise<void> {
     this.#isSealing = true;
     while (this.#waiting.length > 0) {
-      const items = this.#waiting;
+      const waiting = this.#waiting;
       this.#waiting = [];
-      const sealed = (await this.#sealed(items.filter(({ error }) => error === undefined))).values();
-      for (const { error, receipt } of items) {
-        const taken = error ?? sealed.next().value;
-        if (taken instanceof Error) this.#into.reject(taken, null, receipt);
-        else if (taken !== undefined) this.#into.take(taken, receipt);
+      const sealed = await this.#sealed(waiting.flatMap(({ items }) => items));
+      if (sealed === undefined) {
+        if (waiting.some(({ group }) => group !== undefined)) this.#failed.abort();
+        continue;
+      }
+      let at = 0;
+      for (const one of waiting) {
+        const items = sealed.slice(at, at + one.items.length);
+        at += one.items.length;
+        this.#pass(one, items);
       }
     }
     this.#isSealing = false;
   }
 
+  #pass({ group, receipt }: Waiting, items: readonly FeedItem[]): void {
+    if (group !== undefined) {
+      if (this.#failed.signal.aborted) return;
+      this.passed = group.cursor;
+      this.#into.takeGroup({ ...group, items });
+      return;
+    }
+    for (const item of items)
+      if ("error" in item) this.#into.reject(item.error, null, receipt);
+      else this.#into.take(item.message, receipt);
+  }
+
   /** None of them without their keys: a feed that waits for receipts sends them again. */
-  async #sealed(items: readonly Waiting[]): Promise<readonly (Json | Error)[]> {
-    if (items.length === 0) return [];
-    const place = Buffer.from(this.#random.bytes(16)).toString("hex");
-    const messages = items.map(({ message }) => message);
+  async #sealed(items: readonly FeedItem[]): Promise<readonly FeedItem[] | undefined> {
+    const good = items.filter((item) => !("error" in item));
+    const { intake, random } = this.#options;
+    const place = Buffer.from(random.bytes(16)).toString("hex");
+    const messages = good.map(({ message }) => message);
     try {
-      return await this.#intake.seal(messages, (i) => `${place}@${i}`);
+      const taken = (good.length === 0 ? [] : await intake.seal(messages, (i) => `${place}@${i}`)).values();
+      return items.map((item) => ("error" in item ? item : withMessage(item, taken.next().value)));
     } catch (error) {
-      this.lose(items.length, reportOf(error).code);
-      return [];
+      this.lose(good.length, reportOf(error).code);
+      return undefined;
     }
   }
+}
+
+function withMessage(item: FeedItem, sealed: Json | Error | undefined): FeedItem {
+  return sealed instanceof Error ? { ...item, message: null, error: sealed } : { ...item, message: sealed ?? null };
+}
+
+function unshown(item: FeedItem): FeedItem {
+  return "error" in item ? { ...item, message: null, error: withoutContent(item.error) } : item;
 }
 
 /** Messages of errors quote what they do not understand. */

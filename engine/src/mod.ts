@@ -22,6 +22,15 @@ export {
   pureResult,
 } from "./behavior/pure-behavior.ts";
 export { Message, rxBehavior, rxEach, rxError } from "./behavior/rx-behavior.ts";
+export { type CloudEvent, isCloudEvent, readCloudEvent } from "./cloudevents/cloud-event.ts";
+export {
+  type BinaryCloudEvent,
+  cloudEventFromEnvelope,
+  cloudEventFromHeaders,
+  cloudEventToHeaders,
+  hasCloudEventHeaders,
+} from "./cloudevents/cloud-event-headers.ts";
+export { cloudEventError } from "./cloudevents/errors.ts";
 export type { ConnectionState, ConnectionStatus } from "./connection/connection-status.ts";
 export type {
   CompareAndSet,
@@ -89,6 +98,7 @@ export { canonicalJson, definitionHash } from "./graph/definition-hash.ts";
 export { durationMs, formatDuration, parseDuration } from "./graph/duration.ts";
 export { type FormatOptions, formatGraph } from "./graph/format.ts";
 export { graphError } from "./graph/graph-errors.ts";
+export { type HttpKind, httpKindOf, webAddress } from "./graph/http-check.ts";
 export { type KafkaAddress, kafkaEdgesFault, parseKafkaAddress } from "./graph/kafka-address.ts";
 export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } from "./graph/model.ts";
 export { type MqttAddress, parseMqttAddress } from "./graph/mqtt-address.ts";
@@ -112,8 +122,10 @@ export {
   type NodeKind,
   type RestDefinition,
   type SinkDefinition,
+  type SinkHttpDefinition,
   type SinkRegistryDefinition,
   type SourceDefinition,
+  type SourceHttpDefinition,
   type SourceRegistryDefinition,
   type SupervisionDefinition,
   type SwitchDefinition,
@@ -123,8 +135,10 @@ export { parseMysqlAddress, parsePostgresAddress, type SqlAddress, type SqlKind 
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
 export type { HostProbe, HostSample } from "./host/host-probe.ts";
+export { type CredentialErrors, type Credentials, credentialsOf, type HttpAuth } from "./http/credentials.ts";
 export type { HttpAnswer, HttpClient, HttpRequest } from "./http/http-client.ts";
 export { httpClientError } from "./http/http-client-errors.ts";
+export { retryAfterMs } from "./http/retry-after.ts";
 export { breaksCondition, conditionBroken, mayBreak, ownAppendAt, repeatedResult } from "./log/append-condition.ts";
 export { copiedEvent } from "./log/copied-event.ts";
 export { eventFilter, listFilter } from "./log/event-filter.ts";
@@ -223,8 +237,9 @@ export type {
   Pressure,
 } from "./runtime/status.ts";
 export { streamOf } from "./runtime/stream-of.ts";
-export type { SinkConnector, SinkGuarantee } from "./sink/sink-connector.ts";
-export type { Feed, FeedIntake, FeedReceipt } from "./source/feed.ts";
+export type { SinkConnector } from "./sink/sink-connector.ts";
+export type { SinkGuarantee } from "./sink/sink-guarantee.ts";
+export type { Feed, FeedGroup, FeedIntake, FeedItem, FeedReceipt } from "./source/feed.ts";
 export { HORIZON, horizonOf, SOURCE_IDENTIFIED, sourceIdentityOf } from "./source/send-horizon.ts";
 export type {
   RejectedInput,

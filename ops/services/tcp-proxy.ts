@@ -34,6 +34,14 @@ export class TcpProxy {
     for (const socket of this.#open) socket.destroy();
   }
 
+  /** Keeps every connection open and passes nothing on, as a link does whose other end is gone without a word. */
+  hold(): void {
+    for (const socket of this.#open) {
+      socket.unpipe();
+      socket.pause();
+    }
+  }
+
   /** Breaks the connection that next sends `text` once the server has answered, and withholds the answer. */
   cutAnswerTo(text: string): void {
     this.#fatal = text;

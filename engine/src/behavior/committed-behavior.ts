@@ -11,6 +11,7 @@ import type { Batch } from "../frame/batch.ts";
 import type { LateMark } from "../frame/frame.ts";
 import type { Json, JsonObject } from "../frame/json.ts";
 import type { Positions } from "../frame/positions.ts";
+import type { SinkGuarantee } from "../sink/sink-guarantee.ts";
 import type { MessageFailure } from "./pure-behavior.ts";
 
 /** Messages of one lane that the node has not seen yet. */
@@ -88,7 +89,7 @@ export interface CommittedBehavior {
   /**
    * For sinks: how strong the effect outside is (R27). Absent: the log is the only effect.
    */
-  readonly guarantee?: "transaction" | "offset" | "key" | "at-least-once";
+  readonly guarantee?: SinkGuarantee;
   /** The connection to what is outside, for whoever wants to see it. */
   connection?(): ConnectionStatus;
   /** Called once after recovery, before the first `take`. A sink brings its target to what the folded state says. */

@@ -1,8 +1,10 @@
 /** Checks what sources read, sinks write, tables hold and calculators run: addresses, formats, capabilities, files. */
 import { didYouMean, nearest } from "../expression/nearest.ts";
 import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts";
+import { checkCloudEvents } from "./cloudevents-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
+import { checkHttpSource, checkSocketSink, forbidHttp, httpKindOf } from "./http-check.ts";
 import type { Path, ProblemList } from "./problem.ts";
 import { checkRegistry } from "./registry-check.ts";
 import { checkRest } from "./rest-check.ts";
@@ -71,14 +73,19 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   if (target === undefined) return;
   const path = ["nodes", node.name, "from"];
   checkPersonal(node, target, problems);
+  checkCloudEvents(node, target, problems);
+  const web = httpKindOf(target);
+  if (web === undefined) forbidHttp(node, problems);
   checkRegistry(node, target.scheme, around.fileExists, problems);
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
   else if (isBroker(target.scheme)) checkBrokerSource(node, target, problems);
+  else if (web !== undefined) checkHttpSource(node, target, web, problems);
   else forbid(node, ["speed", "follow"], `a ${target.scheme}: source has no past to read; only file: has`, problems);
-  if (target.scheme === "http" && !/^\/[^/]/.test(target.address)) {
-    problems.add("GRAPH-SCHEMA", path, "expected a path of this server, as in http:/flights");
+  const isPush = target.scheme === "http" && web === undefined;
+  if (isPush && !/^\/[^/]/.test(target.address)) {
+    problems.add("GRAPH-SCHEMA", path, "expected a path of this server, as in http:/flights, or http://host/path");
   }
-  checkSecret(node, target.scheme === "http", problems);
+  checkSecret(node, isPush, problems);
   if (target.scheme === "metronome") checkPeriod(target.address, path, problems);
   if (target.scheme === "cron" && ![5, 6].includes(target.address.trim().split(/\s+/).length)) {
     problems.add("GRAPH-TIME", path, "a cron schedule has 5 fields, or 6 with seconds, as in cron:*/5 * * * *");
@@ -104,6 +111,7 @@ function checkSecret(node: DraftNode, isHttp: boolean, problems: ProblemList): v
 function checkFileSource(node: DraftNode, address: string, around: Surroundings, problems: ProblemList): void {
   const format = node.text("format") ?? SOURCE_FORMATS.get(extensionOf(address));
   const from = ["nodes", node.name, "from"];
+  if (format === "cloudevents") return;
   if (format === undefined) problems.add("GRAPH-SCHEMA", from, unknownFormat(address, [...SOURCE_FORMATS.keys()]));
   else if (format !== "csv" && format !== "ndjson")
     forbid(node, ["follow"], `a ${format} file is complete when it is written`, problems);
@@ -142,6 +150,9 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
     problems.add("GRAPH-SCHEMA", path, unknownFormat(address, SINK_FORMATS));
   }
   checkBrokerSink(node, target, problems);
+  checkCloudEvents(node, target, problems);
+  if (scheme === "ws" || scheme === "wss") checkSocketSink(node, target, problems);
+  else forbidHttp(node, problems);
   checkRegistry(node, scheme, around.fileExists, problems);
   if (KEPT_SINKS.includes(scheme))
     forbid(node, ["reveal"], `what a ${scheme}: sink takes does not leave, and stays sealed`, problems);
@@ -261,7 +272,7 @@ function checkMap(node: DraftNode, problems: ProblemList): void {
     problems.add("GRAPH-SCHEMA", [...path, "drop"], "fields are either selected or dropped", "key");
 }
 
-const SHAREABLE = new Set(["stdout", "discard", "http", "https"]);
+const SHAREABLE = new Set(["stdout", "discard", "http", "https", "ws", "wss"]);
 
 /** Two sinks that write one file, table or topic would overwrite or mix each other's rows. */
 export function checkSinkTargets(nodes: ReadonlyMap<string, DraftNode>, problems: ProblemList): void {

@@ -432,7 +432,7 @@ tests:
     ['from: "http:/in", secret: "whsec_abc"', "3:47 GRAPH-SCHEMA expected a reference"],
     ['from: "http:/in", secret: "${env:A}abc"', "3:47 GRAPH-SCHEMA expected a reference"],
     ['from: "file:in.csv", secret: "${env:A}"', "3:42 GRAPH-CAP `secret`: only HTTP requests are signed"],
-    ['from: "http://host/in"', "3:27 GRAPH-SCHEMA expected a path of this server, as in http:/flights"],
+    ['from: "http:in"', "3:27 GRAPH-SCHEMA expected a path of this server, as in http:/flights"],
     ['from: "metronome:1sec"', "3:38 GRAPH-TIME `1sec`: unknown unit `sec`"],
     ['from: "cron:* * *"', "3:27 GRAPH-TIME a cron schedule has 5 fields"],
     ['from: "telemetry:"', ""],

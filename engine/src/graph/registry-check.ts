@@ -1,8 +1,8 @@
 /** Checks how a source or sink uses a schema registry: where that is, and that what is asked of it belongs together. */
 import { isJsonObject } from "../frame/json.ts";
+import { checkAuth, checkNetworks, checkServiceAddress } from "./call-check.ts";
 import type { DraftNode } from "./draft.ts";
 import type { ProblemList } from "./problem.ts";
-import { checkAddress, checkAuth, checkNetworks } from "./rest-check.ts";
 import { extensionOf } from "./target.ts";
 
 /** Connectors whose messages are bytes that a registry's schema may describe. */
@@ -21,7 +21,8 @@ export function checkRegistry(
     problems.add("GRAPH-CAP", path, `\`registry\`: only messages of kafka: carry the ids of their schemas`, "key");
   const { url, auth, allow, ca, schema } = node.map("registry");
   if (typeof url === "string")
-    for (const one of url.split(",")) checkAddress(one.trim(), [...path, "url"], "registry.auth", problems);
+    for (const one of url.split(","))
+      checkServiceAddress(one.trim(), { path: [...path, "url"], credentials: "registry.auth" }, problems);
   if (isJsonObject(auth)) checkAuth(auth, [...path, "auth"], problems);
   checkNetworks(allow, [...path, "allow"], problems);
   const check = (key: string, file: string): void => {

@@ -1,23 +1,10 @@
 /** Checks a calculator that is a service over HTTP: its address, its credentials, and the settings that services do not have. */
-import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
+import { checkCall, checkServiceAddress } from "./call-check.ts";
 import type { DraftNode } from "./draft.ts";
-import type { Path, ProblemList } from "./problem.ts";
-import { secretsOf } from "./substitution.ts";
+import type { ProblemList } from "./problem.ts";
 
 /** Settings of code that runs here. */
 const OF_CODE = ["export", "pure", "isolation", "interpreter", "limits", "config"] as const;
-
-/** Fields of `auth` by type; those with `true` must be there. */
-const AUTH: Readonly<Record<string, Readonly<Record<string, boolean>>>> = {
-  bearer: { token: true },
-  basic: { user: true, password: true },
-  "api-key": { key: true, header: false },
-  oauth2: { tokenUrl: true, clientId: true, clientSecret: true, scope: false },
-};
-const SECRETS = new Set(["token", "password", "key", "clientSecret"]);
-const SECRET_HEADER = /authorization|cookie|key|token|secret|password/i;
-/** Written by whoever makes the request. */
-const OWN_HEADER = /^(?:host|content-length|content-type|accept|connection|transfer-encoding|expect|upgrade)$/i;
 
 export function checkRest(node: DraftNode, use: string, problems: ProblemList): void {
   const path = ["nodes", node.name];
@@ -29,74 +16,6 @@ export function checkRest(node: DraftNode, use: string, problems: ProblemList): 
         `\`${key}\` is for code that runs here; \`use\` is a service`,
         "key",
       );
-  checkAddress(use, [...path, "use"], "rest.auth", problems);
-  const { auth, headers, allow } = node.map("rest");
-  if (isJsonObject(auth)) checkAuth(auth, [...path, "rest", "auth"], problems);
-  if (isJsonObject(headers)) checkHeaders(headers, [...path, "rest", "headers"], problems);
-  checkNetworks(allow, [...path, "rest", "allow"], problems);
+  checkServiceAddress(use, { path: [...path, "use"], credentials: "rest.auth" }, problems);
+  checkCall(node, "rest", problems);
 }
-
-/** `allow`: networks that may be called. */
-export function checkNetworks(allow: Json | undefined, path: Path, problems: ProblemList): void {
-  if (!Array.isArray(allow)) return;
-  for (const [i, network] of allow.entries())
-    if (typeof network === "string" && !isNetwork(network))
-      problems.add("GRAPH-SCHEMA", [...path, i], `\`${network}\` is no network; write 127.0.0.0/8 or ::1/128`);
-}
-
-/** An http(s) address; `credentials`: the key that they belong under. */
-export function checkAddress(address: string, path: Path, credentials: string, problems: ProblemList): void {
-  const url = parsed(plain(address));
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:"))
-    problems.add("GRAPH-SCHEMA", path, `\`${address}\` is no http(s) address`);
-  else if (url.username !== "" || url.password !== "")
-    problems.add("GRAPH-SCHEMA", path, `credentials belong under \`${credentials}\`, not into the address`);
-}
-
-function parsed(text: string): URL | null {
-  try {
-    return new URL(text);
-  } catch {
-    return null;
-  }
-}
-
-/** Credentials: what each type needs, and that secrets are references. */
-export function checkAuth(auth: JsonObject, path: Path, problems: ProblemList): void {
-  const known = AUTH[String(auth.type)];
-  if (known === undefined) return;
-  for (const [field, isNeeded] of Object.entries(known))
-    if (isNeeded && auth[field] === undefined)
-      problems.add("GRAPH-SCHEMA", path, `auth of type \`${String(auth.type)}\` needs \`${field}\``, "key");
-  for (const [field, value] of Object.entries(auth)) {
-    if (field === "type" || typeof value !== "string") continue;
-    if (known[field] === undefined)
-      problems.add("GRAPH-SCHEMA", [...path, field], `\`${field}\` is not for type \`${String(auth.type)}\``, "key");
-    else if (SECRETS.has(field) && secretsOf(value).length === 0)
-      problems.add("GRAPH-SCHEMA", [...path, field], IS_SECRET);
-  }
-  if (typeof auth.tokenUrl === "string") checkAddress(auth.tokenUrl, [...path, "tokenUrl"], "rest.auth", problems);
-}
-
-const IS_SECRET = `a secret is never written into a graph: refer to it, \${env:NAME} or \${file:PATH}`;
-
-function checkHeaders(headers: JsonObject, path: Path, problems: ProblemList): void {
-  for (const [name, value] of Object.entries(headers)) {
-    if (OWN_HEADER.test(name) || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name))
-      problems.add("GRAPH-SCHEMA", [...path, name], `\`${name}\` is no header that can be given`, "key");
-    else if (SECRET_HEADER.test(name) && typeof value === "string" && secretsOf(value).length === 0)
-      problems.add("GRAPH-SCHEMA", [...path, name], IS_SECRET);
-  }
-}
-
-/** An address and the length of its prefix. What the numbers may be is checked by whoever opens connections. */
-function isNetwork(text: string): boolean {
-  const [, address = "", bits = ""] = /^([0-9a-fA-F:.]+)\/(\d{1,3})$/.exec(text) ?? [];
-  if (address === "") return false;
-  const isV6 = address.includes(":");
-  if (Number(bits) > (isV6 ? 128 : 32)) return false;
-  const url = parsed(`http://${isV6 ? `[${address}]` : address}/`);
-  return url !== null && (isV6 || url.hostname === address);
-}
-
-const plain = (text: string): string => text.replace(/\$\{(?:env|file):[^}]*\}/g, "secret");

@@ -90,12 +90,98 @@ const common = {
 const secret = (description: string) =>
   Type.String({ minLength: 1, description: `${description}: a reference to a secret, \${env:NAME} or \${file:PATH}.` });
 
+/** One schema instead of a union, so that a mistake gives one message; which fields belong to which type is checked apart. */
+const auth = closed(
+  {
+    type: choice(["bearer", "basic", "api-key", "oauth2"], "How the service is told who calls."),
+    token: Type.Optional(secret("For bearer")),
+    user: Type.Optional(text("For basic.")),
+    password: Type.Optional(secret("For basic")),
+    key: Type.Optional(secret("For api-key")),
+    header: Type.Optional(text("For api-key: the header. Default X-API-Key.")),
+    tokenUrl: Type.Optional(text("For oauth2: where tokens come from (client credentials, RFC 6749 section 4.4).")),
+    clientId: Type.Optional(text("For oauth2.")),
+    clientSecret: Type.Optional(secret("For oauth2")),
+    scope: Type.Optional(text("For oauth2: scopes, with blanks between them.")),
+  },
+  { description: "Credentials." },
+);
+
 const networks = Type.Optional(
   Type.Array(Type.String({ minLength: 1 }), {
     minItems: 1,
     description:
       "Networks that may be called although they are private, loopback, link-local or reserved: 127.0.0.0/8, 10.1.0.0/16, ::1/128.",
   }),
+);
+
+/** How whoever answers is called; shared by all that call over HTTP. */
+const calling = {
+  auth: Type.Optional(auth),
+  headers: Type.Optional(fields(Type.String(), "Headers of every request; values may be references to secrets.")),
+  allow: networks,
+};
+
+const ack = Type.Optional(
+  flag("Of WebSockets: messages are {id, data}, and each is answered with {ack: id} once it is safe. Default false."),
+);
+
+const sourceHttp = closed(
+  {
+    every: Type.Optional(duration("Of polling: how often the address is asked. Default 1m.")),
+    cron: Type.Optional(
+      text("Of polling: when it is asked, five fields or six with seconds, in UTC; instead of `every`."),
+    ),
+    items: Type.Optional(
+      text("Of polling: where in the answer the list of messages is, names with dots between them."),
+    ),
+    next: Type.Optional(
+      text("Of polling: where the address of the next page is: `link` for the Link header, or a field of the answer."),
+    ),
+    cursor: Type.Optional(
+      closed(
+        {
+          field: text("Field of the last message, or with a leading `$.` of the whole answer."),
+          parameter: text("Parameter of the next request that takes its value."),
+        },
+        { description: "Of polling: the next request asks for what comes behind this." },
+      ),
+    ),
+    events: Type.Optional(
+      fieldNames("Of event streams: types that are taken, `message` for those without. Default all."),
+    ),
+    silence: Type.Optional(
+      duration("Of event streams: without a byte for so long the connection counts as dead. Default 90s."),
+    ),
+    envelope: Type.Optional(
+      flag("Of event streams: messages are {id, event, data}. Default false: the data, as JSON."),
+    ),
+    ack,
+    send: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        minItems: 1,
+        description: "Of WebSockets: texts that are sent after connecting, such as a subscription; may name secrets.",
+      }),
+    ),
+    id: Type.Optional(
+      text(
+        "Field of a message with an id that no other has: what comes twice is taken once. The newest 10 000 are known.",
+      ),
+    ),
+    deadline: Type.Optional(duration("Of polling: longest time for one request; else for connecting. Default 10s.")),
+    bytes: Type.Optional(count("Most bytes of an answer, an event or a message. Default 16777216.")),
+    ...calling,
+  },
+  { description: "How an http(s), sse+http(s) or ws(s) address is read." },
+);
+
+const sinkHttp = closed(
+  {
+    ack,
+    deadline: Type.Optional(duration("Longest time in which a message must be acknowledged. Default 10s.")),
+    ...calling,
+  },
+  { description: "How a ws(s) address is written to." },
 );
 
 const registry = {
@@ -155,7 +241,7 @@ const source = closed(
   {
     kind: Type.Literal("source"),
     from: text(
-      "Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:, nats://host:4222/jetstream/STREAM, kafka://host:9092/topic",
+      "Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:, nats://host:4222/jetstream/STREAM, kafka://host:9092/topic, https://host/path, sse+https://host/path, wss://host/path",
     ),
     time: Type.Optional(text("Field with the event time: ISO 8601, or milliseconds since 1970.")),
     watermark: Type.Optional(duration("How far behind the newest event time messages may come. Default 0.")),
@@ -168,8 +254,8 @@ const source = closed(
     follow: Type.Optional(flag("Reads on when the file grows, as tail -F does.")),
     format: Type.Optional(
       choice(
-        ["csv", "ndjson", "json", "arrow", "parquet"],
-        "Format of the content. Default: by the file's extension; ndjson otherwise.",
+        ["csv", "ndjson", "json", "arrow", "parquet", "cloudevents"],
+        "Format of the content. Default: by the file's extension; ndjson otherwise. cloudevents: of what comes from the web or a broker.",
       ),
     ),
     secret: Type.Optional(
@@ -177,6 +263,7 @@ const source = closed(
         "What pushes to a http: source must be signed with (Standard Webhooks): a reference to a variable or file, env:NAME or file:PATH in braces after a dollar sign.",
       ),
     ),
+    http: Type.Optional(sourceHttp),
     registry: Type.Optional(sourceRegistry),
     payload: Type.Optional(
       Type.Unsafe<Readonly<Record<string, PayloadFormat>>>({
@@ -273,23 +360,6 @@ const window = closed(
   { description: "Aggregates messages by event time; emits {<by>, window_start, window_end, <compute>}." },
 );
 
-/** One schema instead of a union, so that a mistake gives one message; which fields belong to which type is checked apart. */
-const restAuth = closed(
-  {
-    type: choice(["bearer", "basic", "api-key", "oauth2"], "How the service is told who calls."),
-    token: Type.Optional(secret("For bearer")),
-    user: Type.Optional(text("For basic.")),
-    password: Type.Optional(secret("For basic")),
-    key: Type.Optional(secret("For api-key")),
-    header: Type.Optional(text("For api-key: the header. Default X-API-Key.")),
-    tokenUrl: Type.Optional(text("For oauth2: where tokens come from (client credentials, RFC 6749 section 4.4).")),
-    clientId: Type.Optional(text("For oauth2.")),
-    clientSecret: Type.Optional(secret("For oauth2")),
-    scope: Type.Optional(text("For oauth2: scopes, with blanks between them.")),
-  },
-  { description: "Credentials." },
-);
-
 const rest = closed(
   {
     batch: Type.Optional(
@@ -301,8 +371,7 @@ const rest = closed(
       }),
     ),
     format: Type.Optional(choice(["json", "msgpack"], "Format of requests. Default json.")),
-    auth: Type.Optional(restAuth),
-    headers: Type.Optional(fields(Type.String(), "Headers of every request; values may be references to secrets.")),
+    ...calling,
     connections: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 256, description: "Most requests at the same time. Default 8." }),
     ),
@@ -326,7 +395,6 @@ const rest = closed(
       ),
     ),
     answerBytes: Type.Optional(count("Most bytes of an answer. Default 16777216.")),
-    allow: networks,
     details: Type.Optional(text("Path or address that says what the service is; asked when the graph starts.")),
   },
   { description: "How the service behind an http(s) address is called." },
@@ -412,12 +480,28 @@ const merge = closed(
   { description: "Brings several inputs together." },
 );
 
+const cloudEvents = closed(
+  {
+    source: Type.Optional(text("Where events come from, a URI reference. Default `/graphs/<graph>/nodes/<node>`.")),
+    type: Type.Optional(text("Type of the events. Default `millrace.<graph>.<node>`.")),
+    subject: Type.Optional(text("Field of a message with the subject.")),
+    time: Type.Optional(text("Field of a message with the time.")),
+    mode: Type.Optional(
+      choice(
+        ["batch", "structured", "binary"],
+        "Of http(s) addresses: lists of events, one event in a request, or one with its attributes as headers. Default batch.",
+      ),
+    ),
+  },
+  { description: "Attributes of the events that messages become, with `format: cloudevents`." },
+);
+
 const sink = closed(
   {
     kind: Type.Literal("sink"),
     input,
     to: text(
-      "Where messages go: projection:name, file:out.ndjson, https://…, stdout:, discard:, nats://host:4222/jetstream/subject, kafka://host:9092/topic",
+      "Where messages go: projection:name, file:out.ndjson, https://…, wss://…, stdout:, discard:, nats://host:4222/jetstream/subject, kafka://host:9092/topic",
     ),
     key: Type.Optional(fieldNames("Fields that identify a row of the target.")),
     secret: Type.Optional(
@@ -426,8 +510,13 @@ const sink = closed(
       ),
     ),
     format: Type.Optional(
-      choice(["ndjson", "csv", "json"], "Format of the content. Default: by the file's extension; ndjson otherwise."),
+      choice(
+        ["ndjson", "csv", "json", "cloudevents"],
+        "Format of the content. Default: by the file's extension; ndjson otherwise. cloudevents: of what goes to the web or a broker.",
+      ),
     ),
+    http: Type.Optional(sinkHttp),
+    cloudevents: Type.Optional(cloudEvents),
     registry: Type.Optional(sinkRegistry),
     reveal: Type.Optional(flag("Opens sealed personal values on their way out; without it they leave as they are.")),
     ...common,
@@ -447,6 +536,10 @@ export type SourceRegistryDefinition = Static<typeof sourceRegistry>;
 /** How a sink finds the schema of its messages. */
 export type SinkRegistryDefinition = Static<typeof sinkRegistry>;
 export type CalculatorDefinition = Static<typeof calculator>;
+/** How a web address is read. */
+export type SourceHttpDefinition = Static<typeof sourceHttp>;
+/** How a web address is written to, other than by requests. */
+export type SinkHttpDefinition = Static<typeof sinkHttp>;
 /** How a calculator's service is called. */
 export type RestDefinition = Static<typeof rest>;
 export type SwitchDefinition = Static<typeof switchNode>;

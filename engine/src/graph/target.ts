@@ -21,6 +21,11 @@ export const SOURCE_SCHEMES = [
   "rabbitmq",
   "activemq",
   "amqp10",
+  "https",
+  "sse+http",
+  "sse+https",
+  "ws",
+  "wss",
 ] as const;
 export const SINK_SCHEMES = [
   "projection",
@@ -38,6 +43,8 @@ export const SINK_SCHEMES = [
   "rabbitmq",
   "activemq",
   "amqp10",
+  "ws",
+  "wss",
 ] as const;
 export const TABLE_SCHEMES = ["file", "projection"] as const;
 

@@ -23,7 +23,7 @@ export interface HttpAnswer {
 
 export interface HttpClient {
   /**
-   * The answer, whatever its status. A 307 or 308 is followed; to another origin without the request's own headers, as they
+   * The answer, whatever its status. A 307 or 308 is followed, of a GET also a 301, 302 or 303; to another origin without the request's own headers, as they
    * may be secrets.
    *
    * @throws HTTP-UNREACHABLE nothing was sent; HTTP-BROKEN, HTTP-DEADLINE the request may have been handled (transient all

@@ -88,10 +88,10 @@ function describeNode(
   };
 }
 
-function guaranteeOf(runner: NodeRunner | undefined): "exactly-once" | "at-least-once" | undefined {
+function guaranteeOf(runner: NodeRunner | undefined): NodeStatus["guarantee"] {
   const guarantee = runner?.behavior?.guarantee;
-  if (guarantee === undefined) return undefined;
-  return guarantee === "at-least-once" ? "at-least-once" : "exactly-once";
+  if (guarantee === undefined || guarantee === "at-least-once" || guarantee === "best-effort") return guarantee;
+  return "exactly-once";
 }
 
 function stateOf(

@@ -21,7 +21,7 @@ export interface NodeStatus {
   readonly role: "source" | "pure" | "committed";
   readonly state: NodeState;
   /** Delivery promise of a sink, as labelled in plan and console; absent for other nodes. */
-  readonly guarantee?: "exactly-once" | "at-least-once";
+  readonly guarantee?: "exactly-once" | "at-least-once" | "best-effort";
   readonly messagesIn: number;
   readonly messagesOut: number;
   /** Consumed on purpose without output: filtered, folded into state, delivered. */

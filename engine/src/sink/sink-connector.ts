@@ -1,13 +1,11 @@
 /**
- * A target outside the log. A sink delivers, then commits its cursor; what that is worth depends on the target (R27):
- * `transaction` and `offset` keep the cursor with the effect, `key` compares `(lane, pos, ord)`, everything else repeats what
- * was delivered but not committed before a crash, and is labelled so.
+ * A target outside the log. A sink delivers, then commits its cursor; what that is worth depends on the target (R27), and is
+ * labelled so.
  */
 import type { InputSlice } from "../behavior/committed-behavior.ts";
 import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { Json } from "../frame/json.ts";
-
-export type SinkGuarantee = "transaction" | "offset" | "key" | "at-least-once";
+import type { SinkGuarantee } from "./sink-guarantee.ts";
 
 export interface SinkConnector {
   readonly guarantee: SinkGuarantee;

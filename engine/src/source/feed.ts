@@ -1,7 +1,8 @@
 /**
  * Something that sends messages of its own accord and cannot be read again. What is taken from it is first appended. A feed that
  * can be told when that is done (a queue that waits for acknowledgements) loses nothing: what is not acknowledged comes again.
- * One that cannot (a live subject) also cannot be slowed: what comes faster than it can be appended is shed, counted and shown.
+ * One that can be asked for what follows (a page after this one, events after this id) keeps its cursor beside what was taken.
+ * One that can do neither (a live subject) also cannot be slowed: what comes faster than it can be appended is shed, counted and shown.
  */
 import type { ConnectionStatus } from "../connection/connection-status.ts";
 import type { Json } from "../frame/json.ts";
@@ -17,9 +18,32 @@ export interface FeedReceipt {
   readonly settle?: () => void;
 }
 
+/** One of several messages that belong together. */
+export interface FeedItem {
+  /** The message, or as much as can be shown of what is none. */
+  readonly message: Json;
+  /** The sender's own id of it, as in a {@link FeedReceipt}. */
+  readonly id?: string | undefined;
+  /** Why it is no message. */
+  readonly error?: unknown;
+}
+
+/** What becomes durable in one step, or not at all. No items: only the cursor moves. */
+export interface FeedGroup {
+  readonly items: readonly FeedItem[];
+  /** Where the feed goes on after these; the newest that is durable is what the next {@link Feed.run} is given. Plain data, a few hundred bytes. */
+  readonly cursor: Json;
+  /** As that of a {@link FeedReceipt}; a group is never shed. */
+  readonly settle?: () => void;
+}
+
 /** Where a feed puts what it gets. Nothing here throws or waits. */
 export interface FeedIntake {
+  /** The newest durable cursor when the feed was run; `undefined` when there never was one. */
+  readonly cursor: Json | undefined;
   take(message: Json, receipt?: FeedReceipt): void;
+  /** Messages with the place that they bring the feed to, all in one step: after a crash it goes on exactly behind what is in the log. */
+  takeGroup(group: FeedGroup): void;
   /** What is no message becomes a dead letter, with the place and reason in `error` and as much of `input` as can be shown. */
   reject(error: unknown, input: Json, receipt?: FeedReceipt): void;
   /** Counts messages that the feed got and that are of no use to anybody, not even as dead letters. */

@@ -1,7 +1,10 @@
-/** What every `Feed` must do that waits for receipts. A connector's test calls {@link feedContract} and adds only what is peculiar to it. */
+/**
+ * What every `Feed` must do that waits for receipts, and what one must that has a cursor. A connector's test calls {@link feedContract} or
+ * {@link cursorFeedContract} and adds only what is peculiar to it.
+ */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Json } from "../frame/json.ts";
-import type { Feed, FeedReceipt } from "../source/feed.ts";
+import type { Feed, FeedGroup, FeedReceipt } from "../source/feed.ts";
 import { sleep } from "../time/clock.ts";
 import { systemEnv } from "../time/system-env.ts";
 
@@ -23,16 +26,34 @@ interface Taken {
 const WAIT = { timeout: 20_000, interval: 5 };
 const QUIET_MS = 150;
 
+/** A queue that can be read again from any place. */
+export interface CursorFeedHarness {
+  /** A new feed in front of the same queue, as a new incarnation of a node makes it. */
+  connect(): Feed;
+  /** Puts bodies into the queue, in order; resolves when they are there to be read. */
+  send(bodies: readonly string[]): Promise<void>;
+  /** Breaks what feeds hold now; they may come back at once. Absent: there is nothing that could be broken. */
+  breakConnections?(): void;
+  close(): Promise<void>;
+}
+
 /** A feed that runs, and all that it handed over. */
 class Listener {
   readonly taken: Taken[] = [];
+  readonly groups: FeedGroup[] = [];
   readonly lost: string[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor(feed: Feed) {
+  constructor(feed: Feed, cursor?: Json) {
     this.#running = feed.run(
       {
+        cursor,
+        takeGroup: (group) => {
+          this.groups.push(group);
+          for (const item of group.items)
+            this.taken.push({ message: item.message, receipt: {}, ...("error" in item ? { error: item.error } : {}) });
+        },
         take: (message, receipt = {}) => this.taken.push({ message, receipt }),
         reject: (error, message, receipt = {}) => this.taken.push({ message, error, receipt }),
         lose: (count, reason) => this.lost.push(`${count} ${reason}`),
@@ -53,6 +74,10 @@ class Listener {
     for (const { receipt } of this.taken.slice(from, to)) receipt.settle?.();
   }
 
+  settleGroups(): void {
+    for (const { settle } of this.groups) settle?.();
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#running;
@@ -60,7 +85,12 @@ class Listener {
 }
 
 /** `make` makes a fresh, empty queue that somebody may send to before and after the first feed. */
-export function feedContract(name: string, make: () => Promise<FeedHarness>): void {
+export function feedContract(
+  name: string,
+  make: () => Promise<FeedHarness>,
+  /** What is no JSON has no id there, so its sender cannot be told that it came. */
+  { jsonOnly = false }: { readonly jsonOnly?: boolean } = {},
+): void {
   const opened: FeedHarness[] = [];
   const listeners: Listener[] = [];
   afterEach(async () => {
@@ -130,27 +160,31 @@ export function feedContract(name: string, make: () => Promise<FeedHarness>): vo
       expect(listener.messages).toEqual(messages(0, 50));
     });
 
-    test("rejects what is no JSON with place and reason, between its neighbours, and settles it like them", async () => {
-      const harness = await queue();
-      await harness.send(['{"id":0}', "{", '{"id":1}']);
-      const first = listen(harness);
-      await first.until(3);
-      expect(first.taken).toMatchObject([
-        { message: { id: 0 } },
-        {
-          message: "{",
-          error: { code: "MSG-DECODE", kind: "rejected", place: { stream: expect.stringMatching(/./) } },
-        },
-        { message: { id: 1 } },
-      ]);
-      first.settle(0, 3);
-      await quiet();
-      await first.stop();
-      await harness.send(['{"id":2}']);
-      const second = listen(harness);
-      await second.until(1);
-      expect(second.messages).toEqual([{ id: 2 }]);
-    });
+    const rejecting = jsonOnly ? () => undefined : test;
+    rejecting(
+      "rejects what is no JSON with place and reason, between its neighbours, and settles it like them",
+      async () => {
+        const harness = await queue();
+        await harness.send(['{"id":0}', "{", '{"id":1}']);
+        const first = listen(harness);
+        await first.until(3);
+        expect(first.taken).toMatchObject([
+          { message: { id: 0 } },
+          {
+            message: "{",
+            error: { code: "MSG-DECODE", kind: "rejected", place: { stream: expect.stringMatching(/./) } },
+          },
+          { message: { id: 1 } },
+        ]);
+        first.settle(0, 3);
+        await quiet();
+        await first.stop();
+        await harness.send(['{"id":2}']);
+        const second = listen(harness);
+        await second.until(1);
+        expect(second.messages).toEqual([{ id: 2 }]);
+      },
+    );
 
     test("shows its connection, ends when it is told to, and settling after that does no harm", async () => {
       const harness = await queue();
@@ -162,6 +196,102 @@ export function feedContract(name: string, make: () => Promise<FeedHarness>): vo
       await listener.until(3);
       await listener.stop();
       listener.settle(0, 3);
+      expect(feed.connection().state).toBe("idle");
+    });
+  });
+}
+
+/** `make` makes a fresh, empty queue. What a feed hands over with a cursor is settled at once unless a test says otherwise. */
+export function cursorFeedContract(name: string, make: () => Promise<CursorFeedHarness>): void {
+  const ending: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const end of ending.splice(0).reverse()) await end();
+  });
+  const queue = async (): Promise<CursorFeedHarness> => {
+    const harness = await make();
+    ending.push(() => harness.close());
+    return harness;
+  };
+  const listen = (harness: CursorFeedHarness, cursor?: Json): Listener => {
+    const listener = new Listener(harness.connect(), cursor);
+    ending.push(() => listener.stop());
+    return listener;
+  };
+  const settling = async (listener: Listener, count: number): Promise<void> => {
+    await vi.waitFor(() => {
+      listener.settleGroups();
+      expect(listener.taken.length).toBeGreaterThanOrEqual(count);
+    }, WAIT);
+  };
+
+  describe(`${name} is a feed with a cursor`, () => {
+    test("hands over what was sent, in order, before and while it listens", async () => {
+      const harness = await queue();
+      await harness.send(bodies(0, 20));
+      const listener = listen(harness);
+      await settling(listener, 20);
+      await harness.send(bodies(20, 20));
+      await settling(listener, 40);
+      expect(listener.messages).toEqual(messages(0, 40));
+      expect(listener.lost).toEqual([]);
+    });
+
+    test("goes on behind whichever cursor was durable, and repeats nothing before it", async () => {
+      const harness = await queue();
+      await harness.send(bodies(0, 10));
+      const first = listen(harness);
+      await settling(first, 10);
+      await harness.send(bodies(10, 10));
+      await settling(first, 20);
+      await first.stop();
+      await harness.send(bodies(20, 5));
+      let before = 0;
+      for (const { items, cursor } of first.groups) {
+        before += items.length;
+        const later = listen(harness, structuredClone(cursor));
+        await settling(later, 25 - before);
+        await quiet();
+        expect(later.messages).toEqual(messages(before, 25 - before));
+        await later.stop();
+      }
+    });
+
+    test("repeats nothing, and leaves nothing out, when its connection breaks", async () => {
+      const harness = await queue();
+      const listener = listen(harness);
+      for (let round = 0; round < 4; round++) {
+        await harness.send(bodies(round * 10, 10));
+        if (round < 3) harness.breakConnections?.();
+        await settling(listener, (round + 1) * 10);
+      }
+      expect(listener.messages).toEqual(messages(0, 40));
+    });
+
+    test("rejects what is no JSON with place and reason, between its neighbours", async () => {
+      const harness = await queue();
+      await harness.send(['{"id":0}', "{", '{"id":1}']);
+      const listener = listen(harness);
+      await settling(listener, 3);
+      expect(listener.taken).toMatchObject([
+        { message: { id: 0 } },
+        {
+          message: "{",
+          error: { code: "MSG-DECODE", kind: "rejected", place: { stream: expect.stringMatching(/./) } },
+        },
+        { message: { id: 1 } },
+      ]);
+    });
+
+    test("shows its connection, ends when it is told to, and settling after that does no harm", async () => {
+      const harness = await queue();
+      const feed = harness.connect();
+      expect(feed.connection().state).toBe("idle");
+      const listener = new Listener(feed);
+      await vi.waitFor(() => expect(feed.connection().state).toBe("up"), WAIT);
+      await harness.send(bodies(0, 3));
+      await listener.until(3);
+      await listener.stop();
+      listener.settleGroups();
       expect(feed.connection().state).toBe("idle");
     });
   });

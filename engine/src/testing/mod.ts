@@ -4,7 +4,7 @@ export { type CoordinationHarness, coordinationContract, type MakeCoordination }
 export type { EventLogHarness, MakeEventLog } from "./event-log/harness.ts";
 export { type ModelAppend, type ModelEvent, ModelLog, sliceFrom } from "./event-log/model-log.ts";
 export { eventLogContract } from "./event-log-contract.ts";
-export { type FeedHarness, feedContract } from "./feed-contract.ts";
+export { type CursorFeedHarness, cursorFeedContract, type FeedHarness, feedContract } from "./feed-contract.ts";
 export type { MakeOrderedStore, OrderedStoreHarness } from "./ordered-store/harness.ts";
 export { orderedStoreContract } from "./ordered-store-contract.ts";
 export { type MakePayloadStore, type PayloadStoreHarness, payloadStoreContract } from "./payload-store-contract.ts";

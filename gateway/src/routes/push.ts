@@ -1,6 +1,6 @@
 /** Input for `http:` sources. The answer comes when the messages are durable; until then nothing was promised. */
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { Json } from "@millrace/engine";
+import { cloudEventFromHeaders, hasCloudEventHeaders, type Json } from "@millrace/engine";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { gatewayError } from "../errors.ts";
@@ -29,13 +29,21 @@ function readBodies(scope: App, signed: SignedPushes): void {
   const parsers: readonly (readonly [type: string, parse: (text: string) => Json])[] = [
     ["application/json", parseJson],
     ["application/x-ndjson", (text) => parseLines(text, parseJson)],
+    ["application/cloudevents+json", (text) => [parseJson(text)]],
+    ["application/cloudevents-batch+json", parseJson],
   ];
   scope.removeAllContentTypeParsers();
   for (const [type, parse] of parsers) {
     scope.addContentTypeParser(type, { parseAs: "buffer", bodyLimit: BODY_BYTES_MAX }, (request, body, done) => {
       try {
         const isSigned = signed.check(request, body as Buffer);
-        const value = parse((body as Buffer).toString("utf8"));
+        const { headers } = request;
+        const text = (body as Buffer).toString("utf8");
+        if (hasCloudEventHeaders(headers)) {
+          done(null, [cloudEventFromHeaders(headers, text === "" ? undefined : parse(text), true)]);
+          return;
+        }
+        const value = parse(text);
         // Webhooks of others are one message, not a list of them.
         done(null, isSigned && !Array.isArray(value) ? [value] : value);
       } catch (thrown) {
@@ -52,9 +60,9 @@ function addPush(app: App, context: RouteContext, signed: SignedPushes): void {
       bodyLimit: BODY_BYTES_MAX,
       schema: {
         tags: ["push"],
-        summary: "Messages for an http source: a JSON array, or NDJSON",
+        summary: "Messages for an http source: a JSON array, NDJSON, or CloudEvents",
         description:
-          "Answers once the messages are durable. 429 and 503 carry Retry-After: nothing of the request was accepted. A source with a secret takes only what is signed as Standard Webhooks says, each webhook-id once; there any other JSON value is one message.",
+          "Answers once the messages are durable. 429 and 503 carry Retry-After: nothing of the request was accepted. A source with a secret takes only what is signed as Standard Webhooks says, each webhook-id once; there any other JSON value is one message. CloudEvents come one by one (`application/cloudevents+json`, or JSON with `ce-` headers) or as a batch.",
         params: PushParams,
         querystring: NoQuery,
         headers: PushHeaders,
@@ -62,6 +70,8 @@ function addPush(app: App, context: RouteContext, signed: SignedPushes): void {
           content: {
             "application/json": { schema: Type.Array(Type.Unknown()) },
             "application/x-ndjson": { schema: Type.Array(Type.Unknown()) },
+            "application/cloudevents+json": { schema: Type.Array(Type.Unknown()) },
+            "application/cloudevents-batch+json": { schema: Type.Array(Type.Unknown()) },
           },
         },
         response: { 200: PushAnswer, ...problemResponses },

@@ -24,7 +24,7 @@ const NodeStatusFields = Type.Object({
   kind: Type.String(),
   role: Type.String({ enum: ["source", "pure", "committed"] }),
   state: Type.String({ enum: ["starting", "running", "waiting", "backing-off", "parked", "finished", "stopped"] }),
-  guarantee: Type.Optional(Type.String({ enum: ["exactly-once", "at-least-once"] })),
+  guarantee: Type.Optional(Type.String({ enum: ["exactly-once", "at-least-once", "best-effort"] })),
   messagesIn: Count,
   messagesOut: Count,
   consumed: Count,

@@ -10,8 +10,10 @@ import {
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
 import { BROKER_SINKS } from "./broker-sinks.ts";
+import { sinkOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
+import { callOptions } from "./web-sources.ts";
 import { webhookKeys } from "./webhook-keys.ts";
 
 type SinkModel = Extract<AnyNodeModel, { kind: "sink" }>;
@@ -30,7 +32,8 @@ export async function compileSink(node: SinkModel, context: CompileContext): Pro
       return { role: "committed", isSink: true, make: discardSink };
     default: {
       const payloads = payloadsLeaving(scheme, context);
-      const sealed = await sinkConnector(node, scheme, address, context, place);
+      const plain = await sinkConnector(node, scheme, address, context, place);
+      const sealed = sinkOfEvents(node, context.model.name, plain);
       const keys = definition.reveal === true ? context.keys(context.place(name, "reveal")) : undefined;
       const connector = keys === undefined ? sealed : () => revealedSink(sealed(), keys.reveal);
       return { role: "committed", isSink: true, make: () => connectorSink(connector(), payloads) };
@@ -48,6 +51,8 @@ const PAYLOAD_BYTES_MAX: Readonly<Record<string, number>> = {
   rabbitmq: 90 * MIB,
   http: 64 * MIB,
   https: 64 * MIB,
+  ws: 64 * MIB,
+  wss: 64 * MIB,
 };
 /** Files and standard output take what a string can be. */
 const PAYLOAD_BYTES_MAX_ELSE = 256 * MIB;
@@ -80,11 +85,24 @@ async function sinkConnector(
   if (scheme === "http" || scheme === "https") {
     const { webhookSink } = await import("@millrace/streams/http");
     const url = withSecrets(`${scheme}:${address}`, context, place);
-    const { secret } = definition;
-    if (secret === undefined) return () => webhookSink({ url });
+    const { secret, format, cloudevents } = definition;
+    const events = format === "cloudevents" ? { events: cloudevents?.mode ?? ("batch" as const) } : {};
+    if (secret === undefined) return () => webhookSink({ url, ...events });
     const keys = webhookKeys(secret, context, context.place(name, "secret"));
     const signing = { keys, id: streamOf(context.model.name, name), clock: context.options.env.clock };
-    return () => webhookSink({ url, signing });
+    return () => webhookSink({ url, signing, ...events });
+  }
+  if (scheme === "ws" || scheme === "wss") {
+    const { socketSink } = await import("@millrace/streams/http");
+    const { http = {}, to } = definition;
+    const { env, resilience: policy } = context.options;
+    const options = {
+      ...callOptions(name, to, "to", http, context),
+      sink: streamOf(context.model.name, name),
+      policy,
+      ...(http.ack === undefined ? {} : { ack: http.ack }),
+    };
+    return () => socketSink(options, env);
   }
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");

@@ -14,6 +14,7 @@ import {
   type Env,
   type Feed,
   type HostProbe,
+  httpKindOf,
   type PayloadFormat,
   type Place,
   parseTarget,
@@ -24,16 +25,21 @@ import {
 import type { FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
 import { BROKER_SOURCES } from "./broker-sources.ts";
+import { feedOfEvents, pushOfEvents, sourceOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { webFeed } from "./web-sources.ts";
 import { webhookKeys } from "./webhook-keys.ts";
 
 type SourceModel = Extract<AnyNodeModel, { kind: "source" }>;
 
 export async function compileSource(node: SourceModel, context: CompileContext): Promise<SourceNode | CommittedNode> {
   const { name, definition } = node;
-  const { scheme, address } = parseTarget(definition.from) ?? { scheme: "", address: "" };
+  const target = parseTarget(definition.from) ?? { scheme: "", address: "" };
+  const { scheme, address } = target;
   const { env } = context.options;
   const place = context.place(name, "from");
+  const web = httpKindOf(target);
+  if (web !== undefined) return feedNode(node, await webFeed(node, web, context), context);
   switch (scheme) {
     case "file":
       return compileFileSource(node, address, context);
@@ -41,7 +47,7 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       // Sealed as they are pushed; here it only shows whether that can be.
       context.personal(name);
       requireSigned(node, context);
-      return { role: "committed", isSource: true, make: () => httpPush() };
+      return { role: "committed", isSource: true, make: () => httpPush(pushOfEvents(node)) };
     case "metronome":
       return { role: "committed", isSource: true, make: () => metronome({ everyMs: durationMs(address) }, env) };
     case "cron":
@@ -88,21 +94,23 @@ function lateProbe(open: () => HostProbe): HostProbe {
 async function compileFileSource(node: SourceModel, address: string, context: CompileContext): Promise<SourceNode> {
   const { format, follow } = node.definition;
   const connector = await fileConnector(
-    { path: context.path(address), ...(format === undefined ? {} : { format }), follow: follow === true },
+    {
+      path: context.path(address),
+      ...(format === undefined || format === "cloudevents" ? {} : { format }),
+      follow: follow === true,
+    },
     context.options.env,
     context.place(node.name, "from"),
   );
   return sourceNode(node, connector, context);
 }
 
-function sourceNode(
-  { name, definition, timeField }: SourceModel,
-  plain: SourceConnector,
-  context: CompileContext,
-): SourceNode {
+function sourceNode(node: SourceModel, plain: SourceConnector, context: CompileContext): SourceNode {
+  const { name, definition, timeField } = node;
   const { watermark, batch, payload } = definition;
   const personal = context.personal(name);
-  const sealed = personal === undefined ? plain : personalSource(plain, personal);
+  const read = sourceOfEvents(node, plain);
+  const sealed = personal === undefined ? read : personalSource(read, personal);
   const connector = payload === undefined ? sealed : withPayloads(sealed, name, payload, context);
   const speed = context.options.speed ?? definition.speed;
   const boundMs = watermark === undefined ? 0 : durationMs(watermark);
@@ -115,10 +123,11 @@ function sourceNode(
   };
 }
 
-function feedNode({ name }: SourceModel, open: () => Feed, context: CompileContext): CommittedNode {
-  const personal = context.personal(name);
-  const { random } = context.options.env;
-  const sealed = (): Feed => (personal === undefined ? open() : personalFeed(open(), personal, random));
+function feedNode(node: SourceModel, open: () => Feed, context: CompileContext): CommittedNode {
+  const personal = context.personal(node.name);
+  const read = (): Feed => feedOfEvents(node, open());
+  const { env } = context.options;
+  const sealed = (): Feed => (personal === undefined ? read() : personalFeed(read(), personal, env));
   return { role: "committed", isSource: true, make: () => feedSource(sealed()) };
 }
 

@@ -8,11 +8,18 @@ const SECRET = /\$\{(env|file):([^}]+)\}/g;
 
 /** @throws HOST-CONNECTOR the secret does not exist */
 export function withSecrets(text: string, context: CompileContext, place: Place): string {
-  return text.replace(SECRET, (_all, scheme: string, name: string) => {
-    const value = scheme === "env" ? (context.options.secrets ?? process.env)[name] : fileSecret(name, context, place);
-    if (value === undefined) throw opsError("HOST-CONNECTOR", `secret ${scheme}:${name} does not exist`, { place });
-    return value;
-  });
+  return text.replace(SECRET, (_all, scheme: string, name: string) => secretValue(scheme, name, context, place));
+}
+
+/** The values of the secrets that a text names. @throws HOST-CONNECTOR one does not exist */
+export function secretValues(text: string, context: CompileContext, place: Place): readonly string[] {
+  return [...text.matchAll(SECRET)].map(([, scheme = "", name = ""]) => secretValue(scheme, name, context, place));
+}
+
+function secretValue(scheme: string, name: string, context: CompileContext, place: Place): string {
+  const value = scheme === "env" ? (context.options.secrets ?? process.env)[name] : fileSecret(name, context, place);
+  if (value === undefined) throw opsError("HOST-CONNECTOR", `secret ${scheme}:${name} does not exist`, { place });
+  return value;
 }
 
 function fileSecret(path: string, context: CompileContext, place: Place): string {

@@ -10,6 +10,7 @@ import {
   type Env,
   type Feed,
   type GraphModel,
+  httpKindOf,
   isJsonObject,
   type JsonObject,
   parseTarget,
@@ -34,9 +35,10 @@ export async function stateBehavior(node: AnyNodeModel, model: GraphModel, env: 
     case "sink":
       return sinkState(node);
     case "source": {
-      const scheme = parseTarget(node.definition.from)?.scheme;
+      const target = parseTarget(node.definition.from);
+      const scheme = target?.scheme;
+      if (FEED.test(node.definition.from) || (target && httpKindOf(target) !== undefined)) return feedSource(SILENT);
       if (scheme === "http") return httpPush();
-      if (FEED.test(node.definition.from)) return feedSource(SILENT);
       return scheme === "metronome" || scheme === "cron" ? compiled(node, model, env) : stateless();
     }
     default:
@@ -45,7 +47,7 @@ export async function stateBehavior(node: AnyNodeModel, model: GraphModel, env: 
   }
 }
 
-/** Sources that log the ids of what came, and how much of it was unreadable. */
+/** Beside those on the web: sources that log the ids of what came, and how much of it was unreadable. */
 const FEED = /^(?:mqtt:|rabbitmq:|activemq:|amqp10:|nats:.*\/core\/|redis:.*\/channel\/)/i;
 const SILENT: Feed = {
   run: async () => undefined,

@@ -17,6 +17,10 @@ export class ListeningFeed {
     this.#feed = feed;
     this.#running = feed.run(
       {
+        cursor: undefined,
+        takeGroup: ({ items }) => {
+          for (const { message } of items) this.taken.push(message);
+        },
         take: (message, receipt = {}) => {
           this.taken.push(message);
           this.receipts.push(receipt);

@@ -72,7 +72,13 @@ describe.skipIf(mosquittoMissing)(
         const first = feed(`/topic/${topic}?qos=${qos}`, id);
         const stop = new AbortController();
         const running = first.run(
-          { take: () => undefined, reject: () => undefined, lose: () => undefined },
+          {
+            cursor: undefined,
+            take: () => undefined,
+            takeGroup: () => undefined,
+            reject: () => undefined,
+            lose: () => undefined,
+          },
           stop.signal,
         );
         await vi.waitFor(() => expect(first.connection().state).toBe("up"), WAIT);
@@ -104,6 +110,8 @@ describe.skipIf(mosquittoMissing)(
       const live = feed(`/topic/${topic}/+?qos=0&envelope=true`);
       const stop = new AbortController();
       const intake = {
+        cursor: undefined,
+        takeGroup: () => undefined,
         take: (message: Json, receipt?: object) => taken.push([message, receipt?.constructor === Object]),
         reject: () => undefined,
         lose: () => undefined,
@@ -125,7 +133,13 @@ describe.skipIf(mosquittoMissing)(
         const refused = mqttFeed(at, env, { id: next("n"), policy: QUICK });
         const stop = new AbortController();
         const running = refused.run(
-          { take: () => undefined, reject: () => undefined, lose: () => undefined },
+          {
+            cursor: undefined,
+            take: () => undefined,
+            takeGroup: () => undefined,
+            reject: () => undefined,
+            lose: () => undefined,
+          },
           stop.signal,
         );
         await vi.waitFor(() => {

@@ -260,6 +260,8 @@ nodes:
     const taken: FeedReceipt[] = [];
     const stop = new AbortController();
     const intake: FeedIntake = {
+      cursor: undefined,
+      takeGroup: () => undefined,
       take: (_message, receipt) => void taken.push(receipt as FeedReceipt),
       reject: () => expect.unreachable(),
       lose: () => expect.unreachable(),

@@ -79,6 +79,8 @@ describe.skipIf(rabbitmqMissing)(
       const stop = new AbortController();
       const running = from.run(
         {
+          cursor: undefined,
+          takeGroup: () => undefined,
           take: (message) => taken.push(message),
           reject: (error, message) => errors.push([reportOf(error), message]),
           lose: () => undefined,

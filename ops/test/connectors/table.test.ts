@@ -25,7 +25,7 @@ import {
 } from "@millrace/engine";
 import { activemqSink } from "@millrace/streams/activemq";
 import { amqp10Sink } from "@millrace/streams/amqp10";
-import { webhookSink } from "@millrace/streams/http";
+import { socketSink, webhookSink } from "@millrace/streams/http";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { mqttSink } from "@millrace/streams/mqtt";
 import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
@@ -60,6 +60,9 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["postgres", POSTGRES],
   ["mysql", MARIADB],
   ["https", "Node's HTTP server, standardwebhooks 1.1.1"],
+  ["http", "Node's HTTP server"],
+  ["sse+https", "Node's HTTP server, Millrace's own"],
+  ["wss", "ws 8.23.0"],
 ]);
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
@@ -140,7 +143,11 @@ function sourceRow(scheme: string, path: string, source: SourceConnector, bounde
 }
 
 function sinkRow(scheme: string, path: string, { guarantee }: SinkConnector): string[] {
-  const delivers = guarantee === "at-least-once" ? "at least once" : "exactly once";
+  const lesser: Partial<Record<typeof guarantee, string>> = {
+    "at-least-once": "at least once",
+    "best-effort": "best effort",
+  };
+  const delivers = lesser[guarantee] ?? "exactly once";
   return [`\`${scheme}:\` ${path}`, "sink", "", "", "", "", "", delivers, testedOf(scheme)];
 }
 
@@ -172,6 +179,13 @@ function rows(): readonly (readonly string[])[] {
     sinkRow("mysql", "table", mysqlSink(mysqlAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
     feedRow("mqtt", "topic, quality 1 or 2", true),
     feedRow("mqtt", "topic, quality 0", false),
+    // Feeds with a cursor, and without: what they do is proved by their own tests.
+    ["`https:`, `http://` poll", "source", "from its cursor", "yes", "yes", "no", "no", "", testedOf("http")],
+    ["`sse+https:` stream of events", "source", "from its cursor", "yes", "yes", "no", "no", "", testedOf("sse+https")],
+    ["`wss:` WebSocket", "source", "no", "yes", "yes", "no", "no", "", testedOf("wss")],
+    ["`wss:` WebSocket, `ack`", "source", "no", "yes", "yes", "yes", "no", "", testedOf("wss")],
+    sinkRow("wss", "WebSocket", socketSink({ url: "wss://h/", sink: "g/s" }, env)),
+    sinkRow("wss", "WebSocket, `ack`", socketSink({ url: "wss://h/", sink: "g/s", ack: true }, env)),
     sinkRow("https", "webhook", webhookSink({ url: "https://h/" })),
     sinkRow("mqtt", "topic", mqttSink(mqttAddress("/topic/t"), env, { id: "g/s" })),
     feedRow("rabbitmq", "queue, exchange", true),

@@ -186,10 +186,12 @@ const csvArb = fc
   .chain(([fields, delimiter, lineEnd]) =>
     fc.record({
       delimiter: fc.constant(delimiter),
-      text: fc.array(fc.array(cellArb, { minLength: fields, maxLength: fields }), { maxLength: 80, size: "max" }).map((records) => {
-        const header = Array.from({ length: fields }, (_, i) => `f${i}`);
-        return [header, ...records].map((cells) => `${cells.join(delimiter)}${lineEnd}`).join("");
-      }),
+      text: fc
+        .array(fc.array(cellArb, { minLength: fields, maxLength: fields }), { maxLength: 80, size: "max" })
+        .map((records) => {
+          const header = Array.from({ length: fields }, (_, i) => `f${i}`);
+          return [header, ...records].map((cells) => `${cells.join(delimiter)}${lineEnd}`).join("");
+        }),
       types: fc.dictionary(fc.constantFrom("f0", "f1"), fc.constantFrom("text", "number", "boolean"), { maxKeys: 2 }),
       lineBytesMax: fc.constantFrom(24, 1 << 20, 1 << 20),
       damages: damageArb,

@@ -9,7 +9,8 @@ import { type HttpAnswer, type HttpClient, type HttpRequest, reportOf, systemEnv
 import { virtualEnv } from "@millrace/engine/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { AddressGuard } from "./address-guard.ts";
-import { type GuardedHttpOptions, guardedHttpClient } from "./guarded-http-client.ts";
+import type { GuardedHttpOptions } from "./guarded-dialer.ts";
+import { guardedHttpClient } from "./guarded-http-client.ts";
 
 const servers: NetServer[] = [];
 const clients: HttpClient[] = [];
@@ -143,6 +144,23 @@ describe("a redirect", () => {
       ["http://:bad:/", "HTTP-REDIRECT"],
     ] as const)
       expect([location, await failure(call(await redirect(location)))]).toMatchObject([location, { code }]);
+  });
+
+  it("of an older kind is followed where only something is asked for", async () => {
+    const target = await serve(({ method }, response) => void response.end(method));
+    for (const status of [301, 302, 303]) {
+      const location = `http://127.0.0.1:${target}/`;
+      const port = await serve((_, response) => void response.writeHead(status, { location }).end());
+      const { body, status: got } = await clientOf().request({
+        method: "GET",
+        url: `http://127.0.0.1:${port}/`,
+        headers: {},
+        deadlineMs: 5000,
+        answerBytesMax: 1000,
+      });
+      expect([got, Buffer.from(body).toString()]).toEqual([200, "GET"]);
+      expect((await call(port)).status).toBe(status);
+    }
   });
 
   it("is not followed for ever", async () => {

@@ -1,13 +1,9 @@
 /**
- * The `HttpClient` port over undici. Every connection is checked where it leads, not what it is called: names are resolved
- * once for checking and connecting, and the peer of the connected socket is looked at again before anything is written, so
- * that neither a redirect nor a name whose answer changes (DNS rebinding) reaches an address that may not be called.
+ * The `HttpClient` port over undici. Redirects are followed here, each to where it may lead.
  *
  * The deadline is one timer over everything. A time-out between bytes, as HTTP libraries have, never ends an answer that
  * comes one byte a second.
  */
-import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
-import { isIP, type LookupFunction } from "node:net";
 import {
   type Env,
   type HttpAnswer,
@@ -17,25 +13,10 @@ import {
   MillraceError,
   messageOf,
 } from "@millrace/engine";
-import type { Agent, buildConnector, Dispatcher } from "undici";
-import { AddressGuard } from "./address-guard.ts";
+import type { Agent, Dispatcher } from "undici";
+import { GuardedDialer, type GuardedHttpOptions } from "./guarded-dialer.ts";
 
-export interface GuardedHttpOptions {
-  /** Networks that may be called although they are not public. Default none. */
-  readonly allow?: readonly string[];
-  /** Connections to one origin at most. Default 8. */
-  readonly connections?: number;
-  /** For connecting, in ms. Default 5000. */
-  readonly connectTimeoutMs?: number;
-  /** Authorities, as PEM, that certificates are signed by. Default: the system's. */
-  readonly ca?: string | undefined;
-  /** How names are resolved. Default: the system's way. */
-  readonly lookup?: LookupFunction;
-}
-
-const REDIRECTS_MAX = 3;
-const CONNECT_MS = 5000;
-/** What may go to another origin. */
+export const REDIRECTS_MAX = 3;
 const HARMLESS = new Set(["accept", "content-type"]);
 
 export function guardedHttpClient(options: GuardedHttpOptions, env: Env): HttpClient {
@@ -43,15 +24,13 @@ export function guardedHttpClient(options: GuardedHttpOptions, env: Env): HttpCl
 }
 
 class GuardedHttpClient implements HttpClient {
-  readonly #options: GuardedHttpOptions;
   readonly #env: Env;
-  readonly #guard: AddressGuard;
+  readonly #dialer: GuardedDialer;
   #agent: Promise<Agent> | undefined;
 
   constructor(options: GuardedHttpOptions, env: Env) {
-    this.#options = options;
     this.#env = env;
-    this.#guard = new AddressGuard(options.allow ?? []);
+    this.#dialer = new GuardedDialer(options);
   }
 
   async request(request: HttpRequest): Promise<HttpAnswer> {
@@ -61,10 +40,9 @@ class GuardedHttpClient implements HttpClient {
     for (let hop = 0; hop <= REDIRECTS_MAX; hop++) {
       const leftMs = Math.max(1, until - this.#env.clock.monotonic());
       const answer = await this.#send(url, { ...request, headers, deadlineMs: leftMs });
-      if (answer.status !== 307 && answer.status !== 308) return answer;
-      const next = targetOf(url, answer.headers.location);
-      if (next.origin !== url.origin)
-        headers = Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS.has(name.toLowerCase())));
+      if (!isRedirect(answer.status, request.method)) return answer;
+      const next = redirectTarget(url, answer.headers.location);
+      if (next.origin !== url.origin) headers = harmless(headers);
       url = next;
     }
     throw httpClientError(
@@ -80,9 +58,8 @@ class GuardedHttpClient implements HttpClient {
   }
 
   async #send(url: URL, request: HttpRequest): Promise<HttpAnswer> {
-    const host = url.hostname.replace(/^\[|\]$/g, "");
-    if (isIP(host) !== 0 && !this.#guard.permits(host)) throw refused(url, host);
-    this.#agent ??= this.#open();
+    this.#dialer.check(url);
+    this.#agent ??= this.#dialer.agent();
     const agent = await this.#agent;
     return new Promise((resolve, reject) => {
       const exchange = new Exchange(url, request, resolve, reject);
@@ -103,56 +80,7 @@ class GuardedHttpClient implements HttpClient {
       }
     });
   }
-
-  /** The library is large; only graphs that call should pay for loading it. */
-  async #open(): Promise<Agent> {
-    const undici = await import("undici");
-    const timeout = this.#options.connectTimeoutMs ?? CONNECT_MS;
-    const { ca } = this.#options;
-    const trusted = ca === undefined ? {} : { ca };
-    const connect = undici.buildConnector({ timeout, lookup: this.#lookup as never, ...trusted });
-    return new undici.Agent({
-      connect: this.#guarded(connect),
-      connections: this.#options.connections ?? 8,
-      pipelining: 1,
-      // One deadline over all, see above.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-  }
-
-  /** Only addresses that may be called are connected to: of a name with both kinds, the others. */
-  readonly #lookup = (hostname: string, options: LookupOptions, done: LookupDone): void => {
-    const resolve = (this.#options.lookup ?? lookup) as LookupAll;
-    resolve(hostname, { ...options, all: true }, (error, found) => {
-      if (error) return done(error, [] as never);
-      const permitted = found.filter(({ address }) => this.#guard.permits(address));
-      const [first] = permitted;
-      if (first === undefined) done(refusal(hostname, found[0]?.address ?? "no address"), [] as never);
-      else if (options.all === true) done(null, permitted as never);
-      else done(null, first.address as never, first.family);
-    });
-  };
-
-  #guarded(connect: buildConnector.connector): buildConnector.connector {
-    return (options, done) => {
-      connect(options, (error, socket) => {
-        if (error || socket === null) return done(error ?? new Error("no socket"), null);
-        const { remoteAddress = "" } = socket;
-        if (this.#guard.permits(remoteAddress)) return done(null, socket);
-        socket.destroy();
-        done(refusal(options.hostname, remoteAddress), null);
-      });
-    };
-  }
 }
-
-type LookupDone = Parameters<LookupFunction>[2];
-type LookupAll = (
-  hostname: string,
-  options: LookupOptions,
-  done: (error: Error | null, found: readonly LookupAddress[]) => void,
-) => void;
 
 /** One request under way: gathers the answer, and ends once. */
 class Exchange implements Dispatcher.DispatchHandler {
@@ -248,14 +176,24 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
+/** The older kinds turn a POST into a GET, which no service means. */
+export function isRedirect(status: number, method: string): boolean {
+  return status === 307 || status === 308 || (method === "GET" && status >= 301 && status <= 303);
+}
+
+/** What of the headers may go to another origin. */
+export function harmless(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => HARMLESS.has(name.toLowerCase())));
+}
+
 type IncomingHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 /** Without what may be a secret in it: user information and query. */
-function nameOf(url: URL): string {
+export function nameOf(url: URL): string {
   return url.origin + url.pathname;
 }
 
-function targetOf(from: URL, location: string | undefined): URL {
+export function redirectTarget(from: URL, location: string | undefined): URL {
   const broken = (why: string): MillraceError => httpClientError("HTTP-REDIRECT", `${nameOf(from)} redirects ${why}`);
   if (location === undefined) throw broken("to nowhere");
   let to: URL;
@@ -268,17 +206,7 @@ function targetOf(from: URL, location: string | undefined): URL {
   return to;
 }
 
-function refused(url: URL, address: string): MillraceError {
-  return refusal(nameOf(url), address);
-}
-
-function refusal(name: string, address: string): MillraceError {
-  return httpClientError("HTTP-ADDRESS", `${name} leads to ${address}, which may not be called`, {
-    details: { address },
-  });
-}
-
 /** Several addresses were tried: the error itself says nothing. */
-function reasonOf(cause: unknown): string {
+export function reasonOf(cause: unknown): string {
   return cause instanceof AggregateError ? cause.errors.map(messageOf).join("; ") : messageOf(cause);
 }

@@ -7,11 +7,14 @@
  */
 import {
   type Clock,
+  cloudEventToHeaders,
   engineError,
   type InputSlice,
+  isJsonObject,
   type Json,
   MillraceError,
   messageOf,
+  retryAfterMs,
   type SinkConnector,
   type SinkGuarantee,
   type WebhookKeys,
@@ -26,6 +29,8 @@ export interface WebhookSinkOptions {
   readonly body?: "array" | "lines";
   /** The target compares `Idempotency-Key`. Default false. */
   readonly keyed?: boolean;
+  /** Messages are CloudEvents: lists of them, one in a request, or one with its attributes as headers. Absent: they are anything. */
+  readonly events?: "batch" | "structured" | "binary";
   readonly headers?: Readonly<Record<string, string>>;
   /** For connecting, and for each part of the answer, in ms. Default 10 000. */
   readonly timeoutMs?: number;
@@ -43,12 +48,14 @@ export interface WebhookSigning {
   readonly clock: Clock;
 }
 
+const JSON_TYPE = "application/json";
+const EVENT_TYPE = "application/cloudevents+json; charset=utf-8";
+const BATCH_TYPE = "application/cloudevents-batch+json";
 const TIMEOUT_MS = 10_000;
 const MESSAGES_MAX = 1000;
 /** How much of a refusal is shown. */
 const ANSWER_CHARS = 500;
 const UTF8_BYTES_MAX = 4;
-const RETRY_AFTER_MS_MAX = 3_600_000;
 
 /**
  * @throws (from `deliver`) SINK-FAILED, transient: no answer, or 408, 425, 429, 5xx, with the target's `Retry-After`, or 401, 403, 407,
@@ -77,7 +84,9 @@ class WebhookSink implements SinkConnector {
   }
 
   async deliver(slices: readonly InputSlice[]): Promise<Json> {
-    if (this.#options.keyed === true) await this.#deliverEach(slices);
+    const { events, keyed } = this.#options;
+    if (keyed === true) await this.#deliverEach(slices);
+    else if (events === "binary" || events === "structured") await this.#deliverEvents(slices, events === "binary");
     else
       for (const part of cutSlices(slices, this.#options.messagesMax ?? MESSAGES_MAX)) await this.#deliverBatch(part);
     return null;
@@ -102,14 +111,42 @@ class WebhookSink implements SinkConnector {
   async #deliverBatch(part: RequestPart): Promise<void> {
     if (this.#options.body === "lines")
       await this.#post(part, part.rows.map((row) => `${JSON.stringify(row)}\n`).join(""), "application/x-ndjson", {});
-    else await this.#post(part, JSON.stringify(part.rows), "application/json", {});
+    else
+      await this.#post(
+        part,
+        JSON.stringify(part.rows),
+        this.#options.events === undefined ? JSON_TYPE : BATCH_TYPE,
+        {},
+      );
   }
 
-  async #post(part: RequestPart, body: string, type: string, extra: Readonly<Record<string, string>>): Promise<void> {
+  async #deliverEvents(slices: readonly InputSlice[], isBinary: boolean): Promise<void> {
+    for (const part of cutSlices(slices, 1)) {
+      const [event = null] = part.rows;
+      if (!isBinary || !isJsonObject(event)) {
+        await this.#post(part, JSON.stringify(event), EVENT_TYPE, {});
+        continue;
+      }
+      const { headers, body } = cloudEventToHeaders(event);
+      await this.#post(part, body, undefined, headers);
+    }
+  }
+
+  async #post(
+    part: RequestPart,
+    body: string | Uint8Array,
+    type: string | undefined,
+    extra: Readonly<Record<string, string>>,
+  ): Promise<void> {
     const { request } = await import("undici");
     const { signing } = this.#options;
     const signature = signing?.keys.sign(idOf(signing.id, part), signing.clock.now(), body);
-    const headers = { "content-type": type, ...this.#options.headers, ...extra, ...signature };
+    const headers = {
+      ...(type === undefined ? {} : { "content-type": type }),
+      ...this.#options.headers,
+      ...extra,
+      ...signature,
+    };
     try {
       const dispatcher = this.#agent;
       if (dispatcher === undefined) throw new Error("the sink is not open");
@@ -128,8 +165,8 @@ class WebhookSink implements SinkConnector {
     if (isOfCredentials(statusCode))
       throw engineError("SINK-FAILED", `${message}: it does not accept the credentials`, { details });
     if (!isTransient(statusCode)) throw httpError("SINK-REFUSED", message, { details });
-    const retryAfterMs = retryAfter(headers["retry-after"], headers.date);
-    throw engineError("SINK-FAILED", message, { details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+    const waitMs = retryAfterMs(headers["retry-after"], headers.date);
+    throw engineError("SINK-FAILED", message, { details, ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }) });
   }
 
   /** Without what may be a secret in it: user information and query. */
@@ -157,11 +194,4 @@ function isOfCredentials(status: number): boolean {
 
 function isTransient(status: number): boolean {
   return status === 408 || status === 425 || status === 429 || status >= 500;
-}
-
-/** RFC 9110 §10.2.3: seconds, or a date, which is taken against the target's own clock. */
-function retryAfter(value: string | string[] | undefined, date: string | string[] | undefined): number | undefined {
-  if (typeof value !== "string") return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.parse(String(date));
-  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, RETRY_AFTER_MS_MAX) : undefined;
 }

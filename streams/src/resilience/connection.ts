@@ -12,7 +12,7 @@ import {
   type ConnectionState,
   type ConnectionStatus,
   type Env,
-  type MillraceError,
+  MillraceError,
   messageOf,
   sleep,
   type Timer,
@@ -27,7 +27,10 @@ export interface ConnectionDriver<C> {
   connect(endpoint: string, signal: AbortSignal): Promise<C>;
   /** Resolves when the other end answers. */
   probe(connection: C): Promise<void>;
-  /** Resolves, with the reason if there is one, when the connection has ended by itself. Never rejects. */
+  /**
+   * Resolves, with the reason if there is one, when the connection has ended by itself. Never rejects. A reason with `retryAfterMs` is
+   * not tried again before, and so is an error of {@link connect}.
+   */
   ended(connection: C): Promise<unknown>;
   disconnect(connection: C): Promise<void>;
 }
@@ -123,6 +126,7 @@ export class Connection<C> {
     const waitMs = this.#notBeforeMs - env.clock.monotonic();
     if (waitMs > 0) await sleep(env, waitMs, wanted);
     const reasons: string[] = [];
+    let leastMs = 0;
     for (const endpoint of this.#options.endpoints) {
       this.#endpoint = endpoint;
       this.#become("connecting", this.#reason);
@@ -131,9 +135,10 @@ export class Connection<C> {
       } catch (cause) {
         wanted.throwIfAborted();
         reasons.push(`${endpoint}: ${messageOf(cause)}`);
+        leastMs = Math.max(leastMs, retryAfterOf(cause));
       }
     }
-    throw this.#failedRound(reasons.join("; "));
+    throw this.#failedRound(reasons.join("; "), leastMs);
   }
 
   async #attempt(endpoint: string, wanted: AbortSignal): Promise<C> {
@@ -170,17 +175,19 @@ export class Connection<C> {
     this.#notBeforeMs = 0;
     this.#become("up", "");
     void this.#options.driver.ended(connection).then((reason) => {
-      this.#drop(connection, reason === undefined ? "the connection was closed by the other end" : messageOf(reason));
+      const why = reason === undefined ? "the connection was closed by the other end" : messageOf(reason);
+      this.#drop(connection, why, retryAfterOf(reason));
     });
     this.#armProbe(connection);
     return connection;
   }
 
-  #failedRound(reasons: string): MillraceError {
+  #failedRound(reasons: string, leastMs: number): MillraceError {
     const { env, name } = this.#options;
     this.#failures++;
     const suspended = this.#failures >= this.#policy.suspendAfter;
-    const waitMs = suspended ? this.#policy.suspendMs : backoffDelayMs(this.#policy, this.#failures, env);
+    const usualMs = suspended ? this.#policy.suspendMs : backoffDelayMs(this.#policy, this.#failures, env);
+    const waitMs = Math.max(usualMs, leastMs);
     this.#notBeforeMs = env.clock.monotonic() + waitMs;
     this.#become(suspended ? "suspended" : "backing-off", reasons);
     return connectionError("CONNECTION-FAILED", `cannot connect to ${name}: ${reasons}`, {
@@ -198,12 +205,12 @@ export class Connection<C> {
   }
 
   /** A connection that broke was up, so the first attempt to replace it follows after the shortest wait. */
-  #drop(connection: C, reason: string): void {
+  #drop(connection: C, reason: string, leastMs = 0): void {
     if (connection !== this.#current) return;
     const { env } = this.#options;
     this.#current = undefined;
     this.#probe?.cancel();
-    this.#notBeforeMs = env.clock.monotonic() + backoffDelayMs(this.#policy, 1, env);
+    this.#notBeforeMs = env.clock.monotonic() + Math.max(backoffDelayMs(this.#policy, 1, env), leastMs);
     this.#become("backing-off", reason);
     void this.#release(connection);
   }
@@ -238,4 +245,8 @@ export class Connection<C> {
   #closedError(): MillraceError {
     return connectionError("CONNECTION-CLOSED", `the connection to ${this.#options.name} was closed`);
   }
+}
+
+function retryAfterOf(cause: unknown): number {
+  return cause instanceof MillraceError ? (cause.retryAfterMs ?? 0) : 0;
 }

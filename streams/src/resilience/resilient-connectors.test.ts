@@ -155,7 +155,13 @@ describe("a feed that is refused whenever it listens", () => {
     const stop = new AbortController();
     const taken: Json[] = [];
     const running = feed.run(
-      { take: (m) => taken.push(m), reject: () => undefined, lose: () => undefined },
+      {
+        cursor: undefined,
+        take: (m) => taken.push(m),
+        takeGroup: ({ items }) => taken.push(...items.map(({ message }) => message)),
+        reject: () => undefined,
+        lose: () => undefined,
+      },
       stop.signal,
     );
     const shown = (): string => `${feed.connection().state} ${feed.connection().reason}`.trim();

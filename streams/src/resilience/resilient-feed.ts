@@ -17,6 +17,8 @@ import {
 import type { Connection } from "./connection.ts";
 
 export interface FeedDriver<C> {
+  /** Resolves when a connection is wanted; rejects when `signal` aborts. Default: at once. */
+  ready?(signal: AbortSignal): Promise<void>;
   /** Hands what comes over `connection` to `intake`, and resolves when the connection has ended. */
   listen(connection: C, intake: FeedIntake): Promise<unknown>;
 }
@@ -49,6 +51,7 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
       while (!signal.aborted) {
         let held: C | undefined;
         try {
+          await driver.ready?.(signal);
           held = await connection.acquire();
           await listen(held, intake);
         } catch (error) {
@@ -65,6 +68,11 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
 /** The intake, with `notice` called for everything that comes. */
 function noticed(intake: FeedIntake, notice: () => void): FeedIntake {
   return {
+    cursor: intake.cursor,
+    takeGroup(group) {
+      notice();
+      intake.takeGroup(group);
+    },
     take(message, receipt) {
       notice();
       intake.take(message, receipt);

@@ -7,7 +7,10 @@
  */
 import {
   backoffDelayMs,
+  type Credentials,
+  credentialsOf,
   type Env,
+  type HttpAuth,
   type HttpClient,
   type Json,
   MillraceError,
@@ -22,7 +25,6 @@ import type { CalculatorHost, Outcome } from "../calculator-host.ts";
 import type { CalculatorContext } from "../calculator-module.ts";
 import type { BatchPayloads, CalculatorPayloads } from "../calculator-payloads.ts";
 import { Circuit, type CircuitOptions } from "./circuit.ts";
-import { type Credentials, credentialsOf, type RestAuth } from "./rest-auth.ts";
 import { CONTENT_TYPE, encodeBody, type RestFormat, resultsOf, withDrafts } from "./rest-body.ts";
 import { type Failure, failureOf, refusalOf } from "./rest-failure.ts";
 
@@ -35,7 +37,7 @@ export interface RestCalculatorOptions {
   readonly batch?: number;
   /** Default json. */
   readonly format?: RestFormat;
-  readonly auth?: RestAuth;
+  readonly auth?: HttpAuth;
   /** Of every request; may hold secrets. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Requests at the same time. Default 8. */
@@ -81,7 +83,10 @@ export class RestCalculatorHost implements CalculatorHost {
   constructor(options: RestCalculatorOptions, env: Env) {
     this.#options = options;
     this.#env = env;
-    this.#credentials = credentialsOf(options.auth, options.client, env);
+    this.#credentials = credentialsOf(options.auth, options.client, env, {
+      unavailable: (message, details) => actorError("CALC-UNAVAILABLE", message, details),
+      refused: (message) => actorError("CALC-CREDENTIALS", message),
+    });
     this.#circuit = new Circuit(options.circuit ?? {}, env);
     const { origin, pathname } = new URL(options.url);
     this.#name = origin + pathname;

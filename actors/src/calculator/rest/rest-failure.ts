@@ -2,7 +2,7 @@
  * What a failed request means. Three answers, by who is to blame: the service as a whole, which nothing is given up for; the
  * messages, or so it seems, and trying again may help; or the messages for certain.
  */
-import { type HttpAnswer, MillraceError } from "@millrace/engine";
+import { type HttpAnswer, MillraceError, retryAfterMs } from "@millrace/engine";
 import { actorError } from "../../errors.ts";
 
 export interface Failure {
@@ -10,7 +10,6 @@ export interface Failure {
   readonly error: MillraceError;
 }
 
-const RETRY_AFTER_MS_MAX = 3_600_000;
 const ANSWER_CHARS = 300;
 
 /** Of a request without an answer. Anything else is thrown on. */
@@ -50,20 +49,13 @@ export function refusalOf(answer: HttpAnswer, name: string, shown: (text: string
   if (status === 401 || status === 407)
     return { blame: "service", error: actorError("CALC-CREDENTIALS", message, { details }) };
   if ([408, 425, 429, 502, 503, 504].includes(status)) {
-    const retryAfterMs = retryAfter(answer.headers["retry-after"], answer.headers.date);
+    const waitMs = retryAfterMs(answer.headers["retry-after"], answer.headers.date);
     const error = actorError("CALC-UNAVAILABLE", message, {
       details,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
     });
     return { blame: "service", error };
   }
   if (status >= 500) return { blame: "perhaps", error: actorError("CALC-THREW", message, { details }) };
   return { blame: "messages", error: actorError("CALC-REFUSED", message, { details }) };
-}
-
-/** RFC 9110 §10.2.3: seconds, or a date, which is taken against the service's own clock. */
-function retryAfter(value: string | undefined, date: string | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.parse(date ?? "");
-  return Number.isFinite(ms) && ms >= 0 ? Math.min(ms, RETRY_AFTER_MS_MAX) : undefined;
 }

@@ -6,7 +6,8 @@ import type { CommittedBehavior, InputSlice, StateEvent } from "../../behavior/c
 import { engineError } from "../../errors.ts";
 import type { Json } from "../../frame/json.ts";
 import { comparePoints, type Point } from "../../frame/point.ts";
-import type { SinkConnector, SinkGuarantee } from "../../sink/sink-connector.ts";
+import type { SinkConnector } from "../../sink/sink-connector.ts";
+import type { SinkGuarantee } from "../../sink/sink-guarantee.ts";
 import type { Env } from "../../time/clock.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 

@@ -1,9 +1,12 @@
 /** Credentials as headers: constant ones, or tokens of OAuth 2.0's client credentials grant (RFC 6749 §4.4), kept until they end. */
-import { type Env, type HttpClient, isJsonObject, type Json, MillraceError } from "@millrace/engine";
-import { actorError } from "../../errors.ts";
+import { type ErrorOptions, MillraceError } from "../errors.ts";
+import { isJsonObject, type Json } from "../frame/json.ts";
+import type { Env } from "../time/clock.ts";
+import type { HttpClient } from "./http-client.ts";
+import { httpClientError } from "./http-client-errors.ts";
 
 /** Secrets are the real ones here: nothing of this is ever shown. */
-export type RestAuth =
+export type HttpAuth =
   | { readonly type: "bearer"; readonly token: string }
   | { readonly type: "basic"; readonly user: string; readonly password: string }
   | { readonly type: "api-key"; readonly key: string; readonly header: string }
@@ -16,13 +19,26 @@ export type RestAuth =
     };
 
 export interface Credentials {
-  /** @throws CALC-CREDENTIALS, CALC-UNAVAILABLE (transient both) */
+  /** @throws what {@link CredentialErrors} make, transient */
   headers(): Promise<Readonly<Record<string, string>>>;
   /** The service refused them: whether others may be had. */
   renew(): boolean;
   /** What must not be shown. */
   readonly secrets: readonly string[];
 }
+
+/** Whose errors it is that there is no token. Default HTTP-TOKEN and HTTP-CREDENTIALS. */
+export interface CredentialErrors {
+  /** The token server is away or overloaded. */
+  unavailable(message: string, options?: ErrorOptions): MillraceError;
+  /** It does not know us. */
+  refused(message: string): MillraceError;
+}
+
+const HTTP_ERRORS: CredentialErrors = {
+  unavailable: (message, options) => httpClientError("HTTP-TOKEN", message, options),
+  refused: (message) => httpClientError("HTTP-CREDENTIALS", message),
+};
 
 const TOKEN_DEADLINE_MS = 10_000;
 const TOKEN_BYTES_MAX = 64 * 1024;
@@ -31,7 +47,12 @@ const EARLY_MS = 10_000;
 /** Where the server does not say how long it lasts. */
 const LIFE_MS = 300_000;
 
-export function credentialsOf(auth: RestAuth | undefined, client: HttpClient, env: Env): Credentials {
+export function credentialsOf(
+  auth: HttpAuth | undefined,
+  client: HttpClient,
+  env: Env,
+  errors: CredentialErrors = HTTP_ERRORS,
+): Credentials {
   if (auth === undefined) return constant({}, []);
   switch (auth.type) {
     case "bearer":
@@ -43,7 +64,7 @@ export function credentialsOf(auth: RestAuth | undefined, client: HttpClient, en
     case "api-key":
       return constant({ [auth.header.toLowerCase()]: auth.key }, [auth.key]);
     default:
-      return new ClientCredentials(auth, client, env);
+      return new ClientCredentials(auth, client, env, errors);
   }
 }
 
@@ -55,17 +76,19 @@ function basic(user: string, password: string): string {
   return Buffer.from(`${user}:${password}`, "utf8").toString("base64");
 }
 
-type OAuth2 = Extract<RestAuth, { type: "oauth2" }>;
+type OAuth2 = Extract<HttpAuth, { type: "oauth2" }>;
 
 class ClientCredentials implements Credentials {
   readonly #auth: OAuth2;
   readonly #client: HttpClient;
   readonly #env: Env;
+  readonly #errors: CredentialErrors;
   #token: { readonly text: string; readonly untilMs: number } | undefined;
   /** One request for all who wait. */
   #asking: Promise<string> | undefined;
 
-  constructor(auth: OAuth2, client: HttpClient, env: Env) {
+  constructor(auth: OAuth2, client: HttpClient, env: Env, errors: CredentialErrors) {
+    this.#errors = errors;
     this.#auth = auth;
     this.#client = client;
     this.#env = env;
@@ -110,13 +133,14 @@ class ClientCredentials implements Credentials {
       })
       .catch((cause: unknown) => {
         if (!(cause instanceof MillraceError)) throw cause;
-        throw actorError("CALC-UNAVAILABLE", `no token: ${cause.message}`, { cause });
+        throw this.#errors.unavailable(`no token: ${cause.message}`, { cause });
       });
     const { access_token: text, expires_in: seconds, error } = fieldsOf(answer.body);
     if (answer.status !== 200 || typeof text !== "string" || text === "") {
       const why = typeof error === "string" && /^[a-z_]{1,60}$/.test(error) ? ` (${error})` : "";
-      const code = answer.status >= 500 || answer.status === 429 ? "CALC-UNAVAILABLE" : "CALC-CREDENTIALS";
-      throw actorError(code, `the token server answered ${answer.status}${why} instead of a token`);
+      const message = `the token server answered ${answer.status}${why} instead of a token`;
+      const isDown = answer.status >= 500 || answer.status === 429;
+      throw isDown ? this.#errors.unavailable(message) : this.#errors.refused(message);
     }
     const lifeMs = typeof seconds === "number" && seconds > 0 ? seconds * 1000 : LIFE_MS;
     this.#token = { text, untilMs: asked + Math.max(lifeMs / 2, lifeMs - EARLY_MS) };

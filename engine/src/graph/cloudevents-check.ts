@@ -1,0 +1,38 @@
+/** Checks `format: cloudevents`: where it may stand, and the attributes that messages get. */
+import type { DraftNode } from "./draft.ts";
+import type { ProblemList } from "./problem.ts";
+import type { Target } from "./target.ts";
+
+const FORMAT = "cloudevents";
+/** What is neither on the web nor a broker. */
+const NO_EVENTS: ReadonlySet<string> = new Set([
+  "file",
+  "metronome",
+  "cron",
+  "telemetry",
+  "postgres",
+  "mysql",
+  "projection",
+  "discard",
+]);
+
+export function checkCloudEvents(node: DraftNode, target: Target, problems: ProblemList): void {
+  const add = (code: "GRAPH-CAP" | "GRAPH-SCHEMA", key: string, message: string): void =>
+    problems.add(code, ["nodes", node.name, key], message, "key");
+  if (node.text("format") !== FORMAT) {
+    if (node.has("cloudevents")) add("GRAPH-SCHEMA", "cloudevents", "`cloudevents` needs `format: cloudevents`");
+    return;
+  }
+  const { scheme } = target;
+  if (NO_EVENTS.has(scheme)) add("GRAPH-CAP", "format", `${scheme}: has no CloudEvents`);
+  if (node.has("personal"))
+    add("GRAPH-CAP", "personal", "fields of events are not sealed, because they lie in their `data`");
+  const isWebhook = node.kind === "sink" && (scheme === "https" || scheme === "http");
+  if (node.map("cloudevents").mode !== undefined && !isWebhook)
+    problems.add(
+      "GRAPH-CAP",
+      ["nodes", node.name, "cloudevents", "mode"],
+      "only requests over HTTP have a mode",
+      "key",
+    );
+}

@@ -1,0 +1,104 @@
+/** Checks sources and sinks at web addresses: polled, streams of events, WebSockets. */
+
+import { didYouMean } from "../expression/nearest.ts";
+import { isJsonObject } from "../frame/json.ts";
+import { checkCall, checkServiceAddress } from "./call-check.ts";
+import type { DraftNode } from "./draft.ts";
+import type { ProblemList } from "./problem.ts";
+import type { Target } from "./target.ts";
+
+/** Ways in which a web address is used. */
+export type HttpKind = "poll" | "events" | "socket";
+
+const KINDS: Readonly<Record<string, HttpKind>> = {
+  http: "poll",
+  https: "poll",
+  "sse+http": "events",
+  "sse+https": "events",
+  ws: "socket",
+  wss: "socket",
+};
+
+const SHARED = ["id", "deadline", "bytes", "auth", "headers", "allow"];
+const SETTINGS: Readonly<Record<HttpKind, readonly string[]>> = {
+  poll: ["every", "cron", "items", "next", "cursor", ...SHARED],
+  events: ["events", "silence", "envelope", ...SHARED],
+  socket: ["ack", "send", ...SHARED],
+};
+const SHOWN: Readonly<Record<HttpKind, string>> = {
+  poll: "an address that is polled",
+  events: "a stream of events",
+  socket: "a WebSocket",
+};
+
+/** How a source reads the address; `undefined`: it is none on the web, or a path of this server. */
+export function httpKindOf({ scheme, address }: Target): HttpKind | undefined {
+  const kind = KINDS[scheme];
+  return kind === "poll" && scheme === "http" && !address.startsWith("//") ? undefined : kind;
+}
+
+/** The address without what says how it is read. */
+export function webAddress({ scheme, address }: Target): string {
+  return `${scheme.replace(/^sse\+/, "")}:${address}`;
+}
+
+export function checkHttpSource(node: DraftNode, target: Target, kind: HttpKind, problems: ProblemList): void {
+  const path = ["nodes", node.name, "from"];
+  const schemes = kind === "socket" ? ["ws", "wss"] : ["http", "https"];
+  checkServiceAddress(webAddress(target), { path, credentials: "http.auth", schemes }, problems);
+  checkCall(node, "http", problems);
+  const settings = node.map("http");
+  for (const key of Object.keys(settings))
+    if (!SETTINGS[kind].includes(key) && Object.values(SETTINGS).some((keys) => keys.includes(key)))
+      problems.add("GRAPH-SCHEMA", ["nodes", node.name, "http", key], `\`${key}\` is not for ${SHOWN[kind]}`, "key");
+  if (kind === "poll") checkPoll(node, problems);
+  forbid(node, ["follow"], "what comes is always followed", problems);
+  const why = `${SHOWN[kind]} does not tell the same messages again, so event times cannot be told again after a crash`;
+  forbid(node, ["time", "watermark", "speed"], why, problems);
+  checkFormat(node, kind, problems);
+}
+
+function checkPoll(node: DraftNode, problems: ProblemList): void {
+  const { every, cron, next, cursor } = node.map("http");
+  const path = ["nodes", node.name, "http"];
+  if (every !== undefined && cron !== undefined)
+    problems.add("GRAPH-SCHEMA", [...path, "cron"], "`cron` takes the place of `every`; one of them is enough", "key");
+  if (typeof cron === "string" && ![5, 6].includes(cron.trim().split(/\s+/).length))
+    problems.add("GRAPH-TIME", [...path, "cron"], "a cron schedule has 5 fields, or 6 with seconds, as in */5 * * * *");
+  if (next !== undefined && isJsonObject(cursor ?? null))
+    problems.add(
+      "GRAPH-SCHEMA",
+      [...path, "next"],
+      "the next request is named by `next` or by `cursor`, not by both",
+      "key",
+    );
+}
+
+const FORMATS: Readonly<Record<HttpKind, readonly string[]>> = {
+  poll: ["json", "ndjson", "cloudevents"],
+  events: ["json", "cloudevents"],
+  socket: ["json", "cloudevents"],
+};
+
+function checkFormat(node: DraftNode, kind: HttpKind, problems: ProblemList): void {
+  const format = node.text("format");
+  if (format === undefined || FORMATS[kind].includes(format)) return;
+  const hint = didYouMean(format, FORMATS[kind]) || `; possible are ${FORMATS[kind].join(", ")}`;
+  problems.add("GRAPH-CAP", ["nodes", node.name, "format"], `${SHOWN[kind]} is not read as ${format}${hint}`);
+}
+
+export function checkSocketSink(node: DraftNode, target: Target, problems: ProblemList): void {
+  const place = { path: ["nodes", node.name, "to"], credentials: "http.auth", schemes: ["ws", "wss"] } as const;
+  checkServiceAddress(webAddress(target), place, problems);
+  checkCall(node, "http", problems);
+}
+
+/** `http` says nothing about what is not on the web. */
+export function forbidHttp(node: DraftNode, problems: ProblemList): void {
+  forbid(node, ["http"], "only addresses on the web are called", problems);
+}
+
+function forbid(node: DraftNode, keys: readonly string[], why: string, problems: ProblemList): void {
+  for (const key of keys)
+    if (node.has(key)) problems.add("GRAPH-CAP", ["nodes", node.name, key], `\`${key}\`: ${why}`, "key");
+}

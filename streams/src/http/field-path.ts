@@ -1,0 +1,17 @@
+import { isJsonObject, type Json } from "@millrace/engine";
+
+/** The value at names with dots between them; `undefined` where there is none. */
+export function valueAt(value: Json, path: string): Json | undefined {
+  let at: Json | undefined = value;
+  for (const name of path.split(".")) {
+    if (at === undefined || !isJsonObject(at)) return undefined;
+    at = Object.hasOwn(at, name) ? at[name] : undefined;
+  }
+  return at;
+}
+
+/** What a message says its id is: a text or a number at the path. */
+export function idAt(message: Json, path: string | undefined): string | undefined {
+  const id = path === undefined ? undefined : valueAt(message, path);
+  return typeof id === "number" || (typeof id === "string" && id !== "") ? String(id) : undefined;
+}
