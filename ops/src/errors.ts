@@ -93,6 +93,21 @@ export const opsError = defineErrors({
     summary: "The files of a running server are asked for, which only the server itself may open.",
     remedy: "Ask the server: leave `--data` out, and name its address with `--url` if it is not the usual one.",
   },
+  "HOST-BUSY": {
+    kind: "transient",
+    summary: "A process has the data directory open and takes no requests: it starts or stops, or is another command.",
+    remedy: "Ask again in a moment.",
+  },
+  "HOST-LOST": {
+    kind: "transient",
+    summary: "The running host ended before it answered a request for its log.",
+    remedy: "Ask again: what was asked before is done, or the next start finishes it, or it has had no effect.",
+  },
+  "HOST-CARE": {
+    kind: "terminal",
+    summary: "The running host of a data directory cannot be asked to care for its log.",
+    remedy: "Read the cause: ask as the user whom the data directory belongs to, with the version that the host has.",
+  },
   "SQL-QUERY": {
     kind: "rejected",
     summary: "A query over the log cannot be understood, or fails on a value that it meets.",

@@ -31,6 +31,8 @@ import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
 import { registerPayloadMetrics } from "../host/payload-metrics.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
+import { openCareSocket } from "../retention/care-socket.ts";
+import { OpenLogCare } from "../retention/open-log-care.ts";
 import { VERSION } from "../version.ts";
 import { type LoadedGraph, loadGraph } from "./load-graph.ts";
 
@@ -97,11 +99,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env, payloads);
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
+    const care = new OpenLogCare({ data, env, projections: opened.projections });
+    const careSocket = await openCareSocket(data.directory.care, care);
     const endHealthLog = logHealth(opened.health, env, (line) => void process.stderr.write(`${line}\n`));
     const close = async (reason: string): Promise<void> => {
       endHealthLog();
       await eventStore?.close();
       await server?.close();
+      await Promise.all([careSocket.close(), care.close()]);
       await opened.close(reason);
     };
     return { opened, data, graphs, payloads, url: server?.url, eventStore: eventStore?.connectionString, close };

@@ -15,6 +15,8 @@ export interface DataDirectory {
   readonly payloads: string;
   /** Keys of subjects. Not part of backups of the log, or an erased key comes back with them. */
   readonly keys: string;
+  /** Where the running host takes requests of `log` and `erase`; only its owner may enter. */
+  readonly care: string;
   /** Files that sinks write; relative addresses start here. */
   readonly out: string;
 }
@@ -29,6 +31,7 @@ export function dataDirectory(path: string): DataDirectory {
     audit: join(root, "audit"),
     payloads: join(root, "payloads"),
     keys: join(root, "keys"),
+    care: join(root, "care"),
     out: join(root, "out"),
   };
 }

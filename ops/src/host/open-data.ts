@@ -20,6 +20,7 @@ import { type EmbeddedLog, openEmbeddedLog, systemDisk, type Witness } from "@mi
 import { opsError } from "../errors.ts";
 import { closeBeforeExit } from "../fast-exit.ts";
 import { finishErasures } from "../personal/erase-subject.ts";
+import { tellPruned } from "../retention/legal-holds.ts";
 import { type DataDirectory, dataDirectory } from "./data-directory.ts";
 import { type DeclaredProjection, deployments } from "./graph-stream.ts";
 import { IndexThread } from "./index-thread.ts";
@@ -76,6 +77,7 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
         witnesses: await treeWitnesses(directory),
       });
       const keys = await openKeys(log, directory, env);
+      await tellPruned(log, env);
       const audit = await openTree(log, directory, env);
       return new Data(directory, log, keys, audit, indexer, index, store, env);
     } catch (thrown) {

@@ -114,14 +114,26 @@ async function toldErasures(log: EventLog): Promise<ToldErasures> {
   return { open, done };
 }
 
-/** The first held event with values of the key: its id stands in them as text, whatever the event is. */
-async function heldEvent(
+interface HeldEvent {
+  readonly hold: LegalHold;
+  readonly position: number;
+}
+
+/** The first held event with values of the key, those included that come while a long log is looked through. */
+async function heldEvent(log: EventLog, holds: readonly LegalHold[], key: string): Promise<HeldEvent | undefined> {
+  if (holds.length === 0) return undefined;
+  const seen = log.durableEnd;
+  return (await heldFrom(log, log.base ?? 0, holds, key)) ?? heldFrom(log, seen, holds, key);
+}
+
+/** The key's id stands in its values as text, whatever the event is. */
+async function heldFrom(
   log: EventLog,
+  from: number,
   holds: readonly LegalHold[],
   key: string,
-): Promise<{ readonly hold: LegalHold; readonly position: number } | undefined> {
-  if (holds.length === 0) return undefined;
-  for await (const events of log.read({ from: log.base ?? 0 })) {
+): Promise<HeldEvent | undefined> {
+  for await (const events of log.read({ from })) {
     for (const event of events) {
       const { payload, stream, position } = event;
       const hold = stream === ERASURE_STREAM ? undefined : holds.find((candidate) => isHeld(candidate, event));

@@ -3,6 +3,7 @@
  * why; the stream `$retention` also tells what was pruned.
  */
 import type { Env, EventLog, Mutation, RecordedEvent } from "@millrace/engine";
+import type { EmbeddedLog } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { appendSystemEvent, systemEvents, systemPayload } from "../system-stream.ts";
 
@@ -65,8 +66,16 @@ export async function releaseHold(log: EventLog, env: Env, name: string, by: Mut
   return hold;
 }
 
-/** Tells in the log that it was pruned. */
-export async function tellPruned(log: EventLog, env: Env, from: number, to: number, by: Mutation): Promise<void> {
+/**
+ * Tells in the log what was pruned last, with who and why, if it does not say so yet: also after a crash between the two, when the log
+ * is opened again.
+ */
+export async function tellPruned(log: EmbeddedLog, env: Env): Promise<void> {
+  const pruned = log.retention.lastPruned;
+  if (pruned === undefined) return;
+  const { from, to, by } = pruned;
+  for (const event of await systemEvents(log, RETENTION_STREAM))
+    if (event.type === PRUNED && systemPayload<{ readonly to: number }>(event).to === to) return;
   await append(log, env, PRUNED, { from, to }, by);
 }
 

@@ -67,6 +67,8 @@ export interface AuditTree {
   status(): AuditStatus;
   /** Begins to follow the log. */
   start(): void;
+  /** Resolves when a checkpoint covers the positions below `end`, or when the tree has failed or stopped. */
+  signed(end: number): Promise<void>;
   /**
    * Ends with a checkpoint over everything that is durable now, as far as that takes no longer than `stopMsMax`, unless the tree has
    * failed. Call it before the log is closed.
@@ -97,6 +99,7 @@ class FollowingTree implements AuditTree {
   #state: AuditStatus["state"] = "live";
   #failure: ErrorReport | undefined;
   #running: Promise<void> | undefined;
+  readonly #waiting = new Set<() => void>();
 
   constructor(
     options: AuditTreeOptions,
@@ -134,6 +137,16 @@ class FollowingTree implements AuditTree {
     this.#running ??= this.#follow().catch((thrown: unknown) => this.#fail(thrown));
   }
 
+  async signed(end: number): Promise<void> {
+    while (this.#state === "live" && (this.#checkpoint?.size ?? 0) < end)
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+
   async stop(): Promise<void> {
     this.#abort.abort();
     await this.#running;
@@ -142,6 +155,7 @@ class FollowingTree implements AuditTree {
       await this.#takeRest();
       if (this.#isUnsigned) await this.#commit();
       this.#state = "stopped";
+      this.#wake();
     } catch (thrown) {
       this.#fail(thrown);
     }
@@ -217,6 +231,7 @@ class FollowingTree implements AuditTree {
     this.#unwritten = [];
     this.#checkpoint = await this.#directory.sign(size, root, this.#key);
     this.#isUnsigned = false;
+    this.#wake();
     for (const tile of this.#replaced.splice(0)) await tiles.removePartials(tile);
   }
 
@@ -228,12 +243,9 @@ class FollowingTree implements AuditTree {
 
   #fail(thrown: unknown): void {
     const report = reportOf(thrown);
-    if (report.code === "LOG-CLOSED") {
-      this.#state = "stopped";
-      return;
-    }
-    this.#state = "failed";
-    this.#failure = report;
+    this.#state = report.code === "LOG-CLOSED" ? "stopped" : "failed";
+    if (this.#state === "failed") this.#failure = report;
+    this.#wake();
   }
 }
 
@@ -279,6 +291,7 @@ function failedTree(log: LiveStoredLog, failure: ErrorReport): AuditTree {
     checkpoint: undefined,
     status: () => ({ state: "failed", size: 0, lag: log.durableEnd, lagMs: 0, failure, rebuilt: undefined }),
     start: () => undefined,
+    signed: () => Promise.resolve(),
     stop: () => Promise.resolve(),
   };
 }

@@ -16,10 +16,11 @@ export interface SignedLeaves {
   leavesOf(records: readonly StoredRecord[]): Uint8Array;
   /**
    * @param leaves of the positions from `first` on, 32 bytes each
+   * @param pause called between tiles, for whoever shares the thread
    * @throws LOG-FORK a record is not the one that was signed
    * @throws AUDIT-TILE the tiles do not lead to the signed root
    */
-  check(first: number, leaves: Uint8Array): Promise<void>;
+  check(first: number, leaves: Uint8Array, pause?: () => Promise<void>): Promise<void>;
 }
 
 /** @throws AUDIT-KEY, AUDIT-CHECKPOINT there is no checkpoint, or it does not hold */
@@ -34,13 +35,15 @@ export async function openSignedLeaves(
   return {
     end: proofs.checkpoint.size,
     leavesOf: (records) => hasher.leaves(records).bytes,
-    check: async (first, leaves) => {
+    check: async (first, leaves, pause = async () => undefined) => {
       for (let at = 0; at < leaves.length; at += HASH_BYTES) {
         const position = first + at / HASH_BYTES;
         const leaf = leaves.subarray(at, at + HASH_BYTES);
         // The path of one leaf checks the hashes of the whole tile against the signed root; the others are compared with the tile.
-        if (at === 0 || position % TILE_WIDTH === 0) await proofs.inclusion(position, leaf);
-        else await proofs.mustBe(position, leaf);
+        if (at === 0 || position % TILE_WIDTH === 0) {
+          await pause();
+          await proofs.inclusion(position, leaf);
+        } else await proofs.mustBe(position, leaf);
       }
     },
   };

@@ -20,6 +20,14 @@ export function prunedBelow(base: number, from: number): Error {
   return embeddedLogError("LOG-PRUNED", message, { place: { position: from }, details: { from, base } });
 }
 
+/** A read that came to a segment after it was pruned. */
+export function segmentPruned(serial: number, base: number): Error {
+  return embeddedLogError("LOG-PRUNED", `segment ${serial} was pruned; the log begins at ${base}`, {
+    place: { position: base },
+    details: { serial, base },
+  });
+}
+
 /** A read of revisions that were pruned. */
 export function revisionPruned(stream: string, revision: number, base: number): Error {
   const message = `revision ${revision} of ${stream} was pruned; the log begins at ${base}`;

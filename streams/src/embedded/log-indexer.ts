@@ -83,6 +83,7 @@ class InlineIndexer implements LogIndexer {
       for (const rows of runs) rows.writeTo(tx, this.#categories);
       tx.put(CURSOR_TABLE, CURSOR_KEY, Buffer.from(JSON.stringify(cursor)));
     });
+    await this.#files.forgetBelow(cursor.serial);
   }
 
   close(): Promise<void> {

@@ -2,17 +2,19 @@
  * How long the log keeps what: sealed segments go to the archive, from which every read still finds them; archived ones can be
  * pruned, which leaves leaf hashes and the heads of streams. One job at a time, beside appends and reads (FORMAT.md, L-R24 to L-R27).
  */
-import { invariant, type PrunedLeaves } from "@millrace/engine";
+import { invariant, type Mutation, type PrunedLeaves } from "@millrace/engine";
 import { archiveDirectory, archivePath } from "./archive-names.ts";
 import { type ArchiveContext, type ArchiveMaking, archiveSegment, LEAF_BYTES } from "./archive-segment.ts";
 import { Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";
-import type { Manifest, ManifestFile, SealedSegment } from "./manifest.ts";
+import type { Manifest, ManifestFile, PrunedPositions, SealedSegment } from "./manifest.ts";
 import { prunedLeaves } from "./pruned-leaves.ts";
 import { segmentPath, unlinkIfThere } from "./segment-files.ts";
+import type { SegmentReaders } from "./segment-readers.ts";
 
 export interface RetentionParts extends ArchiveContext {
+  readonly files: SegmentReaders;
   readonly manifest: ManifestFile;
   /** Everything below is in the index. */
   readonly indexedEnd: () => number;
@@ -52,10 +54,12 @@ export interface RetentionNeed {
 export interface PruneOptions {
   /** Archived segments whose last event is older than this, in ms since 1970. */
   readonly beforeMs: number;
-  /** Who needs what; live subscriptions are known to the log itself. */
-  readonly needs: readonly RetentionNeed[];
+  /** Who needs what, asked when it is this job's turn; live subscriptions are known to the log itself. */
+  readonly needs: () => Promise<readonly RetentionNeed[]>;
   /** What holds a segment, such as a legal hold; asked for each that would go. `undefined` when nothing does. */
   readonly heldBy: (firstPosition: number, endPosition: number) => Promise<string | undefined>;
+  /** Who asks, kept with what was done. */
+  readonly by: Mutation;
 }
 
 export interface PrunedRange {
@@ -81,6 +85,7 @@ export function infoOf(serial: number, sealed: SealedSegment, segmentBytes: numb
 export class LogRetention {
   readonly #parts: RetentionParts;
   readonly #live = new Set<{ readonly name: string; position: number }>();
+  #isStopping = false;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RetentionParts) {
@@ -90,6 +95,11 @@ export class LogRetention {
   /** The first position that can be read. */
   get keptFrom(): KeptFrom {
     return keptFrom(this.#manifest);
+  }
+
+  /** The newest prune: whoever tells of prunes elsewhere finds here what a crash kept from being told. */
+  get lastPruned(): PrunedPositions | undefined {
+    return this.#manifest.lastPruned;
   }
 
   get #manifest(): Manifest {
@@ -110,6 +120,7 @@ export class LogRetention {
       for (let serial = this.#manifest.first; ; serial++) {
         const sealed = this.#manifest.segments[String(serial)];
         if (sealed === undefined) return { segments: done, waitsFor: undefined };
+        if (this.#isStopping) return { segments: done, waitsFor: "the host, which stops" };
         if ((await this.#parts.timeAt(sealed.endPos - 1)) >= options.beforeMs)
           return { segments: done, waitsFor: undefined };
         if (sealed.endPos > options.signedEnd) return { segments: done, waitsFor: "the Merkle tree" };
@@ -124,15 +135,18 @@ export class LogRetention {
 
   /**
    * Forgets archived segments, oldest first: leaf hashes and the heads of streams stay, proofs hold as before, and reads of what is
-   * gone are answered with LOG-PRUNED. All of the segments that are old enough, or none.
+   * gone are answered with LOG-PRUNED. All of the segments that are old enough, or none, also when the process dies meanwhile.
    *
    * @throws LOG-HELD somebody needs one of them; the details name who, and from which position
    */
   prune(options: PruneOptions): Promise<PrunedRange> {
     return this.#next(async () => {
       const serials = this.#oldArchived(options.beforeMs);
-      for (const serial of serials) await this.#mustBeFree(serial, options);
-      for (const serial of serials) await this.#pruneFirst(serial);
+      const needs = serials.length === 0 ? [] : await options.needs();
+      for (const serial of serials) await this.#mustBeFree(serial, needs, options.heldBy);
+      // Subscriptions may have begun while holds were looked up; from here to the manifest nothing else is asked.
+      for (const serial of serials) this.#mustBeUnneeded(serial, []);
+      if (serials.length > 0) await this.#pruneAll(serials, options.by);
       return { segments: serials.map((serial) => this.#infoOf(serial)), base: this.keptFrom.position };
     });
   }
@@ -157,8 +171,14 @@ export class LogRetention {
     return prunedLeaves(disk, directory, this.#manifest);
   }
 
+  /** Ends an archive job behind the segment that it is at, so that a log that closes need not wait for all of them. */
+  stop(): void {
+    this.#isStopping = true;
+  }
+
   /** Waits for the job that runs. */
   async settled(): Promise<void> {
+    this.stop();
     await this.#last.catch(() => undefined);
   }
 
@@ -189,6 +209,7 @@ export class LogRetention {
       };
     });
     if (!rulesOff.has("L-R24")) await remove();
+    await this.#parts.files.forgetBelow(serial + 1);
     await sweepCarries(disk, directory, this.#manifest);
   }
 
@@ -207,28 +228,46 @@ export class LogRetention {
     return serials;
   }
 
-  async #mustBeFree(serial: number, { needs, heldBy }: PruneOptions): Promise<void> {
+  async #mustBeFree(serial: number, needs: readonly RetentionNeed[], heldBy: PruneOptions["heldBy"]): Promise<void> {
+    this.#mustBeUnneeded(serial, needs);
     const { firstPosition, endPosition } = this.#infoOf(serial);
-    const end = endPosition ?? 0;
-    const refuse = (by: string, position: number): Error => {
-      const message = `segment ${serial} with the positions ${firstPosition} to ${end - 1} is needed by ${by}`;
-      return embeddedLogError("LOG-HELD", message, { place: { position }, details: { by, position, serial } });
-    };
-    const need = [...needs, ...this.#live].find(({ position }) => position < end);
-    if (need !== undefined) throw refuse(need.name, Math.max(need.position, firstPosition));
-    const hold = await heldBy(firstPosition, end);
-    if (hold !== undefined) throw refuse(hold, firstPosition);
+    const hold = await heldBy(firstPosition, endPosition ?? 0);
+    if (hold !== undefined) throw this.#neededBy(serial, hold, firstPosition);
   }
 
-  async #pruneFirst(serial: number): Promise<void> {
-    const { disk, directory, rulesOff } = this.#parts;
+  #mustBeUnneeded(serial: number, needs: readonly RetentionNeed[]): void {
+    const { firstPosition, endPosition } = this.#infoOf(serial);
+    const need = [...needs, ...this.#live].find(({ position }) => position < (endPosition ?? 0));
+    if (need !== undefined) throw this.#neededBy(serial, need.name, Math.max(need.position, firstPosition));
+  }
+
+  #neededBy(serial: number, by: string, position: number): Error {
+    const { firstPosition, endPosition } = this.#infoOf(serial);
+    const message = `segment ${serial} with the positions ${firstPosition} to ${(endPosition ?? 0) - 1} is needed by ${by}`;
+    return embeddedLogError("LOG-HELD", message, { place: { position }, details: { by, position, serial } });
+  }
+
+  /** One manifest forgets all of them; the files go behind it (L-R24). */
+  async #pruneAll(serials: readonly number[], by: Mutation): Promise<void> {
+    const { disk, directory, manifest, rulesOff } = this.#parts;
     const remove = async (): Promise<void> => {
-      for (const kind of ["zst", "parquet"] as const) await unlinkIfThere(disk, archivePath(directory, serial, kind));
+      for (const serial of serials)
+        for (const kind of ["zst", "parquet"] as const) await unlinkIfThere(disk, archivePath(directory, serial, kind));
       await disk.syncDirectory(archiveDirectory(directory));
     };
     if (rulesOff.has("L-R24")) await remove();
-    await this.#replace(serial, { ...(this.#manifest.segments[String(serial)] as SealedSegment), state: "pruned" });
+    const from = this.keptFrom.position;
+    await manifest.update((current) => {
+      const pruned = serials.map((serial) => {
+        const segment = current.segments[String(serial)];
+        invariant(segment !== undefined, "only listed segments are pruned");
+        return [String(serial), { ...segment, state: "pruned" as const }] as const;
+      });
+      const next = { ...current, segments: { ...current.segments, ...Object.fromEntries(pruned) } };
+      return { ...next, lastPruned: { from, to: keptFrom(next).position, by } };
+    });
     if (!rulesOff.has("L-R24")) await remove();
+    await this.#parts.files.forgetBelow(this.keptFrom.serial);
   }
 
   #replace(serial: number, segment: SealedSegment): Promise<void> {

@@ -2,7 +2,7 @@
  * MANIFEST: which segments make up the log. A line with the CRC32C of the rest, then JSON. It is replaced as a whole: written
  * to a temporary file, synced, renamed, the directory synced (L-R9), so a crash leaves the old one or the new one.
  */
-import { type Disk, invariant } from "@millrace/engine";
+import { type Disk, invariant, type Mutation } from "@millrace/engine";
 import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { viewOf } from "./little-endian.ts";
@@ -41,6 +41,14 @@ export interface ArchiveFacts {
   readonly lastMs: number;
 }
 
+/** Positions that were forgotten at once, and who asked for it. */
+export interface PrunedPositions {
+  readonly from: number;
+  /** Exclusive: the base that it left. */
+  readonly to: number;
+  readonly by: Mutation;
+}
+
 export interface Manifest {
   readonly format: number;
   readonly logId: string;
@@ -61,6 +69,8 @@ export interface Manifest {
   readonly segments: Readonly<Record<string, SealedSegment>>;
   /** Heads and names of what was pruned. */
   readonly carry: { readonly file: string; readonly sha256: string } | null;
+  /** What was pruned last; durable with the states of its segments. */
+  readonly lastPruned?: PrunedPositions;
   /** The end when the log was last opened or cleanly closed: a witness. */
   readonly openEnd: { readonly pos: number; readonly chain: number } | null;
 }

@@ -22,6 +22,7 @@ export type {
   RetentionNeed,
   SegmentInfo,
 } from "./log-retention.ts";
+export type { PrunedPositions } from "./manifest.ts";
 export { type EmbeddedLogOptions, openEmbeddedLog } from "./open-embedded-log.ts";
 export { openStoredLog, StoredEvents, type StoredLogFiles, type StoredName } from "./open-stored-log.ts";
 export type { TailCut } from "./recovery.ts";

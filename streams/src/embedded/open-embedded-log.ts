@@ -166,7 +166,7 @@ class Opening {
     const place = await this.#indexPlace(logId, keptFrom(manifest.current), carry);
     const tail = new TailTable(place.position);
     const heads = new StreamHeads(this.#names, this.#index, tail);
-    const files = new SegmentReaders(disk, directory, logId);
+    const files = new SegmentReaders(disk, directory, logId, () => keptFrom(manifest.current));
     const scanner = new BlockScanner(files, crc32c, this.#align, segmentBytes);
     const checked = !this.#rulesOff.has("record-crc");
     const fetcher = new RecordFetcher(files, crc32c, this.#names, segmentBytes, checked);

@@ -41,7 +41,7 @@ export async function openStoredLog(
   kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
 ): Promise<StoredLogFiles> {
   const manifest = await readLogManifest(disk, directory);
-  const files = new SegmentReaders(disk, directory, manifest.logId);
+  const files = segmentReaders(disk, directory, manifest.logId);
   for (let serial = manifest.first; serial <= manifest.prepared; serial++) {
     await checkHeader(files, manifest, serial, segmentPath(directory, serial));
   }
@@ -62,7 +62,7 @@ export function storedLogOf(
   directory: string,
   manifest: Manifest,
   kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
-  files: SegmentReaders = new SegmentReaders(disk, directory, manifest.logId),
+  files: SegmentReaders = segmentReaders(disk, directory, manifest.logId),
 ): StoredLogFiles {
   const kept = keptFrom(manifest);
   const scanner = new BlockScanner(files, crc32c, PAGE_SIZE_BYTES, manifest.segmentBytes);
@@ -79,6 +79,11 @@ export function storedLogOf(
     if (from < kept.position) throw prunedBelow(kept.position, from);
     yield* storedBatches(scanner.blocks(segmentOf(manifest, from), to), { kernels, files }, from, to);
   }
+}
+
+/** A running host may prune what is being read. */
+function segmentReaders(disk: Disk, directory: string, logId: string): SegmentReaders {
+  return new SegmentReaders(disk, directory, logId, async () => keptFrom(await readLogManifest(disk, directory)));
 }
 
 async function checkHeader(files: SegmentReaders, manifest: Manifest, serial: number, path: string): Promise<void> {

@@ -79,22 +79,51 @@ class Scrub {
     return { segments: this.#segments, bytes: this.#bytes, findings: this.#findings };
   }
 
-  async #scrub(manifest: Manifest): Promise<void> {
+  async #scrub(first: Manifest): Promise<void> {
     const { disk, directory } = this.#options;
-    const { carry } = manifest;
-    if (carry !== null)
-      await this.#noting(undefined, directory, async () => void (await readCarry(disk, directory, carry)));
+    let manifest = await this.#agreed(
+      first,
+      ({ carry }) => carry,
+      async ({ carry }) => {
+        if (carry !== null)
+          await this.#noting(undefined, directory, async () => void (await readCarry(disk, directory, carry)));
+      },
+    );
     const serials = Object.keys(manifest.segments).map(Number);
-    for (const serial of serials.sort((a, b) => a - b)) {
-      const sealed = manifest.segments[String(serial)] as SealedSegment;
-      const path = segmentPath(directory, serial);
-      if (sealed.state === "sealed") await this.#noting(serial, path, () => this.#sealed(manifest, serial, sealed));
-      if (sealed.archiveHash !== null) await this.#archive(manifest, serial, sealed);
+    for (let serial = Math.min(...serials, manifest.first); ; serial++) {
+      const kind = (m: Manifest): unknown => m.segments[String(serial)];
+      manifest = await this.#agreed(manifest, kind, (m) => this.#segment(m, serial));
       this.#segments++;
+      if (kind(manifest) === undefined) return;
     }
-    const active = Math.max(0, ...serials) + 1;
-    await this.#noting(active, segmentPath(directory, active), () => this.#active(manifest, active));
-    this.#segments++;
+  }
+
+  async #segment(manifest: Manifest, serial: number): Promise<void> {
+    const path = segmentPath(this.#options.directory, serial);
+    const sealed = manifest.segments[String(serial)];
+    if (sealed === undefined) return this.#noting(serial, path, () => this.#active(manifest, serial));
+    if (sealed.state === "sealed") await this.#noting(serial, path, () => this.#sealed(manifest, serial, sealed));
+    if (sealed.archiveHash !== null) await this.#archive(manifest, serial, sealed);
+  }
+
+  /**
+   * A running host seals, archives and prunes meanwhile. What is found is a finding only if the manifest says the same afterwards;
+   * else it is looked at again, as it is now. Ends, because a segment goes from state to state one way only.
+   */
+  async #agreed(
+    manifest: Manifest,
+    about: (manifest: Manifest) => unknown,
+    check: (manifest: Manifest) => Promise<void>,
+  ): Promise<Manifest> {
+    const before = this.#findings.length;
+    for (let known = manifest; ; ) {
+      await check(known);
+      if (this.#findings.length === before) return known;
+      const now = await readLogManifest(this.#options.disk, this.#options.directory);
+      if (JSON.stringify(about(now) ?? null) === JSON.stringify(about(known) ?? null)) return known;
+      this.#findings.length = before;
+      known = now;
+    }
   }
 
   /** Records first, because they tell the position; then the sum over all bytes; then what the sum leaves out. */

@@ -7,6 +7,7 @@ import { ArchiveFile, archiveDamaged } from "./archive-file.ts";
 import { archivePath } from "./archive-names.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
+import { type KeptFrom, segmentPruned } from "./kept-range.ts";
 import { readFully, segmentPath } from "./segment-files.ts";
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES } from "./segment-header.ts";
 
@@ -40,15 +41,20 @@ export class SegmentReaders implements SegmentSource {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #logId: string | undefined;
+  readonly #kept: (() => KeptFrom | Promise<KeptFrom>) | undefined;
   readonly #files = new Map<number, OpenFile>();
   /** Segments that were found in the archive. */
   readonly #archived = new Set<number>();
 
-  /** @param logId when given, archives of other logs are refused */
-  constructor(disk: Disk, directory: string, logId?: string) {
+  /**
+   * @param logId when given, archives of other logs are refused
+   * @param kept what can be read now: tells a segment that was pruned meanwhile from one that is missing
+   */
+  constructor(disk: Disk, directory: string, logId?: string, kept?: () => KeptFrom | Promise<KeptFrom>) {
     this.#disk = disk;
     this.#directory = directory;
     this.#logId = logId;
+    this.#kept = kept;
   }
 
   pathOf(serial: number): string {
@@ -57,7 +63,7 @@ export class SegmentReaders implements SegmentSource {
       : segmentPath(this.#directory, serial);
   }
 
-  /** @throws LOG-ARCHIVE, LOG-MANIFEST the file is missing, cut or damaged */
+  /** @throws LOG-PRUNED; LOG-ARCHIVE, LOG-MANIFEST the file is missing, cut or damaged */
   read(serial: number, into: Uint8Array, offset: number): Promise<void> {
     return this.#use(serial, (file) => readFully(file, into, offset, this.pathOf(serial)));
   }
@@ -70,6 +76,11 @@ export class SegmentReaders implements SegmentSource {
     const files = [...this.#files.values()];
     this.#files.clear();
     for (const { file } of files) await (await file).close();
+  }
+
+  /** Closes what nobody reads of the segments below: a file that was removed keeps its space until then. */
+  forgetBelow(serial: number): Promise<void> {
+    return this.#closeIf((at) => at < serial);
   }
 
   async #use<T>(serial: number, use: (file: SegmentFile) => Promise<T>): Promise<T> {
@@ -92,24 +103,24 @@ export class SegmentReaders implements SegmentSource {
   }
 
   async #open(serial: number): Promise<SegmentFile> {
-    try {
-      return await this.#disk.open(segmentPath(this.#directory, serial), { mode: "read" });
-    } catch (thrown) {
-      if (errnoOf(thrown) !== "ENOENT") throw thrown;
-    }
-    const path = archivePath(this.#directory, serial, "zst");
-    if ((await this.#disk.stat(path)) !== undefined) {
-      this.#archived.add(serial);
-      return this.#openArchive(path, serial);
-    }
+    const file =
+      (await ifThere(this.#disk.open(segmentPath(this.#directory, serial), { mode: "read" }))) ??
+      (await ifThere(this.#openArchive(archivePath(this.#directory, serial, "zst"), serial)));
+    return file ?? this.#missing(serial);
+  }
+
+  async #missing(serial: number): Promise<never> {
+    const kept = await this.#kept?.();
+    if (kept !== undefined && serial < kept.serial) throw segmentPruned(serial, kept.position);
     if ((await this.#disk.stat(archivePath(this.#directory, serial, "leaves"))) !== undefined)
-      throw archiveDamaged(path, "the archived segment is missing");
+      throw archiveDamaged(archivePath(this.#directory, serial, "zst"), "the archived segment is missing");
     const place = { file: segmentPath(this.#directory, serial) };
     throw embeddedLogError("LOG-MANIFEST", "the segment is missing", { place });
   }
 
   async #openArchive(path: string, serial: number): Promise<SegmentFile> {
     const archive = await ArchiveFile.open(this.#disk, path);
+    this.#archived.add(serial);
     try {
       await mustBeArchiveOf(archive, serial, this.#logId);
       return archive;
@@ -119,12 +130,25 @@ export class SegmentReaders implements SegmentSource {
     }
   }
 
-  async #closeIdle(): Promise<void> {
+  #closeIdle(): Promise<void> {
+    return this.#closeIf(() => this.#files.size > IDLE_FILES_MAX);
+  }
+
+  async #closeIf(mayClose: (serial: number) => boolean): Promise<void> {
     for (const [serial, entry] of this.#files) {
-      if (this.#files.size <= IDLE_FILES_MAX) return;
-      if (entry.users > 0) continue;
+      if (entry.users > 0 || !mayClose(serial)) continue;
       this.#files.delete(serial);
       await (await entry.file).close();
     }
+  }
+}
+
+/** What was opened; `undefined` when there is no such file. */
+async function ifThere<T>(opening: Promise<T>): Promise<T | undefined> {
+  try {
+    return await opening;
+  } catch (thrown) {
+    if (errnoOf(thrown) !== "ENOENT") throw thrown;
+    return undefined;
   }
 }

@@ -6,7 +6,12 @@ import { ArchivedLog } from "./archived-log.ts";
 import { DIRECTORY } from "./log-machine.ts";
 import { gather } from "./log-model.ts";
 
-const FREE: PruneOptions = { beforeMs: Number.POSITIVE_INFINITY, needs: [], heldBy: async () => undefined };
+const FREE: PruneOptions = {
+  beforeMs: Number.POSITIVE_INFINITY,
+  needs: async () => [],
+  heldBy: async () => undefined,
+  by: { principal: "test", reason: "" },
+};
 
 /** Three archived segments; the stream `early` is in the first of them only. */
 async function archived(): Promise<ArchivedLog> {
@@ -119,7 +124,7 @@ for (const index of ["kept", "made again"] as const) {
 describe("nothing is pruned", () => {
   it("that somebody still needs", async () => {
     const made = await archived();
-    const needs = [{ name: "checkpoint of a projection", position: 5 }];
+    const needs = async () => [{ name: "checkpoint of a projection", position: 5 }];
     await expect(prune(made, { needs })).rejects.toMatchObject({
       code: "LOG-HELD",
       details: { by: "checkpoint of a projection", position: 5 },

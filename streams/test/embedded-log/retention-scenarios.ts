@@ -5,7 +5,12 @@ import type { LogProcess } from "./log-machine.ts";
 import { gather } from "./log-model.ts";
 import type { Scenario, Stage } from "./scenario.ts";
 
-const FREE = { beforeMs: Number.POSITIVE_INFINITY, needs: [], heldBy: async () => undefined };
+const FREE = {
+  beforeMs: Number.POSITIVE_INFINITY,
+  needs: async () => [],
+  heldBy: async () => undefined,
+  by: { principal: "test", reason: "" },
+};
 
 /** A log with two sealed segments, all of it indexed. */
 async function sealedTwice(stage: Stage): Promise<LogProcess> {

@@ -1,6 +1,5 @@
 /** What the log keeps, and for how long. */
 import { stat } from "node:fs/promises";
-import { userInfo } from "node:os";
 import { durationMs, messageOf, systemEnv } from "@millrace/engine";
 import { nativeBlocks } from "@millrace/native";
 import { auditWitnesses, openSignedLeaves } from "@millrace/projections";
@@ -15,19 +14,10 @@ import {
 } from "@millrace/streams/embedded";
 import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
-import { type OpenedData, openStoppedData } from "../../host/open-data.ts";
-import { exitOnFatal } from "../../host/open-host.ts";
-import {
-  type HeldEvents,
-  type LegalHold,
-  legalHolds,
-  placeHold,
-  releaseHold,
-  tellPruned,
-} from "../../retention/legal-holds.ts";
-import { heldBy, hostNeeds } from "../../retention/retention-needs.ts";
+import type { HeldEvents, LegalHold } from "../../retention/legal-holds.ts";
 import { EXIT } from "../failure.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { asked, withCare } from "../with-care.ts";
 
 const MIB = 1024 * 1024;
 
@@ -54,22 +44,12 @@ export async function listLog({ data, json = false }: LogOptions): Promise<void>
 export async function archiveLog(options: ArchiveCommandOptions): Promise<void> {
   const { olderThan, parquet, keep = false, json = false } = options;
   const ageMs = ageOf(olderThan);
-  const { EventTwin } = await import("../../retention/event-twin.ts");
-  await withLog(options.data, async ({ log, directory }) => {
-    const leaves = await openSignedLeaves(systemDisk(), directory.audit, log.id);
-    const done = await log.retention.archive({
-      beforeMs: Date.now() - ageMs,
-      signedEnd: leaves.end,
-      keep,
-      leavesOf: (records) => leaves.leavesOf(records),
-      checkLeaves: (first, bytes) => leaves.check(first, bytes),
-      ...(parquet ? { twin: () => new EventTwin() } : {}),
-      pause: async () => undefined,
-    });
-    if (json) return writeJson({ archived: done.segments, waitsFor: done.waitsFor ?? null, base: log.base });
-    if (done.segments.length > 0) writeSegments(done.segments);
-    writeLine(`${done.segments.length} segments archived`);
-    if (done.waitsFor !== undefined) writeLine(`a further one waits for ${done.waitsFor}`);
+  await withCare(options.data, async (care) => {
+    const { segments, waitsFor, base } = await care.archive({ beforeMs: Date.now() - ageMs, parquet, keep });
+    if (json) return writeJson({ archived: segments, waitsFor: waitsFor ?? null, base });
+    if (segments.length > 0) writeSegments(segments);
+    writeLine(`${segments.length} segments archived`);
+    if (waitsFor !== undefined) writeLine(`a further one waits for ${waitsFor}`);
   });
 }
 
@@ -168,22 +148,12 @@ export interface PruneCommandOptions extends LogOptions {
   readonly reason: string;
 }
 
-export async function pruneLog({ olderThan, reason, data: path, json = false }: PruneCommandOptions): Promise<void> {
+export async function pruneLog({ olderThan, reason, data, json = false }: PruneCommandOptions): Promise<void> {
   const ageMs = ageOf(olderThan);
-  await withLog(path, async (data) => {
-    const { log } = data;
-    const env = systemEnv();
-    await (await data.project([])).reached(log.durableEnd);
-    const before = log.base;
-    const holds = await legalHolds(log);
-    const done = await log.retention.prune({
-      beforeMs: Date.now() - ageMs,
-      needs: await hostNeeds(log, before, holds),
-      heldBy: (from, end) => heldBy(log, holds, from, end),
-    });
-    if (done.segments.length > 0) await tellPruned(log, env, before, done.base, { principal: principal(), reason });
-    if (json) return writeJson({ pruned: done.segments, base: done.base });
-    writeLine(`${done.segments.length} segments pruned; the log can be read from position ${done.base} on`);
+  await withCare(data, async (care) => {
+    const { segments, base } = await care.prune({ beforeMs: Date.now() - ageMs, by: asked(reason) });
+    if (json) return writeJson({ pruned: segments, base });
+    writeLine(`${segments.length} segments pruned; the log can be read from position ${base} on`);
   });
 }
 
@@ -195,8 +165,8 @@ export interface HoldOptions extends LogOptions {
   readonly reason: string;
 }
 
-export async function listHolds({ data: path, json = false }: LogOptions): Promise<void> {
-  await withLog(path, async ({ log }) => writeHolds(await legalHolds(log), json));
+export async function listHolds({ data, json = false }: LogOptions): Promise<void> {
+  await withCare(data, async (care) => writeHolds(await care.holds({}), json));
 }
 
 export async function placeLegalHold(name: string, options: HoldOptions): Promise<void> {
@@ -207,15 +177,14 @@ export async function placeLegalHold(name: string, options: HoldOptions): Promis
     ...(from === undefined ? {} : { fromMs: timeOf(from) }),
     ...(to === undefined ? {} : { toMs: timeOf(to) }),
   };
-  await withLog(options.data, async ({ log }) => {
-    const placed = await placeHold(log, systemEnv(), name, held, { principal: principal(), reason });
-    writeHolds([placed], json);
+  await withCare(options.data, async (care) => {
+    writeHolds([await care.placeHold({ name, held, by: asked(reason) })], json);
   });
 }
 
-export async function releaseLegalHold(name: string, { data: path, reason, json = false }: HoldOptions): Promise<void> {
-  await withLog(path, async ({ log }) => {
-    const hold = await releaseHold(log, systemEnv(), name, { principal: principal(), reason });
+export async function releaseLegalHold(name: string, { data, reason, json = false }: HoldOptions): Promise<void> {
+  await withCare(data, async (care) => {
+    const hold = await care.releaseHold({ name, by: asked(reason) });
     if (json) writeJson({ released: hold.name });
     else writeLine(`the legal hold ${hold.name} is released`);
   });
@@ -240,11 +209,6 @@ function writeHolds(holds: readonly LegalHold[], json: boolean): void {
   writeTable(["hold", "streams", "tenant", "from", "to", "by", "since", "why"], rows);
 }
 
-/** Who asks: the user of this machine, who can write the data directory. */
-function principal(): string {
-  return userInfo().username;
-}
-
 function timeOf(text: string): number {
   const ms = Date.parse(text);
   if (Number.isNaN(ms)) throw opsError("CLI-USAGE", `${text} is no time such as 2026-01-31T12:00:00Z`);
@@ -263,18 +227,6 @@ function writeSegments(segments: readonly SegmentInfo[]): void {
     s.bytes,
   ]);
   writeTable(["segment", "state", "from", "to", "first event", "last event", "bytes"], rows);
-}
-
-/** Opens a stopped host's log, with everything in it signed and indexed. */
-async function withLog(path: string, use: (data: OpenedData) => Promise<void>): Promise<void> {
-  const data = await openStoppedData({ path, env: systemEnv(), onFatal: exitOnFatal });
-  try {
-    await data.audit.stop();
-    await data.log.indexed();
-    await use(data);
-  } finally {
-    await data.close();
-  }
 }
 
 function ageOf(text: string): number {

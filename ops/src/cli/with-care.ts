@@ -1,0 +1,35 @@
+/** Care of a data directory from the command line: by the host that runs on it, else by this process on its files. */
+import { userInfo } from "node:os";
+import { MillraceError, type Mutation, systemEnv } from "@millrace/engine";
+import { opsError } from "../errors.ts";
+import { dataDirectory } from "../host/data-directory.ts";
+import { openStoppedData } from "../host/open-data.ts";
+import { exitOnFatal } from "../host/open-host.ts";
+import type { LogCare } from "../retention/log-care.ts";
+import { OpenLogCare } from "../retention/open-log-care.ts";
+import { careOfHost, isRunning } from "./ask-host.ts";
+
+/** @throws HOST-EMPTY, HOST-BUSY, HOST-LOST, HOST-CARE, and what the care throws */
+export async function withCare(path: string, use: (care: LogCare) => Promise<void>): Promise<void> {
+  const { care: directory } = dataDirectory(path);
+  if (await isRunning(directory)) return use(careOfHost(directory));
+  const env = systemEnv();
+  const data = await openStoppedData({ path, env, onFatal: exitOnFatal }).catch(async (thrown: unknown) => {
+    if (!(thrown instanceof MillraceError && thrown.code === "LOG-LOCKED")) throw thrown;
+    if (await isRunning(directory)) return undefined;
+    throw opsError("HOST-BUSY", `another process has ${path} open and takes no requests`, { cause: thrown });
+  });
+  if (data === undefined) return use(careOfHost(directory));
+  try {
+    // Followers begin only when something is asked of them.
+    const projections = { reached: async (end: number) => (await data.project([])).reached(end) };
+    await use(new OpenLogCare({ data, env, projections }));
+  } finally {
+    await data.close();
+  }
+}
+
+/** Who asks: the user of this machine, who can write the data directory. */
+export function asked(reason: string): Mutation {
+  return { principal: userInfo().username, reason };
+}

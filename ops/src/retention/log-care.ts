@@ -1,0 +1,63 @@
+/**
+ * What a keeper of the log may ask for: archive, prune, legal holds, erasure. Whoever has the data directory open does it: a running
+ * host beside its graphs, or a command on the files of a stopped one. Requests are data, so that they can travel to a host.
+ */
+import type { ArchivedRange, PrunedRange } from "@millrace/streams/embedded";
+import Type, { type Static } from "typebox";
+import type { Erasure } from "../personal/erase-subject.ts";
+import type { LegalHold } from "./legal-holds.ts";
+
+const closed = { additionalProperties: false } as const;
+const By = Type.Object({ principal: Type.String({ minLength: 1 }), reason: Type.String() }, closed);
+const Name = Type.String({ minLength: 1 });
+
+/** What each request has to say. Times in ms since 1970. */
+export const CARE_REQUESTS = {
+  archive: Type.Object({ beforeMs: Type.Number(), parquet: Type.Boolean(), keep: Type.Boolean() }, closed),
+  prune: Type.Object({ beforeMs: Type.Number(), by: By }, closed),
+  holds: Type.Object({}, closed),
+  placeHold: Type.Object(
+    {
+      name: Name,
+      held: Type.Object(
+        {
+          streamPrefix: Type.Optional(Type.String()),
+          tenant: Type.Optional(Type.String()),
+          fromMs: Type.Optional(Type.Number()),
+          toMs: Type.Optional(Type.Number()),
+        },
+        closed,
+      ),
+      by: By,
+    },
+    closed,
+  ),
+  releaseHold: Type.Object({ name: Name, by: By }, closed),
+  /** Without `yes` it is only said what would be done. */
+  erase: Type.Object({ subject: Name, yes: Type.Boolean(), by: By }, closed),
+};
+
+export type CareVerb = keyof typeof CARE_REQUESTS;
+export type CareRequest<Verb extends CareVerb> = Static<(typeof CARE_REQUESTS)[Verb]>;
+
+export interface ArchivedLogRange extends ArchivedRange {
+  /** The first position that can be read. */
+  readonly base: number;
+}
+
+/** `repeated` and `position` of an erasure that was done; absent: nothing was. */
+export type ErasureAnswer = Pick<Erasure, "key" | "subjectHash"> & Partial<Pick<Erasure, "repeated" | "position">>;
+
+export interface LogCare {
+  /** @throws LOG-CORRUPT, LOG-FORK, LOG-ARCHIVE, AUDIT-KEY, AUDIT-CHECKPOINT */
+  archive(request: CareRequest<"archive">): Promise<ArchivedLogRange>;
+  /** @throws LOG-HELD */
+  prune(request: CareRequest<"prune">): Promise<PrunedRange>;
+  holds(request: CareRequest<"holds">): Promise<readonly LegalHold[]>;
+  /** @throws LOG-HOLD */
+  placeHold(request: CareRequest<"placeHold">): Promise<LegalHold>;
+  /** @throws LOG-HOLD */
+  releaseHold(request: CareRequest<"releaseHold">): Promise<LegalHold>;
+  /** @throws PERSONAL-UNKNOWN, PERSONAL-HELD, PERSONAL-KEYS */
+  erase(request: CareRequest<"erase">): Promise<ErasureAnswer>;
+}

@@ -1,0 +1,98 @@
+/** Care of a log that is open in this process, beside whatever else it does. */
+import type { Env } from "@millrace/engine";
+import { openSignedLeaves, type ProjectionRunner } from "@millrace/projections";
+import { type PrunedRange, systemDisk } from "@millrace/streams/embedded";
+import type { OpenedData } from "../host/open-data.ts";
+import { eraseSubject, requireErasable } from "../personal/erase-subject.ts";
+import { type LegalHold, legalHolds, placeHold, releaseHold, tellPruned } from "./legal-holds.ts";
+import type { ArchivedLogRange, CareRequest, ErasureAnswer, LogCare } from "./log-care.ts";
+import { heldBy, hostNeeds } from "./retention-needs.ts";
+
+export interface OpenLogCareOptions {
+  readonly data: Pick<OpenedData, "log" | "keys" | "audit" | "directory">;
+  readonly env: Env;
+  /** What follows the log: nothing is pruned that it has not seen. */
+  readonly projections: Pick<ProjectionRunner, "reached">;
+}
+
+export class OpenLogCare implements LogCare {
+  readonly #options: OpenLogCareOptions;
+  /** Holds, prunes and erasures are decided one after the other: none may change what another was decided upon. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: OpenLogCareOptions) {
+    this.#options = options;
+  }
+
+  async archive({ beforeMs, parquet, keep }: CareRequest<"archive">): Promise<ArchivedLogRange> {
+    const { data, env } = this.#options;
+    const { log, audit, directory } = data;
+    await Promise.all([audit.signed(log.durableEnd), log.indexed()]);
+    const pause = (): Promise<void> => new Promise((resolve) => env.turns.yieldToIo(resolve));
+    const leaves = await openSignedLeaves(systemDisk(), directory.audit, log.id);
+    const { EventTwin } = await import("./event-twin.ts");
+    const archived = await log.retention.archive({
+      beforeMs,
+      signedEnd: leaves.end,
+      keep,
+      leavesOf: (records) => leaves.leavesOf(records),
+      checkLeaves: (first, bytes) => leaves.check(first, bytes, pause),
+      ...(parquet ? { twin: () => new EventTwin() } : {}),
+      pause,
+    });
+    return { ...archived, base: log.base };
+  }
+
+  prune({ beforeMs, by }: CareRequest<"prune">): Promise<PrunedRange> {
+    const { data, env, projections } = this.#options;
+    const { log } = data;
+    return this.#inTurn(async () => {
+      await projections.reached(log.durableEnd);
+      const holds = await legalHolds(log);
+      const pruned = await log.retention.prune({
+        beforeMs,
+        needs: () => hostNeeds(log, log.base, holds),
+        heldBy: (from, end) => heldBy(log, holds, from, end),
+        by,
+      });
+      if (pruned.segments.length > 0) await tellPruned(log, env);
+      return pruned;
+    });
+  }
+
+  holds(): Promise<readonly LegalHold[]> {
+    return legalHolds(this.#options.data.log);
+  }
+
+  placeHold({ name, held, by }: CareRequest<"placeHold">): Promise<LegalHold> {
+    const { data, env } = this.#options;
+    return this.#inTurn(() => placeHold(data.log, env, name, held, by));
+  }
+
+  releaseHold({ name, by }: CareRequest<"releaseHold">): Promise<LegalHold> {
+    const { data, env } = this.#options;
+    return this.#inTurn(() => releaseHold(data.log, env, name, by));
+  }
+
+  erase({ subject, yes, by }: CareRequest<"erase">): Promise<ErasureAnswer> {
+    const { data, env } = this.#options;
+    const { log, keys } = data;
+    return this.#inTurn(async () => {
+      if (yes) return eraseSubject(log, keys, env, subject, by);
+      const { key, hash: subjectHash, isErased } = await requireErasable(log, keys, subject);
+      return isErased ? eraseSubject(log, keys, env, subject, by) : { key, subjectHash };
+    });
+  }
+
+  /** Waits for what was begun. An archive ends behind the segment that it is at. */
+  async close(): Promise<void> {
+    this.#options.data.log.retention.stop();
+    await this.#turn.catch(() => undefined);
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(change);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+}
