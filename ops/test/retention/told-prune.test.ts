@@ -1,0 +1,53 @@
+/** A prune is told in the log also when the process dies between the two, once, with who asked. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemEnv } from "@millrace/engine";
+import { afterAll, expect, it } from "vitest";
+import { type OpenedData, openData } from "../../src/host/open-data.ts";
+import { RETENTION_STREAM } from "../../src/retention/legal-holds.ts";
+import { OpenLogCare } from "../../src/retention/open-log-care.ts";
+import { systemPayload } from "../../src/system-stream.ts";
+import { ALL, BY } from "./running-host.ts";
+import { makeSmallLog } from "./small-log.ts";
+
+const env = systemEnv();
+const directory = mkdtempSync(join(tmpdir(), "millrace-told-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+async function opened<T>(use: (data: OpenedData) => Promise<T>): Promise<T> {
+  const data = await openData({
+    path: directory,
+    env,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  try {
+    return await use(data);
+  } finally {
+    await data.close();
+  }
+}
+
+async function told({ log }: OpenedData): Promise<object[]> {
+  const events: object[] = [];
+  for await (const batch of log.readStream(RETENTION_STREAM))
+    for (const event of batch) events.push({ type: event.type, by: event.context.principal, ...systemPayload(event) });
+  return events;
+}
+
+it("is told by whoever opens the log next", async () => {
+  await makeSmallLog(directory, 900);
+  const base = await opened(async (data) => {
+    const care = new OpenLogCare({ data, env, projections: { reached: async () => undefined } });
+    await care.archive({ beforeMs: ALL, parquet: false, keep: false });
+    const heldBy = async (): Promise<undefined> => undefined;
+    const pruned = await data.log.retention.prune({ beforeMs: ALL, needs: async () => [], heldBy, by: BY });
+    expect(await told(data)).toEqual([]);
+    return pruned.base;
+  });
+  const event = { type: "LogPruned", by: BY.principal, reason: BY.reason, from: 0, to: base };
+  expect(await opened(told)).toEqual([event]);
+  expect(await opened(told)).toEqual([event]);
+}, 30_000);
