@@ -310,7 +310,7 @@ log
   .action(async (options) => (await import("./command/log.ts")).listLog(options));
 log
   .command("archive")
-  .description("move sealed segments to the archive, from which everything can still be read; the host must be stopped")
+  .description("move sealed segments to the archive, from which everything can still be read; a running host does it beside its graphs")
   .requiredOption("--older-than <duration>", "segments whose last event is older, such as 30d; 0 for all")
   .option("--no-parquet", "without the Parquet twin for analysts")
   .option("--keep", "leave the segments where they are too, so that log repair has a copy of each")
@@ -320,7 +320,7 @@ log
 log
   .command("prune")
   .description(
-    "forget archived segments: heads of streams and hashes stay, so that proofs hold; the host must be stopped",
+    "forget archived segments: heads of streams and hashes stay, so that proofs hold; a running host does it beside its graphs",
   )
   .requiredOption("--older-than <duration>", "segments whose last event is older, such as 3650d; 0 for all")
   .addOption(reasonOption())
@@ -346,7 +346,7 @@ log
   .addOption(auditDataOption())
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/log.ts")).repair(options));
-const hold = log.command("hold").description("legal holds: what must not be pruned; the host must be stopped");
+const hold = log.command("hold").description("legal holds: what must not be pruned; asked of the running host, if there is one");
 hold
   .command("ls")
   .description("list the holds that stand")
@@ -377,7 +377,7 @@ hold
 program
   .command("erase")
   .description(
-    "destroy the key of a subject: its sealed values become unreadable everywhere, proofs hold; the host must be stopped",
+    "destroy the key of a subject: its sealed values become unreadable everywhere, proofs hold; a running host does it beside its graphs",
   )
   .argument("<subject>", "as messages have it; - reads it from stdin, so that no shell history names it")
   .option("--yes", "do it; without, only say what would be done")

@@ -7,7 +7,8 @@ import { columnsOf, type EventRow, rowOf } from "../audit/event-columns.ts";
 import { opsError } from "../errors.ts";
 import { describeEvent } from "../host/describe-event.ts";
 
-const ROW_GROUP_ROWS = 10_000;
+/** As many rows as are written in one turn: a host archives beside its graphs. */
+const ROW_GROUP_ROWS = 2_000;
 
 export class EventTwin implements TwinWriter {
   readonly #bytes: ByteWriter = new ByteWriter();
