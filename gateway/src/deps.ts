@@ -29,6 +29,8 @@ export interface GatewayDeps {
   readonly consoleDir?: string;
   /** Folder of the log's Merkle tree; its public files are served below `/audit/`. */
   readonly auditDir?: string;
+  /** True for streams that nobody but graphs may append to, although they have no events yet; default none. */
+  readonly isReserved?: (stream: string) => boolean;
   readonly guard?: GuardOptions;
   /** Sees every error that is the server's own fault. */
   readonly report?: (thrown: unknown, correlationId: string) => void;

@@ -17,6 +17,7 @@ import { refuseOtherMethods } from "./method-check.ts";
 import { registerGraphMetrics, registerLogMetrics, registerProjectionMetrics } from "./metrics/graph-metrics.ts";
 import { HttpMetrics } from "./metrics/http-metrics.ts";
 import { problemOf } from "./problem.ts";
+import { appendRoutes } from "./routes/append.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { consoleRoutes, isConsolePage, sendConsolePage } from "./routes/console.ts";
 import { deadLetterRoutes } from "./routes/dead-letters.ts";
@@ -80,6 +81,7 @@ const ROUTES: readonly ((app: App, context: RouteContext) => void)[] = [
   graphRoutes,
   nodeStateRoutes,
   eventRoutes,
+  appendRoutes,
   projectionRoutes,
   projectionLiveRoutes,
   deadLetterRoutes,

@@ -4,7 +4,7 @@ import type { EventFilter, RecordedEvent } from "./event-log.ts";
 /** Compiles a filter: the answer is true for events that meet all its conditions. No filter passes everything. */
 export function eventFilter(filter: EventFilter | undefined): (event: RecordedEvent) => boolean {
   if (filter === undefined) return () => true;
-  const { streamPrefix, graph, node, correlationId, category, starts } = filter;
+  const { streamPrefix, graph, node, correlationId, category, starts, matches } = filter;
   const types = filter.types === undefined ? undefined : new Set(filter.types);
   return (event) =>
     (types === undefined || types.has(event.type)) &&
@@ -13,7 +13,8 @@ export function eventFilter(filter: EventFilter | undefined): (event: RecordedEv
     (node === undefined || event.context.node === node) &&
     (correlationId === undefined || sameBytes(event.context.correlationId, correlationId)) &&
     (category === undefined || categoryOf(event.stream) === category) &&
-    (starts === undefined || event.revision === 0);
+    (starts === undefined || event.revision === 0) &&
+    (matches === undefined || matches(event));
 }
 
 /** Passes exactly the events of the list. */

@@ -3,11 +3,11 @@
  * outcome, good or bad, is a message of its own, so that one refusal does not end the others. Appends are under way side by
  * side, those to one stream in the order in which they came.
  */
-import { type ExpectedRevision, MillraceError, messageOf } from "@millrace/engine";
+import { type ExpectedRevision, MillraceError } from "@millrace/engine";
 import { writeSuccess } from "./append.ts";
 import { authorOf, type EndpointContext, type GrpcMethod } from "./endpoint-context.ts";
 import { eventStoreError } from "./errors.ts";
-import { GRPC, statusOf } from "./grpc-status.ts";
+import { GRPC, statusOf, textOf } from "./grpc-status.ts";
 import { type ClientEvent, readProposed } from "./stored-event.ts";
 import { streamAndExpected } from "./stream-requests.ts";
 import { type Appended, sizeOf, tooLarge } from "./stream-writer.ts";
@@ -152,7 +152,7 @@ function writeError(status: WireWriter, thrown: unknown, { stream, expected }: P
   const code = thrown instanceof MillraceError ? thrown.code : "";
   const details = thrown instanceof MillraceError ? thrown.details : undefined;
   const grpc = statusOf(thrown).code;
-  const text = messageOf(thrown);
+  const text = textOf(thrown);
   if (code === "LOG-WRONG-REVISION" || code === "EVENTSTORE-WRONG-VERSION")
     writeStatus(status, grpc, text, "WrongExpectedVersion", (it) =>
       writeConflict(it, expected, Number(details?.actual)),
@@ -164,7 +164,8 @@ function writeError(status: WireWriter, thrown: unknown, { stream, expected }: P
       it.uint(1, Number(details?.appendBytesMax ?? 0)),
     );
   else if (code === "EVENTSTORE-DENIED") writeStatus(status, grpc, text, "AccessDenied", () => {});
-  else if (code === "EVENTSTORE-INVALID" || code === "EVENTSTORE-METADATA")
+  // Clients show the text of this detail, and not that of `Unknown`.
+  else if (code === "EVENTSTORE-INVALID" || code === "EVENTSTORE-METADATA" || code === "LOG-CONDITION")
     writeStatus(status, grpc, text, "BadRequest", (it) => it.text(1, text));
   else writeStatus(status, grpc, text, "Unknown", () => {});
 }

@@ -19,11 +19,12 @@ import type { DescribeEvent } from "../ports.ts";
 import { Access } from "./access.ts";
 import { append } from "./append.ts";
 import { batchAppend } from "./batch-append.ts";
+import { clientStreams, isOwnStream } from "./client-streams.ts";
 import { deleteStream, tombstoneStream } from "./delete.ts";
 import type { EndpointContext, GrpcMethod, ProjectionLimits } from "./endpoint-context.ts";
 import { eventStoreError } from "./errors.ts";
 import { gossip } from "./gossip.ts";
-import { Groups, isGroupState } from "./groups.ts";
+import { Groups } from "./groups.ts";
 import { GrpcCall } from "./grpc-call.ts";
 import { OK, statusOf } from "./grpc-status.ts";
 import { httpFace } from "./http-face.ts";
@@ -31,14 +32,12 @@ import { keepAlive } from "./keep-alive.ts";
 import { LogTail } from "./log-tail.ts";
 import { REFUSED, userDetails } from "./operations.ts";
 import { persistentSubscriptions } from "./persistent-subscriptions.ts";
-import { isProjectionState } from "./projection-definition.ts";
 import { projectionMethods } from "./projection-methods.ts";
 import { Projections } from "./projections.ts";
 import { read } from "./read.ts";
 import { supportedMethods } from "./server-features.ts";
-import { StreamStates } from "./stream-states.ts";
 import { StreamWriter } from "./stream-writer.ts";
-import { isVirtual, ServedStreams } from "./virtual-streams.ts";
+import { ServedStreams } from "./virtual-streams.ts";
 
 export interface EventStoreEndpointOptions {
   readonly log: EventLog;
@@ -212,8 +211,8 @@ function contextOf(options: EventStoreEndpointOptions): EndpointContext {
   const { log, env, version, token, isReserved = () => false } = options;
   const { describeEvent = describeBytes, projectionLimits = {} } = options;
   const appendBytesMax = Math.min(options.appendBytesMax ?? APPEND_BYTES_MAX, log.appendBytesMax);
-  const states = new StreamStates(log);
-  const shared = { log, env, states, appendBytesMax };
+  const { states, turnstile } = clientStreams(log);
+  const shared = { log, env, states, turnstile, appendBytesMax };
   return {
     log,
     env,
@@ -224,8 +223,7 @@ function contextOf(options: EventStoreEndpointOptions): EndpointContext {
     streams: new ServedStreams(log),
     writer: new StreamWriter({
       ...shared,
-      isReserved: (stream) =>
-        isGroupState(stream) || isProjectionState(stream) || isVirtual(stream) || isReserved(stream),
+      isReserved: (stream) => isOwnStream(stream) || isReserved(stream),
     }),
     stateWriter: new StreamWriter({ ...shared, isReserved: () => false }),
     tail: new LogTail(log),

@@ -76,9 +76,15 @@ const TRAILER_OF_DETAIL: Readonly<Record<string, string>> = {
   properties: "required-metadata-properties",
 };
 
+/** What a client shows. Of an error that EventStoreDB does not have, clients of it show the text alone. */
+export function textOf(thrown: unknown): string {
+  const text = messageOf(thrown);
+  return thrown instanceof MillraceError && thrown.code === "LOG-CONDITION" ? `${thrown.code}: ${text}` : text;
+}
+
 export function statusOf(thrown: unknown): GrpcStatus {
   if (!(thrown instanceof MillraceError)) return { code: GRPC.internal, message: messageOf(thrown), trailers: {} };
-  const { code, kind, message, details = {} } = thrown;
+  const { code, kind, details = {} } = thrown;
   const exception = EXCEPTION_OF_CODE[code];
   const facts = Object.entries(details).flatMap(([name, value]) => {
     const trailer = TRAILER_OF_DETAIL[name];
@@ -86,7 +92,7 @@ export function statusOf(thrown: unknown): GrpcStatus {
   });
   return {
     code: STATUS_OF_CODE[code] ?? STATUS_OF_KIND[kind],
-    message,
+    message: textOf(thrown),
     trailers: {
       "millrace-code": code,
       ...(exception === undefined ? {} : { exception, ...Object.fromEntries(facts) }),

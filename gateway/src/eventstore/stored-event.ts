@@ -104,6 +104,11 @@ export function dataOf(event: RecordedEvent): Buffer {
   return new WireMessage(asBuffer(event.payload)).bytes(8);
 }
 
+/** The client's metadata of an event that {@link isClientEvent}; empty when it gave none. */
+export function metadataOf(event: RecordedEvent): Buffer {
+  return new WireMessage(asBuffer(event.payload)).bytes(7);
+}
+
 /** What a client's event holds, or what Millrace's own is shown as. */
 export function clientParts(
   event: RecordedEvent,

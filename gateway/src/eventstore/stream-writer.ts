@@ -2,7 +2,16 @@
  * Appends, deletes and tombstones as EventStoreDB defines them, over the log's own appends. A soft delete is metadata (`$tb`), a
  * tombstone is a `$streamDeleted` event; the log needs to know neither.
  */
-import { type Env, type EventLog, type ExpectedRevision, MillraceError, type StreamAppend } from "@millrace/engine";
+import {
+  type AppendCondition,
+  type AppendResult,
+  type Env,
+  type EventLog,
+  type ExpectedRevision,
+  MillraceError,
+  type StreamAppend,
+} from "@millrace/engine";
+import { conditionIn } from "./append-condition.ts";
 import { eventStoreError } from "./errors.ts";
 import {
   type Author,
@@ -21,7 +30,7 @@ import {
   subjectOf,
 } from "./stream-metadata.ts";
 import type { StreamState, StreamStates } from "./stream-states.ts";
-import { Turnstile } from "./turnstile.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 export interface Appended {
   /** Revision of the stream's last event, -1 when it has none. */
@@ -34,6 +43,7 @@ export interface StreamWriterOptions {
   readonly log: EventLog;
   readonly env: Env;
   readonly states: StreamStates;
+  readonly turnstile: Turnstile;
   /** True for streams that clients may not write to although they have no events yet. */
   readonly isReserved: (stream: string) => boolean;
   /** Largest append in bytes of types, metadata and data. */
@@ -50,16 +60,17 @@ const RETRIES_SEEN_MAX = 4096;
 
 export class StreamWriter {
   readonly #options: StreamWriterOptions;
-  readonly #turnstile = new Turnstile();
+  readonly #turnstile: Turnstile;
 
   constructor(options: StreamWriterOptions) {
     this.#options = options;
+    this.#turnstile = options.turnstile;
   }
 
   /**
    * Appends of one caller to one stream are applied in call order.
    *
-   * @throws LOG-WRONG-REVISION, EVENTSTORE-DELETED, EVENTSTORE-DENIED, EVENTSTORE-TOO-LARGE, and what the log throws
+   * @throws LOG-WRONG-REVISION, LOG-CONDITION, EVENTSTORE-DELETED, EVENTSTORE-DENIED, EVENTSTORE-TOO-LARGE, and what the log throws
    */
   async append(
     stream: string,
@@ -70,6 +81,11 @@ export class StreamWriter {
     this.#checkSize(stream, events);
     const subject = subjectOf(stream);
     const stored = events.map((event) => storedEvent(event, author));
+    const condition = conditionIn(events[0]?.metadata, this.#options.log);
+    if (condition !== undefined) {
+      const append = { stream, expected, events: stored };
+      return appended(await this.appendAll([append], condition), append);
+    }
     const { result } = await this.#turnstile.pass(subject, async () => {
       const state = await this.#writable(subject);
       if (stored.length === 0) return { result: this.#nothing(stream, state, expected) };
@@ -81,6 +97,41 @@ export class StreamWriter {
       return { result: this.#append({ stream, expected: effective(expected, state), events: stored }) };
     });
     return result;
+  }
+
+  /**
+   * Appends to several streams at once, if the condition holds; each is named once.
+   *
+   * @throws as `append`; EVENTSTORE-DELETED one of them is deleted, softly too; LOG-CONDITION; EVENTSTORE-UNIMPLEMENTED the log takes no conditions
+   */
+  async appendAll(appends: readonly StreamAppend[], condition: AppendCondition | undefined): Promise<AppendResult> {
+    const { log } = this.#options;
+    for (const { stream } of appends) this.#checkName(subjectOf(stream));
+    const { result } = await this.#inTurns(appends.map(({ stream }) => stream).sort(), async () => {
+      const effectives = await Promise.all(appends.map((append) => this.#plain(append)));
+      if (condition === undefined) return { result: log.append(effectives) };
+      if (log.appendIf === undefined)
+        throw eventStoreError("EVENTSTORE-UNIMPLEMENTED", "this log takes no appends with a condition");
+      // In an object, so that the next append may follow before this one is durable.
+      return { result: log.appendIf(condition, effectives) };
+    });
+    return result;
+  }
+
+  /** An append to a stream that has no past to be hidden. */
+  async #plain(append: StreamAppend): Promise<StreamAppend> {
+    const { stream, expected } = append;
+    if (isMetastream(stream))
+      throw eventStoreError("EVENTSTORE-INVALID", `${stream} is written alone, and without a condition`);
+    const state = await this.#writable(stream);
+    if (isSoftDeleted(state.metadata)) throw deleted(stream);
+    return { ...append, expected: effective(expected, state) };
+  }
+
+  /** In the order given, which is the same for all, so that none waits for another that waits for it. */
+  #inTurns<T>(streams: readonly string[], enter: () => Promise<T>): Promise<T> {
+    const [first, ...rest] = streams;
+    return first === undefined ? enter() : this.#turnstile.pass(first, () => this.#inTurns(rest, enter));
   }
 
   /** @throws EVENTSTORE-WRONG-VERSION, EVENTSTORE-DELETED, EVENTSTORE-DENIED */

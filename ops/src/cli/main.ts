@@ -310,7 +310,9 @@ log
   .action(async (options) => (await import("./command/log.ts")).listLog(options));
 log
   .command("archive")
-  .description("move sealed segments to the archive, from which everything can still be read; a running host does it beside its graphs")
+  .description(
+    "move sealed segments to the archive, from which everything can still be read; a running host does it beside its graphs",
+  )
   .requiredOption("--older-than <duration>", "segments whose last event is older, such as 30d; 0 for all")
   .option("--no-parquet", "without the Parquet twin for analysts")
   .option("--keep", "leave the segments where they are too, so that log repair has a copy of each")
@@ -346,7 +348,9 @@ log
   .addOption(auditDataOption())
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/log.ts")).repair(options));
-const hold = log.command("hold").description("legal holds: what must not be pruned; asked of the running host, if there is one");
+const hold = log
+  .command("hold")
+  .description("legal holds: what must not be pruned; asked of the running host, if there is one");
 hold
   .command("ls")
   .description("list the holds that stand")

@@ -22,7 +22,7 @@ import { dataDirectory } from "../host/data-directory.ts";
 import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
 import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
-import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
+import { type EventStoreOptions, openEventStore, reservedStreams } from "../host/event-store.ts";
 import { logHealth } from "../host/health-log.ts";
 import { HostPayloads } from "../host/host-payloads.ts";
 import { HostPersonal } from "../host/host-personal.ts";
@@ -239,6 +239,7 @@ async function listen(
     hostName: hostname(),
     describeEvent,
     reveal: data.keys.reveal,
+    isReserved: reservedStreams(opened.host),
     // TypeBox schemas are JSON.
     graphSchema: graphSchema as unknown as JsonObject,
     consoleDir: consoleDirectory(),

@@ -23,6 +23,14 @@ export interface OpenedEventStore {
 
 const LOOPBACK = "127.0.0.1";
 
+/** Streams of graphs, also those that have no events yet. */
+export function reservedStreams(host: Pick<OpenedHost["host"], "list">): (stream: string) => boolean {
+  return (stream) =>
+    stream === GRAPHS_STREAM ||
+    stream.startsWith("graph/") ||
+    host.list().some(({ graph }) => stream.startsWith(`${graph}/`));
+}
+
 /** @throws HOST-PORT the port cannot be used, CLI-USAGE a file of the certificate cannot be read */
 export async function openEventStore(
   { host, log }: OpenedHost,
@@ -37,10 +45,7 @@ export async function openEventStore(
     env,
     version: VERSION,
     describeEvent,
-    isReserved: (stream) =>
-      stream === GRAPHS_STREAM ||
-      stream.startsWith("graph/") ||
-      host.list().some(({ graph }) => stream.startsWith(`${graph}/`)),
+    isReserved: reservedStreams(host),
     ...(tls === undefined ? {} : { tls }),
     ...(token === undefined ? {} : { token }),
     report: (thrown) => void process.stderr.write(`${messageOf(thrown)}\n`),
