@@ -5,7 +5,8 @@
 import { type Env, systemEnv } from "@millrace/engine";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { COMMANDS, connect, type Real } from "./model-commands.ts";
+import { connect, type Real } from "./model-command.ts";
+import { COMMANDS } from "./model-commands.ts";
 import { LOGS, type LogKind, serveLog } from "./served-log.ts";
 import { StreamModel } from "./stream-model.ts";
 
