@@ -3,6 +3,7 @@ import { type AppendExpectedRevision, EventStoreDBClient, jsonEvent } from "@eve
 import type { ExpectedRevision } from "@millrace/engine";
 import type fc from "fast-check";
 import { type Follower, lineOfResolved } from "./follower.ts";
+import { agrees, type GroupConsumer } from "./group-consumer.ts";
 import type { ServedLog } from "./served-log.ts";
 import type { StreamModel, Written } from "./stream-model.ts";
 
@@ -20,6 +21,8 @@ export interface Real {
   client: Client;
   /** Moves the clock of the served log. */
   passTime(seconds: number): void;
+  /** Of the persistent subscription. */
+  readonly consumers: GroupConsumer[];
   followers: { readonly stream: string | undefined; readonly follower: Follower }[];
 }
 
@@ -80,6 +83,7 @@ export abstract class StreamCommand implements Command {
     const end = model.log.events.length;
     await this.perform(model, real);
     await brought(model, real, end);
+    await agrees(model, real);
   }
 
   protected abstract perform(model: StreamModel, real: Real): Promise<void>;

@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import type { ExpectedRevision } from "@millrace/engine";
 import { ModelLog } from "@millrace/engine/testing";
+import type { GroupModel } from "./group-model.ts";
 
 export interface Metadata {
   readonly maxCount?: number;
@@ -35,6 +36,8 @@ export interface Accepted {
 export class StreamModel {
   readonly log = new ModelLog<Written>();
   readonly accepted: Accepted[] = [];
+  /** A persistent subscription to one of the streams, while there is one. */
+  group: GroupModel | undefined;
   /** Seconds by which the clock was moved. */
   timeS = 0;
   #drawn = 0;

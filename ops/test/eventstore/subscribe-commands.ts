@@ -1,5 +1,6 @@
 /** Subscriptions that stay, the passing of time, and everything closed and opened again. */
 import { Follower } from "./follower.ts";
+import { agrees } from "./group-consumer.ts";
 import { type Command, connect, type Place, type Real } from "./model-command.ts";
 import type { StreamModel } from "./stream-model.ts";
 
@@ -76,11 +77,14 @@ export class Reopen implements Command {
     return true;
   }
 
-  async run(_model: StreamModel, real: Real): Promise<void> {
+  async run(model: StreamModel, real: Real): Promise<void> {
     for (const { follower } of real.followers.splice(0)) await follower.close();
+    for (const consumer of real.consumers.splice(0)) consumer.forget();
     await real.client.dispose();
     real.served = await real.served.reopened();
     real.client = connect(real.served);
+    model.group?.reopen();
+    await agrees(model, real);
   }
 
   toString(): string {

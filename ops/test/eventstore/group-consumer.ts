@@ -1,0 +1,74 @@
+/** A consumer of a persistent subscription, and what must hold of all of them once the server has done all that it can. */
+import type {
+  PersistentSubscriptionToStream,
+  PersistentSubscriptionToStreamResolvedEvent,
+} from "@eventstore/db-client";
+import { expect } from "vitest";
+import { type Answer, ConsumerModel, type GroupModel } from "./group-model.ts";
+import type { Client, Real } from "./model-command.ts";
+import type { StreamModel } from "./stream-model.ts";
+
+/** The name of the one there is. */
+export const GROUP = "g";
+const SETTLED_MS = 20_000;
+
+/** A consumer over the wire; whatever comes is held against the model at once. */
+export class GroupConsumer {
+  readonly model: ConsumerModel;
+  readonly #subscription: PersistentSubscriptionToStream;
+  /** In the order of the model's. */
+  readonly #held: PersistentSubscriptionToStreamResolvedEvent[] = [];
+  #fault: string | undefined;
+
+  constructor(client: Client, group: GroupModel, slots: number) {
+    this.model = new ConsumerModel(slots);
+    this.#subscription = client.subscribeToPersistentSubscriptionToStream(group.stream, GROUP, { bufferSize: slots });
+    this.#subscription.on("data", (one: PersistentSubscriptionToStreamResolvedEvent) => {
+      this.#held.push(one);
+      const revision = Number(one.event?.revision);
+      this.#fault ??= group.deliver(this.model, { revision, retryCount: one.retryCount ?? 0 });
+    });
+    this.#subscription.on("error", (error: Error & { readonly type?: string }) => {
+      this.#fault ??= error.type ?? error.message;
+    });
+  }
+
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  async answer(count: number, answer: Answer): Promise<void> {
+    const events = this.#held.splice(0, count);
+    if (events.length === 0) return;
+    if (answer === "ack") await this.#subscription.ack(...events);
+    else await this.#subscription.nack(answer, "as the model says", ...events);
+  }
+
+  leave(): Promise<void> {
+    return this.#subscription.unsubscribe();
+  }
+
+  /** What ends it is known to whoever ended it. */
+  forget(): void {
+    this.#subscription.on("error", () => undefined).destroy();
+  }
+}
+
+/** Resolves once the group has done all that it can do now, and has done it as the model did. */
+export async function agrees(model: StreamModel, { client, consumers }: Real): Promise<void> {
+  const { group } = model;
+  if (group === undefined) return;
+  group.note();
+  const state = async (): Promise<object> => {
+    const { stats, connections } = await client.getPersistentSubscriptionToStreamInfo(group.stream, GROUP);
+    return {
+      faults: consumers.flatMap(({ fault }) => fault ?? []),
+      isServed: group.isServed,
+      inFlight: Number(stats.totalInFlightMessages) - group.heldCount,
+      parked: Number(stats.parkedMessageCount) - group.parkedCount,
+      consumers: connections.length - group.consumers.size,
+    };
+  };
+  const agreed = { faults: [], isServed: true, inFlight: 0, parked: 0, consumers: 0 };
+  await expect.poll(state, { timeout: SETTLED_MS, interval: 2 }).toEqual(agreed);
+}
