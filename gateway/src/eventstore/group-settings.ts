@@ -54,9 +54,14 @@ export function readDefinition(options: WireMessage): Omit<GroupDefinition, "beg
   // Before 21.10 the stream and its revision stood beside the settings.
   const isOld = !isAll && !options.has(4);
   const stream = isAll ? ALL : streamName((isOld ? options : target).message(1));
-  const from = isAll ? allPlace(target) : isOld ? settings.uint(2) : streamPlace(target);
+  const from = isAll ? allPlace(target) : isOld ? oldPlace(settings) : streamPlace(target);
   const filter = isAll && target.has(4) ? target.bytes(4).toString("base64") : undefined;
   return { ...checkedName(stream, options.text(2)), settings: readSettings(settings, from), filter };
+}
+
+/** There the largest number meant the end; clients that know it still say so. */
+function oldPlace(settings: WireMessage): Place {
+  return settings.int64(2) === -1n ? "end" : settings.uint(2);
 }
 
 /** @throws EVENTSTORE-INVALID */

@@ -116,15 +116,16 @@ export class Group {
     this.#poke();
   }
 
-  ack(id: string): void {
-    const one = this.#inFlight.take(id);
+  ack(id: string, by: GroupSubscriber): void {
+    const one = this.#inFlight.take(id, by);
     if (one === undefined) return;
     this.#settle(one.delivery);
     this.#poke();
   }
 
-  async nack(id: string, action: NackAction, reason: string, author: Author): Promise<void> {
-    const one = this.#inFlight.take(id);
+  async nack(id: string, by: GroupSubscriber, action: NackAction, reason: string): Promise<void> {
+    const { author } = by;
+    const one = this.#inFlight.take(id, by);
     if (one === undefined) return;
     if (action === "skip") this.#settle(one.delivery);
     else if (action === "retry") await this.#retry(one.delivery, reason, author);

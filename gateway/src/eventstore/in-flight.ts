@@ -30,9 +30,13 @@ export class InFlightEvents {
     one.subscriber.inFlight += 1;
   }
 
-  /** Takes out what a subscriber answers for; nothing when it is late, or was answered for. */
-  take(id: string): InFlight | undefined {
-    const one = this.#byId.get(id)?.[0];
+  /**
+   * Takes out what a subscriber answers for, its own before that of another who was given the same since; nothing when it is late, or
+   * was answered for.
+   */
+  take(id: string, by: GroupSubscriber): InFlight | undefined {
+    const all = this.#byId.get(id);
+    const one = all?.find(({ subscriber }) => subscriber === by) ?? all?.[0];
     if (one !== undefined) this.#remove(one);
     return one;
   }

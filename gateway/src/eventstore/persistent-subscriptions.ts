@@ -86,7 +86,7 @@ async function read(call: GrpcCall, context: EndpointContext, groups: Groups): P
         joined = { group, subscriber: await group.join(call, author, options.int32(3), structuredIds) };
       } else if (joined === undefined) {
         throw eventStoreError("EVENTSTORE-INVALID", "the call answers before it has a group");
-      } else await answer(joined.group, request, author);
+      } else await answer(joined.group, joined.subscriber, request);
     }
   } finally {
     joined?.group.leave(joined.subscriber);
@@ -96,13 +96,13 @@ async function read(call: GrpcCall, context: EndpointContext, groups: Groups): P
 /** As Nack.Action numbers them; what is unknown is tried again. */
 const ACTIONS: readonly NackAction[] = ["retry", "park", "retry", "skip", "stop"];
 
-async function answer(group: Group, request: WireMessage, author: ReturnType<typeof authorOf>): Promise<void> {
+async function answer(group: Group, subscriber: GroupSubscriber, request: WireMessage): Promise<void> {
   const isAck = request.has(2);
   const body = request.message(isAck ? 2 : 3);
   const action = ACTIONS[body.int32(3)] ?? "retry";
   for (const id of body.messages(2)) {
     const key = readUuid(id).toString("hex");
-    if (isAck) group.ack(key);
-    else await group.nack(key, action, body.text(4), author);
+    if (isAck) group.ack(key, subscriber);
+    else await group.nack(key, subscriber, action, body.text(4));
   }
 }

@@ -4,29 +4,32 @@ import type {
   PersistentSubscriptionToStreamResolvedEvent,
 } from "@eventstore/db-client";
 import { expect } from "vitest";
-import { type Answer, ConsumerModel, type GroupModel } from "./group-model.ts";
+import { type Answer, ConsumerModel, type Delivered, type GroupModel } from "./group-model.ts";
 import type { Client, Real } from "./model-command.ts";
 import type { StreamModel } from "./stream-model.ts";
 
 /** The name of the one there is. */
 export const GROUP = "g";
-const SETTLED_MS = 20_000;
+const SETTLED_MS = 15_000;
 
-/** A consumer over the wire; whatever comes is held against the model at once. */
+/** A consumer over the wire, and what the model makes of what it gets. */
 export class GroupConsumer {
   readonly model: ConsumerModel;
   readonly #subscription: PersistentSubscriptionToStream;
   /** In the order of the model's. */
   readonly #held: PersistentSubscriptionToStreamResolvedEvent[] = [];
+  readonly #group: GroupModel;
+  /** It may come before the model knows of the event. */
+  readonly #unjudged: Delivered[] = [];
   #fault: string | undefined;
 
   constructor(client: Client, group: GroupModel, slots: number) {
+    this.#group = group;
     this.model = new ConsumerModel(slots);
     this.#subscription = client.subscribeToPersistentSubscriptionToStream(group.stream, GROUP, { bufferSize: slots });
     this.#subscription.on("data", (one: PersistentSubscriptionToStreamResolvedEvent) => {
       this.#held.push(one);
-      const revision = Number(one.event?.revision);
-      this.#fault ??= group.deliver(this.model, { revision, retryCount: one.retryCount ?? 0 });
+      this.#unjudged.push({ revision: Number(one.event?.revision), retryCount: one.retryCount ?? 0 });
     });
     this.#subscription.on("error", (error: Error & { readonly type?: string }) => {
       this.#fault ??= error.type ?? error.message;
@@ -35,6 +38,11 @@ export class GroupConsumer {
 
   get fault(): string | undefined {
     return this.#fault;
+  }
+
+  /** Holds what has come against the model. */
+  judge(): void {
+    for (const one of this.#unjudged.splice(0)) this.#fault ??= this.#group.deliver(this.model, one);
   }
 
   async answer(count: number, answer: Answer): Promise<void> {
@@ -61,6 +69,7 @@ export async function agrees(model: StreamModel, { client, consumers }: Real): P
   group.note();
   const state = async (): Promise<object> => {
     const { stats, connections } = await client.getPersistentSubscriptionToStreamInfo(group.stream, GROUP);
+    for (const consumer of consumers) consumer.judge();
     return {
       faults: consumers.flatMap(({ fault }) => fault ?? []),
       isServed: group.isServed,

@@ -4,6 +4,17 @@
  */
 import type { StreamModel } from "./stream-model.ts";
 
+/** What happened, over all runs. */
+export interface GroupCounts {
+  delivered: number;
+  retried: number;
+  /** Also because it was tried as often as it may be. */
+  parked: number;
+  replayed: number;
+  /** After everything was closed: settled before, above something that was not. */
+  repeated: number;
+}
+
 export type Answer = "ack" | "retry" | "park" | "skip";
 
 /** One event in the hands of the group or of a consumer. */
@@ -84,6 +95,10 @@ export class GroupModel {
     const [due] = at < 0 ? [] : this.#due.splice(at, 1);
     if (due === undefined && (retryCount > 0 || !this.#fresh().includes(revision))) return `${what}: not due`;
     if (due === undefined) this.#seen.add(revision);
+    const counts = this.#model.groupCounts;
+    counts.delivered++;
+    if (retryCount > 0) counts.retried++;
+    if (due?.link !== undefined) counts.replayed++;
     consumer.held.push(due ?? { revision, retries: 0 });
     return undefined;
   }
@@ -115,6 +130,7 @@ export class GroupModel {
     for (const consumer of [...this.consumers]) this.leave(consumer);
     const open = [...this.#seen].filter((revision) => !this.#done.has(revision));
     const from = Math.min(Number.POSITIVE_INFINITY, ...open);
+    this.#model.groupCounts.repeated += [...this.#done].filter((one) => one >= from).length;
     for (const set of [this.#seen, this.#done]) for (const one of [...set]) if (one >= from) set.delete(one);
     this.#due = [];
     this.#openLinks = new Set();
@@ -122,7 +138,10 @@ export class GroupModel {
   }
 
   #settle({ revision, link }: Item, isParked: boolean): void {
-    if (isParked) this.#links.push(revision);
+    if (isParked) {
+      this.#links.push(revision);
+      this.#model.groupCounts.parked++;
+    }
     if (link === undefined) {
       this.#done.add(revision);
       return;

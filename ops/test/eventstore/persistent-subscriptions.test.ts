@@ -1,6 +1,7 @@
 /** What persistent subscriptions promise when subscribers are slow, leave, or the server goes down. */
 import {
   binaryEvent,
+  END,
   EventStoreDBClient,
   jsonEvent,
   type PersistentSubscriptionToStream,
@@ -71,6 +72,14 @@ describe("a persistent subscription", () => {
     await expect.poll(() => lazy.received.length + busy.received.length).toBe(30);
     expect(lazy.received.length).toBeLessThanOrEqual(4);
     expect([...seen(lazy), ...seen(busy)].sort((a, b) => a - b)).toEqual(numbers(0, 30).map(({ data }) => data.n));
+  });
+
+  it("begins at the end when that is asked for", async () => {
+    await client.appendToStream("s", numbers(0, 3));
+    await create({ startFrom: END });
+    const subscriber = subscribe(ack);
+    await client.appendToStream("s", numbers(3, 2));
+    await expect.poll(() => seen(subscriber)).toEqual([3, 4]);
   });
 
   it("gives what a subscriber leaves behind to another", async () => {

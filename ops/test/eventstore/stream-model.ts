@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import type { ExpectedRevision } from "@millrace/engine";
 import { ModelLog } from "@millrace/engine/testing";
-import type { GroupModel } from "./group-model.ts";
+import type { GroupCounts, GroupModel } from "./group-model.ts";
 
 export interface Metadata {
   readonly maxCount?: number;
@@ -38,6 +38,7 @@ export class StreamModel {
   readonly accepted: Accepted[] = [];
   /** A persistent subscription to one of the streams, while there is one. */
   group: GroupModel | undefined;
+  groupCounts: GroupCounts = { delivered: 0, retried: 0, parked: 0, replayed: 0, repeated: 0 };
   /** Seconds by which the clock was moved. */
   timeS = 0;
   #drawn = 0;
