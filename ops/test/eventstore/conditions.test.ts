@@ -2,7 +2,6 @@
 import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { systemEnv } from "@millrace/engine";
 import { buildGateway } from "@millrace/gateway";
-import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { LOGS, type LogKind, type ServedLog, serveLog } from "./served-log.ts";
@@ -16,10 +15,12 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close();
 });
 
+type Gateway = ReturnType<typeof buildGateway>;
+
 interface Served {
   readonly served: ServedLog;
   readonly client: EventStoreDBClient;
-  readonly app: FastifyInstance;
+  readonly app: Gateway;
 }
 
 async function serve(kind: LogKind): Promise<Served> {
@@ -55,7 +56,7 @@ interface Answer {
   };
 }
 
-async function post(app: FastifyInstance, payload: object): Promise<Answer> {
+async function post(app: Gateway, payload: object): Promise<Answer> {
   const { statusCode, body } = await app.inject({ method: "POST", url: "/api/v1/events", payload });
   return { status: statusCode, body: JSON.parse(body) as Answer["body"] };
 }
@@ -65,7 +66,7 @@ const booked = (stream: string, tags: readonly string[], id?: string) => ({
   events: [{ type: "Booked", data: { by: stream }, tags, ...(id === undefined ? {} : { id }) }],
 });
 
-async function tagged(app: FastifyInstance, tag: string): Promise<readonly { readonly position: number }[]> {
+async function tagged(app: Gateway, tag: string): Promise<readonly { readonly position: number }[]> {
   const { body } = await app.inject({ url: `/api/v1/events?direction=forward&tag=${encodeURIComponent(tag)}` });
   return (JSON.parse(body) as Answer["body"]).events;
 }

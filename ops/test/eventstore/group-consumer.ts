@@ -1,12 +1,14 @@
 /** A consumer of a persistent subscription, and what must hold of all of them once the server has done all that it can. */
 import type {
+  EventStoreDBClient,
   PersistentSubscriptionToStream,
   PersistentSubscriptionToStreamResolvedEvent,
 } from "@eventstore/db-client";
 import { expect } from "vitest";
 import { type Answer, ConsumerModel, type Delivered, type GroupModel } from "./group-model.ts";
-import type { Client, Real } from "./model-command.ts";
 import type { StreamModel } from "./stream-model.ts";
+
+type Client = InstanceType<typeof EventStoreDBClient>;
 
 /** The name of the one there is. */
 export const GROUP = "g";
@@ -63,7 +65,10 @@ export class GroupConsumer {
 }
 
 /** Resolves once the group has done all that it can do now, and has done it as the model did. */
-export async function agrees(model: StreamModel, { client, consumers }: Real): Promise<void> {
+export async function agrees(
+  model: StreamModel,
+  { client, consumers }: { readonly client: Client; readonly consumers: readonly GroupConsumer[] },
+): Promise<void> {
   const { group } = model;
   if (group === undefined) return;
   group.note();

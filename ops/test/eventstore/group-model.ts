@@ -2,7 +2,15 @@
  * A persistent subscription as it is promised: each event of its stream goes to one consumer at a time, comes back acknowledged, to be
  * tried again, to be skipped or to be parked, and is lost by none of that. What is hidden in the stream before it was delivered may come or not.
  */
-import type { StreamModel } from "./stream-model.ts";
+/** What the model knows of streams. */
+interface Streams {
+  readonly log: { head(stream: string): number };
+  readonly groupCounts: GroupCounts;
+  /** Revisions that a reader sees. */
+  visible(stream: string): readonly number[];
+  /** "done", or why nobody can read it. */
+  readability(stream: string): string;
+}
 
 /** What happened, over all runs. */
 export interface GroupCounts {
@@ -43,7 +51,7 @@ export class ConsumerModel {
 export class GroupModel {
   readonly stream: string;
   readonly consumers = new Set<ConsumerModel>();
-  readonly #model: StreamModel;
+  readonly #model: Streams;
   readonly #begin: number;
   readonly #retriesMax: number;
   /** Due again: tried again, left behind, replayed. */
@@ -58,7 +66,7 @@ export class GroupModel {
   #replayedTo = -1;
   #openLinks = new Set<number>();
 
-  constructor(model: StreamModel, stream: string, begin: number, retriesMax: number) {
+  constructor(model: Streams, stream: string, begin: number, retriesMax: number) {
     this.#model = model;
     this.stream = stream;
     this.#begin = begin;
