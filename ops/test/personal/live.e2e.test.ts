@@ -65,9 +65,10 @@ async function told(path: string, kind: string): Promise<unknown> {
 }
 
 function bytesOfData(path = data): Buffer {
-  const parts = readdirSync(path, { withFileTypes: true }).map((entry) =>
-    entry.isDirectory() ? bytesOfData(join(path, entry.name)) : readFileSync(join(path, entry.name)),
-  );
+  const parts = readdirSync(path, { withFileTypes: true }).map((entry) => {
+    if (entry.isDirectory()) return bytesOfData(join(path, entry.name));
+    return entry.isFile() ? readFileSync(join(path, entry.name)) : Buffer.alloc(0);
+  });
   return Buffer.concat(parts);
 }
 
