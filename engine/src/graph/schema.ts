@@ -578,7 +578,12 @@ const node = Type.Unsafe<NodeDefinition>({
 });
 
 const edgeDefaults = {
-  via: Type.Optional(choice(["local", "nats", "kafka"], "What carries the edge between hosts. Default local.")),
+  via: Type.Optional(
+    choice(
+      ["local", "nats", "kafka"],
+      "What carries the edge. Default local: a hand-over within the host, the broker of --edges between hosts.",
+    ),
+  ),
   capacity: Type.Optional(count("Messages that may wait on the edge. Default: the receiver's mailbox.")),
   overflow: Type.Optional(overflow),
 };

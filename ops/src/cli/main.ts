@@ -37,7 +37,7 @@ const speedOption = (): Option =>
 const edgesOption = (): Option =>
   new Option(
     "--edges <url>",
-    "broker for edges with `via: nats` or `kafka`, nats://host:4222 or kafka://host:9092",
+    "broker for edges with `via` and for those to other hosts, nats://host:4222 or kafka://host:9092",
   ).env("MILLRACE_EDGES");
 
 const payloadsOption = (): Option =>

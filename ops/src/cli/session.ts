@@ -48,7 +48,7 @@ export interface SessionOptions {
   readonly speed?: number;
   /** The session ends with its graphs. */
   readonly untilDone: boolean;
-  /** Address of the broker that edges with `via` lead over. */
+  /** Address of the broker that edges with `via`, and those to other hosts, lead over. */
   readonly edges?: string;
   /** Nodes to run here; the others run on other hosts. Absent: all. */
   readonly nodes?: readonly string[];

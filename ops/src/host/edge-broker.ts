@@ -22,6 +22,8 @@ export interface EdgeBroker {
   readonly via: Via;
   /** What the installation is called in the address; hosts that share a graph have the same. */
   readonly scope: string | undefined;
+  /** The program with its edges from one host to another led over this broker. */
+  lead(program: GraphProgram, runsHere: RunsHere): GraphProgram;
   /** Carriers of a program's edges; `undefined` when all lie within the host. */
   carriers(program: GraphProgram, options: CarrierOptions): Carriers | undefined;
   close(): Promise<void>;
@@ -91,6 +93,10 @@ export async function openEdgeBroker(address: string, env: Env): Promise<EdgeBro
   return {
     via,
     scope,
+    lead(program, runsHere) {
+      const edges = program.edges.map((edge) => (runsHere(edge.from) === runsHere(edge.to) ? edge : { ...edge, via }));
+      return { ...program, edges };
+    },
     carriers(program, { logId, ...host }) {
       if (!program.edges.some((edge) => edge.via === via)) return undefined;
       const own = createHash("sha256").update(logId).digest("hex").slice(0, SCOPE_DIGITS);
@@ -118,7 +124,7 @@ export function requireBroker(model: GraphModel, broker: EdgeBroker | undefined)
 /**
  * Which nodes run here, of a list of names. What belongs to a node (`in~input`) runs where it does.
  *
- * @throws HOST-EDGES a name is no node's, an edge to another host leads over no broker, or the installation has no name
+ * @throws HOST-EDGES a name is no node's, or the installation has no name
  */
 export function placedNodes(model: GraphModel, names: readonly string[], broker: EdgeBroker | undefined): RunsHere {
   const here = new Set(names);
@@ -129,11 +135,5 @@ export function placedNodes(model: GraphModel, names: readonly string[], broker:
       "HOST-EDGES",
       `hosts that share a graph need --edges with a name in it, ${exampleOf(broker?.via ?? "nats")}/name`,
     );
-  for (const { from, to, via } of model.edges) {
-    if (here.has(from) === here.has(to) || via === broker.via) continue;
-    throw opsError("HOST-EDGES", `edge \`${from} -> ${to}\` leads to another host; give it \`via: ${broker.via}\``, {
-      place: { ...model.source.node(to), edge: `${from} -> ${to}` },
-    });
-  }
   return (node) => here.has(node.split("~", 1)[0] ?? "");
 }

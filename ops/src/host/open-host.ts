@@ -25,7 +25,7 @@ export interface OpenHostOptions {
   /** True when the process ends with its graphs. */
   readonly untilDone: boolean;
   readonly report: (thrown: unknown) => void;
-  /** Broker that edges with `via` lead over. */
+  /** Broker that edges with `via`, and those to other hosts, lead over. */
   readonly edges?: EdgeBroker | undefined;
   /** Which nodes run on this host; absent: all. */
   readonly runsHere?: RunsHere | undefined;
@@ -84,6 +84,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     personal,
     untilDone,
     report,
+    lead: edges === undefined || runsHere === undefined ? undefined : (program) => edges.lead(program, runsHere),
     carriers:
       edges === undefined
         ? undefined

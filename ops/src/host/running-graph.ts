@@ -42,6 +42,8 @@ export interface RunningGraphPorts {
   readonly untilDone: boolean;
   /** Where the payloads of messages are; absent: they name none. */
   readonly payloads?: HostPayloads | undefined;
+  /** A program as this host runs it, with what carries each edge; absent: as it is. */
+  readonly lead?: ((program: GraphProgram) => GraphProgram) | undefined;
   /** What carries a program's edges between hosts; absent where all are within this one. */
   readonly carriers?: ((program: GraphProgram) => Carriers | undefined) | undefined;
   /** Which nodes run on this host; absent: all. */
@@ -203,7 +205,8 @@ export class RunningGraph {
 
   #newRuntime(): GraphRuntime {
     const { log, env, host, snapshots } = this.#ports;
-    this.#program = this.#withRedrives(programAs(this.compiled.program, this.#deployment));
+    const program = this.#withRedrives(programAs(this.compiled.program, this.#deployment));
+    this.#program = this.#ports.lead?.(program) ?? program;
     const carriers = this.#ports.carriers?.(this.#program);
     return new GraphRuntime(this.#program, {
       log,

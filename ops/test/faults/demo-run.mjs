@@ -32,9 +32,9 @@ export async function sliceDemo(directory, rows) {
   return graph;
 }
 
-/** Starts `run --until-done`; `exited` resolves with how it ended. */
-export function startDemo(graph, data) {
-  const args = [cli, "run", graph, "--until-done", "--json", "--data", data];
+/** Starts `run --until-done`; `exited` resolves with how it ended. `more`: further options. */
+export function startDemo(graph, data, more = []) {
+  const args = [cli, "run", graph, "--until-done", "--json", "--data", data, ...more];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -51,10 +51,14 @@ export async function finishDemo(graph, data) {
   if (code !== 0) throw new Error(`the demo ended with ${code}: ${output}`);
 }
 
-/** The bytes of the sink's file and the rows of the projection, as hashes; whether the log is what was signed. */
-export async function resultOf(data) {
-  const file = await fileHash(join(data, "out", "departures.ndjson"));
-  return { file, ...(await projectionHash(data)), audit: auditOf(data) };
+/**
+ * The bytes of the sink's file and the rows of the projection, as hashes; whether the log is what was signed. `fileData`: data
+ * directory of the host that the file is on, if it is another one.
+ */
+export async function resultOf(data, fileData = data) {
+  const file = await fileHash(join(fileData, "out", "departures.ndjson"));
+  const audits = [...new Set([data, fileData])].map(auditOf);
+  return { file, ...(await projectionHash(data)), audit: audits.find((audit) => audit !== "whole") ?? "whole" };
 }
 
 /** What is different, in words. */
