@@ -257,6 +257,7 @@ export {
   type TextKernels,
 } from "./source/text-kernels.ts";
 export type { EventTimeOptions } from "./source/watermark-generator.ts";
+export { type HeardLane, heardLanesOf, LANES_HEARD } from "./step/heard-cursors.ts";
 export { takeOver } from "./step/recovery.ts";
 export { SnapshotStore } from "./step/snapshot-store.ts";
 export {

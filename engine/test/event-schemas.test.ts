@@ -9,7 +9,9 @@ import {
   encodeOwned,
   encodeStep,
   HORIZON,
+  heardLanesOf,
   horizonOf,
+  LANES_HEARD,
   OWNED,
   ownedOf,
   packState,
@@ -125,6 +127,10 @@ describe("other events of the engine", () => {
     expect(ownedOf(golden(OWNED, 1))).toEqual(owned);
     expect(hex(encodeOwned(owned))).toBe(hex(golden(OWNED, 1).payload));
     expect(horizonOf(golden(HORIZON, 1))).toEqual({ partition: "0", through: 4096 });
+    const anchor = { pos: 90, watermark: 1_690_000_000_000 };
+    expect(heardLanesOf(golden(LANES_HEARD, 1))).toEqual([
+      { origin: "in#0", path: 3, durable: { pos: 99, ord: 4_294_967_295 }, durableAnchor: anchor },
+    ]);
     expect(sourceIdentityOf(golden(SOURCE_IDENTIFIED, 1))).toEqual({ partition: "0", identity: "created at 7" });
   });
 

@@ -8,6 +8,7 @@ import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { type ErrorReport, engineError, MillraceError, reportOf } from "../errors.ts";
 import type { EventLog } from "../log/event-log.ts";
 import type { PayloadHolds } from "../payload/frame-holds.ts";
+import { HeardCursors } from "../step/heard-cursors.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
@@ -25,6 +26,7 @@ import { PureRunner } from "./pure-runner.ts";
 import type { CutPoint, CutTarget } from "./revision-cut.ts";
 import { SourceRunner } from "./source-runner.ts";
 import type { GraphState, GraphStatus } from "./status.ts";
+import { streamOf } from "./stream-of.ts";
 
 /** What happens to a graph as a whole; the host appends it to the graph's own stream. */
 export type LifecycleEvent =
@@ -62,6 +64,8 @@ export class GraphRuntime {
   #resolveFinished: () => void = () => undefined;
   #resolveDrained: (points: readonly CutPoint[]) => void = () => undefined;
   #wiring: GraphWiring | undefined;
+  /** Absent where no node is on another host. */
+  #heard: HeardCursors | undefined;
   #state: GraphState = "stopped";
   #startedMs = 0;
   #checkArmed = false;
@@ -104,7 +108,8 @@ export class GraphRuntime {
     this.#startedMs = this.#ports.env.clock.now();
     const plan = await this.#plan();
     this.#ports.carriers?.start?.((node, error) => this.#failed(node, error));
-    this.#wiring = new GraphWiring(this.program, plan, this.#ports.carriers, this.#ports.rules);
+    this.#heard = this.#ports.runsHere === undefined ? undefined : await this.#openHeard();
+    this.#wiring = new GraphWiring(this.program, plan, this.#ports.carriers, this.#heard, this.#ports.rules);
     const context = this.#context(this.#wiring);
     this.#makeRunners(context);
     const runners = [...this.#runners.values()];
@@ -249,9 +254,17 @@ export class GraphRuntime {
     }
   }
 
-  #cursorOf(lane: PlanLane): LaneCursor | undefined {
+  #cursorOf(lane: PlanLane): Pick<LaneCursor, "durable" | "durableAnchor"> | undefined {
     const receiver = this.#runners.get(lane.receiver);
+    if (receiver === undefined) return this.#heard?.lane(lane.origin.name, lane.path);
     return receiver instanceof CommittedRunner ? receiver.lanes.find((l) => l.path === lane.path) : undefined;
+  }
+
+  #openHeard(): Promise<HeardCursors> {
+    const { env, log } = this.#ports;
+    const { graph, revision: graphRevision, codeVersion } = this.program;
+    const who = { principal: "system", tenant: "", codeVersion, graph, graphRevision, node: "", epoch: log.durableEnd };
+    return HeardCursors.open({ env, log, stream: streamOf(graph, HEARD), context: who });
   }
 
   async #startSupervised(runner: NodeRunner): Promise<void> {
@@ -320,6 +333,10 @@ export class GraphRuntime {
     const runners = [...this.#runners.values()];
     if (runners.some((r) => r instanceof SourceRunner && r.isFinished)) this.#watchTail();
     if (!runners.every((runner) => runner.isFinished)) return;
+    if (this.#ports.carriers?.isTold?.() === false) {
+      this.#watchTail();
+      return;
+    }
     this.#state = "finished";
     this.#ports.onLifecycle?.({ type: "GraphFinished" });
     this.#resolveFinished();
@@ -337,6 +354,8 @@ export class GraphRuntime {
 }
 
 const TAIL_WATCH_MS = 20;
+/** Where in the log it stands how far receivers on other hosts are; no node has this name. */
+const HEARD = "~lanes";
 
 function newRunner(node: ProgramNode, chain: Chain | undefined, context: RunnerContext): NodeRunner {
   switch (node.role) {

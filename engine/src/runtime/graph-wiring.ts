@@ -5,7 +5,9 @@
 import type { Link, OriginControl, OutEdge } from "../actor/link.ts";
 import { EdgeMeter } from "../actor/link.ts";
 import { Mailbox } from "../mailbox/mailbox.ts";
+import type { HeardCursors } from "../step/heard-cursors.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
+import type { WriteHeard } from "../transport/edge-control.ts";
 import { groupBy } from "./group-by.ts";
 import { LocalLink, OriginAddress } from "./local-link.ts";
 import { edgeName, type Plan, type PlanEdge, type PlanLane, type PlanOrigin } from "./plan.ts";
@@ -15,7 +17,10 @@ import type { GraphProgram, ProgramNode } from "./program.ts";
 export interface Carriers {
   /** `paths`: those that frames have after the edge. */
   link(edge: PlanEdge, local: Link, paths: readonly number[]): Link;
-  control(origin: PlanOrigin, local: OriginControl): OriginControl;
+  /** `write`: makes durable what is heard from other hosts, before whoever said it may forget it. */
+  control(origin: PlanOrigin, local: OriginControl, write: WriteHeard): OriginControl;
+  /** False while there is something to tell other hosts that they would wait for. Default: there never is. */
+  isTold?(): boolean;
   /** Edges within the host stay hand-overs, so chains along them may be fused. Default false: every edge is to be reached. */
   readonly fuses?: boolean;
   /** Called before anything is carried. `failed`: the node that sends along an edge can never send what it has. */
@@ -39,14 +44,23 @@ export class GraphWiring {
   readonly #lanesOf: ReadonlyMap<PlanOrigin, readonly PlanLane[]>;
   readonly #lanesInto: ReadonlyMap<string, readonly PlanLane[]>;
 
-  constructor(program: GraphProgram, plan: Plan, carriers: Carriers | undefined, rules: ProtocolRules = ALL_RULES) {
+  /** `heard`: what other hosts said; absent where all nodes are on this one. */
+  constructor(
+    program: GraphProgram,
+    plan: Plan,
+    carriers: Carriers | undefined,
+    heard: HeardCursors | undefined,
+    rules: ProtocolRules = ALL_RULES,
+  ) {
     this.#rules = rules;
     this.plan = plan;
     for (const node of program.nodes) if (node.role !== "source") this.#mailboxes.set(node.name, this.#mailbox(node));
     for (const origin of plan.origins) {
       const address = new OriginAddress();
       this.#origins.set(origin.name, address);
-      this.#controls.set(origin.name, carriers?.control(origin, address) ?? address);
+      const write: WriteHeard = async (path, durable, durableAnchor) =>
+        heard?.note({ origin: origin.name, path, durable, durableAnchor });
+      this.#controls.set(origin.name, carriers?.control(origin, address, write) ?? address);
     }
     this.#edgesFrom = groupBy(plan.edges.keys(), (i) => (plan.edges[i] as PlanEdge).from);
     this.#originsOf = groupBy(plan.origins, (origin) => origin.node);

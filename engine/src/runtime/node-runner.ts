@@ -29,8 +29,8 @@ export interface RunnerContext {
    * clock it grows with every start.
    */
   readonly startEpoch: number;
-  /** The receiver's cursor of a lane, once its node has recovered. */
-  readonly cursorOf: (lane: PlanLane) => LaneCursor | undefined;
+  /** The receiver's cursor of a lane: once its node has recovered, or as it was last heard of from another host. */
+  readonly cursorOf: (lane: PlanLane) => Pick<LaneCursor, "durable" | "durableAnchor"> | undefined;
   readonly failed: (node: string, error: unknown) => void;
   readonly waiting: (node: string, error: unknown) => void;
   /** Something was read, committed or finished: the graph may be done. */

@@ -108,6 +108,8 @@ export class LaneCursor implements LaneAddress {
   askFromCursor(): void {
     this.#askedGeneration = -1;
     this.origin.resume(this.path, this.cursor, this.progress.anchor);
+    // The one before may have died with it unsaid, and there may be nothing left to say.
+    if (comparePoints(this.durable, START) > 0) this.settle(this.durable, this.durableAnchor);
   }
 
   /** Moves the cursor over a frame that {@link admit} took. */

@@ -39,6 +39,7 @@ export function edgeCarriers(program: GraphProgram, via: "nats" | "kafka", optio
   const { transport, scope, runsHere } = options;
   const carried: Closable[] = [];
   const incoming = new Map<number, IncomingLane>();
+  const controls: (HeardControl | ToldControl)[] = [];
   let failed: Failed = () => undefined;
   return {
     fuses: true,
@@ -57,17 +58,18 @@ export function edgeCarriers(program: GraphProgram, via: "nats" | "kafka", optio
       carried.push(link);
       return link;
     },
-    control(origin, local) {
+    control(origin, local, write) {
       if (runsHere === undefined) return local;
       const subject = `${scope}.${program.graph}.control.${origin.name}.r${program.revision}`;
       const control = runsHere(origin.node)
-        ? new HeardControl(transport, subject, local)
+        ? new HeardControl(transport, subject, local, write)
         : new ToldControl(transport, subject, options.env);
-      carried.push(control);
+      controls.push(control);
       return new NotedControl(control, incoming);
     },
+    isTold: () => controls.every((control) => control.isTold),
     async close() {
-      await Promise.all(carried.map((one) => one.close()));
+      await Promise.all([...carried, ...controls].map((one) => one.close()));
     },
   };
 }

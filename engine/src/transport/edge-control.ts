@@ -1,7 +1,8 @@
 /**
- * What receivers on other hosts tell an origin: how far they are, and what they miss. Acknowledgements say that something is
- * durable, so the newest of a lane makes the others needless, and lost or old ones do no harm (R21); a request that is lost is
- * made again at the next probe (R10).
+ * What receivers on other hosts tell an origin: how far they are, and what they miss. The newest of a lane makes those before it
+ * needless, and lost or old ones do no harm (R21); a request that is lost is made again at the next probe (R10). The last
+ * acknowledgement of all comes once, though: it counts as told when the transport has it, and the transport keeps it until the
+ * origin's host has written it down.
  */
 import type { OriginControl } from "../actor/link.ts";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
@@ -31,6 +32,11 @@ export class ToldControl implements OriginControl {
     this.#transport = transport;
     this.#subject = subject;
     this.#env = env;
+  }
+
+  /** The transport has all that was said. */
+  get isTold(): boolean {
+    return this.#telling === undefined;
   }
 
   acknowledge(path: number, cursor: Point, anchor: Anchor): void {
@@ -68,17 +74,25 @@ export class ToldControl implements OriginControl {
   }
 }
 
+/** Writes down how far a lane is; resolves when that is durable. */
+export type WriteHeard = (path: number, cursor: Point, anchor: Anchor) => Promise<void>;
+
 const CREDIT = 64;
 
 /** Hears what receivers on other hosts tell an origin of this one; those of this host tell it directly. */
 export class HeardControl implements OriginControl {
   readonly #local: OriginControl;
+  readonly #write: WriteHeard;
   readonly #subscribing: Promise<Subscription>;
 
-  constructor(transport: Transport, subject: string, local: OriginControl) {
+  constructor(transport: Transport, subject: string, local: OriginControl, write: WriteHeard) {
     this.#local = local;
-    this.#subscribing = transport.subscribe(subject, (delivery) => this.#hear(delivery), { credit: CREDIT });
+    this.#write = write;
+    this.#subscribing = transport.subscribe(subject, (delivery) => void this.#hear(delivery), { credit: CREDIT });
   }
+
+  /** A receiver's words do not hold up the end of its origin. */
+  readonly isTold = true;
 
   acknowledge(path: number, cursor: Point, anchor: Anchor): void {
     this.#local.acknowledge(path, cursor, anchor);
@@ -92,11 +106,23 @@ export class HeardControl implements OriginControl {
     await (await this.#subscribing).close();
   }
 
-  #hear(delivery: Delivery): void {
-    for (const [verb, path, pos, ord, anchorPos, watermark] of heard(delivery.body))
-      this.#local[verb](path, { pos, ord }, { pos: anchorPos, watermark });
-    delivery.ack();
-    void this.#subscribing.then((subscription) => subscription.grant(1));
+  async #hear(delivery: Delivery): Promise<void> {
+    const written = heard(delivery.body).map(([verb, path, pos, ord, anchorPos, watermark]) => {
+      const [cursor, anchor] = [
+        { pos, ord },
+        { pos: anchorPos, watermark },
+      ];
+      this.#local[verb](path, cursor, anchor);
+      return verb === "acknowledge" ? this.#write(path, cursor, anchor) : undefined;
+    });
+    const subscription = await this.#subscribing;
+    try {
+      await Promise.all(written);
+      delivery.ack();
+      subscription.grant(1);
+    } catch {
+      // The log takes nothing any more, so the host is about to end: it hears this again when it is back.
+    }
   }
 }
 

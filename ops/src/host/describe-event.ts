@@ -2,8 +2,10 @@
 import {
   decodeBatch,
   HORIZON,
+  heardLanesOf,
   horizonOf,
   type Json,
+  LANES_HEARD,
   MillraceError,
   OWNED,
   ownedOf,
@@ -25,6 +27,7 @@ export function describeEvent(event: RecordedEvent): Json {
     if (event.type === STEP) return describeStep(event);
     if (event.type === OWNED) return { ...ownedOf(event) };
     if (event.type === HORIZON) return { ...horizonOf(event) };
+    if (event.type === LANES_HEARD) return { lanes: heardLanesOf(event).map((lane) => plain({ ...lane })) };
     if (event.type === SOURCE_IDENTIFIED) return { ...sourceIdentityOf(event) };
     if (event.stream === RETENTION_STREAM || event.stream === ERASURE_STREAM) return plain(unpackState(event.payload));
     if (event.stream === graphStreamOf(event.context.graph)) return plain(hostPayload(event));

@@ -34,6 +34,13 @@ const PATIENCE = { runs: 10, ms: 120_000 };
  * @property {() => Promise<void>} start starts it again with what it had on disk
  */
 
+/** Nothing goes on when this process ends early. */
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+
 /** The demo on two hosts; each of them is started again when it was killed, and has ended when it ended by itself. */
 class TwoHosts {
   #graph;
@@ -89,7 +96,10 @@ class TwoHosts {
 
   #start(host) {
     const options = ["--edges", this.#edges, "--nodes", NODES[host]];
-    this.#running.set(host, startDemo(this.#graph, join(this.#root, host), options));
+    const started = startDemo(this.#graph, join(this.#root, host), options);
+    this.#running.set(host, started);
+    running.add(started.child);
+    started.child.once("exit", () => running.delete(started.child));
   }
 }
 

@@ -1,0 +1,122 @@
+/**
+ * How far receivers on other hosts said that they are, written down: a host that starts again goes on from there, also when a
+ * receiver has ended meanwhile and says nothing any more. Written lazily, since what is not written is only sent again; whoever
+ * told it keeps it until it is.
+ */
+
+import type { StateEvent } from "../behavior/committed-behavior.ts";
+import type { Anchor } from "../frame/anchor.ts";
+import { comparePoints, type Point } from "../frame/point.ts";
+import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
+import { defineEventSchema, type EventSchema } from "../log/event-schema.ts";
+import { packState } from "../log/packed-payload.ts";
+import { type Env, sleep } from "../time/clock.ts";
+
+export const LANES_HEARD = "LanesHeard";
+
+/** Where one lane stands at its receiver. */
+export interface HeardLane {
+  /** Name of the lane's origin. */
+  readonly origin: string;
+  readonly path: number;
+  readonly durable: Point;
+  readonly durableAnchor: Anchor;
+}
+
+type Packed = readonly [origin: string, path: number, pos: number, ord: number, anchorPos: number, watermark: number];
+
+const heardSchema: EventSchema<readonly HeardLane[]> = defineEventSchema({
+  type: LANES_HEARD,
+  version: 1,
+  // Written by `#write` below.
+  parse: (payload) =>
+    (payload as unknown as readonly Packed[]).map(([origin, path, pos, ord, anchorPos, watermark]) => {
+      return { origin, path, durable: { pos, ord }, durableAnchor: { pos: anchorPos, watermark } };
+    }),
+});
+
+/** What a `LanesHeard` event says of the lanes to other hosts. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
+export function heardLanesOf(event: RecordedEvent): readonly HeardLane[] {
+  return heardSchema.decode(event);
+}
+
+export interface HeardCursorsOptions {
+  readonly log: EventLog;
+  readonly stream: string;
+  readonly context: Omit<EventContext, "causationId" | "correlationId">;
+  readonly env: Env;
+}
+
+/** Between two writes; what is heard meanwhile is joined. */
+const PAUSE_MS = 100;
+
+export class HeardCursors {
+  readonly #options: HeardCursorsOptions;
+  readonly #lanes: Map<string, HeardLane>;
+  #waiting: { readonly resolve: () => void; readonly reject: (reason: unknown) => void }[] = [];
+  #isWriting = false;
+
+  private constructor(options: HeardCursorsOptions, lanes: readonly HeardLane[]) {
+    this.#options = options;
+    this.#lanes = new Map(lanes.map((lane) => [keyOf(lane.origin, lane.path), lane]));
+  }
+
+  /** Reads what was written down under the same graph revision. */
+  static async open(options: HeardCursorsOptions): Promise<HeardCursors> {
+    const { log, stream, context } = options;
+    const read = { direction: "backward", limit: 1, filter: { types: [LANES_HEARD] } } as const;
+    for await (const [newest] of log.readStream(stream, read)) {
+      if (newest?.context.graphRevision === context.graphRevision)
+        return new HeardCursors(options, heardLanesOf(newest));
+    }
+    return new HeardCursors(options, []);
+  }
+
+  lane(origin: string, path: number): HeardLane | undefined {
+    return this.#lanes.get(keyOf(origin, path));
+  }
+
+  /** Resolves when it is durable. @throws what the log throws */
+  note(heard: HeardLane): Promise<void> {
+    const key = keyOf(heard.origin, heard.path);
+    const known = this.#lanes.get(key);
+    if (known === undefined || comparePoints(heard.durable, known.durable) >= 0) this.#lanes.set(key, heard);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      if (!this.#isWriting) void this.#writeAll();
+    });
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#waiting.length > 0) {
+      const noted = this.#waiting.splice(0);
+      try {
+        await this.#write();
+        for (const { resolve } of noted) resolve();
+      } catch (error) {
+        for (const { reject } of noted) reject(error);
+      }
+      await sleep(this.#options.env, PAUSE_MS);
+    }
+    this.#isWriting = false;
+  }
+
+  async #write(): Promise<void> {
+    const { log, stream, context, env } = this.#options;
+    const id = env.random.bytes(16);
+    const lanes = [...this.#lanes.values()].map(({ origin, path, durable, durableAnchor }): Packed => {
+      return [origin, path, durable.pos, durable.ord, durableAnchor.pos, durableAnchor.watermark];
+    });
+    const event = {
+      id,
+      type: LANES_HEARD,
+      schemaVersion: heardSchema.version,
+      context: { ...context, causationId: id, correlationId: id },
+      payload: packState(lanes as unknown as StateEvent),
+    };
+    await log.append([{ stream, expected: "any", events: [event] }]);
+  }
+}
+
+const keyOf = (origin: string, path: number): string => `${path} ${origin}`;
