@@ -333,7 +333,7 @@ export class GraphRuntime {
     const runners = [...this.#runners.values()];
     if (runners.some((r) => r instanceof SourceRunner && r.isFinished)) this.#watchTail();
     if (!runners.every((runner) => runner.isFinished)) return;
-    if (this.#ports.carriers?.isTold?.() === false) {
+    if (this.#ports.carriers?.mayEnd?.() === false) {
       this.#watchTail();
       return;
     }

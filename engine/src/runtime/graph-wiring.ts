@@ -5,9 +5,9 @@
 import type { Link, OriginControl, OutEdge } from "../actor/link.ts";
 import { EdgeMeter } from "../actor/link.ts";
 import { Mailbox } from "../mailbox/mailbox.ts";
-import type { HeardCursors } from "../step/heard-cursors.ts";
+import { ALL_PATHS, type HeardCursors } from "../step/heard-cursors.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
-import type { WriteHeard } from "../transport/edge-control.ts";
+import type { OriginLedger } from "../transport/edge-control.ts";
 import { groupBy } from "./group-by.ts";
 import { LocalLink, OriginAddress } from "./local-link.ts";
 import { edgeName, type Plan, type PlanEdge, type PlanLane, type PlanOrigin } from "./plan.ts";
@@ -17,10 +17,12 @@ import type { GraphProgram, ProgramNode } from "./program.ts";
 export interface Carriers {
   /** `paths`: those that frames have after the edge. */
   link(edge: PlanEdge, local: Link, paths: readonly number[]): Link;
-  /** `write`: makes durable what is heard from other hosts, before whoever said it may forget it. */
-  control(origin: PlanOrigin, local: OriginControl, write: WriteHeard): OriginControl;
-  /** False while there is something to tell other hosts that they would wait for. Default: there never is. */
-  isTold?(): boolean;
+  control(origin: PlanOrigin, local: OriginControl, ledger: OriginLedger): OriginControl;
+  /**
+   * Asked again and again when this host has nothing left to do: false while other hosts must still be told of it, or need this
+   * one for what is left to them. Default: always true.
+   */
+  mayEnd?(): boolean;
   /** Edges within the host stay hand-overs, so chains along them may be fused. Default false: every edge is to be reached. */
   readonly fuses?: boolean;
   /** Called before anything is carried. `failed`: the node that sends along an edge can never send what it has. */
@@ -58,9 +60,8 @@ export class GraphWiring {
     for (const origin of plan.origins) {
       const address = new OriginAddress();
       this.#origins.set(origin.name, address);
-      const write: WriteHeard = async (path, durable, durableAnchor) =>
-        heard?.note({ origin: origin.name, path, durable, durableAnchor });
-      this.#controls.set(origin.name, carriers?.control(origin, address, write) ?? address);
+      const ledger = ledgerOf(origin, heard);
+      this.#controls.set(origin.name, carriers?.control(origin, address, ledger) ?? address);
     }
     this.#edgesFrom = groupBy(plan.edges.keys(), (i) => (plan.edges[i] as PlanEdge).from);
     this.#originsOf = groupBy(plan.origins, (origin) => origin.node);
@@ -119,4 +120,11 @@ export class GraphWiring {
   #mailbox(node: ProgramNode): Mailbox {
     return new Mailbox(node.mailbox ?? {}, () => this.#wakes.get(node.name)?.(), this.#rules);
   }
+}
+
+function ledgerOf({ name }: PlanOrigin, heard: HeardCursors | undefined): OriginLedger {
+  return {
+    isOver: heard?.lane(name, ALL_PATHS) !== undefined,
+    write: async (path, durable, durableAnchor) => heard?.note({ origin: name, path, durable, durableAnchor }),
+  };
 }

@@ -50,6 +50,8 @@ export interface PlanOrigin {
   /** Partition of a source, port of a committed node. */
   readonly part: string;
   readonly rootPath: number;
+  /** The pure nodes that its lanes lead through. */
+  readonly relays: ReadonlySet<string>;
 }
 
 export interface PlanLane {
@@ -125,19 +127,22 @@ class Planner {
     const parts = node.role === "source" ? node.partitions : node.ports;
     for (const part of parts) {
       const name = node.role === "source" ? `${node.name}#${part}` : `${node.name}.${part}`;
-      const origin = { name, node: node.name, part, rootPath: this.#paths++ };
+      const relays = new Set<string>();
+      const origin = { name, node: node.name, part, rootPath: this.#paths++, relays };
       this.#origins.push(origin);
       const port = node.role === "source" ? undefined : part;
-      this.#follow(origin, { node: node.name, port, path: origin.rootPath, name, feedback: false });
+      this.#follow(origin, relays, { node: node.name, port, path: origin.rootPath, name, feedback: false });
     }
   }
 
   /** All routes from an origin, depth first, so that paths are numbered in the order of the graph file. */
-  #follow(origin: PlanOrigin, start: Route): void {
+  #follow(origin: PlanOrigin, relays: Set<string>, start: Route): void {
     const open = [start];
     for (let route = open.pop(); route !== undefined; route = open.pop()) {
       const onward = (this.#leaving.get(route.node) ?? []).map((index) => this.#step(origin, route as Route, index));
-      open.push(...onward.filter((next) => next !== undefined).reverse());
+      const further = onward.filter((next) => next !== undefined);
+      for (const { node } of further) relays.add(node);
+      open.push(...further.reverse());
     }
   }
 

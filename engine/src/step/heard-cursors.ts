@@ -14,10 +14,14 @@ import { type Env, sleep } from "../time/clock.ts";
 
 export const LANES_HEARD = "LanesHeard";
 
+/** The path of all lanes of an origin: they are over. */
+export const ALL_PATHS = -1;
+
 /** Where one lane stands at its receiver. */
 export interface HeardLane {
   /** Name of the lane's origin. */
   readonly origin: string;
+  /** Of the lane at its receiver; {@link ALL_PATHS} of an origin on another host that is over. */
   readonly path: number;
   readonly durable: Point;
   readonly durableAnchor: Anchor;

@@ -13,7 +13,7 @@ import type { Carriers } from "../runtime/graph-wiring.ts";
 import { edgeName, type PlanEdge } from "../runtime/plan.ts";
 import type { GraphProgram } from "../runtime/program.ts";
 import type { Env } from "../time/clock.ts";
-import { HeardControl, ToldControl } from "./edge-control.ts";
+import { HeardControl, HeardOver, ToldControl, ToldOver } from "./edge-control.ts";
 import type { EdgePayloads } from "./edge-payloads.ts";
 import { IncomingLane } from "./incoming-lane.ts";
 import { OutgoingEdge } from "./outgoing-edge.ts";
@@ -39,7 +39,9 @@ export function edgeCarriers(program: GraphProgram, via: "nats" | "kafka", optio
   const { transport, scope, runsHere } = options;
   const carried: Closable[] = [];
   const incoming = new Map<number, IncomingLane>();
-  const controls: (HeardControl | ToldControl)[] = [];
+  const told: ToldControl[] = [];
+  const tellOver: ToldOver[] = [];
+  const hearOver: HeardOver[] = [];
   let failed: Failed = () => undefined;
   return {
     fuses: true,
@@ -58,18 +60,31 @@ export function edgeCarriers(program: GraphProgram, via: "nats" | "kafka", optio
       carried.push(link);
       return link;
     },
-    control(origin, local, write) {
+    control(origin, local, ledger) {
       if (runsHere === undefined) return local;
-      const subject = `${scope}.${program.graph}.control.${origin.name}.r${program.revision}`;
-      const control = runsHere(origin.node)
-        ? new HeardControl(transport, subject, local, write)
-        : new ToldControl(transport, subject, options.env);
-      controls.push(control);
+      const subject = (about: string): string =>
+        `${scope}.${program.graph}.${about}.${origin.name}.r${program.revision}`;
+      const isOriginHere = runsHere(origin.node);
+      for (const relay of origin.relays) {
+        if (runsHere(relay) === isOriginHere) continue;
+        if (isOriginHere) tellOver.push(new ToldOver(transport, subject(`over.${relay}`)));
+        else hearOver.push(new HeardOver(transport, subject(`over.${relay}`), ledger));
+      }
+      if (isOriginHere) {
+        const control = new HeardControl(transport, subject("control"), local, ledger);
+        carried.push(control);
+        return new NotedControl(control, incoming);
+      }
+      const control = new ToldControl(transport, subject("control"), options.env);
+      told.push(control);
       return new NotedControl(control, incoming);
     },
-    isTold: () => controls.every((control) => control.isTold),
+    mayEnd() {
+      for (const over of tellOver) over.tell();
+      return [...told, ...tellOver].every(({ isTold }) => isTold) && hearOver.every(({ isOver }) => isOver);
+    },
     async close() {
-      await Promise.all([...carried, ...controls].map((one) => one.close()));
+      await Promise.all([...carried, ...told, ...hearOver].map((one) => one.close()));
     },
   };
 }

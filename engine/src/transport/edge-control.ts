@@ -3,13 +3,17 @@
  * needless, and lost or old ones do no harm (R21); a request that is lost is made again at the next probe (R10). The last
  * acknowledgement of all comes once, though: it counts as told when the transport has it, and the transport keeps it until the
  * origin's host has written it down.
+ *
+ * A host with stateless nodes does not see whether what went through them arrived. It stays until the origins before them tell it
+ * that all of their lanes are over, in the same way.
  */
 import type { OriginControl } from "../actor/link.ts";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { MillraceError } from "../errors.ts";
-import type { Anchor } from "../frame/anchor.ts";
-import type { Point } from "../frame/point.ts";
+import { type Anchor, START_ANCHOR } from "../frame/anchor.ts";
+import { type Point, START } from "../frame/point.ts";
 import { packState, unpackState } from "../log/packed-payload.ts";
+import { ALL_PATHS } from "../step/heard-cursors.ts";
 import { type Env, sleep } from "../time/clock.ts";
 import type { Delivery, Subscription, Transport } from "./transport.ts";
 
@@ -74,25 +78,27 @@ export class ToldControl implements OriginControl {
   }
 }
 
-/** Writes down how far a lane is; resolves when that is durable. */
-export type WriteHeard = (path: number, cursor: Point, anchor: Anchor) => Promise<void>;
+/** What a host has written down of an origin. */
+export interface OriginLedger {
+  /** An origin on another host has said that all of its lanes are over. */
+  readonly isOver: boolean;
+  /** Writes down how far a lane is; resolves when that is durable, so that whoever said it may forget it. */
+  write(path: number, cursor: Point, anchor: Anchor): Promise<void>;
+}
 
 const CREDIT = 64;
 
 /** Hears what receivers on other hosts tell an origin of this one; those of this host tell it directly. */
 export class HeardControl implements OriginControl {
   readonly #local: OriginControl;
-  readonly #write: WriteHeard;
+  readonly #ledger: OriginLedger;
   readonly #subscribing: Promise<Subscription>;
 
-  constructor(transport: Transport, subject: string, local: OriginControl, write: WriteHeard) {
+  constructor(transport: Transport, subject: string, local: OriginControl, ledger: OriginLedger) {
     this.#local = local;
-    this.#write = write;
+    this.#ledger = ledger;
     this.#subscribing = transport.subscribe(subject, (delivery) => void this.#hear(delivery), { credit: CREDIT });
   }
-
-  /** A receiver's words do not hold up the end of its origin. */
-  readonly isTold = true;
 
   acknowledge(path: number, cursor: Point, anchor: Anchor): void {
     this.#local.acknowledge(path, cursor, anchor);
@@ -113,7 +119,7 @@ export class HeardControl implements OriginControl {
         { pos: anchorPos, watermark },
       ];
       this.#local[verb](path, cursor, anchor);
-      return verb === "acknowledge" ? this.#write(path, cursor, anchor) : undefined;
+      return verb === "acknowledge" ? this.#ledger.write(path, cursor, anchor) : undefined;
     });
     const subscription = await this.#subscribing;
     try {
@@ -132,5 +138,56 @@ function heard(body: Uint8Array): readonly Packed[] {
     return unpackState(body) as unknown as readonly Packed[];
   } catch {
     return [];
+  }
+}
+
+/** Told to the host of a stateless node: what comes to it from an origin of this host is over. */
+export class ToldOver {
+  readonly #transport: Transport;
+  readonly #subject: string;
+  #telling: Promise<void> | undefined;
+  isTold = false;
+
+  constructor(transport: Transport, subject: string) {
+    this.#transport = transport;
+    this.#subject = subject;
+  }
+
+  tell(): void {
+    this.#telling ??= this.#transport.publish(this.#subject, { headers: {}, body: new Uint8Array() }).then(
+      () => {
+        this.isTold = true;
+      },
+      (error: unknown) => {
+        if (!(error instanceof MillraceError) || error.code !== "TRANSPORT-CLOSED") throw error;
+      },
+    );
+  }
+}
+
+/** Hears the same, once and for all. */
+export class HeardOver {
+  readonly #subscribing: Promise<Subscription>;
+  isOver: boolean;
+
+  constructor(transport: Transport, subject: string, ledger: OriginLedger) {
+    this.isOver = ledger.isOver;
+    this.#subscribing = transport.subscribe(subject, (delivery) => void this.#hear(delivery, ledger), { credit: 1 });
+  }
+
+  async close(): Promise<void> {
+    await (await this.#subscribing).close();
+  }
+
+  async #hear(delivery: Delivery, ledger: OriginLedger): Promise<void> {
+    const subscription = await this.#subscribing;
+    try {
+      await ledger.write(ALL_PATHS, START, START_ANCHOR);
+      this.isOver = true;
+      delivery.ack();
+      subscription.grant(1);
+    } catch {
+      // As with acknowledgements.
+    }
   }
 }
