@@ -206,6 +206,7 @@ export class CommittedRunner implements NodeRunner {
       rules: this.#context.rules,
       payloads: this.#context.payloads,
       drained: () => this.#actor?.wake(),
+      progressed: this.#context.progressed,
       failed: (error) => this.#context.failed(this.name, error),
     });
     for (const lane of lanes) {

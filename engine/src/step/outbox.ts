@@ -51,6 +51,8 @@ export interface OutboxOptions {
   readonly rules?: ProtocolRules;
   /** Called when room came back. */
   readonly drained: () => void;
+  /** Called when every lane has acknowledged all that was emitted: the graph may be done. */
+  readonly progressed?: () => void;
   readonly failed: (error: unknown) => void;
 }
 
@@ -164,6 +166,7 @@ export class Outbox extends Turnable implements OriginControl {
   acknowledge(path: number, cursor: Point, anchor: Anchor): void {
     if (!this.#acks.note(path, cursor, anchor)) return;
     this.#prune();
+    if (this.isDrained) this.#options.progressed?.();
   }
 
   resume(path: number, asked: Point, _anchor: Anchor): void {

@@ -24,7 +24,7 @@ const KILLS_PER_RUN_MAX = 10;
 /** Part of an uninterrupted run that passes between two kills, at most. */
 const PAUSE_MAX = 0.4;
 /** How long a run may take after its last kill: so many uninterrupted ones, and so long beside. */
-const PATIENCE = { runs: 10, ms: 120_000 };
+const PATIENCE = { runs: 10, ms: 300_000 };
 
 /**
  * @typedef {object} Broker
