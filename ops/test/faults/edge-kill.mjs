@@ -3,9 +3,9 @@
  * moments; what was killed starts again on what it had on disk. In the end the sink's file must have the bytes, and the
  * projection the rows, of an uninterrupted run in one process; both logs must be what was signed of them.
  *
- *   node ops/test/faults/edge-kill.mjs [kills = 50] [nats | kafka] [seed]
+ *   node ops/test/faults/edge-kill.mjs [kills = 50] [nats | kafka] [--seed N] [--rows N]
  *
- * Without a broker's name it does so for both. Needs a build and the brokers (`npm test` installs both). A line of stdout for each
+ * Without a broker's name it does so for both. `--rows`: only the first flights, for a machine that has little time. Needs a build and the brokers (`npm test` installs both). A line of stdout for each
  * broker counts kills, finished runs and differences; the exit code is 1 if there is any.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -13,8 +13,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { allowTypeScript } from "../../bin/typescript.mjs";
-import { DEMO, differencesOf, finishDemo, resultOf, seeded, startDemo } from "./demo-run.mjs";
+import { DEMO, differencesOf, finishDemo, resultOf, seeded, sliceDemo, startDemo } from "./demo-run.mjs";
 
 /** Nearly every edge leads from one to the other: the stateless nodes of a lane, too, and back from the calculator to the file. */
 const NODES = { first: "flights,located,scored,board", second: "late,by-airport,file" };
@@ -177,22 +178,28 @@ async function startBroker(via) {
   return { via, address, kill: () => server.kill(), start: () => server.start(), stop: () => server.stop() };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+async function main() {
   allowTypeScript();
-  const [kills = "50", ...rest] = process.argv.slice(2);
-  const vias = rest[0] === "nats" || rest[0] === "kafka" ? [rest.shift()] : ["nats", "kafka"];
-  const [seed] = rest;
-  for (const via of vias) {
-    const broker = await startBroker(via);
-    try {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seed: { type: "string" }, rows: { type: "string" } },
+  });
+  const [kills = "50", only] = positionals;
+  const folder = mkdtempSync(join(tmpdir(), "millrace-edge-slice-"));
+  try {
+    const graph = values.rows === undefined ? DEMO : await sliceDemo(folder, Number(values.rows));
+    const seed = values.seed === undefined ? {} : { seed: Number(values.seed) };
+    for (const via of only === undefined ? ["nats", "kafka"] : [only]) {
+      const broker = await startBroker(via);
       const progress = (line) => process.stderr.write(`${line}\n`);
-      const options = { broker, kills: Number(kills), progress, ...(seed === undefined ? {} : { seed: Number(seed) }) };
-      const result = await killEdges(options);
+      const result = await killEdges({ broker, kills: Number(kills), graph, progress, ...seed }).finally(broker.stop);
       for (const difference of result.differences) process.stderr.write(`${difference}\n`);
       console.log(edgeKillLine(result));
       if (result.differences.length > 0) process.exitCode = 1;
-    } finally {
-      await broker.stop();
     }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
