@@ -331,7 +331,8 @@ export class GraphRuntime {
     if (this.#state === "draining") this.#checkDrained();
     if (this.#state !== "running") return;
     const runners = [...this.#runners.values()];
-    if (runners.some((r) => r instanceof SourceRunner && r.isFinished)) this.#watchTail();
+    const lasting = runners.filter((runner) => !(runner instanceof PureRunner));
+    if (lasting.length === 0 || lasting.some((runner) => runner.isFinished)) this.#watchTail();
     if (!runners.every((runner) => runner.isFinished)) return;
     if (this.#ports.carriers?.mayEnd?.() === false) {
       this.#watchTail();
