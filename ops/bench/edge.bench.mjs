@@ -7,11 +7,18 @@
  * - `bareNatsFramed`: to the same with 1024 rows in a message, split by hand
  * - `jetStreamAwait`: to awaiting the publication of each row by JetStream
  * - `bareKafkajs`: to batches of 1024 messages, a message for each row, with the client's own producer and consumer
+ *
+ * Then a whole graph between two topics of Kafka, as `millrace run` has it, against the same in Kafka Streams (`exactly_once_v2`, one
+ * thread), each in a process of its own. What both write is compared with what must come out.
+ *
+ * - `kafkaStreamsEos`: trades per second, from the first window that closes to the last
  */
 import { allowTypeScript } from "../bin/typescript.mjs";
 import { FRAME_ROWS, ROW_BYTES } from "./edge/edge-rows.mjs";
+import { compareEngines } from "./edge/engines.mjs";
 import { kafkaPeers } from "./edge/kafka-edges.mjs";
 import { natsPeers } from "./edge/nats-edges.mjs";
+import { buildStreams } from "./edge/peers.mjs";
 import { measure } from "./measure.mjs";
 
 allowTypeScript();
@@ -37,22 +44,42 @@ async function compare(peers, repeats) {
   }
 }
 
+const TRADES = 200_000;
+
+async function engines(address, repeats) {
+  const names = ["millrace", "kafkaStreamsEos"];
+  const figures = await compareEngines({ address, names, trades: TRADES, repeats });
+  for (const [name, { perSecond, range, cpuSecondsPerMillion, rssMiB, p99MsAtHalfRate }] of figures) {
+    const rate = `${perSecond.toLocaleString("en").padStart(12)}/s  [${range.map((each) => each.toLocaleString("en")).join(" … ")}]`;
+    const cost = `${cpuSecondsPerMillion} s of CPU per million, ${rssMiB} MiB, p99 ${p99MsAtHalfRate} ms at half the rate`;
+    process.stdout.write(`  ${name.padEnd(40)} ${rate}, ${cost}\n`);
+  }
+  return Object.fromEntries(figures);
+}
+
 const LACKS = "this bench needs nats-server and Kafka (npm test installs them)";
 
 /** @param {{ repeats?: number }} options */
 export async function main({ repeats = 5 } = {}) {
   const [natsKind, kafkaKind] = [natsServers().at(-1), kafkaKinds().at(-1)];
   if (natsKind === undefined || kafkaKind === undefined) throw new Error(LACKS);
+  buildStreams();
   process.stdout.write(`edge   node ${process.version}, rows of ${ROW_BYTES} B per second, medians of ${repeats}\n`);
   const nats = await startNats(natsKind);
   const kafka = await KafkaServer.start(kafkaKind);
   try {
     const overNats = await compare(await natsPeers(nats.address), repeats);
     const overKafka = await compare(await kafkaPeers(kafka.address), repeats);
+    const { millrace, kafkaStreamsEos } = await engines(kafka.address, repeats);
     return {
       rowsPerSecond: overNats.rowsPerSecond,
       rowsPerSecondKafka: overKafka.rowsPerSecond,
-      ratios: { ...overNats.ratios, ...overKafka.ratios },
+      ratios: {
+        ...overNats.ratios,
+        ...overKafka.ratios,
+        kafkaStreamsEos: Number((millrace.perSecond / kafkaStreamsEos.perSecond).toPrecision(3)),
+      },
+      engines: { millrace, kafkaStreamsEos },
     };
   } finally {
     await Promise.all([nats.stop(), kafka.stop()]);
