@@ -80,7 +80,11 @@ describe("the broker of edges", () => {
   it("carries what leads from one host to another, whatever the graph says", async () => {
     const broker = await open("kafka://a/prod");
     const program = {
-      ...{ graph: "g", revision: 1, codeVersion: "", durability: "durable", nodes: [] },
+      graph: "g",
+      revision: 1,
+      codeVersion: "",
+      durability: "durable",
+      nodes: [],
       edges: [
         { from: "in", to: "big" },
         { from: "big", to: "out" },
