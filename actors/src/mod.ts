@@ -1,8 +1,9 @@
 /** Node behaviors. Every export is listed by name. */
 
 export { type CalculatorOptions, calculator } from "./calculator/calculator.ts";
+export { reported } from "./calculator/calculator-error.ts";
 export type { Outcome } from "./calculator/calculator-host.ts";
-export type { CalculatorContext } from "./calculator/calculator-module.ts";
+export type { CalculatorContext, PlacedPayload } from "./calculator/calculator-module.ts";
 export type { CalculatorPayloads, ReaderModule } from "./calculator/calculator-payloads.ts";
 export type { CalculatorLimits } from "./calculator/calculator-worker-host.ts";
 export {

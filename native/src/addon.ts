@@ -33,8 +33,10 @@ export interface Addon {
 /** A library with the C ABI of calculators, inside of this process. What it is given and answers is msgpack. */
 export interface NativeCalculator {
   describe(): Uint8Array;
-  /** Length of the answer, which is in `out` when it fits, else in `longAnswer()`. */
-  batch(rows: Uint8Array, length: number, at: number, out: Uint8Array): number;
+  /** Length of the answer, which is in `out` when it fits, else in `longAnswer()`. `places`: of payloads, as msgpack. */
+  batch(rows: Uint8Array, length: number, at: number, out: Uint8Array, places: Uint8Array | undefined): number;
+  /** Payloads that were opened since it was last asked. */
+  takeOpens(): number;
   longAnswer(): Uint8Array;
 }
 

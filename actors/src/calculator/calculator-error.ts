@@ -1,5 +1,5 @@
 /** Turns what a calculator threw, which may be anything, into an error with the place in its module. */
-import { MillraceError, messageOf, type Place } from "@millrace/engine";
+import { errorEntry, MillraceError, messageOf, type Place } from "@millrace/engine";
 import { actorError } from "../errors.ts";
 import { pathOf } from "./calculator-module.ts";
 
@@ -7,6 +7,23 @@ import { pathOf } from "./calculator-module.ts";
 export function threw(thrown: unknown, url: string): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
   return actorError("CALC-THREW", describe(thrown), { place: placeOf(thrown, url), cause: thrown });
+}
+
+/** What code may say of a row in its own name. */
+const REPORTED = new Set([
+  "CALC-THREW",
+  "CALC-RESULT",
+  "CALC-OOM",
+  "PAYLOAD-VALUE",
+  "PAYLOAD-MISSING",
+  "PAYLOAD-UNREACHABLE",
+]);
+
+/** An error that code elsewhere reports of a row; codes that are not for it to use become `CALC-THREW`. */
+export function reported(code: unknown, message: string, place?: Place): MillraceError {
+  const known = typeof code === "string" && REPORTED.has(code) ? code : "CALC-THREW";
+  // Codes of payloads are the engine's.
+  return new MillraceError(known, errorEntry(known)?.kind ?? "rejected", message, place === undefined ? {} : { place });
 }
 
 /** `CALC-LOAD` with the place where the module stopped loading. */

@@ -20,12 +20,24 @@ export interface OpenedPayload {
   readonly format: PayloadFormat;
 }
 
+/** Where a payload lies that is pinned there: in a file that is mapped or read until the row's result is returned. */
+export interface PlacedPayload {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly format: string;
+}
+
 /** What a calculator outside of this thread may do with payloads. */
 export interface PayloadContext {
   /** Opens the payload that a field of the row is. @throws PAYLOAD-VALUE it is none */
   open(value: Json): Promise<OpenedPayload>;
   /** Bytes for a result, with their format; plain byte arrays in a result are `raw`. */
   payload(bytes: Uint8Array, format?: PayloadFormat): PayloadResult;
+  /** For compiled code, which maps by itself: the places of the batch's payloads, by their SHA-256. */
+  places(): Readonly<Record<string, PlacedPayload>>;
+  /** How many it opened there. */
+  opened(n: number): void;
 }
 
 export interface CalculatorContext extends Partial<PayloadContext> {

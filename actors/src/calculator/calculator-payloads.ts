@@ -12,6 +12,7 @@ import {
   type PayloadFormat,
   type PayloadIntake,
 } from "@millrace/engine";
+import type { PlacedPayload } from "./calculator-module.ts";
 
 /** Where worker threads find what reads the store: a module with `openPayloadReader(directory)`. */
 export interface ReaderModule {
@@ -50,6 +51,18 @@ export const INLINE_PAYLOADS: BatchPayloads = {
   take: (messages) => withValues(messages, async (bytes, format) => inlineValue({ format, bytes })),
   note() {},
 };
+
+/** Where lent payloads lie, by their SHA-256. */
+export function placesOf(
+  lent: readonly Pick<LentPayload, "reference" | "place">[],
+): Readonly<Record<string, PlacedPayload>> {
+  return Object.fromEntries(
+    lent.map(({ reference: { sha256, length, format }, place: { path, offset } }) => [
+      sha256,
+      { path, offset, length, format },
+    ]),
+  );
+}
 
 /** Bytes in a result, as they cross the border of a thread or process. */
 export interface PayloadDraft {

@@ -5,6 +5,7 @@
 import { Worker } from "node:worker_threads";
 import {
   type Env,
+  errorEntry,
   InvariantViolation,
   invariant,
   type Json,
@@ -13,6 +14,7 @@ import {
   type Timer,
 } from "@millrace/engine";
 import { actorError } from "../errors.ts";
+import { reported } from "./calculator-error.ts";
 import type { CalculatorHost, Outcome } from "./calculator-host.ts";
 import { type CalculatorContext, pathOf } from "./calculator-module.ts";
 import type { BatchPayloads, ReaderModule } from "./calculator-payloads.ts";
@@ -121,7 +123,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
     const answer = await this.#answer(worker, this.#loadMs);
     if (answer instanceof MillraceError)
       throw actorError("CALC-LOAD", `${pathOf(this.#url)} does not load: ${answer.message}`, { cause: answer });
-    if (answer.type === "refused") throw errorOf(answer.error);
+    if (answer.type === "refused") throw refusalOf(answer.error);
     if (answer.type !== "ready") throw new InvariantViolation("a worker answers its start with ready or refused");
     this.#details = answer.details;
     return { isPure: answer.isPure, details: answer.details };
@@ -236,7 +238,10 @@ function plainOf({ reference, token, place }: LentPayload): LentToWorker {
 }
 
 async function outcomeOf(outcome: RowOutcome, hasPayloads: boolean, payloads: BatchPayloads): Promise<Outcome> {
-  if ("error" in outcome) return { error: errorOf(outcome.error), attempts: 1 };
+  if ("error" in outcome) {
+    const { code, message, place } = outcome.error;
+    return { error: reported(code, message, place), attempts: 1 };
+  }
   // Without payloads they are what the worker found to be JSON.
   return { out: hasPayloads ? await payloads.take(outcome.out) : (outcome.out as readonly Json[]) };
 }
@@ -268,6 +273,6 @@ function casualtyOf(error: Error & { code?: string }, memoryMib: number): Millra
   return actorError("CALC-EXIT", `the calculator's worker failed: ${error.message}`, { cause: error });
 }
 
-function errorOf({ code, message, place }: ReportedError): MillraceError {
-  return actorError(code as Parameters<typeof actorError>[0], message, { place });
+function refusalOf({ code, message, place }: ReportedError): MillraceError {
+  return new MillraceError(code, errorEntry(code)?.kind ?? "terminal", message, { place });
 }

@@ -55,7 +55,7 @@ export type WorkerMessage =
       readonly use: PayloadUse;
     };
 
-function reported(error: MillraceError): ReportedError {
+function reportOf(error: MillraceError): ReportedError {
   return { code: error.code, message: error.message, ...(error.place === undefined ? {} : { place: error.place }) };
 }
 
@@ -84,7 +84,7 @@ async function handle(
     bytes += made.length;
     return leaving(made, format);
   };
-  const context = { ...request.context, open: payloads.open, payload: payloads.payload };
+  const context = { ...request.context, ...payloads.context };
   let hasPayloads = false;
   payloads.begin(request.lent);
   for (const [i, row] of request.rows.entries()) {
@@ -93,7 +93,7 @@ async function handle(
       const result = module.calculate(row, context);
       outcomes.push({ out: messagesOf(result instanceof Promise ? await result : result, bytesOf) });
     } catch (thrown) {
-      outcomes.push({ error: reported(threw(thrown, data.url)) });
+      outcomes.push({ error: reportOf(threw(thrown, data.url)) });
     }
     payloads.endRow();
     hasPayloads = bytes > 0 || transfer.size > 0;
@@ -118,7 +118,7 @@ async function serve(port: MessagePort, data: CalculatorWorkerData): Promise<voi
     });
     port.postMessage(ready);
   } catch (thrown) {
-    port.postMessage({ type: "refused", error: reported(didNotLoad(thrown, data.url)) } satisfies WorkerMessage);
+    port.postMessage({ type: "refused", error: reportOf(didNotLoad(thrown, data.url)) } satisfies WorkerMessage);
     port.close();
   }
 }

@@ -10,18 +10,24 @@ import {
   payloadError,
   payloadOf,
 } from "@millrace/engine";
-import type { OpenedPayload, PayloadContext } from "./calculator-module.ts";
-import type { ReaderModule } from "./calculator-payloads.ts";
-import { type PayloadDraft, type PayloadUse, payloadDraft } from "./calculator-payloads.ts";
+import type { OpenedPayload, PayloadContext, PlacedPayload } from "./calculator-module.ts";
+import {
+  type PayloadDraft,
+  type PayloadUse,
+  payloadDraft,
+  placesOf,
+  type ReaderModule,
+} from "./calculator-payloads.ts";
 import { PayloadResult } from "./calculator-result.ts";
 
 /** A lent payload as plain data. */
 export type LentToWorker = Pick<LentPayload, "reference" | "token" | "place">;
 
-export class WorkerPayloads implements PayloadContext {
+export class WorkerPayloads {
   readonly #module: ReaderModule | null;
   #reader: Promise<PayloadStore | undefined> | undefined;
   #lent: ReadonlyMap<string, LentToWorker> = new Map();
+  #places: Readonly<Record<string, PlacedPayload>> = {};
   #leases: PayloadLease[] = [];
   #use = { opens: 0, copies: 0, copiedBytes: 0, isLost: false };
 
@@ -32,7 +38,14 @@ export class WorkerPayloads implements PayloadContext {
 
   begin(lent: readonly LentToWorker[]): void {
     this.#lent = new Map(lent.map((one) => [one.reference.sha256, one]));
+    this.#places = placesOf(lent);
     this.#use = { opens: 0, copies: 0, copiedBytes: 0, isLost: false };
+  }
+
+  /** What the code of a row is given. */
+  get context(): PayloadContext {
+    const { open, payload, places, opened } = this;
+    return { open, payload, places, opened };
   }
 
   get use(): PayloadUse {
@@ -56,6 +69,12 @@ export class WorkerPayloads implements PayloadContext {
     if (!(bytes instanceof Uint8Array)) throw payloadError("PAYLOAD-VALUE", "a payload is made of a Uint8Array");
     if (!isFormat(format)) throw payloadError("PAYLOAD-VALUE", `${String(format)} is no format of payloads`);
     return new PayloadResult(bytes, format);
+  };
+
+  readonly places = (): Readonly<Record<string, PlacedPayload>> => this.#places;
+
+  readonly opened = (n: number): void => {
+    this.#use.opens += n;
   };
 
   /** Bytes of a result on their way out of the thread: their own memory if it is theirs alone, else a copy. */
@@ -96,7 +115,7 @@ export class WorkerPayloads implements PayloadContext {
       const bytes = new Uint8Array(length);
       for (let at = 0; at < length; ) {
         const { bytesRead } = await file.read(bytes, at, length - at, place.offset + at);
-        if (bytesRead === 0) throw payloadError("PAYLOAD-FAILED", `${place.path} ends before the payload does`);
+        if (bytesRead === 0) throw payloadError("PAYLOAD-MISSING", `${place.path} ends before the payload does`);
         at += bytesRead;
       }
       return bytes;

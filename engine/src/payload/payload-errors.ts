@@ -27,6 +27,11 @@ export const payloadError = defineErrors({
     summary: "A value looks like a payload and is none.",
     remedy: 'Write payloads as {"$payload": {"format", "base64"}}; references are made by Millrace.',
   },
+  "PAYLOAD-UNREACHABLE": {
+    kind: "rejected",
+    summary: "A calculator asked for a payload by reference where none can be opened: in WebAssembly, or inline.",
+    remedy: "Run it as a library in a process or thread, or have an earlier node take from the payload what it needs.",
+  },
   "PAYLOAD-TOO-LARGE": {
     kind: "terminal",
     summary: "A payload is larger than the way out of this host takes.",

@@ -31,16 +31,30 @@ impl NativeCalculator {
     }
 
     /// Answers the first `length` bytes of `rows` into `out`; the length of the answer. `long_answer` has one that does not fit.
+    /// `places` says in msgpack where the payloads lie that the rows name; without it none by reference can be opened.
     #[napi]
-    pub fn batch(&mut self, rows: Uint8ArraySlice, length: u32, at: f64, mut out: Uint8ArraySlice) -> Result<u32> {
+    pub fn batch(
+        &mut self,
+        rows: Uint8ArraySlice,
+        length: u32,
+        at: f64,
+        mut out: Uint8ArraySlice,
+        places: Option<Uint8ArraySlice>,
+    ) -> Result<u32> {
         let rows = rows.get(..length as usize).ok_or_else(|| failed(format!("there are no {length} bytes of rows")))?;
-        let answer = self.loaded.batch(rows, at).map_err(failed)?;
+        let answer = self.loaded.batch(rows, at, places.as_deref()).map_err(failed)?;
         // SAFETY: no JS runs during the call, and nothing else has the buffer.
         match unsafe { out.as_mut() }.get_mut(..answer.len()) {
             Some(fitting) => fitting.copy_from_slice(answer),
             None => self.long = answer.to_vec(),
         }
         Ok(answer.len() as u32)
+    }
+
+    /// Payloads that were opened since it was last asked.
+    #[napi]
+    pub fn take_opens(&self) -> u32 {
+        self.loaded.take_opens() as u32
     }
 
     #[napi]

@@ -35,13 +35,54 @@
 extern "C" {
 #endif
 
+/** Formats of payloads. */
+#define AB_PAYLOAD_RAW 0u
+#define AB_PAYLOAD_MSGPACK 1u
+#define AB_PAYLOAD_JSON 2u
+#define AB_PAYLOAD_NPY 3u
+#define AB_PAYLOAD_ARROW 4u
+
+/** An opened payload, or why it is none. `struct_size` is set by whoever asks. */
+typedef struct ab_payload {
+  uint32_t struct_size;
+  uint32_t format;
+  /** Read-only, where the host has them: pages of its file, not a copy. */
+  const uint8_t *bytes;
+  size_t length;
+  /** The host's; 0: there is nothing to give back. */
+  uintptr_t handle;
+  /** Of one that does not open: PAYLOAD-VALUE, PAYLOAD-MISSING, PAYLOAD-UNREACHABLE, CALC-THREW. */
+  const char *code;
+  const char *why;
+} ab_payload;
+
+/**
+ * Opens the payloads that the rows of a batch name (`{"$payload": {"format", "length", "sha256"}}`), on any thread, while ab_batch
+ * runs. What is open is closed by `close`, at the latest when ab_batch returns. millrace_payload.h uses it.
+ */
+typedef struct ab_payloads {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void *context;
+  /** `sha256`: `length` hex digits. AB_OK, or AB_FAILED and then `code` and `why`, texts of the host's for the time of the batch. */
+  int32_t (*open)(void *context, const char *sha256, size_t length, ab_payload *payload);
+  void (*close)(void *context, ab_payload *payload);
+} ab_payloads;
+
 /** Where a calculator runs. The texts live as long as its state. */
 typedef struct ab_host {
   uint32_t struct_size;
   uint32_t reserved;
   const char *graph;
   const char *node;
+  /** Null where no payload by reference can be opened; lives as the texts do. Older hosts end before it: ask ab_payloads_of. */
+  const ab_payloads *payloads;
 } ab_host;
+
+/** What opens payloads, or null. */
+static inline const ab_payloads *ab_payloads_of(const ab_host *host) {
+  return host->struct_size >= offsetof(ab_host, payloads) + sizeof host->payloads ? host->payloads : NULL;
+}
 
 /** What the host hands in. */
 typedef struct ab_view {
@@ -72,8 +113,9 @@ AB_EXPORT(ab_describe) int32_t ab_describe(void *state, ab_out *out);
 
 /**
  * `rows` is a list of messages; `out` becomes a list with one item per message: nil (it is dropped), a list of messages, or a
- * map `{ code: "CALC-THREW", msg: text, place?: { file, line } }` for one that failed. A calculator that keeps state ends its
- * list with the first failure. AB_FAILED says that the batch as a whole has no answer: its rows come again one at a time, of
+ * map `{ code: "CALC-THREW", msg: text, place?: { file, line } }` for one that failed, where the code may be that of a payload too.
+ * A message may have `{"$payload": {"format", "bytes"}}` in it, with bytes of msgpack: a payload that the host puts into its store.
+ * A calculator that keeps state ends its list with the first failure. AB_FAILED says that the batch as a whole has no answer: its rows come again one at a time, of
  * a calculator that keeps state in another process, with the state from before the batch.
  */
 AB_EXPORT(ab_batch) int32_t ab_batch(void *state, const ab_view *rows, ab_out *out);

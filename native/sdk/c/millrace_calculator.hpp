@@ -9,12 +9,15 @@
 
 #include "millrace_calculator.h"
 #include "millrace_msgpack.h"
+#include "millrace_payload.h"
 
 #include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace millrace {
 
@@ -100,10 +103,68 @@ class Writer {
     return ab_put_packed(&raw_, start, static_cast<size_t>(reader.at - start)), *this;
   }
 
+  /** Bytes with the number of their format, AB_PAYLOAD_...: the host keeps them once, and hands them on by reference. */
+  Writer &payload(const void *bytes, size_t length, uint32_t format) {
+    return ab_put_payload(&raw_, bytes, length, format), *this;
+  }
+
   ab_writer &raw() { return raw_; }
 
  private:
   ab_writer raw_{nullptr, 0, 0, false};
+};
+
+/** Thrown for a payload that does not open: the code of the dead letter. */
+class PayloadError : public std::runtime_error {
+ public:
+  PayloadError(const char *code, const char *why) : std::runtime_error(why), code_(code) {}
+  const char *code() const { return code_.c_str(); }
+
+ private:
+  std::string code_;
+};
+
+/** Numbers of an array where they lie. */
+template <typename Type>
+struct Array {
+  const Type *data;
+  size_t size;
+  std::vector<size_t> shape;
+  bool is_fortran;
+};
+
+/** An opened payload, until it is destroyed, at the latest until its message is done: copy what must outlive that. */
+class Payload {
+ public:
+  Payload(const ab_payloads *payloads, const Value &value) : payloads_(payloads) {
+    if (ab_payload_open(&opened_, payloads, value.reader()) != AB_OK) throw PayloadError(opened_.code, opened_.why);
+  }
+  Payload(Payload &&other) noexcept : payloads_(other.payloads_), opened_(std::exchange(other.opened_, ab_payload())) {}
+  Payload(const Payload &) = delete;
+  Payload &operator=(const Payload &) = delete;
+  Payload &operator=(Payload &&) = delete;
+  ~Payload() { ab_payload_close(&opened_, payloads_); }
+
+  /** Read-only, in place, from an address that 8 divides. */
+  const uint8_t *bytes() const { return opened_.bytes; }
+  size_t size() const { return opened_.length; }
+  /** AB_PAYLOAD_... */
+  uint32_t format() const { return opened_.format; }
+
+  /** The array of a payload in NumPy's format; nothing is converted. `type` as NumPy says it, such as "<f8". */
+  template <typename Type>
+  Array<Type> array(const char *type) const {
+    ab_npy read;
+    if (format() != AB_PAYLOAD_NPY || !ab_npy_read(&read, bytes(), size()))
+      throw std::invalid_argument("the payload is no array in NumPy's format");
+    if (!ab_npy_is(&read, type) || read.item_bytes != sizeof(Type))
+      throw std::invalid_argument("the array is of type " + std::string(read.type, read.type_length) + ", not " + type);
+    return {static_cast<const Type *>(read.data), read.items, {read.shape, read.shape + read.dimensions}, read.is_fortran};
+  }
+
+ private:
+  const ab_payloads *payloads_;
+  ab_payload opened_{};
 };
 
 /** What a calculation may know beside its message. */
@@ -112,6 +173,10 @@ struct Context {
   double at;
   const char *graph;
   const char *node;
+  const ab_payloads *payloads = nullptr;
+
+  /** Opens the payload that a field of the row is. @throws PayloadError */
+  Payload open(const Value &value) const { return Payload(payloads, value); }
 };
 
 /** Base class. A constructor takes the node's config as a `Value`. */
@@ -138,6 +203,11 @@ inline std::string &last_error() {
   return text;
 }
 
+inline std::string &last_code() {
+  thread_local std::string text;
+  return text;
+}
+
 struct Instance {
   std::unique_ptr<Calculator> calculator;
   Context context;
@@ -146,9 +216,13 @@ struct Instance {
 
 template <typename Work>
 int32_t guarded(Work work) {
+  last_code() = "CALC-THREW";
   try {
     work();
     return AB_OK;
+  } catch (const PayloadError &error) {
+    last_code() = error.code();
+    last_error() = error.what();
   } catch (const std::exception &error) {
     last_error() = error.what();
   } catch (...) {
@@ -175,7 +249,7 @@ template <typename Type>
 int32_t open(const ab_view *config, const ab_host *host, void **state) {
   return guarded([&] {
     auto instance = std::make_unique<Instance>();
-    instance->context = {0, host->graph, host->node};
+    instance->context = {0, host->graph, host->node, ab_payloads_of(host)};
     instance->calculator = std::make_unique<Type>(Value(ab_read(config->bytes, config->length)));
     *state = instance.release();
   });
@@ -193,7 +267,7 @@ inline bool outcome(Instance &instance, ab_reader row, const Context &context, W
   const size_t before = out.raw().length;
   if (guarded([&] { instance.calculator->calculate(Value(row), context, out); }) == AB_OK) return true;
   out.raw().length = before;
-  out.map(2).text("code").text("CALC-THREW").text("msg").text(last_error());
+  out.map(2).text("code").text(last_code()).text("msg").text(last_error());
   return false;
 }
 
@@ -201,7 +275,8 @@ inline int32_t batch(void *state, const ab_view *rows, ab_out *out) {
   return answer(state, out, [&](Instance &instance) {
     ab_reader reader = ab_read(rows->bytes, rows->length);
     const size_t n = ab_next(&reader).length;
-    const Context context{rows->at_ms, instance.context.graph, instance.context.node};
+    Context context = instance.context;
+    context.at = rows->at_ms;
     Writer outcomes;
     size_t done = 0;
     for (bool goes_on = true; done < n && goes_on; done++) {

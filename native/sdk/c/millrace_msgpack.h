@@ -222,7 +222,7 @@ static inline void ab_put_text_of(ab_writer *writer, const char *text, size_t le
 
 static inline void ab_put_text(ab_writer *writer, const char *text) { ab_put_text_of(writer, text, strlen(text)); }
 
-/** In states only. */
+/** In states, and in payloads of results. */
 static inline void ab_put_bytes(ab_writer *writer, const void *bytes, size_t length) {
   int size = length < 0x100 ? 0 : length < 0x10000 ? 1 : 2;
   ab_put_code(writer, (uint8_t)(0xc4 + size), length, (size_t)1 << size);
@@ -246,10 +246,10 @@ static inline void ab_put_map(ab_writer *writer, size_t fields) {
 /** The outcome of a row that failed, with the line that says so. */
 #define ab_put_failure(writer, message) ab_put_failure_at(writer, message, __FILE__, __LINE__)
 
-static inline void ab_put_failure_at(ab_writer *writer, const char *message, const char *file, int line) {
+static inline void ab_put_failure_of(ab_writer *writer, const char *code, const char *message, const char *file, int line) {
   ab_put_map(writer, 3);
   ab_put_text(writer, "code");
-  ab_put_text(writer, "CALC-THREW");
+  ab_put_text(writer, code);
   ab_put_text(writer, "msg");
   ab_put_text(writer, message);
   ab_put_text(writer, "place");
@@ -258,6 +258,10 @@ static inline void ab_put_failure_at(ab_writer *writer, const char *message, con
   ab_put_text(writer, file);
   ab_put_text(writer, "line");
   ab_put_int(writer, line);
+}
+
+static inline void ab_put_failure_at(ab_writer *writer, const char *message, const char *file, int line) {
+  ab_put_failure_of(writer, "CALC-THREW", message, file, line);
 }
 
 #endif

@@ -28,11 +28,23 @@ export type LibraryOutcome =
       readonly place?: { readonly file: string; readonly line?: number } | null;
     };
 
+/** By the SHA-256 of their content. */
+export type PayloadPlaces = Readonly<
+  Record<string, { readonly path: string; readonly offset: number; readonly length: number; readonly format: string }>
+>;
+
 export interface LibraryCalculator {
   readonly isStateful: boolean;
   readonly details: Json;
-  /** One outcome per row; fewer of a stateful calculator, which ends at a row that fails. @throws the batch has no answer */
-  batch(rows: readonly Json[], at: number): readonly LibraryOutcome[];
+  /**
+   * One outcome per row; fewer of a stateful calculator, which ends at a row that fails. `places`: where payloads lie that the
+   * rows name, pinned until this returns; absent: none by reference can be opened, as in WebAssembly.
+   *
+   * @throws the batch has no answer
+   */
+  batch(rows: readonly Json[], at: number, places?: PayloadPlaces): readonly LibraryOutcome[];
+  /** Payloads that were opened since it was last asked. None is ever copied. */
+  takeOpens(): number;
   snapshot(): StateEvent;
   /** A new instance; `null`: without state. */
   restore(state: StateEvent): void;
@@ -50,14 +62,23 @@ export function openLibraryCalculator(options: LibraryOptions): LibraryCalculato
   return {
     isStateful: about.stateful === true,
     details: about.details ?? null,
-    batch(rows, at) {
-      const answer: unknown = unpackr.unpack(packed.batch(packr.pack(rows), at));
+    batch(rows, at, places) {
+      const answer: unknown = unpackr.unpack(packed.batch(packr.pack(rows), at, packedPlaces(places)));
       if (!Array.isArray(answer)) throw new Error("the answer to a batch is no list");
       return answer as readonly LibraryOutcome[];
     },
+    takeOpens: () => packed.takeOpens(),
     snapshot: () => unpackr.unpack(packed.snapshot()) as StateEvent,
     restore: (state) => packed.restore(state === null ? undefined : packr.pack(state)),
   };
+}
+
+/** An empty map. */
+const NO_PLACES = Uint8Array.of(0x80);
+
+function packedPlaces(places: PayloadPlaces | undefined): Uint8Array | undefined {
+  if (places === undefined) return undefined;
+  return Object.keys(places).length === 0 ? NO_PLACES : packr.pack(places);
 }
 
 const OUT_BYTES = 64 * 1024;
@@ -76,10 +97,11 @@ function openNative({ file, graph, node }: LibraryOptions, config: Uint8Array): 
   };
   return {
     describe: () => calculator.describe(),
-    batch(rows, at) {
-      const length = calculator.batch(rows, rows.length, at, out);
+    batch(rows, at, places) {
+      const length = calculator.batch(rows, rows.length, at, out, places);
       return length <= out.length ? out.subarray(0, length) : calculator.longAnswer();
     },
+    takeOpens: () => calculator.takeOpens(),
     snapshot: unable,
     restore: unable,
   };

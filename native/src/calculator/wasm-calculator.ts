@@ -88,6 +88,11 @@ class WasmCalculator implements PackedCalculator {
     return this.#with(rows, at, (view) => this.#answer((out) => this.#exports.ab_batch(this.#state, view, out)));
   }
 
+  /** A module reaches nothing but its own memory. */
+  takeOpens(): number {
+    return 0;
+  }
+
   snapshot(): Uint8Array {
     return this.#answer((out) => this.#exports.ab_snapshot?.(this.#state, out) ?? 1);
   }

@@ -4,6 +4,7 @@
  */
 import { invariant, type Json, type Place, type StateEvent } from "@millrace/engine";
 import { Packr, Unpackr } from "msgpackr";
+import type { PlacedPayload } from "../calculator-module.ts";
 
 export const PROTOCOL = "abacus/1";
 export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
@@ -38,14 +39,6 @@ export interface FailureReport {
 /** What became of a row: its messages, or why there are none. `null` is no message. */
 export type WireOutcome = null | readonly Json[] | FailureReport;
 
-/** A payload in a file that the worker maps or reads until it has sent the row's result. */
-export interface WirePlace {
-  readonly path: string;
-  readonly offset: number;
-  readonly length: number;
-  readonly format: string;
-}
-
 /** From the host to the worker. */
 export type HostFrame =
   | {
@@ -68,7 +61,7 @@ export type HostFrame =
       readonly deadlineMs: number;
       readonly rows: readonly Json[];
       /** Where the payloads lie that rows name, by their SHA-256; absent: they name none. */
-      readonly payloads?: Readonly<Record<string, WirePlace>>;
+      readonly payloads?: Readonly<Record<string, PlacedPayload>>;
     }
   | { readonly is: "cancel"; readonly id: number }
   | { readonly is: "snapshot"; readonly id: number }

@@ -7,20 +7,12 @@ import { pathToFileURL } from "node:url";
 import { isFormat, type Json, MillraceError, type StateEvent, systemEnv, WORKER_SOCKET } from "@millrace/engine";
 import { actorError } from "../../errors.ts";
 import { didNotLoad, threw } from "../calculator-error.ts";
-import { type CalculatorModule, calculatorOf } from "../calculator-module.ts";
+import { type CalculatorModule, calculatorOf, type PlacedPayload } from "../calculator-module.ts";
 import { payloadDraft } from "../calculator-payloads.ts";
 import { messagesOf } from "../calculator-result.ts";
 import { allowTypeScript } from "../module-hooks.ts";
 import { type LentToWorker, WorkerPayloads } from "../worker-payloads.ts";
-import {
-  encodeFrame,
-  FrameReader,
-  type HostFrame,
-  PROTOCOL,
-  type WireOutcome,
-  type WirePlace,
-  type WorkerFrame,
-} from "./frame.ts";
+import { encodeFrame, FrameReader, type HostFrame, PROTOCOL, type WireOutcome, type WorkerFrame } from "./frame.ts";
 
 const SDK = "node 0.1.0";
 const CREDIT_ROWS = 4096;
@@ -111,7 +103,7 @@ class NodeWorker {
     let flushed = clock.monotonic();
     const payloads = this.#payloads;
     payloads.begin(Object.entries(places).map(lentOf));
-    const context = { at, graph, node, open: payloads.open, payload: payloads.payload };
+    const context = { at, graph, node, ...payloads.context };
     const told = { opens: 0, copies: 0 };
     const result = (end: boolean): WorkerFrame => {
       const { opens, copies } = payloads.use;
@@ -176,7 +168,7 @@ class NodeWorker {
   }
 }
 
-function lentOf([sha256, { path, offset, length, format }]: [string, WirePlace]): LentToWorker {
+function lentOf([sha256, { path, offset, length, format }]: [string, PlacedPayload]): LentToWorker {
   const known = isFormat(format) ? format : "raw";
   return { reference: { sha256, length, format: known }, place: { path, offset } };
 }

@@ -17,10 +17,10 @@ import {
 import { actorError } from "../../errors.ts";
 import type { CalculatorHost, Outcome } from "../calculator-host.ts";
 import type { CalculatorContext } from "../calculator-module.ts";
-import type { BatchPayloads } from "../calculator-payloads.ts";
+import { type BatchPayloads, placesOf } from "../calculator-payloads.ts";
 import { messagesOf } from "../calculator-result.ts";
 import { BatchWork } from "./batch-work.ts";
-import type { WireOutcome, WirePlace } from "./frame.ts";
+import type { WireOutcome } from "./frame.ts";
 import { reportedError } from "./worker-report.ts";
 import { type BatchEnd, type SessionLimits, WorkerSession } from "./worker-session.ts";
 import { WorkerState } from "./worker-state.ts";
@@ -188,10 +188,4 @@ async function outcomeOf(wire: WireOutcome, take: BatchPayloads["take"] | undefi
   } catch (error) {
     return { error: error as MillraceError, attempts: 1 };
   }
-}
-
-function placesOf(lent: BatchPayloads["lent"]): Readonly<Record<string, WirePlace>> {
-  return Object.fromEntries(
-    lent.map(({ reference: { sha256, length, format }, place }) => [sha256, { ...place, length, format }]),
-  );
 }

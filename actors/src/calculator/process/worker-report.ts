@@ -1,6 +1,7 @@
 /** What a worker says of itself, its file and its rows, as the host believes it. */
 import type { MillraceError, Place } from "@millrace/engine";
 import { actorError } from "../../errors.ts";
+import { reported } from "../calculator-error.ts";
 import { FrameError, type WorkerFrame } from "./frame.ts";
 
 export type Ready = Extract<WorkerFrame, { is: "ready" }>;
@@ -25,7 +26,6 @@ export function reportedError(report: unknown): MillraceError {
     readonly msg?: unknown;
     readonly place?: unknown;
   };
-  const known = code === "CALC-RESULT" || code === "CALC-OOM" ? code : "CALC-THREW";
-  const at = typeof place === "object" && place !== null ? { place: place as Place } : {};
-  return actorError(known, String(msg ?? "it failed without a reason"), at);
+  const at = typeof place === "object" && place !== null ? (place as Place) : undefined;
+  return reported(code, String(msg ?? "it failed without a reason"), at);
 }

@@ -4,6 +4,7 @@
 pub mod frame;
 mod library;
 pub mod outcome;
+mod payloads;
 
 pub use library::{LoadedCalculator, Origin};
 pub use millrace_calculator::msgpack::pack;

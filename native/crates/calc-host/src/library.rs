@@ -1,3 +1,4 @@
+use crate::payloads::Payloads;
 use libc::{RTLD_LOCAL, RTLD_NOW, dlerror, dlopen, dlsym};
 use millrace_calculator::abi::{
     ABI_VERSION, AbiVersion, Batch, Close, Describe, Host, LastError, OK, Open, Out, Restore, Snapshot, View,
@@ -83,6 +84,7 @@ pub struct LoadedCalculator {
     config: Vec<u8>,
     graph: CString,
     node: CString,
+    payloads: Payloads,
     state: *mut c_void,
 }
 
@@ -90,7 +92,14 @@ impl LoadedCalculator {
     pub fn open(origin: &Origin) -> Result<Self, String> {
         let library = Library::load(origin.file)?;
         let (graph, node) = (c_text(origin.graph), c_text(origin.node));
-        let mut loaded = Self { library, config: origin.config.to_vec(), graph, node, state: ptr::null_mut() };
+        let mut loaded = Self {
+            library,
+            config: origin.config.to_vec(),
+            graph,
+            node,
+            payloads: Payloads::default(),
+            state: ptr::null_mut(),
+        };
         loaded.begin()?;
         Ok(loaded)
     }
@@ -103,9 +112,10 @@ impl LoadedCalculator {
             reserved: 0,
             graph: self.graph.as_ptr(),
             node: self.node.as_ptr(),
+            payloads: self.payloads.table(),
         };
         let config = View::of(&self.config, 0.0);
-        // SAFETY: as the header says; the texts live as long as the instance.
+        // SAFETY: as the header says; the texts and the table live as long as the instance.
         let status = unsafe { (self.library.open)(&config, &host, &mut self.state) };
         if status == OK { Ok(()) } else { Err(self.library.last_error()) }
     }
@@ -131,12 +141,20 @@ impl LoadedCalculator {
         Ok(about)
     }
 
-    /// Outcomes of a list of rows, unchecked. An error is one of the whole batch.
-    pub fn batch(&mut self, rows: &[u8], at_ms: f64) -> Result<&[u8], String> {
+    /// Outcomes of a list of rows, unchecked. An error is one of the whole batch. `places`: of payloads that the rows name, as
+    /// the protocol has them; none where no reference can be opened. They are not used any more when this returns.
+    pub fn batch(&mut self, rows: &[u8], at_ms: f64, places: Option<&[u8]>) -> Result<&[u8], String> {
         let (rows, mut out) = (View::of(rows, at_ms), Out::empty());
+        self.payloads.begin(places)?;
         // SAFETY: as the header says.
         let status = unsafe { (self.library.batch)(self.state, &rows, &mut out) };
+        self.payloads.end();
         self.answer(status, &out)
+    }
+
+    /// Payloads that were opened since it was last asked. None was copied.
+    pub fn take_opens(&self) -> u64 {
+        self.payloads.take_opens()
     }
 
     pub fn snapshot(&mut self) -> Result<&[u8], String> {

@@ -2,7 +2,7 @@ use crate::channel::Channel;
 use millrace_calculator::Value;
 use millrace_calculator::msgpack::{self, Item, Reader, unpack, write_list};
 use millrace_calculator_host::frame::{FRAME_BYTES_MAX, Frame, FrameType, PROTOCOL};
-use millrace_calculator_host::outcome::{not_a_result, not_json, outcomes, threw};
+use millrace_calculator_host::outcome::{Bytes, check_json, not_a_result, outcomes, threw};
 use millrace_calculator_host::{LoadedCalculator, Origin};
 use std::collections::VecDeque;
 use std::io;
@@ -34,6 +34,7 @@ struct Gathered {
     n: usize,
     from: usize,
     has_failed: bool,
+    has_drafts: bool,
 }
 
 impl Gathered {
@@ -117,13 +118,14 @@ impl Worker {
     fn batch(&mut self, batch: &Frame) -> io::Result<()> {
         let (id, at) = (value(batch, "id")?, value(batch, "at")?.as_f64().unwrap_or(0.0));
         let rows = rows_of(raw(batch, "rows")?)?;
+        let places = raw(batch, "payloads")?;
         let mut gathered = Gathered::default();
         let mut done = 0;
         let mut flushed = Instant::now();
         while done < rows.len() && !(self.is_stateful && gathered.has_failed) {
             let n = self.call_rows.min(rows.len() - done);
             let started = Instant::now();
-            done += self.call(&rows[done..done + n], at, &mut gathered)?;
+            done += self.call(&rows[done..done + n], at, places, &mut gathered)?;
             self.adapt(started.elapsed(), n);
             if flushed.elapsed() >= GATHER || gathered.bytes.len() > RESULT_BYTES {
                 self.result(&id, &mut gathered, false)?;
@@ -142,13 +144,13 @@ impl Worker {
 
     /// Rows that have an outcome now. A call that fails as a whole says nothing of which row is to blame: they go one at a
     /// time; where there is state to lose, in another process, which has that from before the batch.
-    fn call(&mut self, rows: &[&[u8]], at: f64, gathered: &mut Gathered) -> io::Result<usize> {
+    fn call(&mut self, rows: &[&[u8]], at: f64, places: &[u8], gathered: &mut Gathered) -> io::Result<usize> {
         let mut list = Vec::with_capacity(rows.iter().map(|row| row.len()).sum::<usize>() + 5);
         write_list(&mut list, rows.len());
         rows.iter().for_each(|row| list.extend_from_slice(row));
         let is_stateful = self.is_stateful;
         let calculator = self.calculator.as_mut().ok_or_else(|| io::Error::other("a batch before a welcome"))?;
-        let why = match calculator.batch(&list, at) {
+        let why = match calculator.batch(&list, at, Some(places)) {
             Err(why) => threw(&why),
             Ok(answer) => match outcomes(answer, rows.len(), is_stateful) {
                 Err(why) => not_a_result(&why),
@@ -158,6 +160,7 @@ impl Worker {
                     let end = if is_stateful { found.iter().position(|one| one.is_failure) } else { None };
                     let counted = &found[..end.map_or(found.len(), |at| at + 1)];
                     gathered.has_failed |= end.is_some();
+                    gathered.has_drafts |= counted.iter().any(|outcome| outcome.has_drafts);
                     counted.iter().for_each(|outcome| gathered.add(&outcome.bytes));
                     return Ok(counted.len());
                 }
@@ -173,7 +176,7 @@ impl Worker {
             return Err(io::Error::other(why.get("msg").as_str().unwrap_or_default().to_owned()));
         }
         for row in rows {
-            self.call(&[row], at, gathered)?;
+            self.call(&[row], at, places, gathered)?;
         }
         Ok(rows.len())
     }
@@ -187,7 +190,9 @@ impl Worker {
     }
 
     fn result(&mut self, id: &Value, gathered: &mut Gathered, is_end: bool) -> io::Result<()> {
-        let mut body = vec![0x84];
+        let opens = self.calculator.as_ref().map_or(0, LoadedCalculator::take_opens);
+        let has_drafts = std::mem::take(&mut gathered.has_drafts);
+        let mut body = vec![0x84 + u8::from(opens > 0) + u8::from(has_drafts)];
         let mut field = |name: &str, value: &Value| {
             msgpack::write(&mut body, &name.into());
             msgpack::write(&mut body, value);
@@ -195,6 +200,12 @@ impl Worker {
         field("id", id);
         field("from", &Value::Int(gathered.from as i64));
         field("end", &is_end.into());
+        if opens > 0 {
+            field("opens", &Value::Int(opens as i64));
+        }
+        if has_drafts {
+            field("drafts", &true.into());
+        }
         msgpack::write(&mut body, &"out".into());
         write_list(&mut body, gathered.n);
         body.extend_from_slice(&gathered.bytes);
@@ -232,7 +243,7 @@ impl Worker {
             Some(calculator) => {
                 let state = calculator.snapshot().map_err(io::Error::other)?;
                 let mut reader = Reader::new(state);
-                not_json(&mut reader, "", true, 0)
+                check_json(&mut reader, "", Bytes::InStates, 0)
                     .map_err(|why| io::Error::other(format!("the state is not JSON: {why}")))?;
                 body.extend_from_slice(state);
             }

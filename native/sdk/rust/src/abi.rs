@@ -17,6 +17,40 @@ pub struct Host {
     pub reserved: u32,
     pub graph: *const c_char,
     pub node: *const c_char,
+    /// Null where no payload by reference can be opened; hosts of before have no such field.
+    pub payloads: *const Payloads,
+}
+
+/// What opens the payloads that the rows of a batch name, on any thread, while `ab_batch` runs.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Payloads {
+    pub struct_size: u32,
+    pub reserved: u32,
+    pub context: *mut c_void,
+    pub open: OpenPayload,
+    pub close: ClosePayload,
+}
+
+// SAFETY: a host lets them be called on any thread.
+unsafe impl Send for Payloads {}
+// SAFETY: as above.
+unsafe impl Sync for Payloads {}
+
+/// An opened payload, or why it is none.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Payload {
+    pub struct_size: u32,
+    /// Of `Format`.
+    pub format: u32,
+    pub bytes: *const u8,
+    pub length: usize,
+    /// The host's.
+    pub handle: usize,
+    /// Null for an opened one; texts of the host's, for the time of the batch.
+    pub code: *const c_char,
+    pub why: *const c_char,
 }
 
 /// What a host hands in; its memory is the host's, for the time of one call.
@@ -45,7 +79,24 @@ pub type Batch = unsafe extern "C" fn(state: *mut c_void, rows: *const View, out
 pub type Snapshot = unsafe extern "C" fn(state: *mut c_void, out: *mut Out) -> i32;
 pub type Restore = unsafe extern "C" fn(state: *mut c_void, snapshot: *const View) -> i32;
 pub type Close = unsafe extern "C" fn(state: *mut c_void);
+pub type OpenPayload =
+    unsafe extern "C" fn(context: *mut c_void, sha256: *const c_char, length: usize, payload: *mut Payload) -> i32;
+pub type ClosePayload = unsafe extern "C" fn(context: *mut c_void, payload: *mut Payload);
 pub type LastError = unsafe extern "C" fn() -> *const c_char;
+
+impl Payload {
+    pub fn empty() -> Self {
+        Self {
+            struct_size: size_of::<Self>() as u32,
+            format: 0,
+            bytes: std::ptr::null(),
+            length: 0,
+            handle: 0,
+            code: std::ptr::null(),
+            why: std::ptr::null(),
+        }
+    }
+}
 
 impl View {
     pub fn of(bytes: &[u8], at_ms: f64) -> Self {

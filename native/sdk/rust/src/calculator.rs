@@ -1,5 +1,6 @@
-use crate::Value;
 use crate::msgpack::NotMsgpack;
+use crate::payload::{self, Payload};
+use crate::{Value, abi};
 use std::panic::Location;
 
 /// What a calculation may know beside its message.
@@ -9,6 +10,24 @@ pub struct Context<'a> {
     pub at: f64,
     pub graph: &'a str,
     pub node: &'a str,
+    pub(crate) payloads: Option<&'a abi::Payloads>,
+}
+
+impl<'a> Context<'a> {
+    /// For calls outside of any host, where payloads travel inline.
+    pub fn new(at: f64, graph: &'a str, node: &'a str) -> Self {
+        Self { at, graph, node, payloads: None }
+    }
+
+    /// Opens the payload that a field of the row is: its bytes where they are, not a copy, until it is dropped.
+    ///
+    /// Fails with `PAYLOAD-VALUE` for a value that is no payload of the row, with `PAYLOAD-MISSING` when its bytes are gone, with
+    /// `PAYLOAD-UNREACHABLE` for a reference where nobody can open one: in WebAssembly, and inline.
+    #[track_caller]
+    pub fn open(&self, value: &Value) -> Result<Payload<'_>, Failure> {
+        let place = Location::caller();
+        payload::open(self.payloads, value).map_err(|(code, why)| Failure::at(why, place).with_code(code))
+    }
 }
 
 /// Turns messages into messages. One whose `IS_STATEFUL` is true keeps state; the log has it together with the results.
@@ -44,6 +63,7 @@ pub struct Failure {
     pub message: String,
     pub file: String,
     pub line: u32,
+    code: String,
 }
 
 impl Failure {
@@ -53,12 +73,26 @@ impl Failure {
     }
 
     pub(crate) fn at(message: impl Into<String>, place: &Location) -> Self {
-        Self { message: message.into(), file: place.file().to_owned(), line: place.line() }
+        Self {
+            message: message.into(),
+            file: place.file().to_owned(),
+            line: place.line(),
+            code: "CALC-THREW".to_owned(),
+        }
+    }
+
+    /// The code of the dead letter: `CALC-THREW`, or that of a payload.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    fn with_code(self, code: String) -> Self {
+        Self { code, ..self }
     }
 
     pub(crate) fn to_value(&self) -> Value {
         let place = Value::map([("file", self.file.as_str().into()), ("line", self.line.into())]);
-        Value::map([("code", "CALC-THREW".into()), ("msg", self.message.as_str().into()), ("place", place)])
+        Value::map([("code", self.code.as_str().into()), ("msg", self.message.as_str().into()), ("place", place)])
     }
 }
 

@@ -1,10 +1,11 @@
 //! One calculator behind the ABI: what `export!` calls. Nothing unwinds into the host.
 
-use crate::abi::{FAILED, Host, OK, Out, View};
+use crate::abi::{FAILED, Host, OK, Out, Payloads, View};
 use crate::msgpack::{self, Item, Reader};
 use crate::{Calculator, Context, Failure, Value};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::sync::Once;
 
@@ -17,6 +18,8 @@ struct Instance<C> {
     calculator: C,
     graph: String,
     node: String,
+    /// The host's, for as long as the instance.
+    payloads: Option<&'static Payloads>,
     out: Vec<u8>,
 }
 
@@ -59,16 +62,25 @@ unsafe fn text(chars: *const c_char) -> String {
     if chars.is_null() { String::new() } else { unsafe { CStr::from_ptr(chars) }.to_string_lossy().into_owned() }
 }
 
+/// None of a host that has no such field yet, and where nothing can be opened.
+unsafe fn payloads_of(host: *const Host) -> Option<&'static Payloads> {
+    // SAFETY: a host says how large its structure is, and its table lives as long as the instance.
+    unsafe {
+        let has_them = (*host).struct_size as usize >= offset_of!(Host, payloads) + size_of::<*const Payloads>();
+        if has_them { (*host).payloads.as_ref() } else { None }
+    }
+}
+
 /// # Safety
 /// The pointers are as the header says.
 pub unsafe fn open<C: Calculator>(config: *const View, host: *const Host, state: *mut *mut c_void) -> i32 {
     watch_panics();
     // SAFETY: as promised by the caller, here and below.
-    let (config, host) = unsafe { ((*config).bytes(), &*host) };
-    let (graph, node) = unsafe { (text(host.graph), text(host.node)) };
+    let config = unsafe { (*config).bytes() };
+    let (graph, node, payloads) = unsafe { (text((*host).graph), text((*host).node), payloads_of(host)) };
     status(guarded(|| {
         let calculator = C::new(&msgpack::unpack(config)?)?;
-        let instance = Box::new(Instance { calculator, graph, node, out: Vec::new() });
+        let instance = Box::new(Instance { calculator, graph, node, payloads, out: Vec::new() });
         unsafe { *state = Box::into_raw(instance).cast() };
         Ok(())
     }))
@@ -92,9 +104,9 @@ unsafe fn answer<C: Calculator>(
     work: impl FnOnce(&mut C, &Context, &mut Vec<u8>) -> Result<(), Failure>,
 ) -> i32 {
     // SAFETY: `open` made it, and calls come one at a time.
-    let Instance { calculator, graph, node, out: bytes } = unsafe { &mut *state.cast::<Instance<C>>() };
+    let Instance { calculator, graph, node, payloads, out: bytes } = unsafe { &mut *state.cast::<Instance<C>>() };
     bytes.clear();
-    let context = Context { at: 0.0, graph, node };
+    let context = Context { at: 0.0, graph, node, payloads: *payloads };
     let result = status(guarded(|| work(calculator, &context, bytes)));
     // SAFETY: as promised by the caller.
     let out = unsafe { &mut *out };

@@ -28,7 +28,11 @@ mod calculator;
 #[doc(hidden)]
 pub mod instance;
 pub mod msgpack;
+mod npy;
+mod payload;
 mod value;
 
 pub use calculator::{Calculator, Context, Failure};
+pub use npy::{Array, Element};
+pub use payload::{Format, Payload};
 pub use value::Value;

@@ -1,3 +1,5 @@
+use crate::payload::{Format, KEY as PAYLOAD_KEY};
+
 /// What messages, configurations and states are made of. A map keeps the order of its fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
@@ -7,7 +9,7 @@ pub enum Value {
     Int(i64),
     Float(f64),
     Text(String),
-    /// In states only.
+    /// In states, and inside of what [`Value::payload`] makes.
     Bytes(Vec<u8>),
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
@@ -16,6 +18,13 @@ pub enum Value {
 const NIL: &Value = &Value::Nil;
 
 impl Value {
+    /// Bytes with a format, for a result: the host keeps them once, and hands them on by reference when they are large. At most
+    /// 15 MiB for a message.
+    pub fn payload(bytes: impl Into<Vec<u8>>, format: Format) -> Self {
+        let body = Self::map([("format", format.name().into()), ("bytes", Self::Bytes(bytes.into()))]);
+        Self::map([(PAYLOAD_KEY, body)])
+    }
+
     pub fn map<const N: usize>(fields: [(&str, Value); N]) -> Self {
         Self::Map(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
