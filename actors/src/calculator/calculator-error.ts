@@ -3,10 +3,15 @@ import { errorEntry, MillraceError, messageOf, type Place } from "@millrace/engi
 import { actorError } from "../errors.ts";
 import { pathOf } from "./calculator-module.ts";
 
-/** `CALC-THREW` with file, line and column of the module's innermost frame. */
+/** `CALC-THREW`, or the code that it has, with file, line and column of the module's innermost frame. */
 export function threw(thrown: unknown, url: string): MillraceError {
-  if (thrown instanceof MillraceError) return thrown;
+  if (thrown instanceof MillraceError) return placed(thrown, url);
   return actorError("CALC-THREW", describe(thrown), { place: placeOf(thrown, url), cause: thrown });
+}
+
+function placed(error: MillraceError, url: string): MillraceError {
+  const { code, kind, message, place = placeOf(error, url), cause } = error;
+  return error.place === undefined ? new MillraceError(code, kind, message, { place, cause }) : error;
 }
 
 /** What code may say of a row in its own name. */

@@ -58,11 +58,11 @@ export class WorkerPayloads {
     if ("bytes" in payload) return payload;
     const lent = this.#lent.get(payload.sha256);
     if (lent === undefined) throw payloadError("PAYLOAD-VALUE", "only payloads of the row can be opened");
-    this.#use.opens++;
     const lease = lent.token && (await (await this.#store())?.acquire(lent.token));
-    if (lease === undefined) return { bytes: await this.#copy(lent), format: payload.format };
-    this.#leases.push(lease);
-    return { bytes: lease.bytes, format: payload.format };
+    const bytes = lease?.bytes ?? (await this.#copy(lent));
+    if (lease !== undefined) this.#leases.push(lease);
+    this.#use.opens++;
+    return { bytes, format: payload.format };
   };
 
   readonly payload = (bytes: Uint8Array, format: PayloadFormat = "raw"): PayloadResult => {
@@ -108,8 +108,6 @@ export class WorkerPayloads {
   }
 
   async #copy({ reference: { length }, place }: LentToWorker): Promise<Uint8Array> {
-    this.#use.copies++;
-    this.#use.copiedBytes += length;
     const file = await open(place.path, "r");
     try {
       const bytes = new Uint8Array(length);
@@ -118,6 +116,8 @@ export class WorkerPayloads {
         if (bytesRead === 0) throw payloadError("PAYLOAD-MISSING", `${place.path} ends before the payload does`);
         at += bytesRead;
       }
+      this.#use.copies++;
+      this.#use.copiedBytes += length;
       return bytes;
     } finally {
       await file.close();

@@ -1,5 +1,6 @@
 import dev.millrace.calculator.Calculator;
 import dev.millrace.calculator.Context;
+import dev.millrace.calculator.Payload;
 import java.util.Map;
 import java.util.stream.LongStream;
 
@@ -13,7 +14,7 @@ public class Counter extends Calculator<Map<String, Object>> {
   }
 
   @Override
-  public Object calculate(Map<String, Object> row, Context context) {
+  public Object calculate(Map<String, Object> row, Context context) throws Exception {
     switch ((String) row.get("do")) {
       case "add":
         total += number(row.get("n"));
@@ -24,6 +25,13 @@ public class Counter extends Calculator<Map<String, Object>> {
         return LongStream.range(0, (Long) row.get("n")).toArray();
       case "where":
         return Map.of("at", context.at(), "graph", context.graph(), "node", context.node());
+      case "open":
+        Payload payload = context.open(row.get("payload"));
+        long sum = 0;
+        for (int at = 0; at < payload.bytes().limit(); at++) sum += payload.bytes().get(at) & 0xff;
+        return Map.of("format", payload.format(), "length", payload.bytes().limit(), "sum", sum);
+      case "make":
+        return Map.of("made", context.payload(((String) row.get("text")).getBytes(), "npy"));
       default:
         total = -1;
         throw new IllegalArgumentException("asked to fail");

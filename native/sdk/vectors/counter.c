@@ -1,10 +1,12 @@
 /* The calculator of conversations.json. */
 #include "../c/millrace_calculator.h"
 #include "../c/millrace_msgpack.h"
+#include "../c/millrace_payload.h"
 
 typedef struct counter {
   double total;
-  ab_host where;
+  const char *graph, *node;
+  const ab_payloads *payloads;
   ab_writer out;
 } counter;
 
@@ -29,7 +31,9 @@ int32_t ab_open(const ab_view *config, const ab_host *host, void **state) {
   counter *self = calloc(1, sizeof *self);
   if (self == NULL) return failed("no memory");
   self->total = base.number;
-  self->where = *host;
+  self->graph = host->graph;
+  self->node = host->node;
+  self->payloads = ab_payloads_of(host);
   *state = self;
   return AB_OK;
 }
@@ -59,9 +63,38 @@ static void put_where(counter *self, double at) {
   ab_put_text(&self->out, "at");
   ab_put_number(&self->out, at);
   ab_put_text(&self->out, "graph");
-  ab_put_text(&self->out, self->where.graph);
+  ab_put_text(&self->out, self->graph);
   ab_put_text(&self->out, "node");
-  ab_put_text(&self->out, self->where.node);
+  ab_put_text(&self->out, self->node);
+}
+
+/* Whether it opened. */
+static bool put_opened(counter *self, ab_reader value) {
+  static const char *const formats[] = {"raw", "msgpack", "json", "npy", "arrow"};
+  ab_payload payload;
+  if (ab_payload_open(&payload, self->payloads, value) != AB_OK) {
+    ab_put_payload_failure(&self->out, &payload);
+    return false;
+  }
+  int64_t sum = 0;
+  for (size_t i = 0; i < payload.length; i++) sum += payload.bytes[i];
+  ab_put_list(&self->out, 1);
+  ab_put_map(&self->out, 3);
+  ab_put_text(&self->out, "format");
+  ab_put_text(&self->out, formats[payload.format]);
+  ab_put_text(&self->out, "length");
+  ab_put_int(&self->out, (int64_t)payload.length);
+  ab_put_text(&self->out, "sum");
+  ab_put_int(&self->out, sum);
+  ab_payload_close(&payload, self->payloads);
+  return true;
+}
+
+static void put_made(counter *self, ab_item text) {
+  ab_put_list(&self->out, 1);
+  ab_put_map(&self->out, 1);
+  ab_put_text(&self->out, "made");
+  ab_put_payload(&self->out, text.text, text.length, AB_PAYLOAD_NPY);
 }
 
 /* Whether the row passed. */
@@ -75,6 +108,8 @@ static bool calculate(counter *self, ab_reader row, double at) {
     ab_put_list(&self->out, (size_t)n.integer);
     for (int64_t i = 0; i < n.integer; i++) ab_put_int(&self->out, i);
   } else if (ab_is_text(what, "where")) put_where(self, at);
+  else if (ab_is_text(what, "open")) return put_opened(self, ab_field(row, "payload"));
+  else if (ab_is_text(what, "make")) put_made(self, ab_get(row, "text"));
   else if (ab_is_text(what, "fail")) {
     self->total = -1;
     ab_put_failure(&self->out, "asked to fail");

@@ -18,6 +18,11 @@ class Counter(Calculator):
                 return list(range(row["n"]))
             case "where":
                 return {"at": context.at, "graph": context.graph, "node": context.node}
+            case "open":
+                payload = context.open(row["payload"])
+                return {"format": payload.format, "length": len(payload.bytes), "sum": sum(payload.bytes)}
+            case "make":
+                return {"made": context.payload(row["text"].encode(), "npy")}
             case "fail":
                 self.total = -1
                 raise ValueError("asked to fail")

@@ -1,7 +1,7 @@
 /** Every SDK is held to the same bytes (native/sdk/vectors): frames, and conversations of a calculator that each language has. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -285,9 +285,13 @@ describe.each(LANGUAGES)("a worker in $name", (language) => {
 
   it.skipIf(language.skip !== undefined).each(conversations.conversations)("$name", async ({ talk }) => {
     for (const { host, worker, body = {}, end } of talk) {
-      if (host !== undefined) peer.say(host, body);
-      if (worker !== undefined) expect(withoutPlaces(await peer.answer())).toEqual({ is: worker, ...(body as object) });
+      if (host !== undefined) peer.say(host, withFiles(body, folder));
       if (end !== undefined) expect(await ending(peer.child)).toBe(end);
+      if (worker === undefined) continue;
+      const { copies, ...answer } = withoutPlaces(await peer.answer(), folder) as Record<string, unknown>;
+      expect(answer).toEqual({ is: worker, ...(body as object) });
+      // Node in a process of its own reads the file; whoever can map does.
+      expect(copies).toBe(language.name === "Node" ? answer.opens : undefined);
     }
   });
 });
@@ -296,11 +300,21 @@ async function ending(child: ChildProcess): Promise<unknown> {
   return child.exitCode ?? (await once(child, "exit"))[0];
 }
 
+/** `{ $file: text }` stands for the path of a file with that name and text. */
+function withFiles(body: Json, folder: string): Json {
+  return JSON.parse(JSON.stringify(body), (_, value) => {
+    if (typeof value?.$file !== "string") return value;
+    const path = join(folder, value.$file);
+    writeFileSync(path, value.$file);
+    return path;
+  }) as Json;
+}
+
 /** Places and the names of exceptions are each language's own. */
-function withoutPlaces(frame: Frame): unknown {
-  return JSON.parse(JSON.stringify(frame), (_, value) => {
+function withoutPlaces(frame: Frame, folder: string): unknown {
+  return JSON.parse(JSON.stringify(plain(frame)), (_, value) => {
     if (typeof value?.msg !== "string") return value;
     expect(value.place).toMatchObject({ file: expect.any(String), line: expect.any(Number) });
-    return { code: value.code, msg: value.msg.replace(/^\w+: /, "") };
+    return { code: value.code, msg: value.msg.replace(/^\w+: /, "").replace(`${folder}/`, "") };
   });
 }

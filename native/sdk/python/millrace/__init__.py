@@ -32,6 +32,6 @@ dead letter, with the line in this file.
 """
 
 from millrace.calculator import Calculator, Context, calculator
-from millrace.payload import Payload, PayloadResult
+from millrace.payload import Payload, PayloadError, PayloadResult
 
-__all__ = ["Calculator", "Context", "Payload", "PayloadResult", "calculator"]
+__all__ = ["Calculator", "Context", "Payload", "PayloadError", "PayloadResult", "calculator"]

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import mmap
+import os
 from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
 KEY = "$payload"
+
+
+class PayloadError(ValueError):
+    """A payload that does not open; ``code`` is the dead letter's."""
+
+    def __init__(self, message: str, code: str = "PAYLOAD-VALUE") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +47,14 @@ class Payloads:
     def open(self, value: Any) -> Payload:
         body = value.get(KEY) if isinstance(value, dict) else None
         if not isinstance(body, dict):
-            raise ValueError("the value that was to be opened is no payload")
+            raise PayloadError("the value that was to be opened is no payload")
         if "base64" in body:
             return Payload(memoryview(b64decode(body["base64"])), body["format"])
         place = self._places.get(body.get("sha256"))
         if place is None:
-            raise ValueError("only payloads of the row can be opened")
-        self.opens += 1
+            raise PayloadError("only payloads of the row can be opened")
         view = self._map(place)
+        self.opens += 1
         return Payload(view, place["format"])
 
     def _map(self, place: dict[str, Any]) -> memoryview:
@@ -54,6 +63,9 @@ class Payloads:
             return memoryview(b"")
         start = offset - offset % mmap.ALLOCATIONGRANULARITY
         with open(place["path"], "rb") as file:
+            # To read behind the end of a file that is mapped is a fault.
+            if os.fstat(file.fileno()).st_size < offset + length:
+                raise PayloadError(f"{place['path']} ends before the payload does", "PAYLOAD-MISSING")
             mapping = mmap.mmap(file.fileno(), offset - start + length, access=mmap.ACCESS_READ, offset=start)
         view = memoryview(mapping)[offset - start :]
         self._open.append((view, mapping))

@@ -12,7 +12,7 @@ from typing import Any
 
 from millrace.calculator import Calculator, Context, Factory, factory_in, is_stateful
 from millrace.frame import PROTOCOL, Channel
-from millrace.payload import KEY, Payloads
+from millrace.payload import KEY, PayloadError, Payloads
 from millrace.result import ResultError, json_of, messages_of
 
 SDK = "python 0.1.0"
@@ -120,6 +120,8 @@ class Worker:
             return messages_of(self._calculator.calculate(row, context), self._draft) or None
         except ResultError as error:
             return {"code": "CALC-RESULT", "msg": str(error), "place": {"file": self._file}}
+        except PayloadError as error:
+            return {"code": error.code, "msg": str(error), "place": self._place(error)}
         except MemoryError as error:
             return {"code": "CALC-OOM", "msg": "the calculator ran out of memory", "place": self._place(error)}
         except Exception as error:  # One message's failure is not the others'.

@@ -1,6 +1,6 @@
 //! The calculator of conversations.json.
 
-use millrace_calculator::{Calculator, Context, Failure, Value, export};
+use millrace_calculator::{Calculator, Context, Failure, Format, Value, export};
 
 struct Counter {
     total: f64,
@@ -22,6 +22,16 @@ impl Calculator for Counter {
             Some("many") => Value::List((0..row.get("n").as_i64().unwrap_or(0)).map(Value::from).collect()),
             Some("where") => {
                 Value::map([("at", context.at.into()), ("graph", context.graph.into()), ("node", context.node.into())])
+            }
+            Some("open") => {
+                let payload = context.open(row.get("payload"))?;
+                let sum: i64 = payload.bytes().iter().map(|byte| i64::from(*byte)).sum();
+                let length = payload.bytes().len() as i64;
+                Value::map([("format", payload.format().name().into()), ("length", length.into()), ("sum", sum.into())])
+            }
+            Some("make") => {
+                let text = row.get("text").as_str().unwrap_or_default();
+                Value::map([("made", Value::payload(text, Format::Npy))])
             }
             Some("fail") => {
                 self.total = -1.0;

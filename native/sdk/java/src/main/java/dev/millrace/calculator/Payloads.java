@@ -21,15 +21,18 @@ public final class Payloads {
 
   Payload open(Object value) throws IOException {
     if (!(value instanceof Map<?, ?> map && map.get(KEY) instanceof Map<?, ?> body))
-      throw new IllegalArgumentException("the value that was to be opened is no payload");
+      throw new PayloadException("PAYLOAD-VALUE", "the value that was to be opened is no payload");
     if (body.get("base64") instanceof String text)
       return new Payload(ByteBuffer.wrap(Base64.getDecoder().decode(text)).asReadOnlyBuffer(), (String) body.get("format"));
     if (!(places.get(body.get("sha256")) instanceof Map<?, ?> place))
-      throw new IllegalArgumentException("only payloads of the row can be opened");
-    opens++;
+      throw new PayloadException("PAYLOAD-VALUE", "only payloads of the row can be opened");
     try (FileChannel file = FileChannel.open(Path.of((String) place.get("path")), StandardOpenOption.READ)) {
       long offset = ((Number) place.get("offset")).longValue();
       long length = ((Number) place.get("length")).longValue();
+      // To read behind the end of a file that is mapped is a fault.
+      if (file.size() < offset + length)
+        throw new PayloadException("PAYLOAD-MISSING", place.get("path") + " ends before the payload does");
+      opens++;
       return new Payload(file.map(FileChannel.MapMode.READ_ONLY, offset, length), (String) place.get("format"));
     }
   }

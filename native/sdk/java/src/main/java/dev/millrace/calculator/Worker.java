@@ -137,6 +137,8 @@ public final class Worker {
       return messages.isEmpty() ? null : messages;
     } catch (Results.NotJson error) {
       return fields("code", "CALC-RESULT", "msg", error.getMessage(), "place", fields("file", file.toString()));
+    } catch (PayloadException error) {
+      return fields("code", error.code(), "msg", error.getMessage(), "place", placeOf(error));
     } catch (OutOfMemoryError error) {
       return fields("code", "CALC-OOM", "msg", "the calculator ran out of memory", "place", placeOf(error));
     } catch (Exception | StackOverflowError | LinkageError | AssertionError error) {
