@@ -1,5 +1,5 @@
 // npm run native: builds the Rust addon and the host of calculators in C, C++ and Rust, and puts them where native/src looks;
-// nothing is done when they are current.
+// and the example calculator in Rust, beside its graph. Nothing is done when they are current.
 // With --test its crates are formatted, linted and tested too. Plain Node without dependencies.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -13,15 +13,17 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const native = join(root, "native");
+const example = join(root, "ops", "examples", "payload-chain");
 /** What is built, and where it goes from cargo's target folder. */
 const PRODUCTS = [
   { name: "libmillrace_native.so", at: join(native, "millrace.node") },
   { name: "millrace-calculator-host", at: join(native, "millrace-calculator-host") },
+  { name: "libpayload_chain_energy.so", at: join(example, "energy.so") },
 ];
 const stampPath = join(root, "node_modules", ".cache", "millrace", "addon");
 const RUST_MIN = [1, 88];
@@ -47,9 +49,10 @@ function fingerprint() {
   const hash = createHash("sha256");
   const add = (path) => {
     if (statSync(path).isDirectory()) for (const name of readdirSync(path).sort()) add(join(path, name));
-    else hash.update(`${path.slice(native.length)}\0`).update(readFileSync(path));
+    else hash.update(`${relative(root, path)}\0`).update(readFileSync(path));
   };
   for (const name of ["Cargo.toml", "Cargo.lock", "crates", "node", join("sdk", "rust")]) add(join(native, name));
+  add(join(example, "energy"));
   return hash.digest("hex");
 }
 
@@ -77,7 +80,7 @@ const cargoOptions = {
 
 const cargo = (...args) => spawnSync("nice", ["-n", "10", "cargo", ...args], cargoOptions);
 
-const PACKAGES = ["--package=millrace-native", "--package=millrace-calculator-host"];
+const PACKAGES = ["millrace-native", "millrace-calculator-host", "payload-chain-energy"].map((name) => `--package=${name}`);
 
 /** `{ built }` (false: it was current), `{ lacks: reason }` where it cannot be built, or `{ failed: output }`. */
 export function buildAddon() {
