@@ -1,4 +1,4 @@
-// Published Python clients, each set in an environment of its own below node_modules: judges of what Millrace serves and writes.
+// Published Python packages, each set in an environment of its own below node_modules: judges of what Millrace serves and writes.
 // Plain Node without dependencies, as setup.mjs.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -13,9 +13,11 @@ function environment(name, pins) {
   const stamp = join(directory, "installed");
   const python = join(directory, "bin", "python");
   return {
+    /** The folder of its programs. */
+    bin: dirname(python),
     python,
 
-    /** Why the clients cannot be used, or undefined. */
+    /** Why they cannot be used, or undefined. */
     missing() {
       const isInstalled = existsSync(stamp) && readFileSync(stamp, "utf8") === pins.join("\n");
       return isInstalled ? undefined : `no Python environment with ${pins.join(" and ")}`;
@@ -47,3 +49,6 @@ export const kafkaClients = environment("kafka-clients", [
   "confluent-kafka[avro,json,protobuf,schemaregistry]==2.16.1",
   "grpcio-tools==1.85.1",
 ]);
+
+/** For calculators that use it. */
+export const numpy = environment("numpy", ["numpy==2.2.6"]);

@@ -23,7 +23,7 @@ import { goClient } from "./go-client.mjs";
 import { buildJava, javaLacks } from "./java.mjs";
 import { fetchKafka, KAFKA_VERSIONS, kafkaLacks } from "./kafka.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
-import { kafkaClients, pythonClients } from "./python-clients.mjs";
+import { kafkaClients, numpy, pythonClients } from "./python-clients.mjs";
 import { fetchRegistry, registryLacks } from "./registry.mjs";
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -281,6 +281,13 @@ const needs = [
       const version = spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 11))"]);
       return version.status === 0 ? undefined : "no Python 3.11 on PATH";
     },
+  },
+  {
+    name: "NUMPY",
+    suites: "calculators in Python that use NumPy",
+    packages: ["python3", "python3-venv"],
+    missing: () => numpy.missing(),
+    install: () => numpy.install(),
   },
   {
     name: "JAVA",
