@@ -55,13 +55,18 @@ async function sliceWithBytes(slice: InputSlice, payloads: SinkPayloads, draft: 
   return { ...slice, batch: new RowBatch(out), positions: slice.positions.select(Uint32Array.from(kept)) };
 }
 
-/** @throws PAYLOAD-TOO-LARGE, PAYLOAD-MISSING, PAYLOAD-LEASE-LOST (transient) */
+/** @throws PAYLOAD-TOO-LARGE, PAYLOAD-MISSING, PAYLOAD-VALUE it has another length, PAYLOAD-LEASE-LOST (transient) */
 export async function bytesOf(reference: PayloadReference, { exchange, bytesMax }: SinkPayloads): Promise<Json> {
   if (reference.length > bytesMax) {
     const message = `a payload of ${reference.length} bytes leaves the host where at most ${bytesMax} may`;
     throw payloadError("PAYLOAD-TOO-LARGE", message, { details: { bytes: reference.length, bytesMax } });
   }
   const lease = await exchange.open(reference);
+  const { length } = lease.bytes;
+  if (length !== reference.length) {
+    lease.release();
+    throw payloadError("PAYLOAD-VALUE", `a reference says ${reference.length} bytes of a payload that has ${length}`);
+  }
   const value = inlineValue({ format: reference.format, bytes: lease.bytes });
   // Only now is it known that every byte was the payload's (P-R6).
   if (lease.release()) return value;

@@ -80,7 +80,9 @@ const cargoOptions = {
 
 const cargo = (...args) => spawnSync("nice", ["-n", "10", "cargo", ...args], cargoOptions);
 
-const PACKAGES = ["millrace-native", "millrace-calculator-host", "payload-chain-energy"].map((name) => `--package=${name}`);
+const PACKAGES = ["millrace-native", "millrace-calculator-host", "payload-chain-energy"].map(
+  (name) => `--package=${name}`,
+);
 
 /** `{ built }` (false: it was current), `{ lacks: reason }` where it cannot be built, or `{ failed: output }`. */
 export function buildAddon() {

@@ -182,6 +182,7 @@ nodes:
       { n: 1, block: missing },
       { n: 2, block: small },
       { n: 3, image: Buffer.alloc(9000, 3).toString("base64") },
+      { n: 4, block: { bytes: 4 } },
     ];
     const { file, data } = graphOf("missing", {
       "rows.ndjson": rows.map((row) => `${JSON.stringify(row)}\n`).join(""),
@@ -198,10 +199,11 @@ nodes:
 `,
     });
     const { deadLettered, payloads } = await run(file, data);
-    expect(deadLettered).toBe(1);
+    expect(deadLettered).toBe(2);
     expect(payloads.nodes).toMatchObject({ "missing/rows": { reference: { payloads: 1, bytes: 9000 } } });
     const { stdout } = await millrace(["dlq", "ls", "--data", data, "--json"]);
     expect(stdout).toContain("PAYLOAD-MISSING");
+    expect(stdout).toMatch(/PAYLOAD-VALUE.*the value that was to be opened is no payload/s);
     expect(stdout).toContain(`objects/ab/${"ab".repeat(32)}`);
     const sums = await query("sums", data);
     expect(sums.map(({ n, first, last, format }) => [n, first, last, format])).toEqual([

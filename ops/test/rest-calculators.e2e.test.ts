@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { DeadLetter } from "@millrace/engine";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { lastJson, millrace } from "./millrace.ts";
 
@@ -13,6 +14,27 @@ let folder: string;
 let server: Server;
 let url: string;
 let refusals = 0;
+
+interface BlockRow {
+  readonly n: number;
+  readonly block: { readonly $payload: { readonly format: string; readonly base64?: string } };
+}
+/** Bytes of payloads in each request. */
+const received: number[] = [];
+
+/** Sums bytes, and makes twice as many; of row 6 it claims to know where they are. */
+function sums(rows: readonly BlockRow[]): readonly unknown[] {
+  const blocks = rows.map(({ block }) => Buffer.from(block.$payload.base64 ?? "", "base64"));
+  received.push(blocks.reduce((sum, { length }) => sum + length, 0));
+  return rows.map(({ n }, i) => {
+    const block = blocks[i] as Buffer;
+    const made =
+      n === 6
+        ? { format: "raw", length: 1, sha256: "ab".repeat(32) }
+        : { format: "arrow", base64: Buffer.concat([block, block]).toString("base64") };
+    return { n, length: block.length, sum: block.reduce((sum, byte) => sum + byte, 0), made: { $payload: made } };
+  });
+}
 
 /** Triples `n`; knows nobody without the token; is down for the first two requests below `/slow-start`. */
 beforeAll(async () => {
@@ -24,6 +46,7 @@ beforeAll(async () => {
     });
     request.on("end", () => {
       response.setHeader("content-type", "application/json");
+      if (request.url === "/sums") return void response.end(JSON.stringify(sums(JSON.parse(body) as BlockRow[])));
       if (request.headers.authorization !== `Bearer ${SECRET}`)
         return void response.writeHead(401).end(JSON.stringify(request.headers.authorization ?? null));
       if (request.method === "GET") return void response.end('{"model":"triple"}');
@@ -109,3 +132,46 @@ it("a service on this machine is not called unless the graph says so", async () 
   const { code, stderr } = await millrace(["calculator", "test", `${url}/score`, "--vectors", file]);
   expect([code, stderr]).toEqual([1, expect.stringContaining("127.0.0.1, which may not be called")]);
 });
+
+it("payloads go to a service as base64 within a bound, and come back as references", async () => {
+  const block = (length: number, byte: number): string => Buffer.alloc(length, byte).toString("base64");
+  const forged = { $payload: { format: "raw", length: 40_000, sha256: "cd".repeat(32) } };
+  const blocks = [
+    ...[1, 2, 3].map((n) => ({ n, image: block(40_000, n) })),
+    { n: 4, image: block(150_000, 4) },
+    { n: 5, block: forged },
+    { n: 6, image: block(10, 6) },
+    { n: 7, block: { $payload: { format: "npy", base64: block(3, 7) } } },
+  ];
+  writeFileSync(join(folder, "blocks.ndjson"), blocks.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const rows = { kind: "source", from: "file:./blocks.ndjson", payload: { image: "raw" } };
+  const named = { kind: "map", input: "rows", set: { block: "has(event.image) ? event.image : event.block" } };
+  const rest = { batch: 64, payloadBytes: 100_000, connections: 1, allow: ["127.0.0.0/8"] };
+  const summed = { kind: "calculator", input: "named", use: `${url}/sums`, rest };
+  const table = { kind: "sink", input: "summed", to: "projection:sums", key: ["n"] };
+  const file = join(folder, "sums.json");
+  writeFileSync(file, JSON.stringify({ name: "sums", nodes: { rows, named, summed, table } }));
+  const data = join(folder, "sums");
+  const memory = ["--payloads", join(folder, "memory")];
+  const run = await millrace(["run", file, "--until-done", "--json", "--data", data, ...memory]);
+  expect([run.code, run.stderr]).toEqual([0, ""]);
+  expect(lastJson(run.stdout)).toMatchObject({
+    messagesOut: 4,
+    deadLettered: 3,
+    payloads: { holds: 0, nodes: { "sums/summed": { reference: { payloads: 3, bytes: 240_000 } } } },
+  });
+  expect(received).toEqual([80_000, 40_000, 13]);
+  const query = await millrace(["projection", "query", "sums", "--data", data, "--json"]);
+  const reference = { $payload: { format: "arrow", length: 80_000, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) } };
+  expect((lastJson(query.stdout) as { rows: unknown[] }).rows).toMatchObject([
+    ...[1, 2, 3].map((n) => ({ n, length: 40_000, sum: 40_000 * n, made: reference })),
+    { n: 7, length: 3, sum: 21, made: { $payload: { format: "arrow", base64: block(6, 7) } } },
+  ]);
+  const dead = await millrace(["dlq", "ls", "--data", data, "--json"]);
+  const letters = (lastJson(dead.stdout) as { readonly letters: readonly DeadLetter[] }).letters;
+  expect(letters.map(({ error }) => `${error.code} ${error.message}`).sort()).toEqual([
+    expect.stringMatching(/^PAYLOAD-MISSING payload cdcd/),
+    "PAYLOAD-TOO-LARGE a payload of 150000 bytes leaves the host where at most 100000 may",
+    "PAYLOAD-VALUE the service named a payload by reference: it gives payloads as base64",
+  ]);
+}, 60_000);

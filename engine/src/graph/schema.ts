@@ -395,6 +395,9 @@ const rest = closed(
       ),
     ),
     answerBytes: Type.Optional(count("Most bytes of an answer. Default 16777216.")),
+    payloadBytes: Type.Optional(
+      count("Most bytes of payloads in one request, before they become base64. Default 16777216."),
+    ),
     details: Type.Optional(text("Path or address that says what the service is; asked when the graph starts.")),
   },
   { description: "How the service behind an http(s) address is called." },

@@ -15,7 +15,8 @@ export async function restOptions(
 ): Promise<RestOptions & { readonly client: () => HttpClient }> {
   const url = addressOf(withSecrets(use, context, context.place(name, "use")), name, context);
   const { guardedHttpClient } = await import("@millrace/streams/http");
-  const { batch, format, connections, attempts, backoff, circuit = {}, answerBytes, allow = [], details } = rest;
+  const { batch, format, connections, attempts, backoff, circuit = {}, allow = [], details } = rest;
+  const { answerBytes, payloadBytes } = rest;
   const auth = authOf(rest, name, "rest", context);
   return {
     url,
@@ -35,6 +36,7 @@ export async function restOptions(
     ...(attempts === undefined ? {} : { attemptsMax: attempts }),
     ...(backoff === undefined ? {} : { backoffMs: durationMs(backoff) }),
     ...(answerBytes === undefined ? {} : { answerBytesMax: answerBytes }),
+    ...(payloadBytes === undefined ? {} : { payloadBytesMax: payloadBytes }),
     ...(details === undefined ? {} : { detailsUrl: new URL(details, url).href }),
   };
 }

@@ -1,5 +1,5 @@
 /** What goes to a service and comes back: one message as it is, or a list of them answered with a list of the same length. */
-import { type HttpAnswer, isJsonObject, type Json, PAYLOAD_KEY, payloadOf } from "@millrace/engine";
+import { type HttpAnswer, isJsonObject, type Json, PAYLOAD_KEY, payloadError, payloadOf } from "@millrace/engine";
 import { pack, unpack } from "msgpackr";
 import { actorError } from "../../errors.ts";
 import { payloadDraft } from "../calculator-payloads.ts";
@@ -63,13 +63,19 @@ function textOf(failure: Json): string {
   return isJsonObject(failure) && typeof failure.message === "string" ? failure.message : JSON.stringify(failure);
 }
 
-/** Bytes in results go the way of bytes that a calculator here returns. @throws PAYLOAD-VALUE */
+/**
+ * Bytes in results go the way of bytes that a calculator here returns.
+ *
+ * @throws PAYLOAD-VALUE what looks like a payload is none, or is a reference: those are good on this host only (P-R22)
+ */
 export function withDrafts(value: Json): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return (value as readonly Json[]).map(withDrafts);
   if (PAYLOAD_KEY in value) {
     const payload = payloadOf(value);
     if (payload !== undefined && "bytes" in payload) return payloadDraft(payload.bytes, payload.format);
+    if (payload !== undefined)
+      throw payloadError("PAYLOAD-VALUE", "the service named a payload by reference: it gives payloads as base64");
   }
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, withDrafts(field as Json)]));
 }

@@ -17,6 +17,7 @@ import {
   mapPayloads,
   messageOf,
   type Place,
+  referencesIn,
   sleep,
 } from "@millrace/engine";
 import { actorError } from "../../errors.ts";
@@ -51,6 +52,8 @@ export interface RestCalculatorOptions {
   readonly circuit?: CircuitOptions;
   /** Most bytes of an answer. Default 16 MiB. */
   readonly answerBytesMax?: number;
+  /** Most bytes of payloads in one request, before they become base64. Default 16 MiB. */
+  readonly payloadBytesMax?: number;
   /** What says what the service is. */
   readonly detailsUrl?: string;
   /** Absent: rows name no payloads, or none that could be read. */
@@ -60,11 +63,25 @@ export interface RestCalculatorOptions {
 const MIB = 1024 * 1024;
 const BACKOFF_MS_MAX = 5000;
 const JITTER = 0.2;
-/** A payload that leaves as base64. */
-const PAYLOAD_BYTES_MAX = 64 * MIB;
 const DETAILS_BYTES_MAX = 64 * 1024;
 
 type Row = { readonly index: number; readonly value: Json };
+
+/** Rows that go together: no more than `size`, nor more bytes of payloads than a request may have, but for a row alone. */
+function batchesOf(rows: readonly Json[], size: number, bytesMax: number): Row[][] {
+  const batches: Row[][] = [];
+  let room = 0;
+  for (const [index, value] of rows.entries()) {
+    const bytes = [...referencesIn(value).values()].reduce((sum, { length }) => sum + length, 0);
+    const last = batches.at(-1);
+    room -= bytes;
+    if (last === undefined || last.length === size || room < 0) {
+      batches.push([{ index, value }]);
+      room = bytesMax - bytes;
+    } else last.push({ index, value });
+  }
+  return batches;
+}
 
 export class RestCalculatorHost implements CalculatorHost {
   readonly #options: RestCalculatorOptions;
@@ -110,31 +127,38 @@ export class RestCalculatorHost implements CalculatorHost {
 
   async run(rows: readonly Json[], _: CalculatorContext, payloads: BatchPayloads): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = new Array(rows.length);
-    const able: Row[] = [];
-    for (const [index, row] of rows.entries()) {
-      const whole = await this.#whole(row);
-      if (whole instanceof MillraceError) outcomes[index] = { error: whole, attempts: 1 };
-      else able.push({ index, value: whole });
-    }
-    const size = this.#options.batch ?? 1;
-    const batches: Row[][] = [];
-    for (let at = 0; at < able.length; at += size) batches.push(able.slice(at, at + size));
-    await this.#all(batches, async (batch) => {
-      for (const [i, outcome] of (await this.#outcomes(batch, payloads)).entries())
-        outcomes[(batch[i] as Row).index] = outcome;
+    const { batch: size = 1 } = this.#options;
+    await this.#all(batchesOf(rows, size, this.#payloadBytesMax), async (batch) => {
+      // Here and not before: the bytes of no more requests than are under way are in memory.
+      const able: Row[] = [];
+      for (const row of batch) {
+        const whole = await this.#whole(row.value);
+        if (whole instanceof MillraceError) outcomes[row.index] = { error: whole, attempts: 1 };
+        else able.push({ ...row, value: whole });
+      }
+      if (able.length === 0) return;
+      for (const [i, outcome] of (await this.#outcomes(able, payloads)).entries())
+        outcomes[(able[i] as Row).index] = outcome;
     });
     return outcomes;
+  }
+
+  get #payloadBytesMax(): number {
+    return this.#options.payloadBytesMax ?? 16 * MIB;
   }
 
   /** The row with bytes in place of references, which mean nothing elsewhere. */
   async #whole(row: Json): Promise<Json | MillraceError> {
     const { payloads } = this.#options;
     if (payloads === undefined) return row;
-    const leaving = { exchange: payloads.exchange, bytesMax: PAYLOAD_BYTES_MAX };
+    let bytesMax = this.#payloadBytesMax;
     try {
-      return await mapPayloads(row, async (payload, value) =>
-        "sha256" in payload ? bytesOf(payload, leaving) : value,
-      );
+      return await mapPayloads(row, async (payload, value) => {
+        if (!("sha256" in payload)) return value;
+        const whole = await bytesOf(payload, { exchange: payloads.exchange, bytesMax });
+        bytesMax -= payload.length;
+        return whole;
+      });
     } catch (error) {
       if (!(error instanceof MillraceError) || error.kind === "transient" || error.kind === "programmer") throw error;
       return error;
@@ -255,8 +279,8 @@ export class RestCalculatorHost implements CalculatorHost {
   }
 
   #placed(error: MillraceError): MillraceError {
-    const { retryAfterMs, details } = error;
-    return actorError(error.code as Parameters<typeof actorError>[0], this.#shown(error.message), {
+    const { code, kind, retryAfterMs, details } = error;
+    return new MillraceError(code, kind, this.#shown(error.message), {
       place: this.#options.place,
       cause: error.cause,
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
