@@ -168,7 +168,7 @@ it("payloads go to a service as base64 within a bound, and come back as referenc
     { n: 7, length: 3, sum: 21, made: { $payload: { format: "arrow", base64: block(6, 7) } } },
   ]);
   const dead = await millrace(["dlq", "ls", "--data", data, "--json"]);
-  const letters = (lastJson(dead.stdout) as { readonly letters: readonly DeadLetter[] }).letters;
+  const letters = (lastJson(dead.stdout) as { readonly rows: readonly DeadLetter[] }).rows;
   expect(letters.map(({ error }) => `${error.code} ${error.message}`).sort()).toEqual([
     expect.stringMatching(/^PAYLOAD-MISSING payload cdcd/),
     "PAYLOAD-TOO-LARGE a payload of 150000 bytes leaves the host where at most 100000 may",
