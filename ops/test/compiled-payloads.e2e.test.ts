@@ -127,7 +127,7 @@ nodes:
   ];
 
   it("are opened where they are and made in a process; whoever writes there harms nobody else", {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const { payloads, letters, rows } = await outcome("process");
     expect(rows).toMatchObject([opened(1), small, opened(6), opened(8)]);
@@ -136,14 +136,14 @@ nodes:
     expect(payloads.opens).toBeGreaterThanOrEqual(3);
   });
 
-  it("are opened in a thread of the host", { timeout: 60_000 }, async () => {
+  it("are opened in a thread of the host", { timeout: 120_000 }, async () => {
     const { payloads, letters, rows } = await outcome("thread");
     expect(rows).toMatchObject([opened(1), small, opened(6), opened(8)]);
     expect(letters).toEqual(REFUSED);
     expect(payloads).toMatchObject({ opens: 3, copies: 0, puts: 2, holds: 0 });
   });
 
-  it("are not opened inline, and say so; those in their row are", { timeout: 60_000 }, async () => {
+  it("are not opened inline, and say so; those in their row are", { timeout: 120_000 }, async () => {
     const { payloads, letters } = await outcome("inline");
     const unreachable = ["PAYLOAD-UNREACHABLE", expect.stringContaining("cannot be opened where this calculator runs")];
     expect(letters).toEqual([
@@ -157,7 +157,7 @@ nodes:
     expect(payloads).toMatchObject({ opens: 0, copies: 0 });
   });
 
-  it.skipIf(skipWasm)("are not opened by WebAssembly, which says so", { timeout: 60_000 }, async () => {
+  it.skipIf(skipWasm)("are not opened by WebAssembly, which says so", { timeout: 120_000 }, async () => {
     const { letters } = await outcome("wasm");
     expect(letters).toEqual([[2, "PAYLOAD-UNREACHABLE", expect.stringContaining("WebAssembly")]]);
     const lines = readFileSync(join(folder.data, "out", "opened.ndjson"), "utf8")

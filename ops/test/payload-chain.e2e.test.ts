@@ -209,7 +209,7 @@ describe.skipIf(lacking.length > 0)("an array through four languages", () => {
     expect([archived.length, createHash("sha256").update(archived).digest("hex")]).toEqual([BYTES, sha256]);
   });
 
-  it("is the same place of one file to every reader", { timeout: 60_000 }, async () => {
+  it("is the same place of one file to every reader", { timeout: 120_000 }, async () => {
     const { graph, data } = variant("probed", PYTHON_PROBE, NATIVE_PROBE, JAVA_PROBE);
     const { stdout } = await millrace(argsOf(graph, data), { env: { PATH } });
     expect(stdout).toContain("payloads (mapped): 1 put, 9.5 MiB; 3 opened, 0 by copying; at most 9.5 MiB in memory");
@@ -218,7 +218,7 @@ describe.skipIf(lacking.length > 0)("an array through four languages", () => {
     expect([row.native, row.java]).toEqual([row.numpy, true]);
   });
 
-  it("shows whoever hands on a copy", { timeout: 60_000 }, async () => {
+  it("shows whoever hands on a copy", { timeout: 120_000 }, async () => {
     const { graph, data } = variant("copied", PYTHON_COPIER, NATIVE_COPIER, JAVA_COPIER);
     const copiers = ["payload-chain/mean", "payload-chain/energy", "payload-chain/crest"];
     expect(copiersIn(await run(graph, data))).toEqual(copiers);

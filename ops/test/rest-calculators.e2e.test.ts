@@ -174,4 +174,4 @@ it("payloads go to a service as base64 within a bound, and come back as referenc
     "PAYLOAD-TOO-LARGE a payload of 150000 bytes leaves the host where at most 100000 may",
     "PAYLOAD-VALUE the service named a payload by reference: it gives payloads as base64",
   ]);
-}, 60_000);
+}, 120_000);
