@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
 import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
@@ -14,6 +15,8 @@ import { numbers, RunningGraph } from "./running-graph.ts";
 const LIMIT_MS = 180_000;
 const WAIT = { timeout: 120_000, interval: 20 };
 const PREFETCH = 100;
+/** Of the process. */
+const KILLS = times(1, 3);
 
 for (const kind of AMQP10_KINDS) {
   describe.skipIf(kind.missing)(
@@ -135,7 +138,7 @@ nodes:
             let running = run();
             const came: Drained[] = [];
             try {
-              for (let kill = 1; kill <= 3; kill++) {
+              for (let kill = 1; kill <= KILLS; kill++) {
                 await vi.waitFor(async () => {
                   await client.drain(kind.node(`${name}-c`), came);
                   expect(new Set(came.map(({ data }) => data)).size).toBeGreaterThan((total / 5) * kill);
@@ -145,7 +148,9 @@ nodes:
                 running = run();
               }
               const counted = await outcome(name, came, total);
-              console.log(`${kind.name}, ${scheme}: ${total} messages over 2 hops, 3 kills -9 of millrace: ${counted}`);
+              console.log(
+                `${kind.name}, ${scheme}: ${total} messages over 2 hops, ${KILLS} kill -9 of millrace: ${counted}`,
+              );
             } finally {
               running.child.kill("SIGTERM");
               await running.finished;
