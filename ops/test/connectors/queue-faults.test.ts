@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
-import { times } from "../faults/form.ts";
+import { isFull, times } from "../faults/form.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
 import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
@@ -76,7 +76,7 @@ nodes:
       };
 
       for (const { scheme, killsProcess, server } of kind.schemes) {
-        test(
+        test.runIf(isFull || killsProcess)(
           `a graph over ${scheme}: loses nothing while its link is cut, while it is down and when the broker was killed under load`,
           async () => {
             const name = `${scheme}-broker`;
