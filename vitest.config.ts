@@ -4,6 +4,9 @@ import { skips } from "./ops/bin/setup.mjs";
 
 const propertySeed = fileURLToPath(import.meta.resolve("./ops/test/property-seed.ts"));
 const workspaces = ["engine", "actors", "streams", "native", "projections", "gateway", "ops"];
+/** The tests of ops start servers and kill processes: they come after all others, which share the processors. */
+const order = (name: string): { readonly maxWorkers?: number; readonly sequence: { readonly groupOrder: number } } =>
+  name === "ops" ? { sequence: { groupOrder: 1 } } : { maxWorkers: 2, sequence: { groupOrder: 0 } };
 
 export default defineConfig({
   test: {
@@ -21,6 +24,7 @@ export default defineConfig({
         benchmark: { include: ["bench/**/*.bench.ts"] },
         setupFiles: [propertySeed],
         testTimeout: 20_000,
+        ...order(name),
         env: skips(),
       },
     })),

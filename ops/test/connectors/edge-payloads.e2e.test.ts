@@ -9,7 +9,7 @@ import { eventually, GraphFolder } from "../faults/graph-folder.ts";
 import { type Running, start } from "../millrace.ts";
 
 const [kind] = natsServers();
-const ROWS = 60;
+const ROWS = 30;
 const MIB = 1024 * 1024;
 
 const GRAPH = `name: pictures
