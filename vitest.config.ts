@@ -24,6 +24,8 @@ export default defineConfig({
         benchmark: { include: ["bench/**/*.bench.ts"] },
         setupFiles: [propertySeed],
         testTimeout: 20_000,
+        // Below the limit of a test, so that what did not come is named.
+        expect: { poll: { timeout: 15_000 } },
         ...order(name),
         env: skips(),
       },
