@@ -94,8 +94,15 @@ export class RunningHost {
   }
 
   async rows(customer: string): Promise<readonly SignUp[]> {
-    const { body } = await this.get(`/api/v1/projections/customers?where.customer=${customer}&limit=1000`);
-    return (body as { readonly rows: readonly SignUp[] }).rows;
+    const rows: SignUp[] = [];
+    for (let next: string | null = ""; next !== null; ) {
+      const cursor = next === "" ? "" : `&cursor=${encodeURIComponent(next)}`;
+      const { body } = await this.get(`/api/v1/projections/customers?where.customer=${customer}&limit=1000${cursor}`);
+      const page = body as { readonly rows: readonly SignUp[]; readonly next: string | null };
+      rows.push(...page.rows);
+      next = page.next;
+    }
+    return rows;
   }
 
   /** Server-sent events of the log from here on, until `signal` aborts. */
