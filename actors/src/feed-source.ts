@@ -2,20 +2,18 @@
  * A source over a {@link Feed}. What the feed can be told about is told once it is durable; what it sends again after that is known by
  * its id; where it goes on is committed with what it brought. Everything else is at most once into the log, and what of it is shed is counted in the steps.
  */
-import {
-  type CommittedBehavior,
-  type CommittedContext,
-  type ConnectionStatus,
-  type Draft,
-  type Feed,
-  type FeedIntake,
-  type FeedItem,
-  type Json,
-  Positions,
-  RowBatch,
-  type StateEvent,
+import type {
+  CommittedBehavior,
+  CommittedContext,
+  ConnectionStatus,
+  Draft,
+  Feed,
+  FeedIntake,
+  FeedItem,
+  Json,
+  StateEvent,
 } from "@millrace/engine";
-import { RecentIds } from "./recent-ids.ts";
+import { type TakenChange, TakenItems } from "./taken-items.ts";
 import { isTooLarge } from "./too-large.ts";
 
 export interface FeedSourceOptions {
@@ -31,27 +29,21 @@ interface Waiting {
   readonly settle?: (() => void) | undefined;
 }
 
-/** Ids that were new, how many dead letters there are in all, and where the feed is, if it says so. */
-interface Change {
-  readonly ids: readonly string[];
-  readonly rejected: number;
+/** What was taken, and where the feed is, if it says so. */
+interface Change extends TakenChange {
   readonly cursor?: Json;
 }
 
 const WAITING_MAX = 65_536;
 const NONE_SHED: ReadonlyMap<string, number> = new Map();
-/** The lane that dead letters of a feed are counted in: nothing arrives on it. */
-const LANE = "feed";
 
 export function feedSource(
   feed: Feed,
   { waitingMax = WAITING_MAX, idsMax }: FeedSourceOptions = {},
 ): CommittedBehavior {
-  const ids = new RecentIds(idsMax);
-  let rejected = 0;
+  const taken = new TakenItems("feed", idsMax);
   let cursor: Json | undefined;
   /** Of the step in the making. */
-  let rejectedNow = 0;
   let cursorNow: Json | undefined;
   let waiting: Waiting[] = [];
   /** Messages lost since the last step, by reason. */
@@ -59,24 +51,14 @@ export function feedSource(
   let isCommitting = false;
 
   const draw = (draft: Draft, groups: readonly Waiting[], shed: ReadonlyMap<string, number>): void => {
-    ids.discard();
-    const fresh = groups.flatMap(({ items }) => items.filter(({ id }) => ids.isFirst(id)));
-    const rows = fresh.filter((item) => !isBad(item)).map(({ message }) => message);
-    const bad = fresh.filter(isBad);
-    if (rows.length > 0) draft.emit("out", new RowBatch(rows));
-    rejectedNow = bad.length;
+    taken.discard();
+    taken.take(
+      draft,
+      groups.flatMap(({ items }) => items),
+    );
     cursorNow = groups.findLast((group) => group.cursor !== undefined)?.cursor;
-    if (bad.length > 0) {
-      const batch = new RowBatch(bad.map(({ message }) => message));
-      const slice = { lane: LANE, input: 0, batch, positions: Positions.dense(rejected, bad.length), late: [] };
-      draft.reject(
-        slice,
-        bad.map(({ error }, index) => ({ index, error })),
-      );
-    }
     for (const [reason, count] of shed) draft.drop(count, reason);
-    if (ids.fresh.length > 0 || bad.length > 0 || cursorNow !== undefined)
-      draft.change({ ids: ids.fresh, rejected: rejected + bad.length, ...cursorIn(cursorNow) });
+    if (taken.hasChanged || cursorNow !== undefined) draft.change({ ...taken.change, ...cursorIn(cursorNow) });
   };
   /** Together if the log takes it so, or else in parts; what is too large by itself becomes a dead letter without its content. */
   const land = async (
@@ -123,10 +105,6 @@ export function feedSource(
       lose,
     };
   };
-  const learn = (change: Change): void => {
-    rejected = change.rejected;
-    cursor = change.cursor ?? cursor;
-  };
   return {
     kind: "committed",
     ports: ["out"],
@@ -136,33 +114,26 @@ export function feedSource(
     },
     take() {},
     seal() {
-      ids.seal();
-      rejected += rejectedNow;
+      taken.seal();
       cursor = cursorNow ?? cursor;
-      rejectedNow = 0;
       cursorNow = undefined;
     },
     discard() {
-      ids.discard();
-      rejectedNow = 0;
+      taken.discard();
       cursorNow = undefined;
     },
     fold(event) {
       const change = event as unknown as Change;
-      ids.remember(change.ids);
-      learn(change);
+      taken.fold(change);
+      cursor = change.cursor ?? cursor;
     },
-    snapshot: (): StateEvent => ({ ids: ids.snapshot(), rejected, ...cursorIn(cursor) }),
+    snapshot: (): StateEvent => ({ ...taken.snapshot(), ...cursorIn(cursor) }),
     restore(snapshot) {
       const change = snapshot as unknown as Change;
-      ids.restore(change.ids);
-      learn(change);
+      taken.restore(change);
+      cursor = change.cursor;
     },
   };
-}
-
-function isBad(item: FeedItem): boolean {
-  return "error" in item;
 }
 
 /** A cursor is JSON, which state can say. */
@@ -180,5 +151,5 @@ function lessOf(groups: readonly Waiting[], error: unknown): readonly (readonly 
   const middle = group.items.length >> 1;
   // The place behind a group is durable with the last of it.
   if (middle > 0) return [[{ items: group.items.slice(0, middle) }], [{ ...group, items: group.items.slice(middle) }]];
-  return isBad(item) ? [] : [[{ ...group, items: [{ ...item, message: null, error }] }]];
+  return "error" in item ? [] : [[{ ...group, items: [{ ...item, message: null, error }] }]];
 }

@@ -9,12 +9,11 @@ import {
   type Draft,
   type FeedItem,
   type Json,
-  Positions,
   RowBatch,
   type StateEvent,
 } from "@millrace/engine";
 import { actorError } from "./errors.ts";
-import { RECENT_IDS_MAX, RecentIds } from "./recent-ids.ts";
+import { type TakenChange, TakenItems } from "./taken-items.ts";
 import { isTooLarge } from "./too-large.ts";
 
 export interface HttpPushOptions {
@@ -53,22 +52,13 @@ const WAITING_MAX = 65_536;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 const FULL_RETRY_MS = 100;
 
-/** The lane that dead letters of pushes are counted in: nothing arrives on it. */
-const LANE = "push";
-
-/** Ids that were new, and how many dead letters there are in all. Without dead letters it is the list of ids alone. */
-type Change = readonly string[] | { readonly ids: readonly string[]; readonly rejected: number };
-
 export function httpPush({
   waitingMax = WAITING_MAX,
   waitingBytesMax = WAITING_BYTES_MAX,
-  idsMax = RECENT_IDS_MAX,
-  read,
+  idsMax,
+  read = (message) => ({ message }),
 }: HttpPushOptions = {}): HttpPush {
-  const ids = new RecentIds(idsMax);
-  let rejected = 0;
-  /** Of the step in the making. */
-  let rejectedNow = 0;
+  const taken = new TakenItems("push", idsMax);
   let context: CommittedContext | undefined;
   let waiting: Push[] = [];
   let waitingRows = 0;
@@ -77,36 +67,13 @@ export function httpPush({
 
   /** The new rows of `pushes`; a repeated id adds nothing. */
   const draw = (pushes: readonly Push[], draft: Draft): void => {
-    const rows: Json[] = [];
-    const bad: FeedItem[] = [];
-    ids.discard();
-    for (const push of pushes) {
-      if (!ids.isFirst(push.id)) continue;
-      for (const row of push.rows) {
-        const item = read?.(row) ?? { message: row };
-        if (!ids.isFirst(item.id)) continue;
-        if ("error" in item) bad.push(item);
-        else rows.push(item.message);
-      }
-    }
-    if (rows.length > 0) draft.emit("out", new RowBatch(rows));
-    rejectedNow = bad.length;
-    if (bad.length > 0) refuse(bad, draft);
-    const total = rejected + bad.length;
-    if (ids.fresh.length > 0 || bad.length > 0)
-      draft.change(total === 0 ? ids.fresh : { ids: ids.fresh, rejected: total });
-  };
-  const refuse = (bad: readonly FeedItem[], draft: Draft): void => {
-    const batch = new RowBatch(bad.map(({ message }) => message));
-    const slice = { lane: LANE, input: 0, batch, positions: Positions.dense(rejected, bad.length), late: [] };
-    draft.reject(
-      slice,
-      bad.map(({ error }, index) => ({ index, error })),
+    taken.discard();
+    const fresh = pushes.filter(({ id }) => taken.isFirst(id));
+    taken.take(
+      draft,
+      fresh.flatMap(({ rows }) => rows.map(read)),
     );
-  };
-  const learn = (change: Change): readonly string[] => {
-    if ("rejected" in change) rejected = change.rejected;
-    return "rejected" in change ? change.ids : change;
+    if (taken.hasChanged) draft.change({ ...taken.change });
   };
   /** Together if the log takes them so, or else in parts: none is refused for what others sent. */
   const land = async (running: CommittedContext, pushes: readonly Push[]): Promise<void> => {
@@ -156,18 +123,11 @@ export function httpPush({
       });
     },
     take() {},
-    seal() {
-      ids.seal();
-      rejected += rejectedNow;
-      rejectedNow = 0;
-    },
-    discard() {
-      ids.discard();
-      rejectedNow = 0;
-    },
-    fold: (event) => ids.remember(learn(event as Change)),
-    snapshot: (): StateEvent => (rejected === 0 ? ids.snapshot() : { ids: ids.snapshot(), rejected }),
-    restore: (snapshot) => ids.restore(learn(snapshot as Change)),
+    seal: () => taken.seal(),
+    discard: () => taken.discard(),
+    fold: (event) => taken.fold(event as unknown as TakenChange),
+    snapshot: (): StateEvent => ({ ...taken.snapshot() }),
+    restore: (snapshot) => taken.restore(snapshot as unknown as TakenChange),
     close() {
       context = undefined;
       for (const push of waiting.splice(0)) push.refused(actorError("PUSH-CLOSED", "the node stopped"));

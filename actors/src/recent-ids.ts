@@ -1,7 +1,7 @@
 /** The newest ids of what was taken, so that what is sent twice is taken once. Part of a node's state: what is logged comes back. */
 
 /** Default of how many are remembered. */
-export const RECENT_IDS_MAX = 10_000;
+const RECENT_IDS_MAX = 10_000;
 
 export class RecentIds {
   readonly #max: number;

@@ -8,7 +8,6 @@ test.each([
   ["wss://h/x", { ids: ["1"], rejected: 0 }],
   ["postgres://h/shop/outbox/orders", { ids: ["1"], rejected: 2 }],
   ["amqp10://h/queue/orders", { ids: ["1"], rejected: 2 }],
-  ["http:/push", ["1"]],
   ["http:/push", { ids: ["1"], rejected: 1 }],
 ] as const)("what a source %s logged folds to the same, without its connector", async (from, change) => {
   const parsed = parseGraph(`name: g
