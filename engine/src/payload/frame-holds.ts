@@ -23,11 +23,11 @@ export class FrameHolds {
     return this.#bytes;
   }
 
-  /** A graph whose host has seen no payload pays one condition for a frame. */
-  hold(frame: Frame): void {
+  /** A graph whose host has seen no payload pays one condition for a frame. `named`: what the frame names, where that is known. */
+  hold(frame: Frame, named?: readonly PayloadReference[]): void {
     const payloads = this.#payloads;
     if (payloads?.isUsed !== true) return;
-    const references = [...referencesOfFrame(frame).values()];
+    const references = named ?? [...referencesOfFrame(frame).values()];
     if (references.length === 0) return;
     for (const reference of references) {
       payloads.retain(reference);

@@ -10,7 +10,6 @@ import { MillraceError } from "../errors.ts";
 import type { Frame } from "../frame/frame.ts";
 import type { Point } from "../frame/point.ts";
 import { FrameHolds, type PayloadHolds, referencesOfFrame } from "../payload/frame-holds.ts";
-import { contentHash } from "../payload/payload-archive.ts";
 import type { PayloadExchange, PayloadScope } from "../payload/payload-exchange.ts";
 import { isFormat, type PayloadReference } from "../payload/payload-value.ts";
 import type { TransportMessage } from "./transport.ts";
@@ -121,9 +120,9 @@ export class ArrivingPayloads {
     if (this.#bytes < reference.length) return;
     const bytes = Buffer.concat(this.#parts);
     this.#forgetParts();
-    if (contentHash(bytes) !== reference.sha256) return;
-    await this.#payloads.intern(bytes, reference.format, this.#scope);
-    this.#here.add(reference.sha256);
+    // Known by what they are, not by what was said of them: damaged bytes are nobody's, and go with the scope.
+    const { sha256 } = await this.#payloads.intern(bytes, reference.format, this.#scope);
+    this.#here.add(sha256);
   }
 
   /** Hands the frame over if all its payloads have come; they stay at least until the lane has durably passed it. */
@@ -131,7 +130,7 @@ export class ArrivingPayloads {
     const named = [...referencesOfFrame(frame).values()];
     const before = this.#scope;
     if (named.every(({ sha256 }) => this.#here.has(sha256))) {
-      this.#holds.hold(frame);
+      this.#holds.hold(frame, named);
       send(frame);
       if (!this.#isEnd) this.#holds.releaseAll(true);
     }
