@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { RULE_IDS, type RuleId, SCENARIOS, type SimulationOptions, simulate } from "../src/testing/mod.ts";
 
-/** A rule whose lack shows in one seed of twenty is still missed by all of them only once in forty times. */
-const SEEDS = 72;
+const SEEDS = 24;
+/** R27 shows only where a late delivery is the last of its key: in one seed of ten. */
+const RARE: Partial<Record<RuleId, number>> = { R27: 48 };
 const PLANTED_SEEDS = 100;
 /** Enough for every scenario to finish once faults have stopped; what is stuck need not be waited for longer. */
 const CALM_MS = 120_000;
@@ -50,7 +51,7 @@ describe("each rule of the step protocol is needed", () => {
     it(
       `${rule}: without it ${SHOWN_BY[rule]} breaks an invariant`,
       async () => {
-        const failure = await firstFailure(SHOWN_BY[rule], SEEDS, { rulesOff: [rule] });
+        const failure = await firstFailure(SHOWN_BY[rule], RARE[rule] ?? SEEDS, { rulesOff: [rule] });
         expect(failure).toMatch(`scenario=${SHOWN_BY[rule]} rulesOff=${rule} : `);
       },
       TIMEOUT_MS,
