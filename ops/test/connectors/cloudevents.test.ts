@@ -2,12 +2,10 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { systemEnv } from "@millrace/engine";
-import { buildGateway } from "@millrace/gateway";
 import { CloudEvent, HTTP, Kafka } from "cloudevents";
-import { Registry } from "prom-client";
 import { afterEach, expect, test, vi } from "vitest";
 import { RunningGraph, WAIT } from "./running-graph.ts";
+import { served } from "./served-graph.ts";
 
 const ending: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -49,25 +47,12 @@ const eventsAt = (requests: readonly Request[], url: string): readonly CloudEven
       ({ headers, body }) => HTTP.toEvent<unknown>({ headers, body }) as CloudEvent<unknown> | CloudEvent<unknown>[],
     );
 
-async function served(text: string): Promise<{ readonly running: RunningGraph; readonly push: string }> {
+async function pushable(text: string): Promise<{ readonly running: RunningGraph; readonly push: string }> {
   const running = await RunningGraph.start(text);
   ending.push(() => running.stop());
-  const unused = (): never => {
-    throw new Error("this test has none");
-  };
-  const app = buildGateway({
-    host: running.host,
-    log: running.log,
-    projections: { list: () => [], query: unused },
-    deadLetters: { list: unused, get: unused },
-    metrics: new Registry(),
-    health: () => ({ checks: [] }),
-    env: systemEnv(),
-    version: "0",
-  });
-  await app.listen({ host: "127.0.0.1", port: 0 });
+  const app = await served(running);
   ending.push(() => app.close());
-  return { running, push: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}/api/v1/graphs/g/push/in` };
+  return { running, push: `http://127.0.0.1:${app.port}/api/v1/graphs/g/push/in` };
 }
 
 const post = async (url: string, headers: object, body: unknown): Promise<number> =>
@@ -90,7 +75,7 @@ const eventOf = (id: string, more: object = {}): CloudEvent<unknown> =>
 
 test("events of the reference library come in and go out again in every mode as they were, each once", async () => {
   const { port, requests } = await receiver();
-  const { push } = await served(`name: g
+  const { push } = await pushable(`name: g
 nodes:
   in:         { kind: source, from: "http:/in", format: cloudevents }
   batch:      { kind: sink, input: in, to: "http://127.0.0.1:${port}/batch", format: cloudevents }
@@ -122,7 +107,7 @@ nodes:
 
 test("what is no event is a dead letter that names the attribute, and the rest goes through", async () => {
   const { port, requests } = await receiver();
-  const { running, push } = await served(`name: g
+  const { running, push } = await pushable(`name: g
 nodes:
   in:  { kind: source, from: "http:/in", format: cloudevents }
   out: { kind: sink, input: in, to: "http://127.0.0.1:${port}/", format: cloudevents }
@@ -141,7 +126,7 @@ nodes:
 
 test("messages become events that the reference library takes, and a receiver takes each once by its id", async () => {
   const { port, requests } = await receiver();
-  const { push } = await served(`name: g
+  const { push } = await pushable(`name: g
 nodes:
   in:  { kind: source, from: "http:/in" }
   out: { kind: sink, input: in, to: "http://127.0.0.1:${port}/", format: cloudevents, cloudevents: { type: order.made, subject: k, time: at } }
@@ -159,7 +144,7 @@ nodes:
 
 test("what the reference library makes for Kafka is read from a row with its headers", async () => {
   const { port, requests } = await receiver();
-  const { push } = await served(`name: g
+  const { push } = await pushable(`name: g
 nodes:
   in:  { kind: source, from: "http:/in", format: cloudevents }
   out: { kind: sink, input: in, to: "http://127.0.0.1:${port}/", format: cloudevents }

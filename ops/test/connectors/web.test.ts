@@ -1,15 +1,13 @@
 /** Polled addresses, streams of events and WebSockets while links are cut, fall silent, and processes are killed. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemEnv } from "@millrace/engine";
-import { buildGateway } from "@millrace/gateway";
-import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Market } from "../../services/market.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { eventually, GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
 import { numbers, RunningGraph, WAIT } from "./running-graph.ts";
+import { served } from "./served-graph.ts";
 
 const LIMIT_MS = 120_000;
 const ALLOW = "allow: [127.0.0.0/8]";
@@ -149,22 +147,9 @@ nodes:
   out:  { kind: sink, input: tick, to: "discard:" }
 `);
     ending.push(() => watched.stop());
-    const unused = (): never => {
-      throw new Error("this test has none");
-    };
-    const app = buildGateway({
-      host: watched.host,
-      log: watched.log,
-      projections: { list: () => [], query: unused },
-      deadLetters: { list: unused, get: unused },
-      metrics: new Registry(),
-      health: () => ({ checks: [] }),
-      env: systemEnv(),
-      version: "0",
-    });
-    await app.listen({ host: "127.0.0.1", port: 0 });
+    const app = await served(watched);
     ending.push(() => app.close());
-    const proxy = await TcpProxy.to(app.server.address() as { readonly port: number });
+    const proxy = await TcpProxy.to(app);
     ending.push(() => proxy.close());
     const follower = await RunningGraph.start(`name: follower
 nodes:

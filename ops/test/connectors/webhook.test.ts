@@ -5,12 +5,11 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ErrorReport, systemEnv } from "@millrace/engine";
-import { buildGateway } from "@millrace/gateway";
-import { Registry } from "prom-client";
+import type { ErrorReport } from "@millrace/engine";
 import { afterEach, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { numbers, RunningGraph, WAIT } from "./running-graph.ts";
+import { served } from "./served-graph.ts";
 
 const ROWS = 10_000;
 /** Pushes after which the next one loses its answer. */
@@ -56,24 +55,12 @@ nodes:
 `;
   const running = await RunningGraph.start(graph, undefined, { HOOK: secretOf(1) });
   closing.push(() => running.stop());
-  const unused = (): never => {
-    throw new Error("this test has none");
-  };
-  const app = buildGateway({
-    host: running.host,
-    log: running.log,
-    projections: { list: () => [], query: unused },
-    deadLetters: { list: unused, get: unused },
-    metrics: new Registry(),
-    health: () => ({ checks: [] }),
-    env: systemEnv(),
-    version: "0",
-    guard: { token: "senders do not have it" },
+  const app = await served(running, {
+    token: "senders do not have it",
+    asked: (headers) => pushed(headers["webhook-id"]),
   });
-  app.addHook("onRequest", async ({ headers }) => pushed(headers["webhook-id"]));
-  await app.listen({ host: "127.0.0.1", port: 0 });
   closing.push(() => app.close());
-  return app.server.address() as AddressInfo;
+  return app;
 }
 
 async function sender(address: string, secret: string, n = ROWS): Promise<RunningGraph> {
