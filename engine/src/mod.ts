@@ -120,17 +120,19 @@ export {
   type MergeDefinition,
   type NodeDefinition,
   type NodeKind,
-  type RestDefinition,
   type SinkDefinition,
-  type SinkHttpDefinition,
-  type SinkRegistryDefinition,
   type SourceDefinition,
-  type SourceHttpDefinition,
-  type SourceRegistryDefinition,
   type SupervisionDefinition,
   type SwitchDefinition,
   type WindowDefinition,
 } from "./graph/schema.ts";
+export type {
+  RestDefinition,
+  SinkHttpDefinition,
+  SinkRegistryDefinition,
+  SourceHttpDefinition,
+  SourceRegistryDefinition,
+} from "./graph/schema-web.ts";
 export { parseMysqlAddress, parsePostgresAddress, type SqlAddress, type SqlKind } from "./graph/sql-address.ts";
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
