@@ -189,6 +189,7 @@ describe("a feed with a cursor and personal fields", () => {
     const passed: FeedGroup[] = [];
     const runs: unknown[] = [];
     let failures = 1;
+    let lost = 0;
     const stop = new AbortController();
     const into: PersonalIntake = Object.assign(Object.create(intake) as PersonalIntake, {
       seal: async (...[messages, place]: Parameters<PersonalIntake["seal"]>) => {
@@ -222,14 +223,42 @@ describe("a feed with a cursor and personal fields", () => {
           if (group.cursor === rows.length) stop.abort();
         },
         reject: () => undefined,
-        lose: () => undefined,
+        lose: () => lost++,
       },
       stop.signal,
     );
     await env.until(run);
     expect(runs).toEqual([undefined, 1]);
+    // What is read again is not lost.
+    expect(lost).toBe(0);
     expect(passed.map(({ cursor }) => cursor)).toEqual([1, 2, 3]);
     expect(JSON.stringify(passed)).not.toContain("secret");
     expect(passed.map(({ items }) => keys.reveal(items[0]?.message ?? null))).toEqual(rows);
   });
+});
+
+it("counts as lost what nobody sends again when keys cannot be written, no message or message", async () => {
+  const into: PersonalIntake = Object.assign(Object.create(intake) as PersonalIntake, {
+    seal: () => Promise.reject(new Error("the disk is full")),
+  });
+  const feed: Feed = {
+    connection: () => {
+      throw new Error("not asked for");
+    },
+    async run(target) {
+      target.take(ANN);
+      for (const input of ["{", "["]) target.reject(new Error("no JSON"), input);
+      target.take(ANN, { settle: () => undefined });
+      await new Promise<void>((done) => env.timers.after(1, done));
+    },
+  };
+  let lost = 0;
+  const nothing = (): never => {
+    throw new Error("nothing was sealed");
+  };
+  const target = { cursor: undefined, take: nothing, takeGroup: nothing, reject: nothing };
+  await env.until(
+    personalFeed(feed, into, env).run({ ...target, lose: (count) => (lost += count) }, new AbortController().signal),
+  );
+  expect(lost).toBe(3);
 });

@@ -166,16 +166,16 @@ class SealingIntake implements FeedIntake {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting;
       this.#waiting = [];
-      const sealed = await this.#sealed(waiting.flatMap(({ items }) => items));
-      if (sealed === undefined) {
-        if (waiting.some(({ group }) => group !== undefined)) this.#failed.abort();
-        continue;
-      }
-      let at = 0;
-      for (const one of waiting) {
-        const items = sealed.slice(at, at + one.items.length);
-        at += one.items.length;
-        this.#pass(one, items);
+      try {
+        const sealed = await this.#sealed(waiting.flatMap(({ items }) => items));
+        let at = 0;
+        for (const one of waiting) {
+          const items = sealed.slice(at, at + one.items.length);
+          at += one.items.length;
+          this.#pass(one, items);
+        }
+      } catch (error) {
+        this.#giveUp(waiting, error);
       }
     }
     this.#isSealing = false;
@@ -193,19 +193,19 @@ class SealingIntake implements FeedIntake {
       else this.#into.take(item.message, receipt);
   }
 
-  /** None of them without their keys: a feed that waits for receipts sends them again. */
-  async #sealed(items: readonly FeedItem[]): Promise<readonly FeedItem[] | undefined> {
-    const good = items.filter((item) => !("error" in item));
+  /** None of them is passed on without its keys. What waits for a receipt or behind a cursor is sent again; the rest is lost. */
+  #giveUp(waiting: readonly Waiting[], error: unknown): void {
+    const lost = waiting.filter(({ group, receipt }) => group === undefined && receipt?.settle === undefined);
+    if (lost.length > 0) this.lose(lost.length, reportOf(error).code);
+    if (waiting.some(({ group }) => group !== undefined)) this.#failed.abort();
+  }
+
+  async #sealed(items: readonly FeedItem[]): Promise<readonly FeedItem[]> {
+    const messages = items.filter((item) => !("error" in item)).map(({ message }) => message);
     const { intake, random } = this.#options;
     const place = Buffer.from(random.bytes(16)).toString("hex");
-    const messages = good.map(({ message }) => message);
-    try {
-      const taken = (good.length === 0 ? [] : await intake.seal(messages, (i) => `${place}@${i}`)).values();
-      return items.map((item) => ("error" in item ? item : withMessage(item, taken.next().value)));
-    } catch (error) {
-      this.lose(good.length, reportOf(error).code);
-      return undefined;
-    }
+    const taken = (messages.length === 0 ? [] : await intake.seal(messages, (i) => `${place}@${i}`)).values();
+    return items.map((item) => ("error" in item ? item : withMessage(item, taken.next().value)));
   }
 }
 
