@@ -4,9 +4,11 @@ import { skips } from "./ops/bin/setup.mjs";
 
 const propertySeed = fileURLToPath(import.meta.resolve("./ops/test/property-seed.ts"));
 const workspaces = ["engine", "actors", "streams", "native", "projections", "gateway", "ops"];
-/** The tests of ops start servers and kill processes: they come after all others, which share the processors. */
-const order = (name: string): { readonly maxWorkers?: number; readonly sequence: { readonly groupOrder: number } } =>
-  name === "ops" ? { sequence: { groupOrder: 1 } } : { maxWorkers: 2, sequence: { groupOrder: 0 } };
+/** Two files at a time, as most wait for a server or a process. The tests of ops come after all others. */
+const order = (name: string): { readonly maxWorkers: number; readonly sequence: { readonly groupOrder: number } } => ({
+  maxWorkers: 2,
+  sequence: { groupOrder: name === "ops" ? 1 : 0 },
+});
 
 export default defineConfig({
   test: {
