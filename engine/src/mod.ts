@@ -162,7 +162,16 @@ export type {
 export { defineEventSchema, EventSchema, type EventSchemaDefinition, type Upcaster } from "./log/event-schema.ts";
 export { logError } from "./log/log-errors.ts";
 export { packState, unpackState } from "./log/packed-payload.ts";
-export type { LiveStoredLog, PrunedLeaves, StoredBatch, StoredLog, StoredRecord } from "./log/stored-log.ts";
+export {
+  type LiveStoredLog,
+  type PrunedLeaves,
+  STORED_PLACE_WORDS,
+  type StoredBatch,
+  type StoredLog,
+  type StoredRecord,
+  type StoredRecords,
+  storedRecords,
+} from "./log/stored-log.ts";
 export { type Discipline, deadline, fair, fifo, lifo, priority } from "./mailbox/discipline.ts";
 export { Mailbox, type MailboxOptions, type Overflow } from "./mailbox/mailbox.ts";
 export { CopiedLease } from "./payload/copied-lease.ts";

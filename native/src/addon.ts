@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 8;
+const INTERFACE = 9;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -23,7 +23,8 @@ export interface Addon {
     epoch: number,
     kind: number,
   ): number;
-  sha256Batch(bytes: Uint8Array, ends: Uint32Array, into: Uint8Array): void;
+  leafHashes(bytes: Uint8Array, places: Uint32Array): Promise<Uint8Array>;
+  tileRoots(tiles: Uint8Array): Promise<Uint8Array>;
   readonly CsvRecords: new (delimiter: number, types: Uint8Array, recordBytesMax: number) => RecordKernel;
   readonly JsonRecords: new (names: string[], recordBytesMax: number) => RecordKernel;
   readonly NativeCalculator: new (file: string, config: Uint8Array, graph: string, node: string) => NativeCalculator;

@@ -5,7 +5,7 @@ export {
   type LibraryOptions,
   openLibraryCalculator,
 } from "./calculator/library-calculator.ts";
-export { nativeSha256 } from "./hash/native-sha256.ts";
+export { type NativeTreeHasher, nativeTreeHasher } from "./hash/native-tree-hasher.ts";
 export { type NativeBlockHeader, type NativeBlocks, nativeBlocks } from "./log-block/native-blocks.ts";
 export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./ordered-store/lmdb-store.ts";
 export { type FilePayloadStoreOptions, openFilePayloadStore } from "./payload-store/file-payload-store.ts";

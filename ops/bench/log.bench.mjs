@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemEnv } from "@millrace/engine";
-import { nativeBlocks, nativeSha256, openLmdbStore } from "@millrace/native";
+import { nativeBlocks, nativeTreeHasher, openLmdbStore } from "@millrace/native";
 import { openAuditTree } from "@millrace/projections";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { IndexThread } from "../dist/host/index-thread.js";
@@ -224,7 +224,7 @@ async function openTree(log, directory) {
     directory: join(directory, "audit"),
     env: systemEnv(),
     stopMsMax: 0,
-    sha256: nativeSha256(),
+    hasher: nativeTreeHasher(),
   });
   tree.start();
   return tree;

@@ -5,10 +5,10 @@ export { type AuditProofs, auditVerifierKey, openAuditProofs } from "./audit/aud
 export { type AuditStatus, type AuditTree, openAuditTree } from "./audit/audit-tree.ts";
 export { type AuditFinding, type AuditReport, verifyAudit } from "./audit/audit-verification.ts";
 export { entryOf, leafOfEntry } from "./audit/leaf-hash.ts";
-export type { BatchSha256 } from "./audit/message-hashes.ts";
 export { openSignedLeaves, type SignedLeaves } from "./audit/signed-leaves.ts";
 export { parseVerifierKey, type VerifierKey } from "./audit/signed-note.ts";
 export { formatInclusion } from "./audit/tlog-proof.ts";
+export { inlineTreeHasher, type TreeHasher } from "./audit/tree-hasher.ts";
 export {
   DEAD_LETTER_COUNTS,
   DEAD_LETTERS,

@@ -14,13 +14,40 @@ export interface StoredRecord {
   readonly payload: Uint8Array;
 }
 
-export interface StoredBatch {
-  /** In the order of the log. Never part of an event: its control records are in the same batch. */
-  readonly records: readonly StoredRecord[];
+/** Records of whole positions in the order of the log: an event and its control records are never parted. */
+export interface StoredRecords {
+  /** Position of the first record. */
+  readonly first: number;
+  /** What holds the records, and more. Valid, and left as it is, until the next batch is asked for. */
+  readonly bytes: Uint8Array;
+  /**
+   * Four numbers for each record: where in `bytes` its header begins, where its payload does, where that ends, and whether it is a
+   * control record (1) or an event (0). So few objects are made for many records; {@link storedRecords} makes one for each.
+   */
+  readonly places: Uint32Array;
+}
+
+export interface StoredBatch extends StoredRecords {
   /** Position after the last event. */
   readonly end: number;
   /** The log's chain value after the block that holds the last event: what a witness keeps beside a position (L-R22). */
   readonly chain: number;
+}
+
+/** Numbers for each record in {@link StoredRecords.places}. */
+export const STORED_PLACE_WORDS = 4;
+
+export function storedRecords({ first, bytes, places }: StoredRecords): StoredRecord[] {
+  const records: StoredRecord[] = [];
+  let position = first;
+  for (let at = 0; at < places.length; at += STORED_PLACE_WORDS) {
+    const payloadAt = places[at + 1] as number;
+    const isControl = places[at + 3] === 1;
+    const header = bytes.subarray(places[at], payloadAt);
+    records.push({ position, isControl, header, payload: bytes.subarray(payloadAt, places[at + 2]) });
+    if (!isControl) position++;
+  }
+  return records;
 }
 
 /** What is left of pruned records. */

@@ -30,5 +30,6 @@ export {
 } from "./simulation/simulated-log.ts";
 export { type SinkHarness, sinkContract } from "./sink-contract.ts";
 export { type SourceHarness, type SourceMaker, sourceContract } from "./source-contract.ts";
+export { type StoredParts, storedPositions } from "./stored-positions.ts";
 export { type MakeTransport, type TransportHarness, transportContract } from "./transport-contract.ts";
 export { type VirtualEnv, type VirtualEnvOptions, type VirtualProcess, virtualEnv } from "./virtual-env.ts";

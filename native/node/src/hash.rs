@@ -1,10 +1,41 @@
-use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
-use napi::{Error, Result, Status};
+use millrace_hash::TreeError;
+use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
+use napi::{Env, Error, Result, Status, Task};
 use napi_derive::napi;
 
-#[napi(js_name = "sha256Batch")]
-pub fn sha256_batch(bytes: Uint8ArraySlice, ends: Uint32ArraySlice, mut into: Uint8ArraySlice) -> Result<()> {
-    // SAFETY: the caller hands over no overlapping arrays, and no JS runs during the call.
-    let into = unsafe { into.as_mut() };
-    millrace_hash::sha256_batch(&bytes, &ends, into).map_err(|error| Error::new(Status::InvalidArg, error.to_string()))
+fn refused(error: TreeError) -> Error {
+    Error::new(Status::InvalidArg, error.to_string())
+}
+
+/// Hashes in a thread of libuv's. The caller must leave the arrays alone until it has the answer.
+pub enum TreeHashes {
+    Leaves { bytes: Uint8Array, places: Uint32Array },
+    TileRoots { tiles: Uint8Array },
+}
+
+impl Task for TreeHashes {
+    type Output = Vec<u8>;
+    type JsValue = Uint8Array;
+
+    fn compute(&mut self) -> Result<Vec<u8>> {
+        match self {
+            Self::Leaves { bytes, places } => millrace_hash::leaf_hashes(bytes, places),
+            Self::TileRoots { tiles } => millrace_hash::tile_roots(tiles),
+        }
+        .map_err(refused)
+    }
+
+    fn resolve(&mut self, _: Env, hashes: Vec<u8>) -> Result<Uint8Array> {
+        Ok(hashes.into())
+    }
+}
+
+#[napi(ts_return_type = "Promise<Uint8Array>")]
+pub fn leaf_hashes(bytes: Uint8Array, places: Uint32Array) -> AsyncTask<TreeHashes> {
+    AsyncTask::new(TreeHashes::Leaves { bytes, places })
+}
+
+#[napi(ts_return_type = "Promise<Uint8Array>")]
+pub fn tile_roots(tiles: Uint8Array) -> AsyncTask<TreeHashes> {
+    AsyncTask::new(TreeHashes::TileRoots { tiles })
 }

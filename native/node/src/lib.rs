@@ -9,7 +9,7 @@ mod text;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 8;
+const INTERFACE: u32 = 9;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -5,7 +5,7 @@
 import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { StoredLog, StoredRecord } from "@millrace/engine";
+import { type StoredLog, type StoredRecord, storedRecords } from "@millrace/engine";
 import { type AuditProofs, entryOf, leafOfEntry } from "@millrace/projections";
 import { StoredEvents, type StoredName } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
@@ -73,10 +73,11 @@ function verifierPath(): string {
 /** The records of each position below `to`: control records, then the event. */
 async function* positionsOf(log: StoredLog, to: number): AsyncGenerator<readonly StoredRecord[]> {
   for await (const batch of log.readStored(log.base, to)) {
+    const records = storedRecords(batch);
     let start = 0;
-    for (const [i, record] of batch.records.entries()) {
+    for (const [i, record] of records.entries()) {
       if (record.isControl) continue;
-      yield batch.records.slice(start, i + 1);
+      yield records.slice(start, i + 1);
       start = i + 1;
     }
   }

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, stat } from "node:fs/promises";
 import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore, SubjectKeys } from "@millrace/engine";
-import { nativeBlocks, nativeSha256, openLmdbStore } from "@millrace/native";
+import { nativeBlocks, nativeTreeHasher, openLmdbStore } from "@millrace/native";
 import {
   type AuditTree,
   auditWitnesses,
@@ -105,7 +105,7 @@ async function openKeys(log: EmbeddedLog, { keys: directory }: DataDirectory, en
 /** Closes the log again when it is not what was signed. @throws LOG-FORK, AUDIT-AHEAD */
 async function openTree(log: EmbeddedLog, { audit }: DataDirectory, env: Env): Promise<AuditTree> {
   try {
-    const tree = await openAuditTree({ log, disk: systemDisk(), directory: audit, env, sha256: nativeSha256() });
+    const tree = await openAuditTree({ log, disk: systemDisk(), directory: audit, env, hasher: nativeTreeHasher() });
     tree.start();
     return tree;
   } catch (thrown) {

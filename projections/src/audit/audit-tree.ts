@@ -10,16 +10,14 @@ import {
   type LiveStoredLog,
   reportOf,
   type StoredBatch,
-  type StoredRecord,
   sleep,
 } from "@millrace/engine";
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
-import { type GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
-import { LeafHasher } from "./leaf-hash.ts";
-import { type BatchSha256, batchSha256 } from "./message-hashes.ts";
+import type { GrowingTree, TileBytes } from "./growing-tree.ts";
 import { type RestoredTree, restoreTree } from "./restored-tree.ts";
 import type { SigningKey } from "./signed-note.ts";
 import { partialTiles, type Tile, tilePath } from "./tile.ts";
+import { inlineTreeHasher, type TreeHasher } from "./tree-hasher.ts";
 
 export interface AuditTreeOptions {
   readonly log: LiveStoredLog;
@@ -31,8 +29,8 @@ export interface AuditTreeOptions {
   readonly lingerMs?: number;
   /** Longest time in ms that `stop` goes on to hash; what is left is signed after the next start. Default 2000. */
   readonly stopMsMax?: number;
-  /** Default: Node's own. */
-  readonly sha256?: BatchSha256 | undefined;
+  /** Default: one in this thread, which hashes between the turns of others. */
+  readonly hasher?: TreeHasher | undefined;
 }
 
 export interface AuditStatus {
@@ -51,8 +49,6 @@ export interface AuditStatus {
 const LINGER_MS = 1000;
 const STOP_MS_MAX = 2000;
 const RETRY_MS = 1000;
-/** Records hashed at a time. */
-const RUN_RECORDS = 64;
 /**
  * Time for hashing in one turn. A busy event loop comes round seldom, so that the tree takes little of it and falls behind; an idle
  * one comes round at once.
@@ -82,7 +78,7 @@ class FollowingTree implements AuditTree {
   readonly #key: SigningKey;
   readonly #tree: GrowingTree;
   readonly #rebuilt: string | undefined;
-  readonly #hasher: LeafHasher;
+  readonly #hasher: TreeHasher;
   readonly #abort: AbortController = new AbortController();
   #chain: number;
   /** The tree's size as tiles and frontier have it. */
@@ -107,9 +103,10 @@ class FollowingTree implements AuditTree {
     key: SigningKey,
     checkpoint: SignedCheckpoint | undefined,
     restored: RestoredTree,
+    hasher: TreeHasher,
   ) {
     this.#options = options;
-    this.#hasher = new LeafHasher(options.sha256 ?? batchSha256);
+    this.#hasher = hasher;
     this.#directory = directory;
     this.#key = key;
     this.#checkpoint = checkpoint;
@@ -185,18 +182,9 @@ class FollowingTree implements AuditTree {
     }
   }
 
-  async #take({ records, chain }: StoredBatch): Promise<void> {
-    const { clock, turns } = this.#options.env;
-    let untilMs = clock.monotonic() + TURN_MS;
-    for (let at = 0; at < records.length; ) {
-      const end = endOfRun(records, at);
-      for (const leaf of hashesOf(this.#hasher.leaves(records.slice(at, end)).bytes)) this.#tree.append(leaf);
-      at = end;
-      if (at === records.length || clock.monotonic() < untilMs) continue;
-      await new Promise<void>((resolve) => turns.yieldToIo(resolve));
-      untilMs = clock.monotonic() + TURN_MS;
-    }
-    this.#chain = chain;
+  async #take(batch: StoredBatch): Promise<void> {
+    await this.#tree.append(await this.#hasher.leaves(batch));
+    this.#chain = batch.chain;
     this.#isUnsigned = true;
     this.#behindSinceMs ??= this.#options.env.clock.monotonic();
     this.#unwritten.push(...this.#tree.takeFull());
@@ -249,13 +237,6 @@ class FollowingTree implements AuditTree {
   }
 }
 
-/** A run ends with an event, whose control records come before it. */
-function endOfRun(records: readonly StoredRecord[], from: number): number {
-  let end = Math.min(from + RUN_RECORDS, records.length);
-  while (end < records.length && records[end - 1]?.isControl === true) end++;
-  return end;
-}
-
 /** Of the tiles that became full, those that may have been partial before: on each level the first. */
 function firstOfLevels(full: readonly TileBytes[]): readonly Tile[] {
   return full
@@ -275,13 +256,25 @@ export async function openAuditTree(options: AuditTreeOptions): Promise<AuditTre
     await directory.make();
     const key = await directory.signingKey(options.env.random);
     const checkpoint = await directory.checkpoint(key);
-    const restored = await restoreTree(options.log, directory, checkpoint, options.sha256 ?? batchSha256);
-    return new FollowingTree(options, directory, key, checkpoint, restored);
+    const hasher = options.hasher ?? inlineTreeHasher(turnTaking(options.env));
+    const restored = await restoreTree(options.log, directory, checkpoint, hasher);
+    return new FollowingTree(options, directory, key, checkpoint, restored, hasher);
   } catch (thrown) {
     const failure = reportOf(thrown);
     if (EVIDENCE_AGAINST_LOG.has(failure.code)) throw thrown;
     return failedTree(options.log, failure);
   }
+}
+
+/** Lets others have a turn when this one has lasted long enough. */
+function turnTaking({ clock, turns }: Env): () => Promise<void> | undefined {
+  let untilMs = clock.monotonic() + TURN_MS;
+  return () => {
+    if (clock.monotonic() < untilMs) return undefined;
+    return new Promise<void>((resolve) => turns.yieldToIo(resolve)).then(() => {
+      untilMs = clock.monotonic() + TURN_MS;
+    });
+  };
 }
 
 const EVIDENCE_AGAINST_LOG: ReadonlySet<string> = new Set(["LOG-FORK", "AUDIT-AHEAD"]);

@@ -5,12 +5,11 @@
 import { type Disk, type PrunedLeaves, reportOf, type StoredLog } from "@millrace/engine";
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
 import { openCheckpoint } from "./checkpoint.ts";
-import { firstDifference, GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
-import { LeafHasher } from "./leaf-hash.ts";
-import { sameHash } from "./merkle.ts";
-import { type BatchSha256, batchSha256 } from "./message-hashes.ts";
+import { firstDifference, GrowingTree, type TileBytes } from "./growing-tree.ts";
+import { hashesOf, sameHash } from "./merkle.ts";
 import { formatVerifierKey, type VerifierKey } from "./signed-note.ts";
 import { partialTiles, TILE_WIDTH, type Tile, tileIn } from "./tile.ts";
+import { inlineTreeHasher, type TreeHasher } from "./tree-hasher.ts";
 
 export interface AuditVerificationOptions {
   readonly log: StoredLog;
@@ -21,8 +20,8 @@ export interface AuditVerificationOptions {
   readonly key?: VerifierKey;
   /** An older checkpoint that somebody has kept: the log must still begin with what it covered. */
   readonly since?: string;
-  /** Default: Node's own. */
-  readonly sha256?: BatchSha256 | undefined;
+  /** Default: one in this thread. */
+  readonly hasher?: TreeHasher | undefined;
 }
 
 export interface AuditFinding {
@@ -48,7 +47,7 @@ export interface AuditReport {
 export async function verifyAudit(options: AuditVerificationOptions): Promise<AuditReport> {
   const directory = new AuditDirectory(options.disk, options.directory, options.log.id);
   const key = options.key ?? (await directory.verifierKey());
-  const verification = new Verification(options.log, directory, key, options.sha256 ?? batchSha256);
+  const verification = new Verification(options.log, directory, key, options.hasher ?? inlineTreeHasher());
   await verification.run(options.since);
   return verification.report();
 }
@@ -58,17 +57,17 @@ class Verification {
   readonly #directory: AuditDirectory;
   readonly #key: VerifierKey;
   readonly #tree: GrowingTree;
-  readonly #hasher: LeafHasher;
+  readonly #hasher: TreeHasher;
   readonly #findings: AuditFinding[] = [];
   /** Tiles that differ from the records, and the first position at which each does. */
   readonly #different: { readonly tile: Tile; readonly position: number }[] = [];
   #checkpoint: SignedCheckpoint | undefined;
   #since: { readonly size: number; readonly root: Uint8Array } | undefined;
 
-  constructor(log: StoredLog, directory: AuditDirectory, key: VerifierKey, sha256: BatchSha256) {
+  constructor(log: StoredLog, directory: AuditDirectory, key: VerifierKey, hasher: TreeHasher) {
     this.#log = log;
-    this.#tree = new GrowingTree(sha256);
-    this.#hasher = new LeafHasher(sha256);
+    this.#tree = new GrowingTree(hasher);
+    this.#hasher = hasher;
     this.#directory = directory;
     this.#key = key;
   }
@@ -127,13 +126,12 @@ class Verification {
         const position = first + i;
         const within = position % TILE_WIDTH;
         if (within === 0) expected = await this.#leavesOf(checkpoint.size, position);
-        this.#tree.append(leaf);
         if (expected !== undefined && !sameHash(leaf, expected[within])) {
           this.#different.push({ tile: tileAt(checkpoint.size, position), position });
           expected = undefined;
         }
-        if (this.#tree.size === this.#since?.size) this.#compareSince(this.#since.root);
       }
+      await this.#tree.append(bytes, this.#since?.size, () => this.#compareSince());
       await this.#compareTiles(this.#tree.takeFull());
     }
     await this.#compareTiles(this.#tree.partial());
@@ -142,7 +140,8 @@ class Verification {
   /** Of records that are pruned the hashes that were kept, of all others those that are made of them now. */
   async *#leaves(size: number): AsyncGenerator<PrunedLeaves> {
     yield* this.#log.prunedLeaves();
-    for await (const { records } of this.#log.readStored(this.#log.base, size)) yield this.#hasher.leaves(records);
+    for await (const batch of this.#log.readStored(this.#log.base, size))
+      yield { first: batch.first, bytes: await this.#hasher.leaves(batch) };
   }
 
   async #leavesOf(size: number, position: number): Promise<readonly Uint8Array[] | undefined> {
@@ -165,8 +164,8 @@ class Verification {
     }
   }
 
-  #compareSince(root: Uint8Array): void {
-    if (sameHash(this.#tree.root(), root)) return;
+  #compareSince(): void {
+    if (sameHash(this.#tree.root(), this.#since?.root)) return;
     const message = `the first ${this.#tree.size} records are not those that the older checkpoint covered`;
     this.#add("LOG-FORK", message);
   }

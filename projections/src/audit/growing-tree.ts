@@ -3,9 +3,9 @@
  * each level. A tile that fills up is handed out and its root goes to the level above.
  */
 import { invariant } from "@millrace/engine";
-import { HASH_BYTES, NODE_PREFIX, rootOf } from "./merkle.ts";
-import { type BatchSha256, batchSha256, Messages } from "./message-hashes.ts";
+import { HASH_BYTES, hashesOf, rootOf } from "./merkle.ts";
 import { partialTiles, TILE_WIDTH, type Tile } from "./tile.ts";
+import { inlineTreeHasher, type TreeHasher } from "./tree-hasher.ts";
 
 const TILE_BYTES = TILE_WIDTH * HASH_BYTES;
 
@@ -19,24 +19,30 @@ export interface TileBytes {
 interface Growing {
   bytes: Buffer;
   width: number;
+  /** Full tiles of its level. */
+  index: number;
 }
 
+/** Its appends must not overlap, with each other or with anything else that is asked of it. */
 export class GrowingTree {
-  readonly #sha256: BatchSha256;
-  readonly #nodes: Messages = new Messages();
+  readonly #hasher: TreeHasher;
   #size = 0;
   /** By level. */
   readonly #edge: Growing[] = [];
   #full: TileBytes[] = [];
 
-  constructor(sha256: BatchSha256 = batchSha256) {
-    this.#sha256 = sha256;
+  constructor(hasher: TreeHasher = inlineTreeHasher()) {
+    this.#hasher = hasher;
   }
 
   /** The tree of `size` leaves whose partial tiles are these, of {@link partialTiles}. */
-  static restored(size: number, partial: readonly TileBytes[], sha256: BatchSha256 = batchSha256): GrowingTree {
-    const tree = new GrowingTree(sha256);
+  static restored(size: number, partial: readonly TileBytes[], hasher?: TreeHasher): GrowingTree {
+    const tree = new GrowingTree(hasher);
     tree.#size = size;
+    for (let level = 0, full = size; full > 0; level++) {
+      full = Math.floor(full / TILE_WIDTH);
+      tree.#at(level).index = full;
+    }
     for (const { tile, bytes } of partial) {
       const growing = tree.#at(tile.level);
       growing.bytes.set(bytes);
@@ -50,9 +56,18 @@ export class GrowingTree {
     return this.#size;
   }
 
-  append(leaf: Uint8Array): void {
-    this.#size++;
-    this.#push(0, leaf);
+  /**
+   * @param leaves 32 bytes each
+   * @param size of which `seen` is to see the tree, if it comes by it
+   */
+  async append(leaves: Uint8Array, size?: number, seen?: (tree: GrowingTree) => void): Promise<void> {
+    const before = size === undefined ? 0 : (size - this.#size) * HASH_BYTES;
+    const isPassed = before > 0 && before <= leaves.length;
+    if (isPassed) {
+      await this.#push(leaves.subarray(0, before));
+      seen?.(this);
+    }
+    await this.#push(isPassed ? leaves.subarray(before) : leaves);
   }
 
   root(): Uint8Array {
@@ -70,7 +85,7 @@ export class GrowingTree {
     return this.#full.length;
   }
 
-  /** Tiles that became full since the last call, in the order in which they did. */
+  /** Tiles that became full since the last call, those of lower levels before those above them. */
   takeFull(): TileBytes[] {
     const full = this.#full;
     this.#full = [];
@@ -86,35 +101,36 @@ export class GrowingTree {
     });
   }
 
-  #push(level: number, hash: Uint8Array): void {
-    const growing = this.#at(level);
-    growing.bytes.set(hash, growing.width * HASH_BYTES);
-    growing.width++;
-    if (growing.width < TILE_WIDTH) return;
-    const { bytes } = growing;
-    const index = Math.floor(this.#size / TILE_WIDTH ** (level + 1)) - 1;
-    this.#full.push({ tile: { level, index, width: TILE_WIDTH }, bytes });
-    growing.bytes = Buffer.alloc(TILE_BYTES);
-    growing.width = 0;
-    this.#push(level + 1, this.#rootOf(bytes));
+  async #push(leaves: Uint8Array): Promise<void> {
+    this.#size += leaves.length / HASH_BYTES;
+    let hashes = leaves;
+    for (let level = 0; hashes.length > 0; level++) {
+      const full = this.#fill(level, hashes);
+      hashes = full.length === 0 ? new Uint8Array(0) : await this.#hasher.tileRoots(Buffer.concat(full));
+    }
   }
 
-  /** {@link rootOf} for the hashes of a full tile, level by level. */
-  #rootOf(tile: Buffer): Buffer {
-    let level = tile;
-    while (level.length > HASH_BYTES) {
-      for (let at = 0; at < level.length; at += 2 * HASH_BYTES) {
-        this.#nodes.writeByte(NODE_PREFIX);
-        this.#nodes.write(level.subarray(at, at + 2 * HASH_BYTES));
-        this.#nodes.end();
-      }
-      level = this.#nodes.hashes(this.#sha256);
+  /** The tiles of the level that `hashes` fill. */
+  #fill(level: number, hashes: Uint8Array): Buffer[] {
+    const full: Buffer[] = [];
+    const growing = this.#at(level);
+    for (let at = 0; at < hashes.length; ) {
+      const from = growing.width * HASH_BYTES;
+      const end = Math.min(hashes.length, at + TILE_BYTES - from);
+      growing.bytes.set(hashes.subarray(at, end), from);
+      growing.width += (end - at) / HASH_BYTES;
+      at = end;
+      if (growing.width < TILE_WIDTH) continue;
+      full.push(growing.bytes);
+      this.#full.push({ tile: { level, index: growing.index++, width: TILE_WIDTH }, bytes: growing.bytes });
+      growing.bytes = Buffer.alloc(TILE_BYTES);
+      growing.width = 0;
     }
-    return level;
+    return full;
   }
 
   #at(level: number): Growing {
-    while (this.#edge.length <= level) this.#edge.push({ bytes: Buffer.alloc(TILE_BYTES), width: 0 });
+    while (this.#edge.length <= level) this.#edge.push({ bytes: Buffer.alloc(TILE_BYTES), width: 0, index: 0 });
     return this.#edge[level] as Growing;
   }
 }
@@ -128,11 +144,4 @@ export function firstDifference(a: Uint8Array, b: Uint8Array): number {
   if (Buffer.compare(a, b) === 0) return -1;
   const at = a.findIndex((byte, i) => byte !== b[i]);
   return Math.floor((at < 0 ? a.length : at) / HASH_BYTES);
-}
-
-/** Splits the bytes of a tile. */
-export function hashesOf(bytes: Uint8Array): Uint8Array[] {
-  const hashes: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; at += HASH_BYTES) hashes.push(bytes.subarray(at, at + HASH_BYTES));
-  return hashes;
 }

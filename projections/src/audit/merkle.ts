@@ -21,7 +21,7 @@ export function putSha256(bytes: Uint8Array, into: Buffer, at: number): void {
 export const EMPTY_ROOT: Buffer = sha256(new Uint8Array(0));
 
 /** What an inner node is hashed with before its children. */
-export const NODE_PREFIX = 1;
+const NODE_PREFIX = 1;
 
 /** Used again for every node: hashing is synchronous. */
 const node = Buffer.alloc(1 + 2 * HASH_BYTES, NODE_PREFIX);
@@ -50,4 +50,11 @@ export function rootOf(hashes: readonly Uint8Array[]): Uint8Array {
 
 export function sameHash(a: Uint8Array, b: Uint8Array | undefined): boolean {
   return b !== undefined && Buffer.compare(a, b) === 0;
+}
+
+/** Splits bytes that hold hashes one after the other. */
+export function hashesOf(bytes: Uint8Array): Uint8Array[] {
+  const hashes: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += HASH_BYTES) hashes.push(bytes.subarray(at, at + HASH_BYTES));
+  return hashes;
 }

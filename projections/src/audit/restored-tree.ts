@@ -6,11 +6,10 @@
 import type { LiveStoredLog } from "@millrace/engine";
 import type { AuditDirectory, Frontier, SignedCheckpoint } from "./audit-directory.ts";
 import { auditError } from "./audit-errors.ts";
-import { firstDifference, GrowingTree, hashesOf, type TileBytes } from "./growing-tree.ts";
-import { LeafHasher } from "./leaf-hash.ts";
+import { firstDifference, GrowingTree, type TileBytes } from "./growing-tree.ts";
 import { HASH_BYTES, sameHash } from "./merkle.ts";
-import type { BatchSha256 } from "./message-hashes.ts";
 import { partialTiles, TILE_WIDTH, tileIn } from "./tile.ts";
+import type { TreeHasher } from "./tree-hasher.ts";
 
 export interface RestoredTree {
   readonly tree: GrowingTree;
@@ -34,7 +33,7 @@ export async function restoreTree(
   log: LiveStoredLog,
   directory: AuditDirectory,
   checkpoint: SignedCheckpoint | undefined,
-  sha256: BatchSha256,
+  hasher: TreeHasher,
 ): Promise<RestoredTree> {
   const frontier = await directory.frontier();
   const seen = Math.max(checkpoint?.size ?? 0, typeof frontier === "object" ? frontier.size : 0);
@@ -43,11 +42,11 @@ export async function restoreTree(
     throw auditError("AUDIT-AHEAD", message, { place: { file: directory.path, position: log.durableEnd } });
   }
   const why = await whyNotFromTiles(directory, frontier, checkpoint);
-  if (why !== undefined) return rebuilt({ log, directory, checkpoint, sha256 }, seen, why);
+  if (why !== undefined) return rebuilt({ log, directory, checkpoint, hasher }, seen, why);
   if (typeof frontier !== "object")
-    return { tree: new GrowingTree(sha256), durableSize: 0, chain: 0, rebuilt: undefined };
-  await compareNewestLeaves(log, directory, frontier.size, sha256);
-  const tree = GrowingTree.restored(frontier.size, (await edgeOf(directory, frontier.size)) ?? [], sha256);
+    return { tree: new GrowingTree(hasher), durableSize: 0, chain: 0, rebuilt: undefined };
+  await compareNewestLeaves(log, directory, frontier.size, hasher);
+  const tree = GrowingTree.restored(frontier.size, (await edgeOf(directory, frontier.size)) ?? [], hasher);
   return { tree, durableSize: frontier.size, chain: frontier.chain, rebuilt: undefined };
 }
 
@@ -89,16 +88,16 @@ async function compareNewestLeaves(
   log: LiveStoredLog,
   { tiles }: AuditDirectory,
   size: number,
-  sha256: BatchSha256,
+  hasher: TreeHasher,
 ): Promise<void> {
   if (size === 0) return;
   const index = Math.floor((size - 1) / TILE_WIDTH);
   const from = Math.max(index * TILE_WIDTH, log.base);
   const bytes = await tiles.read(tileIn(size, 0, index));
   if (bytes === undefined) throw auditError("AUDIT-TILE", `tile ${index} of level 0 is missing`);
-  const hasher = new LeafHasher(sha256);
-  for await (const { records } of log.readStored(from, size)) {
-    const { first, bytes: found } = hasher.leaves(records);
+  for await (const batch of log.readStored(from, size)) {
+    const { first } = batch;
+    const found = await hasher.leaves(batch);
     const at = (first - index * TILE_WIDTH) * HASH_BYTES;
     const different = firstDifference(found, bytes.subarray(at, at + found.length));
     if (different >= 0) throw forkAt(first + different);
@@ -109,30 +108,27 @@ interface RebuildParts {
   readonly log: LiveStoredLog;
   readonly directory: AuditDirectory;
   readonly checkpoint: SignedCheckpoint | undefined;
-  readonly sha256: BatchSha256;
+  readonly hasher: TreeHasher;
 }
 
 /** Makes the tree again from every record up to `seen`, and compares the root on the way. */
 async function rebuilt(
-  { log, directory, checkpoint, sha256 }: RebuildParts,
+  { log, directory, checkpoint, hasher }: RebuildParts,
   seen: number,
   why: string,
 ): Promise<RestoredTree> {
   // A crash from here on leaves tiles of both kinds: they are made again until all of them are there.
   await directory.dropFrontier();
-  const tree = new GrowingTree(sha256);
-  const hasher = new LeafHasher(sha256);
+  const tree = new GrowingTree(hasher);
   let chain = 0;
-  const append = (bytes: Uint8Array): void => {
-    for (const leaf of hashesOf(bytes)) {
-      tree.append(leaf);
-      if (tree.size === checkpoint?.size) mustBe(checkpoint, tree.root());
-    }
-  };
-  for await (const { bytes } of log.prunedLeaves()) append(bytes);
+  const append = (leaves: Uint8Array): Promise<void> =>
+    tree.append(leaves, checkpoint?.size, () => {
+      if (checkpoint !== undefined) mustBe(checkpoint, tree.root());
+    });
+  for await (const { bytes } of log.prunedLeaves()) await append(bytes);
   for await (const batch of log.readStored(log.base, seen)) {
     chain = batch.chain;
-    append(hasher.leaves(batch.records).bytes);
+    await append(await hasher.leaves(batch));
     const full = tree.fullCount >= FULL_TILES_MAX ? tree.takeFull() : [];
     await directory.tiles.write(full);
   }

@@ -2,18 +2,17 @@
  * Compares leaf hashes of records with what was signed, before the records leave the log: from then on the leaf hashes are all
  * that proofs are made of (L-R27).
  */
-import type { Disk, StoredRecord } from "@millrace/engine";
+import type { Disk, StoredRecords } from "@millrace/engine";
 import { openAuditProofs } from "./audit-proofs.ts";
-import { LeafHasher } from "./leaf-hash.ts";
 import { HASH_BYTES } from "./merkle.ts";
-import { type BatchSha256, batchSha256 } from "./message-hashes.ts";
 import { TILE_WIDTH } from "./tile.ts";
+import { inlineTreeHasher, type TreeHasher } from "./tree-hasher.ts";
 
 export interface SignedLeaves {
   /** The newest checkpoint covers the positions below. */
   readonly end: number;
   /** The leaves of whole positions, 32 bytes each. */
-  leavesOf(records: readonly StoredRecord[]): Uint8Array;
+  leavesOf(records: StoredRecords): Promise<Uint8Array>;
   /**
    * @param leaves of the positions from `first` on, 32 bytes each
    * @param pause called between tiles, for whoever shares the thread
@@ -28,13 +27,12 @@ export async function openSignedLeaves(
   disk: Disk,
   parent: string,
   logId: string,
-  sha256: BatchSha256 = batchSha256,
+  hasher: TreeHasher = inlineTreeHasher(),
 ): Promise<SignedLeaves> {
   const proofs = await openAuditProofs(disk, parent, logId);
-  const hasher = new LeafHasher(sha256);
   return {
     end: proofs.checkpoint.size,
-    leavesOf: (records) => hasher.leaves(records).bytes,
+    leavesOf: (records) => hasher.leaves(records),
     check: async (first, leaves, pause = async () => undefined) => {
       for (let at = 0; at < leaves.length; at += HASH_BYTES) {
         const position = first + at / HASH_BYTES;

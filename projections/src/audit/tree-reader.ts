@@ -1,7 +1,6 @@
 /** Hashes of a tree of a given size, from its tiles: what proofs are made of. Full tiles are kept for the next proof. */
 import { auditError } from "./audit-errors.ts";
-import { hashesOf } from "./growing-tree.ts";
-import { nodeHash, rootOf } from "./merkle.ts";
+import { hashesOf, nodeHash, rootOf } from "./merkle.ts";
 import { TILE_WIDTH, tileIn } from "./tile.ts";
 import type { TileFiles } from "./tile-files.ts";
 

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { GrowingTree } from "./growing-tree.ts";
 import { leafOfEntry } from "./leaf-hash.ts";
 import { consistencyProof, inclusionProof, isConsistent, rootByInclusion } from "./proof.ts";
-import { partialTiles, TILE_WIDTH, tilePath } from "./tile.ts";
+import { partialTiles, TILE_WIDTH, type Tile, tilePath } from "./tile.ts";
 import { TileFiles } from "./tile-files.ts";
 import { TreeReader } from "./tree-reader.ts";
 
@@ -39,6 +39,7 @@ function naiveSubproof(m: number, leaves: readonly Uint8Array[], isWhole: boolea
     : [...naiveSubproof(m - k, leaves.slice(k), false), naiveRoot(leaves.slice(0, k))];
 }
 
+const fullTiles = (tree: GrowingTree): Tile[] => tree.takeFull().map(({ tile }) => tile);
 const leafAt = (i: number): Buffer => leafOfEntry(Buffer.from(`entry ${i}`));
 const leavesOf = (size: number): Buffer[] => Array.from({ length: size }, (_, i) => leafAt(i));
 const SIZE_MAX = 700;
@@ -51,20 +52,21 @@ async function written(directory: string, sizes: readonly number[]): Promise<Til
   const files = new TileFiles(mount, directory);
   const tree = new GrowingTree();
   for (const size of sizes) {
-    while (tree.size < size) tree.append(leafAt(tree.size));
+    await tree.append(Buffer.concat(leavesOf(size).slice(tree.size)));
     await env.until(files.write([...tree.takeFull(), ...tree.partial()]));
   }
   return files;
 }
 
 describe("a growing tree", () => {
-  it("has the roots of the vectors of Certificate Transparency", () => {
+  it("has the roots of the vectors of Certificate Transparency", async () => {
     const inputs = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
     const tree = new GrowingTree();
-    const roots = inputs.map((input) => {
-      tree.append(leafOfEntry(Buffer.from(input, "hex")));
-      return Buffer.from(tree.root()).toString("hex");
-    });
+    const roots: string[] = [];
+    for (const input of inputs) {
+      await tree.append(leafOfEntry(Buffer.from(input, "hex")));
+      roots.push(Buffer.from(tree.root()).toString("hex"));
+    }
     expect(Buffer.from(new GrowingTree().root()).toString("hex")).toBe(
       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     );
@@ -72,11 +74,11 @@ describe("a growing tree", () => {
     expect(roots[7]).toBe("5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
   });
 
-  it("has at every size the root of the definition", () => {
+  it("has at every size the root of the definition", async () => {
     const leaves = leavesOf(SIZE_MAX);
     const tree = new GrowingTree();
     for (const [i, leaf] of leaves.entries()) {
-      tree.append(leaf);
+      await tree.append(leaf);
       if (i % 7 === 0 || i % TILE_WIDTH < 2) expect(tree.root()).toEqual(naiveRoot(leaves.slice(0, i + 1)));
     }
   });
@@ -85,7 +87,9 @@ describe("a growing tree", () => {
     const sizes = [1, 255, 256, 257, 65_535, 65_536, 65_537, 66_000];
     const files = await written("/restored", sizes);
     const whole = new GrowingTree();
-    for (let i = 0; i < 66_100; i++) whole.append(leafAt(i));
+    const leaves = leavesOf(66_100);
+    await whole.append(Buffer.concat(leaves));
+    const full = fullTiles(whole);
     for (const size of sizes) {
       const edge = [];
       for (const tile of partialTiles(size)) {
@@ -94,8 +98,28 @@ describe("a growing tree", () => {
         if (bytes !== undefined) edge.push({ tile, bytes });
       }
       const tree = GrowingTree.restored(size, edge);
-      for (let i = size; i < 66_100; i++) tree.append(leafAt(i));
+      await tree.append(Buffer.concat(leaves.slice(size)));
       expect(tree.root()).toEqual(whole.root());
+      const later = full.filter(({ level, index }) => (index + 1) * TILE_WIDTH ** (level + 1) > size);
+      expect(fullTiles(tree)).toEqual(later);
+    }
+  });
+
+  it("is seen at a size that an append passes, and at no other", async () => {
+    const leaves = leavesOf(600);
+    for (const [before, size, isSeen] of [
+      [0, 300, true],
+      [0, 600, true],
+      [300, 301, true],
+      [300, 300, false],
+      [0, 601, false],
+    ] as const) {
+      const tree = new GrowingTree();
+      await tree.append(Buffer.concat(leaves.slice(0, before)));
+      const seen: Uint8Array[] = [];
+      await tree.append(Buffer.concat(leaves.slice(before)), size, () => seen.push(tree.root()));
+      expect(seen).toEqual(isSeen ? [naiveRoot(leaves.slice(0, size))] : []);
+      expect(tree.root()).toEqual(naiveRoot(leaves));
     }
   });
 });

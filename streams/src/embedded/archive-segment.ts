@@ -3,7 +3,7 @@
  * are written to temporary files, synced, and read back and compared before anything is named (FORMAT.md, L-R25).
  */
 import { createHash } from "node:crypto";
-import type { Disk, RecordedEvent, StoredRecord } from "@millrace/engine";
+import { type Disk, type RecordedEvent, type StoredRecord, type StoredRecords, storedRecords } from "@millrace/engine";
 import { ArchiveFile, archiveDamaged, writeArchive } from "./archive-file.ts";
 import { ARCHIVE_KINDS, type ArchiveKind, archiveDirectory, archivedFile, archivePath } from "./archive-names.ts";
 import type { BlockKernels } from "./block-kernels.ts";
@@ -26,8 +26,8 @@ export const LEAF_BYTES = 32;
 /** Records that are decoded for a twin before others have a turn: a millisecond or so. */
 const TWIN_RECORDS = 64;
 
-/** The leaves that proofs are made of, 32 bytes a position. `records` are of whole positions, at least one. */
-export type LeavesOf = (records: readonly StoredRecord[]) => Uint8Array;
+/** The leaves that proofs are made of, 32 bytes a position. */
+export type LeavesOf = (records: StoredRecords) => Promise<Uint8Array>;
 
 /** Collects events into a file for analysts. */
 export interface TwinWriter {
@@ -119,9 +119,9 @@ async function contentsOf(
   let lastMs = 0;
   const scanner = new BlockScanner(files, crc32c, align, segmentBytes);
   const blocks = scanner.blocks({ serial, offset: SEGMENT_HEADER_BYTES }, endPos);
-  for await (const { records } of storedBatches(blocks, { kernels, files }, firstPos, endPos)) {
-    leaves.set(making.leavesOf(records), (next - firstPos) * LEAF_BYTES);
-    for (const record of records) {
+  for await (const batch of storedBatches(blocks, { kernels, files }, firstPos, endPos)) {
+    leaves.set(await making.leavesOf(batch), (next - firstPos) * LEAF_BYTES);
+    for (const record of storedRecords(batch)) {
       if (carry !== undefined) addToCarry(carry, record);
       if (record.isControl) continue;
       if (record.position !== next) throw damaged(files, serial, next);

@@ -44,10 +44,8 @@ export async function listSegments(disk: Disk, directory: string): Promise<Liste
 
 async function timeAt(log: ReturnType<typeof storedLogOf>, position: number): Promise<number | null> {
   try {
-    for await (const { records } of log.readStored(position, position + 1)) {
-      const [record] = records;
-      if (record !== undefined) return timeMsAt(viewOf(record.header), 0);
-    }
+    for await (const { bytes, places } of log.readStored(position, position + 1))
+      return timeMsAt(viewOf(bytes), places[0] as number);
   } catch {
     // A damaged segment is listed all the same; a scrub says what is wrong with it.
   }

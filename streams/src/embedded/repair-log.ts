@@ -145,8 +145,8 @@ async function hashAgain(
     const scanner = new BlockScanner(files, crc32c, PAGE_SIZE_BYTES, segmentBytes);
     const blocks = scanner.blocks({ serial, offset: SEGMENT_HEADER_BYTES }, sealed.endPos);
     const leaves: Uint8Array[] = [];
-    for await (const { records } of storedBatches(blocks, { kernels, files }, sealed.firstPos, sealed.endPos))
-      leaves.push(Uint8Array.from(leavesOf(records)));
+    for await (const batch of storedBatches(blocks, { kernels, files }, sealed.firstPos, sealed.endPos))
+      leaves.push(await leavesOf(batch));
     const bytes = Buffer.concat(leaves);
     await writeSynced(disk, `${archivePath(directory, serial, "leaves")}.tmp`, (write) => write(bytes));
     return sha256(bytes) === sealed.archive?.leavesHash;

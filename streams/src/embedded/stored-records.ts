@@ -1,5 +1,5 @@
 /** Records byte by byte as they are stored, control records included: what proofs are made of. */
-import type { StoredBatch, StoredRecord } from "@millrace/engine";
+import { STORED_PLACE_WORDS, type StoredBatch } from "@millrace/engine";
 import type { BlockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import type { ScannedBlock } from "./block-scanner.ts";
@@ -18,27 +18,57 @@ export async function* storedBatches(
   from: number,
   to: number,
 ): AsyncGenerator<StoredBatch> {
+  const places = new Places();
   for await (const blocks of scanned) {
-    const records: StoredRecord[] = [];
     let end = from;
     let chain = 0;
+    places.clear();
     for (const block of blocks) {
+      const { view } = block;
       visitRecords(block, files.pathOf(block.serial), kernels, (at, isControl, position) => {
-        if (position >= from && position < to) records.push(storedAt(block, at, isControl, position));
+        if (position >= from && position < to) places.add(position, at, at + view.getUint32(at, true), isControl);
       });
       end = Math.min(to, block.header.first + block.header.count);
       chain = block.header.headCrc;
     }
-    if (records.length > 0) yield { records, end, chain };
+    // The blocks of a piece lie in one buffer.
+    const bytes = blocks[0]?.bytes;
+    if (bytes !== undefined && places.length > 0)
+      yield { first: places.first, bytes, places: places.taken(), end, chain };
   }
 }
 
-function storedAt({ bytes, view }: ScannedBlock, at: number, isControl: boolean, position: number): StoredRecord {
-  const payloadAt = at + RECORD_HEADER_BYTES;
-  return {
-    position,
-    isControl,
-    header: bytes.subarray(at, payloadAt),
-    payload: bytes.subarray(payloadAt, at + view.getUint32(at, true)),
-  };
+const FIRST_RECORDS = 1024;
+
+/** Places being gathered. */
+class Places {
+  #words: Uint32Array = new Uint32Array(FIRST_RECORDS * STORED_PLACE_WORDS);
+  first = 0;
+  length = 0;
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  add(position: number, at: number, end: number, isControl: boolean): void {
+    if (this.length === 0) this.first = position;
+    if (this.length === this.#words.length) this.#grow();
+    const words = this.#words;
+    const word = this.length;
+    words[word] = at;
+    words[word + 1] = at + RECORD_HEADER_BYTES;
+    words[word + 2] = end;
+    words[word + 3] = isControl ? 1 : 0;
+    this.length = word + STORED_PLACE_WORDS;
+  }
+
+  taken(): Uint32Array {
+    return this.#words.slice(0, this.length);
+  }
+
+  #grow(): void {
+    const words = new Uint32Array(this.#words.length * 2);
+    words.set(this.#words);
+    this.#words = words;
+  }
 }

@@ -1,4 +1,4 @@
-import type { StoredBatch } from "@millrace/engine";
+import { type StoredBatch, storedRecords } from "@millrace/engine";
 import { SimulatedMount } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
 import { ArchiveFile } from "../../src/embedded/archive-file.ts";
@@ -11,7 +11,8 @@ import { gather, hex } from "./log-model.ts";
 async function storedOf(batches: AsyncIterable<StoredBatch>): Promise<string[]> {
   const records: string[] = [];
   for await (const batch of batches)
-    records.push(...batch.records.map(({ position, header, payload }) => `${position} ${hex(header)} ${hex(payload)}`));
+    for (const { position, header, payload } of storedRecords(batch))
+      records.push(`${position} ${hex(header)} ${hex(payload)}`);
   return records;
 }
 

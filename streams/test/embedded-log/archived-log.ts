@@ -1,6 +1,6 @@
 /** A log whose sealed segments can be archived: what tests of archive, prune and scrub begin with. */
 import { createHash } from "node:crypto";
-import type { RecordedEvent, StoredRecord } from "@millrace/engine";
+import { type RecordedEvent, type StoredRecords, storedRecords } from "@millrace/engine";
 import { loadZstd } from "../../src/compression/zstd.ts";
 import type { ArchivedRange, ArchiveOptions } from "../../src/embedded/log-retention.ts";
 import { LogMachine, type LogMachineOptions, type LogProcess } from "./log-machine.ts";
@@ -11,10 +11,10 @@ import { LogWorkload } from "./log-workload.ts";
 await loadZstd();
 
 /** Leaves that need nothing of the tree: one hash over everything that belongs to the position. */
-export function leavesOf(records: readonly StoredRecord[]): Uint8Array {
+export async function leavesOf(records: StoredRecords): Promise<Uint8Array> {
   const leaves: Buffer[] = [];
   let hash = createHash("sha256");
-  for (const { header, payload, isControl } of records) {
+  for (const { header, payload, isControl } of storedRecords(records)) {
     hash.update(header).update(payload);
     if (isControl) continue;
     leaves.push(hash.digest());

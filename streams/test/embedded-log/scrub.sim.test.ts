@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { storedRecords } from "@millrace/engine";
 import { SimulatedMount } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
 import { openStoredLog } from "../../src/embedded/open-stored-log.ts";
@@ -42,8 +43,9 @@ async function readAll(log: ArchivedLog): Promise<string> {
   const reading = async (): Promise<string> => {
     const files = await openStoredLog(new SimulatedMount(log.machine.disk), DIRECTORY);
     const hash = createHash("sha256");
-    for await (const { records } of files.readStored(0, log.process.log.durableEnd))
-      for (const { position, header, payload } of records) hash.update(`${position}`).update(header).update(payload);
+    for await (const batch of files.readStored(0, log.process.log.durableEnd))
+      for (const { position, header, payload } of storedRecords(batch))
+        hash.update(`${position}`).update(header).update(payload);
     return hash.digest("hex");
   };
   return log.until(reading().catch((thrown: { readonly code?: string }) => thrown.code ?? String(thrown)));

@@ -1,4 +1,4 @@
-import type { RecordedEvent, StoredBatch, StoredRecord } from "@millrace/engine";
+import { type RecordedEvent, type StoredBatch, type StoredRecord, storedRecords } from "@millrace/engine";
 import { gather, SimulatedMount, sampleEvents, to } from "@millrace/engine/testing";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openStoredLog, StoredEvents } from "../../src/embedded/open-stored-log.ts";
@@ -10,7 +10,7 @@ const END = APPENDS * APPEND_EVENTS;
 
 async function recordsOf(batches: AsyncIterable<StoredBatch>): Promise<StoredRecord[]> {
   const records: StoredRecord[] = [];
-  for await (const batch of batches) records.push(...batch.records.map(copied));
+  for await (const batch of batches) records.push(...storedRecords(batch).map(copied));
   return records;
 }
 
@@ -75,8 +75,8 @@ describe("records as they are stored", () => {
     const mount = new SimulatedMount(machine.disk);
     const files = await machine.env.until(openStoredLog(mount, DIRECTORY));
     const reading = async (): Promise<void> => {
-      for await (const { records } of files.readStored(0, END)) {
-        for (const record of records) {
+      for await (const batch of files.readStored(0, END)) {
+        for (const record of storedRecords(batch)) {
           names.learn(record);
           if (!record.isControl) made.push(fieldsOf(names.event(record)));
         }

@@ -1,8 +1,8 @@
 /** What an auditor asks. All of it reads files only, so it works beside a running host, on a stopped one and on a copy. */
 import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { messageOf, type StoredLog, type StoredRecord } from "@millrace/engine";
-import { nativeBlocks, nativeSha256 } from "@millrace/native";
+import { messageOf, type StoredLog, type StoredRecord, storedRecords } from "@millrace/engine";
+import { nativeBlocks, nativeTreeHasher } from "@millrace/native";
 import {
   type AuditFinding,
   type AuditReport,
@@ -65,7 +65,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
       log,
       disk: systemDisk(),
       directory: audit,
-      sha256: nativeSha256(),
+      hasher: nativeTreeHasher(),
       ...(key === undefined ? {} : { key }),
       ...(since === undefined ? {} : { since }),
     });
@@ -123,7 +123,7 @@ export async function prove(position: number, options: AuditOptions): Promise<vo
 }
 
 async function recordsAt(log: StoredLog, position: number): Promise<readonly StoredRecord[]> {
-  for await (const { records } of log.readStored(position, position + 1)) return records;
+  for await (const batch of log.readStored(position, position + 1)) return storedRecords(batch);
   return [];
 }
 
