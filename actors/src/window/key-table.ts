@@ -5,9 +5,14 @@
 import type { Column, Dictionary, Json } from "@millrace/engine";
 import { cell } from "@millrace/engine";
 
+/** Of a character of JavaScript's. */
+const UTF8_BYTES_MAX = 3;
+
 export class KeyTable {
   readonly fields: number;
   readonly #keys: (readonly Json[])[] = [];
+  /** Bytes that the largest key takes at most, roughly. */
+  bytesMax = 0;
   readonly #scalars = new Map<Json, number>();
   readonly #composites = new Map<string, number>();
   /** Key numbers of each dictionary's codes; of a single field only. */
@@ -62,6 +67,7 @@ export class KeyTable {
       id = this.#keys.length;
       ids.set(token, id);
       this.#keys.push(key);
+      if (typeof token === "string") this.bytesMax = Math.max(this.bytesMax, UTF8_BYTES_MAX * token.length);
     }
     return id;
   }

@@ -3,7 +3,9 @@
  * each cell of the plan is one array over slots, so that accumulating a frame is one tight loop per cell. Slots of closed
  * windows are used again.
  *
- * Changes since the last `seal` can be undone: the first touch of a group in a draft saves its cells, closed windows keep
+ * A window that has ended takes no more messages; its groups are **due** until they are taken, all at once or in parts.
+ *
+ * Changes since the last `seal` can be undone: the first touch of a group in a draft saves its cells, taken groups keep
  * their slots until then. Groups of a window are in first-seen order, also after an undo and after a fold.
  */
 import { invariant, type Json } from "@millrace/engine";
@@ -11,7 +13,7 @@ import { type CellFold, type CellSpec, initialOf } from "./aggregate.ts";
 import { KeyTable } from "./key-table.ts";
 import { type WindowInput, windowStart } from "./window-input.ts";
 
-export interface OpenWindow {
+interface OpenWindow {
   readonly start: number;
   /** In first-seen order of their keys. */
   readonly slots: number[];
@@ -43,7 +45,13 @@ export class OpenWindows {
   readonly #touched: number[] = [];
   /** Saved cells of touched slots, in their order; of a group made in this draft `NaN`. */
   readonly #saved: number[] = [];
-  readonly #closed: OpenWindow[] = [];
+  /** Windows that ended in this draft. */
+  readonly #ended: OpenWindow[] = [];
+  /** Slots of the windows that have ended, by window start, then first-seen key; those before `#taken` are taken. */
+  #due: number[] = [];
+  #taken = 0;
+  /** Of them, those that were there before this draft. */
+  #dueBefore = 0;
 
   constructor(sizeMs: number, keyFields: number, cells: readonly CellSpec[]) {
     this.sizeMs = sizeMs;
@@ -53,21 +61,33 @@ export class OpenWindows {
     this.cells = cells.map(() => new Float64Array(SLOTS_AT_FIRST));
   }
 
-  /** Groups changed in this draft that are still open, in the order of their first change. */
+  /** Groups changed in this draft that are not taken, in the order of their first change. */
   get changed(): readonly number[] {
-    return this.#closed.length === 0
-      ? this.#touched
-      : this.#touched.filter((slot) => this.#windows.has(this.#startOfSlot[slot] as number));
+    if (this.#taken === 0) return this.#touched;
+    const taken = new Set(this.#due.slice(0, this.#taken));
+    return this.#touched.filter((slot) => !taken.has(slot));
   }
 
-  /** Slots of all groups, by window start, then first-seen key. */
+  /** Slots of all groups that are not taken, by window start, then first-seen key. */
   get all(): readonly number[] {
-    return this.open.flatMap((window) => window.slots);
+    const open = [...this.#windows.values()].sort(byStart);
+    return [...this.#due.slice(this.#taken), ...open.flatMap((window) => window.slots)];
   }
 
-  /** Windows that are open, by start. */
-  get open(): readonly OpenWindow[] {
-    return [...this.#windows.values()].sort((a, b) => a.start - b.start);
+  /** Groups of windows that have ended, not taken yet. */
+  get due(): number {
+    return this.#due.length - this.#taken;
+  }
+
+  /** There were such groups before this draft. */
+  get wasDue(): boolean {
+    return this.#dueBefore > 0;
+  }
+
+  /** Start of the first window with a group that is due. */
+  get firstDue(): number | undefined {
+    const slot = this.#due[this.#taken];
+    return slot === undefined ? undefined : this.startOf(slot);
   }
 
   startOf(slot: number): number {
@@ -85,28 +105,40 @@ export class OpenWindows {
     for (const [i, spec] of specs.entries()) addTo(this.cells[i] as Float64Array, spec, slots, input);
   }
 
-  /** Removes the windows that end at or before `limit`, on the draft: by start. */
-  close(limit: number): readonly OpenWindow[] {
-    if (this.#lowest + this.sizeMs > limit) return [];
-    const done = [...this.#windows.values()]
-      .filter((window) => window.start + this.sizeMs <= limit)
-      .sort((a, b) => a.start - b.start);
-    for (const window of done) this.#windows.delete(window.start);
-    this.#closed.push(...done);
+  /** Ends the windows up to `limit`, on the draft. */
+  end(limit: number): void {
+    if (this.#lowest + this.sizeMs > limit) return;
+    const ended = [...this.#windows.values()].filter((window) => window.start + this.sizeMs <= limit).sort(byStart);
+    for (const window of ended) {
+      this.#windows.delete(window.start);
+      this.#ended.push(window);
+      for (const slot of window.slots) this.#due.push(slot);
+    }
     this.#lowest = lowestOf(this.#windows.keys());
-    return done;
+  }
+
+  /** Takes the first groups that are due, at most `most`, on the draft. */
+  take(most: number): readonly number[] {
+    const from = this.#taken;
+    this.#taken = Math.min(this.#due.length, from + most);
+    return this.#due.slice(from, this.#taken);
   }
 
   seal(): void {
-    for (const window of this.#closed) for (const slot of window.slots) this.#free.push(slot);
-    this.#closed.length = 0;
+    for (let i = 0; i < this.#taken; i++) this.#free.push(this.#due[i] as number);
+    if (this.#taken > 0) this.#due = this.#due.slice(this.#taken);
+    this.#taken = 0;
+    this.#dueBefore = this.#due.length;
+    this.#ended.length = 0;
     this.#endDraft();
     if (this.keys.size > KEYS_KEPT && this.keys.size > 4 * (this.#used - this.#free.length)) this.#compactKeys();
   }
 
   discard(): void {
-    for (const window of this.#closed) this.#windows.set(window.start, window);
-    this.#closed.length = 0;
+    for (const window of this.#ended) this.#windows.set(window.start, window);
+    this.#ended.length = 0;
+    this.#due.length = this.#dueBefore;
+    this.#taken = 0;
     const width = this.cells.length;
     for (let i = this.#touched.length - 1; i >= 0; i--) {
       const slot = this.#touched[i] as number;
@@ -222,18 +254,24 @@ export class OpenWindows {
     this.#saved.length = 0;
   }
 
-  /** Forgets keys that no open window has, so that keys which never return do not fill the memory. */
+  /** Forgets keys that no group has, so that keys which never return do not fill the memory. */
   #compactKeys(): void {
     const old = this.keys;
     this.keys = new KeyTable(old.fields);
-    for (const window of this.#windows.values()) {
-      for (const slot of window.slots) this.#keyOfSlot[slot] = this.keys.id(old.key(this.#keyOfSlot[slot] as number));
-    }
+    const renumber = (slot: number): void => {
+      this.#keyOfSlot[slot] = this.keys.id(old.key(this.#keyOfSlot[slot] as number));
+    };
+    for (const slot of this.#due) renumber(slot);
+    for (const window of this.#windows.values()) for (const slot of window.slots) renumber(slot);
     for (const window of this.#windows.values()) {
       window.slotByKey = new Int32Array(roomFor(this.keys.size));
       for (const slot of window.slots) window.slotByKey[this.#keyOfSlot[slot] as number] = slot + 1;
     }
   }
+}
+
+function byStart(a: OpenWindow, b: OpenWindow): number {
+  return a.start - b.start;
 }
 
 function addTo(

@@ -1,7 +1,7 @@
-/** Closed windows as output columns. */
+/** Groups as output columns. */
 import { type Column, ColumnBatch, Dictionary, type Json } from "@millrace/engine";
 import type { ComputedField } from "./aggregate.ts";
-import type { OpenWindow, OpenWindows } from "./open-windows.ts";
+import type { OpenWindows } from "./open-windows.ts";
 
 /** A dictionary only grows; past this many entries the next batch starts a new one. */
 const DICTIONARY_ENTRIES_MAX = 65_536;
@@ -17,8 +17,9 @@ export class WindowRows {
     this.#dictionaries = by.map(() => new Dictionary());
   }
 
-  of(windows: OpenWindows, closed: readonly OpenWindow[]): ColumnBatch {
-    const slots = slotsOf(closed);
+  of(windows: OpenWindows, groups: readonly number[]): ColumnBatch {
+    // As doubles, so that columns of doubles are made from them by `map`.
+    const slots = Float64Array.from(groups);
     const starts = slots.map((slot) => windows.startOf(slot));
     const columns = new Map<string, Column>();
     for (const [field, name] of this.#by.entries()) columns.set(name, this.#keyColumn(windows, slots, field));
@@ -46,16 +47,6 @@ export class WindowRows {
     this.#dictionaries[field] = fresh;
     return fresh;
   }
-}
-
-/** As doubles, so that columns of doubles are made from them by `map`. */
-function slotsOf(closed: readonly OpenWindow[]): Float64Array {
-  let n = 0;
-  for (const window of closed) n += window.slots.length;
-  const slots = new Float64Array(n);
-  let at = 0;
-  for (const window of closed) for (let i = 0; i < window.slots.length; i++) slots[at++] = window.slots[i] as number;
-  return slots;
 }
 
 function jsonColumn(windows: OpenWindows, slots: Float64Array, field: number): Column {

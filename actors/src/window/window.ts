@@ -1,12 +1,15 @@
 /**
  * Tumbling event-time windows per key. A window is emitted once, when the node's watermark reaches its end plus the lateness:
  * until then late messages still count. Output rows are `{<by fields>, window_start, window_end, <computed fields>}`, by
- * window start, then by the key that came first, however frames were cut.
+ * window start, then by the key that came first, however frames were cut. What is more than one step should carry goes out in
+ * parts, each a step of its own; late are messages from the first part on.
  *
- * Logged are the changed groups of a step, with absolute values; that closed windows go follows from the watermark.
+ * Logged are the changed groups of a step, with absolute values; that ended windows go follows from the watermark. How many
+ * groups are left for later steps is logged where there are any: `{due}`.
  */
 import {
   type CommittedBehavior,
+  type CommittedContext,
   type Draft,
   InvariantViolation,
   type JsonObject,
@@ -32,11 +35,17 @@ export interface WindowOptions {
   readonly latenessMs?: number;
   /** What happens to messages that come later still: counted as dropped, or sent to port `late`. Default drop. */
   readonly late?: "drop" | "port";
+  /** Output bytes of a step, roughly: what is more waits for the next. Default 1 MiB. */
+  readonly partBytes?: number;
 }
+
+const PART_BYTES = 1024 * 1024;
+/** Of a row, beside its key: window start and end, and each computed field. */
+const NUMBER_BYTES = 9;
 
 /** `sum`, `min`, `max` and `avg` of nothing but nulls: 0, null, null and null. */
 export function window(options: WindowOptions): CommittedBehavior {
-  const { sizeMs, latenessMs = 0 } = options;
+  const { sizeMs, latenessMs = 0, partBytes = PART_BYTES } = options;
   const plan = planAggregates(options.compute);
   const inputOptions = { ...plan, sizeMs, latenessMs, time: options.time, by: [...options.by.values()] };
   const rows = new WindowRows([...options.by.keys()], plan.fields);
@@ -44,12 +53,38 @@ export function window(options: WindowOptions): CommittedBehavior {
   let watermark = Number.NEGATIVE_INFINITY;
   let sealedWatermark = watermark;
 
+  let context: CommittedContext | undefined;
+  let isAsked = false;
+  /** Groups that the step being folded left due. */
+  let leftDue: number | undefined;
+
   const raise = (to: number): void => {
     watermark = Math.max(watermark, to);
+    windows.end(watermark - latenessMs);
+  };
+  const emitPart = (draft: Draft): void => {
+    if (windows.due === 0) return;
+    const rowBytes = windows.keys.bytesMax + NUMBER_BYTES * (2 + plan.fields.length);
+    draft.emit("out", rows.of(windows, windows.take(Math.max(1, Math.floor(partBytes / rowBytes)))));
+    if (windows.wasDue || windows.due > 0) draft.change({ due: windows.due });
+  };
+  const goOn = (): void => {
+    if (isAsked || windows.due === 0 || context === undefined) return;
+    isAsked = true;
+    const run = (draft: Draft): void => {
+      isAsked = false;
+      emitPart(draft);
+    };
+    // A node that ends meanwhile finds the rest in the log when it starts again.
+    context.request(run).catch(() => undefined);
   };
   return {
     kind: "committed",
     ports: options.late === "port" ? ["out", "late"] : ["out"],
+    open(opened) {
+      context = opened;
+      goOn();
+    },
     take(draft, slice) {
       const input = windowInput(slice, watermark, inputOptions);
       if (input.failures.length > 0) draft.reject(slice, input.failures);
@@ -59,11 +94,10 @@ export function window(options: WindowOptions): CommittedBehavior {
     },
     advance(draft: Draft, to: number) {
       raise(to);
-      const done = windows.close(watermark - latenessMs);
-      if (done.length > 0) draft.emit("out", rows.of(windows, done));
+      emitPart(draft);
     },
-    // Rows are not older than the first window that is still open, or may yet be opened.
-    hold: () => windowStart(watermark - latenessMs, sizeMs),
+    // Rows are not older than the first window that is due or open, or may yet be opened.
+    hold: () => windows.firstDue ?? windowStart(watermark - latenessMs, sizeMs),
     finish(draft) {
       const { changed } = windows;
       if (changed.length > 0) draft.change(encodeGroups(windows, changed));
@@ -71,15 +105,21 @@ export function window(options: WindowOptions): CommittedBehavior {
     seal() {
       windows.seal();
       sealedWatermark = watermark;
+      goOn();
     },
     discard() {
       windows.discard();
       watermark = sealedWatermark;
     },
-    fold: (event) => foldGroups(windows, event),
+    fold(event) {
+      const due = dueOf(event);
+      if (due === undefined) foldGroups(windows, event);
+      else leftDue = due;
+    },
     foldWatermark(to) {
       raise(to);
-      windows.close(watermark - latenessMs);
+      if (leftDue !== undefined || !windows.wasDue) windows.take(windows.due - (leftDue ?? 0));
+      leftDue = undefined;
       windows.seal();
       sealedWatermark = watermark;
     },
@@ -89,13 +129,19 @@ export function window(options: WindowOptions): CommittedBehavior {
       const { watermark: at, groups } = snapshotOf(snapshot);
       sealedWatermark = watermark = at;
       foldGroups(windows, groups);
+      windows.end(watermark - latenessMs);
+      windows.seal();
     },
-    // Open windows as they would be emitted if they closed now.
+    // Groups as they would be emitted now.
     inspect: () => ({
       key: [...options.by.keys(), "window_start"],
-      rows: rows.of(windows, windows.open).rows() as readonly JsonObject[],
+      rows: rows.of(windows, windows.all).rows() as readonly JsonObject[],
     }),
   };
+}
+
+function dueOf(event: StateEvent): number | undefined {
+  return (event as { due?: number } | null)?.due;
 }
 
 function snapshotOf(value: StateEvent): { watermark: number; groups: StateEvent } {
