@@ -6,12 +6,15 @@ import {
   type FeedIntake,
   GraphRuntime,
   type Json,
+  RowBatch,
   stepOf,
 } from "@millrace/engine";
 import { SimulatedLog, type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
 import { expect, test } from "vitest";
 import { feedSource } from "./feed-source.ts";
+import { field } from "./field.ts";
 import { type HttpPush, httpPush } from "./http-push.ts";
+import { window } from "./window/window.ts";
 
 const APPEND_BYTES_MAX = 40_000;
 const big = (letter: string): string => letter.repeat(9000);
@@ -25,7 +28,7 @@ interface Stand {
   readonly runtime: GraphRuntime;
 }
 
-async function started(source: () => CommittedBehavior): Promise<Stand> {
+async function started(source: () => CommittedBehavior, middle?: () => CommittedBehavior): Promise<Stand> {
   const env = virtualEnv("too large");
   const storage = new SimulatedLog({ env, random: env.random.fork("log"), appendBytesMax: APPEND_BYTES_MAX });
   const delivered: Json[] = [];
@@ -44,9 +47,16 @@ async function started(source: () => CommittedBehavior): Promise<Stand> {
     durability: "durable",
     nodes: [
       { name: "in", kind: "source", role: "committed", isSource: true, make: source },
+      ...(middle === undefined ? [] : [{ name: "middle", kind: "window", role: "committed", make: middle } as const]),
       { name: "out", kind: "sink", role: "committed", isSink: true, make: () => sink },
     ],
-    edges: [{ from: "in", to: "out" }],
+    edges:
+      middle === undefined
+        ? [{ from: "in", to: "out" }]
+        : [
+            { from: "in", to: "middle" },
+            { from: "middle", to: "out" },
+          ],
   } as const;
   const runtime = new GraphRuntime(program, { env, log: storage.open(env), host: "host" });
   await env.until(runtime.start());
@@ -69,6 +79,38 @@ test("pushes that are too large together are taken one after the other, and only
   expect(outcomes[9]).toMatchObject({ reason: { code: "LOG-TOO-LARGE" } });
   await stand.env.advance(5000);
   expect(stand.delivered.map(firstOf)).toEqual(["firs", ...letters.map((letter) => letter.repeat(4)), "last"]);
+});
+
+test("a window whose groups are too large together goes out in several steps", async () => {
+  const hour = 3_600_000;
+  const source: CommittedBehavior = {
+    kind: "committed",
+    ports: ["out"],
+    open({ request }) {
+      for (let part = 0; part < 40; part++) {
+        const rows = Array.from({ length: 100 }, (_, i) => ({ key: `key ${part} ${i}`, at: i }));
+        void request((draft) => {
+          draft.emit("out", new RowBatch(rows));
+          if (part === 39) draft.advanceOutput(Number.POSITIVE_INFINITY);
+        });
+      }
+    },
+    take() {},
+    seal() {},
+    discard() {},
+    fold() {},
+  };
+  const by = new Map([["key", field("key")]]);
+  const counted = (): CommittedBehavior =>
+    window({ sizeMs: hour, time: field("at"), by, compute: new Map([["n", { fn: "count" }]]), partBytes: 20_000 });
+  const stand = await started(() => source, counted);
+  await stand.env.advance(20_000);
+  expect(stand.delivered.map((row) => (row as { key?: string }).key)).toEqual(
+    Array.from({ length: 4000 }, (_, i) => `key ${Math.floor(i / 100)} ${i % 100}`),
+  );
+  const steps = stand.storage.events.filter(({ type, stream }) => type === "Step" && stream === "g/middle").map(stepOf);
+  expect(steps.filter(({ emitted }) => emitted.length > 0).length).toBeGreaterThan(5);
+  expect(steps.flatMap(({ dead }) => dead)).toEqual([]);
 });
 
 test("messages of a feed that are too large together are taken in several steps; one that is too large alone is a dead letter", async () => {
