@@ -46,6 +46,8 @@ function startActor(dir, seed, found) {
   const child = fork(ACTOR, [dir, String(seed), String(LEASE_MS)], { execArgv: [] });
   const actor = {
     child,
+    /** It has put or read its first payload. */
+    begun: new Promise((resolve) => child.once("message", resolve)),
     exited: new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal }))),
   };
   child.on("error", () => undefined);
