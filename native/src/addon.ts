@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 9;
+const INTERFACE = 10;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -27,15 +27,32 @@ export interface Addon {
   tileRoots(tiles: Uint8Array): Promise<Uint8Array>;
   readonly CsvRecords: new (delimiter: number, types: Uint8Array, recordBytesMax: number) => RecordKernel;
   readonly JsonRecords: new (names: string[], recordBytesMax: number) => RecordKernel;
-  readonly NativeCalculator: new (file: string, config: Uint8Array, graph: string, node: string) => NativeCalculator;
+  readonly NativeCalculator: new (
+    file: string,
+    config: Uint8Array,
+    graph: string,
+    node: string,
+    rows: Uint8Array,
+    answer: Uint8Array,
+  ) => NativeCalculator;
+  /**
+   * Of the first `length` bytes of the calculator's shared rows. Length of the answer, which is in the shared array when it fits,
+   * else in `longAnswer()`. `places`: of payloads, as msgpack.
+   */
+  calculatorBatch(number: number, length: number, at: number, places?: Uint8Array): number;
   readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
 }
 
-/** A library with the C ABI of calculators, inside of this process. What it is given and answers is msgpack. */
+/**
+ * A library with the C ABI of calculators, inside of this process. What it is given and answers is msgpack, in the two arrays that
+ * it was made with: they must be left as they are, neither detached nor resized.
+ */
 export interface NativeCalculator {
   describe(): Uint8Array;
-  /** Length of the answer, which is in `out` when it fits, else in `longAnswer()`. `places`: of payloads, as msgpack. */
-  batch(rows: Uint8Array, length: number, at: number, out: Uint8Array, places: Uint8Array | undefined): number;
+  /** What {@link Addon.calculatorBatch} knows it by, in this thread and as long as this object is kept. */
+  readonly number: number;
+  /** Of rows that the shared array does not hold. */
+  longBatch(rows: Uint8Array, at: number, places?: Uint8Array): number;
   /** Payloads that were opened since it was last asked. */
   takeOpens(): number;
   longAnswer(): Uint8Array;

@@ -7,17 +7,18 @@
  * - `pythonBatched`: a row of a Python calculator in batches of 64, and one at a time. CPU time of the host and of the Python
  *   process together; `pythonBatchedWall` is what a caller waits
  *
- * What bounds them is printed beside. A call by the addon costs its crossing of Node-API with two arrays, 1 KB or 16 bytes
- * alike; koffi is slow at structures and quick at bare buffers. A batched Python row costs what the SDK, which is plain Python
- * without dependencies, needs to read and write it: `pythonCpuNs` against `hostCpuNs`. Larger batches do not change that.
+ * What bounds them is printed beside. A call by the addon crosses Node-API with numbers, since the bytes are in arrays that both
+ * sides have; koffi is slow at structures and quick at bare buffers. A batched Python row costs what the SDK needs to read and
+ * write it, `pythonCpuNs` against `hostCpuNs`: here with the package `msgpack`; larger batches do not change it.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { addonState } from "@millrace/native";
+import { calculatorPython } from "../bin/python-clients.mjs";
 import { openFile } from "../dist/calculator/open-file.js";
 import { measure, median, ratio, table } from "./measure.mjs";
 
@@ -33,6 +34,9 @@ const KOFFI_BUFFERS = "1 KB between buffers, koffi";
 export async function main({ repeats = 9 } = {}) {
   const state = addonState();
   if (!state.inUse) throw new Error(`this bench needs the native addon: ${state.reason}`);
+  const failed = calculatorPython.missing() === undefined ? undefined : calculatorPython.install();
+  if (failed !== undefined) throw new Error(`this bench needs Python with msgpack: ${failed}`);
+  process.env.PATH = `${calculatorPython.bin}${delimiter}${process.env.PATH}`;
   const dir = mkdtempSync(join(tmpdir(), "millrace-bench-"));
   try {
     const calls = await measure(nativeVariants(compiled(dir)), { repeats });
@@ -83,9 +87,14 @@ function nativeVariants(library) {
 /** As `native/src/calculator/library-calculator.ts` calls it. */
 function throughAddon(library) {
   const addon = createRequire(import.meta.url)(fileURLToPath(new URL("../../native/millrace.node", import.meta.url)));
-  const calculator = new addon.NativeCalculator(library, Buffer.from([0xc0]), "bench", "echo");
-  const out = new Uint8Array(64 * 1024);
-  return (bytes) => out.subarray(0, calculator.batch(bytes, bytes.length, 0, out));
+  const shared = new Uint8Array(64 * 1024);
+  const answer = new Uint8Array(64 * 1024);
+  const calculator = new addon.NativeCalculator(library, Buffer.from([0xc0]), "bench", "echo", shared, answer);
+  const { number } = calculator;
+  return (bytes) => {
+    shared.set(bytes);
+    return answer.subarray(0, addon.calculatorBatch(number, bytes.length, 0));
+  };
 }
 
 function throughKoffi(library) {

@@ -50,5 +50,5 @@ export const kafkaClients = environment("kafka-clients", [
   "grpcio-tools==1.85.1",
 ]);
 
-/** For calculators that use it. */
-export const numpy = environment("numpy", ["numpy==2.2.6"]);
+/** For calculators that use NumPy, and for the SDK, which is faster with the package of msgpack. */
+export const calculatorPython = environment("calculators", ["msgpack==1.1.2", "numpy==2.2.6"]);

@@ -23,7 +23,7 @@ import { goClient } from "./go-client.mjs";
 import { buildJava, javaLacks } from "./java.mjs";
 import { fetchKafka, KAFKA_VERSIONS, kafkaLacks } from "./kafka.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
-import { kafkaClients, numpy, pythonClients } from "./python-clients.mjs";
+import { calculatorPython, kafkaClients, pythonClients } from "./python-clients.mjs";
 import { fetchRegistry, registryLacks } from "./registry.mjs";
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -284,10 +284,10 @@ const needs = [
   },
   {
     name: "NUMPY",
-    suites: "calculators in Python that use NumPy",
+    suites: "calculators in Python that use NumPy, the Python SDK with msgpack",
     packages: ["python3", "python3-venv"],
-    missing: () => numpy.missing(),
-    install: () => numpy.install(),
+    missing: () => calculatorPython.missing(),
+    install: () => calculatorPython.install(),
   },
   {
     name: "JAVA",

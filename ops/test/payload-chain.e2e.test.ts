@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { numpy } from "../bin/python-clients.mjs";
+import { calculatorPython } from "../bin/python-clients.mjs";
 import { lastJson, millrace, root } from "./millrace.ts";
 
 const EXAMPLE = join(root, "ops", "examples", "payload-chain");
@@ -163,7 +163,7 @@ describe.skipIf(lacking.length > 0)("an array through four languages", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  const PATH = `${numpy.bin}${delimiter}${process.env.PATH}`;
+  const PATH = `${calculatorPython.bin}${delimiter}${process.env.PATH}`;
   const argsOf = (graph: string, data: string): readonly string[] => {
     const memory = ["--payloads", join(data, "..", "memory")];
     return ["run", graph, "--until-done", "--data", data, ...memory];

@@ -9,7 +9,7 @@ mod text;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 9;
+const INTERFACE: u32 = 10;
 
 #[napi]
 pub fn interface_version() -> u32 {

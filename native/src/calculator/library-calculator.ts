@@ -81,7 +81,7 @@ function packedPlaces(places: PayloadPlaces | undefined): Uint8Array | undefined
   return Object.keys(places).length === 0 ? NO_PLACES : packr.pack(places);
 }
 
-const OUT_BYTES = 64 * 1024;
+const SHARED_BYTES = 64 * 1024;
 
 function openNative({ file, graph, node }: LibraryOptions, config: Uint8Array): PackedCalculator {
   const addon = loadAddon();
@@ -90,16 +90,22 @@ function openNative({ file, graph, node }: LibraryOptions, config: Uint8Array): 
     const reason = state.inUse ? "" : `: ${state.reason}`;
     throw new Error(`a library runs inside of the host by the native addon, which is not here${reason}`);
   }
-  const calculator: NativeCalculator = new addon.NativeCalculator(file, config, graph, node);
-  const out = new Uint8Array(OUT_BYTES);
+  const shared = new Uint8Array(SHARED_BYTES);
+  const answer = new Uint8Array(SHARED_BYTES);
+  const calculator: NativeCalculator = new addon.NativeCalculator(file, config, graph, node, shared, answer);
+  const { number } = calculator;
   const unable = (): never => {
     throw new Error("a library inside of the host keeps no state");
   };
   return {
     describe: () => calculator.describe(),
     batch(rows, at, places) {
-      const length = calculator.batch(rows, rows.length, at, out, places);
-      return length <= out.length ? out.subarray(0, length) : calculator.longAnswer();
+      const fits = rows.length <= shared.length;
+      if (fits) shared.set(rows);
+      const length = fits
+        ? addon.calculatorBatch(number, rows.length, at, places)
+        : calculator.longBatch(rows, at, places);
+      return length <= answer.length ? answer.subarray(0, length) : calculator.longAnswer();
     },
     takeOpens: () => calculator.takeOpens(),
     snapshot: unable,

@@ -12,6 +12,8 @@ from millrace.payload import PayloadResult
 
 DEPTH_MAX = 200
 
+_PLAIN = frozenset((str, bool, type(None)))
+
 #: What stands for bytes of a format; without one they are no JSON.
 BytesAs = Callable[[bytes, str], Any]
 
@@ -24,6 +26,8 @@ def messages_of(result: Any, bytes_as: BytesAs | None = None) -> list[Any]:
     """The messages that a result stands for: none for ``None``, each item of a list, tuple or iterator, else one."""
     if result is None:
         return []
+    if type(result) is dict:
+        return [json_of(result, "", bytes_as=bytes_as)]
     plain = list(result) if isinstance(result, (list, tuple, Iterator)) else _plain(result)
     if isinstance(plain, list):
         return [json_of(item, f"/{i}", bytes_as=bytes_as) for i, item in enumerate(plain)]
@@ -42,6 +46,8 @@ def json_of(value: Any, path: str, depth: int = 0, *, bytes_as: BytesAs | None =
         return float(value) if math.isfinite(value) else None
     if depth > DEPTH_MAX:
         raise ResultError(f"the result is not JSON: a cycle, or a value nested too deeply at {path[:80]}")
+    if type(value) is dict:
+        return _fields(value, path, depth, bytes_as)
     if isinstance(value, Mapping):
         return {_key(k, path): json_of(v, f"{path}/{k}", depth + 1, bytes_as=bytes_as) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -56,6 +62,17 @@ def json_of(value: Any, path: str, depth: int = 0, *, bytes_as: BytesAs | None =
     if plain is value:
         raise ResultError(f"the result is not JSON: a {type(value).__name__} at {path or 'its root'}")
     return json_of(plain, path, depth + 1, bytes_as=bytes_as)
+
+
+def _fields(value: dict[Any, Any], path: str, depth: int, bytes_as: BytesAs | None) -> dict[str, Any]:
+    """Most results are flat: what is plain is told by its type alone, and no path is made for it."""
+    fields = {}
+    for key, item in value.items():
+        kind = type(item)
+        is_plain = kind in _PLAIN or (kind is int and -WHOLE_MAX <= item <= WHOLE_MAX)
+        name = key if type(key) is str else _key(key, path)
+        fields[name] = item if is_plain else json_of(item, f"{path}/{name}", depth + 1, bytes_as=bytes_as)
+    return fields
 
 
 def _key(key: Any, path: str) -> str:
