@@ -1,52 +1,56 @@
 #!/usr/bin/env node
-// Checks an audit bundle of Millrace offline, with nothing but Node: `node verify.mjs [--key VERIFIER_KEY] [BUNDLE]`.
-//
+// Checks an audit bundle of Millrace offline, with nothing but Node:
+// `node verify.mjs [--key VERIFIER_KEY] [--witness VERIFIER_KEY ... [--quorum N]] [BUNDLE]`.
 // Shown is that every event of `events.jsonl` stands, byte for byte, at its position in the log that the key has signed; that none
 // between the first and the last is missing; and that every field says what the stored bytes say. Formats: RFC 6962 (tree),
-// C2SP signed-note and tlog-checkpoint (signature); the record's layout is in streams/src/embedded/FORMAT.md of Millrace.
+// C2SP signed-note, tlog-checkpoint and tlog-cosignature (signatures); the record's layout is in streams/src/embedded/FORMAT.md of Millrace.
 // Exit code 0: all holds. 1: something does not, and the first thing that does not is named.
 import { createHash, createPublicKey, verify } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const HEADER_BYTES = 128;
 const KINDS = ["stream", "type", "principal", "tenant", "codeVersion", "graph", "node"];
 const PLACES = { stream: 24, type: 36, principal: 92, tenant: 96, codeVersion: 100, graph: 108, node: 116 };
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
-
 class Refusal extends Error {}
 const must = (condition, what) => {
   if (!condition) throw new Refusal(what);
 };
-
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 const bytesOf = (text) => Buffer.from(text, "base64");
 
-/** `<name>+<id>+<base64 of 0x01 and the Ed25519 key>` */
-function parseKey(text) {
-  const [name, id, encoded] = text.trim().split(/\+([0-9a-f]{8})\+/);
-  must(name && id && encoded, `this is no verifier key: ${text}`);
+/** `<name>+<id>+<base64 of the type and the Ed25519 key>`; type 1 signs notes, 4 cosigns checkpoints */
+function parseKey(text, type) {
+  const [name, id, encoded = ""] = text.trim().split(/\+([0-9a-f]{8})\+/);
   const bytes = bytesOf(encoded);
-  const expected = sha256(`${name}\n`, bytes).subarray(0, 4).toString("hex");
-  must(bytes.length === 33 && bytes[0] === 1 && expected === id, `this is no Ed25519 verifier key: ${text}`);
+  const isKey = bytes.length === 33 && sha256(`${name}\n`, bytes).subarray(0, 4).toString("hex") === id;
+  must(isKey && bytes[0] === type, `this is no Ed25519 verifier key of type ${type}: ${text}`);
   const der = Buffer.concat([SPKI_PREFIX, bytes.subarray(1)]);
   return { name, id, key: createPublicKey({ key: der, format: "der", type: "spki" }) };
 }
 
-function openCheckpoint(note, { name, id, key }) {
+/** True if the note has signatures by the key and all of them verify. A witness signs the time and the text. */
+function isSigned(note, { name, id, key }, isWitness) {
   const split = note.lastIndexOf("\n\n");
-  const text = note.slice(0, split + 1);
-  const start = `\u2014 ${name} `;
-  const lines = note.slice(split + 2).split("\n");
-  const named = lines.filter((line) => line.startsWith(start)).map((line) => bytesOf(line.slice(start.length)));
-  const own = named.filter((bytes) => bytes.subarray(0, 4).toString("hex") === id);
-  must(split > 0 && own.length > 0, "the checkpoint is not signed by the key");
-  const isSigned = own.every((bytes) => verify(null, Buffer.from(text), key, bytes.subarray(4)));
-  must(isSigned, "the checkpoint's signature is wrong");
-  const [origin, size, root] = text.split("\n");
-  must(origin === name && /^(0|[1-9]\d*)$/.test(size ?? ""), "the checkpoint is of another log than the key");
-  return { origin, size: Number(size), root: bytesOf(root ?? "") };
+  const named = note.slice(split).split(`\n\u2014 ${name} `).slice(1);
+  const own = named.map((rest) => bytesOf(rest.split("\n")[0])).filter((bytes) => bytes.toString("hex", 0, 4) === id);
+  const head = (bytes) => (isWitness ? `cosignature/v1\ntime ${bytes.readBigUInt64BE(4)}\n` : "");
+  const text = (bytes) => Buffer.from(head(bytes) + note.slice(0, split + 1));
+  const holds = (bytes) => bytes.length >= 68 && verify(null, text(bytes), key, bytes.subarray(isWitness ? 12 : 4));
+  return split > 0 && own.length > 0 && own.every(holds);
+}
+
+function openCheckpoint(note, logKey, witnesses, quorum) {
+  must(isSigned(note, logKey, false), "the checkpoint is not signed by the key, or its signature is wrong");
+  const [origin, size, root] = note.split("\n");
+  must(origin === logKey.name && /^(0|[1-9]\d*)$/.test(size ?? ""), "the checkpoint is of another log than the key");
+  const missing = witnesses.filter((witness) => !isSigned(note, witness, true)).map(({ name }) => name);
+  const cosigned = witnesses.length - missing.length;
+  must(cosigned >= quorum, `${cosigned} of ${quorum} wanted witnesses have cosigned; missing: ${missing.join(", ")}`);
+  return { origin, size: Number(size), root: bytesOf(root ?? ""), cosigned };
 }
 
 /** RFC 9162, section 2.1.3.2. */
@@ -79,8 +83,7 @@ function mustBeInLog(position, records, hashes, checkpoint) {
   for (const [i, { header, payload, hash }] of records.entries()) {
     must(header.length === HEADER_BYTES && hash.length === 32, `a record at ${where} is incomplete`);
     must(header.readBigUInt64LE(8) === BigInt(position), `a record at ${where} is of another position`);
-    const isWhole = payload === undefined || header.readUInt32LE(0) === HEADER_BYTES + payload.length;
-    must(isWhole, `a payload at ${where} is cut`);
+    must(!payload || header.readUInt32LE(0) === HEADER_BYTES + payload.length, `a payload at ${where} is cut`);
     const isControl = (header.readUInt16LE(106) & 1) === 1;
     must(isControl === i < records.length - 1, `the records at ${where} are not those of one event`);
   }
@@ -91,7 +94,7 @@ function mustBeInLog(position, records, hashes, checkpoint) {
 
 /** Names stand as numbers in events; control records that are in the log too say which. */
 class Names {
-  #names = new Map();
+  #names = new Map(KINDS.map((kind) => [`${kind} 0`, kind === "stream" ? "$log" : ""]));
 
   learn(records) {
     for (const { header, payload } of records.slice(0, -1)) {
@@ -106,7 +109,6 @@ class Names {
   }
 
   of(kind, number) {
-    if (number === 0) return kind === "stream" ? "$log" : "";
     return this.#names.get(`${kind} ${number}`);
   }
 }
@@ -149,7 +151,7 @@ async function hashOfFile(path) {
   return hash.digest("hex");
 }
 
-async function verifyBundle(directory, givenKey) {
+async function verifyBundle(directory, { key, witness, quorum = String(witness.length) }) {
   const manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
   must(manifest.format === "millrace-audit-bundle@1", `the bundle's format ${manifest.format} is not known`);
   for (const [name, { sha256: expected }] of Object.entries(manifest.files)) {
@@ -157,8 +159,8 @@ async function verifyBundle(directory, givenKey) {
     must(/^[\w.-]+$/.test(name) && existsSync(path), `${name} is missing`);
     must((await hashOfFile(path)) === expected, `${name} is not the file that was exported`);
   }
-  const note = readFileSync(join(directory, "checkpoint"), "utf8");
-  const checkpoint = openCheckpoint(note, parseKey(givenKey ?? manifest.verifierKey));
+  const keys = [parseKey(key ?? manifest.verifierKey, 1), [...new Set(witness)].map((text) => parseKey(text, 4))];
+  const checkpoint = openCheckpoint(readFileSync(join(directory, "checkpoint"), "utf8"), ...keys, Number(quorum));
   const names = new Names();
   for await (const { position, records, hashes } of linesOf(join(directory, "names.jsonl"))) {
     const decoded = records.map(decodeRecord);
@@ -171,8 +173,10 @@ async function verifyBundle(directory, givenKey) {
     must(event.position === next, `position ${next} is missing`);
     const { value: proof } = await proofs.next();
     must(proof?.position === next, `the proof of position ${next} is missing`);
-    const isComplete = event.records.every(({ payload }) => typeof payload === "string");
-    must(isComplete, `a payload at position ${next} is missing`);
+    must(
+      event.records.every(({ payload }) => typeof payload === "string"),
+      `a payload at position ${next} is missing`,
+    );
     const records = event.records.map(decodeRecord);
     mustBeInLog(next, records, proof.hashes, checkpoint);
     names.learn(records);
@@ -183,16 +187,15 @@ async function verifyBundle(directory, givenKey) {
   return { ...checkpoint, from: manifest.from, to: manifest.to, views: manifest.views };
 }
 
-const args = process.argv.slice(2);
-const keyAt = args.indexOf("--key");
-const [, key] = keyAt < 0 ? [] : args.splice(keyAt, 2);
-const directory = args[0] ?? dirname(fileURLToPath(import.meta.url));
 try {
-  must(keyAt < 0 || key !== undefined, "--key needs a verifier key");
-  const { from, to, origin, size, root, views } = await verifyBundle(directory, key);
+  const text = { type: "string" };
+  const options = { key: text, witness: { ...text, multiple: true, default: [] }, quorum: text };
+  const { values, positionals } = parseArgs({ allowPositionals: true, options });
+  const directory = positionals[0] ?? dirname(fileURLToPath(import.meta.url));
+  const { from, to, origin, size, root, views, cosigned } = await verifyBundle(directory, values);
   console.log(`verified: ${to - from} events, positions ${from} to ${to - 1}, of ${origin}`);
-  console.log(`signed: ${size} records, root ${root.toString("base64")}`);
-  if (key === undefined) console.log("key: the bundle's own; give the one you were told with --key");
+  console.log(`signed: ${size} records, root ${root.toString("base64")}; cosigned by ${cosigned} witnesses asked for`);
+  if (values.key === undefined) console.log("key: the bundle's own; give the one you were told with --key");
   console.log(`not proven, made from events.jsonl for reading: ${views.join(", ")}`);
 } catch (error) {
   console.error(`refused: ${error instanceof Refusal ? "" : "the bundle cannot be read: "}${error.message}`);

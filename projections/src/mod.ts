@@ -1,14 +1,25 @@
 /** Projections: folds of the log into rows that can be asked, now or as of any position. */
 export { auditWitnesses, type SignedCheckpoint } from "./audit/audit-directory.ts";
 export { auditError } from "./audit/audit-errors.ts";
-export { type AuditProofs, auditVerifierKey, openAuditProofs } from "./audit/audit-proofs.ts";
+export type { AuditFinding } from "./audit/audit-finding.ts";
+export {
+  type AuditProofs,
+  auditVerifierKey,
+  cosignersOf,
+  openAuditProofs,
+  openCosignedProofs,
+} from "./audit/audit-proofs.ts";
 export { type AuditStatus, type AuditTree, openAuditTree } from "./audit/audit-tree.ts";
-export { type AuditFinding, type AuditReport, verifyAudit } from "./audit/audit-verification.ts";
+export { type AuditReport, verifyAudit } from "./audit/audit-verification.ts";
+export { parseWitnessKey, type WitnessKey } from "./audit/cosignature.ts";
+export { type Cosigning, startCosigning, type WitnessStatus } from "./audit/cosigning.ts";
 export { entryOf, leafOfEntry } from "./audit/leaf-hash.ts";
 export { openSignedLeaves, type SignedLeaves } from "./audit/signed-leaves.ts";
 export { parseVerifierKey, type VerifierKey } from "./audit/signed-note.ts";
 export { formatInclusion } from "./audit/tlog-proof.ts";
 export { inlineTreeHasher, type TreeHasher } from "./audit/tree-hasher.ts";
+export type { AskedWitness } from "./audit/witness-call.ts";
+export type { WantedWitnesses } from "./audit/witness-testimony.ts";
 export {
   DEAD_LETTER_COUNTS,
   DEAD_LETTERS,

@@ -1,5 +1,5 @@
 /**
- * What proves the log, as files: checkpoint, verifier key and tiles, at the addresses of https://c2sp.org/tlog-tiles below
+ * What proves the log, as files: checkpoint, cosignatures of witnesses, verifier key and tiles, at the addresses of https://c2sp.org/tlog-tiles below
  * `/audit/`. They hold hashes and signatures, no events. Nothing else of the folder is served; the signing key lies in it.
  */
 import { existsSync } from "node:fs";
@@ -7,7 +7,8 @@ import fastifyStatic from "@fastify/static";
 import { addRefusal } from "../method-check.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
-const PUBLIC = /^\/(?:checkpoint|verifier-key|tile\/\d+\/(?:x\d{3}\/)*\d{3}(?:\.p\/\d{1,3})?)$/;
+const PUBLIC =
+  /^\/(?:checkpoint(?:-cosigned)?|verifier-key|cosigned\/[0-9a-f]{8}|tile\/\d+\/(?:x\d{3}\/)*\d{3}(?:\.p\/\d{1,3})?)$/;
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 const TILE = /\/tile\/\d+\//;
 

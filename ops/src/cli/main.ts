@@ -49,6 +49,18 @@ const payloadMibOption = (): Option =>
     (text) => integer(text, 1, 1_048_576),
   );
 
+const witnessOption = (): Option =>
+  new Option(
+    "--witness <key@url>",
+    "who is asked to cosign the log's checkpoints; may be repeated, or several with spaces",
+  )
+    .env("MILLRACE_WITNESSES")
+    .argParser(words);
+const witnessAllowOption = (): Option =>
+  new Option("--witness-allow <networks>", "networks that witnesses may be in although they are not public")
+    .env("MILLRACE_WITNESS_ALLOW")
+    .argParser(words);
+
 program
   .command("run")
   .description("run a graph file; its console is at the port")
@@ -68,6 +80,8 @@ program
   )
   .addOption(payloadsOption())
   .addOption(payloadMibOption())
+  .addOption(witnessOption())
+  .addOption(witnessAllowOption())
   .addOption(jsonOption())
   .action(async (graph, options) => (await import("./command/run.ts")).run(graph, options));
 
@@ -259,6 +273,16 @@ audit
   .addOption(auditDataOption())
   .option("--key <key>", "verifier key that you were given; without it the log's own is believed")
   .option("--since <file>", "an older checkpoint that you kept: the log must still begin with what it covered")
+  .addOption(
+    new Option(
+      "--witness <key>",
+      "verifier key of a witness that must have cosigned; may be repeated, or several with spaces",
+    ).argParser(words),
+  )
+  .option("--quorum <n>", "how many of them; all, if not given", (text) => integer(text, 1, 1000))
+  .option("--unwitnessed <n>", "most of the newest records that they need not have cosigned yet", (text) =>
+    integer(text, 0, Number.MAX_SAFE_INTEGER),
+  )
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/audit.ts")).verify(options));
 audit
@@ -291,6 +315,7 @@ audit
 audit
   .command("checkpoint")
   .description("the newest signed checkpoint; keep it, for verify --since")
+  .option("--cosigned", "the newest that witnesses have cosigned, with their signatures")
   .addOption(auditDataOption())
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/audit.ts")).showCheckpoint(options));
@@ -457,6 +482,8 @@ program
   .addOption(edgesOption())
   .addOption(payloadsOption())
   .addOption(payloadMibOption())
+  .addOption(witnessOption())
+  .addOption(witnessAllowOption())
   .addOption(jsonOption())
   .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));
 
@@ -492,4 +519,8 @@ function sizeList(text: string): readonly number[] {
 
 function collect(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];
+}
+
+function words(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, ...text.split(/\s+/).filter((word) => word !== "")];
 }

@@ -13,6 +13,7 @@ import {
   messageOf,
   systemEnv,
 } from "@millrace/engine";
+import type { WitnessOptions } from "../audit/witness-options.ts";
 import type { CompileOptions } from "../compile/compile-context.ts";
 import { compileGraph } from "../compile/compile-graph.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
@@ -31,6 +32,7 @@ import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
 import { registerPayloadMetrics } from "../host/payload-metrics.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
+import { registerWitnessMetrics } from "../host/witness-metrics.ts";
 import { openCareSocket } from "../retention/care-socket.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
 import { VERSION } from "../version.ts";
@@ -56,6 +58,8 @@ export interface SessionOptions {
   readonly payloads?: string | undefined;
   /** Bytes of payloads in memory; absent: 1 GiB. */
   readonly payloadBytes?: number | undefined;
+  /** Who is asked to cosign the log's checkpoints. */
+  readonly witnesses?: WitnessOptions | undefined;
 }
 
 export interface Session {
@@ -93,7 +97,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
     if (edges !== undefined) opening.onFailure(() => edges.close());
     const runsHere = placement(graphs, options, edges);
-    const data = await openData({ path: options.data, env, onFatal: exitOnFatal });
+    const { witnesses } = options;
+    const data = await openData({ path: options.data, env, onFatal: exitOnFatal, witnesses });
     const opened = await start(data, graphs, tables, options, env, { edges, runsHere, payloads, personal });
     opening.onFailure(() => opened.close("the server could not be opened"));
     const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env, payloads);
@@ -226,6 +231,7 @@ async function listen(
   const token = process.env.MILLRACE_TOKEN;
   const metrics = new Registry();
   registerPayloadMetrics(metrics, payloads);
+  if (data.cosigning !== undefined) registerWitnessMetrics(metrics, data.cosigning);
   const app = buildGateway({
     host: opened.host,
     log: opened.log,

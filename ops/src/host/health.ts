@@ -1,7 +1,7 @@
 /** Whether this host can do its work, check by check, each in one sentence with the observed value. */
 import type { GraphStatus } from "@millrace/engine";
 import type { HealthCheck, HealthReport } from "@millrace/gateway";
-import type { AuditStatus, ProjectionStatus } from "@millrace/projections";
+import type { AuditStatus, ProjectionStatus, WitnessStatus } from "@millrace/projections";
 import type { EmbeddedLogHealth } from "@millrace/streams/embedded";
 
 /** A projection this far behind answers with old news; a tree this far behind proves too little. */
@@ -12,8 +12,10 @@ export function healthReport(
   projections: readonly ProjectionStatus[],
   graphs: readonly GraphStatus[],
   audit: AuditStatus,
+  witnesses: readonly WitnessStatus[] = [],
 ): HealthReport {
-  return { checks: [logCheck(log), auditCheck(audit), ...projections.map(projectionCheck), ...graphs.map(graphCheck)] };
+  const about = [logCheck(log), auditCheck(audit), ...witnesses.map(witnessCheck)];
+  return { checks: [...about, ...projections.map(projectionCheck), ...graphs.map(graphCheck)] };
 }
 
 function logCheck({ state, preparation, activeSegment }: EmbeddedLogHealth): HealthCheck {
@@ -28,6 +30,12 @@ function auditCheck({ state, size, lag, lagMs, failure, rebuilt }: AuditStatus):
   const why = failure === undefined ? "" : `; ${failure.code}: ${failure.message}`;
   const again = rebuilt === undefined ? "" : `; made again from the log, because ${rebuilt}`;
   return { name: "audit", ok, detail: `${size} records signed, ${lag} behind${why}${again}` };
+}
+
+/** A witness is somebody else's machine: that it is away takes no host out of service. That it contradicts the log does. */
+function witnessCheck({ name, state, size, lag, failure }: WitnessStatus): HealthCheck {
+  const why = failure === undefined ? "" : `; ${failure.code}: ${failure.message}`;
+  return { name: `witness ${name}`, ok: state !== "alarm", detail: `${size} records cosigned, ${lag} behind${why}` };
 }
 
 function projectionCheck({ name, state, lag, lagMs, reason }: ProjectionStatus): HealthCheck {

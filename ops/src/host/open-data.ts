@@ -6,6 +6,7 @@ import { nativeBlocks, nativeTreeHasher, openLmdbStore } from "@millrace/native"
 import {
   type AuditTree,
   auditWitnesses,
+  type Cosigning,
   DEAD_LETTERS,
   deadLetterCountProjection,
   deadLetterProjection,
@@ -14,9 +15,11 @@ import {
   type Projection,
   type ProjectionRunner,
   projectionRunner,
+  startCosigning,
   tableProjection,
 } from "@millrace/projections";
 import { type EmbeddedLog, openEmbeddedLog, systemDisk, type Witness } from "@millrace/streams/embedded";
+import type { WitnessOptions } from "../audit/witness-options.ts";
 import { opsError } from "../errors.ts";
 import { closeBeforeExit } from "../fast-exit.ts";
 import { finishErasures } from "../personal/erase-subject.ts";
@@ -33,6 +36,8 @@ export interface OpenedData {
   readonly keys: SubjectKeys;
   /** Follows the log from its opening to its close. */
   readonly audit: AuditTree;
+  /** Has witnesses cosign what the tree signs; absent when none were given, or nothing can be signed. */
+  readonly cosigning: Cosigning | undefined;
   /** Starts a runner for the projections of the log and these further ones. @throws HOST-PROJECTION */
   project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner>;
   close(): Promise<void>;
@@ -43,6 +48,8 @@ export interface OpenDataOptions {
   readonly env: Env;
   /** Called once when the log stops for good; the process must exit. */
   readonly onFatal: (error: MillraceError) => void;
+  /** Witnesses that are asked for cosignatures. Default none. */
+  readonly witnesses?: WitnessOptions | undefined;
 }
 
 /** @throws HOST-DATA, LOG-LOCKED and other refusals of the log and its stores */
@@ -56,7 +63,7 @@ export async function openData(options: OpenDataOptions): Promise<OpenedData> {
   }
 }
 
-async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData> {
+async function open({ path, env, onFatal, witnesses }: OpenDataOptions): Promise<OpenedData> {
   const directory = dataDirectory(path);
   await mkdir(directory.root, { recursive: true, mode: 0o700 });
   // Each step is undone when a later one fails.
@@ -79,7 +86,8 @@ async function open({ path, env, onFatal }: OpenDataOptions): Promise<OpenedData
       const keys = await openKeys(log, directory, env);
       await tellPruned(log, env);
       const audit = await openTree(log, directory, env);
-      return new Data(directory, log, keys, audit, indexer, index, store, env);
+      const cosigning = await openCosigning(log, audit, directory, env, witnesses);
+      return new Data(directory, log, keys, audit, cosigning, indexer, index, store, env);
     } catch (thrown) {
       await store.close();
       throw thrown;
@@ -114,6 +122,28 @@ async function openTree(log: EmbeddedLog, { audit }: DataDirectory, env: Env): P
   }
 }
 
+/** A tree that has failed has no key that could be proven; its own state says why. */
+async function openCosigning(
+  log: EmbeddedLog,
+  tree: AuditTree,
+  { audit }: DataDirectory,
+  env: Env,
+  options: WitnessOptions | undefined,
+): Promise<Cosigning | undefined> {
+  if (options === undefined || tree.status().state === "failed") return undefined;
+  const { witnesses, allow, onChange } = options;
+  try {
+    const { guardedHttpClient } = await import("@millrace/streams/http");
+    const http = guardedHttpClient({ allow, connections: 1 }, env);
+    const ports = { tree, logId: log.id, disk: systemDisk(), directory: audit, env, http };
+    return await startCosigning({ ...ports, witnesses, onChange });
+  } catch (thrown) {
+    await tree.stop();
+    await log.close();
+    throw thrown;
+  }
+}
+
 /** What the Merkle tree has seen of the log; it may be more than the log has (L-R15). */
 async function treeWitnesses({ audit }: DataDirectory): Promise<readonly Witness[]> {
   const frontiers = await auditWitnesses(systemDisk(), audit);
@@ -139,6 +169,7 @@ class Data implements OpenedData {
   readonly snapshots: SnapshotStore;
   readonly keys: SubjectKeys;
   readonly audit: AuditTree;
+  readonly cosigning: Cosigning | undefined;
   readonly #index: OrderedStore;
   readonly #store: OrderedStore;
   readonly #env: Env;
@@ -150,6 +181,7 @@ class Data implements OpenedData {
     log: EmbeddedLog,
     keys: SubjectKeys,
     audit: AuditTree,
+    cosigning: Cosigning | undefined,
     indexer: IndexThread,
     index: OrderedStore,
     store: OrderedStore,
@@ -159,6 +191,7 @@ class Data implements OpenedData {
     this.log = log;
     this.keys = keys;
     this.audit = audit;
+    this.cosigning = cosigning;
     this.snapshots = new SnapshotStore(store, log.id, () => log.durableEnd);
     this.#index = index;
     this.#store = store;
@@ -184,6 +217,7 @@ class Data implements OpenedData {
   async close(): Promise<void> {
     await this.#runner?.stop();
     await this.audit.stop();
+    await this.cosigning?.stop();
     await this.log.close();
     await this.keys.close();
     await this.#store.close();

@@ -108,7 +108,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     throw thrown;
   }
   const health = (): HealthReport =>
-    healthReport(data.log.health, projections.list(), host.list(), data.audit.status());
+    healthReport(data.log.health, projections.list(), host.list(), data.audit.status(), data.cosigning?.status());
   return { host, log, projections, health, close };
 }
 

@@ -8,6 +8,10 @@ import { TileFiles } from "./tile-files.ts";
 import { readWhole, replaceWhole } from "./whole-file.ts";
 
 const CHECKPOINT = "checkpoint";
+/** The newest checkpoint that witnesses have cosigned, with their signatures. */
+const COSIGNED_CHECKPOINT = "checkpoint-cosigned";
+/** Holds for each witness, by the id of its key, the newest checkpoint that it has cosigned. */
+const COSIGNED = "cosigned";
 const FRONTIER = "frontier";
 const SIGNING_KEY = "signing-key.pem";
 const VERIFIER_KEY = "verifier-key";
@@ -99,6 +103,26 @@ export class AuditDirectory {
     const note = signCheckpoint(checkpoint, key);
     await replaceWhole(this.#disk, this.path, CHECKPOINT, Buffer.from(note, "utf8"));
     return { ...checkpoint, note };
+  }
+
+  /** The newest checkpoint that the witness with this key id has cosigned, as a note. Nothing is verified. */
+  async cosignedBy(id: string): Promise<string | undefined> {
+    return (await readWhole(this.#disk, `${this.path}/${COSIGNED}/${id}`))?.toString("utf8");
+  }
+
+  async putCosignedBy(id: string, note: string): Promise<void> {
+    await this.#disk.makeDirectory(`${this.path}/${COSIGNED}`);
+    await this.#disk.syncDirectory(this.path);
+    await replaceWhole(this.#disk, `${this.path}/${COSIGNED}`, id, Buffer.from(note, "utf8"));
+  }
+
+  /** The newest checkpoint with the cosignatures of all who could be reached. Nothing is verified. */
+  async cosignedCheckpoint(): Promise<string | undefined> {
+    return (await readWhole(this.#disk, `${this.path}/${COSIGNED_CHECKPOINT}`))?.toString("utf8");
+  }
+
+  async putCosignedCheckpoint(note: string): Promise<void> {
+    await replaceWhole(this.#disk, this.path, COSIGNED_CHECKPOINT, Buffer.from(note, "utf8"));
   }
 
   /** `"damaged"` when the file is not what was written. */

@@ -35,4 +35,39 @@ export const auditError = defineErrors({
     summary: "A position or size is not covered by the newest checkpoint.",
     remedy: "Ask for one below the checkpoint's size; records that were just written are signed within seconds.",
   },
+  "WITNESS-AHEAD": {
+    kind: "terminal",
+    summary:
+      "A witness has cosigned more records of this log than it has: the log was put back to an older state, and records are lost.",
+    remedy:
+      "Stop the host and put log and audit directory back from the newest copy. What is appended meanwhile is another history, which the witness will not cosign.",
+  },
+  "WITNESS-FORK": {
+    kind: "terminal",
+    summary:
+      "A witness has cosigned other records than this log has: its history was rewritten, or regrown after a loss.",
+    remedy:
+      "Keep log and audit directory as evidence; compare with a checkpoint that the witness or an auditor has kept (`millrace audit verify --since`).",
+  },
+  "WITNESS-UNAVAILABLE": {
+    kind: "transient",
+    summary: "A witness does not answer, or says that it cannot now.",
+    remedy: "Nothing is held back; it is asked again, at last every five minutes. If it lasts, ask its operator.",
+  },
+  "WITNESS-REFUSED": {
+    kind: "terminal",
+    summary: "A witness refuses to cosign: usually it does not know this log or its key.",
+    remedy:
+      "Give its operator the log's verifier key (`millrace audit key`). It is asked again, at last every five minutes.",
+  },
+  "WITNESS-ANSWER": {
+    kind: "terminal",
+    summary: "What a witness answered is no cosignature of the checkpoint by the key that it is known by.",
+    remedy: "Compare address and verifier key with what the witness's operator publishes.",
+  },
+  "WITNESS-MISSING": {
+    kind: "terminal",
+    summary: "Fewer witnesses have cosigned the log than were asked for.",
+    remedy: "The message names those that are missing; look at their state on `/readyz` of the host.",
+  },
 });

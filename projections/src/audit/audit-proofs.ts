@@ -2,9 +2,10 @@
 import type { Disk } from "@millrace/engine";
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
 import { auditError } from "./audit-errors.ts";
+import { openCheckpoint } from "./checkpoint.ts";
 import { sameHash } from "./merkle.ts";
-import { consistencyProof, inclusionProof, isConsistent, rootByInclusion } from "./proof.ts";
-import { formatVerifierKey } from "./signed-note.ts";
+import { consistencyProof, inclusionProof, isConsistent, rootByInclusion, type TreeHead } from "./proof.ts";
+import { formatVerifierKey, signersOf, splitNote, type VerifierKey } from "./signed-note.ts";
 import { TreeReader } from "./tree-reader.ts";
 
 export interface AuditProofs {
@@ -35,21 +36,56 @@ export async function auditVerifierKey(disk: Disk, parent: string, logId: string
 
 /** @throws AUDIT-KEY, AUDIT-CHECKPOINT there is no checkpoint, or it does not hold */
 export async function openAuditProofs(disk: Disk, parent: string, logId: string): Promise<AuditProofs> {
+  const { directory, key, checkpoint } = await newest(disk, parent, logId);
+  return proofsOf(directory, checkpoint, checkpoint.size, key);
+}
+
+/**
+ * The same against the newest checkpoint that witnesses have cosigned; `undefined` when there is none.
+ *
+ * @throws AUDIT-KEY, AUDIT-CHECKPOINT
+ */
+export async function openCosignedProofs(disk: Disk, parent: string, logId: string): Promise<AuditProofs | undefined> {
+  const { directory, key, checkpoint } = await newest(disk, parent, logId);
+  const note = await directory.cosignedCheckpoint();
+  const cosigned = note === undefined ? undefined : openCheckpoint(note, key);
+  if (note === undefined || cosigned === undefined || cosigned.size > checkpoint.size) return undefined;
+  return proofsOf(directory, { ...cosigned, note }, checkpoint.size, key);
+}
+
+/** Who is said to have cosigned the checkpoint, by name. */
+export function cosignersOf({ origin, note }: SignedCheckpoint): readonly string[] {
+  return signersOf(splitNote(note)?.lines ?? []).filter((name) => name !== origin);
+}
+
+interface Newest {
+  readonly directory: AuditDirectory;
+  readonly key: VerifierKey;
+  readonly checkpoint: SignedCheckpoint;
+}
+
+async function newest(disk: Disk, parent: string, logId: string): Promise<Newest> {
   const directory = new AuditDirectory(disk, parent, logId);
   const key = await directory.verifierKey();
   const checkpoint = await directory.checkpoint(key);
-  if (checkpoint === undefined) {
-    const place = { file: `${directory.path}/checkpoint` };
-    throw auditError("AUDIT-CHECKPOINT", "there is no checkpoint", { place });
-  }
-  const tree = new TreeReader(directory.tiles, checkpoint.size);
+  if (checkpoint !== undefined) return { directory, key, checkpoint };
+  throw auditError("AUDIT-CHECKPOINT", "there is no checkpoint", { place: { file: `${directory.path}/checkpoint` } });
+}
+
+function proofsOf(
+  { tiles }: AuditDirectory,
+  checkpoint: SignedCheckpoint,
+  written: number,
+  key: VerifierKey,
+): AuditProofs {
+  const tree = new TreeReader(tiles, checkpoint.size, written);
   return {
     checkpoint,
     verifierKey: formatVerifierKey(key),
     leaf: (position) => tree.rangeRoot(position, position + 1),
     inclusion: (position, leaf) => inclusion(tree, checkpoint, position, leaf),
     mustBe: async (position, leaf) => mustBeSame(position, leaf, await tree.rangeRoot(position, position + 1)),
-    consistency: (size) => consistency(tree, checkpoint, size),
+    consistency: (size) => treeConsistency(tree, checkpoint, size),
   };
 }
 
@@ -74,9 +110,10 @@ function mustBeSame(position: number, leaf: Uint8Array, stored: Uint8Array): voi
   throw auditError("LOG-FORK", `the record at position ${position} is not the one that was signed`, { place });
 }
 
-async function consistency(
+/** The hashes that lead from the first `size` leaves to the checkpoint, and their root. @throws AUDIT-RANGE, AUDIT-TILE */
+export async function treeConsistency(
   tree: TreeReader,
-  checkpoint: SignedCheckpoint,
+  checkpoint: TreeHead,
   size: number,
 ): Promise<{ readonly root: Uint8Array; readonly hashes: readonly Uint8Array[] }> {
   const hashes = await consistencyProof(tree, size);

@@ -4,12 +4,21 @@
  */
 import { type Disk, type PrunedLeaves, reportOf, type StoredLog } from "@millrace/engine";
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
+import type { AuditFinding } from "./audit-finding.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { firstDifference, GrowingTree, type TileBytes } from "./growing-tree.ts";
-import { hashesOf, sameHash } from "./merkle.ts";
+import { HASH_BYTES, hashesOf, sameHash } from "./merkle.ts";
+import type { TreeHead } from "./proof.ts";
 import { formatVerifierKey, type VerifierKey } from "./signed-note.ts";
 import { partialTiles, TILE_WIDTH, type Tile, tileIn } from "./tile.ts";
 import { inlineTreeHasher, type TreeHasher } from "./tree-hasher.ts";
+import {
+  hearWitnesses,
+  NO_TESTIMONY,
+  type Testimony,
+  type WantedWitnesses,
+  type WitnessFact,
+} from "./witness-testimony.ts";
 
 export interface AuditVerificationOptions {
   readonly log: StoredLog;
@@ -20,16 +29,10 @@ export interface AuditVerificationOptions {
   readonly key?: VerifierKey;
   /** An older checkpoint that somebody has kept: the log must still begin with what it covered. */
   readonly since?: string;
+  /** Whose cosignatures are asked for. Default: nobody's. */
+  readonly witnesses?: WantedWitnesses;
   /** Default: one in this thread. */
   readonly hasher?: TreeHasher | undefined;
-}
-
-export interface AuditFinding {
-  /** LOG-CORRUPT, LOG-FORK, AUDIT-TILE, AUDIT-CHECKPOINT, AUDIT-KEY … */
-  readonly code: string;
-  readonly message: string;
-  readonly position?: number;
-  readonly file?: string;
 }
 
 export interface AuditReport {
@@ -39,6 +42,10 @@ export interface AuditReport {
   readonly verified: number;
   /** How many of them are pruned, so that only their hashes were compared. */
   readonly pruned: number;
+  /** What each of the witnesses that were asked for has cosigned. */
+  readonly witnesses: readonly WitnessFact[];
+  /** Records for which as many of them vouch as were asked for. */
+  readonly witnessed: number;
   /** Empty when all holds; those with a position first, in the order of the log. */
   readonly findings: readonly AuditFinding[];
 }
@@ -48,7 +55,7 @@ export async function verifyAudit(options: AuditVerificationOptions): Promise<Au
   const directory = new AuditDirectory(options.disk, options.directory, options.log.id);
   const key = options.key ?? (await directory.verifierKey());
   const verification = new Verification(options.log, directory, key, options.hasher ?? inlineTreeHasher());
-  await verification.run(options.since);
+  await verification.run(options.since, options.witnesses ?? { keys: [], quorum: 0 });
   return verification.report();
 }
 
@@ -62,7 +69,9 @@ class Verification {
   /** Tiles that differ from the records, and the first position at which each does. */
   readonly #different: { readonly tile: Tile; readonly position: number }[] = [];
   #checkpoint: SignedCheckpoint | undefined;
-  #since: { readonly size: number; readonly root: Uint8Array } | undefined;
+  /** What the first records must give, by how many they are. */
+  readonly #expectedRoots = new Map<number, ((root: Uint8Array) => void)[]>();
+  #testimony: Testimony = NO_TESTIMONY;
 
   constructor(log: StoredLog, directory: AuditDirectory, key: VerifierKey, hasher: TreeHasher) {
     this.#log = log;
@@ -72,7 +81,7 @@ class Verification {
     this.#key = key;
   }
 
-  async run(since: string | undefined): Promise<void> {
+  async run(since: string | undefined, wanted: WantedWitnesses): Promise<void> {
     try {
       this.#checkpoint = await this.#directory.checkpoint(this.#key);
     } catch (thrown) {
@@ -84,6 +93,7 @@ class Verification {
       return;
     }
     if (since !== undefined) this.#openSince(since, this.#checkpoint);
+    await this.#hear(wanted, this.#checkpoint);
     await this.#checkFrontier();
     try {
       await this.#hashRecords(this.#checkpoint);
@@ -100,17 +110,39 @@ class Verification {
     const first = findings[0]?.position;
     const verified = findings.length === 0 ? this.#tree.size : Math.min(first ?? 0, this.#tree.size);
     const pruned = Math.min(this.#log.base, verified);
-    return { key: formatVerifierKey(this.#key), checkpoint: this.#checkpoint, verified, pruned, findings };
+    const key = formatVerifierKey(this.#key);
+    return { key, checkpoint: this.#checkpoint, verified, pruned, ...this.#testimony, findings };
   }
 
   #openSince(note: string, checkpoint: SignedCheckpoint): void {
-    this.#since = openCheckpoint(note, this.#key);
-    if (this.#since === undefined)
-      this.#add("AUDIT-CHECKPOINT", "the older checkpoint is not signed by this log's key");
-    else if (this.#since.size > checkpoint.size) {
-      const message = `the older checkpoint covers ${this.#since.size} records, the newest ${checkpoint.size}: the log was put back`;
+    const since = openCheckpoint(note, this.#key);
+    if (since === undefined) this.#add("AUDIT-CHECKPOINT", "the older checkpoint is not signed by this log's key");
+    else if (since.size > checkpoint.size) {
+      const message = `the older checkpoint covers ${since.size} records, the newest ${checkpoint.size}: the log was put back`;
       this.#add("LOG-FORK", message);
-    }
+    } else
+      this.#expect(since, () => {
+        const message = `the first ${since.size} records are not those that the older checkpoint covered`;
+        this.#add("LOG-FORK", message);
+      });
+  }
+
+  async #hear(wanted: WantedWitnesses, checkpoint: SignedCheckpoint): Promise<void> {
+    const { testimony, heard, findings } = await hearWitnesses(this.#directory, this.#key, wanted, checkpoint);
+    this.#testimony = testimony;
+    this.#findings.push(...findings);
+    for (const { name, size, root } of heard)
+      this.#expect({ size, root }, () => {
+        this.#add("WITNESS-FORK", `${name} has cosigned other records than the first ${size} of this log`);
+      });
+  }
+
+  #expect({ size, root }: TreeHead, differs: () => void): void {
+    const expected = this.#expectedRoots.get(size) ?? [];
+    expected.push((found) => {
+      if (!sameHash(found, root)) differs();
+    });
+    this.#expectedRoots.set(size, expected);
   }
 
   async #checkFrontier(): Promise<void> {
@@ -131,10 +163,24 @@ class Verification {
           expected = undefined;
         }
       }
-      await this.#tree.append(bytes, this.#since?.size, () => this.#compareSince());
+      await this.#append(bytes);
       await this.#compareTiles(this.#tree.takeFull());
     }
     await this.#compareTiles(this.#tree.partial());
+  }
+
+  /** Stops at each size of which something is expected. */
+  async #append(leaves: Uint8Array): Promise<void> {
+    const end = this.#tree.size + leaves.length / HASH_BYTES;
+    const sizes = [...this.#expectedRoots.keys()].filter((size) => size > this.#tree.size && size <= end);
+    let rest = leaves;
+    for (const size of sizes.sort((a, b) => a - b)) {
+      const before = (size - this.#tree.size) * HASH_BYTES;
+      await this.#tree.append(rest.subarray(0, before));
+      rest = rest.subarray(before);
+      for (const compare of this.#expectedRoots.get(size) ?? []) compare(this.#tree.root());
+    }
+    await this.#tree.append(rest);
   }
 
   /** Of records that are pruned the hashes that were kept, of all others those that are made of them now. */
@@ -162,12 +208,6 @@ class Verification {
       else if (!sameHash(bytes, found))
         this.#different.push({ tile, position: first + firstDifference(bytes, found) * leaves });
     }
-  }
-
-  #compareSince(): void {
-    if (sameHash(this.#tree.root(), this.#since?.root)) return;
-    const message = `the first ${this.#tree.size} records are not those that the older checkpoint covered`;
-    this.#add("LOG-FORK", message);
   }
 
   /** Who is wrong where records and tiles differ: whichever does not give the signed root. */

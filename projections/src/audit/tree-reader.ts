@@ -13,11 +13,14 @@ type TileNodes = readonly (readonly Uint8Array[])[];
 export class TreeReader {
   readonly size: number;
   readonly #tiles: TileFiles;
+  readonly #written: number;
   readonly #kept = new Map<string, TileNodes>();
 
-  constructor(tiles: TileFiles, size: number) {
+  /** @param written size of the tree whose tiles are read; `size` may be that of an earlier one, of which tiles may be gone */
+  constructor(tiles: TileFiles, size: number, written: number = size) {
     this.#tiles = tiles;
     this.size = size;
+    this.#written = written;
   }
 
   /**
@@ -47,7 +50,7 @@ export class TreeReader {
     const key = `${level}/${index}`;
     const kept = this.#kept.get(key);
     if (kept !== undefined) return kept;
-    const tile = tileIn(this.size, level, index);
+    const tile = tileIn(this.#written, level, index);
     const bytes = await this.#tiles.read(tile);
     if (bytes === undefined) {
       const place = { file: this.#tiles.pathOf(tile) };

@@ -6,28 +6,37 @@ import { nativeBlocks, nativeTreeHasher } from "@millrace/native";
 import {
   type AuditFinding,
   type AuditReport,
+  auditError,
   auditVerifierKey,
+  cosignersOf,
   entryOf,
   formatInclusion,
   leafOfEntry,
   openAuditProofs,
+  openCosignedProofs,
   parseVerifierKey,
   type VerifierKey,
   verifyAudit,
 } from "@millrace/projections";
 import { openStoredLog, systemDisk } from "@millrace/streams/embedded";
 import { base64 } from "../../audit/bundled-event.ts";
+import { type WantedFlags, wantedWitnesses } from "../../audit/witness-options.ts";
 import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
 import { EXIT } from "../failure.ts";
-import { writeJson, writeLine } from "../output.ts";
+import { timeText, writeJson, writeLine } from "../output.ts";
 
 export interface AuditOptions {
   readonly data: string;
   readonly json?: boolean;
 }
 
-export interface VerifyOptions extends AuditOptions {
+export interface CheckpointOptions extends AuditOptions {
+  /** The newest that witnesses have cosigned. */
+  readonly cosigned?: boolean;
+}
+
+export interface VerifyOptions extends AuditOptions, WantedFlags {
   /** Verifier key that was handed over before. */
   readonly key?: string;
   /** File with an older checkpoint. */
@@ -48,18 +57,21 @@ export async function showKey(options: AuditOptions): Promise<void> {
   });
 }
 
-export async function showCheckpoint(options: AuditOptions): Promise<void> {
+export async function showCheckpoint(options: CheckpointOptions): Promise<void> {
   await withLog(options.data, async (log, { audit }) => {
-    const { checkpoint } = await openAuditProofs(systemDisk(), audit, log.id);
-    const { origin, size, root, note } = checkpoint;
-    if (options.json === true) writeJson({ origin, size, root: base64(root), note });
-    else process.stdout.write(note);
+    const open = options.cosigned === true ? openCosignedProofs : openAuditProofs;
+    const proofs = await open(systemDisk(), audit, log.id);
+    if (proofs === undefined) throw auditError("WITNESS-MISSING", "no witness has cosigned this log");
+    const { origin, size, root, note } = proofs.checkpoint;
+    if (options.json !== true) return void process.stdout.write(note);
+    writeJson({ origin, size, root: base64(root), cosigners: cosignersOf(proofs.checkpoint), note });
   });
 }
 
 export async function verify(options: VerifyOptions): Promise<void> {
   const key = keyOf(options.key);
   const since = options.since === undefined ? undefined : textOf(options.since);
+  const witnesses = wantedWitnesses(options);
   await withLog(options.data, async (log, { audit }) => {
     const report = await verifyAudit({
       log,
@@ -68,6 +80,7 @@ export async function verify(options: VerifyOptions): Promise<void> {
       hasher: nativeTreeHasher(),
       ...(key === undefined ? {} : { key }),
       ...(since === undefined ? {} : { since }),
+      ...(witnesses === undefined ? {} : { witnesses }),
     });
     if (options.json === true) writeJson(jsonOf(report));
     else writeReport(report, key !== undefined);
@@ -80,17 +93,26 @@ function jsonOf({ checkpoint, ...report }: AuditReport): object {
   return { ok: report.findings.length === 0, ...report, checkpoint: signed ?? null };
 }
 
-function writeReport({ checkpoint, verified, pruned, findings, key }: AuditReport, isGiven: boolean): void {
+const n = (value: number): string => value.toLocaleString("en-US");
+
+function writeReport(report: AuditReport, isGiven: boolean): void {
+  const { checkpoint, verified, pruned, findings, key } = report;
   for (const finding of findings) writeLine(findingText(finding));
-  const n = (value: number): string => value.toLocaleString("en-US");
   const size = checkpoint === undefined ? "" : ` of ${n(checkpoint.size)}`;
   // A finding about no position in particular, as of a checkpoint, says nothing about how many records are whole.
   if (findings.length > 0 && findings[0]?.position === undefined) writeLine("not ok");
   else
     writeLine(`${findings.length === 0 ? "ok" : "not ok"}: ${n(verified)}${size} signed records are what was signed`);
   if (pruned > 0) writeLine(`the records of the first ${n(pruned)} are pruned: their hashes are what was signed`);
+  writeWitnesses(report);
   if (checkpoint !== undefined) writeLine(`root ${base64(checkpoint.root)}`);
   writeLine(`key ${key}${isGiven ? "" : " (the log's own; give the one you were told with --key)"}`);
+}
+
+function writeWitnesses({ witnesses, witnessed }: AuditReport): void {
+  for (const { name, size, cosignedMs = 0 } of witnesses)
+    writeLine(size === undefined ? `${name}: nothing` : `${name}: the first ${n(size)}, ${timeText(cosignedMs)}`);
+  if (witnesses.length > 0) writeLine(`the witnesses that were asked for vouch for the first ${n(witnessed)} records`);
 }
 
 /** `position 12: LOG-FORK the record … (file)` */
@@ -147,14 +169,20 @@ export async function proveConsistency(size: number, options: AuditOptions): Pro
 export async function exportEvents(options: ExportOptions): Promise<void> {
   const { exportBundle } = await import("../../audit/export-bundle.ts");
   await withLog(options.data, async (log, { audit }) => {
-    const proofs = await openAuditProofs(systemDisk(), audit, log.id);
-    const { size } = proofs.checkpoint;
+    const newest = await openAuditProofs(systemDisk(), audit, log.id);
+    const { size } = newest.checkpoint;
     const { from = log.base, to = size, out } = options;
     if (from >= to || to > size)
       throw opsError("CLI-USAGE", `positions ${from} to ${to} are not a range of the ${size} records that are signed`);
+    const cosigned = await openCosignedProofs(systemDisk(), audit, log.id);
+    const proofs = cosigned !== undefined && to <= cosigned.checkpoint.size ? cosigned : newest;
     const bundle = await exportBundle(log, proofs, { from, to }, out);
-    if (options.json === true) return writeJson(bundle);
+    const cosigners = cosignersOf(proofs.checkpoint);
+    if (options.json === true) return writeJson({ ...bundle, cosigners });
     writeLine(`${bundle.events} events, positions ${from} to ${to - 1}, in ${out}`);
+    if (cosigners.length > 0) writeLine(`cosigned by ${cosigners.join(", ")}`);
+    else if (cosigned !== undefined)
+      writeLine(`not cosigned: witnesses have cosigned the first ${n(cosigned.checkpoint.size)}; see --to`);
     writeLine(`check it with: node ${out}/verify.mjs --key '${proofs.verifierKey}'`);
   });
 }

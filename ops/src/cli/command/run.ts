@@ -1,4 +1,5 @@
 import { type GraphStatus, messageOf } from "@millrace/engine";
+import { type WitnessFlags, witnessOptions } from "../../audit/witness-options.ts";
 import { opsError } from "../../errors.ts";
 import type { PayloadReport } from "../../host/host-payloads.ts";
 import type { RunningGraph } from "../../host/running-graph.ts";
@@ -7,7 +8,7 @@ import { writeJson, writeLine } from "../output.ts";
 import { openSession, type Session } from "../session.ts";
 import { onInterruption } from "../signals.ts";
 
-export interface RunOptions {
+export interface RunOptions extends WitnessFlags {
   readonly data: string;
   readonly untilDone?: boolean;
   readonly port?: number;
@@ -52,6 +53,7 @@ export async function run(file: string, options: RunOptions): Promise<void> {
     ...(speed === undefined ? {} : { speed }),
     ...(edges === undefined ? {} : { edges }),
     ...(nodes === undefined ? {} : { nodes }),
+    witnesses: witnessOptions(options),
     payloads: options.payloads,
     payloadBytes: options.payloadMib === undefined ? undefined : options.payloadMib * MIB,
   });

@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MillraceError } from "@millrace/engine";
 import { type AddonState, addonState } from "@millrace/native";
+import { type WitnessFlags, witnessOptions } from "../../audit/witness-options.ts";
 import { opsError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
 import { EXIT } from "../failure.ts";
@@ -10,7 +11,7 @@ import { writeJson, writeLine } from "../output.ts";
 import { openSession, type Session, type SessionOptions } from "../session.ts";
 import { onInterruption } from "../signals.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends WitnessFlags {
   readonly data?: string;
   readonly port: number;
   /** Absent or 0: not served. */
@@ -50,7 +51,18 @@ function sessionOptions(files: readonly string[], options: ServeOptions): Sessio
   const choices = { ...(speed === undefined ? {} : { speed }), ...(edges === undefined ? {} : { edges }) };
   const { payloads, payloadMib } = options;
   const payloadBytes = payloadMib === undefined ? undefined : payloadMib * MIB;
-  return { files, data, port, untilDone: false, payloads, payloadBytes, ...choices, ...eventStoreOf(options) };
+  const witnesses = witnessOptions(options);
+  return {
+    files,
+    data,
+    port,
+    untilDone: false,
+    payloads,
+    payloadBytes,
+    witnesses,
+    ...choices,
+    ...eventStoreOf(options),
+  };
 }
 
 function eventStoreOf(options: ServeOptions): Pick<SessionOptions, "eventStore"> {
@@ -72,7 +84,14 @@ function eventStoreOf(options: ServeOptions): Pick<SessionOptions, "eventStore">
 async function openDemo(served: ServeOptions): Promise<Session> {
   const { data = DEMO_DATA, port, speed = DEMO_SPEED } = served;
   const files = DEMO_FOLDERS.map((name) => join(examples(), name, "graph.yaml"));
-  const options = { files, port, speed, untilDone: false, ...eventStoreOf(served) };
+  const options = {
+    files,
+    port,
+    speed,
+    untilDone: false,
+    witnesses: witnessOptions(served),
+    ...eventStoreOf(served),
+  };
   const newest = newestOf(data);
   try {
     const session = await openSession({ ...options, data: newest });
