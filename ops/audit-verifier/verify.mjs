@@ -24,8 +24,8 @@ const bytesOf = (text) => Buffer.from(text, "base64");
 
 /** `<name>+<id>+<base64 of the type and the Ed25519 key>`; type 1 signs notes, 4 cosigns checkpoints */
 function parseKey(text, type) {
-  const [name, id, encoded = ""] = text.trim().split(/\+([0-9a-f]{8})\+/);
-  const bytes = bytesOf(encoded);
+  const [name, id, encoded] = text.trim().split(/\+([0-9a-f]{8})\+/);
+  const bytes = bytesOf(encoded ?? "");
   const isKey = bytes.length === 33 && sha256(`${name}\n`, bytes).subarray(0, 4).toString("hex") === id;
   must(isKey && bytes[0] === type, `this is no Ed25519 verifier key of type ${type}: ${text}`);
   const der = Buffer.concat([SPKI_PREFIX, bytes.subarray(1)]);
@@ -34,13 +34,13 @@ function parseKey(text, type) {
 
 /** True if the note has signatures by the key and all of them verify. A witness signs the time and the text. */
 function isSigned(note, { name, id, key }, isWitness) {
-  const split = note.lastIndexOf("\n\n");
+  const split = note.lastIndexOf("\n\n") + 1;
   const named = note.slice(split).split(`\n\u2014 ${name} `).slice(1);
   const own = named.map((rest) => bytesOf(rest.split("\n")[0])).filter((bytes) => bytes.toString("hex", 0, 4) === id);
-  const head = (bytes) => (isWitness ? `cosignature/v1\ntime ${bytes.readBigUInt64BE(4)}\n` : "");
-  const text = (bytes) => Buffer.from(head(bytes) + note.slice(0, split + 1));
+  const time = (bytes) => (isWitness ? `cosignature/v1\ntime ${bytes.readBigUInt64BE(4)}\n` : "");
+  const text = (bytes) => Buffer.from(time(bytes) + note.slice(0, split));
   const holds = (bytes) => bytes.length >= 68 && verify(null, text(bytes), key, bytes.subarray(isWitness ? 12 : 4));
-  return split > 0 && own.length > 0 && own.every(holds);
+  return own.length > 0 && own.every(holds);
 }
 
 function openCheckpoint(note, logKey, witnesses, quorum) {
@@ -78,8 +78,7 @@ const decodeRecord = ({ header, payload, payloadHash }) => {
 /** That these records are what is at the position, and belong to it. */
 function mustBeInLog(position, records, hashes, checkpoint) {
   const where = `position ${position}`;
-  const isCovered = Number.isSafeInteger(position) && position >= 0 && position < checkpoint.size;
-  must(isCovered, `${where} is not in the signed log`);
+  must(Number.isSafeInteger(position) && position >= 0 && position < checkpoint.size, `${where} is not signed`);
   for (const [i, { header, payload, hash }] of records.entries()) {
     must(header.length === HEADER_BYTES && hash.length === 32, `a record at ${where} is incomplete`);
     must(header.readBigUInt64LE(8) === BigInt(position), `a record at ${where} is of another position`);
@@ -173,10 +172,8 @@ async function verifyBundle(directory, { key, witness, quorum = String(witness.l
     must(event.position === next, `position ${next} is missing`);
     const { value: proof } = await proofs.next();
     must(proof?.position === next, `the proof of position ${next} is missing`);
-    must(
-      event.records.every(({ payload }) => typeof payload === "string"),
-      `a payload at position ${next} is missing`,
-    );
+    const isComplete = event.records.every(({ payload }) => typeof payload === "string");
+    must(isComplete, `a payload at position ${next} is missing`);
     const records = event.records.map(decodeRecord);
     mustBeInLog(next, records, proof.hashes, checkpoint);
     names.learn(records);
@@ -191,7 +188,7 @@ try {
   const text = { type: "string" };
   const options = { key: text, witness: { ...text, multiple: true, default: [] }, quorum: text };
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
-  const directory = positionals[0] ?? dirname(fileURLToPath(import.meta.url));
+  const [directory = dirname(fileURLToPath(import.meta.url))] = positionals;
   const { from, to, origin, size, root, views, cosigned } = await verifyBundle(directory, values);
   console.log(`verified: ${to - from} events, positions ${from} to ${to - 1}, of ${origin}`);
   console.log(`signed: ${size} records, root ${root.toString("base64")}; cosigned by ${cosigned} witnesses asked for`);

@@ -25,6 +25,7 @@ import { fetchKafka, KAFKA_VERSIONS, kafkaLacks } from "./kafka.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
 import { calculatorPython, kafkaClients, pythonClients } from "./python-clients.mjs";
 import { fetchRegistry, registryLacks } from "./registry.mjs";
+import { witnessPeer } from "./witness-peer.mjs";
 
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const at = (...parts) => join(root, ...parts);
@@ -191,6 +192,16 @@ const needs = [
       if (!onPath("go")) return "no Go on PATH";
       return hasGoModules() ? undefined : "golang.org/x/mod could not be downloaded";
     },
+  },
+  {
+    name: "WITNESS",
+    suites: "cosignatures of the audit by litewitness",
+    packages: ["golang-go", "openssh-client"],
+    missing: () => {
+      if (!onPath("go")) return "no Go on PATH";
+      return onPath("ssh-agent") && onPath("ssh-keygen") ? witnessPeer.missing() : "no ssh-agent on PATH";
+    },
+    install: () => (onPath("go") ? witnessPeer.install(goEnv) : undefined),
   },
   {
     name: "NATS",

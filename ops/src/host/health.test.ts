@@ -1,5 +1,5 @@
 import type { GraphStatus, NodeStatus } from "@millrace/engine";
-import type { AuditStatus, ProjectionStatus } from "@millrace/projections";
+import type { AuditStatus, ProjectionStatus, WitnessStatus } from "@millrace/projections";
 import type { EmbeddedLogHealth } from "@millrace/streams/embedded";
 import { describe, expect, it } from "vitest";
 import { healthReport } from "./health.ts";
@@ -23,6 +23,32 @@ const TREE: AuditStatus = { state: "live", size: 10, lag: 2, lagMs: 5, failure: 
 type Health = Parameters<typeof healthReport>;
 const failing = (log: Health[0], tables: Health[1], graphs: Health[2], audit: Health[3] = TREE): readonly string[] =>
   healthReport(log, tables, graphs, audit).checks.flatMap(({ name, ok, detail }) => (ok ? [] : [`${name}: ${detail}`]));
+
+const WITNESS: WitnessStatus = {
+  name: "w.example",
+  url: "https://w.example",
+  state: "live",
+  size: 8,
+  lag: 2,
+  cosignedMs: 1,
+  failure: undefined,
+};
+
+describe("a witness", () => {
+  const check = (witness: WitnessStatus): unknown => healthReport(LOG, [], [], TREE, [witness]).checks[2];
+
+  it("that is away is shown with its lag and code, and takes no host out of service", () => {
+    const failure = { code: "WITNESS-UNAVAILABLE", kind: "transient", message: "no answer" } as const;
+    const detail = "8 records cosigned, 2 behind; WITNESS-UNAVAILABLE: no answer";
+    expect(check({ ...WITNESS, state: "failing", failure })).toEqual({ name: "witness w.example", ok: true, detail });
+    expect(check(WITNESS)).toMatchObject({ ok: true, detail: "8 records cosigned, 2 behind" });
+  });
+
+  it("that contradicts the log does", () => {
+    const failure = { code: "WITNESS-AHEAD", kind: "terminal", message: "it has more" } as const;
+    expect(check({ ...WITNESS, state: "alarm", failure })).toMatchObject({ ok: false });
+  });
+});
 
 describe("a host is ready", () => {
   it("when its log is writable, its projections follow and its graphs run", () => {

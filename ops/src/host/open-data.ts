@@ -134,7 +134,8 @@ async function openCosigning(
   const { witnesses, allow, onChange } = options;
   try {
     const { guardedHttpClient } = await import("@millrace/streams/http");
-    const http = guardedHttpClient({ allow, connections: 1 }, env);
+    // Several may be behind one address; none waits for another's answer.
+    const http = guardedHttpClient({ allow, connections: witnesses.length }, env);
     const ports = { tree, logId: log.id, disk: systemDisk(), directory: audit, env, http };
     return await startCosigning({ ...ports, witnesses, onChange });
   } catch (thrown) {

@@ -1,10 +1,14 @@
 /** An auditor's way through ops/docs/audit.md: every command of it, in order, beside a running demo. */
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Running, root, start } from "../millrace.ts";
+import { TestWitness } from "./test-witness.ts";
 
 const GUIDE = readFileSync(join(root, "ops", "docs", "audit.md"), "utf8");
 const DATA = ".millrace/demo";
@@ -34,11 +38,17 @@ const PRINTS: readonly (readonly [part: string, printed: RegExp])[] = [
   ["bundle/verify.mjs", /^verified: 10 events, positions 2 to 11, of millrace\/log\//],
   ['s/"principal"', /^refused: events\.jsonl is not the file that was exported\nnot accepted\n$/],
   ["sha256sum", /^refused: position \d+ says principal nobody, stored is system\nnot accepted\n$/],
+  [
+    "audit verify",
+    /^ok: [^\n]*\nwitness\.example\/w: the first [\d,]+, 20[^\n]*\nthe witnesses that were asked for vouch for the first [\d,]+ records\n[\s\S]*\n— millrace\/log\/\S+ \S+\n— witness\.example\/w \S+\n$/,
+  ],
+  ["--witness", /^verified: 10 events[^\n]*\nsigned: [^\n]*; cosigned by 1 witnesses asked for\n/],
 ];
 
 describe("the audit guide", () => {
   let directory: string;
   let server: Running;
+  let witnessServer: Server;
   let url: string;
 
   beforeAll(async () => {
@@ -47,7 +57,10 @@ describe("the audit guide", () => {
     const shim = join(directory, "bin", "millrace");
     writeFileSync(shim, `#!/bin/sh\nexec "${process.execPath}" "${join(root, "ops/dist/cli/main.js")}" "$@"\n`);
     chmodSync(shim, 0o755);
-    server = start(["serve", "--port", "0", "--json"], { cwd: directory });
+    const { witness, address } = await startWitness();
+    writeFileSync(join(directory, "witness-key"), `${witness.verifierKey}\n`);
+    const asked = ["--witness", `${witness.verifierKey}@${address}`, "--witness-allow", "127.0.0.0/8"];
+    server = start(["serve", "--port", "0", "--json", ...asked], { cwd: directory });
     const announced = JSON.parse(await server.line(/^\{/)) as { url: string; data: string };
     url = announced.url;
     expect(announced.data).toBe(DATA);
@@ -55,13 +68,25 @@ describe("the audit guide", () => {
   afterAll(async () => {
     server.child.kill("SIGTERM");
     await server.finished;
+    witnessServer.close();
     rmSync(directory, { recursive: true, force: true });
   });
 
-  async function signed(): Promise<number> {
+  async function startWitness(): Promise<{ readonly witness: TestWitness; readonly address: string }> {
+    const witness = new TestWitness("witness.example/w");
+    witnessServer = createServer(async (request, response) => {
+      const { status, headers, body } = witness.answer(await text(request));
+      response.writeHead(status, headers).end(body);
+    });
+    await new Promise<void>((resolve) => witnessServer.listen(0, "127.0.0.1", resolve));
+    return { witness, address: `http://127.0.0.1:${(witnessServer.address() as AddressInfo).port}` };
+  }
+
+  /** Records that a check of the host's health speaks of first. */
+  async function recordsOf(check: string): Promise<number> {
     const { checks } = (await (await fetch(`${url}/readyz`)).json()) as { checks: { name: string; detail: string }[] };
-    const audit = checks.find(({ name }) => name === "audit");
-    return Number(/^(\d+) records signed/.exec(audit?.detail ?? "")?.[1] ?? Number.NaN);
+    const { detail = "" } = checks.find(({ name }) => name === check) ?? {};
+    return Number(/^(\d+) records (?:co)?signed/.exec(detail)?.[1] ?? Number.NaN);
   }
 
   /** Standard output and error in the order in which they came. */
@@ -79,7 +104,17 @@ describe("the audit guide", () => {
   }
 
   it("begins with a host that signs what it logs, and says so in its health", async () => {
-    await expect.poll(signed, { timeout: 15_000 }).toBeGreaterThanOrEqual(12);
+    await expect.poll(() => recordsOf("audit"), { timeout: 15_000 }).toBeGreaterThanOrEqual(12);
+  });
+
+  it("has a witness that cosigns it, which health, metrics and an address say", async () => {
+    await expect.poll(() => recordsOf("witness witness.example/w"), { timeout: 15_000 }).toBeGreaterThanOrEqual(12);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toMatch(/^millrace_witness_failing\{witness="witness\.example\/w",code=""\} 0$/m);
+    const cosigned = await (await fetch(`${url}/audit/checkpoint-cosigned`)).text();
+    expect(cosigned).toMatch(/^millrace\/log\/[\s\S]*\n— witness\.example\/w \S+\n$/);
+    const id = readFileSync(join(directory, "witness-key"), "utf8").split("+")[1];
+    expect((await fetch(`${url}/audit/cosigned/${id}`)).status).toBe(200);
   });
 
   it("has a host that serves checkpoint, key and tiles, and not the signing key", async () => {

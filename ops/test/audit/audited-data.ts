@@ -1,5 +1,5 @@
 /** A data directory as a host leaves it, with as many events as asked for, in appends of some dozens. */
-import { systemEnv } from "@millrace/engine";
+import { type EventLog, systemEnv } from "@millrace/engine";
 import { sampleEvents, to } from "@millrace/engine/testing";
 import { openData } from "../../src/host/open-data.ts";
 
@@ -8,12 +8,16 @@ const APPEND_EVENTS = 35;
 /** Adds events and signs them. */
 export async function addEvents(path: string, count: number): Promise<void> {
   const data = await openData({ path, env: systemEnv(), onFatal: (error) => expectNone(error) });
+  await appendEvents(data.log, count);
+  await data.close();
+}
+
+export async function appendEvents(log: EventLog, count: number): Promise<void> {
   for (let left = count; left > 0; left -= APPEND_EVENTS) {
     const payload = Buffer.from(`{"left":${left}}`);
     const events = sampleEvents(Math.min(left, APPEND_EVENTS), { payload, type: `Counted${left % 3}` });
-    await data.log.append(to(`counts-${left % 5}`, events));
+    await log.append(to(`counts-${left % 5}`, events));
   }
-  await data.close();
 }
 
 function expectNone(error: Error): never {
