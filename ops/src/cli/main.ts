@@ -369,7 +369,11 @@ log
   .action(async (options) => (await import("./command/log.ts")).scrub(options));
 log
   .command("repair")
-  .description("make damaged files again from their copies, exactly as they were; the host must be stopped")
+  .description(
+    "make damaged files again from their copies, exactly as they were, and say what is lost beyond; the host must be stopped",
+  )
+  .option("--accept-loss", "cut the log where it stops being whole; what is lost is said first, and put aside")
+  .addOption(reasonOption())
   .addOption(auditDataOption())
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/log.ts")).repair(options));

@@ -13,6 +13,7 @@ export const CONTROL_STREAM = "$log";
 export const CONTROL_TYPES = ["$name", "$tail-cut", "$truncated"] as const;
 export const TYPE_NAME = 0;
 export const TYPE_TAIL_CUT = 1;
+export const TYPE_TRUNCATED = 2;
 /** The first number a type of a caller gets. */
 const FIRST_TYPE = 16;
 

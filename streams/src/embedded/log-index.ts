@@ -22,6 +22,7 @@ import {
   streamKey,
 } from "./index-keys.ts";
 import type { BlockLocation, RecordLocation } from "./tail-table.ts";
+import type { Witness } from "./witnesses.ts";
 
 /** How far the index has come: the block that ends at `pos`, whose header checksum is `chain` (L-R22). */
 export interface IndexCursor {
@@ -182,4 +183,10 @@ function decodeBlock(key: Uint8Array, value: Uint8Array): BlockLocation {
     count: bytes.readUInt32BE(12),
     headCrc: bytes.readUInt32BE(16),
   };
+}
+
+/** What the index in a store has seen of its log, for somebody else than the log; `undefined` when it has seen nothing. */
+export function indexWitness(store: OrderedStore): Omit<Witness, "name"> | undefined {
+  const cursor = new LogIndex(store).cursor();
+  return cursor === undefined ? undefined : { logId: cursor.logId, pos: cursor.pos, chain: cursor.chain };
 }

@@ -49,6 +49,25 @@ export interface PrunedPositions {
   readonly by: Mutation;
 }
 
+/** Segments up to this one were made while the log had this id, and say so in their headers. */
+export interface FormerId {
+  readonly logId: string;
+  readonly through: number;
+}
+
+/** A loss that somebody has accepted (L-R20): what was from a position on is no part of the log any more. */
+export interface Truncated {
+  /** The first position that was lost; it has been given again since. */
+  readonly from: number;
+  /** Behind the last position that is known to have been lost. */
+  readonly to: number;
+  /** What was damaged: a code and its message. */
+  readonly damage: string;
+  /** Of the log until then. */
+  readonly formerId: string;
+  readonly by: Mutation;
+}
+
 export interface Manifest {
   readonly format: number;
   readonly logId: string;
@@ -69,6 +88,10 @@ export interface Manifest {
   readonly segments: Readonly<Record<string, SealedSegment>>;
   /** Heads and names of what was pruned. */
   readonly carry: { readonly file: string; readonly sha256: string } | null;
+  /** Ids that the log had before losses were accepted, oldest first. */
+  readonly former?: readonly FormerId[];
+  /** The last loss that was accepted. */
+  readonly truncated?: Truncated;
   /** What was pruned last; durable with the states of its segments. */
   readonly lastPruned?: PrunedPositions;
   /** The end when the log was last opened or cleanly closed: a witness. */
@@ -91,6 +114,11 @@ export function newManifest(logId: string, segmentBytes: number): Manifest {
     carry: null,
     openEnd: null,
   };
+}
+
+/** The id that the header of a segment must have. */
+export function idOfSegment({ logId, former = [] }: Manifest, serial: number): string {
+  return former.find(({ through }) => serial <= through)?.logId ?? logId;
 }
 
 /** `undefined` when there is no manifest. @throws LOG-MANIFEST when it is damaged; LOG-SCHEMA when it is of another format */

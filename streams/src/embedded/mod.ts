@@ -1,11 +1,12 @@
 /** The event log on this machine's own disk. Every export is listed by name. */
-
+export { type AcceptedLoss, acceptLoss } from "./accept-loss.ts";
 export type { TwinWriter } from "./archive-segment.ts";
 export { type BlockFields, type BlockKernels, blockKernels } from "./block-kernels.ts";
 export { type Crc32c, crc32c } from "./crc32c.ts";
 export type { EmbeddedLog, EmbeddedLogHealth } from "./embedded-log.ts";
 export { embeddedLogError } from "./errors.ts";
 export { type ListedSegments, listSegments } from "./list-segments.ts";
+export { indexWitness } from "./log-index.ts";
 export {
   type IndexerSettings,
   type IndexJob,
@@ -22,6 +23,7 @@ export type {
   RetentionNeed,
   SegmentInfo,
 } from "./log-retention.ts";
+export { assessLoss, type Loss } from "./loss.ts";
 export type { PrunedPositions } from "./manifest.ts";
 export { type EmbeddedLogOptions, openEmbeddedLog } from "./open-embedded-log.ts";
 export { openStoredLog, StoredEvents, type StoredLogFiles, type StoredName } from "./open-stored-log.ts";

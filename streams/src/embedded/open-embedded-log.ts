@@ -16,7 +16,7 @@ import { BlockWriter } from "./block-writer.ts";
 import { Carry, readCarry } from "./carry.ts";
 import { CommitSignal } from "./commit-signal.ts";
 import { crc32c } from "./crc32c.ts";
-import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT } from "./dictionary.ts";
+import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT, TYPE_TRUNCATED } from "./dictionary.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { EmbeddedLog } from "./embedded-log.ts";
 import { IndexFollower } from "./index-follower.ts";
@@ -26,6 +26,7 @@ import { LogIndex } from "./log-index.ts";
 import { type IndexerSettings, inlineIndexer, type LogIndexer } from "./log-indexer.ts";
 import { LogReader } from "./log-reader.ts";
 import { LogRetention } from "./log-retention.ts";
+import { idOfSegment } from "./manifest.ts";
 import { RecentAppends } from "./recent-appends.ts";
 import { indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import { RecordFetcher } from "./record-fetcher.ts";
@@ -166,7 +167,8 @@ class Opening {
     const place = await this.#indexPlace(logId, keptFrom(manifest.current), carry);
     const tail = new TailTable(place.position);
     const heads = new StreamHeads(this.#names, this.#index, tail);
-    const files = new SegmentReaders(disk, directory, logId, () => keptFrom(manifest.current));
+    const idOf = (serial: number): string => idOfSegment(manifest.current, serial);
+    const files = new SegmentReaders(disk, directory, idOf, () => keptFrom(manifest.current));
     const scanner = new BlockScanner(files, crc32c, this.#align, segmentBytes);
     const checked = !this.#rulesOff.has("record-crc");
     const fetcher = new RecordFetcher(files, crc32c, this.#names, segmentBytes, checked);
@@ -380,9 +382,17 @@ function reserveBytes(segmentBytes: number, align: number): number {
   return Math.max(alignUp(share, PAGE_SIZE_BYTES), sealBytes(align));
 }
 
-function controlsOf(recovered: Recovered): ControlRecord[] {
-  if (recovered.cut === undefined) return [];
-  return [{ type: TYPE_TAIL_CUT, payload: Buffer.from(JSON.stringify(recovered.cut), "utf8") }];
+/** A loss that was accepted is told by the first block behind it: while there is none, it has not been told. */
+function controlsOf({ cut, manifest, next }: Recovered): ControlRecord[] {
+  const { truncated } = manifest.current;
+  const told = (type: number, value: object): ControlRecord => ({
+    type,
+    payload: Buffer.from(JSON.stringify(value), "utf8"),
+  });
+  return [
+    ...(truncated?.from === next.position ? [told(TYPE_TRUNCATED, truncated)] : []),
+    ...(cut === undefined ? [] : [told(TYPE_TAIL_CUT, cut)]),
+  ];
 }
 
 async function timeAt(reader: LogReader, position: number): Promise<number> {

@@ -17,7 +17,7 @@ import { Dictionary, decodeNames, type NameKind, TYPE_NAME } from "./dictionary.
 import { embeddedLogError } from "./errors.ts";
 import { keptFrom, prunedBelow } from "./kept-range.ts";
 import { viewOf } from "./little-endian.ts";
-import { MANIFEST_NAME, type Manifest, readManifest } from "./manifest.ts";
+import { idOfSegment, MANIFEST_NAME, type Manifest, readManifest } from "./manifest.ts";
 import { prunedLeaves } from "./pruned-leaves.ts";
 import { RECORD_HEADER_BYTES, typeAt } from "./record.ts";
 import { LogRecord } from "./recorded-event.ts";
@@ -41,7 +41,7 @@ export async function openStoredLog(
   kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
 ): Promise<StoredLogFiles> {
   const manifest = await readLogManifest(disk, directory);
-  const files = segmentReaders(disk, directory, manifest.logId);
+  const files = segmentReaders(disk, directory, manifest);
   for (let serial = manifest.first; serial <= manifest.prepared; serial++) {
     await checkHeader(files, manifest, serial, segmentPath(directory, serial));
   }
@@ -62,7 +62,7 @@ export function storedLogOf(
   directory: string,
   manifest: Manifest,
   kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
-  files: SegmentReaders = segmentReaders(disk, directory, manifest.logId),
+  files: SegmentReaders = segmentReaders(disk, directory, manifest),
 ): StoredLogFiles {
   const kept = keptFrom(manifest);
   const scanner = new BlockScanner(files, crc32c, PAGE_SIZE_BYTES, manifest.segmentBytes);
@@ -82,15 +82,16 @@ export function storedLogOf(
 }
 
 /** A running host may prune what is being read. */
-function segmentReaders(disk: Disk, directory: string, logId: string): SegmentReaders {
-  return new SegmentReaders(disk, directory, logId, async () => keptFrom(await readLogManifest(disk, directory)));
+function segmentReaders(disk: Disk, directory: string, manifest: Manifest): SegmentReaders {
+  const idOf = (serial: number): string => idOfSegment(manifest, serial);
+  return new SegmentReaders(disk, directory, idOf, async () => keptFrom(await readLogManifest(disk, directory)));
 }
 
 async function checkHeader(files: SegmentReaders, manifest: Manifest, serial: number, path: string): Promise<void> {
   const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
   await files.read(serial, bytes, 0);
   const header = decodeSegmentHeader(bytes, crc32c);
-  if (header?.logId === manifest.logId && header.serial === serial) return;
+  if (header?.logId === idOfSegment(manifest, serial) && header.serial === serial) return;
   const why =
     header === undefined ? "the segment's header is damaged" : "the file is a segment of another place or log";
   throw embeddedLogError("LOG-MANIFEST", why, { place: { file: path } });

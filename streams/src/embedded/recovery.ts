@@ -13,7 +13,7 @@ import { sweepCarries } from "./carry.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { hexOf, viewOf } from "./little-endian.ts";
-import { type Manifest, ManifestFile, newManifest, readManifest, type SealedSegment } from "./manifest.ts";
+import { idOfSegment, type Manifest, ManifestFile, newManifest, readManifest, type SealedSegment } from "./manifest.ts";
 import type { RulesOff } from "./rules.ts";
 import { decodeSeal, sealBytes } from "./seal.ts";
 import { readFully, segmentPath, serialOf, unlinkIfThere, writeFully } from "./segment-files.ts";
@@ -467,7 +467,7 @@ async function openListedFile(
   }
   const header = decodeSegmentHeader(bytes, context.crc);
   if (header === undefined) throw refuse("the segment's header is damaged");
-  if (header.logId !== manifest.logId) throw refuse("the segment belongs to another log");
+  if (header.logId !== idOfSegment(manifest, serial)) throw refuse("the segment belongs to another log");
   if (header.serial !== serial) throw refuse(`the file is segment ${header.serial}`);
   return { header, bytes };
 }

@@ -11,7 +11,7 @@ import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { crc32c } from "./crc32c.ts";
 import { lockDirectory } from "./directory-lock.ts";
-import type { Manifest, SealedSegment } from "./manifest.ts";
+import { idOfSegment, type Manifest, type SealedSegment } from "./manifest.ts";
 import { readLogManifest } from "./open-stored-log.ts";
 import { readWhole, sha256 } from "./pruned-leaves.ts";
 import { type ScrubFinding, scrubLog } from "./scrub-log.ts";
@@ -112,18 +112,18 @@ async function unpackSegment(
 /** The archive again, from the segment: it must come out as it was, to the byte. */
 async function packAgain(
   { disk, directory }: RepairOptions,
-  { segmentBytes, logId }: Manifest,
+  manifest: Manifest,
   serial: number,
   sealed: SealedSegment,
 ): Promise<boolean> {
   if (sealed.state !== "sealed") return false;
   const path = `${archivePath(directory, serial, "zst")}.tmp`;
-  const files = new SegmentReaders(disk, directory, logId);
+  const files = new SegmentReaders(disk, directory, () => idOfSegment(manifest, serial));
   const file = await disk.open(path, { mode: "create" });
   try {
     if (!(await isWhole(files, serial, sealed))) return false;
     const read = (into: Uint8Array, offset: number): Promise<void> => files.read(serial, into, offset);
-    const written = await writeArchive(read, segmentBytes, file, path, noPause);
+    const written = await writeArchive(read, manifest.segmentBytes, file, path, noPause);
     await file.sync();
     return written.sha256 === sealed.archiveHash;
   } finally {

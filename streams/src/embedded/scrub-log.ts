@@ -14,7 +14,7 @@ import { BlockScanner, type ScannedBlock } from "./block-scanner.ts";
 import { readCarry } from "./carry.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
-import type { Manifest, SealedSegment } from "./manifest.ts";
+import { idOfSegment, type Manifest, type SealedSegment } from "./manifest.ts";
 import { readLogManifest } from "./open-stored-log.ts";
 import { readWhole, sha256 } from "./pruned-leaves.ts";
 import { RECORD_ALIGN } from "./record.ts";
@@ -176,7 +176,7 @@ class Scrub {
     const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
     await files.read(serial, bytes, 0);
     const header = decodeSegmentHeader(bytes, crc32c);
-    if (header?.serial === serial && header.logId === manifest.logId) return bytes;
+    if (header?.serial === serial && header.logId === idOfSegment(manifest, serial)) return bytes;
     const why =
       header === undefined ? "the segment's header is damaged" : "the file is a segment of another place or log";
     throw embeddedLogError("LOG-MANIFEST", why, { place: { file: path } });
@@ -226,10 +226,10 @@ class Scrub {
     }
   }
 
-  async #unpack({ logId }: Manifest, serial: number, sealed: SealedSegment, path: string): Promise<void> {
+  async #unpack(manifest: Manifest, serial: number, sealed: SealedSegment, path: string): Promise<void> {
     const archive = await ArchiveFile.open(this.#options.disk, path);
     try {
-      await mustBeArchiveOf(archive, serial, logId);
+      await mustBeArchiveOf(archive, serial, idOfSegment(manifest, serial));
       if (!(await isAsSealed(sourceOf(archive), serial, sealed, () => this.#read(0))))
         throw archiveDamaged(path, "the archive does not unpack to what was sealed");
     } finally {
@@ -247,7 +247,8 @@ class Scrub {
   }
 
   async #using(manifest: Manifest, use: (files: SegmentReaders) => Promise<void>): Promise<void> {
-    const files = new SegmentReaders(this.#options.disk, this.#options.directory, manifest.logId);
+    const idOf = (serial: number): string => idOfSegment(manifest, serial);
+    const files = new SegmentReaders(this.#options.disk, this.#options.directory, idOf);
     try {
       await use(files);
     } finally {

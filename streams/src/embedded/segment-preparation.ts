@@ -39,7 +39,7 @@ export interface PreparationContext {
   readonly rulesOff: RulesOff;
   readonly logId: string;
   readonly segmentBytes: number;
-  readonly manifest: ManifestFile;
+  readonly manifest: Pick<ManifestFile, "update">;
 }
 
 /** How fast appends come now, and whether the segment is needed at once. */

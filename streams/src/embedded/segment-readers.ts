@@ -40,20 +40,25 @@ export async function mustBeArchiveOf(archive: ArchiveFile, serial: number, logI
 export class SegmentReaders implements SegmentSource {
   readonly #disk: Disk;
   readonly #directory: string;
-  readonly #logId: string | undefined;
+  readonly #idOf: ((serial: number) => string) | undefined;
   readonly #kept: (() => KeptFrom | Promise<KeptFrom>) | undefined;
   readonly #files = new Map<number, OpenFile>();
   /** Segments that were found in the archive. */
   readonly #archived = new Set<number>();
 
   /**
-   * @param logId when given, archives of other logs are refused
+   * @param idOf when given, archives of other logs are refused
    * @param kept what can be read now: tells a segment that was pruned meanwhile from one that is missing
    */
-  constructor(disk: Disk, directory: string, logId?: string, kept?: () => KeptFrom | Promise<KeptFrom>) {
+  constructor(
+    disk: Disk,
+    directory: string,
+    idOf?: (serial: number) => string,
+    kept?: () => KeptFrom | Promise<KeptFrom>,
+  ) {
     this.#disk = disk;
     this.#directory = directory;
-    this.#logId = logId;
+    this.#idOf = idOf;
     this.#kept = kept;
   }
 
@@ -122,7 +127,7 @@ export class SegmentReaders implements SegmentSource {
     const archive = await ArchiveFile.open(this.#disk, path);
     this.#archived.add(serial);
     try {
-      await mustBeArchiveOf(archive, serial, this.#logId);
+      await mustBeArchiveOf(archive, serial, this.#idOf?.(serial));
       return archive;
     } catch (thrown) {
       await archive.close();

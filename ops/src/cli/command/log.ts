@@ -1,10 +1,10 @@
 /** What the log keeps, and for how long. */
 import { stat } from "node:fs/promises";
-import { durationMs, messageOf, systemEnv } from "@millrace/engine";
+import { durationMs, messageOf, reportOf, systemEnv } from "@millrace/engine";
 import { nativeBlocks } from "@millrace/native";
-import { auditWitnesses, openSignedLeaves } from "@millrace/projections";
 import {
   type BlockKernels,
+  type Loss,
   listSegments,
   repairLog,
   type ScrubFinding,
@@ -15,6 +15,7 @@ import {
 import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
 import type { HeldEvents, LegalHold } from "../../retention/legal-holds.ts";
+import { type AcceptedLogLoss, acceptLogLoss, leavesOf, logLoss, seenEndOf } from "../../retention/log-loss.ts";
 import { EXIT } from "../failure.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 import { asked, withCare } from "../with-care.ts";
@@ -75,35 +76,72 @@ export async function scrub({ data, rate, json = false }: ScrubCommandOptions): 
   if (report.findings.length > 0) process.exitCode = EXIT.findings;
 }
 
-/** Puts back what can be made again exactly as it was. */
-export async function repair({ data, json = false }: LogOptions): Promise<void> {
-  const { log, audit } = await logDirectory(data);
-  const disk = systemDisk();
-  const { logId } = await listSegments(disk, log);
-  const { leavesOf } = await openSignedLeaves(disk, audit, logId);
-  const seenEnd = seenEndOf(audit);
-  const { repaired, findings } = await repairLog({
-    disk,
-    env: systemEnv(),
-    directory: log,
-    seenEnd,
-    leavesOf,
-    ...kernels(),
-  });
-  if (json) writeJson({ ok: findings.length === 0, repaired, findings });
-  else {
-    for (const file of repaired) writeLine(`${file} is again what was written`);
-    writeFindings(findings, `${repaired.length} files repaired`);
-  }
-  if (findings.length > 0) process.exitCode = EXIT.findings;
+export interface RepairCommandOptions extends LogOptions {
+  readonly acceptLoss?: boolean;
+  readonly reason: string;
 }
 
-function writeFindings(findings: readonly ScrubFinding[], summary: string): void {
+/** Puts back what can be made again exactly as it was, and says what is lost beyond; cuts only when that is accepted. */
+export async function repair({ data, reason, acceptLoss = false, json = false }: RepairCommandOptions): Promise<void> {
+  const directory = await logDirectory(data);
+  const { repaired, findings } = await mend(directory);
+  if (!json) for (const file of repaired) writeLine(`${file} is again what was written`);
+  const loss = await logLoss(directory);
+  if (!json && loss !== undefined) writeLoss(loss);
+  const accepted = acceptLoss && loss !== undefined ? await acceptLogLoss(directory, asked(reason)) : undefined;
+  const left = accepted === undefined ? findings : (await mend(directory)).findings;
+  const ok = left.length === 0 && (loss === undefined || accepted !== undefined);
+  if (json) writeJson({ ok, repaired, findings: left, loss: loss ?? null, accepted: accepted ?? null });
+  else {
+    if (accepted !== undefined) writeAccepted(accepted);
+    writeFindings(left, `${repaired.length} files repaired`, ok);
+    if (loss !== undefined && accepted === undefined)
+      writeLine("put the files back from a copy, or accept this loss with --accept-loss");
+  }
+  if (!ok) process.exitCode = EXIT.findings;
+}
+
+/** A log whose manifest is damaged says of no file what it should be. */
+async function mend({ log, audit }: DataDirectory): Promise<Awaited<ReturnType<typeof repairLog>>> {
+  const disk = systemDisk();
+  try {
+    return await repairLog({
+      disk,
+      env: systemEnv(),
+      directory: log,
+      seenEnd: seenEndOf(audit),
+      leavesOf,
+      ...kernels(),
+    });
+  } catch (thrown) {
+    const { code, message, place } = reportOf(thrown);
+    if (code !== "LOG-MANIFEST") throw thrown;
+    return { repaired: [], findings: [{ code, message, file: place?.file ?? log }] };
+  }
+}
+
+function writeLoss({ code, message, file, offset, from, to, unreadable, streams, bytes }: Loss): void {
+  const n = (value: number): string => value.toLocaleString("en-US");
+  writeLine(`${code} ${message} (${file}@${offset})`);
+  const events = to > from ? `positions ${from} to ${to - 1}, ${n(to - from)} events` : "no event that is known";
+  writeLine(`lost from position ${from} on: ${events}, ${n(bytes)} bytes of blocks`);
+  for (const { stream, events: count, fromRevision } of streams)
+    writeLine(`  ${stream}: ${n(count)} events from revision ${fromRevision} on`);
+  if (unreadable > 0) writeLine(`  ${n(unreadable)} events that cannot be read, so that nobody knows of which streams`);
+}
+
+function writeAccepted({ from, logId, newLogId, aside, verifierKey }: AcceptedLogLoss): void {
+  writeLine(`cut at position ${from}; what was there is in ${aside}`);
+  writeLine(`the log is ${newLogId} from now on, and no longer ${logId}: auditors need its new verifier key`);
+  writeLine(verifierKey);
+}
+
+function writeFindings(findings: readonly ScrubFinding[], summary: string, ok = findings.length === 0): void {
   for (const { code, message, file, position, offset } of findings) {
     const where = `${file}${offset === undefined ? "" : `@${offset}`}`;
     writeLine(`${position === undefined ? "" : `position ${position}: `}${code} ${message} (${where})`);
   }
-  writeLine(`${findings.length === 0 ? "ok" : "not ok"}: ${summary}`);
+  writeLine(`${ok ? "ok" : "not ok"}: ${summary}`);
 }
 
 async function logDirectory(data: string): Promise<DataDirectory> {
@@ -111,14 +149,6 @@ async function logDirectory(data: string): Promise<DataDirectory> {
   if ((await stat(directory.log).catch(() => undefined)) === undefined)
     throw opsError("HOST-EMPTY", `${directory.root} holds no Millrace data`);
   return directory;
-}
-
-/** What the Merkle tree of a log has hashed was durable. */
-function seenEndOf(audit: string): (logId: string) => Promise<number> {
-  return async (logId) => {
-    const frontiers = await auditWitnesses(systemDisk(), audit);
-    return frontiers.find((frontier) => frontier.logId === logId)?.size ?? 0;
-  };
 }
 
 function kernels(): { readonly kernels?: BlockKernels } {
