@@ -5,12 +5,13 @@ export const embeddedLogError = defineErrors({
   "LOG-CORRUPT": {
     kind: "terminal",
     summary: "Bytes of the log that were once whole are now others.",
-    remedy: "Put the file back from a copy; the details name file, offset and position. Nothing was cut.",
+    remedy:
+      "Put the file back from a copy; the details name file, offset and position. Nothing was cut. Without a copy, `millrace log repair` says what is lost, and `--accept-loss` cuts it.",
   },
   "LOG-MANIFEST": {
     kind: "terminal",
     summary: "The manifest is unreadable, or a segment it names is missing, swapped or of another log.",
-    remedy: "Put the named file back from a copy.",
+    remedy: "Put the named file back from a copy. Without one, `millrace log repair` says what is lost.",
   },
   "LOG-LOCKED": {
     kind: "terminal",
@@ -20,7 +21,8 @@ export const embeddedLogError = defineErrors({
   "LOG-TAIL-LOST": {
     kind: "terminal",
     summary: "Something durable has seen positions that the log no longer has, or has seen others there.",
-    remedy: "The log is older than its witness: put the newest segment back from a copy.",
+    remedy:
+      "The log is older than its witness: put the newest segment back from a copy. Without one, `millrace log repair` says what is lost.",
   },
   "LOG-FSYNC": {
     kind: "terminal",

@@ -122,12 +122,13 @@ async function mend({ log, audit }: DataDirectory): Promise<Awaited<ReturnType<t
 
 function writeLoss({ code, message, file, offset, from, to, unreadable, streams, bytes }: Loss): void {
   const n = (value: number): string => value.toLocaleString("en-US");
+  const events = (value: number): string => (value === 1 ? "1 event" : `${n(value)} events`);
   writeLine(`${code} ${message} (${file}@${offset})`);
-  const events = to > from ? `positions ${from} to ${to - 1}, ${n(to - from)} events` : "no event that is known";
-  writeLine(`lost from position ${from} on: ${events}, ${n(bytes)} bytes of blocks`);
+  const lost = to > from ? `positions ${from} to ${to - 1}, ${events(to - from)}` : "no event that is known";
+  writeLine(`lost from position ${from} on: ${lost}, ${n(bytes)} bytes of blocks`);
   for (const { stream, events: count, fromRevision } of streams)
-    writeLine(`  ${stream}: ${n(count)} events from revision ${fromRevision} on`);
-  if (unreadable > 0) writeLine(`  ${n(unreadable)} events that cannot be read, so that nobody knows of which streams`);
+    writeLine(`  ${stream}: ${events(count)} from revision ${fromRevision} on`);
+  if (unreadable > 0) writeLine(`  ${events(unreadable)} that cannot be read, so that nobody knows of which streams`);
 }
 
 function writeAccepted({ from, logId, newLogId, aside, verifierKey }: AcceptedLogLoss): void {

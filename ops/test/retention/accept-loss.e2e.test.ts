@@ -1,0 +1,88 @@
+/** `log repair --accept-loss` on a data directory as a host leaves it, and what auditors have of it afterwards. */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { addEvents } from "../audit/audited-data.ts";
+import { lastJson, millrace } from "../millrace.ts";
+
+const EVENTS = 300;
+let directory: string;
+let whole: string;
+let key: string;
+let bundle: string;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "millrace-loss-"));
+  whole = join(directory, "whole");
+  bundle = join(directory, "bundle");
+  await addEvents(whole, EVENTS);
+  key = (await millrace(["audit", "key", "--data", whole])).stdout.trim();
+  await millrace(["audit", "export", "--from", "250", "--to", "280", "--out", bundle, "--data", whole]);
+}, 60_000);
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function damaged(name: string, file: string, change: (bytes: Buffer) => void): string {
+  const data = join(directory, name);
+  cpSync(whole, data, { recursive: true });
+  const path = join(data, "log", file);
+  const bytes = readFileSync(path);
+  change(bytes);
+  writeFileSync(path, bytes);
+  return data;
+}
+
+const repair = (data: string, ...args: readonly string[]): ReturnType<typeof millrace> =>
+  millrace(["log", "repair", "--data", data, ...args]);
+
+it("says what is lost, cuts when it is told to, and leaves a log that auditors can check anew", async () => {
+  const data = damaged("flipped", "0000000001.seg", (bytes) => bytes.write("X", bytes.indexOf('{"left":90}')));
+  const said = await repair(data);
+  expect(said.stdout).toMatch(
+    /^(?:position 210: )?LOG-CORRUPT [^\n]*\nlost from position 210 on: positions 210 to 299, 90 events, 20,480 bytes of blocks\n {2}counts-0: 89 events from revision 211 on\n {2}1 event that cannot be read, [^\n]*\n/,
+  );
+  expect(said.stdout).toMatch(/\nnot ok: [^\n]*\n[^\n]*--accept-loss\n$/);
+  expect(said.code).toBe(1);
+
+  const { code, stdout } = await repair(data, "--accept-loss", "--reason", "no copy is left", "--json");
+  expect(code).toBe(0);
+  const { ok, accepted } = lastJson(stdout) as {
+    ok: boolean;
+    accepted: { from: number; to: number; newLogId: string; aside: string; verifierKey: string };
+  };
+  expect({ ok, from: accepted.from, to: accepted.to }).toEqual({ ok: true, from: 210, to: EVENTS });
+  expect(readdirSync(accepted.aside).sort()).toEqual(["0000000001.seg", "0000000002.seg", "MANIFEST"]);
+
+  // A new origin and key; the log was opened, and says itself what happened.
+  const verified = await millrace(["audit", "verify", "--data", data, "--key", accepted.verifierKey]);
+  expect(verified.stdout).toMatch(/^ok: 211 of 211 signed records/);
+  const checkpoint = (await millrace(["audit", "checkpoint", "--data", data])).stdout;
+  expect(checkpoint.split("\n")[0]).toBe(`millrace/log/${accepted.newLogId}`);
+  const { stdout: listed } = await millrace(["events", "ls", "--data", data, "--stream", "$retention", "--json"]);
+  expect(listed).toContain("LogTruncated");
+  expect((await millrace(["events", "show", "210", "--data", data])).stdout).toContain("no copy is left");
+
+  // What was exported before still holds, by the key of that time; so does the old tree's folder.
+  const check = spawnSync(process.execPath, [join(bundle, "verify.mjs"), "--key", key, bundle], { encoding: "utf8" });
+  expect(check.stdout).toMatch(/^verified: 30 events, positions 250 to 279/);
+  expect(readdirSync(join(data, "audit")).sort()).toEqual([key.split("+")[0]?.slice(-32), accepted.newLogId].sort());
+
+  // The second time there is nothing to do.
+  const again = await repair(data, "--accept-loss");
+  expect(again.stdout).toBe("ok: 0 files repaired\n");
+  await addEvents(data, 5);
+  expect((await millrace(["audit", "verify", "--data", data])).stdout).toMatch(/^ok: 216 of 216 /);
+}, 60_000);
+
+it("makes a damaged manifest again, with which no event is lost", async () => {
+  const data = damaged("manifest", "MANIFEST", (bytes) => bytes.write("9", 40));
+  const said = await repair(data);
+  expect(said.stdout).toMatch(/\nlost from position 300 on: no event that is known, 0 bytes of blocks\n/);
+  const { code, stdout } = await repair(data, "--accept-loss");
+  expect(stdout).toMatch(
+    /\ncut at position 300; [^\n]*\nthe log is [0-9a-f]{32} from now on, [^\n]*\nmillrace\/log\/\S+\nok: /,
+  );
+  expect(code).toBe(0);
+  expect((await millrace(["audit", "verify", "--data", data])).stdout).toMatch(/^ok: 301 of 301 /);
+}, 60_000);
