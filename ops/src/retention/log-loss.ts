@@ -1,8 +1,8 @@
 /** A loss of the log of a stopped data directory: what it is, and what follows when somebody accepts it (L-R20). */
 import { stat } from "node:fs/promises";
-import { type Mutation, type StoredRecord, systemEnv } from "@millrace/engine";
+import { type Mutation, systemEnv } from "@millrace/engine";
 import { openLmdbStore } from "@millrace/native";
-import { auditVerifierKey, auditWitnesses, entryOf, leafOfEntry } from "@millrace/projections";
+import { auditVerifierKey, auditWitnesses } from "@millrace/projections";
 import {
   type AcceptedLoss,
   acceptLoss,
@@ -73,16 +73,4 @@ async function indexedEnd(dir: string, logId: string): Promise<number> {
   } finally {
     await store.close();
   }
-}
-
-/** Leaf hashes of the records of whole positions, as the Merkle tree has them. */
-export function leavesOf(records: readonly StoredRecord[]): Uint8Array {
-  const leaves: Buffer[] = [];
-  let from = 0;
-  for (const [i, { isControl }] of records.entries()) {
-    if (isControl) continue;
-    leaves.push(leafOfEntry(entryOf(records.slice(from, i + 1))));
-    from = i + 1;
-  }
-  return Buffer.concat(leaves);
 }

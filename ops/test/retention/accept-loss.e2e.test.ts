@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { addEvents } from "../audit/audited-data.ts";
 import { lastJson, millrace } from "../millrace.ts";
+import { makeSmallLog } from "./small-log.ts";
 
 const EVENTS = 300;
 let directory: string;
@@ -85,4 +86,31 @@ it("makes a damaged manifest again, with which no event is lost", async () => {
   );
   expect(code).toBe(0);
   expect((await millrace(["audit", "verify", "--data", data])).stdout).toMatch(/^ok: 301 of 301 /);
+}, 60_000);
+
+it("begins the tree of a pruned log with the leaves that are left of it", async () => {
+  const data = join(directory, "pruned");
+  await makeSmallLog(data, 700);
+  expect((await millrace(["log", "archive", "--older-than", "0", "--no-parquet", "--data", data])).code).toBe(0);
+  expect((await millrace(["log", "prune", "--older-than", "0", "--data", data])).stdout).toMatch(
+    /^[1-9]\d* segments pruned/,
+  );
+  const active =
+    readdirSync(join(data, "log"))
+      .filter((name) => name.endsWith(".seg"))
+      .sort()[0] ?? "";
+  const path = join(data, "log", active);
+  const bytes = readFileSync(path);
+  bytes.fill(0xff, 4096 + 70, 4096 + 80);
+  writeFileSync(path, bytes);
+  const { code, stdout } = await repair(data, "--accept-loss", "--json");
+  expect(code).toBe(0);
+  const { accepted } = lastJson(stdout) as { accepted: { from: number; to: number } };
+  expect(accepted.to).toBeGreaterThan(accepted.from);
+  const verified = await millrace(["audit", "verify", "--data", data]);
+  const n = (accepted.from + 1).toLocaleString("en-US");
+  expect(verified.stdout).toMatch(
+    new RegExp(`^ok: ${n} of ${n} signed[^\\n]*\\nthe records of the first .* are pruned`),
+  );
+  await addEvents(data, 1);
 }, 60_000);

@@ -208,7 +208,8 @@ class FollowingTree implements AuditTree {
   async #write(): Promise<void> {
     const { log } = this.#options;
     const { size } = this.#tree;
-    if (size === 0) return;
+    // Where everything is pruned no block is here whose chain value a frontier could keep; what comes next brings one.
+    if (size === 0 || this.#chain === 0) return;
     const root = this.#tree.root();
     const { tiles } = this.#directory;
     await tiles.write([...this.#unwritten, ...this.#newPartial()]);

@@ -44,8 +44,8 @@ export async function restoreTree(
   const why = await whyNotFromTiles(directory, frontier, checkpoint);
   const parts = { log, directory, checkpoint, hasher };
   if (why !== undefined) return rebuilt(parts, seen, why);
-  // A log that took a new id begins a new tree. Of what it has pruned only the leaves are left.
-  if (frontier === undefined && log.base > 0) return rebuilt(parts, log.base, "there was no tree of this log id");
+  // A log that took a new id begins a new tree. Of what it has pruned only the leaves are left; the tree ends where a block does.
+  if (frontier === undefined && log.base > 0) return rebuilt(parts, log.durableEnd, "there was no tree of this log id");
   if (typeof frontier !== "object")
     return { tree: new GrowingTree(hasher), durableSize: 0, chain: 0, rebuilt: undefined };
   await compareNewestLeaves(log, directory, frontier.size, hasher);

@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { durationMs, messageOf, reportOf, systemEnv } from "@millrace/engine";
 import { nativeBlocks } from "@millrace/native";
+import { inlineTreeHasher } from "@millrace/projections";
 import {
   type BlockKernels,
   type Loss,
@@ -15,7 +16,7 @@ import {
 import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
 import type { HeldEvents, LegalHold } from "../../retention/legal-holds.ts";
-import { type AcceptedLogLoss, acceptLogLoss, leavesOf, logLoss, seenEndOf } from "../../retention/log-loss.ts";
+import { type AcceptedLogLoss, acceptLogLoss, logLoss, seenEndOf } from "../../retention/log-loss.ts";
 import { EXIT } from "../failure.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 import { asked, withCare } from "../with-care.ts";
@@ -105,6 +106,7 @@ export async function repair({ data, reason, acceptLoss = false, json = false }:
 async function mend({ log, audit }: DataDirectory): Promise<Awaited<ReturnType<typeof repairLog>>> {
   const disk = systemDisk();
   try {
+    const leavesOf = inlineTreeHasher().leaves;
     return await repairLog({
       disk,
       env: systemEnv(),
