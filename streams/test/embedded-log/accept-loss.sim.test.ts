@@ -1,3 +1,4 @@
+import { storedRecords } from "@millrace/engine";
 import { gather, SimulatedMount, sampleEvents, to } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
 import { type AcceptedLoss, acceptLoss } from "../../src/embedded/accept-loss.ts";
@@ -73,7 +74,7 @@ class Scene {
       const log = await openStoredLog(new SimulatedMount(this.machine.disk), DIRECTORY);
       const records: string[] = [];
       for await (const batch of log.readStored(log.base, end))
-        for (const { position, header, payload } of batch.records)
+        for (const { position, header, payload } of storedRecords(batch))
           records.push(`${position} ${Buffer.concat([header, payload]).toString("base64")}`);
       return records;
     };
