@@ -4,6 +4,8 @@ import {
   type AskedWitness,
   type AuditReport,
   type Cosigning,
+  cosignersOf,
+  openCosignedProofs,
   parseWitnessKey,
   startCosigning,
   verifyAudit,
@@ -375,6 +377,25 @@ describe("verification with witnesses", () => {
           "1 of 2 witnesses have cosigned all but the newest 29 records, 2 are wanted; missing: two.example/w (only the first 20 records)",
       },
     ]);
+  });
+
+  it("has proofs that lead to the newest cosigned checkpoint, also when newer ones have taken its tiles", async () => {
+    const scene = new Scene("proofs");
+    const { log } = await scene.open([scene.one]);
+    await scene.work(300);
+    scene.network.away.add(scene.one.name);
+    await scene.work(400);
+    await scene.close();
+    const { env, disk } = scene.machine;
+    const proofs = await env.until(openCosignedProofs(new SimulatedMount(disk), AUDIT, log.id));
+    expect(proofs?.checkpoint.size).toBe(300);
+    expect(proofs && cosignersOf(proofs.checkpoint)).toEqual([scene.one.name]);
+    const prove = async (position: number): Promise<number | undefined> =>
+      (await proofs?.inclusion(position, await proofs.leaf(position)))?.length;
+    // A path of a tree of 300 leaves: 8 hashes within the first 256, then one for the other 44.
+    for (const position of [0, 255]) expect(await env.until(prove(position))).toBe(9);
+    for (const position of [256, 299]) expect(await env.until(prove(position))).toBeLessThan(8);
+    await expect(env.until(prove(300))).rejects.toMatchObject({ code: "AUDIT-RANGE" });
   });
 
   it("believes no cosignature with a changed byte, and none of another key", async () => {
