@@ -55,8 +55,8 @@ export function cloudEventSource(connector: SourceConnector, place: string): Sou
     capabilities: connector.capabilities,
     ...(connector.connection === undefined ? {} : { connection: connector.connection.bind(connector) }),
     partitions: () => connector.partitions(),
-    async open(partition, after) {
-      const reader = await connector.open(partition, after);
+    async open(partition, after, marks) {
+      const reader = await connector.open(partition, after, marks);
       return {
         get identity() {
           return reader.identity;
@@ -71,16 +71,17 @@ export function cloudEventSource(connector: SourceConnector, place: string): Sou
   };
 }
 
-function eventsOf({ batch, positions, through, rejected }: SourceBatch, place: string): SourceBatch {
+function eventsOf(read: SourceBatch, place: string): SourceBatch {
+  const { batch, positions, rejected } = read;
   const items = batch.rows().map((message) => cloudEventItem({ message }, place));
   const kept = [...items.keys()].filter((i) => !("error" in (items[i] as FeedItem)));
   const refused = [...items.entries()].flatMap(([i, item]): RejectedInput[] =>
     "error" in item ? [{ pos: positions.pos(i), error: item.error, input: item.message }] : [],
   );
   return {
+    ...read,
     batch: new RowBatch(kept.map((i) => (items[i] as FeedItem).message)),
     positions: kept.length === batch.n ? positions : positions.select(Uint32Array.from(kept)),
-    through,
     rejected: [...rejected, ...refused].sort((a, b) => a.pos - b.pos),
   };
 }

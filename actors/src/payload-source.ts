@@ -26,7 +26,8 @@ export function payloadSource(connector: SourceConnector, options: PayloadSource
     capabilities: connector.capabilities,
     ...(connector.connection === undefined ? {} : { connection: connector.connection.bind(connector) }),
     partitions: () => connector.partitions(),
-    open: async (partition, after) => new PayloadReader(await connector.open(partition, after), options),
+    open: async (partition, after, marks) =>
+      new PayloadReader(await connector.open(partition, after, marks), options),
   };
 }
 
@@ -76,6 +77,6 @@ class PayloadReader implements SourceReader {
     }
     const positions = kept.length === rows.length ? read.positions : read.positions.select(Uint32Array.from(kept));
     const inOrder = rejected.sort((a, b) => a.pos - b.pos);
-    return { batch: new RowBatch(taken), positions, through: read.through, rejected: inOrder };
+    return { ...read, batch: new RowBatch(taken), positions, rejected: inOrder };
   }
 }

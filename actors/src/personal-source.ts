@@ -25,7 +25,8 @@ export function personalSource(connector: SourceConnector, intake: PersonalIntak
     capabilities: connector.capabilities,
     ...(connector.connection === undefined ? {} : { connection: connector.connection.bind(connector) }),
     partitions: () => connector.partitions(),
-    open: async (partition, after) => new PersonalReader(await connector.open(partition, after), intake, partition),
+    open: async (partition, after, marks) =>
+      new PersonalReader(await connector.open(partition, after, marks), intake, partition),
   };
 }
 
@@ -53,7 +54,8 @@ class PersonalReader implements SourceReader {
     return this.#reader.close();
   }
 
-  async #sealed({ batch, positions, through, rejected }: SourceBatch): Promise<SourceBatch> {
+  async #sealed(read: SourceBatch): Promise<SourceBatch> {
+    const { batch, positions, rejected } = read;
     const taken = await this.#intake.seal(batch.rows(), (i) => `${this.#partition}@${positions.pos(i)}`);
     const kept = [...taken.keys()].filter((i) => !(taken[i] instanceof Error));
     const refused = [...taken.entries()].flatMap(([i, error]): RejectedInput[] =>
@@ -61,9 +63,9 @@ class PersonalReader implements SourceReader {
     );
     const unshown = rejected.map(({ pos, error }) => ({ pos, error: withoutContent(error), input: undefined }));
     return {
+      ...read,
       batch: new RowBatch(kept.map((i) => taken[i] as Json)),
       positions: kept.length === batch.n ? positions : positions.select(Uint32Array.from(kept)),
-      through,
       rejected: [...unshown, ...refused].sort((a, b) => a.pos - b.pos),
     };
   }

@@ -251,12 +251,20 @@ export { streamOf } from "./runtime/stream-of.ts";
 export type { SinkConnector } from "./sink/sink-connector.ts";
 export type { SinkGuarantee } from "./sink/sink-guarantee.ts";
 export type { Feed, FeedGroup, FeedIntake, FeedItem, FeedReceipt } from "./source/feed.ts";
-export { HORIZON, horizonOf, SOURCE_IDENTIFIED, sourceIdentityOf } from "./source/send-horizon.ts";
+export {
+  HORIZON,
+  horizonOf,
+  SOURCE_IDENTIFIED,
+  SOURCE_MARKED,
+  sourceIdentityOf,
+  sourceMarkOf,
+} from "./source/send-horizon.ts";
 export type {
   RejectedInput,
   SourceBatch,
   SourceCapabilities,
   SourceConnector,
+  SourceMark,
   SourceReader,
 } from "./source/source-connector.ts";
 export {

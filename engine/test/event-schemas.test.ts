@@ -17,10 +17,12 @@ import {
   packState,
   type RecordedEvent,
   SOURCE_IDENTIFIED,
+  SOURCE_MARKED,
   STEP,
   STEP_SCHEMA,
   type StepRecord,
   sourceIdentityOf,
+  sourceMarkOf,
   stepOf,
 } from "../src/mod.ts";
 
@@ -132,6 +134,8 @@ describe("other events of the engine", () => {
       { origin: "in#0", path: 3, durable: { pos: 99, ord: 4_294_967_295 }, durableAnchor: anchor },
     ]);
     expect(sourceIdentityOf(golden(SOURCE_IDENTIFIED, 1))).toEqual({ partition: "0", identity: "created at 7" });
+    const mark = { partition: "0", from: 4096, place: { key: "día.csv", etag: '"7"' } };
+    expect(sourceMarkOf(golden(SOURCE_MARKED, 1))).toEqual(mark);
   });
 
   it("of a version to come are refused", () => {

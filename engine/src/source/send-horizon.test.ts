@@ -103,4 +103,25 @@ describe("a send horizon", () => {
     await stand.env.until(horizon.cover(120, 100));
     expect((await stand.open()).inherited).toBe(220);
   });
+
+  it("keeps the marks of a partition for whoever reads on, from the place of what comes next", async () => {
+    const stand = new Stand();
+    const horizon = await stand.open();
+    const other = await stand.open("1");
+    const marks = [0, 10, 10, 25, 40].map((from) => ({ from, place: { key: `object ${from}` } }));
+    expect(await stand.env.until(horizon.marksBehind(-1))).toEqual([]);
+    await stand.env.until(horizon.mark(marks.slice(0, 3)));
+    await stand.env.until(other.mark([{ from: 30, place: "elsewhere" }]));
+    await stand.env.until(horizon.mark(marks.slice(3)));
+    const later = await stand.open();
+    const froms = async (after: number): Promise<number[]> =>
+      (await stand.env.until(later.marksBehind(after))).map(({ from }) => from);
+    expect(await stand.env.until(later.marksBehind(-1))).toEqual([marks[0], marks[1], marks[3], marks[4]]);
+    expect([await froms(8), await froms(9), await froms(24), await froms(99)]).toEqual([
+      [0, 10, 25, 40],
+      [10, 25, 40],
+      [25, 40],
+      [40],
+    ]);
+  });
 });

@@ -5,13 +5,16 @@
 
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { engineError } from "../errors.ts";
+import type { Json } from "../frame/json.ts";
 import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
 import { defineEventSchema, type EventSchema } from "../log/event-schema.ts";
 import { packState } from "../log/packed-payload.ts";
 import type { Random } from "../time/clock.ts";
+import type { SourceMark } from "./source-connector.ts";
 
 export const HORIZON = "Horizon";
 export const SOURCE_IDENTIFIED = "SourceIdentified";
+export const SOURCE_MARKED = "SourceMarked";
 
 const horizonSchema: EventSchema<{ readonly partition: string; readonly through: number }> = defineEventSchema({
   type: HORIZON,
@@ -32,6 +35,15 @@ const identitySchema: EventSchema<{ readonly partition: string; readonly identit
   },
 });
 
+const markSchema: EventSchema<SourceMark & { readonly partition: string }> = defineEventSchema({
+  type: SOURCE_MARKED,
+  version: 1,
+  parse: (payload) => {
+    const [partition, [from, place]] = payload as [string, [number, Json]];
+    return { partition, from, place };
+  },
+});
+
 /** How far a `Horizon` event says that a partition may have sent. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
 export function horizonOf(event: RecordedEvent): { readonly partition: string; readonly through: number } {
   return horizonSchema.decode(event);
@@ -40,6 +52,11 @@ export function horizonOf(event: RecordedEvent): { readonly partition: string; r
 /** What a `SourceIdentified` event says that a partition is. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
 export function sourceIdentityOf(event: RecordedEvent): { readonly partition: string; readonly identity: string } {
   return identitySchema.decode(event);
+}
+
+/** Where a `SourceMarked` event says that positions of a partition lie. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
+export function sourceMarkOf(event: RecordedEvent): SourceMark & { readonly partition: string } {
+  return markSchema.decode(event);
 }
 
 export interface SendHorizonOptions {
@@ -58,6 +75,8 @@ export class SendHorizon {
   #reached: number;
   #extending: Promise<void> | undefined;
   #identity: string | undefined;
+  /** Most sources have no marks, and their streams are not searched for some again and again. */
+  #isUnmarked = false;
 
   private constructor(options: SendHorizonOptions, reached: number) {
     this.#options = options;
@@ -87,6 +106,24 @@ export class SendHorizon {
       place: { stream, node: context.node },
       details: { partition, before: this.#identity, now: identity },
     });
+  }
+
+  /** Logs where positions lie, before any of them is sent. */
+  async mark(marks: readonly SourceMark[]): Promise<void> {
+    if (marks.length > 0) this.#isUnmarked = false;
+    for (const { from, place } of marks) await this.#append(markSchema, [from, place]);
+  }
+
+  /** The marks of the place of the position behind `after` and of all above it, ascending. */
+  async marksBehind(after: number): Promise<readonly SourceMark[]> {
+    const found: SourceMark[] = [];
+    if (this.#isUnmarked) return found;
+    for await (const { from, place } of recorded(this.#options, markSchema)) {
+      if (found.at(-1)?.from !== from) found.push({ from, place });
+      if (from <= after + 1) break;
+    }
+    this.#isUnmarked = found.length === 0;
+    return found.reverse();
   }
 
   /**
@@ -141,15 +178,23 @@ export class SendHorizon {
 
 /** What was last written down of a type for the partition. */
 async function newest<T extends { readonly partition: string }>(
-  { log, stream, partition }: SendHorizonOptions,
+  options: SendHorizonOptions,
   schema: EventSchema<T>,
 ): Promise<T | undefined> {
+  for await (const found of recorded(options, schema)) return found;
+  return undefined;
+}
+
+/** What was written down of a type for the partition, the newest first. */
+async function* recorded<T extends { readonly partition: string }>(
+  { log, stream, partition }: SendHorizonOptions,
+  schema: EventSchema<T>,
+): AsyncGenerator<T> {
   const read = { direction: "backward", filter: { types: [schema.type] } } as const;
   for await (const events of log.readStream(stream, read)) {
     for (const event of events) {
       const found = schema.decode(event);
-      if (found.partition === partition) return found;
+      if (found.partition === partition) yield found;
     }
   }
-  return undefined;
 }

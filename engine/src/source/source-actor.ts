@@ -284,6 +284,7 @@ export class SourceActor implements OriginControl {
   async #sendAndLinger(whole: SourceBatch): Promise<void> {
     const { env, lingerMs = LINGER_MS, frameMessagesMax = FRAME_MESSAGES_MAX, horizon } = this.#options;
     const read = this.#drainTo === undefined ? whole : upTo(whole, this.#drainTo);
+    if (read.marks !== undefined) await horizon?.mark(read.marks);
     await horizon?.cover(read.through, (read.through - this.#sent.pos) * HORIZON_FRAMES);
     if (this.#isInterrupted) return;
     await this.#sendBatch(read);
@@ -294,7 +295,8 @@ export class SourceActor implements OriginControl {
     await this.#closeReader();
     // What was sent is read again, and may be logged by a receiver that has it already.
     this.#holds.releaseAll(true);
-    this.#reader = await this.#options.connector.open(this.#options.partition, at.pos);
+    const { connector, partition, horizon } = this.#options;
+    this.#reader = await connector.open(partition, at.pos, await horizon?.marksBehind(at.pos));
     this.#rewind = undefined;
     this.#hasDrained = false;
     this.#pace?.restart();
@@ -367,5 +369,6 @@ function upTo(read: SourceBatch, pos: number): SourceBatch {
   if (read.through <= pos) return read;
   const n = read.positions.countThrough(wholly(pos));
   const rejected = read.rejected.filter((r) => r.pos <= pos);
-  return { batch: read.batch.slice(0, n), positions: read.positions.slice(0, n), through: pos, rejected };
+  const batch = { batch: read.batch.slice(0, n), positions: read.positions.slice(0, n), through: pos, rejected };
+  return read.marks === undefined ? batch : { ...batch, marks: read.marks.filter(({ from }) => from <= pos) };
 }

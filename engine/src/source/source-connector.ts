@@ -28,7 +28,20 @@ export interface RejectedInput {
   readonly input: Json | undefined;
 }
 
+/**
+ * Where a stretch of positions lies in what is read, for a source that is made of many things (objects of a bucket): a position alone
+ * would not tell in which of them it is. A mark is logged before anything at or above it is sent.
+ */
+export interface SourceMark {
+  /** The first position that lies at the place. */
+  readonly from: number;
+  /** Plain data, a few hundred bytes. */
+  readonly place: Json;
+}
+
 export interface SourceBatch {
+  /** Marks that no earlier batch had and that were not given to {@link SourceConnector.open}, ascending. Default none. */
+  readonly marks?: readonly SourceMark[];
   readonly batch: Batch;
   readonly positions: Positions;
   /** Everything up to this offset is in this batch, in an earlier one, or rejected. At least the last position. */
@@ -60,6 +73,9 @@ export interface SourceConnector {
   connection?(): ConnectionStatus;
   /** Stable names; each is an origin with positions of its own. */
   partitions(): Promise<readonly string[]>;
-  /** Starts just after offset `after`; -1 is the beginning. */
-  open(partition: string, after: number): Promise<SourceReader>;
+  /**
+   * Starts just after offset `after`; -1 is the beginning. `marks` are those that were logged of the place of the position behind
+   * `after` and of everything above it, ascending.
+   */
+  open(partition: string, after: number, marks?: readonly SourceMark[]): Promise<SourceReader>;
 }

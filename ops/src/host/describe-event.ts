@@ -11,9 +11,11 @@ import {
   ownedOf,
   type RecordedEvent,
   SOURCE_IDENTIFIED,
+  SOURCE_MARKED,
   STEP,
   type StateEvent,
   sourceIdentityOf,
+  sourceMarkOf,
   stepOf,
   unpackState,
 } from "@millrace/engine";
@@ -29,6 +31,7 @@ export function describeEvent(event: RecordedEvent): Json {
     if (event.type === HORIZON) return { ...horizonOf(event) };
     if (event.type === LANES_HEARD) return { lanes: heardLanesOf(event).map((lane) => plain({ ...lane })) };
     if (event.type === SOURCE_IDENTIFIED) return { ...sourceIdentityOf(event) };
+    if (event.type === SOURCE_MARKED) return { ...sourceMarkOf(event) };
     if (event.stream === RETENTION_STREAM || event.stream === ERASURE_STREAM) return plain(unpackState(event.payload));
     if (event.stream === graphStreamOf(event.context.graph)) return plain(hostPayload(event));
   } catch (thrown) {

@@ -11,6 +11,7 @@ import {
   type SourceBatch,
   type SourceCapabilities,
   type SourceConnector,
+  type SourceMark,
   type SourceReader,
 } from "@millrace/engine";
 import type { Connection } from "./connection.ts";
@@ -18,8 +19,8 @@ import type { Connection } from "./connection.ts";
 export interface SourceDriver<C> {
   readonly capabilities: SourceCapabilities;
   readonly partitions: readonly string[];
-  /** Reads `partition` from just after `after` over `connection`. */
-  open(connection: C, partition: string, after: number): Promise<SourceReader>;
+  /** Reads `partition` from just after `after` over `connection`; `marks` as of {@link SourceConnector.open}. */
+  open(connection: C, partition: string, after: number, marks: readonly SourceMark[]): Promise<SourceReader>;
 }
 
 /** The connection is the source's own: it is ended with each reader. */
@@ -28,8 +29,16 @@ export function resilientSource<C>(connection: Connection<C>, driver: SourceDriv
     capabilities: driver.capabilities,
     partitions: async () => driver.partitions,
     connection: () => connection.status,
-    open: async (partition, after) => new ResilientReader(connection, driver, partition, after),
+    open: async (partition, after, marks = []) => new ResilientReader({ connection, driver, partition, after, marks }),
   };
+}
+
+interface ResilientReaderOptions<C> {
+  readonly connection: Connection<C>;
+  readonly driver: SourceDriver<C>;
+  readonly partition: string;
+  readonly after: number;
+  readonly marks: readonly SourceMark[];
 }
 
 class ResilientReader<C> implements SourceReader {
@@ -39,17 +48,20 @@ class ResilientReader<C> implements SourceReader {
   readonly #stop = new AbortController();
   readonly #stopped: Promise<"idle">;
   #through: number;
+  /** Of the place of what comes next, and of what lies above it. */
+  #marks: readonly SourceMark[];
   #reader: SourceReader | undefined;
   /** The connection that the reader reads over. */
   #over: C | undefined;
   #reading: Promise<unknown> = Promise.resolve();
   identity: string | undefined;
 
-  constructor(connection: Connection<C>, driver: SourceDriver<C>, partition: string, after: number) {
+  constructor({ connection, driver, partition, after, marks }: ResilientReaderOptions<C>) {
     this.#connection = connection;
     this.#driver = driver;
     this.#partition = partition;
     this.#through = after;
+    this.#marks = marks;
     this.#stopped = new Promise((resolve) =>
       this.#stop.signal.addEventListener("abort", () => resolve("idle"), { once: true }),
     );
@@ -76,7 +88,7 @@ class ResilientReader<C> implements SourceReader {
       const reader = await this.#opened(connection);
       const read = await reader.read(messagesMax);
       this.identity = reader.identity;
-      if (typeof read !== "string") this.#through = read.through;
+      if (typeof read !== "string") this.#pass(read);
       return read;
     } catch (cause) {
       if (this.#stop.signal.aborted) return "idle";
@@ -86,12 +98,19 @@ class ResilientReader<C> implements SourceReader {
     }
   }
 
+  #pass({ through, marks = [] }: SourceBatch): void {
+    this.#through = through;
+    const known = [...this.#marks, ...marks];
+    const here = known.findLastIndex(({ from }) => from <= through + 1);
+    this.#marks = known.slice(Math.max(0, here));
+  }
+
   /** What is read over this connection; a reader of an earlier one is of no use. */
   async #opened(connection: C): Promise<SourceReader> {
     if (this.#reader !== undefined && this.#over === connection) return this.#reader;
     await this.#release();
     this.#over = connection;
-    this.#reader = await this.#driver.open(connection, this.#partition, this.#through);
+    this.#reader = await this.#driver.open(connection, this.#partition, this.#through, this.#marks);
     return this.#reader;
   }
 
