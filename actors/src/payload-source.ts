@@ -26,8 +26,7 @@ export function payloadSource(connector: SourceConnector, options: PayloadSource
     capabilities: connector.capabilities,
     ...(connector.connection === undefined ? {} : { connection: connector.connection.bind(connector) }),
     partitions: () => connector.partitions(),
-    open: async (partition, after, marks) =>
-      new PayloadReader(await connector.open(partition, after, marks), options),
+    open: async (partition, after, marks) => new PayloadReader(await connector.open(partition, after, marks), options),
   };
 }
 

@@ -107,6 +107,7 @@ export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from ".
 export { formatProblem, type Problem } from "./graph/problem.ts";
 export { parseRabbitmqAddress, type RabbitmqAddress, type RabbitmqKind } from "./graph/rabbitmq-address.ts";
 export { parseRedisAddress, type RedisAddress, type RedisKind } from "./graph/redis-address.ts";
+export { parseS3Address, type S3Address, type S3Credentials } from "./graph/s3-address.ts";
 export {
   type CalculatorDefinition,
   type EdgeDefinition,

@@ -110,18 +110,22 @@ export function natsServerBinaries() {
   return [findOnPath("nats-server"), isExecutable(newNats) ? newNats : undefined].filter((path) => path !== undefined);
 }
 
+/** An S3 service over a folder (Apache-2.0), for which Debian has no package. Version 1.0 ignores conditions. */
+export const S3_VERSION = "v1.8.0";
+export const s3Gateway = builtPath(`versitygw-${S3_VERSION}`);
+
 /** Go 1.21 and newer fetch the toolchain that a module asks for. What went wrong, if anything did. */
-function buildNewNats() {
+function buildWithGo(module, name, target) {
   if (!onPath("go")) return "no Go on PATH";
   const directory = mkdtempSync(join(tmpdir(), "millrace-go-"));
-  const run = spawnSync("go", ["install", `github.com/nats-io/nats-server/v2@${NATS_VERSION}`], {
+  const run = spawnSync("go", ["install", module], {
     encoding: "utf8",
     env: { ...process.env, GOBIN: directory },
     timeout: 600_000,
   });
   if (run.status === 0) {
-    mkdirSync(dirname(newNats), { recursive: true });
-    copyFileSync(join(directory, "nats-server"), newNats);
+    mkdirSync(dirname(target), { recursive: true });
+    copyFileSync(join(directory, name), target);
   }
   rmSync(directory, { recursive: true, force: true });
   if (run.signal === "SIGINT" || run.signal === "SIGTERM") process.exit(130);
@@ -214,7 +218,7 @@ const needs = [
     suites: `the same against nats-server ${NATS_VERSION}`,
     packages: ["golang-go"],
     missing: () => (isExecutable(newNats) ? undefined : `nats-server ${NATS_VERSION} was not built`),
-    install: buildNewNats,
+    install: () => buildWithGo(`github.com/nats-io/nats-server/v2@${NATS_VERSION}`, "nats-server", newNats),
   },
   {
     name: "REDIS",
@@ -254,6 +258,13 @@ const needs = [
     suites: "connectors to MariaDB",
     packages: ["mariadb-server"],
     missing: () => (onPath("mariadbd") ? undefined : "no mariadbd on PATH"),
+  },
+  {
+    name: "S3",
+    suites: "connectors to S3",
+    packages: ["golang-go"],
+    missing: () => (isExecutable(s3Gateway) ? undefined : `versitygw ${S3_VERSION} was not built`),
+    install: () => buildWithGo(`github.com/versity/versitygw/cmd/versitygw@${S3_VERSION}`, "versitygw", s3Gateway),
   },
   {
     name: "MQTT",

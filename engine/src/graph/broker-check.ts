@@ -8,6 +8,7 @@ import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
 import { parseRabbitmqAddress } from "./rabbitmq-address.ts";
 import { parseRedisAddress } from "./redis-address.ts";
+import { parseS3Address } from "./s3-address.ts";
 import { parseMysqlAddress, parsePostgresAddress } from "./sql-address.ts";
 import type { Target } from "./target.ts";
 
@@ -27,6 +28,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["rabbitmq", parseRabbitmqAddress],
   ["activemq", parseActivemqAddress],
   ["amqp10", parseAmqp10Address],
+  ["s3", parseS3Address],
 ]);
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([
@@ -44,7 +46,7 @@ const ONCE: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Schemes of sinks whose messages have no key. */
-const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10"]);
+const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "s3"]);
 
 export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
 
@@ -56,6 +58,7 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
   const kind = kindOf(node, "from", target, problems);
   if (kind === undefined) return;
   forbid(node, ["follow"], "a broker's messages are always followed", problems);
+  checkFormat(node, target, problems);
   const why = ONCE.get(`${target.scheme}:${kind}`);
   if (why !== undefined)
     forbid(
@@ -68,6 +71,7 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
 
 export function checkBrokerSink(node: DraftNode, target: Target, problems: ProblemList): void {
   const kind = kindOf(node, "to", target, problems);
+  checkFormat(node, target, problems);
   if (kind === "kv" && node.list("key").length !== 1)
     problems.add("GRAPH-SCHEMA", ["nodes", node.name], "a key-value bucket needs `key` with one field", "key");
   if (KEYLESS.has(target.scheme) && node.has("key"))
@@ -80,6 +84,13 @@ export function checkBrokerSink(node: DraftNode, target: Target, problems: Probl
   else if (kind === "topic" && node.list("key").length > 1)
     problems.add("GRAPH-SCHEMA", ["nodes", node.name, "key"], "a topic takes `key` with one field", "key");
   if (target.scheme === "rabbitmq" && node.has("key")) checkRoutingKey(node, kind, target, problems);
+}
+
+/** Objects are read as files are, but a prefix has no extension, so the address says in which format. */
+function checkFormat(node: DraftNode, { scheme }: Target, problems: ProblemList): void {
+  const format = node.text("format");
+  if (scheme !== "s3" || format === undefined || format === "cloudevents") return;
+  forbid(node, ["format"], `write \`format=${format}\` in the address`, problems);
 }
 
 function checkRoutingKey(node: DraftNode, kind: string | undefined, { address }: Target, problems: ProblemList): void {

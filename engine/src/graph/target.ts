@@ -21,6 +21,7 @@ export const SOURCE_SCHEMES = [
   "rabbitmq",
   "activemq",
   "amqp10",
+  "s3",
   "https",
   "sse+http",
   "sse+https",
@@ -43,6 +44,7 @@ export const SINK_SCHEMES = [
   "rabbitmq",
   "activemq",
   "amqp10",
+  "s3",
   "ws",
   "wss",
 ] as const;

@@ -10,6 +10,7 @@ import {
   parsePostgresAddress,
   parseRabbitmqAddress,
   parseRedisAddress,
+  parseS3Address,
   type SinkConnector,
   type SinkRegistryDefinition,
 } from "@millrace/engine";
@@ -43,6 +44,7 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["rabbitmq", rabbitmq],
   ["activemq", activemq],
   ["amqp10", amqp10],
+  ["s3", s3],
 ]);
 
 async function kafka(
@@ -117,6 +119,14 @@ async function amqp10(address: string, { id, context, place }: SinkScope): Promi
   const { amqp10Sink } = await import("@millrace/streams/amqp10");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
   return () => amqp10Sink(parsed, env, options);
+}
+
+async function s3(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseS3Address, "sink", context, place);
+  const { s3Sink } = await import("@millrace/streams/s3");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return () => s3Sink(parsed, { id, policy, ca }, env);
 }
 
 function keyOf([key]: readonly string[]): { readonly key?: string } {

@@ -11,6 +11,7 @@ import {
   parsePostgresAddress,
   parseRabbitmqAddress,
   parseRedisAddress,
+  parseS3Address,
   type SourceConnector,
   type SourceRegistryDefinition,
 } from "@millrace/engine";
@@ -45,6 +46,7 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["rabbitmq", rabbitmq],
   ["activemq", activemq],
   ["amqp10", amqp10],
+  ["s3", s3],
 ]);
 
 async function kafka(address: string, { context, place, placeOf, registry }: SourceScope): Promise<BrokerSource> {
@@ -119,4 +121,13 @@ async function amqp10(address: string, { id, context, place }: SourceScope): Pro
   const { amqp10Feed } = await import("@millrace/streams/amqp10");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
   return { feed: () => amqp10Feed(parsed, env, options) };
+}
+
+async function s3(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseS3Address, "source", context, place);
+  const { s3Source } = await import("@millrace/streams/s3");
+  const { nativeText } = await import("@millrace/native");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  return { connector: s3Source(parsed, env, { policy, ca, kernels: nativeText() }) };
 }

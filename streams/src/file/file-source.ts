@@ -32,20 +32,22 @@ export function fileFormatOf(path: string): FileFormat | undefined {
 
 /** `undefined` when neither the options nor the name say what format the file has. Only `csv` and `ndjson` can be followed. */
 export function fileSource(options: FileSourceOptions, env: Env): SourceConnector | undefined {
-  const { path, format = fileFormatOf(path) } = options;
+  const { path, format = fileFormatOf(path), open } = options;
   switch (format) {
     case "csv":
       return csvSource(extname(path) === ".tsv" ? { delimiter: "\t", ...options } : options, env);
     case "ndjson":
       return ndjsonSource(options, env);
     case "json":
-      return jsonSource(
-        options.lineBytesMax === undefined ? { path } : { path, elementBytesMax: options.lineBytesMax },
-      );
+      return jsonSource({
+        path,
+        open,
+        ...(options.lineBytesMax === undefined ? {} : { elementBytesMax: options.lineBytesMax }),
+      });
     case "arrow":
-      return arrowSource({ path });
+      return arrowSource({ path, open });
     case "parquet":
-      return parquetSource({ path });
+      return parquetSource({ path, open });
     case undefined:
       return undefined;
   }

@@ -3,7 +3,7 @@
  * in it. Which number the file of a cursor has is not written anywhere: it is the same file if a line ends where the cursor
  * says that one was read to. A file that was replaced passes that test by chance once per line length.
  */
-import type { FileHandle } from "node:fs/promises";
+import type { ReadableFile } from "./readable-file.ts";
 
 /** Bytes per file: 256 GiB, which leaves room for 32 768 files. */
 const FILE_BYTES = 2 ** 38;
@@ -23,7 +23,7 @@ export function filePositionOf(position: number): FilePosition {
 }
 
 /** Where to go on in the file that is there now, having read up to `after`. */
-export async function resumeAt(handle: FileHandle, after: FilePosition): Promise<FilePosition> {
+export async function resumeAt(handle: ReadableFile, after: FilePosition): Promise<FilePosition> {
   if (after.offset < 0) return { file: after.file, offset: 0 };
   const byte = Buffer.alloc(1);
   const { bytesRead } = await handle.read(byte, 0, 1, after.offset);

@@ -3,7 +3,6 @@
  * its beginning, because an array has no place to seek to. Use NDJSON for what is large and read often.
  */
 import { isUtf8 } from "node:buffer";
-import { type FileHandle, open } from "node:fs/promises";
 import {
   engineError,
   type Json,
@@ -18,11 +17,14 @@ import {
 } from "@millrace/engine";
 import { fileError, readError } from "./errors.ts";
 import { JsonScanner } from "./json-scanner.ts";
+import { type FileOpener, type ReadableFile, systemFile } from "./readable-file.ts";
 
 export interface JsonSourceOptions {
   readonly path: string;
   /** Largest element in bytes; a larger one is rejected (`MSG-SIZE`) without being held. Default 16 MiB. */
   readonly elementBytesMax?: number;
+  /** Opens what is to be read; `path` is only its name then. Default: the file. */
+  readonly open?: FileOpener | undefined;
 }
 
 const ELEMENT_BYTES_MAX = 16 << 20;
@@ -40,10 +42,11 @@ export function jsonSource(options: JsonSourceOptions): SourceConnector {
 
 class JsonReader implements SourceReader {
   readonly #path: string;
+  readonly #open: FileOpener;
   readonly #after: number;
   readonly #bytesMax: number;
   readonly #scanner: JsonScanner;
-  #handle: FileHandle | undefined;
+  #handle: ReadableFile | undefined;
   #block: Buffer = Buffer.alloc(0);
   #next = 0;
   #offset = 0;
@@ -53,8 +56,10 @@ class JsonReader implements SourceReader {
   #isClosed = false;
   #reading: Promise<unknown> = Promise.resolve();
 
-  constructor({ path, elementBytesMax = ELEMENT_BYTES_MAX }: JsonSourceOptions, after: number) {
+  constructor(options: JsonSourceOptions, after: number) {
+    const { path, elementBytesMax = ELEMENT_BYTES_MAX, open = systemFile(path) } = options;
     this.#path = path;
+    this.#open = open;
     this.#after = after;
     this.#bytesMax = elementBytesMax;
     this.#scanner = new JsonScanner(elementBytesMax);
@@ -124,7 +129,7 @@ class JsonReader implements SourceReader {
   }
 
   async #fill(): Promise<boolean> {
-    this.#handle ??= await open(this.#path, "r");
+    this.#handle ??= await this.#open();
     const block = Buffer.allocUnsafe(BLOCK_BYTES);
     const { bytesRead } = await this.#handle.read(block, 0, block.length, this.#offset);
     this.#offset += bytesRead;

@@ -1,15 +1,15 @@
 /** Line numbers for error messages. A reader that begins in the middle does not know them, so they are counted when asked for. */
-import type { FileHandle } from "node:fs/promises";
+import type { ReadableFile } from "./readable-file.ts";
 
 const BLOCK_BYTES = 1 << 20;
 const LF = 0x0a;
 
 export class LineNumbers {
-  readonly #handle: FileHandle;
+  readonly #handle: ReadableFile;
   #offset = 0;
   #lines = 0;
 
-  constructor(handle: FileHandle) {
+  constructor(handle: ReadableFile) {
     this.#handle = handle;
   }
 

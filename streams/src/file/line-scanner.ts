@@ -2,7 +2,7 @@
  * Finds lines in a file without decoding them. Memory is bounded by the longest line allowed: a longer one is passed over
  * byte by byte, and only its beginning is kept, to show it.
  */
-import type { FileHandle } from "node:fs/promises";
+import type { ReadableFile } from "./readable-file.ts";
 
 const BLOCK_BYTES = 1 << 18;
 const LF = 0x0a;
@@ -20,7 +20,7 @@ export class LineScanner {
   last = -1;
   /** The current line is longer than the limit. */
   isTooLong = false;
-  readonly #handle: FileHandle;
+  readonly #handle: ReadableFile;
   readonly #bytesMax: number;
   /** Offset in the file of `bytes[0]`. */
   #base: number;
@@ -32,7 +32,7 @@ export class LineScanner {
   #preview: Buffer | undefined;
   #isPassing = false;
 
-  constructor(handle: FileHandle, offset: number, bytesMax: number) {
+  constructor(handle: ReadableFile, offset: number, bytesMax: number) {
     this.#handle = handle;
     this.#base = offset;
     this.#bytesMax = bytesMax;

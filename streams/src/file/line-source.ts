@@ -5,7 +5,7 @@
  * `follow` goes on when more is written, as `tail -F` does: through rotation by renaming, too. A file that is cut back ends
  * the reader with SOURCE-TRUNCATED; opened again it goes on with what is written then.
  */
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import {
   type Env,
   engineError,
@@ -21,6 +21,7 @@ import { codeOf, fileError, readError } from "./errors.ts";
 import { type FilePosition, filePositionOf, positionOf, resumeAt } from "./followed-file.ts";
 import { LineNumbers } from "./line-numbers.ts";
 import { LineScanner } from "./line-scanner.ts";
+import { type FileOpener, type ReadableFile, systemFile } from "./readable-file.ts";
 import type { RecordBatch, RecordFault, RecordFormat, RecordResult } from "./record-format.ts";
 
 export interface LineSourceOptions {
@@ -31,6 +32,8 @@ export interface LineSourceOptions {
   readonly follow?: boolean;
   /** How often to look for more, in ms. Default 250. */
   readonly pollMs?: number;
+  /** Opens what is to be read; `path` is only its name then, and cannot be followed. Default: the file. */
+  readonly open?: FileOpener | undefined;
 }
 
 export const LINE_BYTES_MAX = 16 << 20;
@@ -51,7 +54,7 @@ export function lineSource(
 
 /** A file that is open, and how far it was read. */
 interface OpenFile {
-  readonly handle: FileHandle;
+  readonly handle: ReadableFile;
   readonly number: number;
   readonly scanner: LineScanner;
   readonly lines: LineNumbers;
@@ -192,7 +195,7 @@ class LineReader implements SourceReader {
 
   /** `undefined`: a followed file that has no header yet. */
   async #open(): Promise<OpenFile | undefined> {
-    const handle = await open(this.#options.path, "r");
+    const handle = await (this.#options.open ?? systemFile(this.#options.path))();
     try {
       const file = await this.#begin(handle);
       if (file === undefined) await handle.close();
@@ -204,7 +207,7 @@ class LineReader implements SourceReader {
     }
   }
 
-  async #begin(handle: FileHandle): Promise<OpenFile | undefined> {
+  async #begin(handle: ReadableFile): Promise<OpenFile | undefined> {
     const from = await this.#resume(handle);
     const format = this.#makeFormat();
     const lines = new LineNumbers(handle);
@@ -219,7 +222,7 @@ class LineReader implements SourceReader {
     return isNew ? file : { ...file, scanner: new LineScanner(handle, from.offset, this.#bytesMax) };
   }
 
-  async #resume(handle: FileHandle): Promise<FilePosition> {
+  async #resume(handle: ReadableFile): Promise<FilePosition> {
     const after = filePositionOf(this.#through);
     if (this.#options.follow === true) return resumeAt(handle, after);
     const { size } = await handle.stat();

@@ -7,5 +7,6 @@ export { type FileFormat, type FileSourceOptions, fileFormatOf, fileSource } fro
 export { type JsonSourceOptions, jsonSource } from "./json-source.ts";
 export type { LineSourceOptions } from "./line-source.ts";
 export { type ParquetSourceOptions, parquetSource } from "./parquet-source.ts";
+export type { FileOpener, ReadableFile } from "./readable-file.ts";
 export { stdoutSink } from "./stdout-sink.ts";
 export { type CsvSourceOptions, csvSource, ndjsonSource, type TextSourceOptions } from "./text-sources.ts";

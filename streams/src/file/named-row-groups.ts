@@ -1,5 +1,5 @@
 /** Gives failures of a columnar file a code and a place. */
-import { type MillraceError, messageOf } from "@millrace/engine";
+import { MillraceError, messageOf } from "@millrace/engine";
 import { codeOf, fileError, readError } from "./errors.ts";
 import type { RowGroup, RowGroups } from "./row-group.ts";
 
@@ -34,6 +34,7 @@ export class NamedRowGroups implements RowGroups {
   }
 
   #errorOf(cause: unknown): MillraceError {
+    if (cause instanceof MillraceError) return cause;
     // The operating system's codes, not those of Node's own checks, which a damaged file may run into.
     if (/^E[A-Z0-9]+$/.test(codeOf(cause) ?? "")) return readError(this.#path, cause);
     const place = { file: this.#path, position: this.#read };

@@ -1,22 +1,22 @@
 /** The row groups of a Parquet file, read and decoded in the thread that calls. */
-import { type FileHandle, open } from "node:fs/promises";
 import { ParquetColumns } from "./parquet-columns.ts";
+import { type FileOpener, type ReadableFile, systemFile } from "./readable-file.ts";
 import type { RowGroup, RowGroups, RowRange } from "./row-group.ts";
 
 export class ParquetFile implements RowGroups {
-  readonly #handle: FileHandle;
+  readonly #handle: ReadableFile;
   readonly #columns: ParquetColumns;
   readonly #ranges: RowRange[];
 
-  private constructor(handle: FileHandle, columns: ParquetColumns, fromRow: number) {
+  private constructor(handle: ReadableFile, columns: ParquetColumns, fromRow: number) {
     this.#handle = handle;
     this.#columns = columns;
     this.#ranges = columns.ranges.filter((range) => range.rowEnd > fromRow);
   }
 
   /** Groups from the one that has row number `fromRow`. */
-  static async open(path: string, fromRow: number): Promise<ParquetFile> {
-    const handle = await open(path, "r");
+  static async open(path: string, fromRow: number, open: FileOpener = systemFile(path)): Promise<ParquetFile> {
+    const handle = await open();
     try {
       const { size: byteLength } = await handle.stat();
       const slice = (start: number, end = byteLength): Promise<ArrayBuffer> => bytesAt(handle, start, end - start);
@@ -37,7 +37,7 @@ export class ParquetFile implements RowGroups {
   }
 }
 
-async function bytesAt(handle: FileHandle, position: number, length: number): Promise<ArrayBuffer> {
+async function bytesAt(handle: ReadableFile, position: number, length: number): Promise<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length; ) {
     const { bytesRead } = await handle.read(bytes, at, length - at, position + at);

@@ -7,6 +7,7 @@ import type { SourceConnector, SourceReader } from "@millrace/engine";
 import { NamedRowGroups } from "./named-row-groups.ts";
 import { ParquetFile } from "./parquet-file.ts";
 import { ParquetThread } from "./parquet-thread.ts";
+import type { FileOpener } from "./readable-file.ts";
 import type { RowGroups } from "./row-group.ts";
 import { RowGroupReader } from "./row-group-reader.ts";
 
@@ -14,18 +15,20 @@ export interface ParquetSourceOptions {
   readonly path: string;
   /** Where to decode. Default `thread`. */
   readonly decode?: "thread" | "inline";
+  /** Opens what is to be read, which is decoded inline; `path` is only its name then. Default: the file. */
+  readonly open?: FileOpener | undefined;
 }
 
 /** @throws (from `read`) SOURCE-MISSING, SOURCE-FAILED, and SOURCE-DAMAGED for a file that is cut off or no Parquet */
-export function parquetSource({ path, decode = "thread" }: ParquetSourceOptions): SourceConnector {
+export function parquetSource({ path, decode = "thread", open }: ParquetSourceOptions): SourceConnector {
   return {
     capabilities: { replay: true, ordered: true, bounded: true },
     partitions: async () => ["0"],
     async open(_, after): Promise<SourceReader> {
       // Only built code can be the entry of a thread.
-      const inThread = decode === "thread" && import.meta.url.endsWith(".js");
+      const inThread = open === undefined && decode === "thread" && import.meta.url.endsWith(".js");
       const groups = async (): Promise<RowGroups> =>
-        inThread ? new ParquetThread(path, after + 1) : ParquetFile.open(path, after + 1);
+        inThread ? new ParquetThread(path, after + 1) : ParquetFile.open(path, after + 1, open);
       return new RowGroupReader(new NamedRowGroups(path, "Parquet", groups), after + 1);
     },
   };

@@ -1,0 +1,40 @@
+/** A real S3 service for tests: versitygw over a folder, which keeps what it was given when it is killed. */
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import { s3Gateway } from "../bin/setup.mjs";
+import { ServerProcess } from "./server-process.ts";
+
+/** The reason why there is none; `undefined` where there is one. */
+export const s3Missing: string | undefined = process.env.MILLRACE_SKIP_S3 || undefined;
+
+/** With the slashes and plus signs that secrets of AWS have. */
+export const S3_KEY = { id: "millrace", secret: "se/cr+et=/+" };
+
+export function startS3(): Promise<ServerProcess> {
+  return ServerProcess.start({
+    name: "s3",
+    binary: s3Gateway,
+    prepare(directory) {
+      for (const name of ["data", "side"]) mkdirSync(join(directory, name));
+    },
+    args: (port, directory) => [
+      ...["--port", `127.0.0.1:${port}`, "--access", S3_KEY.id, "--secret", S3_KEY.secret, "--quiet"],
+      ...["posix", "--sidecar", join(directory, "side"), join(directory, "data")],
+    ],
+    greet,
+  });
+}
+
+/** Without a signature it refuses, in the form of an S3 service. */
+async function greet(socket: Socket): Promise<string> {
+  socket.write("GET /bucket?list-type=2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  let text = "";
+  socket.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  await once(socket, "end");
+  if (!text.includes("<Error>")) throw new Error("no answer of an S3 service");
+  return "versitygw";
+}

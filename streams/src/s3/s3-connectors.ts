@@ -1,0 +1,63 @@
+/** Sources and sinks by what an `s3:` address names. */
+import {
+  durationMs,
+  type Env,
+  type S3Address,
+  type SinkConnector,
+  type SourceConnector,
+  type TextKernels,
+} from "@millrace/engine";
+import type { FileFormat } from "../file/file-source.ts";
+import { resilientSink } from "../resilience/resilient-sink.ts";
+import { resilientSource } from "../resilience/resilient-source.ts";
+import { objectSink } from "./object-sink.ts";
+import { objectSource } from "./object-source.ts";
+import { type S3Options, s3Connection } from "./s3-connection.ts";
+
+export interface S3SourceOptions extends S3Options {
+  /** Reads plain records faster, with the same result. */
+  readonly kernels?: TextKernels | undefined;
+}
+
+export interface S3SinkOptions extends S3Options {
+  /** Names the sink among all that write to the bucket: graph and node. */
+  readonly id: string;
+}
+
+const POLL_MS = 30_000;
+const FLUSH_MS = 1000;
+const OBJECT_BYTES = 8 * 1024 * 1024;
+
+export function s3Source(address: S3Address, env: Env, options: S3SourceOptions = {}): SourceConnector {
+  const { bucket, prefix, options: said } = address;
+  const [format, poll] = [said.get("format"), said.get("poll")];
+  const driver = objectSource(
+    {
+      bucket,
+      prefix,
+      ...(format === undefined ? {} : { format: format as FileFormat }),
+      untilNow: said.get("until") === "now",
+      pollMs: poll === undefined ? POLL_MS : durationMs(poll),
+      kernels: options.kernels,
+    },
+    env,
+  );
+  return resilientSource(s3Connection(address, env, options), driver);
+}
+
+export function s3Sink(address: S3Address, options: S3SinkOptions, env: Env): SinkConnector {
+  const { bucket, prefix, options: said } = address;
+  const [size, flush] = [said.get("size"), said.get("flush")];
+  const driver = objectSink(
+    {
+      bucket,
+      prefix,
+      id: options.id,
+      format: said.get("format") === "csv" ? "csv" : "ndjson",
+      bytesMax: size === undefined ? OBJECT_BYTES : Number(size),
+      flushMs: flush === undefined ? FLUSH_MS : durationMs(flush),
+    },
+    env,
+  );
+  return resilientSink(s3Connection(address, env, options), driver);
+}
