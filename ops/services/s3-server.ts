@@ -12,12 +12,20 @@ export const s3Missing: string | undefined = process.env.MILLRACE_SKIP_S3 || und
 /** With the slashes and plus signs that secrets of AWS have. */
 export const S3_KEY = { id: "millrace", secret: "se/cr+et=/+" };
 
-export function startS3(): Promise<ServerProcess> {
-  return ServerProcess.start({
+/** The service, and the folder with a folder for each bucket, in which objects are plain files. */
+export interface S3Server {
+  readonly server: ServerProcess;
+  readonly buckets: string;
+}
+
+export async function startS3(): Promise<S3Server> {
+  let buckets = "";
+  const server = await ServerProcess.start({
     name: "s3",
     binary: s3Gateway,
     prepare(directory) {
       for (const name of ["data", "side"]) mkdirSync(join(directory, name));
+      buckets = join(directory, "data");
     },
     args: (port, directory) => [
       ...["--port", `127.0.0.1:${port}`, "--access", S3_KEY.id, "--secret", S3_KEY.secret, "--quiet"],
@@ -25,6 +33,7 @@ export function startS3(): Promise<ServerProcess> {
     ],
     greet,
   });
+  return { server, buckets };
 }
 
 /** Without a signature it refuses, in the form of an S3 service. */

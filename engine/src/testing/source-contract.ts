@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { reportOf } from "../errors.ts";
 import type { Json, JsonObject } from "../frame/json.ts";
-import type { RejectedInput, SourceConnector, SourceReader } from "../source/source-connector.ts";
+import type { RejectedInput, SourceConnector, SourceMark, SourceReader } from "../source/source-connector.ts";
 
 export interface SourceHarness {
   readonly connector: SourceConnector;
@@ -28,6 +28,8 @@ interface Taken {
   readonly messages: readonly (readonly [pos: number, row: Json])[];
   readonly rejected: readonly RejectedInput[];
   readonly sizes: readonly number[];
+  /** Those that were given, and those that came. */
+  readonly marks: readonly SourceMark[];
 }
 
 export function sourceContract(name: string, maker: SourceMaker): void {
@@ -60,14 +62,16 @@ export function sourceContract(name: string, maker: SourceMaker): void {
     test("whatever is asked for at once, the same positions give the same messages, and any position is followed by the rest", async () => {
       const { source } = await holding(60);
       if (!source.capabilities.replay) return;
-      const whole = (await takeAll(source, -1, 1000)).messages;
+      const { messages: whole, marks } = await takeAll(source, -1, 1000);
       await fc.assert(
         fc.asyncProperty(
           fc.integer({ min: -1, max: 59 }),
           fc.integer({ min: 1, max: 70 }),
           async (index, messagesMax) => {
             const after = index < 0 ? -1 : (whole[index]?.[0] as number);
-            expect((await takeAll(source, after, messagesMax)).messages).toEqual(whole.slice(index + 1));
+            const rest = await takeAll(source, after, messagesMax, marks);
+            expect(rest.messages).toEqual(whole.slice(index + 1));
+            expect(rest.marks).toEqual(marksBehind(marks, after));
           },
         ),
         { numRuns: 20 },
@@ -95,7 +99,7 @@ export function sourceContract(name: string, maker: SourceMaker): void {
         const rows = sampleRows(30);
         const harness = await holdingBad(rows);
         opened.push(harness);
-        const { messages, rejected } = await takeAll(harness.connector, -1, 4);
+        const { messages, rejected, marks } = await takeAll(harness.connector, -1, 4);
         expect(messages.map(([, row]) => row)).toEqual(harness.messages ?? rows);
         expect(rejected.length).toBe(harness.bad);
         for (const { error, pos } of rejected) {
@@ -105,7 +109,7 @@ export function sourceContract(name: string, maker: SourceMaker): void {
           expect(Number.isSafeInteger(pos)).toBe(true);
         }
         const middle = messages[14]?.[0] as number;
-        const rest = await takeAll(harness.connector, middle, 3);
+        const rest = await takeAll(harness.connector, middle, 3, marks);
         expect(rest.messages).toEqual(messages.slice(15));
         expect(rest.rejected.map(({ pos }) => pos)).toEqual(
           rejected.map(({ pos }) => pos).filter((pos) => pos > middle),
@@ -133,14 +137,34 @@ function sampleRows(n: number): readonly JsonObject[] {
   }));
 }
 
-async function openFirst(source: SourceConnector, after: number): Promise<SourceReader> {
+async function openFirst(
+  source: SourceConnector,
+  after: number,
+  marks: readonly SourceMark[] = [],
+): Promise<SourceReader> {
   const [partition] = await source.partitions();
-  return source.open(partition as string, after);
+  return source.open(partition as string, after, marks);
+}
+
+/** What the log has of marks for who reads on behind `after`. */
+function marksBehind(marks: readonly SourceMark[], after: number): readonly SourceMark[] {
+  return marks.slice(
+    Math.max(
+      0,
+      marks.findLastIndex(({ from }) => from <= after + 1),
+    ),
+  );
 }
 
 /** Everything behind `after`, until the source ends or is idle with nothing more to come. */
-async function takeAll(source: SourceConnector, after: number, messagesMax: number): Promise<Taken> {
-  const reader = await openFirst(source, after);
+async function takeAll(
+  source: SourceConnector,
+  after: number,
+  messagesMax: number,
+  logged: readonly SourceMark[] = [],
+): Promise<Taken> {
+  const marks = [...marksBehind(logged, after)];
+  const reader = await openFirst(source, after, marks);
   const messages: [number, Json][] = [];
   const rejected: RejectedInput[] = [];
   const sizes: number[] = [];
@@ -148,9 +172,14 @@ async function takeAll(source: SourceConnector, after: number, messagesMax: numb
   try {
     for (;;) {
       const batch = await reader.read(messagesMax);
-      if (batch === "end" || (batch === "idle" && !source.capabilities.bounded)) return { messages, rejected, sizes };
+      if (batch === "end" || (batch === "idle" && !source.capabilities.bounded)) return { messages, rejected, sizes, marks };
       if (batch === "idle") continue;
       sizes.push(batch.batch.n);
+      for (const mark of batch.marks ?? []) {
+        expect(mark.from).toBeGreaterThan(marks.at(-1)?.from ?? -1);
+        expect(mark.from).toBeLessThanOrEqual(batch.through);
+        marks.push(mark);
+      }
       for (let i = 0; i < batch.batch.n; i++) messages.push([batch.positions.pos(i), batch.batch.row(i)]);
       rejected.push(...batch.rejected);
       const last = Math.max(

@@ -16,8 +16,10 @@ import {
   parsePostgresAddress,
   parseRabbitmqAddress,
   parseRedisAddress,
+  parseS3Address,
   type RabbitmqAddress,
   type RedisAddress,
+  type S3Address,
   type SinkConnector,
   type SourceConnector,
   type SqlAddress,
@@ -33,10 +35,11 @@ import { natsSink, natsSource } from "@millrace/streams/nats";
 import { postgresSink, postgresSource } from "@millrace/streams/postgres";
 import { rabbitmqSink } from "@millrace/streams/rabbitmq";
 import { redisSink, redisSource } from "@millrace/streams/redis";
+import { s3Sink, s3Source } from "@millrace/streams/s3";
 import { expect, test } from "vitest";
 import { ACTIVEMQ_VERSION } from "../../bin/activemq.mjs";
 import { KAFKA_VERSIONS } from "../../bin/kafka.mjs";
-import { NATS_VERSION } from "../../bin/setup.mjs";
+import { NATS_VERSION, S3_VERSION } from "../../bin/setup.mjs";
 
 const env = systemEnv();
 const DOCS = join(import.meta.dirname, "../../docs/connectors.md");
@@ -59,6 +62,7 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["amqp10", `${ACTIVEMQ}, ${RABBITMQ}`],
   ["postgres", POSTGRES],
   ["mysql", MARIADB],
+  ["s3", `versitygw ${S3_VERSION.slice(1)}`],
   ["https", "Node's HTTP server, standardwebhooks 1.1.1"],
   ["http", "Node's HTTP server"],
   ["sse+https", "Node's HTTP server, Millrace's own"],
@@ -119,6 +123,12 @@ function activemqAddress(path: string): ActivemqAddress {
 
 function amqp10Address(path: string): Amqp10Address {
   const parsed = parseAmqp10Address(`//h${path}`, "sink");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+function s3Address(options: string, side: "source" | "sink"): S3Address {
+  const parsed = parseS3Address(`//bucket/prefix${options}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
@@ -197,6 +207,13 @@ function rows(): readonly (readonly string[])[] {
     // A subscription of the other broker is not durable.
     feedRow("amqp10", "topic", true, ACTIVEMQ),
     sinkRow("amqp10", "queue, topic", amqp10Sink(amqp10Address("/queue/q"), env, { id: "g/s" })),
+    sourceRow(
+      "s3",
+      "objects",
+      s3Source(s3Address("", "source"), env),
+      s3Source(s3Address("?until=now", "source"), env),
+    ),
+    sinkRow("s3", "objects", s3Sink(s3Address("", "sink"), { id: "g/s" }, env)),
   ];
 }
 

@@ -73,8 +73,19 @@ class ArrowFile implements RowGroups {
   }
 }
 
-/** The library knows a file by its descriptor, and never uses it: it reads through these three functions of a `FileHandle`. */
+/**
+ * The library knows a file by its descriptor, and never uses it: it reads through these three functions of a `FileHandle`. It takes what
+ * comes for all that it asked for.
+ */
 function asHandle(file: ReadableFile): FileHandle {
-  const handle = { fd: -1, stat: () => file.stat(), read: file.read.bind(file), close: () => file.close() };
-  return handle as unknown as FileHandle;
+  const read = async (buffer: Uint8Array, offset: number, length: number, position: number) => {
+    let at = 0;
+    while (at < length) {
+      const { bytesRead } = await file.read(buffer, offset + at, length - at, position + at);
+      if (bytesRead === 0) break;
+      at += bytesRead;
+    }
+    return { bytesRead: at, buffer };
+  };
+  return { fd: -1, stat: () => file.stat(), read, close: () => file.close() } as unknown as FileHandle;
 }
