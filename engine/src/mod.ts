@@ -135,6 +135,7 @@ export type {
   SourceRegistryDefinition,
 } from "./graph/schema-web.ts";
 export { parseMysqlAddress, parsePostgresAddress, type SqlAddress, type SqlKind } from "./graph/sql-address.ts";
+export { parseSqliteAddress, type SqliteAddress } from "./graph/sqlite-address.ts";
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
 export type { HostProbe, HostSample } from "./host/host-probe.ts";

@@ -260,6 +260,12 @@ const needs = [
     missing: () => (onPath("mariadbd") ? undefined : "no mariadbd on PATH"),
   },
   {
+    name: "SQLITE",
+    suites: "connectors to SQLite",
+    packages: ["sqlite3"],
+    missing: () => (onPath("sqlite3") ? undefined : "no sqlite3 on PATH"),
+  },
+  {
     name: "S3",
     suites: "connectors to S3",
     packages: ["golang-go"],

@@ -10,6 +10,7 @@ import { parseRabbitmqAddress } from "./rabbitmq-address.ts";
 import { parseRedisAddress } from "./redis-address.ts";
 import { parseS3Address } from "./s3-address.ts";
 import { parseMysqlAddress, parsePostgresAddress } from "./sql-address.ts";
+import { parseSqliteAddress } from "./sqlite-address.ts";
 import type { Target } from "./target.ts";
 
 type Side = "source" | "sink";
@@ -29,6 +30,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["activemq", parseActivemqAddress],
   ["amqp10", parseAmqp10Address],
   ["s3", parseS3Address],
+  ["sqlite", parseSqliteAddress],
 ]);
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([

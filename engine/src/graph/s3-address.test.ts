@@ -14,7 +14,9 @@ describe("an s3: address", () => {
       region: "eu-west-1",
       style: "path",
       credentials: { keyId: "id", secret: "se/cr+et=:", token: "a+b/c=" },
-      options: new Map(Object.entries({ endpoint: "http://a:9000,https://b", region: "eu-west-1", token: "a b/c=", poll: "5s" })),
+      options: new Map(
+        Object.entries({ endpoint: "http://a:9000,https://b", region: "eu-west-1", token: "a b/c=", poll: "5s" }),
+      ),
     });
   });
 

@@ -22,6 +22,7 @@ export const SOURCE_SCHEMES = [
   "activemq",
   "amqp10",
   "s3",
+  "sqlite",
   "https",
   "sse+http",
   "sse+https",
@@ -45,6 +46,7 @@ export const SINK_SCHEMES = [
   "activemq",
   "amqp10",
   "s3",
+  "sqlite",
   "ws",
   "wss",
 ] as const;

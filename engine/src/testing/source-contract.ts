@@ -172,7 +172,8 @@ async function takeAll(
   try {
     for (;;) {
       const batch = await reader.read(messagesMax);
-      if (batch === "end" || (batch === "idle" && !source.capabilities.bounded)) return { messages, rejected, sizes, marks };
+      if (batch === "end" || (batch === "idle" && !source.capabilities.bounded))
+        return { messages, rejected, sizes, marks };
       if (batch === "idle") continue;
       sizes.push(batch.batch.n);
       for (const mark of batch.marks ?? []) {

@@ -11,6 +11,7 @@ import {
   parseRabbitmqAddress,
   parseRedisAddress,
   parseS3Address,
+  parseSqliteAddress,
   type SinkConnector,
   type SinkRegistryDefinition,
 } from "@millrace/engine";
@@ -45,6 +46,7 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["activemq", activemq],
   ["amqp10", amqp10],
   ["s3", s3],
+  ["sqlite", sqlite],
 ]);
 
 async function kafka(
@@ -127,6 +129,14 @@ async function s3(address: string, { id, context, place }: SinkScope): Promise<(
   const { s3Sink } = await import("@millrace/streams/s3");
   const ca = certificates(parsed.options.get("ca"), context, place);
   return () => s3Sink(parsed, { id, policy, ca }, env);
+}
+
+async function sqlite(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseSqliteAddress, "sink", context, place);
+  const { sqliteSink } = await import("@millrace/streams/sqlite");
+  const target = { ...parsed, path: context.path(parsed.path) };
+  return () => sqliteSink(target, { id, key: keys, policy }, env);
 }
 
 function keyOf([key]: readonly string[]): { readonly key?: string } {

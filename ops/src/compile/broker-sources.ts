@@ -12,6 +12,7 @@ import {
   parseRabbitmqAddress,
   parseRedisAddress,
   parseS3Address,
+  parseSqliteAddress,
   type SourceConnector,
   type SourceRegistryDefinition,
 } from "@millrace/engine";
@@ -47,6 +48,7 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["activemq", activemq],
   ["amqp10", amqp10],
   ["s3", s3],
+  ["sqlite", sqlite],
 ]);
 
 async function kafka(address: string, { context, place, placeOf, registry }: SourceScope): Promise<BrokerSource> {
@@ -130,4 +132,11 @@ async function s3(address: string, { context, place }: SourceScope): Promise<Bro
   const { nativeText } = await import("@millrace/native");
   const ca = certificates(parsed.options.get("ca"), context, place);
   return { connector: s3Source(parsed, env, { policy, ca, kernels: nativeText() }) };
+}
+
+async function sqlite(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseSqliteAddress, "source", context, place);
+  const { sqliteSource } = await import("@millrace/streams/sqlite");
+  return { connector: sqliteSource({ ...parsed, path: context.path(parsed.path) }, env, { policy }) };
 }

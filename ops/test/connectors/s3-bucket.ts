@@ -9,7 +9,12 @@ export class S3Bucket {
   readonly name: string;
   readonly #folder: string;
   readonly #url: string;
-  readonly #client = new AwsClient({ accessKeyId: S3_KEY.id, secretAccessKey: S3_KEY.secret, service: "s3", retries: 0 });
+  readonly #client = new AwsClient({
+    accessKeyId: S3_KEY.id,
+    secretAccessKey: S3_KEY.secret,
+    service: "s3",
+    retries: 0,
+  });
 
   constructor({ server, buckets }: S3Server, name: string) {
     this.name = name;
@@ -50,7 +55,7 @@ export class S3Bucket {
   }
 
   async #ask(method: string, path: string, body?: string | Uint8Array): Promise<void> {
-    const answer = await this.#client.fetch(`${this.#url}${path}`, { method, body: (body ?? null) as BodyInit | null });
+    const answer = await this.#client.fetch(`${this.#url}${path}`, body === undefined ? { method } : { method, body });
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
   }
 }

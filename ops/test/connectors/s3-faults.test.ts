@@ -15,7 +15,16 @@ const LIMIT_MS = 120_000;
 const SLOW_DOWN: GateFault = { status: 503, body: "<Error><Code>SlowDown</Code><Message>less</Message></Error>" };
 const DENIED: GateFault = { status: 403, body: "<Error><Code>AccessDenied</Code><Message>no</Message></Error>" };
 const HTML: GateFault = { status: 502, body: "<html>bad gateway" };
-const FAULTS: readonly GateFault[] = [SLOW_DOWN, DENIED, HTML, "cut", "cut-request", "cut-answer", "cut-body", "shorten"];
+const FAULTS: readonly GateFault[] = [
+  SLOW_DOWN,
+  DENIED,
+  HTML,
+  "cut",
+  "cut-request",
+  "cut-answer",
+  "cut-body",
+  "shorten",
+];
 
 describe.skipIf(s3Missing)(`S3 that fails${SKIPPED}`, () => {
   let service: S3Server;
@@ -31,77 +40,86 @@ describe.skipIf(s3Missing)(`S3 that fails${SKIPPED}`, () => {
     numbers(from, n)
       .map((id) => `${JSON.stringify({ id, ...(pad > 0 ? { pad: "x".repeat(pad) } : {}) })}\n`)
       .join("");
-  const idsOf = (prefix: string): readonly number[] => bucket.rows(prefix).map((row: Json) => (row as { id: number }).id);
+  const idsOf = (prefix: string): readonly number[] =>
+    bucket.rows(prefix).map((row: Json) => (row as { id: number }).id);
   const tally = (ids: readonly number[], total: number): string =>
     `${total - new Set(ids).size} lost, ${ids.length - new Set(ids).size} twice`;
 
-  test("between two prefixes nothing is lost and nothing is there twice while the service is killed and requests fail in every way", async () => {
-    const gate = await HttpGate.before(service.server);
-    const graph = await RunningGraph.start(`name: copy
+  test(
+    "between two prefixes nothing is lost and nothing is there twice while the service is killed and requests fail in every way",
+    async () => {
+      const gate = await HttpGate.before(service.server);
+      const graph = await RunningGraph.start(`name: copy
 nodes:
   in: { kind: source, from: "s3:${s3Address("faults", "in/", gate.url, "&poll=10ms")}", batch: 100 }
   out: { kind: sink, input: in, to: "s3:${s3Address("faults", "out", gate.url, "&flush=1ms")}" }
 `);
-    const random = new SeededRandom("s3 faults");
-    const [rounds, each] = [times(12, 240), 400];
-    const happened = new Map<string, number>();
-    let [kills, total] = [0, 0];
-    gate.fault = () => {
-      if (!random.chance(0.2)) return undefined;
-      const fault = random.pick(FAULTS);
-      const name = typeof fault === "string" ? fault : String(fault.status);
-      happened.set(name, (happened.get(name) ?? 0) + 1);
-      return fault;
-    };
-    try {
-      for (let round = 0; round < rounds; round++) {
-        await bucket.put(`in/${String(round).padStart(6, "0")}.ndjson`, lines(total, each));
-        total += each;
-        await vi.waitFor(() => expect(idsOf("out/").length).toBeGreaterThan(total - each * 0.8), WAIT);
-        if (round % 6 !== 5) continue;
-        await service.server.kill();
-        kills++;
-        await service.server.start();
+      const random = new SeededRandom("s3 faults");
+      const [rounds, each] = [times(12, 240), 400];
+      const happened = new Map<string, number>();
+      let [kills, total] = [0, 0];
+      gate.fault = () => {
+        if (!random.chance(0.2)) return undefined;
+        const fault = random.pick(FAULTS);
+        const name = typeof fault === "string" ? fault : String(fault.status);
+        happened.set(name, (happened.get(name) ?? 0) + 1);
+        return fault;
+      };
+      try {
+        for (let round = 0; round < rounds; round++) {
+          await bucket.put(`in/${String(round).padStart(6, "0")}.ndjson`, lines(total, each));
+          total += each;
+          await vi.waitFor(() => expect(idsOf("out/").length).toBeGreaterThan(total - each * 0.8), WAIT);
+          if (round % 6 !== 5) continue;
+          await service.server.kill();
+          kills++;
+          await service.server.start();
+        }
+        await vi.waitFor(() => expect(new Set(idsOf("out/")).size).toBe(total), WAIT);
+        const ids = idsOf("out/");
+        const faults = [...happened].map(([name, n]) => `${n} ${name}`).join(", ");
+        console.log(`S3: ${total} rows, ${kills} kills -9 of the service, ${faults}: ${tally(ids, total)}`);
+        expect(ids).toEqual(numbers(0, total));
+        expect(happened.size).toBe(FAULTS.length);
+        expect(graph.status().deadLettered).toBe(0);
+      } finally {
+        await graph.stop();
+        await gate.close();
       }
-      await vi.waitFor(() => expect(new Set(idsOf("out/")).size).toBe(total), WAIT);
-      const ids = idsOf("out/");
-      const faults = [...happened].map(([name, n]) => `${n} ${name}`).join(", ");
-      console.log(`S3: ${total} rows, ${kills} kills -9 of the service, ${faults}: ${tally(ids, total)}`);
-      expect(ids).toEqual(numbers(0, total));
-      expect(happened.size).toBe(FAULTS.length);
-      expect(graph.status().deadLettered).toBe(0);
-    } finally {
-      await graph.stop();
-      await gate.close();
-    }
-  }, LIMIT_MS);
+    },
+    LIMIT_MS,
+  );
 
-  test("a run that is killed inside and between objects gives every row once, in order", async () => {
-    const [objects, each, kills] = [4, 2000, times(2, 40)];
-    for (let n = 0; n < objects; n++)
-      await bucket.put(`many/${String(n).padStart(3, "0")}.ndjson`, lines(n * each, each, 300));
-    const at = `http://${service.server.address}`;
-    const folder = new GraphFolder({
-      "graph.yaml": `name: killed
+  test(
+    "a run that is killed inside and between objects gives every row once, in order",
+    async () => {
+      const [objects, each, kills] = [4, 2000, times(2, 40)];
+      for (let n = 0; n < objects; n++)
+        await bucket.put(`many/${String(n).padStart(3, "0")}.ndjson`, lines(n * each, each, 300));
+      const at = `http://${service.server.address}`;
+      const folder = new GraphFolder({
+        "graph.yaml": `name: killed
 nodes:
   in: { kind: source, from: "s3:${s3Address("faults", "many/", at, "&until=now")}", batch: 50 }
   out: { kind: sink, input: in, to: "s3:${s3Address("faults", "copied", at, "&flush=1ms&size=65536")}" }
 `,
-    });
-    const total = objects * each;
-    for (let kill = 1; kill <= kills; kill++) {
-      const running = folder.begin();
-      const enough = (total * kill) / (kills + 2);
-      await eventually(async () => expect(idsOf("copied/").length).toBeGreaterThan(enough));
-      running.child.kill("SIGKILL");
-      await running.finished;
-    }
-    const { code, stdout, stderr } = await folder.run();
-    expect([code, stderr]).toEqual([0, ""]);
-    expect(lastJson(stdout)).toMatchObject({ graph: "killed", deadLettered: 0, dropped: 0 });
-    const ids = idsOf("copied/");
-    console.log(`S3: ${total} rows in ${objects} objects, ${kills} kills -9 of millrace: ${tally(ids, total)}`);
-    expect(ids).toEqual(numbers(0, total));
-    folder.remove();
-  }, LIMIT_MS);
+      });
+      const total = objects * each;
+      for (let kill = 1; kill <= kills; kill++) {
+        const running = folder.begin();
+        const enough = (total * kill) / (kills + 2);
+        await eventually(async () => expect(idsOf("copied/").length).toBeGreaterThan(enough));
+        running.child.kill("SIGKILL");
+        await running.finished;
+      }
+      const { code, stdout, stderr } = await folder.run();
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(lastJson(stdout)).toMatchObject({ graph: "killed", deadLettered: 0, dropped: 0 });
+      const ids = idsOf("copied/");
+      console.log(`S3: ${total} rows in ${objects} objects, ${kills} kills -9 of millrace: ${tally(ids, total)}`);
+      expect(ids).toEqual(numbers(0, total));
+      folder.remove();
+    },
+    LIMIT_MS,
+  );
 });

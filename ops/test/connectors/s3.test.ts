@@ -100,7 +100,11 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
   ] as const)
     sinkContract(`objects of ${format}`, async () => {
       const prefix = next();
-      return { connect: () => sink(prefix, `&flush=1ms&format=${format}`), content: async () => content(prefix), close };
+      return {
+        connect: () => sink(prefix, `&flush=1ms&format=${format}`),
+        content: async () => content(prefix),
+        close,
+      };
     });
 
   function csvRows(prefix: string): readonly Json[] {
@@ -190,7 +194,10 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
 
   test("objects have a bounded size, large ones are written in parts, and an object is never written over", async () => {
     const prefix = next();
-    const [small, large] = [sink(prefix, "&flush=1ms&size=4096"), sink(prefix, "&flush=1ms&size=1073741824", "g/large")];
+    const [small, large] = [
+      sink(prefix, "&flush=1ms&size=4096"),
+      sink(prefix, "&flush=1ms&size=1073741824", "g/large"),
+    ];
     const rows = Array.from({ length: 5000 }, (_, id) => ({ id }));
     await small.open(undefined);
     await small.deliver([slice(0, rows)]);

@@ -13,16 +13,13 @@ import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { RunningGraph, slice, WAIT } from "./running-graph.ts";
 
-/** A database and the connectors to it. */
-export interface SqlTables {
+/** A database and the connectors to it, whether or not it has a server. */
+export interface SqlFile {
   /** As people call it, and the first part of its error codes. */
   readonly name: string;
   readonly codes: string;
-  server(): ServerProcess;
   /** A session of its own. */
   connected(): Promise<{ query(statement: string): Promise<unknown>; end(): Promise<void> }>;
-  /** After the server was away: the session that `query` uses is a new one. */
-  reconnect(): Promise<void>;
   query(statement: string): Promise<unknown>;
   /** The number `n` of the only row. */
   one(statement: string): Promise<number>;
@@ -33,22 +30,29 @@ export interface SqlTables {
   source(table: string): SourceConnector;
   /** Default key: id. */
   sink(table: string, key?: readonly string[]): SinkConnector;
-  /** What the address of a table has before `/table/`. */
-  address(host: string): string;
   /** Types of columns that the database numbers itself: as the primary key, and otherwise. */
   readonly numbered: string;
   readonly counter: string;
-  /** A column to order by, of a table in which it stands. */
-  readonly arrival: { readonly column: string; readonly order: string };
   /** Waits for 3 ms. */
   readonly pause: string;
 }
 
-export function sqlTables(db: SqlTables): void {
+/** A database with a server. */
+export interface SqlTables extends SqlFile {
+  server(): ServerProcess;
+  /** After the server was away: the session that `query` uses is a new one. */
+  reconnect(): Promise<void>;
+  /** What the address of a table has before `/table/`. */
+  address(host: string): string;
+  /** A column to order by, of a table in which it stands. */
+  readonly arrival: { readonly column: string; readonly order: string };
+}
+
+export function sqlFile(db: SqlFile): void {
   for (const key of [["id"], []]) {
     sinkContract(`a ${db.name} table ${key.length === 0 ? "without" : "with"} a key`, async () => {
-      const table = await db.made(`id bigint, name text, amount double precision, n ${db.counter}`);
-      if (key.length > 0) await db.query(`alter table ${db.quoted(table)} add primary key (id)`);
+      const table = await db.made(`id bigint not null, name text, amount double precision, n ${db.counter}`);
+      if (key.length > 0) await db.query(`create unique index ${db.quoted(`${table} by id`)} on ${db.quoted(table)} (id)`);
       return {
         connect: () => db.sink(table, key),
         async content() {
@@ -105,6 +109,10 @@ export function sqlTables(db: SqlTables): void {
     await dead.close();
     await alive.close();
   });
+}
+
+export function sqlTables(db: SqlTables): void {
+  sqlFile(db);
 
   test("between two tables nothing is lost and nothing is there twice while the server is killed and the link is cut", async () => {
     const [from, to] = ["moved_from", "moved_to"];

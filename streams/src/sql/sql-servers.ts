@@ -60,7 +60,11 @@ export function sqlConnection<C extends object>(
 }
 
 /** How the table of an address is read. */
-export function readingOf(table: TableName, { options }: SqlAddress, { pollMs }: SqlSourceOptions): TableSourceOptions {
+export function readingOf(
+  table: TableName,
+  { options }: Pick<SqlAddress, "options">,
+  { pollMs }: Pick<SqlSourceOptions, "pollMs">,
+): TableSourceOptions {
   const cursor = options.get("cursor") ?? "id";
   const untilNow = options.get("until") === "now";
   return { ...table, cursor, untilNow, ...(pollMs === undefined ? {} : { pollMs }) };

@@ -1,0 +1,73 @@
+/** Debian's `sqlite3`, a program of its own that writes and reads a database while others do. */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { once } from "node:events";
+
+/** The reason why there is none; `undefined` where there is one. */
+export const sqliteMissing: string | undefined = process.env.MILLRACE_SKIP_SQLITE || undefined;
+
+interface Waiting {
+  readonly mark: string;
+  readonly resolve: (output: string) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class SqliteShell {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #waiting: Waiting[] = [];
+  #count = 0;
+  #output = "";
+  #complaint = "";
+
+  /** It waits up to 20 s for others that have the database locked. */
+  constructor(path: string) {
+    this.#child = spawn("sqlite3", [path], { stdio: "pipe" });
+    this.#child.stdin.on("error", () => undefined);
+    this.#child.stdout.on("data", (chunk: Buffer) => this.#take(chunk.toString()));
+    this.#child.stderr.on("data", (chunk: Buffer) => {
+      this.#complaint += chunk.toString();
+    });
+    this.#child.once("exit", () => {
+      for (const { reject } of this.#waiting.splice(0)) reject(new Error("the shell has ended"));
+    });
+    this.#child.stdin.write(".timeout 20000\n.mode json\n");
+  }
+
+  /** @returns the rows of the last statement */
+  async query<R = Record<string, unknown>>(statements: string): Promise<readonly R[]> {
+    const mark = `mark ${++this.#count}`;
+    const output = await new Promise<string>((resolve, reject) => {
+      this.#waiting.push({ mark, resolve, reject });
+      this.#child.stdin.write(`${statements};\n.print ${mark}\n`);
+    });
+    const complaint = this.#complaint;
+    this.#complaint = "";
+    if (complaint !== "") throw new Error(complaint.trim());
+    return output.trim() === "" ? [] : (JSON.parse(output) as readonly R[]);
+  }
+
+  kill(): Promise<unknown> {
+    const ended = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    return ended;
+  }
+
+  async end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, "exit");
+    this.#child.stdin.end();
+    await ended;
+  }
+
+  #take(text: string): void {
+    this.#output += text;
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      const at = this.#output.indexOf(`${first.mark}\n`);
+      if (at < 0) return;
+      const output = this.#output.slice(0, at);
+      this.#output = this.#output.slice(at + first.mark.length + 1);
+      this.#waiting.shift();
+      // What it complains of comes over another pipe, before.
+      setImmediate(() => first.resolve(output));
+    }
+  }
+}
