@@ -16,33 +16,29 @@ export class SqliteShell {
   readonly #waiting: Waiting[] = [];
   #count = 0;
   #output = "";
-  #complaint = "";
 
   /** It waits up to 20 s for others that have the database locked. */
   constructor(path: string) {
-    this.#child = spawn("sqlite3", [path], { stdio: "pipe" });
+    // What it complains of comes the same way as rows, and so before the mark.
+    this.#child = spawn("sh", ["-c", 'exec sqlite3 "$0" 2>&1', path], { stdio: "pipe" });
     this.#child.stdin.on("error", () => undefined);
     this.#child.stdout.on("data", (chunk: Buffer) => this.#take(chunk.toString()));
-    this.#child.stderr.on("data", (chunk: Buffer) => {
-      this.#complaint += chunk.toString();
-    });
     this.#child.once("exit", () => {
       for (const { reject } of this.#waiting.splice(0)) reject(new Error("the shell has ended"));
     });
     this.#child.stdin.write(".timeout 20000\n.mode json\n");
   }
 
-  /** @returns the rows of the last statement */
+  /** Statements of which one at most gives rows. @throws Error what the program complains of */
   async query<R = Record<string, unknown>>(statements: string): Promise<readonly R[]> {
     const mark = `mark ${++this.#count}`;
     const output = await new Promise<string>((resolve, reject) => {
       this.#waiting.push({ mark, resolve, reject });
       this.#child.stdin.write(`${statements};\n.print ${mark}\n`);
     });
-    const complaint = this.#complaint;
-    this.#complaint = "";
-    if (complaint !== "") throw new Error(complaint.trim());
-    return output.trim() === "" ? [] : (JSON.parse(output) as readonly R[]);
+    if (output.trim() === "") return [];
+    if (!output.startsWith("[")) throw new Error(output.trim());
+    return JSON.parse(output) as readonly R[];
   }
 
   kill(): Promise<unknown> {
@@ -66,8 +62,7 @@ export class SqliteShell {
       const output = this.#output.slice(0, at);
       this.#output = this.#output.slice(at + first.mark.length + 1);
       this.#waiting.shift();
-      // What it complains of comes over another pipe, before.
-      setImmediate(() => first.resolve(output));
+      first.resolve(output);
     }
   }
 }

@@ -52,7 +52,8 @@ export function sqlFile(db: SqlFile): void {
   for (const key of [["id"], []]) {
     sinkContract(`a ${db.name} table ${key.length === 0 ? "without" : "with"} a key`, async () => {
       const table = await db.made(`id bigint not null, name text, amount double precision, n ${db.counter}`);
-      if (key.length > 0) await db.query(`create unique index ${db.quoted(`${table} by id`)} on ${db.quoted(table)} (id)`);
+      if (key.length > 0)
+        await db.query(`create unique index ${db.quoted(`${table} by id`)} on ${db.quoted(table)} (id)`);
       return {
         connect: () => db.sink(table, key),
         async content() {

@@ -132,14 +132,25 @@ describe.skipIf(sqliteMissing)(`SQLite${SKIPPED}`, () => {
     await sinking.deliver([slice(0, [whole, { id: 2, t: "", any: true, n: 1.5, j: "no json" }])]);
     await sinking.close();
     const types = "typeof(t) || typeof(b) || typeof(r) || typeof(j) || typeof(any) || typeof(n) as types";
-    expect(await db.query(`select ${types}, hex(t) as t, hex(b) as b, j, any, n from ${name(to)} order by id`)).toEqual([
-      { types: "textblobrealtexttextinteger", t: "61004CC3A4F09F9880", b: "00FF", j: '{"a":[1,null]}', any: "text", n: 9007199254740991 },
-      { types: "textnullnulltextintegerreal", t: "", b: "", j: '"no json"', any: 1, n: 1.5 },
-    ]);
+    expect(await db.query(`select ${types}, hex(t) as t, hex(b) as b, j, any, n from ${name(to)} order by id`)).toEqual(
+      [
+        {
+          types: "textblobrealtexttextinteger",
+          t: "61004CC3A4F09F9880",
+          b: "00FF",
+          j: '{"a":[1,null]}',
+          any: "text",
+          n: 9007199254740991,
+        },
+        { types: "textnullnulltextintegerreal", t: "", b: "", j: '"no json"', any: 1, n: 1.5 },
+      ],
+    );
   });
 
   test("a row that does not fit is refused with its reason, and a key without an index, and a table that is not there waits", async () => {
-    const table = await made("id integer primary key, v integer not null check (v < 10), u text unique, c integer as (v + 1)");
+    const table = await made(
+      "id integer primary key, v integer not null check (v < 10), u text unique, c integer as (v + 1)",
+    );
     const bad: readonly (readonly [Json, RegExp])[] = [
       [{ id: 1, v: 10 }, /CHECK constraint failed/],
       [{ id: 1, v: null }, /NOT NULL constraint failed/],
@@ -205,12 +216,18 @@ describe.skipIf(sqliteMissing)(`SQLite${SKIPPED}`, () => {
     test(`with journal ${journal} a file that others have locked is waited for, and what a writer left that was killed is undone`, async () => {
       const path = join(folder, `${journal}.db`);
       const other = new SqliteShell(path);
-      await other.query(`pragma journal_mode = ${journal}; create table t (id ${NUMBERED}, v); insert into t (v) values (0)`);
+      await other.query(`pragma journal_mode = ${journal}`);
+      await other.query(`create table t (id ${NUMBERED}, v); insert into t (v) values (0)`);
       const sinking = sink("t", ["id"], path);
       await sinking.open(undefined);
       await sinking.deliver([slice(0, [{ id: 1, v: "a" }])]);
       await other.query("begin immediate; insert into t (v) values ('b')");
-      const delivered = sinking.deliver([slice(1, [{ id: 1, v: "c" }, { id: 9, v: "d" }])]);
+      const delivered = sinking.deliver([
+        slice(1, [
+          { id: 1, v: "c" },
+          { id: 9, v: "d" },
+        ]),
+      ]);
       expect(await Promise.race([delivered, delay(100, "waits")])).toBe("waits");
       await other.query("commit");
       await delivered;
@@ -258,13 +275,18 @@ describe.skipIf(sqliteMissing)(`SQLite${SKIPPED}`, () => {
     for (const file of [path, `${path}.new`]) {
       rmSync(file, { force: true });
       const shell = new SqliteShell(file);
-      await shell.query(`create table t (id ${NUMBERED}, v); insert into t (v) values ('${file === path ? "old" : "new"}')`);
+      await shell.query(
+        `create table t (id ${NUMBERED}, v); insert into t (v) values ('${file === path ? "old" : "new"}')`,
+      );
       await shell.end();
     }
     const [reader, sinking] = [await source("t", "", path).open("0", -1), sink("t", ["id"], path)];
     await sinking.open(undefined);
     const committed = await sinking.deliver([slice(0, [{ id: 5, v: "five" }])]);
-    expect(((await reader.read(9)) as SourceBatch).batch.rows()).toEqual([{ id: 1, v: "old" }, { id: 5, v: "five" }]);
+    expect(((await reader.read(9)) as SourceBatch).batch.rows()).toEqual([
+      { id: 1, v: "old" },
+      { id: 5, v: "five" },
+    ]);
     renameSync(`${path}.new`, path);
     const seen = await untilFailed(() => reader.read(9));
     expect(seen).toMatchObject({ code: "SQLITE-CURSOR", message: expect.stringContaining("counts on from 1") });
@@ -290,12 +312,17 @@ nodes:
   out: { kind: sink, input: in, to: "sqlite:./to.db?table=t" }
 `,
     });
-    const [from, to] = ["from.db", "to.db"].map((file) => new SqliteShell(join(run.path, file))) as [SqliteShell, SqliteShell];
+    const [from, to] = ["from.db", "to.db"].map((file) => new SqliteShell(join(run.path, file))) as [
+      SqliteShell,
+      SqliteShell,
+    ];
     const [total, kills] = [20_000, times(3, 60)];
-    await from.query(`pragma journal_mode = wal; create table t (id ${NUMBERED}, v text);
+    await from.query("pragma journal_mode = wal");
+    await from.query(`create table t (id ${NUMBERED}, v text);
       with n(i) as (select 1 union all select i + 1 from n where i < ${total}) insert into t (v) select 'row ' || i from n`);
     await to.query(`create table t (n ${NUMBERED}, id integer, v text); create table noise (n ${NUMBERED})`);
-    const arrived = async (): Promise<number> => (await to.query<{ n: number }>("select count(*) as n from t"))[0]?.n ?? 0;
+    const arrived = async (): Promise<number> =>
+      (await to.query<{ n: number }>("select count(*) as n from t"))[0]?.n ?? 0;
     for (let kill = 1; kill <= kills; kill++) {
       const running = run.begin();
       await eventually(async () => {

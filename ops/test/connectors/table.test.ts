@@ -17,12 +17,14 @@ import {
   parseRabbitmqAddress,
   parseRedisAddress,
   parseS3Address,
+  parseSqliteAddress,
   type RabbitmqAddress,
   type RedisAddress,
   type S3Address,
   type SinkConnector,
   type SourceConnector,
   type SqlAddress,
+  type SqliteAddress,
   systemEnv,
 } from "@millrace/engine";
 import { activemqSink } from "@millrace/streams/activemq";
@@ -36,6 +38,7 @@ import { postgresSink, postgresSource } from "@millrace/streams/postgres";
 import { rabbitmqSink } from "@millrace/streams/rabbitmq";
 import { redisSink, redisSource } from "@millrace/streams/redis";
 import { s3Sink, s3Source } from "@millrace/streams/s3";
+import { sqliteSink, sqliteSource } from "@millrace/streams/sqlite";
 import { expect, test } from "vitest";
 import { ACTIVEMQ_VERSION } from "../../bin/activemq.mjs";
 import { KAFKA_VERSIONS } from "../../bin/kafka.mjs";
@@ -50,6 +53,7 @@ const REDIS = "Redis 7.0.15";
 const KAFKA = `Kafka ${KAFKA_VERSIONS.join(", ")}`;
 const POSTGRES = "PostgreSQL 15.18";
 const MARIADB = "MariaDB 10.11.19";
+const SQLITE = "sqlite3 3.40.1";
 const MQTT = "mosquitto 2.0.11";
 const RABBITMQ = "RabbitMQ 3.10.8";
 const ACTIVEMQ = `ActiveMQ ${ACTIVEMQ_VERSION}`;
@@ -62,6 +66,7 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["amqp10", `${ACTIVEMQ}, ${RABBITMQ}`],
   ["postgres", POSTGRES],
   ["mysql", MARIADB],
+  ["sqlite", SQLITE],
   ["s3", `versitygw ${S3_VERSION.slice(1)}`],
   ["https", "Node's HTTP server, standardwebhooks 1.1.1"],
   ["http", "Node's HTTP server"],
@@ -127,6 +132,12 @@ function amqp10Address(path: string): Amqp10Address {
   return parsed;
 }
 
+function sqliteAddress(options: string, side: "source" | "sink"): SqliteAddress {
+  const parsed = parseSqliteAddress(`./shop.db?table=t${options}`, side);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
 function s3Address(options: string, side: "source" | "sink"): S3Address {
   const parsed = parseS3Address(`//bucket/prefix${options}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
@@ -187,6 +198,13 @@ function rows(): readonly (readonly string[])[] {
     sinkRow("postgres", "table", postgresSink(postgresAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
     sourceRow("mysql", "table", mysql("/table/t?cursor=id"), mysql("/table/t?cursor=id&until=now")),
     sinkRow("mysql", "table", mysqlSink(mysqlAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
+    sourceRow(
+      "sqlite",
+      "table",
+      sqliteSource(sqliteAddress("&cursor=id", "source"), env),
+      sqliteSource(sqliteAddress("&cursor=id&until=now", "source"), env),
+    ),
+    sinkRow("sqlite", "table", sqliteSink(sqliteAddress("", "sink"), { id: "g/s", key: ["id"] }, env)),
     feedRow("mqtt", "topic, quality 1 or 2", true),
     feedRow("mqtt", "topic, quality 0", false),
     // Feeds with a cursor, and without: what they do is proved by their own tests.
