@@ -126,7 +126,7 @@ nodes:
   test(
     "a run that is killed inside and between objects gives every row once, in order",
     async () => {
-      const [objects, each, kills] = [4, 2000, times(2, 40)];
+      const [objects, each, kills] = [4, 1000, times(2, 40)];
       for (let n = 0; n < objects; n++)
         await bucket.put(`many/${String(n).padStart(3, "0")}.ndjson`, lines(n * each, each, 300));
       const at = `http://${service.server.address}`;
