@@ -64,9 +64,10 @@ test("a source of events keeps their positions, and refuses what is none at its 
   const connector: SourceConnector = {
     capabilities: { replay: true, ordered: true, bounded: true },
     partitions: async () => ["0"],
-    open: async () => ({
+    open: async (_partition, _after, marks) => ({
       identity: "x",
       read: async () => ({
+        marks: marks ?? [],
         batch: new RowBatch([event("1"), BAD, event("3")]),
         positions: Positions.dense(10, 3),
         through: 13,
@@ -75,13 +76,14 @@ test("a source of events keeps their positions, and refuses what is none at its 
       close: async () => undefined,
     }),
   };
-  const reader = await cloudEventSource(connector, "in").open("0", -1);
+  const marks = [{ from: 0, place: "an object" }];
+  const reader = await cloudEventSource(connector, "in").open("0", -1, marks);
   const read = await reader.read(10);
   if (typeof read === "string") throw new Error("it has messages");
   expect(read.batch.rows()).toEqual([event("1"), event("3")]);
   expect([0, 1].map((i) => read.positions.pos(i))).toEqual([10, 12]);
   expect(read.rejected).toMatchObject([{ pos: 11, error: FAULT, input: BAD }, { pos: 13 }]);
-  expect([read.through, reader.identity]).toEqual([13, "x"]);
+  expect([read.through, reader.identity, read.marks]).toEqual([13, "x", marks]);
 });
 
 describe("a sink of events", () => {

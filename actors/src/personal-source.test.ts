@@ -30,14 +30,16 @@ beforeEach(async () => {
   intake = new PersonalIntake(() => keys, { subject: "who", fields: ["mail"] }, "g/n");
 });
 
+const MARKS = [{ from: 0, place: "an object" }];
 const ANN = { who: "ann", mail: "secret-ann" };
 
 /** Reads two messages, of which the second does not say whose it is, and one line that is no message. */
 const source: SourceConnector = {
   capabilities: { replay: true, ordered: true, bounded: true },
   partitions: async () => ["p"],
-  open: async () => ({
+  open: async (_partition, _after, marks) => ({
     read: async () => ({
+      marks: marks ?? [],
       batch: new RowBatch([ANN, { mail: "secret-nobody" }]),
       positions: Positions.dense(4, 2),
       through: 6,
@@ -49,14 +51,15 @@ const source: SourceConnector = {
 
 describe("a source with personal fields", () => {
   const read = async () => {
-    const reader = await personalSource(source, intake).open("p", -1);
+    const reader = await personalSource(source, intake).open("p", -1, MARKS);
     const batch = await env.until(reader.read(10));
     if (typeof batch === "string") throw new Error(batch);
     return batch;
   };
 
   it("gives sealed messages, and of all that it refuses place and code only", async () => {
-    const { batch, positions, rejected } = await read();
+    const { batch, positions, rejected, marks } = await read();
+    expect(marks).toEqual(MARKS);
     const shown = JSON.stringify([batch.rows(), rejected.map(({ error, input }) => [reportOf(error), input ?? null])]);
     expect(shown).not.toContain("secret");
     expect(batch.rows().map(keys.reveal)).toEqual([ANN]);

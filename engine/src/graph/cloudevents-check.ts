@@ -12,6 +12,8 @@ const NO_EVENTS: ReadonlySet<string> = new Set([
   "telemetry",
   "postgres",
   "mysql",
+  "sqlite",
+  "s3",
   "projection",
   "discard",
 ]);

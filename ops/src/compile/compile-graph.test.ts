@@ -121,6 +121,8 @@ describe("a source of personal values", () => {
     "redis://h:6379/channel/s",
     "postgres://h:5432/d/table/t?cursor=id",
     "mysql://h:3306/d/table/t?cursor=id",
+    "sqlite:./d.db?table=t&cursor=id",
+    "s3://bucket/people/",
     "mqtt://h:1883/topic/t",
     "rabbitmq://h:5672/queue/q",
     "activemq://h:61613/queue/q",

@@ -1,4 +1,5 @@
 /** Connectors to SQLite, with Debian's `sqlite3` at the same files. */
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -344,6 +345,39 @@ nodes:
     await Promise.all([from.end(), to.end()]);
     run.remove();
   }, 120_000);
+
+  test.skipIf(process.env.MILLRACE_SKIP_CC).each(["wal", "delete"])(
+    "a disk that is full for a while, with journal %s, costs time and no row",
+    async (journal) => {
+      const run = new GraphFolder({
+        "in.ndjson": numbers(0, 3000)
+          .map((id) => `${JSON.stringify({ id, v: "x".repeat(200) })}\n`)
+          .join(""),
+        "graph.yaml": `name: full
+nodes:
+  in: { kind: source, from: "file:./in.ndjson", batch: 100 }
+  out: { kind: sink, input: in, to: "sqlite:./to.db?table=t" }
+`,
+      });
+      const to = new SqliteShell(join(run.path, "to.db"));
+      await to.query(`pragma journal_mode = ${journal}`);
+      await to.query(`create table t (n ${NUMBERED}, id integer, v text)`);
+      const library = join(run.path, "disk-faults.so");
+      const source = join(import.meta.dirname, "../faults/disk-faults.c");
+      execFileSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]);
+      const full = { LD_PRELOAD: library, DATABASE_FULL_FROM: "60", DATABASE_FULL_WRITES: "12" };
+      const running = run.begin(full);
+      const { code, stdout, stderr } = await running.finished;
+      expect([code, lastJson(stdout)]).toMatchObject([0, { deadLettered: 0, dropped: 0 }]);
+      // It was full: who waits says why.
+      expect(stderr).toContain("database or disk is full");
+      const ids = (await to.query<{ id: number }>("select id from t order by n")).map(({ id }) => id);
+      expect(ids).toEqual(numbers(0, 3000));
+      await to.end();
+      run.remove();
+    },
+    60_000,
+  );
 
   test("a table of a file that may only be read is read", async () => {
     const path = join(folder, "read-only.db");

@@ -3,6 +3,8 @@
  *   BLOCK_WRITE_FAILS_AT=n   the n-th synchronous write to a log segment fails with EIO, and every one after it
  *   SEGMENT_SYNC_FAILS=n     the first n syncs of a segment in preparation fail with EIO
  *   STORE_SYNC_FAILS_AT=n    the n-th sync of an LMDB file fails with EIO
+ *   DATABASE_FULL_FROM=n     from the n-th write to a SQLite file or its journal on so many writes fail with ENOSPC:
+ *   DATABASE_FULL_WRITES=n   how many
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -47,6 +49,14 @@ static int isFailingStore(int fd) {
   return __atomic_add_fetch(&syncs, 1, __ATOMIC_SEQ_CST) == failsAt;
 }
 
+static int isOutOfSpace(int fd) {
+  static int writes = 0;
+  int from = numberOf("DATABASE_FULL_FROM");
+  if (from == 0 || !(isNamed(fd, ".db") || isNamed(fd, ".db-wal") || isNamed(fd, ".db-journal"))) return 0;
+  int write = __atomic_add_fetch(&writes, 1, __ATOMIC_SEQ_CST);
+  return write >= from && write < from + numberOf("DATABASE_FULL_WRITES");
+}
+
 static int failed(void) {
   errno = EIO;
   return -1;
@@ -55,6 +65,10 @@ static int failed(void) {
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
   static ssize_t (*next)(int, const void *, size_t, off64_t);
   if (isFailingWrite(fd)) return failed();
+  if (isOutOfSpace(fd)) {
+    errno = ENOSPC;
+    return -1;
+  }
   if (next == NULL) next = dlsym(RTLD_NEXT, "pwrite64");
   return next(fd, bytes, count, offset);
 }
