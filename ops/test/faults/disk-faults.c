@@ -4,7 +4,7 @@
  *   SEGMENT_SYNC_FAILS=n     the first n syncs of a segment in preparation fail with EIO
  *   STORE_SYNC_FAILS_AT=n    the n-th sync of an LMDB file fails with EIO
  *   DATABASE_FULL_FROM=n     from the n-th write to a SQLite file or its journal on so many writes fail with ENOSPC:
- *   DATABASE_FULL_WRITES=n   how many
+ *   DATABASE_FULL_WRITES=n   how many; each is told on stderr
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -66,6 +66,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
   static ssize_t (*next)(int, const void *, size_t, off64_t);
   if (isFailingWrite(fd)) return failed();
   if (isOutOfSpace(fd)) {
+    dprintf(2, "out of space\n");
     errno = ENOSPC;
     return -1;
   }
