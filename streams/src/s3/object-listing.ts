@@ -2,18 +2,25 @@
 import type { ListedObject } from "./s3-answer.ts";
 import type { S3Client } from "./s3-client.ts";
 
+/** What is listed. */
+export interface Listed {
+  readonly prefix: string;
+  /** Most objects that are asked for at once. */
+  readonly pageObjects: number;
+}
+
 export class ObjectListing {
   readonly #client: S3Client;
-  readonly #prefix: string;
+  readonly #listed: Listed;
   readonly #signal: AbortSignal;
   #page: ListedObject[] = [];
   #hasMore = true;
   /** Last key that was listed. */
   #after: string;
 
-  constructor(client: S3Client, prefix: string, after: string, signal: AbortSignal) {
+  constructor(client: S3Client, listed: Listed, after: string, signal: AbortSignal) {
     this.#client = client;
-    this.#prefix = prefix;
+    this.#listed = listed;
     this.#after = after;
     this.#signal = signal;
   }
@@ -30,7 +37,8 @@ export class ObjectListing {
   }
 
   async #fetch(): Promise<void> {
-    const { objects, isTruncated } = await this.#client.list(this.#prefix, this.#after, this.#signal);
+    const { prefix, pageObjects } = this.#listed;
+    const { objects, isTruncated } = await this.#client.list(prefix, this.#after, pageObjects, this.#signal);
     // Nothing that a service says twice, or out of order, is read twice.
     this.#page = objects.filter(({ key }) => compareKeys(key, this.#after) > 0);
     this.#after = objects.at(-1)?.key ?? this.#after;
@@ -39,10 +47,10 @@ export class ObjectListing {
 }
 
 /** The key of the last object there is; `""` for none. */
-export async function lastKey(client: S3Client, prefix: string): Promise<string> {
+export async function lastKey(client: S3Client, { prefix, pageObjects }: Listed): Promise<string> {
   let last = "";
   for (;;) {
-    const { objects, isTruncated } = await client.list(prefix, last);
+    const { objects, isTruncated } = await client.list(prefix, last, pageObjects);
     last = objects.at(-1)?.key ?? last;
     if (!isTruncated || objects.length === 0) return last;
   }

@@ -19,7 +19,7 @@ import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { BEFORE_ALL, type Cursors, pointOf, textOf } from "../sql/lane-cursors.ts";
 import { s3Error } from "./errors.ts";
 import { S3Fault } from "./s3-answer.ts";
-import type { ObjectWrite, S3Client } from "./s3-client.ts";
+import { type ObjectWrite, PAGE_OBJECTS, type S3Client } from "./s3-client.ts";
 import { namedFault } from "./s3-connection.ts";
 import { writeObject } from "./write-object.ts";
 
@@ -88,7 +88,7 @@ class NumberedObjects {
     this.#cursors.clear();
     for (const [lane, text] of Object.entries(cursors)) this.#cursors.set(lane, pointOf(text));
     for (let after = objects === 0 ? "" : this.#keyOf(objects - 1); ; ) {
-      const { objects: found, isTruncated } = await this.#named("", client.list(this.#folder, after));
+      const { objects: found, isTruncated } = await this.#named("", client.list(this.#folder, after, PAGE_OBJECTS));
       for (const { key } of found) await this.#adopt(client, key);
       const last = found.at(-1);
       if (last === undefined || !isTruncated) return;

@@ -31,6 +31,8 @@ export interface ObjectSourceOptions {
   readonly untilNow: boolean;
   /** How often to look for new objects, in ms. */
   readonly pollMs: number;
+  /** Most objects that are listed at once. */
+  readonly pageObjects: number;
   readonly kernels?: TextKernels | undefined;
 }
 
@@ -48,7 +50,7 @@ export function objectSource(options: ObjectSourceOptions, env: Env): SourceDriv
     partitions: ["0"],
     async open(client, _partition, after, marks) {
       try {
-        if (options.untilNow) end ??= await lastKey(client, options.prefix);
+        if (options.untilNow) end ??= await lastKey(client, options);
       } catch (cause) {
         throw listFault(cause, options.bucket);
       }
@@ -163,7 +165,7 @@ class ObjectsReader implements SourceReader {
   async #listed(): Promise<SourceMark | undefined> {
     const { client, options, end, env } = this.#reads;
     if (env.clock.monotonic() < this.#listAgainMs) return undefined;
-    this.#listing ??= new ObjectListing(client, options.prefix, this.#lastKey, this.#stop.signal);
+    this.#listing ??= new ObjectListing(client, options, this.#lastKey, this.#stop.signal);
     const object = await this.#listing.next().catch((cause: unknown) => {
       this.#listing = undefined;
       throw listFault(cause, options.bucket);
@@ -189,7 +191,8 @@ class ObjectsReader implements SourceReader {
   }
 
   async #idle(): Promise<"idle"> {
-    await sleep(this.#reads.env, IDLE_MS, this.#stop.signal);
+    const { env, options } = this.#reads;
+    await sleep(env, Math.min(IDLE_MS, options.pollMs), this.#stop.signal);
     return "idle";
   }
 }

@@ -10,7 +10,8 @@ import { faultOf, type ListedPage, pageOf, recordsOf, S3Fault } from "./s3-answe
 
 /** For the beginning of an answer, and between two parts of it. */
 const SILENCE_MS = 20_000;
-const PAGE_OBJECTS = 1000;
+/** Most objects that a service lists at once. */
+export const PAGE_OBJECTS = 1000;
 
 export interface S3Place extends Pick<S3Address, "bucket" | "region" | "style"> {
   readonly credentials?: S3Credentials;
@@ -61,8 +62,8 @@ export class S3Client {
   }
 
   /** Objects under a prefix behind a key, in the order of their keys' bytes. */
-  async list(prefix: string, after: string, signal?: AbortSignal): Promise<ListedPage> {
-    const query = { "list-type": "2", "encoding-type": "url", "max-keys": String(PAGE_OBJECTS), prefix };
+  async list(prefix: string, after: string, objectsMax: number, signal?: AbortSignal): Promise<ListedPage> {
+    const query = { "list-type": "2", "encoding-type": "url", "max-keys": String(objectsMax), prefix };
     const behind = after === "" ? query : { ...query, "start-after": after };
     return pageOf((await this.#call({ method: "GET", query: behind, signal })).body);
   }

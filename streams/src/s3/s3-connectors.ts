@@ -12,11 +12,14 @@ import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
 import { objectSink } from "./object-sink.ts";
 import { objectSource } from "./object-source.ts";
+import { PAGE_OBJECTS } from "./s3-client.ts";
 import { type S3Options, s3Connection } from "./s3-connection.ts";
 
 export interface S3SourceOptions extends S3Options {
   /** Reads plain records faster, with the same result. */
   readonly kernels?: TextKernels | undefined;
+  /** Most objects that are listed at once. Default 1000, the most that services list. */
+  readonly pageObjects?: number;
 }
 
 export interface S3SinkOptions extends S3Options {
@@ -39,6 +42,7 @@ export function s3Source(address: S3Address, env: Env, options: S3SourceOptions 
       untilNow: said.get("until") === "now",
       pollMs: poll === undefined ? POLL_MS : durationMs(poll),
       kernels: options.kernels,
+      pageObjects: options.pageObjects ?? PAGE_OBJECTS,
     },
     env,
   );
