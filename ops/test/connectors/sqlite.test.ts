@@ -1,6 +1,6 @@
 /** Connectors to SQLite, with Debian's `sqlite3` at the same files. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -294,6 +294,19 @@ describe.skipIf(sqliteMissing)(`SQLite${SKIPPED}`, () => {
     expect(await untilFailed(() => sinking.deliver([slice(1, [{ id: 6 }])]))).toMatchObject({ code: "SQLITE-BEHIND" });
     expect(committed).toEqual({ l: "0/0" });
     await Promise.all([reader.close(), sinking.close()]);
+  });
+
+  test("a file that is damaged under who reads it is told with its place", async () => {
+    const path = join(folder, "damaged.db");
+    const shell = new SqliteShell(path);
+    await shell.query(`create table t (id ${NUMBERED}, v); with n(i) as (select 1 union all select i + 1 from n where i < 2000)
+      insert into t (v) select hex(zeroblob(200)) from n`);
+    await shell.end();
+    const reader = await source("t", "", path).open("0", -1);
+    expect(((await reader.read(5)) as SourceBatch).batch.n).toBe(5);
+    writeFileSync(path, Buffer.concat([readFileSync(path).subarray(0, 8192), Buffer.alloc(800_000, 0x55)]));
+    expect(await untilFailed(() => reader.read(500))).toMatchObject({ code: "SQLITE-DAMAGED", place: { file: path } });
+    await reader.close();
   });
 
   /** The first failure that waiting does not cure. */
