@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { s3Gateway } from "../bin/setup.mjs";
+import type { Certificate } from "./certificate.ts";
 import { ServerProcess } from "./server-process.ts";
 
 /** The reason why there is none; `undefined` where there is one. */
@@ -18,7 +19,8 @@ export interface S3Server {
   readonly buckets: string;
 }
 
-export async function startS3(): Promise<S3Server> {
+/** With a certificate every connection must be encrypted. */
+export async function startS3(certificate?: Certificate): Promise<S3Server> {
   let buckets = "";
   const server = await ServerProcess.start({
     name: "s3",
@@ -29,11 +31,19 @@ export async function startS3(): Promise<S3Server> {
     },
     args: (port, directory) => [
       ...["--port", `127.0.0.1:${port}`, "--access", S3_KEY.id, "--secret", S3_KEY.secret, "--quiet"],
+      ...(certificate === undefined ? [] : ["--cert", certificate.cert, "--key", certificate.key]),
       ...["posix", "--sidecar", join(directory, "side"), join(directory, "data")],
     ],
-    greet,
+    greet: certificate === undefined ? greet : greetEncrypted,
   });
   return { server, buckets };
+}
+
+/** It ends what does not begin as an encrypted connection does. */
+async function greetEncrypted(socket: Socket): Promise<string> {
+  socket.resume().write("hello\r\n");
+  await once(socket, "end");
+  return "versitygw";
 }
 
 /** Without a signature it refuses, in the form of an S3 service. */

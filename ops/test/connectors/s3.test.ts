@@ -1,6 +1,7 @@
 /** Connectors to S3 against a real service. */
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
   type Json,
@@ -19,6 +20,7 @@ import { fileSource } from "@millrace/streams/file";
 import { s3Sink, s3Source } from "@millrace/streams/s3";
 import { Bool, Float64, Int32, Table, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { HttpGate } from "../../services/http-gate.ts";
 import { type S3Server, s3Missing, startS3 } from "../../services/s3-server.ts";
 import { QUICK, slice } from "./running-graph.ts";
@@ -286,6 +288,31 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
     await failing.close();
     await gate.close();
   }, 60_000);
+
+  test.skipIf(opensslMissing)(
+    "an encrypted service is used when its certificate is trusted, and only then",
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), "millrace-s3-tls-"));
+      const certificate = selfSigned(directory);
+      const { server, buckets } = await startS3(certificate);
+      mkdirSync(join(buckets, "secure"));
+      const endpoint = `https://localhost:${server.port}`;
+      const at = { ...address("x", "sink", "&flush=1ms", "secure"), endpoints: [endpoint] };
+      const ca = readFileSync(certificate.cert, "utf8");
+      const [trusted, wary] = [{ ca }, {}].map((options) => s3Sink(at, { id: "g/s", policy: QUICK, ...options }, env));
+      await wary?.open(undefined);
+      expect(await wary?.deliver([slice(0, [{ id: 0 }])]).catch(reportOf)).toMatchObject({
+        code: "CONNECTION-FAILED",
+        message: expect.stringContaining("self-signed certificate"),
+      });
+      await trusted?.open(undefined);
+      await trusted?.deliver([slice(0, [{ id: 0 }])]);
+      expect(readFileSync(join(buckets, "secure/x/g/s/000000000000.ndjson"), "utf8")).toBe('{"id":0}\n');
+      for (const sinking of [trusted, wary]) await sinking?.close();
+      await server.stop();
+      rmSync(directory, { recursive: true });
+    },
+  );
 
   test("many lanes of one delivery are spread over objects whose metadata hold their cursors", async () => {
     const prefix = next();
