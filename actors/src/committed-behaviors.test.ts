@@ -42,6 +42,7 @@ function contextOf(
     node: "node",
     revision: 1,
     signal: stop.signal,
+    fail: () => undefined,
     async request(run: (draft: Draft) => void | Promise<void>) {
       const draft = new RecordingDraft();
       draft.at = at();

@@ -20,9 +20,15 @@ function setUp(waitingMax: number, snapshot?: StateEvent) {
     reject: () => undefined,
     lose: () => undefined,
   };
+  let end: () => void = () => undefined;
+  let fail: (error: unknown) => void = () => undefined;
   const feed: Feed = {
-    async run(opened) {
+    run(opened) {
       intake = opened;
+      return new Promise((resolve, reject) => {
+        end = resolve;
+        fail = reject;
+      });
     },
     connection: () => ({
       name: "x",
@@ -38,8 +44,11 @@ function setUp(waitingMax: number, snapshot?: StateEvent) {
   const changes: StateEvent[] = [];
   const dead: (readonly [lane: string, pos: number, input: Json, error: unknown])[] = [];
   const waiting: (() => void)[] = [];
+  const watermarks: number[] = [];
+  const failures: unknown[] = [];
   const context = {
     signal: new AbortController().signal,
+    fail: (error: unknown) => failures.push(error),
     request: (run: (draft: Draft) => void) =>
       new Promise<number>((resolve) => {
         waiting.push(() => {
@@ -50,6 +59,7 @@ function setUp(waitingMax: number, snapshot?: StateEvent) {
             emit: (_port: string, batch: { rows(): readonly Json[] }) => rows.push(...batch.rows()),
             drop: (count: number, reason: string) => dropped.push([count, reason]),
             change: (event: StateEvent) => changes.push(event),
+            advanceOutput: (watermark: number) => watermarks.push(watermark),
             reject: (({ lane, positions, batch }, failures) => {
               for (const { index, error } of failures) dead.push([lane, positions.pos(index), batch.row(index), error]);
             }) as Draft["reject"],
@@ -75,6 +85,10 @@ function setUp(waitingMax: number, snapshot?: StateEvent) {
     group: (group: FeedGroup) => intake.takeGroup(group),
     cursor: () => intake.cursor,
     lose: (n: number, why: string) => intake.lose(n, why),
+    end: () => end(),
+    fail: (error: unknown) => fail(error),
+    failures,
+    watermarks,
     steps,
     changes,
     dead,
@@ -229,6 +243,27 @@ describe("a source over a feed", () => {
     behavior.discard();
     behavior.seal();
     expect(behavior.snapshot?.()).toEqual({ ids: [], rejected: 0 });
+  });
+
+  test("of a feed that comes to its end ends with a step of its own", async () => {
+    const { behavior, push, end, steps, watermarks, commit } = setUp(100);
+    push(1);
+    end();
+    await commit();
+    expect(behavior.hasEnded?.()).toBe(false);
+    await commit();
+    expect(behavior.hasEnded?.()).toBe(true);
+    expect(watermarks).toEqual([Number.POSITIVE_INFINITY]);
+    expect(steps.map(({ rows }) => rows)).toEqual([[1], []]);
+  });
+
+  test("fails with what ends its feed before", async () => {
+    const { behavior, fail, failures, commit } = setUp(100);
+    const error = new Error("gone");
+    fail(error);
+    await commit();
+    expect(failures).toEqual([error]);
+    expect(behavior.hasEnded?.()).toBe(false);
   });
 
   test("shows the feed's connection", () => {

@@ -49,6 +49,9 @@ export function feedSource(
   /** Messages lost since the last step, by reason. */
   let lost = new Map<string, number>();
   let isCommitting = false;
+  /** The end is in the step in the making, and in a sealed one. */
+  let endsNow = false;
+  let hasEnded = false;
 
   const draw = (draft: Draft, groups: readonly Waiting[], shed: ReadonlyMap<string, number>): void => {
     taken.discard();
@@ -105,21 +108,34 @@ export function feedSource(
       lose,
     };
   };
+  const end = (context: CommittedContext): Promise<unknown> =>
+    context.request((draft) => {
+      draft.advanceOutput(Number.POSITIVE_INFINITY);
+      endsNow = true;
+    });
   return {
     kind: "committed",
     ports: ["out"],
+    hasEnded: () => hasEnded,
     connection: (): ConnectionStatus => feed.connection(),
     open(context) {
-      void feed.run(intakeOf(context), context.signal);
+      feed.run(intakeOf(context), context.signal).then(
+        // A step that is refused belongs to an incarnation that has ended, and the next one comes to the end again.
+        () => (context.signal.aborted ? undefined : end(context).catch(() => undefined)),
+        (error: unknown) => (context.signal.aborted ? undefined : context.fail(error)),
+      );
     },
     take() {},
     seal() {
       taken.seal();
+      hasEnded ||= endsNow;
+      endsNow = false;
       cursor = cursorNow ?? cursor;
       cursorNow = undefined;
     },
     discard() {
       taken.discard();
+      endsNow = false;
       cursorNow = undefined;
     },
     fold(event) {

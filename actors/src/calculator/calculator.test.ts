@@ -156,6 +156,7 @@ test("a module is told its configuration, the step's time and its node", async (
     node: "score",
     revision: 1,
     request: async () => 0,
+    fail: () => undefined,
     signal: AbortSignal.abort(),
   });
   expect((await step(behavior, [2])).out).toEqual([42, 1_000, "score"]);

@@ -75,6 +75,8 @@ export interface CommittedContext {
    * the promise resolves with the log position once the step is durable. Waits while outputs are backed up.
    */
   request(run: (draft: Draft) => void | Promise<void>): Promise<number>;
+  /** Ends the incarnation for what waiting does not cure; whether there is another one, supervision decides. */
+  fail(error: unknown): void;
   /** Stops the behavior's own waiting and calls when the actor stops. */
   readonly signal: AbortSignal;
 }
@@ -90,6 +92,8 @@ export interface CommittedBehavior {
    * For sinks: how strong the effect outside is (R27). Absent: the log is the only effect.
    */
   readonly guarantee?: SinkGuarantee;
+  /** Of a source that comes to an end: the step with the last that it will ever emit was sealed. */
+  hasEnded?(): boolean;
   /** The connection to what is outside, for whoever wants to see it. */
   connection?(): ConnectionStatus;
   /** Called once after recovery, before the first `take`. A sink brings its target to what the folded state says. */

@@ -45,6 +45,7 @@ const ONCE: ReadonlyMap<string, string> = new Map([
   ["amqp10:queue", "a queue forgets what was acknowledged"],
   ["amqp10:topic", "a subscription forgets what was acknowledged"],
   ["postgres:outbox", "an outbox's rows are gone once they were read"],
+  ["postgres:cdc", "a slot forgets what was confirmed"],
 ]);
 
 /** Schemes of sinks whose messages have no key. */

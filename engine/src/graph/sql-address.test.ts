@@ -21,7 +21,12 @@ describe("a postgres: address", () => {
   test.each([
     ["//", "source", "expected //host:port"],
     ["//a/shop", "sink", "expected a path /<database>/table/<name>"],
-    ["//a/shop/tabel/x", "source", "expected a path /<database>/table/<name> or /<database>/outbox/<name>"],
+    ["//a/shop/tabel/x", "source", "/<database>/outbox/<name> or /<database>/cdc/<name>"],
+    ["//a/shop/cdc/p", "source", "add `?slot=<name>`"],
+    ["//a/shop/cdc/p?slot=A-b", "source", "option `slot`: expected 1 to 63 of the characters"],
+    ["//a/shop/cdc/p?slot=s&temporary=true", "source", "add `gap=record`"],
+    ["//a/shop/cdc/p?slot=s&cursor=id", "source", "unknown option `cursor`"],
+    ["//a/shop/cdc/p?slot=s", "sink", "expected a path /<database>/table/<name>"],
     ["//a/shop/tabel/x", "sink", "expected a path /<database>/table/<name>"],
     ["//a/shop/outbox/x", "sink", "expected a path /<database>/table/<name>, as in"],
     ["//a/shop/outbox/x?until=now", "source", "unknown option `until`"],

@@ -1,16 +1,16 @@
-/** What a `postgres:` or `mysql:` address names: a table of a database, `//user:password@host:port/database/table/<name>`. */
+/** What a `postgres:` or `mysql:` address names: mostly a table of a database, `//user:password@host:port/database/table/<name>`. */
 import { type OptionCheck, oneOf, optionFault } from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface SqlAddress extends BrokerAddress {
   readonly kind: SqlKind;
   readonly database: string;
-  /** Name of the table, as it is, without quotes. */
+  /** Name of the table or publication, as it is, without quotes. */
   readonly target: string;
 }
 
-/** `outbox`: rows of a table, each of which is done with once it was read. */
-export type SqlKind = "table" | "outbox";
+/** `outbox`: rows of a table, each of which is done with once it was read; `cdc`: the changes of a publication's tables. */
+export type SqlKind = "table" | "outbox" | "cdc";
 
 type Side = "source" | "sink";
 type Checks = Readonly<Record<string, OptionCheck>>;
@@ -25,12 +25,24 @@ const isFilled: OptionCheck = (value) => (value === "" ? "expected a name" : und
 const TLS: Checks = { tls: oneOf("off", "verify", "unverified"), ca: isFilled };
 const TABLE_SOURCE: Checks = { cursor: isFilled, until: oneOf("now"), ...TLS };
 
+/** As the server takes them. */
+const isSlotName: OptionCheck = (value) =>
+  /^[a-z0-9_]{1,63}$/.test(value) ? undefined : "expected 1 to 63 of the characters a-z, 0-9 and _";
+const CDC: Checks = {
+  slot: isSlotName,
+  temporary: oneOf("true", "false"),
+  gap: oneOf("stop", "record"),
+  until: oneOf("now"),
+  ...TLS,
+};
+
 const POSTGRES: Dialect = {
   scheme: "postgres",
   port: 5432,
   kinds: {
     table: { source: { ...TABLE_SOURCE, schema: isFilled }, sink: { ...TLS, schema: isFilled } },
     outbox: { source: { key: isFilled, mark: isFilled, ...TLS, schema: isFilled } },
+    cdc: { source: CDC },
   },
 };
 
@@ -75,6 +87,13 @@ function pathForms(kinds: Dialect["kinds"], side: Side): string {
 
 function missingOption(kind: string, side: Side, options: ReadonlyMap<string, string>): string | undefined {
   if (options.has("ca") && options.get("tls") !== "verify") return "option `ca` needs `tls=verify`";
+  if (kind === "cdc") return slotFault(options);
   if (kind !== "table" || side !== "source" || options.has("cursor")) return undefined;
   return "a table is read in the order of a column that only grows: add `?cursor=<column>`";
+}
+
+function slotFault(options: ReadonlyMap<string, string>): string | undefined {
+  if (!options.has("slot")) return "changes are kept for one reader by a replication slot: add `?slot=<name>`";
+  if (options.get("temporary") !== "true" || options.get("gap") === "record") return undefined;
+  return "a temporary slot is gone with its connection, and so is what changes until the next one: add `gap=record`";
 }

@@ -66,7 +66,8 @@ export class CommittedRunner implements NodeRunner {
   }
 
   get isFinished(): boolean {
-    if (this.#node.isSource === true && this.#lanes.length === 0) return false;
+    const isEndless = this.#node.isSource === true && this.#lanes.length === 0;
+    if (isEndless && this.#behavior?.hasEnded?.() !== true) return false;
     return this.isDrained && (this.#actor?.hasEnded ?? false);
   }
 
@@ -115,6 +116,7 @@ export class CommittedRunner implements NodeRunner {
       node: this.name,
       revision: this.#context.program.revision,
       request: (run) => actor.request(run),
+      fail: (error) => this.#context.failed(this.name, error),
       signal: this.#closing.signal,
     });
     this.#context.wiring.onArrival(this.name, actor.wake);

@@ -35,6 +35,8 @@ export interface CommittedNode {
   readonly isSink?: boolean;
   /** True for committed sources: what they emit counts as the graph's input. */
   readonly isSource?: boolean;
+  /** Of a committed source: it comes to an end, of which its behavior tells. Default false. */
+  readonly isBounded?: boolean;
   /** First graph revision with this definition of the node: older state events are not folded. Default 0. */
   readonly stateSince?: number;
 }

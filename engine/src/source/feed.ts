@@ -51,7 +51,10 @@ export interface FeedIntake {
 }
 
 export interface Feed {
-  /** Hands over messages until `signal` aborts, over connections that it makes again by itself. */
+  /**
+   * Hands over messages until `signal` aborts, over connections that it makes again by itself. Resolves before only where the feed has an
+   * end, once everything was settled; rejects with what making them again does not cure, such as SOURCE-GAP.
+   */
   run(intake: FeedIntake, signal: AbortSignal): Promise<void>;
   connection(): ConnectionStatus;
 }

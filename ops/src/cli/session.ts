@@ -162,7 +162,9 @@ function requireEnd({ program, model }: CompiledGraph, runsHere: RunsHere = () =
     throw opsError("CLI-USAGE", "stateless nodes alone do not know an end, so --until-done would not either");
   for (const node of here) {
     const isEndless =
-      node.role === "source" ? !node.connector.capabilities.bounded : "isSource" in node && node.isSource;
+      node.role === "source"
+        ? !node.connector.capabilities.bounded
+        : "isSource" in node && node.isSource && node.isBounded !== true;
     if (isEndless !== true) continue;
     const place = model.source.node(node.name);
     throw opsError("CLI-USAGE", `source ${node.name} has no end, so --until-done would never be done`, { place });

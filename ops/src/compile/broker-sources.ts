@@ -31,8 +31,15 @@ export interface SourceScope {
   readonly placeOf: (...keys: readonly string[]) => Place;
 }
 
-/** Read by a cursor of ours, or fed by a broker that waits for receipts; each incarnation has a feed of its own. */
-export type BrokerSource = { readonly connector: SourceConnector } | { readonly feed: () => Feed };
+/** Read by a cursor of ours, or fed by a broker that waits for receipts. */
+export type BrokerSource = { readonly connector: SourceConnector } | FedSource;
+
+export interface FedSource {
+  /** Each incarnation has a feed of its own. */
+  readonly feed: () => Feed;
+  /** The feed comes to an end. Default false. */
+  readonly isBounded?: boolean;
+}
 
 /** @throws HOST-CONNECTOR what the address says cannot be used */
 type OpenSource = (address: string, scope: SourceScope) => Promise<BrokerSource>;
@@ -82,7 +89,7 @@ async function postgres(address: string, { context, place }: SourceScope): Promi
   const { postgresFeed, postgresSource } = await import("@millrace/streams/postgres");
   const options = { policy, ca: certificates(parsed.options.get("ca"), context, place) };
   if (parsed.kind === "table") return { connector: postgresSource(parsed, env, options) };
-  return { feed: () => postgresFeed(parsed, env, options) };
+  return { feed: () => postgresFeed(parsed, env, options), isBounded: parsed.options.get("until") === "now" };
 }
 
 async function mysql(address: string, { context, place }: SourceScope): Promise<BrokerSource> {

@@ -24,7 +24,7 @@ import {
 } from "@millrace/engine";
 import type { FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
-import { BROKER_SOURCES } from "./broker-sources.ts";
+import { BROKER_SOURCES, type FedSource } from "./broker-sources.ts";
 import { feedOfEvents, pushOfEvents, sourceOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { webFeed } from "./web-sources.ts";
@@ -39,7 +39,7 @@ export async function compileSource(node: SourceModel, context: CompileContext):
   const { env } = context.options;
   const place = context.place(name, "from");
   const web = httpKindOf(target);
-  if (web !== undefined) return feedNode(node, await webFeed(node, web, context), context);
+  if (web !== undefined) return feedNode(node, { feed: await webFeed(node, web, context) }, context);
   switch (scheme) {
     case "file":
       return compileFileSource(node, address, context);
@@ -61,7 +61,7 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       const id = streamOf(context.model.name, name);
       const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
       const opened = await open(address, { id, context, place, placeOf, registry: definition.registry });
-      return "feed" in opened ? feedNode(node, opened.feed, context) : sourceNode(node, opened.connector, context);
+      return "feed" in opened ? feedNode(node, opened, context) : sourceNode(node, opened.connector, context);
     }
   }
 }
@@ -123,12 +123,12 @@ function sourceNode(node: SourceModel, plain: SourceConnector, context: CompileC
   };
 }
 
-function feedNode(node: SourceModel, open: () => Feed, context: CompileContext): CommittedNode {
+function feedNode(node: SourceModel, { feed, isBounded = false }: FedSource, context: CompileContext): CommittedNode {
   const personal = context.personal(node.name);
-  const read = (): Feed => feedOfEvents(node, open());
+  const read = (): Feed => feedOfEvents(node, feed());
   const { env } = context.options;
   const sealed = (): Feed => (personal === undefined ? read() : personalFeed(read(), personal, env));
-  return { role: "committed", isSource: true, make: () => feedSource(sealed()) };
+  return { role: "committed", isSource: true, isBounded, make: () => feedSource(sealed()) };
 }
 
 function withPayloads(

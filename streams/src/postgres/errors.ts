@@ -19,6 +19,11 @@ export const postgresError = defineErrors({
       "A database has less of a sink's rows than the sink committed: it lost, or was restored to before, what it had said was there.",
     remedy: "Restore the newer state, or give the node another name and let it write from the beginning.",
   },
+  "POSTGRES-SLOT": {
+    kind: "terminal",
+    summary: "A replication slot of a name that a source of changes was given is there, and cannot be read by it.",
+    remedy: "Give the source another slot: it must be logical, of the same database, and its plugin pgoutput.",
+  },
   "POSTGRES-CURSOR": {
     kind: "terminal",
     summary: "The column that a table is to be read by, or that keys or marks the rows of an outbox, cannot be that.",

@@ -1,5 +1,5 @@
 /** A resilient connection to a PostgreSQL server: one session each, so that what is locked and read belongs to one transaction. */
-import type { Env } from "@millrace/engine";
+import { type Env, invariant } from "@millrace/engine";
 import { Client, type ClientConfig } from "pg";
 import type { Connection, ConnectionDriver } from "../resilience/connection.ts";
 import { hostAndPort } from "../resilience/endpoint.ts";
@@ -16,7 +16,6 @@ export function postgresConnection(servers: SqlServers, env: Env): Connection<Cl
 }
 
 function postgresDriver(servers: SqlServers): ConnectionDriver<Client> {
-  const configs = new WeakMap<Client, ClientConfig>();
   return {
     async connect(endpoint) {
       const config = configOf(servers, endpoint);
@@ -35,7 +34,7 @@ function postgresDriver(servers: SqlServers): ConnectionDriver<Client> {
     },
     async probe(client) {
       if (!isBusy(client)) return void (await client.query("select 1"));
-      await probeBusy(client, configs.get(client) as ClientConfig);
+      await probeBusy(client, sessionConfig(client));
     },
     ended: (client) => new Promise((resolve) => client.once("end", () => resolve(failures.get(client)))),
     disconnect: async (client) => discard(client),
@@ -43,6 +42,15 @@ function postgresDriver(servers: SqlServers): ConnectionDriver<Client> {
 }
 
 const failures = new WeakMap<Client, unknown>();
+const configs = new WeakMap<Client, ClientConfig>();
+
+/** How a session was made, for another one to the same server. */
+export function sessionConfig(client: Client): ClientConfig {
+  const config = configs.get(client);
+  invariant(config !== undefined, "a session was made here");
+  return config;
+}
+
 /** A session that has waited for a while for its client has answered, and the answer did not arrive. */
 const WORKING = `select 1 from pg_stat_activity
 where pid = $1 and (state = 'active' or state_change > clock_timestamp() - interval '1 second')`;

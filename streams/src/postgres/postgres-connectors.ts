@@ -1,5 +1,6 @@
 /** Sources and sinks by what a `postgres:` address names. */
 import type { Env, Feed, SinkConnector, SourceConnector, SqlAddress } from "@millrace/engine";
+import { DEFAULT_RESILIENCE } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
@@ -7,6 +8,7 @@ import { readingOf, type SqlSinkOptions, type SqlSourceOptions, serversOf } from
 import type { TableName } from "../sql/table.ts";
 import { tableSink } from "../sql/table-sink.ts";
 import { tableSource } from "../sql/table-source.ts";
+import { changeFeed } from "./cdc/change-feed.ts";
 import { outboxFeed } from "./outbox-feed.ts";
 import { postgresConnection } from "./postgres-connection.ts";
 import { postgresTarget } from "./table-sink.ts";
@@ -18,8 +20,31 @@ export function postgresSource(address: SqlAddress, env: Env, options: SqlSource
   return resilientSource(postgresConnection(serversOf(address, options), env), driver);
 }
 
-/** An outbox. */
+/** An outbox, or changes. */
 export function postgresFeed(address: SqlAddress, env: Env, options: SqlSourceOptions = {}): Feed {
+  return address.kind === "cdc" ? changesOf(address, env, options) : outboxOf(address, env, options);
+}
+
+function changesOf(address: SqlAddress, env: Env, options: SqlSourceOptions): Feed {
+  const servers = serversOf(address, options);
+  const { probeEveryMs, probeTimeoutMs } = { ...DEFAULT_RESILIENCE, ...servers.policy };
+  const { target: publication, options: asked } = address;
+  const driver = changeFeed(
+    {
+      publication,
+      slot: asked.get("slot") ?? "",
+      isTemporary: asked.get("temporary") === "true",
+      gap: asked.get("gap") === "record" ? "record" : "stop",
+      untilNow: asked.get("until") === "now",
+      probeEveryMs,
+      probeTimeoutMs,
+    },
+    env,
+  );
+  return resilientFeed(postgresConnection(servers, env), driver, env);
+}
+
+function outboxOf(address: SqlAddress, env: Env, options: SqlSourceOptions): Feed {
   const { pollMs } = options;
   const key = address.options.get("key") ?? "id";
   const outbox = { ...tableOf(address), key, mark: address.options.get("mark") };

@@ -21,6 +21,10 @@ export interface FeedDriver<C> {
   ready?(signal: AbortSignal): Promise<void>;
   /** Hands what comes over `connection` to `intake`, and resolves when the connection has ended. */
   listen(connection: C, intake: FeedIntake): Promise<unknown>;
+  /** Asked when {@link listen} has resolved: there will never be more. Default false. */
+  hasEnded?(): boolean;
+  /** Whether what {@link listen} rejected with ends the feed. Default false: it is tried again. */
+  isFinal?(error: unknown): boolean;
 }
 
 const RETRY_MS = 100;
@@ -54,7 +58,12 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
           await driver.ready?.(signal);
           held = await connection.acquire();
           await listen(held, intake);
+          if (driver.hasEnded?.() === true) return await connection.disconnect();
         } catch (error) {
+          if (driver.isFinal?.(error) === true && !signal.aborted) {
+            await connection.disconnect();
+            throw error;
+          }
           if (held !== undefined) refused = messageOf(error);
           await connection.disconnect();
           const waitMs = error instanceof MillraceError ? error.retryAfterMs : undefined;

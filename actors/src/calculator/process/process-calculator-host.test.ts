@@ -27,7 +27,14 @@ async function simulated(seed: number, stateful: boolean, kills: number, credit 
   const launch = { launcher, command, file: "/total.sim", config: null, graph: "g", node: "total" };
   const behavior = processCalculator({ ...launch, deadlineMs: 200, attemptsMax: 12 }, env);
   const signal = AbortSignal.abort();
-  const opened = behavior.open?.({ graph: "g", node: "total", revision: 1, request: async () => 0, signal });
+  const opened = behavior.open?.({
+    graph: "g",
+    node: "total",
+    revision: 1,
+    request: async () => 0,
+    fail: () => undefined,
+    signal,
+  });
   await env.until(Promise.resolve(opened));
   return { env, behavior };
 }
@@ -130,7 +137,16 @@ it.each([0, 100])(
     const behavior = processCalculator({ ...program, deadlineMs: 5000 }, env);
     const { signal } = new AbortController();
     await env.until(
-      Promise.resolve(behavior.open?.({ graph: "g", node: "total", revision: 1, request: async () => 0, signal })),
+      Promise.resolve(
+        behavior.open?.({
+          graph: "g",
+          node: "total",
+          revision: 1,
+          request: async () => 0,
+          fail: () => undefined,
+          signal,
+        }),
+      ),
     );
     behavior.take(new RecordingDraft(), sliceOf(new RowBatch([{ n: 1 }, { n: 2, act: "hang" }, { n: 3 }])));
     const calculating = Promise.resolve(behavior.finish?.(new RecordingDraft()));
