@@ -64,7 +64,7 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
             await connection.disconnect();
             throw error;
           }
-          if (held !== undefined) refused = messageOf(error);
+          if (held !== undefined && !signal.aborted) refused = messageOf(error);
           await connection.disconnect();
           const waitMs = error instanceof MillraceError ? error.retryAfterMs : undefined;
           await sleep(env, waitMs ?? (held === undefined ? RETRY_MS : RETRY_LISTEN_MS), signal).catch(() => undefined);

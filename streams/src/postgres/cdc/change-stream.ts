@@ -105,6 +105,8 @@ export class ChangeStream {
       throw new Error("the server ended the stream of changes");
     });
     streaming.catch(() => undefined);
+    // Whoever wants the source to stop ends the session for questions.
+    this.#options.client.once("end", () => this.#broken(new Error("the connection has ended")));
     try {
       await Promise.race([streaming, this.#over, this.#ended]);
     } finally {

@@ -10,11 +10,11 @@ import { arrayOf, type FromText, SCALARS, TEXT } from "./text-values.ts";
 
 type Converter = (text: string) => Json | Promise<Json>;
 
-/** Vectors of the catalogue's own (22, 30) are no arrays in JSON. */
+/** Vectors of the catalogue's own (22, 30) are arrays that are not written as such. */
 const TYPES = `
 select t.oid::int8::text as oid, format_type(t.oid, null) as name, t.typtype as type, t.typbasetype::int8::text as base,
-  case when t.typcategory = 'A' and t.typlen = -1 and t.oid not in (22, 30) then t.typelem else 0 end::int8::text as element, t.typdelim as delimiter,
-  t.typtype = 'c' or (t.oid >= 16384 and exists (
+  case when t.typcategory = 'A' and t.typlen = -1 then t.typelem else 0 end::int8::text as element, t.typdelim as delimiter,
+  t.typtype = 'c' or t.oid in (22, 30) or (t.oid >= 16384 and exists (
     select from pg_cast c where c.castsource = t.oid and c.casttarget = 'json'::regtype and c.castmethod = 'f')) as "isServers"
 from pg_type t where t.oid = any($1::oid[])`;
 
