@@ -52,6 +52,18 @@ nodes:
     ]);
   });
 
+  test("of changes cannot have event times", () => {
+    const text = `name: g
+nodes:
+  in:  { kind: source, from: "postgres://h/shop/cdc/x?slot=s&until=now", time: commitTime }
+  out: { kind: sink, input: in, to: "postgres://h/shop/table/y" }
+`;
+    const parsed = parseGraph(text, { file: "g.yaml" });
+    expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a slot forgets what was confirmed/),
+    ]);
+  });
+
   test("is checked in the graph file, at its place", () => {
     const text = `name: g
 nodes:

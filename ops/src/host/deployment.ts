@@ -1,5 +1,13 @@
 /** From one graph revision to the next: what is deployed, what of a node's state is kept, and where new lanes begin (R22). */
-import { type CutPoint, canonicalJson, type GraphProgram, type Json, type ProgramNode } from "@millrace/engine";
+import {
+  type CutPoint,
+  canonicalJson,
+  type GraphProgram,
+  type Json,
+  type ProgramNode,
+  parseTarget,
+} from "@millrace/engine";
+import { BROKER_SOURCES } from "../compile/broker-sources.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
 import type { Deployment } from "./graph-stream.ts";
@@ -38,7 +46,16 @@ function definitionOf({ model }: CompiledGraph, node: string): string {
   } = found.definition as {
     readonly [key: string]: Json;
   };
-  return canonicalJson(does);
+  return canonicalJson(typeof does.from === "string" ? { ...does, from: placeOf(does.from) } : does);
+}
+
+/** Options of a broker's address that say nothing of which messages come: a decision about a gap must not forget where it is. */
+const INCIDENTAL: ReadonlySet<string> = new Set(["gap", "until", "probe", "suspend"]);
+
+function placeOf(from: string): string {
+  const [place = "", ...query] = from.split(/[?&]/);
+  if (!BROKER_SOURCES.has(parseTarget(from)?.scheme ?? "")) return from;
+  return [place, ...query.filter((option) => !INCIDENTAL.has(option.split("=")[0] ?? ""))].join("&");
 }
 
 /** A program as the revision that was deployed. */

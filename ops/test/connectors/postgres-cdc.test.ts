@@ -17,6 +17,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { postgresMissing, startPostgres } from "../../services/postgres-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
 import { numbers, QUICK, RunningGraph, WAIT } from "./running-graph.ts";
@@ -472,7 +473,7 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
       create table cdc_to (n bigserial, id bigint, v int)`);
       const proxy = await TcpProxy.to(server);
       const graph = await RunningGraph.start(graphText("faults", proxy.address));
-      const [rounds, each] = [20, 500];
+      const [rounds, each] = [times(10, 20), 1000];
       const total = rounds * each;
       let [kills, cuts, silences] = [0, 0, 0];
       const arrived = async (): Promise<number> => Number((await db.query("select count(*) n from cdc_to")).rows[0].n);
@@ -523,11 +524,11 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
         db.query(`insert into cdc_from select i, i from generate_series(${from}, ${from + n - 1}) i`);
       const values = async (): Promise<readonly number[]> =>
         (await db.query("select v from cdc_to order by n")).rows.map(({ v }) => v);
-      const total = 40_000;
+      const total = 20_000;
       let kills = 0;
       try {
         await insert(0, total);
-        for (; kills < 2; kills++) {
+        for (; kills < times(1, 4); kills++) {
           const before = (await values()).length;
           const running = start(["run", "graph.yaml", "--json", "--port", "0", "--data", folder.data], {
             cwd: folder.path,
@@ -572,9 +573,9 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
       await db.query("select pg_drop_replication_slot($1)", [to.slot]);
       await add(to, [2]);
       const parked = await RunningGraph.start(text, log);
-      await vi.waitFor(() => expect(parked.status().state).toBe("parked"), WAIT);
-      const node = parked.status().nodes.find(({ node }) => node === "in");
-      expect(JSON.stringify(node)).toContain("SOURCE-GAP");
+      const source = () => parked.status().nodes.find(({ node }) => node === "in");
+      await vi.waitFor(() => expect(source()?.state).toBe("parked"), WAIT);
+      expect(source()?.lastError).toMatchObject({ code: "SOURCE-GAP", details: { slot: to.slot } });
       await parked.stop();
       const decided = await RunningGraph.start(text.replace("?slot=", "?gap=record&slot="), log);
       await vi.waitFor(async () => expect((await slotRow(to))?.active).toBe(true), WAIT);

@@ -195,6 +195,8 @@ function rows(): readonly (readonly string[])[] {
     sourceRow("postgres", "table", postgres("/table/t?cursor=id"), postgres("/table/t?cursor=id&until=now")),
     // A feed that settles: what it does is proved by the outbox's own tests.
     ["`postgres:` outbox", "source", "no", "no", "yes", "no", "no", "", POSTGRES],
+    // A feed with a cursor that settles: its slot forgets what is durable.
+    ["`postgres:` changes", "source", "no", "yes", "yes", "yes", "with `until=now`", "", POSTGRES],
     sinkRow("postgres", "table", postgresSink(postgresAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
     sourceRow("mysql", "table", mysql("/table/t?cursor=id"), mysql("/table/t?cursor=id&until=now")),
     sinkRow("mysql", "table", mysqlSink(mysqlAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),

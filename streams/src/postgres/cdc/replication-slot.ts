@@ -42,13 +42,15 @@ interface SlotRow {
   readonly here: string;
 }
 
+/** Mostly it is held by a connection that has just ended. */
+const HELD_MS = 200;
 const SLOT = `select plugin, database, temporary, active_pid as pid, wal_status as status, confirmed_flush_lsn::text as confirmed,
 current_database() as here from pg_replication_slots where slot_name = `;
 
 /**
  * @param client a session for replication: it takes no parameters
  * @param earlier the process of the server that held the slot for this source before; it may not know yet that its client is gone
- * @throws SOURCE-GAP, SOURCE-MISSING, SOURCE-RECREATED, POSTGRES-SLOT
+ * @throws SOURCE-GAP, SOURCE-MISSING, SOURCE-FAILED, SOURCE-RECREATED, POSTGRES-SLOT
  */
 export async function openSlot(
   client: Client,
@@ -99,7 +101,7 @@ async function slotOf(client: Client, name: string): Promise<SlotRow | undefined
   return (await client.query<SlotRow>(`${SLOT}${escapeLiteral(name)}`)).rows[0];
 }
 
-/** @throws POSTGRES-SLOT */
+/** @throws POSTGRES-SLOT, SOURCE-FAILED somebody holds it */
 async function requireUsable(
   client: Client,
   { slot, isTemporary }: SlotOptions,
@@ -112,7 +114,8 @@ async function requireUsable(
     throw refused(slot, `is ${temporary ? "somebody's temporary one" : "not temporary"}`);
   if (pid === null) return;
   if (pid === earlier) await client.query(`select pg_terminate_backend(${pid})`);
-  throw new Error(`slot ${slot} is held by process ${pid} of the server`);
+  const message = `slot ${slot} is held by process ${pid} of the server`;
+  throw engineError("SOURCE-FAILED", message, { place: { stream: slot }, retryAfterMs: HELD_MS });
 }
 
 /** Makes the slot anew; changes that commit from its beginning on are kept. @throws SOURCE-GAP */
