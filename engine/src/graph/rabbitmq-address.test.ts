@@ -25,6 +25,11 @@ describe("a rabbitmq: address", () => {
   test.each([
     ["//", "source", "expected //host:port"],
     ["//a/topic/x", "source", "expected a path /queue/<name> or /exchange/<name>"],
+    ["//a/constructor/x", "source", "/exchange/<name> or /stream/<name>"],
+    ["//a/stream/x", "sink", "expected a path /queue/<name> or /exchange/<name>, with"],
+    ["//a/stream/x?gap=skip", "source", "option `gap`: expected stop or record"],
+    ["//a/stream/x?ids=message", "source", "unknown option `ids`"],
+    ["//a/queue/x?until=now", "source", "unknown option `until`"],
     ["//a/queue", "sink", "expected a path /queue/<name>"],
     ["//a/queue/x/y", "sink", "%2F for a slash"],
     [`//a/queue/${"x".repeat(256)}`, "sink", "1 to 255 bytes"],
@@ -40,7 +45,16 @@ describe("a rabbitmq: address", () => {
     expect(parseRabbitmqAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
   });
 
-  test("cannot have event times, nor two routing keys: the problem names line and column", () => {
+  test("of a stream may have event times", () => {
+    const text = `name: g
+nodes:
+  in:  { kind: source, from: "rabbitmq://h/stream/x?until=now", time: at, watermark: 1s }
+  out: { kind: sink, input: in, to: "rabbitmq://h/queue/y" }
+`;
+    expect("problems" in parseGraph(text)).toBe(false);
+  });
+
+  test("of a queue cannot have event times, nor a sink two routing keys: the problem names line and column", () => {
     const text = `name: g
 nodes:
   in:   { kind: source, from: "rabbitmq://h/queue/x", time: at }

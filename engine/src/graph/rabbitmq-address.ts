@@ -1,4 +1,4 @@
-/** What a `rabbitmq:` address names: a queue of a RabbitMQ broker, or an exchange. */
+/** What a `rabbitmq:` address names: a queue of a RabbitMQ broker, a stream, or an exchange. */
 import {
   isDuration,
   isSecureOptions,
@@ -12,15 +12,15 @@ import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface RabbitmqAddress extends BrokerAddress {
   readonly kind: RabbitmqKind;
-  /** Name of the queue or exchange. */
+  /** Name of the queue, stream or exchange. */
   readonly target: string;
 }
 
-export type RabbitmqKind = "queue" | "exchange";
+/** A stream is read by its offsets; who writes to one names it as a queue. */
+export type RabbitmqKind = "queue" | "exchange" | "stream";
 
 const PORT = 5672;
 const TLS_PORT = 5671;
-const KINDS: readonly RabbitmqKind[] = ["queue", "exchange"];
 /** A source remembers the ids of 10 000 messages; what is not acknowledged must be among them. */
 const PREFETCH_MAX = 10_000;
 
@@ -32,12 +32,17 @@ const READ: Readonly<Record<string, OptionCheck>> = {
   envelope: oneOf("true", "false"),
   ...SHARED,
 };
-const OPTIONS: Readonly<
-  Record<"source" | "sink", Readonly<Record<RabbitmqKind, Readonly<Record<string, OptionCheck>>>>>
-> = {
+const OPTIONS: Readonly<Record<"source" | "sink", Readonly<Record<string, Readonly<Record<string, OptionCheck>>>>>> = {
   source: {
     queue: READ,
     exchange: { key: isShortText, queue: isShortText, type: oneOf("quorum", "classic"), expiry: isDuration, ...READ },
+    stream: {
+      prefetch: wholeNumber(1, PREFETCH_MAX),
+      envelope: oneOf("true", "false"),
+      gap: oneOf("stop", "record"),
+      until: oneOf("now"),
+      ...SHARED,
+    },
   },
   sink: { queue: SHARED, exchange: { key: isShortText, ...SHARED } },
 };
@@ -48,15 +53,19 @@ export function parseRabbitmqAddress(
 ): RabbitmqAddress | { readonly fault: string } {
   const parsed = parseBrokerAddress(address, /[?&]tls=true\b/.test(address) ? TLS_PORT : PORT);
   if ("fault" in parsed) return { fault: `${parsed.fault}, as in rabbitmq://127.0.0.1:5672/queue/orders` };
-  const [kind, target, ...rest] = parsed.path;
-  const known = KINDS.find((candidate) => candidate === kind);
-  if (known === undefined || target === undefined || rest.length > 0)
-    return { fault: "expected a path /queue/<name> or /exchange/<name>, with %2F for a slash in the name" };
-  const fault = isShortText(target) ?? optionFault(parsed.options, OPTIONS[side][known]);
+  const [kind = "", target, ...rest] = parsed.path;
+  const known = Object.hasOwn(OPTIONS[side], kind) ? OPTIONS[side][kind] : undefined;
+  if (known === undefined || target === undefined || rest.length > 0) return { fault: pathFault(side) };
+  const fault = isShortText(target) ?? optionFault(parsed.options, known);
   if (fault !== undefined) return { fault };
-  if (side === "source" && known === "exchange" && !parsed.options.has("key"))
+  if (side === "source" && kind === "exchange" && !parsed.options.has("key"))
     return { fault: "option `key`: a source needs the pattern of the messages that it wants, as in ?key=orders.%23" };
   if (parsed.options.has("ca") && parsed.options.get("tls") !== "true")
     return { fault: "option `ca` needs `tls=true`" };
-  return { ...parsed, kind: known, target };
+  return { ...parsed, kind: kind as RabbitmqKind, target };
+}
+
+function pathFault(side: "source" | "sink"): string {
+  const forms = Object.keys(OPTIONS[side]).map((kind) => `/${kind}/<name>`);
+  return `expected a path ${forms.join(" or ")}, with %2F for a slash in the name`;
 }

@@ -111,8 +111,9 @@ async function mqtt(address: string, { id, context, place }: SourceScope): Promi
 async function rabbitmq(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRabbitmqAddress, "source", context, place);
-  const { rabbitmqFeed } = await import("@millrace/streams/rabbitmq");
+  const { rabbitmqFeed, rabbitmqSource } = await import("@millrace/streams/rabbitmq");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  if (parsed.kind === "stream") return { connector: rabbitmqSource(parsed, env, options) };
   return { feed: () => rabbitmqFeed(parsed, env, options) };
 }
 

@@ -1,4 +1,4 @@
-/** RabbitMQ connectors while the broker is killed, and while it takes nothing. Its durable classic queues are on disk. */
+/** RabbitMQ connectors while the broker is killed, and while it takes nothing; streams, whole. Its durable classic queues are on disk. */
 import { parseRabbitmqAddress, reportOf, systemEnv } from "@millrace/engine";
 import { virtualEnv } from "@millrace/engine/testing";
 import { rabbitmqSink } from "@millrace/streams/rabbitmq";
@@ -7,6 +7,7 @@ import { type RabbitServer, rabbitmqMissing, startRabbit } from "../../services/
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { isFull } from "../faults/form.ts";
 import { PatientClient } from "./patient-rabbitmq-client.ts";
+import { rabbitmqStreams } from "./rabbitmq-streams.ts";
 import { numbers, QUICK, RunningGraph, slice } from "./running-graph.ts";
 
 /** Only what hangs takes so long. */
@@ -136,5 +137,12 @@ nodes:
       },
       LIMIT_MS,
     );
+
+    // Behind the tests that kill the broker, with a connection of its own.
+    describe("streams", () =>
+      rabbitmqStreams(
+        () => broker,
+        () => client,
+      ));
   },
 );

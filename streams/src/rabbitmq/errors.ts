@@ -32,6 +32,11 @@ export const rabbitmqError = defineErrors({
   "RABBITMQ-STREAM": {
     kind: "terminal",
     summary: "The queue is a stream, whose messages stay after they were acknowledged.",
-    remedy: "Name a classic or a quorum queue.",
+    remedy: "Read it as `/stream/<name>`, or name a classic or a quorum queue.",
+  },
+  "RABBITMQ-QUEUE": {
+    kind: "terminal",
+    summary: "The queue is no stream, so it has no offsets to be read by.",
+    remedy: "Read it as `/queue/<name>`, or declare it with `x-queue-type: stream`.",
   },
 });

@@ -1,3 +1,9 @@
-/** RabbitMQ: queues and exchanges. Every export is listed by name. */
+/** RabbitMQ: queues, streams and exchanges. Every export is listed by name. */
 export { rabbitmqError } from "./errors.ts";
-export { type RabbitmqOptions, type RabbitmqSinkOptions, rabbitmqFeed, rabbitmqSink } from "./rabbitmq-connectors.ts";
+export {
+  type RabbitmqOptions,
+  type RabbitmqSinkOptions,
+  rabbitmqFeed,
+  rabbitmqSink,
+  rabbitmqSource,
+} from "./rabbitmq-connectors.ts";

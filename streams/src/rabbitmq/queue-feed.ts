@@ -5,6 +5,7 @@
 import type { FeedReceipt, Json } from "@millrace/engine";
 import type { Channel, ConsumeMessage } from "amqplib";
 import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import { ChannelWatch } from "./channel-watch.ts";
 import { rabbitmqError } from "./errors.ts";
 import { envelopeOf } from "./message-envelope.ts";
 import type { RabbitLink } from "./rabbit-link.ts";
@@ -64,32 +65,6 @@ async function makeQueue(channel: Channel, { name, exchange, key, type, expiryMs
   await channel.checkExchange(exchange);
   await channel.assertQueue(name, { durable: true, expires: expiryMs, arguments: { "x-queue-type": type } });
   await channel.bindQueue(name, exchange, key);
-}
-
-/** Whether a channel still takes acknowledgements, and why not. */
-class ChannelWatch {
-  readonly channel: Channel;
-  /** Rejects when the channel has failed, or {@link fail} was called. */
-  readonly failed: Promise<never>;
-  fail: (reason: Error) => void = () => undefined;
-  isOpen = true;
-
-  constructor(channel: Channel) {
-    this.channel = channel;
-    this.failed = new Promise((_, reject) => {
-      this.fail = (reason) => {
-        this.isOpen = false;
-        reject(reason);
-      };
-    });
-    // Of a channel that fails while it is set up, the call that failed says so.
-    this.failed.catch(() => undefined);
-    channel.on("error", (error) => this.fail(error));
-    // Without an error before, the connection ends with it.
-    channel.on("close", () => {
-      this.isOpen = false;
-    });
-  }
 }
 
 function receiptOf(message: ConsumeMessage, watch: ChannelWatch, hasIds: boolean): FeedReceipt {

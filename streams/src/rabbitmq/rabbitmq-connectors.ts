@@ -1,13 +1,22 @@
-/** Feeds and sinks by what a `rabbitmq:` address names, over AMQP 0.9.1. */
-import { durationMs, type Env, type Feed, type RabbitmqAddress, type SinkConnector } from "@millrace/engine";
+/** Sources, feeds and sinks by what a `rabbitmq:` address names, over AMQP 0.9.1. */
+import {
+  durationMs,
+  type Env,
+  type Feed,
+  type RabbitmqAddress,
+  type SinkConnector,
+  type SourceConnector,
+} from "@millrace/engine";
 import { Connection } from "../resilience/connection.ts";
 import { hostAndPort, policyOf, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
+import { resilientSource } from "../resilience/resilient-source.ts";
 import { type OwnQueue, queueFeed } from "./queue-feed.ts";
 import { queueSink } from "./queue-sink.ts";
 import { RabbitLink } from "./rabbit-link.ts";
+import { streamSource } from "./stream-source.ts";
 
 export interface RabbitmqOptions {
   /** Names the node among all that use the broker: graph and node. */
@@ -16,6 +25,13 @@ export interface RabbitmqOptions {
   readonly tls?: Tls | undefined;
   /** Overrides what the address says of connections. */
   readonly policy?: Partial<ResiliencePolicy> | undefined;
+}
+
+export interface RabbitmqSourceOptions extends RabbitmqOptions {
+  /** Wait for more before the source counts as idle, in ms. Default 250. */
+  readonly pollMs?: number;
+  /** How long a stream may end before the cursor until it counts as another one, in ms. Default 30 s. */
+  readonly shorterMs?: number;
 }
 
 export interface RabbitmqSinkOptions extends RabbitmqOptions {
@@ -43,6 +59,25 @@ export function rabbitmqFeed(address: RabbitmqAddress, env: Env, options: Rabbit
     ...(deliveries === undefined ? {} : { deliveriesMax: Number(deliveries) }),
   });
   return resilientFeed(connectionOf(address, env, options), driver, env);
+}
+
+/** A stream. */
+export function rabbitmqSource(address: RabbitmqAddress, env: Env, options: RabbitmqSourceOptions): SourceConnector {
+  const { target, options: asked } = address;
+  const { pollMs, shorterMs } = options;
+  const driver = streamSource(
+    {
+      stream: target,
+      prefetch: Number(asked.get("prefetch") ?? PREFETCH),
+      envelope: asked.get("envelope") === "true",
+      gap: asked.get("gap") === "record" ? "record" : "stop",
+      untilNow: asked.get("until") === "now",
+      ...(pollMs === undefined ? {} : { pollMs }),
+      ...(shorterMs === undefined ? {} : { shorterMs }),
+    },
+    env,
+  );
+  return resilientSource(connectionOf(address, env, options), driver);
 }
 
 export function rabbitmqSink(address: RabbitmqAddress, env: Env, options: RabbitmqSinkOptions): SinkConnector {
