@@ -473,7 +473,7 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
       create table cdc_to (n bigserial, id bigint, v int)`);
       const proxy = await TcpProxy.to(server);
       const graph = await RunningGraph.start(graphText("faults", proxy.address));
-      const [rounds, each] = [times(10, 20), 1000];
+      const [rounds, each] = [times(6, 24), 2000];
       const total = rounds * each;
       let [kills, cuts, silences] = [0, 0, 0];
       const arrived = async (): Promise<number> => Number((await db.query("select count(*) n from cdc_to")).rows[0].n);
@@ -482,12 +482,12 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
         for (let round = 0; round < rounds; round++) {
           const [from, to] = [round * each, (round + 1) * each - 1];
           await db.query(`insert into cdc_from select i, i from generate_series(${from}, ${to}) i`);
-          if (round % 10 === 9) {
+          if (round % 6 === 4) {
             await server.kill();
             kills++;
             await server.start();
             db = await connected();
-          } else if (round % 5 === 2) {
+          } else if (round % 6 === 2) {
             proxy.hold();
             silences++;
           } else if (round % 2 === 1) {

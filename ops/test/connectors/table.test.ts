@@ -35,7 +35,7 @@ import { mqttSink } from "@millrace/streams/mqtt";
 import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
 import { natsSink, natsSource } from "@millrace/streams/nats";
 import { postgresSink, postgresSource } from "@millrace/streams/postgres";
-import { rabbitmqSink } from "@millrace/streams/rabbitmq";
+import { rabbitmqSink, rabbitmqSource } from "@millrace/streams/rabbitmq";
 import { redisSink, redisSource } from "@millrace/streams/redis";
 import { s3Sink, s3Source } from "@millrace/streams/s3";
 import { sqliteSink, sqliteSource } from "@millrace/streams/sqlite";
@@ -114,8 +114,8 @@ function mqttAddress(path: string): MqttAddress {
   return parsed;
 }
 
-function rabbitmqAddress(path: string): RabbitmqAddress {
-  const parsed = parseRabbitmqAddress(`//h${path}`, "sink");
+function rabbitmqAddress(path: string, side: "source" | "sink" = "sink"): RabbitmqAddress {
+  const parsed = parseRabbitmqAddress(`//h${path}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
@@ -178,6 +178,8 @@ function rows(): readonly (readonly string[])[] {
   const kafka = (path: string): SourceConnector => kafkaSource(kafkaAddress(path, "source"), env);
   const postgres = (path: string): SourceConnector => postgresSource(postgresAddress(path, "source"), env);
   const mysql = (path: string): SourceConnector => mysqlSource(mysqlAddress(path, "source"), env);
+  const rabbitmq = (path: string): SourceConnector =>
+    rabbitmqSource(rabbitmqAddress(path, "source"), env, { id: "g/s" });
   const sink = (path: string): SinkConnector => natsSink(address(path, "sink"), { id: "g/s", key: "k" }, env);
   return [
     sourceRow("nats", "stream", source("/jetstream/S"), source("/jetstream/S?until=now")),
@@ -219,6 +221,7 @@ function rows(): readonly (readonly string[])[] {
     sinkRow("https", "webhook", webhookSink({ url: "https://h/" })),
     sinkRow("mqtt", "topic", mqttSink(mqttAddress("/topic/t"), env, { id: "g/s" })),
     feedRow("rabbitmq", "queue, exchange", true),
+    sourceRow("rabbitmq", "stream", rabbitmq("/stream/s"), rabbitmq("/stream/s?until=now")),
     sinkRow("rabbitmq", "queue", rabbitmqSink(rabbitmqAddress("/queue/q"), env, { id: "g/s" })),
     sinkRow("rabbitmq", "exchange", rabbitmqSink(rabbitmqAddress("/exchange/x"), env, { id: "g/s" })),
     feedRow("activemq", "queue, topic", true),

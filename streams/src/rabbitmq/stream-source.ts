@@ -40,7 +40,7 @@ export interface StreamSourceOptions {
 const POLL_MS = 250;
 /** A replica that a consumer is led to may lag for a while. */
 const SHORTER_MS = 30_000;
-/** After so long without a message it is looked whether there are any. */
+/** After so long without the message at the cursor it is looked whether it is there. */
 const CHECK_MS = 3000;
 const SHOWN_BYTES_MAX = 4096;
 const NOT_FOUND = 404;
@@ -135,15 +135,14 @@ class StreamReader implements SourceReader {
   #through: number;
   /** The first message has come, so the stream is known to go on behind the cursor. */
   #isFound: boolean;
-  /** When a message came, or it was certain that there is none. */
-  #quietSinceMs: number;
+  readonly #openedMs: number;
 
   constructor(context: ReaderContext, after: number) {
     this.#context = context;
     this.#after = after;
     this.#through = after;
     this.#isFound = after < 0;
-    this.#quietSinceMs = context.env.clock.monotonic();
+    this.#openedMs = context.env.clock.monotonic();
   }
 
   /** @throws RABBITMQ-QUEUE */
@@ -195,7 +194,6 @@ class StreamReader implements SourceReader {
     if (message === null) this.#fail(new Error(`the broker ended the delivery of stream ${stream}`));
     else if (offset === undefined) this.#fail(noStream(stream));
     else this.#waiting.push({ offset, message });
-    this.#quietSinceMs = this.#context.env.clock.monotonic();
     this.#wake();
   }
 
@@ -216,20 +214,16 @@ class StreamReader implements SourceReader {
   }
 
   /**
-   * Nothing has come for a while, and the broker is asked whether there is nothing: a consumer of a stream whose broker was started again was
-   * seen to get nothing any more.
+   * Not even the message at the cursor has come for a while, and the broker is asked what there is.
    *
    * @throws SOURCE-RECREATED
    */
   async #isMissing(): Promise<boolean> {
     const { link, env, options, cursor } = this.#context;
-    if (env.clock.monotonic() - this.#quietSinceMs < CHECK_MS) return false;
+    if (this.#isFound || env.clock.monotonic() - this.#openedMs < CHECK_MS) return false;
     const last = await lastOffset(link, options.stream, env);
-    this.#quietSinceMs = env.clock.monotonic();
-    if (this.#waiting.length > 0 || this.#isClosed) return true;
-    const isBehind = (last ?? -1) > this.#through;
-    if (!this.#isFound || isBehind) cursor.refuse(this.#through, last);
-    return false;
+    if (this.#waiting.length === 0 && !this.#isClosed) cursor.refuse(this.#after, last);
+    return true;
   }
 
   /** The next messages up to a gap or the end; `undefined`: none has come. */
