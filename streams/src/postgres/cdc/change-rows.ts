@@ -2,7 +2,7 @@
 import type { Json, JsonObject } from "@millrace/engine";
 import type { Pgoutput } from "pg-logical-replication";
 import type { ColumnTypes } from "./column-types.ts";
-import { lsnText } from "./lsn.ts";
+import { lsnOf, lsnText } from "./lsn.ts";
 
 export type ChangeMessage =
   | Pgoutput.MessageInsert
@@ -13,9 +13,13 @@ export type ChangeMessage =
 export interface Transaction {
   /** Of its commit. */
   readonly lsn: bigint;
-  readonly xid: number;
-  /** In µs since 1970. */
-  readonly commitTime: bigint;
+  /** What each of its rows says of it. */
+  readonly says: { readonly xid: number; readonly commitTime: string; readonly lsn: string };
+}
+
+export function transactionOf({ commitLsn, commitTime, xid }: Pgoutput.MessageBegin): Transaction {
+  const lsn = lsnOf(commitLsn ?? "");
+  return { lsn, says: { lsn: lsnText(lsn), xid: xid >>> 0, commitTime: microsText(commitTime.valueOf()) } };
 }
 
 export interface ChangeRow {
@@ -101,11 +105,11 @@ function of(op: string, { schema, name }: Pgoutput.MessageRelation): JsonObject 
   return { op, schema, table: name };
 }
 
-function placeOf({ lsn, xid, commitTime }: Transaction, ordinal: number): JsonObject {
-  return { lsn: lsnText(lsn), ordinal, xid, commitTime: microsText(commitTime) };
+function placeOf({ says: { lsn, xid, commitTime } }: Transaction, ordinal: number): JsonObject {
+  return { lsn, ordinal, xid, commitTime };
 }
 
-/** ISO 8601 with microseconds. */
+/** ISO 8601 with microseconds, of µs since 1970. */
 function microsText(micros: bigint): string {
   const [seconds = ""] = new Date(Number(micros / 1000n)).toISOString().split(".");
   return `${seconds}.${String(micros % 1_000_000n).padStart(6, "0")}Z`;

@@ -8,7 +8,7 @@ import { LogicalReplicationService } from "pg-logical-replication";
 import { within } from "../../resilience/within.ts";
 import { whileBusy } from "../../sql/busy-sessions.ts";
 import type { ChangeProgress } from "./change-progress.ts";
-import { type ChangeMessage, changeRows, rowCount, type Transaction } from "./change-rows.ts";
+import { type ChangeMessage, changeRows, rowCount, type Transaction, transactionOf } from "./change-rows.ts";
 import { ColumnTypes } from "./column-types.ts";
 import { type ChangePoint, isBefore, lsnOf, lsnText } from "./lsn.ts";
 import { type RawMessage, RawPgoutput } from "./raw-pgoutput.ts";
@@ -162,11 +162,11 @@ export class ChangeStream {
     }
   }
 
-  async #begins({ commitLsn, commitTime, xid }: Extract<RawMessage, { tag: "begin" }>): Promise<void> {
-    const lsn = lsnOf(commitLsn ?? "");
+  async #begins(message: Extract<RawMessage, { tag: "begin" }>): Promise<void> {
+    const transaction = transactionOf(message);
     const end = this.#options.end();
-    if (end !== undefined && lsn >= end) return this.#finish(lsn);
-    this.#transaction = { lsn, xid: xid >>> 0, commitTime: commitTime.valueOf() };
+    if (end !== undefined && transaction.lsn >= end) return this.#finish(transaction.lsn);
+    this.#transaction = transaction;
     this.#ordinal = 0;
   }
 
