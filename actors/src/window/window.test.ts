@@ -186,7 +186,7 @@ class PartialNode {
       return new Promise(() => undefined);
     };
     const { signal } = new AbortController();
-    void this.#behavior.open?.({ graph: "g", node: "n", revision: 1, request, signal });
+    void this.#behavior.open?.({ graph: "g", node: "n", revision: 1, request, fail: () => undefined, signal });
   }
 
   #commit(run: (draft: Draft) => void | Promise<void>, watermark: number): void {
