@@ -135,6 +135,8 @@ class StreamReader implements SourceReader {
   #through: number;
   /** The first message has come, so the stream is known to go on behind the cursor. */
   #isFound: boolean;
+  /** Something has come, or the stream is empty. */
+  #hasBegun = false;
   readonly #openedMs: number;
 
   constructor(context: ReaderContext, after: number) {
@@ -194,6 +196,7 @@ class StreamReader implements SourceReader {
     if (message === null) this.#fail(new Error(`the broker ended the delivery of stream ${stream}`));
     else if (offset === undefined) this.#fail(noStream(stream));
     else this.#waiting.push({ offset, message });
+    this.#hasBegun = true;
     this.#wake();
   }
 
@@ -214,13 +217,18 @@ class StreamReader implements SourceReader {
   }
 
   /**
-   * Not even the message at the cursor has come for a while, and the broker is asked what there is.
+   * Nothing at all has come yet, so that nobody knows that there is nothing. Where a message must be there, the broker is asked for it.
    *
    * @throws SOURCE-RECREATED
    */
   async #isMissing(): Promise<boolean> {
     const { link, env, options, cursor } = this.#context;
-    if (this.#isFound || env.clock.monotonic() - this.#openedMs < CHECK_MS) return false;
+    if (this.#hasBegun) return false;
+    const leftMs = CHECK_MS - (env.clock.monotonic() - this.#openedMs);
+    if (leftMs > 0) await this.#arrival(leftMs);
+    if (this.#waiting.length > 0 || this.#failure !== undefined || this.#isClosed) return true;
+    this.#hasBegun = this.#isFound;
+    if (this.#isFound) return false;
     const last = await lastOffset(link, options.stream, env);
     if (this.#waiting.length === 0 && !this.#isClosed) cursor.refuse(this.#after, last);
     return true;
