@@ -7,6 +7,8 @@ export type EventList =
   /** Every event of the streams whose names begin with the category, see {@link categoryOf}. */
   | { readonly category: string }
   | { readonly type: string }
+  /** Every event that has it, see `tagsOf`. */
+  | { readonly tag: string }
   /** 16 bytes. */
   | { readonly correlationId: Uint8Array }
   /** The first event of every stream. */

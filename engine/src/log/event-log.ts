@@ -96,8 +96,8 @@ export interface EventFilter {
   readonly category?: string;
   /** Only the first event of each stream. */
   readonly starts?: true;
-  /** What no index knows of: asked of each event that meets the rest. It must not keep the event. */
-  readonly matches?: (event: RecordedEvent) => boolean;
+  /** The event has all of these; see `tagsOf`. */
+  readonly tags?: readonly string[];
 }
 
 export interface SubscribeOptions {

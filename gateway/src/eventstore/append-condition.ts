@@ -4,7 +4,6 @@ import type { Static } from "typebox";
 import { Check, Errors } from "typebox/value";
 import { ConditionSchema } from "../schema/append.ts";
 import { eventStoreError } from "./errors.ts";
-import { withTags } from "./event-tags.ts";
 
 type ClientCondition = Static<typeof ConditionSchema>;
 
@@ -42,10 +41,9 @@ function propertyOf(text: string): unknown {
   }
 }
 
-function filterOf({ tags, correlation, ...rest }: ClientCondition["none"][number]): EventFilter {
+function filterOf({ correlation, ...rest }: ClientCondition["none"][number]): EventFilter {
   return {
     ...rest,
     ...(correlation === undefined ? {} : { correlationId: Uint8Array.from(Buffer.from(correlation, "hex")) }),
-    ...(tags === undefined ? {} : { matches: withTags(tags) }),
   };
 }

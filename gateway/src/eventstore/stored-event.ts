@@ -9,15 +9,13 @@
  * of `RecordedEvent` in streams.proto, and a read copies it. `schemaVersion` {@link CLIENT_SCHEMA} marks such events; everything
  * else in the log was written by Millrace itself and is shown to clients as JSON.
  */
-import type { EventContext, EventInput, Json, RecordedEvent } from "@millrace/engine";
+import { CLIENT_SCHEMA, type EventContext, type EventInput, type Json, type RecordedEvent } from "@millrace/engine";
 import { type EventHead, eventHead, hex } from "../event-json.ts";
 import type { DescribeEvent } from "../ports.ts";
 import { eventStoreError } from "./errors.ts";
 import { readUuid, uuidBytes, uuidText, writeUuid } from "./uuid.ts";
 import { WireMessage } from "./wire-reader.ts";
 import { WireWriter } from "./wire-writer.ts";
-
-export const CLIENT_SCHEMA = 0xe5db;
 
 export const JSON_TYPE = "application/json";
 const BINARY_TYPE = "application/octet-stream";
@@ -102,11 +100,6 @@ export function isClientEvent(event: RecordedEvent): boolean {
 /** The client's data of an event that {@link isClientEvent}. */
 export function dataOf(event: RecordedEvent): Buffer {
   return new WireMessage(asBuffer(event.payload)).bytes(8);
-}
-
-/** The client's metadata of an event that {@link isClientEvent}; empty when it gave none. */
-export function metadataOf(event: RecordedEvent): Buffer {
-  return new WireMessage(asBuffer(event.payload)).bytes(7);
 }
 
 /** What a client's event holds, or what Millrace's own is shown as. */

@@ -1,10 +1,11 @@
 /**
  * The streams that EventStoreDB fills with links, served without one in the log: `$ce-<category>`, `$et-<type>`,
- * `$bc-<correlation id>` and `$streams` are numbered lists of the log's index. Every event of a list is shown as the link that
- * EventStoreDB's projections would have written, at the position of the event itself.
+ * `$bc-<correlation id>` and `$streams`, and of the same kind `$tag-<tag>`, are numbered lists of the log's index. Every event of a
+ * list is shown as the link that EventStoreDB's projections would have written, at the position of the event itself.
  */
 import { createHash } from "node:crypto";
 import {
+  CLIENT_SCHEMA,
   type EventContext,
   type EventList,
   type EventLog,
@@ -13,22 +14,23 @@ import {
   type ReadOptions,
   type RecordedEvent,
 } from "@millrace/engine";
-import { CLIENT_SCHEMA, LINK_TYPE, linkPayload } from "./stored-event.ts";
+import { LINK_TYPE, linkPayload } from "./stored-event.ts";
 import { isUuid, uuidBytes } from "./uuid.ts";
 
 /** Nothing for any other stream. */
 export function virtualList(stream: string): EventList | undefined {
   if (stream === "$streams") return { starts: true };
-  const [, kind, name = ""] = /^\$(ce|et|bc)-(.+)$/s.exec(stream) ?? [];
+  const [, kind, name = ""] = /^\$(ce|et|bc|tag)-(.+)$/s.exec(stream) ?? [];
   if (kind === "ce") return { category: name };
   if (kind === "et") return { type: name };
+  if (kind === "tag") return { tag: name };
   const correlationId = kind === "bc" && isUuid(name) ? uuidBytes(name) : undefined;
   return correlationId && { correlationId };
 }
 
 /** True for streams that nobody may write to, lists or not. */
 export function isVirtual(stream: string): boolean {
-  return stream === "$streams" || /^\$(ce|et|bc)-/.test(stream);
+  return stream === "$streams" || /^\$(ce|et|bc|tag)-/.test(stream);
 }
 
 /** A link that is in no log. Valid as long as the event that it points at. */

@@ -2,7 +2,6 @@ import type { EventFilter, ReadOptions, RecordedEvent } from "@millrace/engine";
 import type { Static } from "typebox";
 import { gatewayError } from "../errors.ts";
 import { brief, describeBytes, type EventDocument, eventHead } from "../event-json.ts";
-import { withTags } from "../eventstore/event-tags.ts";
 import { describeClientEvent } from "../eventstore/stored-event.ts";
 import type { DescribeEvent } from "../ports.ts";
 import { EventPage, EventParams, EventQuery, EventSchema, OneEventQuery } from "../schema/event.ts";
@@ -95,7 +94,7 @@ export function eventFilter(query: {
     ...(query.correlation === undefined
       ? {}
       : { correlationId: Uint8Array.from(Buffer.from(query.correlation, "hex")) }),
-    ...(query.tag === undefined ? {} : { matches: withTags(query.tag) }),
+    ...(query.tag === undefined ? {} : { tags: query.tag }),
   };
   return Object.keys(filter).length > 0 ? filter : undefined;
 }

@@ -12,6 +12,7 @@ import {
   logError,
   type MillraceError,
   type StreamAppend,
+  tagsOf,
 } from "@millrace/engine";
 import type { BlockWriter } from "./block-writer.ts";
 import { type Dictionary, encodeNames, NAME_BYTES_MAX, type Name, type NameKind, TYPE_NAME } from "./dictionary.ts";
@@ -330,7 +331,7 @@ export class Appender {
       this.#type = event.type;
       place.type = this.#typeNumber;
       place.revision = ++state.head;
-      tail.add(state.lastPosition, block.used);
+      tail.add(state.lastPosition, block.used, tagsOf(event));
       block.addEvent(event, place, this.#resolve(event.context) as ContextNumbers);
       state.lastPosition = place.position++;
       place.index++;

@@ -7,7 +7,7 @@ import { NAME_KINDS } from "./dictionary.ts";
 import type { RecordLocation } from "./tail-table.ts";
 
 /** A new name when the rows change: an index that lacks it is built anew. */
-export const CURSOR_TABLE = "log-cursor-2";
+export const CURSOR_TABLE = "log-cursor-3";
 export const BLOCK_TABLE = "log-blocks";
 export const STREAM_TABLE = "log-streams";
 export const POSTING_TABLE = "log-postings";
@@ -32,8 +32,8 @@ export const ENTRY_RECORDS_MAX = 256;
 const NAME_KEY_BYTES_MAX = 400;
 
 /** What a posting list is about. */
-export type PostingKind = "type" | "graph" | "node" | "correlation" | "category" | "starts";
-const POSTING_KINDS: readonly PostingKind[] = ["type", "graph", "node", "correlation", "category", "starts"];
+const POSTING_KINDS = ["type", "graph", "node", "correlation", "category", "starts", "tag"] as const;
+export type PostingKind = (typeof POSTING_KINDS)[number];
 
 export function positionKey(position: number): Buffer {
   const key = Buffer.allocUnsafe(8);
@@ -49,7 +49,7 @@ export function streamKey(stream: number, revision: number): Buffer {
   return key;
 }
 
-/** `value` is a dictionary number, the 16 bytes of a correlation id, or what `categoryKey` makes of a category. */
+/** `value` is a dictionary number, the 16 bytes of a correlation id, or what `textKey` makes of a category or tag. */
 export function postingPrefix(kind: PostingKind, value: number | Uint8Array): Buffer {
   const head = POSTING_KINDS.indexOf(kind);
   if (typeof value !== "number") return Buffer.concat([Buffer.of(head), value]);

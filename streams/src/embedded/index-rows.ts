@@ -20,9 +20,10 @@ import {
   STREAM_TABLE,
   streamKey,
 } from "./index-keys.ts";
-import { categoryRows, type StreamCategories, type StreamRows, startRows, writeAnchor } from "./list-rows.ts";
+import { categoryRows, type StreamCategories, type StreamRows, startRows, textKey, writeAnchor } from "./list-rows.ts";
 import { encodeBlock, numberIn } from "./log-index.ts";
 import { CORRELATION, graphAt, ID_BYTES, nodeAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
+import { tagsAt } from "./record-tags.ts";
 import type { BlockLocation } from "./tail-table.ts";
 
 export class IndexRows {
@@ -38,6 +39,7 @@ export class IndexRows {
   readonly #graphs = new Postings<number>();
   readonly #nodes = new Postings<number>();
   readonly #correlations = new Postings<string>();
+  readonly #tags = new Postings<string>();
   #correlation: Uint8Array | undefined;
   #correlated: number[] = [];
 
@@ -67,6 +69,7 @@ export class IndexRows {
     if (graphAt(view, at) !== 0) this.#graphs.of(graphAt(view, at)).push(event);
     if (nodeAt(view, at) !== 0) this.#nodes.of(nodeAt(view, at)).push(event);
     this.#correlatedWith(bytes, at + CORRELATION).push(event);
+    for (const tag of tagsAt(bytes, view, at)) this.#tags.of(tag).push(event);
   }
 
   writeTo(tx: OrderedWriter, categories: StreamCategories): void {
@@ -80,6 +83,7 @@ export class IndexRows {
     for (const [type, events] of this.#types.lists) this.#writeList(tx, postingPrefix("type", type), events);
     for (const [prefix, events] of categoryRows(tx, this.#streams, categories)) this.#writeList(tx, prefix, events);
     this.#writeList(tx, postingPrefix("starts", 0), startRows(this.#streams));
+    for (const [tag, events] of this.#tags.lists) this.#writeList(tx, postingPrefix("tag", textKey(tag)), events);
     this.#writePostings(tx, "graph", this.#graphs.lists);
     this.#writePostings(tx, "node", this.#nodes.lists);
     for (const [id, events] of this.#correlations.lists) {

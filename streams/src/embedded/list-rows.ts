@@ -1,7 +1,7 @@
 /**
  * What the index adds to posting lists so that their events have numbers: of every list, one anchor per run of blocks. An anchor says
  * which number the first event of the run has, at which position it is and how many follow; numbers between anchors are counted
- * in the list itself. Categories have no numbers in the dictionary: their names are in the keys.
+ * in the list itself. Categories and tags have no numbers in the dictionary: their names are in the keys.
  */
 import { createHash } from "node:crypto";
 import { categoryOf, type OrderedReader, type OrderedWriter } from "@millrace/engine";
@@ -23,9 +23,9 @@ export interface Anchor {
 const NAME_BYTES_MAX = 300;
 const STREAMS_KEPT = 50_000;
 
-/** A name that may be part of a key: no name's key begins another's, and long ones are known by their hash. */
-export function categoryKey(category: string): Buffer {
-  const name = Buffer.from(category, "utf8");
+/** A category or tag as part of a key: no name's key begins another's, and long ones are known by their hash. */
+export function textKey(text: string): Buffer {
+  const name = Buffer.from(text, "utf8");
   const short = name.length <= NAME_BYTES_MAX ? name : createHash("sha256").update(name).digest();
   const length = Buffer.allocUnsafe(2);
   length.writeUInt16BE(Math.min(name.length, 0xffff), 0);
@@ -62,10 +62,7 @@ export function categoryRows(
     else known.push(events);
   }
   return new Map(
-    Array.from(
-      parts,
-      ([category, lists]) => [postingPrefix("category", categoryKey(category)), merged(lists)] as const,
-    ),
+    Array.from(parts, ([category, lists]) => [postingPrefix("category", textKey(category)), merged(lists)] as const),
   );
 }
 

@@ -1,10 +1,11 @@
 /** Numbers of events in lists across streams: those of the index through its anchors, those of the tail by counting. */
 import { type EventList, type EventLists, listFilter } from "@millrace/engine";
 import type { Dictionary } from "./dictionary.ts";
-import { type PostingKind, postingPrefix } from "./index-keys.ts";
-import { type Anchor, anchorsBack, categoryKey } from "./list-rows.ts";
+import { postingPrefix } from "./index-keys.ts";
+import { type Anchor, anchorsBack, textKey } from "./list-rows.ts";
 import type { LogIndex } from "./log-index.ts";
 import type { LogReader } from "./log-reader.ts";
+import type { Posting } from "./posting-join.ts";
 import type { TailTable } from "./tail-table.ts";
 
 export interface ListedEventsParts {
@@ -67,7 +68,7 @@ export class ListedEvents implements EventLists {
 
   /** Counts the list's events from position `from` on, below `end`, and stops at the one after `skip` others. */
   #walk(
-    { kind, value }: Source,
+    { kind, value }: Posting,
     from: number,
     end: number,
     skip: number,
@@ -86,7 +87,7 @@ export class ListedEvents implements EventLists {
     }
   }
 
-  #anchors({ kind, value }: Source, number?: number): Iterable<Anchor> {
+  #anchors({ kind, value }: Posting, number?: number): Iterable<Anchor> {
     return anchorsBack(this.#parts.index.store, postingPrefix(kind, value), number);
   }
 
@@ -97,16 +98,12 @@ export class ListedEvents implements EventLists {
   }
 
   /** Nothing for a list that the index cannot hold. */
-  #source(list: EventList): Source | undefined {
-    if ("category" in list) return { kind: "category", value: categoryKey(list.category) };
+  #source(list: EventList): Posting | undefined {
+    if ("category" in list) return { kind: "category", value: textKey(list.category) };
+    if ("tag" in list) return { kind: "tag", value: textKey(list.tag) };
     if ("correlationId" in list) return { kind: "correlation", value: list.correlationId };
     if ("starts" in list) return { kind: "starts", value: 0 };
     const value = this.#parts.names.numberOf("type", list.type);
     return value === undefined ? undefined : { kind: "type", value };
   }
-}
-
-interface Source {
-  readonly kind: PostingKind;
-  readonly value: number | Uint8Array;
 }

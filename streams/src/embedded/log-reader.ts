@@ -1,5 +1,5 @@
 /**
- * Reads of the whole log and of single streams. What the index holds is found through it; the tail through the table in
+ * Reads of the whole log and of single streams. What the index holds is found through it; the tail through the tables in
  * memory; posting lists are used where a filter names something rare, a scan of the blocks otherwise.
  */
 import {
@@ -13,10 +13,10 @@ import type { BlockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
 import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
-import type { PostingKind } from "./index-keys.ts";
 import { type KeptFrom, prunedBelow, revisionPruned } from "./kept-range.ts";
-import { categoryKey } from "./list-rows.ts";
+import { textKey } from "./list-rows.ts";
 import type { LogIndex } from "./log-index.ts";
+import { type Joined, joinPostings, type Posting } from "./posting-join.ts";
 import type { RecordFetcher } from "./record-fetcher.ts";
 import { LogRecord } from "./recorded-event.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
@@ -38,6 +38,8 @@ export interface LogReaderParts {
   readonly fetcher: RecordFetcher;
   /** Where what can be read begins. */
   readonly base: () => KeptFrom;
+  /** Lets others have their turn. */
+  readonly pause: () => Promise<void>;
 }
 
 /** What a forward read has passed: all events of `[…, end)` that meet the filter have been given. */
@@ -62,14 +64,18 @@ export class LogReader {
   async *forward(from: number, end: number, filter: EventFilter | undefined): AsyncGenerator<ReadBatch> {
     if (from >= end) return;
     this.#mustBeKept(from);
-    const posting = this.#posting(filter);
+    const postings = this.#postings(filter);
     let at = from;
-    if (posting !== undefined && from < this.#parts.tail.base) {
+    // The index may have gone on meanwhile.
+    while (postings !== undefined && at < end && at < this.#parts.tail.base) {
       const indexed = Math.min(end, this.#parts.tail.base);
-      yield* this.#byPosting(posting, from, indexed, filter);
+      yield* this.#byPostings(postings, at, indexed, filter);
       at = indexed;
     }
-    if (at < end) yield* this.#scan(at, end, filter);
+    if (at >= end) return;
+    const tabled = this.#tabled(filter, at, end);
+    if (tabled === undefined) yield* this.#scan(at, end, filter);
+    else yield* this.#fetched(tabled, end, filter);
   }
 
   /** Events below `end` and at most at `from`, newest first, down to the base. @throws LOG-PRUNED `from` is below it */
@@ -79,13 +85,19 @@ export class LogReader {
     filter: EventFilter | undefined,
   ): AsyncGenerator<readonly RecordedEvent[]> {
     const passes = eventFilter(filter);
-    const posting = this.#posting(filter);
+    const postings = this.#postings(filter);
     let next = Math.min(from, end - 1);
     if (next >= 0) this.#mustBeKept(next);
     while (next >= this.base) {
-      if (posting !== undefined && next < this.#parts.tail.base) {
-        yield* this.#backByPosting(posting, next, passes);
+      if (postings !== undefined && next < this.#parts.tail.base) {
+        yield* this.#backByPostings(postings, next, passes);
         return;
+      }
+      const tabled = this.#tabled(filter, this.#parts.tail.base, next + 1);
+      if (tabled !== undefined) {
+        next = this.#parts.tail.base - 1;
+        yield* this.#fetchedBack(tabled, passes);
+        continue;
       }
       const place = this.placeOf(next);
       if (place === undefined) return;
@@ -181,7 +193,7 @@ export class LogReader {
     events: RecordedEvent[],
   ): void {
     const { kernels, names, files } = this.#parts;
-    const withControls = filter?.types?.some(isControl) === true;
+    const withControls = filter !== undefined && asksForControls(filter);
     visitRecords(block, files.pathOf(block.serial), kernels, (at, isControl, position) => {
       if (position < from || (isControl && !withControls)) return;
       const event = new LogRecord(block.bytes, block.view, at, names);
@@ -189,50 +201,95 @@ export class LogReader {
     });
   }
 
-  async *#byPosting(
-    posting: Posting | "nothing",
+  async *#byPostings(
+    postings: Postings,
     from: number,
     end: number,
     filter: EventFilter | undefined,
   ): AsyncGenerator<ReadBatch> {
     const passes = eventFilter(filter);
     let at = from;
-    while (posting !== "nothing" && at < end) {
-      const found = this.#parts.index.postings(posting.kind, posting.value, at, false, FETCH_RECORDS);
-      const locations = found.filter((location) => location.position < end);
-      if (locations.length === 0) break;
-      const events = (await this.#parts.fetcher.fetch(locations)).filter(passes);
-      at = (locations.at(-1) as RecordLocation).position + 1;
-      yield { events, end: at };
+    let told = from;
+    while (postings !== "nothing" && at < end) {
+      const { locations, next } = joinPostings(this.#parts.index, postings, at, false, FETCH_RECORDS);
+      const wanted = locations.filter((location) => location.position < end);
+      const events = (await this.#parts.fetcher.fetch(wanted)).filter(passes);
+      at = next === undefined ? end : Math.min(next, end);
+      if (wanted.length > 0) {
+        told = at;
+        yield { events, end: at };
+      } else if (at < end) await this.#parts.pause();
     }
-    if (at < end) yield { events: [], end };
+    if (told < end) yield { events: [], end };
   }
 
-  async *#backByPosting(
-    posting: Posting | "nothing",
+  async *#backByPostings(
+    postings: Postings,
     from: number,
     passes: (event: RecordedEvent) => boolean,
   ): AsyncGenerator<readonly RecordedEvent[]> {
-    let next = from;
-    while (posting !== "nothing" && next >= this.base) {
-      const found = this.#parts.index.postings(posting.kind, posting.value, next, true, FETCH_RECORDS);
+    let next: number | undefined = from;
+    while (postings !== "nothing" && next !== undefined && next >= this.base) {
+      const joined: Joined = joinPostings(this.#parts.index, postings, next, true, FETCH_RECORDS);
       // Rows of what was pruned stay until the index is made again.
-      const locations = found.filter(({ position }) => position >= this.base);
-      if (locations.length === 0) return;
+      const locations = joined.locations.filter(({ position }) => position >= this.base);
       const events = (await this.#parts.fetcher.fetch(locations)).filter(passes);
-      next = (locations.at(-1) as RecordLocation).position - 1;
+      next = joined.next;
       if (events.length > 0) yield events;
+      else if (next !== undefined) await this.#parts.pause();
     }
   }
 
-  /** The most selective list that the filter allows; "nothing" when the filter names what never was. */
-  #posting(filter: EventFilter | undefined): Posting | "nothing" | undefined {
-    if (filter === undefined || filter.types?.some((type) => isControl(type))) return undefined;
+  /** Where events of the tail are that may pass; `undefined` when no table knows. */
+  #tabled(filter: EventFilter | undefined, from: number, end: number): readonly RecordLocation[] | undefined {
+    const { tail } = this.#parts;
+    if (filter?.tags === undefined || asksForControls(filter)) return undefined;
+    const positions = tail.tags.candidates(filter.tags, from, end);
+    return positions?.flatMap((position) => tail.locate(position) ?? []);
+  }
+
+  async *#fetched(
+    locations: readonly RecordLocation[],
+    end: number,
+    filter: EventFilter | undefined,
+  ): AsyncGenerator<ReadBatch> {
+    const passes = eventFilter(filter);
+    for (let at = 0; at < locations.length; at += FETCH_RECORDS) {
+      const part = locations.slice(at, at + FETCH_RECORDS);
+      const events = (await this.#parts.fetcher.fetch(part)).filter(passes);
+      yield { events, end: (part.at(-1) as RecordLocation).position + 1 };
+    }
+    yield { events: [], end };
+  }
+
+  async *#fetchedBack(
+    locations: readonly RecordLocation[],
+    passes: (event: RecordedEvent) => boolean,
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    for (let end = locations.length; end > 0; end -= FETCH_RECORDS) {
+      const part = locations.slice(Math.max(0, end - FETCH_RECORDS), end);
+      const events = (await this.#parts.fetcher.fetch(part)).filter(passes);
+      if (events.length > 0) yield events.reverse();
+    }
+  }
+
+  /** The most selective lists that the filter allows; "nothing" when the filter names what never was. */
+  #postings(filter: EventFilter | undefined): Postings | undefined {
+    if (filter === undefined || asksForControls(filter)) return undefined;
+    const tags = new Set(filter.tags);
+    const other = this.#posting(filter);
+    if (other === "nothing") return other;
+    const postings = Array.from(tags, (tag) => ({ kind: "tag" as const, value: textKey(tag) }));
+    if (other === undefined) return postings.length > 0 ? postings : undefined;
+    return [...postings, other];
+  }
+
+  #posting(filter: EventFilter): Posting | "nothing" | undefined {
     if (filter.correlationId !== undefined) return { kind: "correlation", value: filter.correlationId };
     const kind = filter.node !== undefined ? "node" : filter.graph !== undefined ? "graph" : "type";
     const name = filter.node ?? filter.graph ?? (filter.types?.length === 1 ? filter.types[0] : undefined);
     if (name === undefined) {
-      if (filter.category !== undefined) return { kind: "category", value: categoryKey(filter.category) };
+      if (filter.category !== undefined) return { kind: "category", value: textKey(filter.category) };
       return filter.starts === undefined ? undefined : { kind: "starts", value: 0 };
     }
     const value = this.#parts.names.numberOf(kind, name);
@@ -264,11 +321,12 @@ export class LogReader {
   }
 }
 
+function asksForControls({ types }: EventFilter): boolean {
+  return types?.some(isControl) === true;
+}
+
 function isControl(type: string): boolean {
   return (CONTROL_TYPES as readonly string[]).includes(type);
 }
 
-interface Posting {
-  readonly kind: PostingKind;
-  readonly value: number | Uint8Array;
-}
+type Postings = readonly Posting[] | "nothing";

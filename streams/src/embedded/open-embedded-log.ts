@@ -11,7 +11,7 @@ import { Appender, type ControlRecord } from "./appender.ts";
 import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES } from "./block.ts";
 import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
-import { BlockScanner, type FilePlace } from "./block-scanner.ts";
+import { BlockScanner, type FilePlace, type ScannedBlock } from "./block-scanner.ts";
 import { BlockWriter } from "./block-writer.ts";
 import { Carry, readCarry } from "./carry.ts";
 import { CommitSignal } from "./commit-signal.ts";
@@ -30,6 +30,7 @@ import { idOfSegment } from "./manifest.ts";
 import { RecentAppends } from "./recent-appends.ts";
 import { indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import { RecordFetcher } from "./record-fetcher.ts";
+import { tagsAt } from "./record-tags.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import { ALL_RULES_HOLD, type RulesOff } from "./rules.ts";
 import { sealBytes } from "./seal.ts";
@@ -182,7 +183,11 @@ class Opening {
       scanner,
       fetcher,
     };
-    const reader = new LogReader({ ...parts, base: () => keptFrom(manifest.current) });
+    const reader = new LogReader({
+      ...parts,
+      base: () => keptFrom(manifest.current),
+      pause: () => new Promise((resolve) => env.turns.yieldToIo(resolve)),
+    });
     const commits = new CommitSignal();
     const follower = new IndexFollower({
       env,
@@ -332,7 +337,7 @@ class Opening {
         const { header, view, bytes, serial, offset } = block;
         visitRecords(block, files.pathOf(serial), this.#kernels, (at, isControl) => {
           if (!isControl) {
-            this.#foldEvent(tail, heads, streamAt(view, at), revisionAt(view, at), at - block.at);
+            this.#foldEvent(tail, heads, block, at);
           } else if (typeAt(view, at) === TYPE_NAME) {
             const payload = bytes.subarray(at + RECORD_HEADER_BYTES, at + view.getUint32(at, true));
             for (const name of decodeNames(payload)) this.#names.learn(name);
@@ -344,12 +349,13 @@ class Opening {
     }
   }
 
-  #foldEvent(tail: TailTable, heads: StreamHeads, stream: number, revision: number, offset: number): void {
+  #foldEvent(tail: TailTable, heads: StreamHeads, { bytes, view, at: start }: ScannedBlock, at: number): void {
+    const stream = streamAt(view, at);
     const state = heads.get(this.#names.nameOf("stream", stream), stream);
     const position = tail.end;
-    tail.add(state.lastPosition, offset);
+    tail.add(state.lastPosition, at - start, tagsAt(bytes, view, at));
     if (this.#rulesOff.has("L-R16")) return;
-    state.head = revision;
+    state.head = revisionAt(view, at);
     state.lastPosition = position;
   }
 

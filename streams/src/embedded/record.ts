@@ -174,6 +174,10 @@ export function indexInAppendAt(view: DataView, at: number): number {
   return view.getUint16(at + 40, true);
 }
 
+export function schemaVersionAt(view: DataView, at: number): number {
+  return view.getUint16(at + 104, true);
+}
+
 export function graphAt(view: DataView, at: number): number {
   return view.getUint32(at + 108, true);
 }

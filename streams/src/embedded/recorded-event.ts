@@ -11,6 +11,7 @@ import {
   positionAt,
   RECORD_HEADER_BYTES,
   revisionAt,
+  schemaVersionAt,
   streamAt,
   timeMsAt,
   typeAt,
@@ -55,7 +56,7 @@ export class LogRecord implements RecordedEvent {
   }
 
   get schemaVersion(): number {
-    return this.view.getUint16(this.at + 104, true);
+    return schemaVersionAt(this.view, this.at);
   }
 
   get context(): EventContext {

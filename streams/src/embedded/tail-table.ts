@@ -2,6 +2,7 @@
  * The part of the log that the index does not hold yet, by position: where each event is, and which event of the same stream
  * came before it. Appends in flight are in it too, beyond the durable end. Two typed arrays used as rings: 12 bytes an event.
  */
+import { TailTags } from "./tail-tags.ts";
 
 /** Where a block stands in the files. */
 export interface BlockLocation {
@@ -30,6 +31,7 @@ export class TailTable {
   end: number;
   /** Durable blocks at and above `base`, in order. */
   blocks: BlockLocation[] = [];
+  readonly tags: TailTags;
   #previous: Float64Array = new Float64Array(FIRST_CAPACITY);
   #offset: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   #mask = FIRST_CAPACITY - 1;
@@ -37,6 +39,7 @@ export class TailTable {
   constructor(base: number) {
     this.base = base;
     this.end = base;
+    this.tags = new TailTags(base);
   }
 
   get size(): number {
@@ -44,8 +47,9 @@ export class TailTable {
   }
 
   /** Adds the next event. `previous` is the stream's event before it, -1 when the table has none. */
-  add(previous: number, offsetInBlock: number): void {
+  add(previous: number, offsetInBlock: number, tags: readonly string[]): void {
     if (this.size > this.#mask) this.#grow();
+    this.tags.add(this.end, tags);
     const slot = this.end++ & this.#mask;
     this.#previous[slot] = previous;
     this.#offset[slot] = offsetInBlock;
@@ -88,6 +92,7 @@ export class TailTable {
     while (gone < this.blocks.length && (this.blocks[gone] as BlockLocation).first < position) gone++;
     this.blocks = this.blocks.slice(gone);
     this.base = Math.max(this.base, position);
+    this.tags.release(position);
   }
 
   #grow(): void {
