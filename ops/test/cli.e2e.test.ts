@@ -368,6 +368,15 @@ describe("a server", () => {
     expect((await millrace(["graph", "start", "orders", "--url", url])).code).toBe(0);
     const events = await millrace(["events", "ls", "--type", "GraphStopped", "--json", "--url", url]);
     expect(lastJson(events.stdout)).toMatchObject({ events: [{ principal: "local", payload: { reason: "testing" } }] });
+    const tagged = (stream: string, ...tags: string[]) => ({ stream, events: [{ type: "Booked", data: {}, tags }] });
+    const appends = [tagged("a", "seat:17"), tagged("b", "seat:17", "flight:1"), tagged("c", "flight:1")];
+    const body = JSON.stringify({ appends });
+    const headers = { "content-type": "application/json" };
+    expect((await fetch(`${url}/api/v1/events`, { method: "POST", headers, body })).status).toBe(200);
+    const of = ["--tag", "seat:17", "--tag", "flight:1"];
+    const { stdout } = await millrace(["events", "ls", ...of, "--json", "--url", url]);
+    expect(lastJson(stdout)).toMatchObject({ events: [{ stream: "b" }] });
+    expect((lastJson(stdout) as { readonly events: readonly unknown[] }).events).toHaveLength(1);
   });
 
   it("sends a dead letter through its node again, once, also after a restart", async () => {

@@ -151,6 +151,7 @@ export interface EventLog {
    * the events passes a filter of its own condition, and where `append` recognises it.
    *
    * @throws LOG-CONDITION an event breaks the condition; `details.position` is the first that does, `details` has stream and type
+   * @throws LOG-PRUNED the condition reaches below what can be read
    */
   appendIf?(condition: AppendCondition, appends: readonly StreamAppend[]): Promise<AppendResult>;
 

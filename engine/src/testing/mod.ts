@@ -8,7 +8,7 @@ export { type CursorFeedHarness, cursorFeedContract, type FeedHarness, feedContr
 export type { MakeOrderedStore, OrderedStoreHarness } from "./ordered-store/harness.ts";
 export { orderedStoreContract } from "./ordered-store-contract.ts";
 export { type MakePayloadStore, type PayloadStoreHarness, payloadStoreContract } from "./payload-store-contract.ts";
-export { type EventOverrides, gather, sampleEvent, sampleEvents, to, uniqueId } from "./sample-events.ts";
+export { type EventOverrides, gather, sampleEvent, sampleEvents, tagged, to, uniqueId } from "./sample-events.ts";
 export { SeededRandom } from "./seeded-random.ts";
 export {
   type DiskFaultCounts,

@@ -1,4 +1,5 @@
 /** Events for contract suites and tests: every id differs, every field can be overridden. */
+import { CLIENT_SCHEMA } from "../log/client-event.ts";
 import type { EventContext, EventInput, StreamAppend } from "../log/event-log.ts";
 
 let drawn = 0;
@@ -36,6 +37,20 @@ export function sampleEvent(overrides: EventOverrides = {}): EventInput {
       ...overrides.context,
     },
   };
+}
+
+/** What a client's event with these tags has beside the rest. `padding` bytes of data make it larger. */
+export function tagged(tags: readonly unknown[], padding = 0): Pick<EventInput, "schemaVersion" | "payload"> {
+  const metadata = Buffer.from(JSON.stringify({ $tags: tags }), "utf8");
+  const payload = Buffer.concat([...wireField(7, metadata), ...wireField(8, Buffer.alloc(padding, 1))]);
+  return { schemaVersion: CLIENT_SCHEMA, payload };
+}
+
+function wireField(field: number, bytes: Buffer): Buffer[] {
+  const head = [field * 8 + 2];
+  let length = bytes.length;
+  for (; length >= 0x80; length >>= 7) head.push((length & 0x7f) | 0x80);
+  return [Buffer.from([...head, length]), bytes];
 }
 
 export function sampleEvents(count: number, overrides: Omit<EventOverrides, "id"> = {}): EventInput[] {

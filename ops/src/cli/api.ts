@@ -12,7 +12,8 @@ export interface Api {
   close(): Promise<void>;
 }
 
-export type Query = Readonly<Record<string, string | number | undefined>>;
+/** A list is one parameter for each of its texts. */
+export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
 export interface ApiOptions {
   readonly url: string;
@@ -92,7 +93,9 @@ function apiOf(send: Send, close: () => Promise<void>): Api {
 
 function queryText(query: Query): string {
   const params = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) params.set(name, String(value));
+  for (const [name, value] of Object.entries(query))
+    for (const one of typeof value === "object" ? value : [value])
+      if (one !== undefined) params.append(name, String(one));
   const text = params.toString();
   return text === "" ? "" : `?${text}`;
 }

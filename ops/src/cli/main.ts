@@ -142,6 +142,7 @@ events
   .option("--type <types>", "event types, separated by commas")
   .option("--category <name>", "of streams: what is before the first - of their names")
   .option("--correlation <id>", "32 hex digits")
+  .option("--tag <text>", "with this tag; several: with all of them", collect, [])
   .option("--from <position>", "first position", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
   .option("--forward", "oldest first")
   .addOption(limitOption())

@@ -103,6 +103,17 @@ describe.each(LOGS)("an append with a condition, over the %s log", (kind) => {
     expect(wins).toEqual(Array(SEATS).fill(1));
   });
 
+  it("knows what a stream of links to the events of a tag shows, which nobody writes to", async () => {
+    const { app, client } = await serve(kind);
+    await post(app, { appends: [booked("a", ["t"]), booked("b", ["other"]), booked("c", ["t", "other"])] });
+    const streams: (string | undefined)[] = [];
+    for await (const { event } of client.readStream("$tag-t", { resolveLinkTos: true })) streams.push(event?.streamId);
+    expect(streams).toEqual(["a", "c"]);
+    const last = client.readStream("$tag-other", { direction: "backwards", fromRevision: "end", maxCount: 1 });
+    for await (const { event } of last) expect(event).toMatchObject({ revision: 1n, type: "$>" });
+    await expect(client.appendToStream("$tag-t", [jsonEvent({ type: "X", data: {} })])).rejects.toThrow();
+  });
+
   it("names the first position that breaks it, whichever stream that is in", async () => {
     const { app } = await serve(kind);
     await post(app, { appends: [booked("early", ["course:1"])] });

@@ -35,7 +35,7 @@ export function joinPostings(
   const locations: RecordLocation[] = [];
   let at = position;
   while (locations.length < limit && looksOf(lists) < LOOKS_MAX) {
-    const found = meeting(lists, at, backward);
+    const found = meeting(lists, at);
     if (found === undefined) return { locations, next: undefined };
     if (found.meets) locations.push(found.location);
     at = found.meets ? found.location.position + (backward ? -1 : 1) : found.location.position;
@@ -59,7 +59,6 @@ function oneList(
 function meeting(
   lists: readonly ListCursor[],
   at: number,
-  backward: boolean,
 ): { readonly location: RecordLocation; readonly meets: boolean } | undefined {
   let farthest: RecordLocation | undefined;
   let meets = true;

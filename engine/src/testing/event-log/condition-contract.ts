@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { eventFilter } from "../../log/event-filter.ts";
 import type { EventFilter, EventLog, RecordedEvent } from "../../log/event-log.ts";
-import { gather, sampleEvent, to, uniqueId } from "../sample-events.ts";
+import { gather, sampleEvent, tagged, to, uniqueId } from "../sample-events.ts";
 import { type MakeEventLog, withLog } from "./harness.ts";
 
 type Conditional = EventLog & { readonly appendIf: NonNullable<EventLog["appendIf"]> };
@@ -78,10 +78,13 @@ export function conditionContract(make: MakeEventLog): void {
         { types: ["B"] },
         { category: "x" },
         { streamPrefix: "y" },
+        { tags: ["t"] },
+        { tags: ["t", "u"], types: ["A"] },
       );
       const attempt = fc.record({
         stream: fc.constantFrom("x-1", "x-2", "y", "z"),
         type: fc.constantFrom("A", "B", "C"),
+        tags: fc.subarray(["t", "u"]),
         none: fc.option(fc.array(filter, { minLength: 1, maxLength: 2 }), { nil: undefined }),
         behind: fc.nat(2),
       });
@@ -91,8 +94,8 @@ export function conditionContract(make: MakeEventLog): void {
             for (const round of rounds) {
               const end = log.durableEnd;
               const outcomes = await Promise.all(
-                round.map(async ({ stream, type, none, behind }) => {
-                  const append = to(stream, sampleEvent({ type }));
+                round.map(async ({ stream, type, tags, none, behind }) => {
+                  const append = to(stream, sampleEvent({ type, ...tagged(tags) }));
                   const after = Math.max(-1, end - 1 - behind);
                   const appending = none === undefined ? log.append(append) : log.appendIf({ none, after }, append);
                   return appending.then(

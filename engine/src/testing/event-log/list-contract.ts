@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { eventFilter, listFilter } from "../../log/event-filter.ts";
 import type { EventList } from "../../log/event-list.ts";
 import type { EventLog, RecordedEvent } from "../../log/event-log.ts";
-import { gather, sampleEvent, to, uniqueId } from "../sample-events.ts";
+import { gather, sampleEvent, tagged, to, uniqueId } from "../sample-events.ts";
 import { type MakeEventLog, withLog } from "./harness.ts";
 
 /** Of a log that keeps numbered lists; of any other only that their filters are honoured. */
@@ -24,6 +24,11 @@ export function listContract(make: MakeEventLog): void {
       { correlationId },
       { correlationId: uniqueId() },
       { starts: true },
+      { tag: "seat:17" },
+      { tag: 'a "quoted" ü\\' },
+      { tag: long },
+      { tag: `${long}d` },
+      { tag: "nobody" },
     ];
     const streams = [
       "order-1",
@@ -37,15 +42,24 @@ export function listContract(make: MakeEventLog): void {
       "$$order-1",
     ];
 
+    const tagLists = [
+      ["seat:17"],
+      ["seat:17", "seat:17", 17],
+      ['a "quoted" ü\\', long, `${long}d`],
+      [],
+      [long, "seat:17"],
+    ];
+
     const fill = async (log: EventLog, count: number, seed: number): Promise<void> => {
       for (let i = 0; i < count; i++) {
         const at = i * 7 + seed;
         const type = ["Placed", "Paid", "$metadata"][at % 3] as string;
         const context = at % 5 === 0 ? { correlationId } : {};
+        const tags = at % 2 === 0 ? tagged(tagLists[at % tagLists.length] ?? []) : {};
         await log.append(
           to(
             streams[at % streams.length] as string,
-            Array.from({ length: 1 + (at % 4) }, () => sampleEvent({ type, context })),
+            Array.from({ length: 1 + (at % 4) }, () => sampleEvent({ type, context, ...tags })),
           ),
         );
       }

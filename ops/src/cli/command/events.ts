@@ -9,6 +9,7 @@ export interface EventsOptions extends ApiOptions {
   readonly type?: string;
   readonly category?: string;
   readonly correlation?: string;
+  readonly tag?: readonly string[];
   readonly from?: number;
   readonly forward?: boolean;
   readonly limit: number;
@@ -16,11 +17,11 @@ export interface EventsOptions extends ApiOptions {
 }
 
 export async function listEvents(options: EventsOptions): Promise<void> {
-  const { graph, node, stream, type, category, correlation, from, limit, forward = false, json = false } = options;
+  const { graph, node, stream, type, category, correlation, tag, from, limit, forward = false, json = false } = options;
   await withApi(options, async (api) => {
     const direction = forward ? "forward" : "backward";
     const payload = json ? "full" : "none";
-    const query = { graph, node, stream, type, category, correlation, from, limit, direction, payload };
+    const query = { graph, node, stream, type, category, correlation, tag, from, limit, direction, payload };
     const answer = await api.get("/api/v1/events", query);
     if (json) return writeJson(answer);
     const { events } = answer as unknown as { readonly events: readonly EventDocument[] };
