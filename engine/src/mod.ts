@@ -144,7 +144,7 @@ export type { HttpAnswer, HttpClient, HttpRequest } from "./http/http-client.ts"
 export { httpClientError } from "./http/http-client-errors.ts";
 export { retryAfterMs } from "./http/retry-after.ts";
 export { breaksCondition, conditionBroken, mayBreak, ownAppendAt, repeatedResult } from "./log/append-condition.ts";
-export { CLIENT_SCHEMA, clientMetadata } from "./log/client-event.ts";
+export { CLIENT_SCHEMA, clientMetadata, METASTREAM } from "./log/client-event.ts";
 export { copiedEvent } from "./log/copied-event.ts";
 export { eventFilter, listFilter } from "./log/event-filter.ts";
 export { categoryOf, type EventList, type EventLists } from "./log/event-list.ts";
@@ -156,14 +156,15 @@ export type {
   EventInput,
   EventLog,
   ExpectedRevision,
+  PrunedEnd,
   ReadOptions,
   RecordedEvent,
   StreamAppend,
   SubscribeOptions,
   SubscriptionBatch,
 } from "./log/event-log.ts";
-export { tagsOf } from "./log/event-tags.ts";
 export { defineEventSchema, EventSchema, type EventSchemaDefinition, type Upcaster } from "./log/event-schema.ts";
+export { tagsOf } from "./log/event-tags.ts";
 export { logError } from "./log/log-errors.ts";
 export { packState, unpackState } from "./log/packed-payload.ts";
 export {

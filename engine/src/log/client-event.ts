@@ -6,6 +6,9 @@
 /** `schemaVersion` of such events. */
 export const CLIENT_SCHEMA = 0xe5db;
 
+/** `$$s` is the stream of the metadata of `s`, of which only the last event is ever read. */
+export const METASTREAM = "$$";
+
 const METADATA_FIELD = 7;
 const LENGTH_DELIMITED = 2;
 const NOTHING = new Uint8Array(0);

@@ -76,6 +76,13 @@ export interface RecordedEvent extends EventInput {
   readonly timeMs: number;
 }
 
+/** What is known of the last event of a stream when the event itself was pruned. */
+export interface PrunedEnd {
+  readonly revision: number;
+  readonly type: string;
+  readonly schemaVersion: number;
+}
+
 export interface ReadOptions {
   /** First position (or revision) to read. Forward default 0; backward default the end. Inclusive. */
   readonly from?: number;
@@ -163,6 +170,11 @@ export interface EventLog {
 
   /** Revision of the last durable event of a stream, -1 when there is none. */
   head(stream: string): Promise<number>;
+
+  /**
+   * The end of a stream whose last event was pruned; nothing while that can be read. The last event of a stream of metadata (`$$…`) can always be read. Absent: this log prunes nothing.
+   */
+  prunedEnd?(stream: string): Promise<PrunedEnd | undefined>;
 
   /** Catch-up, then live: every event from `from` on, once, in order. A slow consumer is not buffered for: it reads from the log. */
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionBatch>;

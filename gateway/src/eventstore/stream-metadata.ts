@@ -1,5 +1,5 @@
 /** Metadata of a stream `s`: the JSON of the last event of `$$s`. What it says about reading is honoured here. */
-import type { RecordedEvent } from "@millrace/engine";
+import { METASTREAM, type RecordedEvent } from "@millrace/engine";
 
 export interface StreamMetadata {
   /** The JSON object as it stands, to be kept when one field of it changes. */
@@ -22,7 +22,6 @@ export const NO_METADATA: StreamMetadata = {
 /** What holds for metadata streams themselves. */
 export const LAST_ONLY: StreamMetadata = { ...NO_METADATA, maxCount: 1 };
 
-const METASTREAM = "$$";
 /** `$tb` of a soft-deleted stream in EventStoreDB: no event can be below it. */
 const DELETED = "9223372036854775807";
 

@@ -1,5 +1,5 @@
 /** What the endpoint knows of a stream beside its events: tombstone, metadata, whose it is. Read from the log, kept while fresh. */
-import type { EventLog } from "@millrace/engine";
+import { CLIENT_SCHEMA, type EventLog } from "@millrace/engine";
 import { dataOf, isClientEvent, METADATA_TYPE, TOMBSTONE_TYPE } from "./stored-event.ts";
 import {
   isMetastream,
@@ -60,6 +60,11 @@ export class StreamStates {
   }
 
   async #last(stream: string): Promise<Last | undefined> {
+    const gone = await this.#log.prunedEnd?.(stream);
+    if (gone !== undefined) {
+      const { type, revision, schemaVersion } = gone;
+      return { isForeign: schemaVersion !== CLIENT_SCHEMA, type, revision, json: "" };
+    }
     for await (const [event] of this.#log.readStream(stream, { direction: "backward", limit: 1 })) {
       if (event === undefined) continue;
       const { type, revision } = event;

@@ -232,10 +232,13 @@ export class StreamWriter {
   async #doneBefore({ stream, events }: StreamAppend, head: number): Promise<Appended | undefined> {
     const ids = events.map(({ id }) => Buffer.from(id).toString("hex"));
     const read: { readonly id: string; readonly revision: number; readonly position: number }[] = [];
-    const from = Math.max(0, head + 1 - RETRIES_SEEN_MAX);
-    for await (const batch of this.#options.log.readStream(stream, { from, limit: RETRIES_SEEN_MAX }))
+    // Of what was pruned nothing is known: a retry of it brings the stream back.
+    if ((await this.#options.log.prunedEnd?.(stream)) !== undefined) return undefined;
+    const options = { direction: "backward", from: head, limit: RETRIES_SEEN_MAX } as const;
+    for await (const batch of this.#options.log.readStream(stream, options))
       for (const { id, revision, position } of batch)
         read.push({ id: Buffer.from(id).toString("hex"), revision, position });
+    read.reverse();
     const at = read.findIndex(({ id }) => id === ids[0]);
     const last = at < 0 ? undefined : read[at + ids.length - 1];
     if (last === undefined || ids.some((id, i) => read[at + i]?.id !== id)) return undefined;

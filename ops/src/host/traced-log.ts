@@ -46,6 +46,7 @@ export function tracedLog(log: EventLog, ratio: number, env: Env): EventLog {
     read: (options) => log.read(options),
     readStream: (stream, options) => log.readStream(stream, options),
     head: (stream) => log.head(stream),
+    ...(log.prunedEnd === undefined ? {} : { prunedEnd: log.prunedEnd.bind(log) }),
     subscribe: (options) => log.subscribe(options),
     close: () => log.close(),
   };

@@ -1,5 +1,5 @@
 /** What a host still needs of its log: asked before anything is pruned. It errs on the side of keeping. */
-import type { EventLog } from "@millrace/engine";
+import { type EventLog, METASTREAM } from "@millrace/engine";
 import type { RetentionNeed } from "@millrace/streams/embedded";
 import { GRAPHS_STREAM } from "../host/graph-stream.ts";
 import { isHeld, type LegalHold, RETENTION_STREAM } from "./legal-holds.ts";
@@ -35,7 +35,8 @@ export async function heldBy(
     for (const event of events) {
       const hold = holds.find((candidate) => isHeld(candidate, event));
       if (hold !== undefined) return `the legal hold ${hold.name}`;
-      const isSystem = event.stream.startsWith("$") && event.stream !== RETENTION_STREAM;
+      if (event.stream === RETENTION_STREAM || event.stream.startsWith(METASTREAM)) continue;
+      const isSystem = event.stream.startsWith("$");
       if (isSystem && (await log.head(event.stream)) === event.revision) return `the stream ${event.stream}`;
     }
   }

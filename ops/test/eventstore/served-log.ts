@@ -15,14 +15,16 @@ export interface ServedLog {
   readonly port: number;
   /** `host:port`. */
   readonly address: string;
-  /** Closes the endpoint and the log, and opens both again over what was stored, at the same port. */
-  reopened(): Promise<ServedLog>;
+  /** Closes the endpoint and the log, and opens both again over what was stored, at the same port; with an index made again if asked. */
+  reopened(index?: "made again"): Promise<ServedLog>;
   close(): Promise<void>;
 }
 
 export interface ServeOptions extends Partial<Omit<EventStoreEndpointOptions, "log" | "version">> {
   /** Of the log in memory; default its own. */
   readonly logAppendBytesMax?: number;
+  /** Of the log on disk. */
+  readonly segmentBytes?: number;
 }
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
@@ -34,16 +36,18 @@ export async function serveLog(kind: LogKind, options: ServeOptions = {}): Promi
   const limits = appendBytesMax === undefined ? {} : { appendBytesMax };
   if (kind === "memory") return serve(memoryEventLog({ env, ...limits }), options, undefined, async () => {});
   const directory = await mkdtemp(join(tmpdir(), "millrace-eventstore-"));
-  const indexStore = memoryOrderedStore();
-  const open = (): Promise<EventLog> =>
-    openEmbeddedLog({
+  let indexStore = memoryOrderedStore();
+  const open = (index?: "made again"): Promise<EventLog> => {
+    if (index !== undefined) indexStore = memoryOrderedStore();
+    return openEmbeddedLog({
       directory,
       disk: systemDisk(),
       env,
       indexStore,
-      segmentBytes: SEGMENT_BYTES,
+      segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
       indexLingerMs: 1,
     });
+  };
   return serve(await open(), options, open, () => rm(directory, { recursive: true }));
 }
 
@@ -51,7 +55,7 @@ export async function serveLog(kind: LogKind, options: ServeOptions = {}): Promi
 async function serve(
   log: EventLog,
   options: ServeOptions,
-  open: (() => Promise<EventLog>) | undefined,
+  open: ((index?: "made again") => Promise<EventLog>) | undefined,
   remove: () => Promise<void>,
   wanted = 0,
 ): Promise<ServedLog> {
@@ -61,11 +65,11 @@ async function serve(
     log,
     port,
     address: `127.0.0.1:${port}`,
-    reopened: async () => {
+    reopened: async (index) => {
       await endpoint.close();
       if (open === undefined) return serve(log, options, open, remove, port);
       await log.close();
-      return serve(await open(), options, open, remove, port);
+      return serve(await open(index), options, open, remove, port);
     },
     close: async () => {
       await endpoint.close();

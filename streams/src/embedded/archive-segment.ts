@@ -10,11 +10,11 @@ import type { BlockKernels } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import type { Carry } from "./carry.ts";
 import { crc32c } from "./crc32c.ts";
-import { type Dictionary, decodeNames, TYPE_NAME } from "./dictionary.ts";
+import type { Dictionary } from "./dictionary.ts";
 import { embeddedLogError } from "./errors.ts";
 import { viewOf } from "./little-endian.ts";
 import type { ArchiveFacts, SealedSegment } from "./manifest.ts";
-import { revisionAt, streamAt, timeMsAt, typeAt } from "./record.ts";
+import { timeMsAt } from "./record.ts";
 import { LogRecord } from "./recorded-event.ts";
 import type { RulesOff } from "./rules.ts";
 import { unlinkIfThere, writeFully } from "./segment-files.ts";
@@ -122,7 +122,7 @@ async function contentsOf(
   for await (const batch of storedBatches(blocks, { kernels, files }, firstPos, endPos)) {
     leaves.set(await making.leavesOf(batch), (next - firstPos) * LEAF_BYTES);
     for (const record of storedRecords(batch)) {
-      if (carry !== undefined) addToCarry(carry, record);
+      carry?.add(record, (number) => names.nameOf("stream", number));
       if (record.isControl) continue;
       if (record.position !== next) throw damaged(files, serial, next);
       lastMs = timeMsAt(viewOf(record.header), 0);
@@ -139,13 +139,6 @@ async function contentsOf(
 function eventOf({ header, payload }: StoredRecord, names: Dictionary): RecordedEvent {
   const bytes = new Uint8Array(header.buffer, header.byteOffset, header.length + payload.length);
   return new LogRecord(bytes, viewOf(bytes), 0, names);
-}
-
-function addToCarry(carry: Carry, { header, payload, isControl }: StoredRecord): void {
-  const view = viewOf(header);
-  carry.timeMs = Math.max(carry.timeMs, timeMsAt(view, 0));
-  if (!isControl) carry.heads.set(streamAt(view, 0), revisionAt(view, 0));
-  else if (typeAt(view, 0) === TYPE_NAME) carry.names.push(...decodeNames(payload));
 }
 
 /** Packs the segment file as it is, and checks on the way that it is the one that was sealed. */

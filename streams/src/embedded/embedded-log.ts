@@ -12,6 +12,7 @@ import {
   type LockKind,
   logError,
   type MillraceError,
+  type PrunedEnd,
   type PrunedLeaves,
   type ReadOptions,
   type RecordedEvent,
@@ -144,6 +145,11 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
   async head(stream: string): Promise<number> {
     this.mustBeOpen();
     return this.#parts.heads.durableHead(stream, this.#durableEnd);
+  }
+
+  async prunedEnd(stream: string): Promise<PrunedEnd | undefined> {
+    this.mustBeOpen();
+    return this.#parts.reader.prunedEnd(stream, this.#durableEnd);
   }
 
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionBatch> {

@@ -14,8 +14,10 @@ export const POSTING_TABLE = "log-postings";
 export const NAME_TABLE = "log-names";
 export const NUMBER_TABLE = "log-numbers";
 export const LIST_TABLE = "log-lists";
-/** Heads of streams below the base, for those that have no rows. */
+/** Ends of streams below the base, for those that have no rows or whose rows lead to what was pruned. */
 export const CARRIED_TABLE = "log-carried";
+/** The base that they belong to; shorter than the key of a stream. */
+export const CARRIED_BASE_KEY: Uint8Array = Buffer.from("base");
 export const INDEX_TABLES = [
   CURSOR_TABLE,
   BLOCK_TABLE,

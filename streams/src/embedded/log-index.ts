@@ -1,9 +1,11 @@
 /** What the index knows, read synchronously: streams, postings, blocks, names, and how far it has come. */
 import type { OrderedReader, OrderedStore } from "@millrace/engine";
+import { type CarriedEnd, decodeCarried } from "./carried-end.ts";
 import type { NameKind, NameSource } from "./dictionary.ts";
 import {
   afterPrefix,
   BLOCK_TABLE,
+  CARRIED_BASE_KEY,
   CARRIED_TABLE,
   CURSOR_KEY,
   CURSOR_TABLE,
@@ -69,8 +71,18 @@ export class LogIndex implements NameSource {
     for (const { key, value } of this.store.range(STREAM_TABLE, range)) {
       return numberOfKey(key, 4) + decodeLocations(value).length - 1;
     }
-    const carried = this.store.get(CARRIED_TABLE, streamKey(stream, 0));
-    return carried === undefined ? -1 : numberOfKey(carried, 0);
+    return this.carriedEnd(stream)?.revision ?? -1;
+  }
+
+  carriedEnd(stream: number): CarriedEnd | undefined {
+    const value = this.store.get(CARRIED_TABLE, streamKey(stream, 0));
+    return value === undefined ? undefined : decodeCarried(value);
+  }
+
+  /** The base that the carried ends belong to, 0 when there are none. */
+  carriedBase(): number {
+    const value = this.store.get(CARRIED_TABLE, CARRIED_BASE_KEY);
+    return value === undefined ? 0 : numberOfKey(value, 0);
   }
 
   /** Where exactly this revision is; `undefined` when the index has no row of it. */

@@ -5,6 +5,7 @@
 import {
   type EventFilter,
   eventFilter,
+  type PrunedEnd,
   type ReadOptions,
   type RecordedEvent,
   type StoredBatch,
@@ -12,9 +13,11 @@ import {
 import type { BlockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
+import { type CarriedEnd, UNKNOWN_TYPE } from "./carried-end.ts";
 import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
 import { type KeptFrom, prunedBelow, revisionPruned } from "./kept-range.ts";
 import { textKey } from "./list-rows.ts";
+import { viewOf } from "./little-endian.ts";
 import type { LogIndex } from "./log-index.ts";
 import { type Joined, joinPostings, type Posting } from "./posting-join.ts";
 import type { RecordFetcher } from "./record-fetcher.ts";
@@ -118,13 +121,36 @@ export class LogReader {
     if (state === undefined || head < 0) return;
     const backward = options.direction === "backward";
     const first = backward ? Math.min(options.from ?? head, head) : (options.from ?? 0);
-    if (first >= 0 && first <= head) this.#mustHold(name, state.number, first, end);
     const passes = eventFilter(options.filter);
+    const carried = first === head ? this.#carried(name, state.number, head, end) : undefined;
+    if (carried?.record !== undefined) {
+      const event = new LogRecord(carried.record, viewOf(carried.record), 0, this.#parts.names);
+      if (passes(event)) yield [event];
+      return;
+    }
+    if (first >= 0 && first <= head) this.#mustHold(name, state.number, first, end);
     for (const locations of this.#streamLocations(name, state.number, first, head, backward, end)) {
       const events = await this.#parts.fetcher.fetch(locations);
       const passing = options.filter === undefined ? events : events.filter(passes);
       if (passing.length > 0) yield passing;
     }
+  }
+
+  /** The end of a stream whose last event was pruned and is not carried as a whole. */
+  prunedEnd(name: string, end: number): PrunedEnd | undefined {
+    const head = this.#parts.heads.durableHead(name, end);
+    const state = this.#parts.heads.find(name);
+    const carried = state === undefined || head < 0 ? undefined : this.#carried(name, state.number, head, end);
+    if (carried === undefined || carried.record !== undefined || carried.type === UNKNOWN_TYPE) return undefined;
+    const { revision, schemaVersion, type } = carried;
+    return { revision, schemaVersion, type: this.#parts.names.nameOf("type", type) };
+  }
+
+  /** What is carried of a stream's last event, if that was pruned. */
+  #carried(name: string, stream: number, head: number, end: number): CarriedEnd | undefined {
+    if (this.#isHeld(name, stream, head, end)) return undefined;
+    const carried = this.#parts.index.carriedEnd(stream);
+    return carried?.revision === head ? carried : undefined;
   }
 
   /** Lazily, because a caller with a limit stops early; each part is complete when it is asked for. */
@@ -307,10 +333,14 @@ export class LogReader {
 
   /** A row that is missing or leads below the base: the index was made again after the prune, or before it. */
   #mustHold(name: string, stream: number, revision: number, end: number): void {
+    if (!this.#isHeld(name, stream, revision, end)) throw revisionPruned(name, revision, this.base);
+  }
+
+  #isHeld(name: string, stream: number, revision: number, end: number): boolean {
     const { heads, index } = this.#parts;
     const base = this.base;
-    if (base === 0 || revision >= heads.tailOf(heads.get(name, stream), revision, end).firstRevision) return;
-    if ((index.locationOf(stream, revision)?.position ?? -1) < base) throw revisionPruned(name, revision, base);
+    if (base === 0 || revision >= heads.tailOf(heads.get(name, stream), revision, end).firstRevision) return true;
+    return (index.locationOf(stream, revision)?.position ?? -1) >= base;
   }
 
   /** The block that holds `position`. */

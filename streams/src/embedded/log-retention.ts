@@ -2,12 +2,13 @@
  * How long the log keeps what: sealed segments go to the archive, from which every read still finds them; archived ones can be
  * pruned, which leaves leaf hashes and the heads of streams. One job at a time, beside appends and reads (FORMAT.md, L-R24 to L-R27).
  */
-import { invariant, type Mutation, type PrunedLeaves } from "@millrace/engine";
+import { invariant, type Mutation, type PrunedLeaves, type StoredBatch, storedRecords } from "@millrace/engine";
 import { archiveDirectory, archivePath } from "./archive-names.ts";
 import { type ArchiveContext, type ArchiveMaking, archiveSegment, LEAF_BYTES } from "./archive-segment.ts";
 import { Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";
+import type { LogIndex } from "./log-index.ts";
 import type { Manifest, ManifestFile, PrunedPositions, SealedSegment } from "./manifest.ts";
 import { prunedLeaves } from "./pruned-leaves.ts";
 import { segmentPath, unlinkIfThere } from "./segment-files.ts";
@@ -16,6 +17,11 @@ import type { SegmentReaders } from "./segment-readers.ts";
 export interface RetentionParts extends ArchiveContext {
   readonly files: SegmentReaders;
   readonly manifest: ManifestFile;
+  readonly index: LogIndex;
+  /** Records of `[from, end)` as they are stored. */
+  readonly stored: (from: number, end: number) => AsyncIterable<StoredBatch>;
+  /** Lets others have their turn. */
+  readonly pause: () => Promise<void>;
   /** Everything below is in the index. */
   readonly indexedEnd: () => number;
   /** Time of the event at a position, in ms since 1970. */
@@ -185,9 +191,9 @@ export class LogRetention {
   async #archiveFirst(serial: number, sealed: SealedSegment, options: ArchiveOptions): Promise<void> {
     const { disk, directory, manifest, rulesOff } = this.#parts;
     const before = this.#manifest.carry;
-    const carry = before === null ? new Carry() : await readCarry(disk, directory, before);
+    const carry = await this.#carry();
     const { archiveHash, facts } = await archiveSegment(this.#parts, serial, sealed, options, carry);
-    const file = rulesOff.has("L-R26") ? null : await writeCarry(disk, directory, serial + 1, carry);
+    const file = rulesOff.has("L-R26") ? null : await writeCarry(disk, directory, serial + 1, carry, before);
     const remove = async (): Promise<void> => {
       await unlinkIfThere(disk, segmentPath(directory, serial));
       await disk.syncDirectory(directory);
@@ -257,17 +263,47 @@ export class LogRetention {
     };
     if (rulesOff.has("L-R24")) await remove();
     const from = this.keptFrom.position;
+    const carry = await this.#carryInto(serials);
     await manifest.update((current) => {
       const pruned = serials.map((serial) => {
         const segment = current.segments[String(serial)];
         invariant(segment !== undefined, "only listed segments are pruned");
         return [String(serial), { ...segment, state: "pruned" as const }] as const;
       });
-      const next = { ...current, segments: { ...current.segments, ...Object.fromEntries(pruned) } };
+      const next = { ...current, carry, segments: { ...current.segments, ...Object.fromEntries(pruned) } };
       return { ...next, lastPruned: { from, to: keptFrom(next).position, by } };
     });
     if (!rulesOff.has("L-R24")) await remove();
     await this.#parts.files.forgetBelow(this.keptFrom.serial);
+    await sweepCarries(disk, directory, this.#manifest);
+  }
+
+  /** The carry as it is now, with what a former version did not keep as far as that can still be read. */
+  async #carry(): Promise<Carry> {
+    const { disk, directory, names } = this.#parts;
+    const { carry: file, base } = this.#manifest;
+    if (file === null) return new Carry();
+    const carry = await readCarry(disk, directory, file);
+    if (!carry.lacksTypes) return carry;
+    const known = new Carry();
+    for await (const batch of this.#parts.stored(this.keptFrom.position, base)) {
+      for (const record of storedRecords(batch)) known.add(record, (number) => names.nameOf("stream", number));
+      await this.#parts.pause();
+    }
+    for (const [stream, end] of known.ends)
+      if (carry.ends.get(stream)?.revision === end.revision) carry.ends.set(stream, end);
+    return carry;
+  }
+
+  /** Gives the index the ends of streams, before what it leads to is gone; the file for the manifest, a new one if need be. */
+  async #carryInto(serials: readonly number[]): Promise<Manifest["carry"]> {
+    const { disk, directory, index } = this.#parts;
+    const { carry: file, first } = this.#manifest;
+    if (file === null) return file;
+    const carry = await this.#carry();
+    await carry.writeTo(index.store, this.#infoOf(serials.at(-1) as number).endPosition as number);
+    const isOld = (await readCarry(disk, directory, file)).lacksTypes;
+    return isOld ? writeCarry(disk, directory, first, carry, file) : file;
   }
 
   #replace(serial: number, segment: SealedSegment): Promise<void> {

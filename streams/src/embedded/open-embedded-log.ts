@@ -183,11 +183,8 @@ class Opening {
       scanner,
       fetcher,
     };
-    const reader = new LogReader({
-      ...parts,
-      base: () => keptFrom(manifest.current),
-      pause: () => new Promise((resolve) => env.turns.yieldToIo(resolve)),
-    });
+    const pause = (): Promise<void> => new Promise((resolve) => env.turns.yieldToIo(resolve));
+    const reader = new LogReader({ ...parts, base: () => keptFrom(manifest.current), pause });
     const commits = new CommitSignal();
     const follower = new IndexFollower({
       env,
@@ -265,6 +262,8 @@ class Opening {
       align: this.#align,
       segmentBytes,
       rulesOff: this.#rulesOff,
+      pause,
+      stored: (from, end) => reader.stored(from, end),
       indexedEnd: () => tail.base,
       timeAt: (position) => timeAt(reader, position),
     });
@@ -312,11 +311,14 @@ class Opening {
     const cursor = this.#index.cursor();
     if (cursor === undefined || cursor.logId !== logId || cursor.pos < kept.position) {
       await this.#index.wipe();
-      if (kept.position > 0) await this.#options.indexStore.transact((tx) => carry.writeTo(tx));
+      if (kept.position > 0) await carry.writeNamesTo(this.#options.indexStore);
+      if (kept.position > 0) await carry.writeTo(this.#options.indexStore, kept.position);
       carry.teach(this.#names);
       return { ...kept, offset: SEGMENT_HEADER_BYTES };
     }
     this.#names.restoreNextNumbers(cursor.names);
+    // Pruned by a version that did not give the index what it needs then.
+    if (this.#index.carriedBase() < kept.position) await carry.writeTo(this.#options.indexStore, kept.position);
     return { serial: cursor.serial, offset: cursor.offset + cursor.bytes, position: cursor.pos };
   }
 
