@@ -1,12 +1,17 @@
 /** Care of a log that is open in this process, beside whatever else it does. */
 import type { Env } from "@millrace/engine";
-import { openSignedLeaves, type ProjectionRunner } from "@millrace/projections";
-import { type PrunedRange, systemDisk } from "@millrace/streams/embedded";
+import type { ProjectionRunner } from "@millrace/projections";
+import type { PrunedRange } from "@millrace/streams/embedded";
 import type { OpenedData } from "../host/open-data.ts";
 import { eraseSubject, requireErasable } from "../personal/erase-subject.ts";
+import { archiveMaking } from "./archive-making.ts";
+import { ArchiveThread } from "./archive-thread.ts";
 import { type LegalHold, legalHolds, placeHold, releaseHold, tellPruned } from "./legal-holds.ts";
 import type { ArchivedLogRange, CareRequest, ErasureAnswer, LogCare } from "./log-care.ts";
 import { heldBy, hostNeeds } from "./retention-needs.ts";
+
+/** Segments that take longer than a thread takes to start. */
+const LARGE_BYTES = 1024 * 1024;
 
 export interface OpenLogCareOptions {
   readonly data: Pick<OpenedData, "log" | "keys" | "audit" | "directory">;
@@ -29,16 +34,15 @@ export class OpenLogCare implements LogCare {
     const { log, audit, directory } = data;
     await Promise.all([audit.signed(log.durableEnd), log.indexed()]);
     const pause = (): Promise<void> => new Promise((resolve) => env.turns.yieldToIo(resolve));
-    const leaves = await openSignedLeaves(systemDisk(), directory.audit, log.id);
-    const { EventTwin } = await import("./event-twin.ts");
+    const { signedEnd, ...making } = await archiveMaking(directory.audit, log.id, parquet, pause);
+    const thread = { index: directory.index, audit: directory.audit, parquet };
+    const isLarge = log.retention.segmentBytes >= LARGE_BYTES;
     const archived = await log.retention.archive({
+      ...making,
       beforeMs,
-      signedEnd: leaves.end,
+      signedEnd,
       keep,
-      leavesOf: (records) => leaves.leavesOf(records),
-      checkLeaves: (first, bytes) => leaves.check(first, bytes, pause),
-      ...(parquet ? { twin: () => new EventTwin() } : {}),
-      pause,
+      archiver: isLarge ? (settings) => new ArchiveThread({ ...thread, settings }) : undefined,
     });
     return { ...archived, base: log.base };
   }

@@ -15,7 +15,8 @@ import type { Manifest } from "./manifest.ts";
 import { revisionAt, schemaVersionAt, streamAt, timeMsAt, typeAt } from "./record.ts";
 import { readFully, unlinkIfThere, writeFully } from "./segment-files.ts";
 
-const FORMAT = 2;
+/** Beside the file in the manifest; absent: 1, which knew revisions only. */
+export const CARRY_FORMAT = 2;
 const CARRY_NAME = /^carry-\d{10}(-\d+)?\.json$/;
 /** Rows of one transaction, so that others have their turn between. */
 const ROWS_AT_ONCE = 1024;
@@ -34,12 +35,6 @@ export class Carry {
     this.ends = new Map(ends);
     this.names = [...names];
     this.timeMs = timeMs;
-  }
-
-  /** True when some of it was carried by a version that kept revisions only. */
-  get lacksTypes(): boolean {
-    for (const { type } of this.ends.values()) if (type === UNKNOWN_TYPE) return true;
-    return false;
   }
 
   /** The next record. */
@@ -98,7 +93,7 @@ export async function writeCarry(
 ): Promise<CarryFile> {
   const { ends, names, timeMs } = carry;
   const text = JSON.stringify({
-    format: FORMAT,
+    format: CARRY_FORMAT,
     timeMs,
     ends: Array.from(ends, ([stream, { revision, type, schemaVersion, record }]) => [
       stream,
@@ -111,7 +106,7 @@ export async function writeCarry(
   });
   const bytes = Buffer.from(text, "utf8");
   const plain = `carry-${String(serial).padStart(10, "0")}`;
-  const file = before?.file === `${plain}.json` ? `${plain}-${FORMAT}.json` : `${plain}.json`;
+  const file = before?.file === `${plain}.json` ? `${plain}-${CARRY_FORMAT}.json` : `${plain}.json`;
   const temporary = `${directory}/${file}.tmp`;
   const open = await disk.open(temporary, { mode: "create" });
   try {
@@ -122,7 +117,7 @@ export async function writeCarry(
   }
   await disk.rename(temporary, `${directory}/${file}`);
   await disk.syncDirectory(directory);
-  return { file, sha256: createHash("sha256").update(bytes).digest("hex") };
+  return { file, sha256: createHash("sha256").update(bytes).digest("hex"), format: CARRY_FORMAT };
 }
 
 /** @throws LOG-MANIFEST the file that the manifest names is missing or is not what was written */

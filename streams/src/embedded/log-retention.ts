@@ -4,13 +4,14 @@
  */
 import { invariant, type Mutation, type PrunedLeaves, type StoredBatch, storedRecords } from "@millrace/engine";
 import { archiveDirectory, archivePath } from "./archive-names.ts";
-import { type ArchiveContext, type ArchiveMaking, archiveSegment, LEAF_BYTES } from "./archive-segment.ts";
-import { Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
+import { type ArchiveContext, type ArchiveMaking, LEAF_BYTES } from "./archive-segment.ts";
+import { CARRY_FORMAT, Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";
 import type { LogIndex } from "./log-index.ts";
 import type { Manifest, ManifestFile, PrunedPositions, SealedSegment } from "./manifest.ts";
 import { prunedLeaves } from "./pruned-leaves.ts";
+import { type ArchiverSettings, archiveJob, type SegmentArchiver } from "./segment-archiver.ts";
 import { segmentPath, unlinkIfThere } from "./segment-files.ts";
 import type { SegmentReaders } from "./segment-readers.ts";
 
@@ -49,6 +50,8 @@ export interface ArchiveOptions extends ArchiveMaking {
   readonly signedEnd: number;
   /** Leaves the segments here too, so that either can be repaired from the other. Default false. */
   readonly keep?: boolean;
+  /** Makes the archives elsewhere; the job closes it. Default: in this thread, with the `making` that these options are. */
+  readonly archiver?: ((settings: ArchiverSettings) => SegmentArchiver) | undefined;
 }
 
 /** Somebody to whom the records from `position` on must stay readable. */
@@ -122,21 +125,41 @@ export class LogRetention {
    */
   archive(options: ArchiveOptions): Promise<ArchivedRange> {
     return this.#next(async () => {
-      const done: SegmentInfo[] = [];
-      for (let serial = this.#manifest.first; ; serial++) {
-        const sealed = this.#manifest.segments[String(serial)];
-        if (sealed === undefined) return { segments: done, waitsFor: undefined };
-        if (this.#isStopping) return { segments: done, waitsFor: "the host, which stops" };
-        if ((await this.#parts.timeAt(sealed.endPos - 1)) >= options.beforeMs)
-          return { segments: done, waitsFor: undefined };
-        if (sealed.endPos > options.signedEnd) return { segments: done, waitsFor: "the Merkle tree" };
-        if (sealed.endPos > this.#parts.indexedEnd()) return { segments: done, waitsFor: "the index" };
-        if (options.keep !== true) await this.#archiveFirst(serial, sealed, options);
-        else if (sealed.archiveHash === null) await this.#copy(serial, sealed, options);
-        else continue;
-        done.push(this.#infoOf(serial));
+      const { directory, align, segmentBytes } = this.#parts;
+      const { logId } = this.#manifest;
+      const archiver = options.archiver?.({ directory, align, segmentBytes, logId }) ?? this.#inline(options);
+      try {
+        return await this.#archiveOld(options, archiver);
+      } finally {
+        await archiver.close();
       }
     });
+  }
+
+  /** Segments of a log with larger ones take seconds each. */
+  get segmentBytes(): number {
+    return this.#parts.segmentBytes;
+  }
+
+  #inline(making: ArchiveMaking): SegmentArchiver {
+    return { archive: (job) => archiveJob(this.#parts, making, job), close: async () => undefined };
+  }
+
+  async #archiveOld(options: ArchiveOptions, archiver: SegmentArchiver): Promise<ArchivedRange> {
+    const done: SegmentInfo[] = [];
+    for (let serial = this.#manifest.first; ; serial++) {
+      const sealed = this.#manifest.segments[String(serial)];
+      if (sealed === undefined) return { segments: done, waitsFor: undefined };
+      if (this.#isStopping) return { segments: done, waitsFor: "the host, which stops" };
+      if ((await this.#parts.timeAt(sealed.endPos - 1)) >= options.beforeMs)
+        return { segments: done, waitsFor: undefined };
+      if (sealed.endPos > options.signedEnd) return { segments: done, waitsFor: "the Merkle tree" };
+      if (sealed.endPos > this.#parts.indexedEnd()) return { segments: done, waitsFor: "the index" };
+      if (options.keep !== true) await this.#archiveFirst(serial, sealed, archiver);
+      else if (sealed.archiveHash === null) await this.#copy(serial, sealed, archiver);
+      else continue;
+      done.push(this.#infoOf(serial));
+    }
   }
 
   /**
@@ -150,6 +173,7 @@ export class LogRetention {
       const serials = this.#oldArchived(options.beforeMs);
       const needs = serials.length === 0 ? [] : await options.needs();
       for (const serial of serials) await this.#mustBeFree(serial, needs, options.heldBy);
+      if (serials.length > 0) await this.#indexEnds(serials);
       // Subscriptions may have begun while holds were looked up; from here to the manifest nothing else is asked.
       for (const serial of serials) this.#mustBeUnneeded(serial, []);
       if (serials.length > 0) await this.#pruneAll(serials, options.by);
@@ -188,12 +212,10 @@ export class LogRetention {
     await this.#last.catch(() => undefined);
   }
 
-  async #archiveFirst(serial: number, sealed: SealedSegment, options: ArchiveOptions): Promise<void> {
+  async #archiveFirst(serial: number, sealed: SealedSegment, archiver: SegmentArchiver): Promise<void> {
     const { disk, directory, manifest, rulesOff } = this.#parts;
-    const before = this.#manifest.carry;
-    const carry = await this.#carry();
-    const { archiveHash, facts } = await archiveSegment(this.#parts, serial, sealed, options, carry);
-    const file = rulesOff.has("L-R26") ? null : await writeCarry(disk, directory, serial + 1, carry, before);
+    await this.#completeCarry();
+    const { archiveHash, facts, carry } = await archiver.archive({ serial, sealed, carry: this.#manifest.carry });
     const remove = async (): Promise<void> => {
       await unlinkIfThere(disk, segmentPath(directory, serial));
       await disk.syncDirectory(directory);
@@ -211,7 +233,7 @@ export class LogRetention {
         base: sealed.endPos,
         seq0: sealed.sealSeq + 1,
         prev0: sealed.sealHead,
-        carry: file,
+        carry,
       };
     });
     if (!rulesOff.has("L-R24")) await remove();
@@ -219,8 +241,8 @@ export class LogRetention {
     await sweepCarries(disk, directory, this.#manifest);
   }
 
-  async #copy(serial: number, sealed: SealedSegment, options: ArchiveOptions): Promise<void> {
-    const { archiveHash, facts } = await archiveSegment(this.#parts, serial, sealed, options, new Carry());
+  async #copy(serial: number, sealed: SealedSegment, archiver: SegmentArchiver): Promise<void> {
+    const { archiveHash, facts } = await archiver.archive({ serial, sealed, carry: "keep" });
     await this.#replace(serial, { ...sealed, archiveHash, archive: facts });
   }
 
@@ -263,14 +285,13 @@ export class LogRetention {
     };
     if (rulesOff.has("L-R24")) await remove();
     const from = this.keptFrom.position;
-    const carry = await this.#carryInto(serials);
     await manifest.update((current) => {
       const pruned = serials.map((serial) => {
         const segment = current.segments[String(serial)];
         invariant(segment !== undefined, "only listed segments are pruned");
         return [String(serial), { ...segment, state: "pruned" as const }] as const;
       });
-      const next = { ...current, carry, segments: { ...current.segments, ...Object.fromEntries(pruned) } };
+      const next = { ...current, segments: { ...current.segments, ...Object.fromEntries(pruned) } };
       return { ...next, lastPruned: { from, to: keptFrom(next).position, by } };
     });
     if (!rulesOff.has("L-R24")) await remove();
@@ -278,13 +299,22 @@ export class LogRetention {
     await sweepCarries(disk, directory, this.#manifest);
   }
 
-  /** The carry as it is now, with what a former version did not keep as far as that can still be read. */
-  async #carry(): Promise<Carry> {
-    const { disk, directory, names } = this.#parts;
-    const { carry: file, base } = this.#manifest;
-    if (file === null) return new Carry();
+  /** Gives the index the ends of streams, before what it leads to is gone. */
+  async #indexEnds(serials: readonly number[]): Promise<void> {
+    const { disk, directory, index } = this.#parts;
+    await this.#completeCarry();
+    const { carry: file } = this.#manifest;
+    if (file === null) return;
     const carry = await readCarry(disk, directory, file);
-    if (!carry.lacksTypes) return carry;
+    await carry.writeTo(index.store, this.#infoOf(serials.at(-1) as number).endPosition as number);
+  }
+
+  /** Adds to the carry what a former version did not keep, as far as that can still be read. */
+  async #completeCarry(): Promise<void> {
+    const { disk, directory, names, manifest } = this.#parts;
+    const { carry: file, base, first } = this.#manifest;
+    if (file === null || file.format === CARRY_FORMAT) return;
+    const carry = await readCarry(disk, directory, file);
     const known = new Carry();
     for await (const batch of this.#parts.stored(this.keptFrom.position, base)) {
       for (const record of storedRecords(batch)) known.add(record, (number) => names.nameOf("stream", number));
@@ -292,18 +322,9 @@ export class LogRetention {
     }
     for (const [stream, end] of known.ends)
       if (carry.ends.get(stream)?.revision === end.revision) carry.ends.set(stream, end);
-    return carry;
-  }
-
-  /** Gives the index the ends of streams, before what it leads to is gone; the file for the manifest, a new one if need be. */
-  async #carryInto(serials: readonly number[]): Promise<Manifest["carry"]> {
-    const { disk, directory, index } = this.#parts;
-    const { carry: file, first } = this.#manifest;
-    if (file === null) return file;
-    const carry = await this.#carry();
-    await carry.writeTo(index.store, this.#infoOf(serials.at(-1) as number).endPosition as number);
-    const isOld = (await readCarry(disk, directory, file)).lacksTypes;
-    return isOld ? writeCarry(disk, directory, first, carry, file) : file;
+    const written = await writeCarry(disk, directory, first, carry, file);
+    await manifest.update((current) => ({ ...current, carry: written }));
+    await sweepCarries(disk, directory, this.#manifest);
   }
 
   #replace(serial: number, segment: SealedSegment): Promise<void> {

@@ -87,7 +87,7 @@ export interface Manifest {
   /** Sealed segments by serial. */
   readonly segments: Readonly<Record<string, SealedSegment>>;
   /** Heads and names of what was pruned. */
-  readonly carry: { readonly file: string; readonly sha256: string } | null;
+  readonly carry: { readonly file: string; readonly sha256: string; readonly format?: number } | null;
   /** Ids that the log had before losses were accepted, oldest first. */
   readonly former?: readonly FormerId[];
   /** The last loss that was accepted. */

@@ -1,6 +1,7 @@
 /** The event log on this machine's own disk. Every export is listed by name. */
+
 export { type AcceptedLoss, acceptLoss } from "./accept-loss.ts";
-export type { TwinWriter } from "./archive-segment.ts";
+export type { ArchiveMaking, TwinWriter } from "./archive-segment.ts";
 export { type BlockFields, type BlockKernels, blockKernels } from "./block-kernels.ts";
 export { type Crc32c, crc32c } from "./crc32c.ts";
 export type { EmbeddedLog, EmbeddedLogHealth } from "./embedded-log.ts";
@@ -31,5 +32,12 @@ export type { TailCut } from "./recovery.ts";
 export { repairLog } from "./repair-log.ts";
 export type { Rule, RulesOff } from "./rules.ts";
 export { type ScrubFinding, scrubLog } from "./scrub-log.ts";
+export {
+  type ArchivedSegment,
+  type ArchiveJob,
+  type ArchiverSettings,
+  type SegmentArchiver,
+  segmentArchiver,
+} from "./segment-archiver.ts";
 export { systemDisk } from "./system-disk.ts";
 export type { Witness } from "./witnesses.ts";
