@@ -2,7 +2,8 @@
  * The embedded log against what one would write by hand: a file that is appended to and synced for all waiting callers at once,
  * SQLite in WAL mode with full synchronisation, and LMDB. Every append is acknowledged only when it is durable. What the log's
  * followers cost, index and Merkle tree, is seen beside the log without them. Then a replay of the log with decoding against a
- * scan of a plain file and of an LMDB table with the same decoding. One process, interleaved, medians of the repeats.
+ * scan of a plain file and of an LMDB table with the same decoding. One process, interleaved, medians of the repeats. Last, how long
+ * a host is kept from other work by archiving a segment of its log.
  *
  * Every append encodes its event with msgpackr first, as a caller has to. What that costs with the callers' promises is the line "no
  * store, callers alone". Beside each rate stands the CPU time that the appending thread spends on one append, callers included: other
@@ -19,6 +20,7 @@ import { nativeBlocks, nativeTreeHasher, openLmdbStore } from "@millrace/native"
 import { openAuditTree } from "@millrace/projections";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { IndexThread } from "../dist/host/index-thread.js";
+import { archiveTurns } from "./archive-turns.mjs";
 import { median } from "./measure.mjs";
 
 const APPENDERS = [64, 1024];
@@ -417,6 +419,11 @@ export async function main({ repeats = 5 } = {}) {
   lines.push(" replay with decoding; × the raw scan");
   for (const [name, rates] of replays) lines.push(line(name, rates, median(replays.get("raw scan"))));
   lines.push(` opening that log again, scan of its segments included: ${openingMs.toFixed(0)} ms`);
+  const { longestTurnCpuMs, longestDelayMs, ms } = await archiveTurns();
+  const turn = longestTurnCpuMs === null ? "not known here" : `${longestTurnCpuMs} ms of a processor`;
+  lines.push(
+    ` archiving a segment in ${ms} ms: longest turn of the host's thread ${turn}, longest delay ${longestDelayMs} ms`,
+  );
   process.stdout.write(`${lines.join("\n")}\n`);
   const against = (peer, appenders) =>
     Number((rate(`embedded log/${appenders}`) / rate(`${peer}/${appenders}`)).toFixed(3));
@@ -424,6 +431,7 @@ export async function main({ repeats = 5 } = {}) {
   const cpuUs = Object.keys(STORES).map((name) => [name, Number(median(cpu.get(`${name}/1024`)).toFixed(2))]);
   return {
     cpuUsAt1024: Object.fromEntries(cpuUs),
+    archive: { longestTurnCpuMs, longestDelayMs },
     ratios: {
       plainAppendAt1024: against("plain append + fdatasync", 1024),
       plainAppendAt64: against("plain append + fdatasync", 64),

@@ -124,11 +124,12 @@ export function idOfSegment({ logId, former = [] }: Manifest, serial: number): s
 /** `undefined` when there is no manifest. @throws LOG-MANIFEST when it is damaged; LOG-SCHEMA when it is of another format */
 export async function readManifest(disk: Disk, directory: string, crc: Crc32c): Promise<Manifest | undefined> {
   const path = `${directory}/${MANIFEST_NAME}`;
-  const found = await disk.stat(path);
-  if (found === undefined) return undefined;
+  if ((await disk.stat(path)) === undefined) return undefined;
   const file = await disk.open(path, { mode: "read" });
-  const bytes = Buffer.alloc(found.sizeBytes);
+  let bytes: Buffer;
   try {
+    // Of the open file: beside a running host another may have its name by now.
+    bytes = Buffer.alloc(await file.size());
     await file.read(bytes, 0);
   } finally {
     await file.close();
