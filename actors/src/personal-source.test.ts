@@ -178,12 +178,52 @@ describe("a sink that reveals", () => {
       },
       close: async () => undefined,
     } as const;
-    const sink = revealedSink(target, keys.reveal);
+    const sink = revealedSink(target, keys.revelation);
     const slice = { lane: "l", input: 0, batch: new RowBatch(sealed), positions: Positions.dense(0, 1), late: [] };
     await sink.deliver([slice]);
     await env.until(keys.destroy(keys.find("ann")?.key ?? ""));
     await sink.deliver([slice]);
     expect(delivered).toEqual([ANN, { who: "ann", mail: { $erased: keys.find("ann")?.key } }]);
+  });
+
+  it("tells what is under way, until it has ended, well or badly", async () => {
+    const bob = { who: "bob", mail: "secret-bob" };
+    const sealed = (await env.until(intake.seal([ANN, bob], String))) as readonly Json[];
+    const ends: { readonly resolve: (outcome: null) => void; readonly reject: (reason: Error) => void }[] = [];
+    const target = {
+      guarantee: "at-least-once",
+      open: async () => undefined,
+      deliver: () => new Promise<null>((resolve, reject) => ends.push({ resolve, reject })),
+      close: async () => undefined,
+    } as const;
+    const sink = revealedSink(target, keys.revelation);
+    const deliver = (row: Json): Promise<unknown> => {
+      const batch = new RowBatch([row]);
+      const slice = { lane: "l", input: 0, batch, positions: Positions.dense(0, 1), late: [] };
+      return sink.deliver([slice]).catch((reason: Error) => reason.message);
+    };
+    const key = keys.find("ann")?.key ?? "";
+    const over: string[] = [];
+    const watch = (name: string, id: string): void => void keys.delivered(id).then(() => over.push(name));
+    const [first, second, ofBob] = [deliver(sealed[0] as Json), deliver(sealed[0] as Json), deliver(sealed[1] as Json)];
+    await env.until(keys.destroy(key));
+    const marked = deliver(sealed[0] as Json);
+    watch("ann", key);
+    watch("bob", keys.find("bob")?.key ?? "");
+    ends[0]?.resolve(null);
+    await first;
+    await env.advance(1);
+    expect(over).toEqual([]);
+    ends[1]?.reject(new Error("the target is away"));
+    expect(await second).toBe("the target is away");
+    await env.advance(1);
+    // That which began afterwards, with a marker, holds nobody up.
+    expect(over).toEqual(["ann"]);
+    ends[2]?.resolve(null);
+    ends[3]?.resolve(null);
+    await Promise.all([ofBob, marked]);
+    await env.advance(1);
+    expect(over).toEqual(["ann", "bob"]);
   });
 });
 

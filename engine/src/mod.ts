@@ -213,6 +213,7 @@ export {
 } from "./payload/payload-value.ts";
 export { personalError } from "./personal/personal-errors.ts";
 export { type PersonalFields, PersonalIntake } from "./personal/personal-intake.ts";
+export type { Revelation } from "./personal/revelations.ts";
 export { erasedMarker, isSealed, type KnownKey, revealValues, type SealedValue } from "./personal/sealed-value.ts";
 export { SubjectKeys, type SubjectKeysOptions, type SubjectState } from "./personal/subject-keys.ts";
 export {

@@ -22,6 +22,12 @@ export const personalError = defineErrors({
     summary: "A legal hold covers events with values of the subject, so it cannot be erased.",
     remedy: "Ask who placed the hold; `millrace log hold release` ends it, and both are events of the log.",
   },
+  "PERSONAL-DELIVERY": {
+    kind: "transient",
+    summary:
+      "The key of the subject is destroyed, but a sink that was delivering its values before has not ended that yet.",
+    remedy: "Erase again: it waits again, and says when it is over. A sink that hangs ends when its graph is stopped.",
+  },
   "PERSONAL-UNKNOWN": {
     kind: "rejected",
     summary: "There is no key for a subject: nothing was ever sealed for it here.",

@@ -20,6 +20,7 @@ import {
   slotsOf,
 } from "./key-slots.ts";
 import { personalError } from "./personal-errors.ts";
+import { type Revelation, Revelations } from "./revelations.ts";
 import { type KnownKey, revealValues, type SubjectKey } from "./sealed-value.ts";
 
 export interface SubjectKeysOptions {
@@ -53,6 +54,7 @@ export class SubjectKeys {
   #end = HEADER_BYTES;
   /** A sync failed: what a power cut would leave is unknown. */
   #isInDoubt = false;
+  readonly #revelations = new Revelations((id) => this.key(id));
   /** Changes of the file are made one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -113,6 +115,14 @@ export class SubjectKeys {
 
   /** Opens what can be opened and marks the rest; see {@link revealValues}. */
   readonly reveal = (value: Json): Json => (this.isEmpty ? value : revealValues(value, (id) => this.key(id)));
+
+  /** For a delivery to the outside, which {@link delivered} waits for. */
+  readonly revelation = (): Revelation => this.#revelations.begin();
+
+  /** Resolves when no delivery that has opened values under this key goes on. */
+  delivered(id: string): Promise<void> {
+    return this.#revelations.ended(id);
+  }
 
   /**
    * Destroys a key, on the medium and then in memory, before it resolves. Readers have the key until the file without it is durable:

@@ -35,7 +35,7 @@ export async function compileSink(node: SinkModel, context: CompileContext): Pro
       const plain = await sinkConnector(node, scheme, address, context, place);
       const sealed = sinkOfEvents(node, context.model.name, plain);
       const keys = definition.reveal === true ? context.keys(context.place(name, "reveal")) : undefined;
-      const connector = keys === undefined ? sealed : () => revealedSink(sealed(), keys.reveal);
+      const connector = keys === undefined ? sealed : () => revealedSink(sealed(), keys.revelation);
       return { role: "committed", isSink: true, make: () => connectorSink(connector(), payloads) };
     }
   }

@@ -1,5 +1,12 @@
 /** The keys of personal values of a host. Graphs are compiled before a host opens its data, so what they get is this object. */
-import { type GraphModel, invariant, type Json, PersonalIntake, type SubjectKeys, streamOf } from "@millrace/engine";
+import {
+  type GraphModel,
+  invariant,
+  PersonalIntake,
+  type Revelation,
+  type SubjectKeys,
+  streamOf,
+} from "@millrace/engine";
 
 export class HostPersonal {
   #keys: SubjectKeys | undefined;
@@ -13,7 +20,7 @@ export class HostPersonal {
     return this.#keys;
   }
 
-  readonly reveal = (value: Json): Json => this.keys.reveal(value);
+  readonly revelation = (): Revelation => this.keys.revelation();
 
   /** Where messages of a source with personal fields enter; `undefined` for any other node. */
   intakeOf({ name, nodes }: GraphModel, node: string): PersonalIntake | undefined {

@@ -1,6 +1,6 @@
 /**
- * Erasing a subject: its key is destroyed, and the log says so. First the log gets the intention, then the key goes, then the log
- * gets the fact; whoever opens the data directory after a crash between them carries the intention out. The events name the subject
+ * Erasing a subject: its key is destroyed, and the log says so. First the log gets the intention, then the key goes, then what sinks
+ * had begun to deliver comes to its end, then the log gets the fact; whoever opens the data directory after a crash between them carries the intention out. The events name the subject
  * by the keyed hash of the key file, never in clear.
  */
 import {
@@ -10,6 +10,7 @@ import {
   personalError,
   type SubjectKeys,
   type SubjectState,
+  sleep,
 } from "@millrace/engine";
 import { isHeld, type LegalHold, legalHolds } from "../retention/legal-holds.ts";
 import { appendSystemEvent, systemEvents, systemPayload } from "../system-stream.ts";
@@ -17,6 +18,8 @@ import { appendSystemEvent, systemEvents, systemPayload } from "../system-stream
 export const ERASURE_STREAM = "$erasure";
 const INTENDED = "ErasureIntended";
 const ERASED = "SubjectErased";
+/** Longer than most sinks wait for their targets. */
+const DELIVERY_WAIT_MS = 30_000;
 /** Of a key that is gone although nobody is known to have asked for it. */
 const FOUND: Mutation = { principal: "system", reason: "found erased when the data was opened" };
 
@@ -61,19 +64,23 @@ export async function requireErasable(log: EventLog, keys: SubjectKeys, subject:
   );
 }
 
-/** @throws PERSONAL-UNKNOWN, PERSONAL-HELD, PERSONAL-KEYS */
+/**
+ * @param hurry ends the wait for deliveries
+ * @throws PERSONAL-UNKNOWN, PERSONAL-HELD, PERSONAL-KEYS; PERSONAL-DELIVERY the key is gone, a delivery that had begun is not over
+ */
 export async function eraseSubject(
   log: EventLog,
   keys: SubjectKeys,
   env: Env,
   subject: string,
   by: Mutation,
+  hurry?: AbortSignal,
 ): Promise<Erasure> {
   const { key, hash: subjectHash, isErased } = await requireErasable(log, keys, subject);
   const told = (await toldErasures(log)).done.get(key);
   if (isErased && told !== undefined) return { key, subjectHash, repeated: true, position: told };
   await append(log, env, INTENDED, { key, subjectHash }, by);
-  const position = await carryOut(log, keys, env, { key, subjectHash }, by);
+  const position = await carryOut(log, keys, env, { key, subjectHash }, by, hurry);
   return { key, subjectHash, repeated: false, position };
 }
 
@@ -94,9 +101,35 @@ export async function finishErasures(log: EventLog, keys: SubjectKeys, env: Env)
   }
 }
 
-async function carryOut(log: EventLog, keys: SubjectKeys, env: Env, erased: ErasedKey, by: Mutation): Promise<number> {
+async function carryOut(
+  log: EventLog,
+  keys: SubjectKeys,
+  env: Env,
+  erased: ErasedKey,
+  by: Mutation,
+  hurry?: AbortSignal,
+): Promise<number> {
   await keys.destroy(erased.key);
+  await delivered(keys, env, erased.key, hurry);
   return append(log, env, ERASED, erased, by);
+}
+
+/** @throws PERSONAL-DELIVERY */
+async function delivered(keys: SubjectKeys, env: Env, key: string, hurry: AbortSignal | undefined): Promise<void> {
+  const over = new AbortController();
+  const limit = hurry === undefined ? over.signal : AbortSignal.any([over.signal, hurry]);
+  const late = sleep(env, DELIVERY_WAIT_MS, limit).catch(() => undefined);
+  const isDelivered = await Promise.race([keys.delivered(key).then(() => true), late.then(() => false)]);
+  over.abort();
+  if (isDelivered) return;
+  const why = hurry?.aborted === true ? "and the host stops" : `after ${DELIVERY_WAIT_MS / 1000} s`;
+  throw personalError(
+    "PERSONAL-DELIVERY",
+    `a sink is still delivering values of this subject ${why}; the key is gone`,
+    {
+      details: { key },
+    },
+  );
 }
 
 async function toldErasures(log: EventLog): Promise<ToldErasures> {

@@ -58,6 +58,6 @@ export interface LogCare {
   placeHold(request: CareRequest<"placeHold">): Promise<LegalHold>;
   /** @throws LOG-HOLD */
   releaseHold(request: CareRequest<"releaseHold">): Promise<LegalHold>;
-  /** @throws PERSONAL-UNKNOWN, PERSONAL-HELD, PERSONAL-KEYS */
+  /** @throws PERSONAL-UNKNOWN, PERSONAL-HELD, PERSONAL-KEYS, PERSONAL-DELIVERY */
   erase(request: CareRequest<"erase">): Promise<ErasureAnswer>;
 }

@@ -24,6 +24,7 @@ export class OpenLogCare implements LogCare {
   readonly #options: OpenLogCareOptions;
   /** Holds, prunes and erasures are decided one after the other: none may change what another was decided upon. */
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #closing = new AbortController();
 
   constructor(options: OpenLogCareOptions) {
     this.#options = options;
@@ -82,15 +83,17 @@ export class OpenLogCare implements LogCare {
     const { data, env } = this.#options;
     const { log, keys } = data;
     return this.#inTurn(async () => {
-      if (yes) return eraseSubject(log, keys, env, subject, by);
+      const erase = (): Promise<ErasureAnswer> => eraseSubject(log, keys, env, subject, by, this.#closing.signal);
+      if (yes) return erase();
       const { key, hash: subjectHash, isErased } = await requireErasable(log, keys, subject);
-      return isErased ? eraseSubject(log, keys, env, subject, by) : { key, subjectHash };
+      return isErased ? erase() : { key, subjectHash };
     });
   }
 
-  /** Waits for what was begun. An archive ends behind the segment that it is at. */
+  /** Waits for what was begun. An archive ends behind the segment that it is at, an erasure without waiting for deliveries. */
   async close(): Promise<void> {
     this.#options.data.log.retention.stop();
+    this.#closing.abort();
     await this.#turn.catch(() => undefined);
   }
 
