@@ -17,9 +17,10 @@ export async function hostNeeds(
     name: `the record of legal hold ${name}`,
     position,
   }));
-  // Definitions, cursors and states of graphs are folds of streams that begin at the first deployment.
+  // What graphs there are, their revisions, and what was ever redriven are read from the first deployment on; the identity of a source
+  // stands where it was first read; and a snapshot of a node is a cache, which is not read under another revision of its graph.
   for await (const [first] of log.readStream(GRAPHS_STREAM, { limit: 1 }))
-    if (first !== undefined) needs.push({ name: "the graphs of this log", position: first.position });
+    if (first !== undefined) needs.push({ name: `the graph ${first.context.graph}`, position: first.position });
   if ((await log.head(GROUPS_STREAM)) >= 0) needs.push({ name: "persistent subscriptions", position: base });
   return needs;
 }

@@ -110,6 +110,11 @@ describe("beside a running host", { timeout: TEST_MS }, () => {
       .toBe(true);
     const { archived } = (await host.told("log", "archive", "--older-than", "0")) as { archived: readonly object[] };
     expect(archived.length).toBeGreaterThan(0);
+    const held = await host.ask("log", "prune", "--older-than", "0", "--json");
+    expect([held.code, lastJson(held.stdout)]).toMatchObject([
+      1,
+      { error: { code: "LOG-HELD", details: { by: "the graph sign-ups" } } },
+    ]);
     expect(await host.told("audit", "verify")).toMatchObject({ ok: true });
     const scrubbed = scrubLog({
       disk: systemDisk(),
