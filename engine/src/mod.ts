@@ -15,6 +15,16 @@ export type {
   StateTable,
 } from "./behavior/committed-behavior.ts";
 export {
+  CELL_FOLDS,
+  type CellFold,
+  type CellSpec,
+  type GroupArrays,
+  type GroupFrame,
+  type GroupKernel,
+  type GroupKernels,
+  type NumericInput,
+} from "./behavior/group-kernel.ts";
+export {
   type MessageFailure,
   type PureBehavior,
   type PureOutput,

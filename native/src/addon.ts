@@ -40,6 +40,7 @@ export interface Addon {
    * else in `longAnswer()`. `places`: of payloads, as msgpack.
    */
   calculatorBatch(number: number, length: number, at: number, places?: Uint8Array): number;
+  readonly WindowGroups: new (sizeMs: number, cells: Uint32Array) => WindowGroups;
   readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
 }
 
@@ -56,6 +57,28 @@ export interface NativeCalculator {
   /** Payloads that were opened since it was last asked. */
   takeOpens(): number;
   longAnswer(): Uint8Array;
+}
+
+/** Groups of open windows (native/crates/window-groups); what the calls mean is `GroupKernel` of the engine. */
+export interface WindowGroups {
+  accumulate(
+    at: Uint32Array | null,
+    times: Float64Array,
+    keys: Uint32Array,
+    keyCount: number,
+    values: readonly (Float64Array | Int32Array)[],
+    nulls: readonly (Uint8Array | null)[],
+  ): void;
+  end(limit: number): number;
+  firstDue(): number;
+  take(most: number): number;
+  changed(): number;
+  all(): number;
+  read(starts: Float64Array, keys: Uint32Array, cells: Float64Array): void;
+  seal(): number;
+  discard(): void;
+  write(starts: Float64Array, keys: Uint32Array, keyCount: number, cells: Float64Array): void;
+  renumber(numbers: Uint32Array): void;
 }
 
 export interface LodgeOptions {

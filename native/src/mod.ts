@@ -19,3 +19,4 @@ export {
 } from "./payload-store/mapped-payload-store.ts";
 export { type OpenedPayloadStore, openPayloadStore, type PayloadStoreOptions } from "./payload-store/payload-store.ts";
 export { nativeText } from "./text/native-text.ts";
+export { nativeGroups } from "./window/native-groups.ts";

@@ -2,6 +2,7 @@
  * What a window computes. Each aggregate is made of a few running numbers per group (**cells**), which several aggregates may
  * share: `avg(x)` is `sum(x)` over the messages whose `x` is not null, and those are all messages but `nulls(x)`.
  */
+import type { CellFold, CellSpec } from "@millrace/engine";
 import type { Expression } from "../expression.ts";
 
 export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max";
@@ -11,15 +12,6 @@ export interface Aggregate {
   readonly fn: AggregateFunction;
   /** What to aggregate; nulls are left out. Absent only for `count`: every message counts. */
   readonly argument?: Expression;
-}
-
-/** `messages` counts all of a group, `nulls` those whose value is null. */
-export type CellFold = "messages" | "nulls" | "sum" | "min" | "max";
-
-export interface CellSpec {
-  readonly fold: CellFold;
-  /** Which of {@link AggregatePlan.expressions} it reads; -1 for `messages`. */
-  readonly input: number;
 }
 
 export interface ComputedField {
@@ -37,12 +29,6 @@ export interface AggregatePlan {
   /** Cell 0 is `messages`. */
   readonly cells: readonly CellSpec[];
   readonly fields: readonly ComputedField[];
-}
-
-/** Value of a cell that has seen nothing. */
-export function initialOf(fold: CellFold): number {
-  if (fold === "min") return Number.POSITIVE_INFINITY;
-  return fold === "max" ? Number.NEGATIVE_INFINITY : 0;
 }
 
 export function planAggregates(compute: ReadonlyMap<string, Aggregate>): AggregatePlan {

@@ -3,40 +3,34 @@
  * (`start, count, …`), keys by value, each cell as little-endian bytes of the narrowest kind that holds it exactly.
  */
 import type { Json, StateEvent } from "@millrace/engine";
-import type { OpenWindows } from "./open-windows.ts";
+import type { Groups } from "./open-windows.ts";
 
 /** Bytes per value of a packed cell; a cell that is 0 everywhere has none. */
 const INT32 = 4;
 
-export function encodeGroups(windows: OpenWindows, slots: readonly number[]): StateEvent {
+export function encodeGroups({ starts, keys, cells }: Groups, keyFields: number): StateEvent {
   const runs: number[] = [];
   let run = Number.NaN;
-  for (const slot of slots) {
-    const start = windows.startOf(slot);
+  for (const start of starts) {
     if (start !== run) runs.push(start, 0);
     run = start;
     (runs[runs.length - 1] as number)++;
   }
-  const keys = Array.from({ length: windows.keys.fields }, (_, field) =>
-    slots.map((slot) => windows.keys.key(windows.keyOf(slot))[field] as Json),
-  );
-  return { w: runs, k: keys, c: windows.cells.map((cell) => pack(cell, slots)) };
+  const columns = Array.from({ length: keyFields }, (_, field) => keys.map((key) => key[field] as Json));
+  return { w: runs, k: columns, c: cells.map(pack) };
 }
 
-export function foldGroups(windows: OpenWindows, event: StateEvent): void {
-  const { w: runs, k: keys, c: cells } = event as unknown as GroupsEvent;
-  const count = runs.reduce((sum, value, i) => sum + (i % 2 === 1 ? value : 0), 0);
-  const values = cells.map((packed) => unpack(packed, count));
+export function decodeGroups(event: StateEvent): Groups {
+  const { w: runs, k: columns, c: cells } = event as unknown as GroupsEvent;
+  const n = runs.reduce((sum, value, i) => sum + (i % 2 === 1 ? value : 0), 0);
+  const starts = new Float64Array(n);
   let i = 0;
   for (let r = 0; r < runs.length; r += 2) {
-    for (let left = runs[r + 1] as number; left > 0; left--, i++) {
-      const slot = windows.slotFor(
-        runs[r] as number,
-        keys.map((column) => column[i] as Json),
-      );
-      for (const [c, cell] of windows.cells.entries()) cell[slot] = (values[c] as Values)[i] as number;
-    }
+    starts.fill(runs[r] as number, i, i + (runs[r + 1] as number));
+    i += runs[r + 1] as number;
   }
+  const keys = Array.from({ length: n }, (_, at) => columns.map((column) => column[at] as Json));
+  return { n, starts, keys, cells: cells.map((packed) => unpack(packed, n)) };
 }
 
 /** What {@link encodeGroups} made, read back from the log. */
@@ -46,32 +40,28 @@ interface GroupsEvent {
   readonly c: readonly (readonly [width: number, bytes: Uint8Array] | null)[];
 }
 
-type Values = Float64Array | Int32Array;
-
-function pack(cell: Float64Array, slots: readonly number[]): StateEvent {
-  const ints = new Int32Array(slots.length);
+function pack(cell: Float64Array): StateEvent {
+  const ints = new Int32Array(cell.length);
   let any = 0;
   let exact = true;
   for (let i = 0; i < ints.length && exact; i++) {
-    const value = cell[slots[i] as number] as number;
+    const value = cell[i] as number;
     ints[i] = value;
     any |= ints[i] as number;
     exact = Object.is(ints[i], value);
   }
-  if (exact) return any === 0 ? null : [INT32, bytesOf(ints)];
-  const doubles = new Float64Array(slots.length);
-  for (let i = 0; i < doubles.length; i++) doubles[i] = cell[slots[i] as number] as number;
-  return [Float64Array.BYTES_PER_ELEMENT, bytesOf(doubles)];
+  if (!exact) return [Float64Array.BYTES_PER_ELEMENT, bytesOf(cell.slice())];
+  return any === 0 ? null : [INT32, bytesOf(ints)];
 }
 
-function unpack(packed: GroupsEvent["c"][number], count: number): Values {
-  if (packed === null) return new Int32Array(count);
+function unpack(packed: GroupsEvent["c"][number], count: number): Float64Array {
+  if (packed === null) return new Float64Array(count);
   const [width, bytes] = packed;
   // Bytes out of a decoder are a view at any offset, so they are copied to an aligned buffer.
   const { buffer } = Uint8Array.from(bytes);
-  return width === INT32 ? new Int32Array(buffer) : new Float64Array(buffer);
+  return width === INT32 ? Float64Array.from(new Int32Array(buffer)) : new Float64Array(buffer);
 }
 
-function bytesOf(values: Values): Uint8Array {
+function bytesOf(values: Float64Array | Int32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }

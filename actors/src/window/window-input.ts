@@ -10,17 +10,12 @@ import {
   END,
   type InputSlice,
   type MessageFailure,
+  type NumericInput,
 } from "@millrace/engine";
 import { actorError } from "../errors.ts";
 import { eventTimesOf } from "../event-time.ts";
 import type { Expression } from "../expression.ts";
 import { distinctFailures } from "../survivors.ts";
-
-/** Numbers by physical index. */
-export interface NumericInput {
-  readonly values: Float64Array | Int32Array;
-  readonly nulls: Uint8Array | null;
-}
 
 export interface WindowInput {
   /** Physical indices of the messages to accumulate; `null`: all of `0 … n-1`. */

@@ -1,7 +1,7 @@
 /** Groups as output columns. */
 import { type Column, ColumnBatch, Dictionary, type Json } from "@millrace/engine";
 import type { ComputedField } from "./aggregate.ts";
-import type { OpenWindows } from "./open-windows.ts";
+import type { Groups } from "./open-windows.ts";
 
 /** A dictionary only grows; past this many entries the next batch starts a new one. */
 const DICTIONARY_ENTRIES_MAX = 65_536;
@@ -17,24 +17,22 @@ export class WindowRows {
     this.#dictionaries = by.map(() => new Dictionary());
   }
 
-  of(windows: OpenWindows, groups: readonly number[]): ColumnBatch {
-    // As doubles, so that columns of doubles are made from them by `map`.
-    const slots = Float64Array.from(groups);
-    const starts = slots.map((slot) => windows.startOf(slot));
+  of({ n, starts, keys, cells }: Groups, sizeMs: number): ColumnBatch {
     const columns = new Map<string, Column>();
-    for (const [field, name] of this.#by.entries()) columns.set(name, this.#keyColumn(windows, slots, field));
+    for (const [field, name] of this.#by.entries()) columns.set(name, this.#keyColumn(keys, field));
     columns.set("window_start", { type: "time", values: starts, nulls: null });
-    columns.set("window_end", { type: "time", values: starts.map((start) => start + windows.sizeMs), nulls: null });
-    for (const field of this.#fields) columns.set(field.name, computedColumn(windows.cells, slots, field));
-    return new ColumnBatch(columns, null, slots.length);
+    columns.set("window_end", { type: "time", values: starts.map((start) => start + sizeMs), nulls: null });
+    for (const field of this.#fields) columns.set(field.name, computedColumn(cells, n, field));
+    return new ColumnBatch(columns, null, n);
   }
 
-  #keyColumn(windows: OpenWindows, slots: Float64Array, field: number): Column {
+  #keyColumn(keys: Groups["keys"], field: number): Column {
     const dictionary = this.#dictionary(field);
-    const codes = new Uint32Array(slots.length);
+    const codes = new Uint32Array(keys.length);
     for (let i = 0; i < codes.length; i++) {
-      const value = windows.keys.key(windows.keyOf(slots[i] as number))[field] as Json;
-      if (value !== null && typeof value === "object") return jsonColumn(windows, slots, field);
+      const value = keys[i]?.[field] as Json;
+      if (value !== null && typeof value === "object")
+        return { type: "json", values: keys.map((key) => key[field] as Json) };
       codes[i] = dictionary.code(value);
     }
     return { type: "dictionary", codes, dictionary, nulls: null };
@@ -49,28 +47,19 @@ export class WindowRows {
   }
 }
 
-function jsonColumn(windows: OpenWindows, slots: Float64Array, field: number): Column {
-  return { type: "json", values: Array.from(slots, (slot) => windows.keys.key(windows.keyOf(slot))[field] as Json) };
-}
-
-function computedColumn(
-  cells: readonly Float64Array[],
-  slots: Float64Array,
-  { fn, cell, nulls }: ComputedField,
-): Column {
+function computedColumn(cells: readonly Float64Array[], n: number, { fn, cell, nulls }: ComputedField): Column {
   const of = cells[cell] as Float64Array;
   const messages = cells[0] as Float64Array;
   const missing = nulls < 0 ? undefined : (cells[nulls] as Float64Array);
-  const values = new Float64Array(slots.length);
+  const values = new Float64Array(n);
   let absent: Uint8Array | null = null;
-  for (let i = 0; i < values.length; i++) {
-    const slot = slots[i] as number;
-    const present = (messages[slot] as number) - (missing === undefined ? 0 : (missing[slot] as number));
-    const value = fn === "count" ? present : fn === "avg" ? (of[slot] as number) / present : (of[slot] as number);
+  for (let i = 0; i < n; i++) {
+    const present = (messages[i] as number) - (missing === undefined ? 0 : (missing[i] as number));
+    const value = fn === "count" ? present : fn === "avg" ? (of[i] as number) / present : (of[i] as number);
     values[i] = value;
     // No value was seen (min, max, avg), or the sum left the range of numbers: JSON has neither.
     if (value - value === 0) continue;
-    absent ??= new Uint8Array(slots.length);
+    absent ??= new Uint8Array(n);
     absent[i] = 1;
   }
   return { type: "number", values, nulls: absent };

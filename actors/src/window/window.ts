@@ -11,6 +11,7 @@ import {
   type CommittedBehavior,
   type CommittedContext,
   type Draft,
+  type GroupKernels,
   InvariantViolation,
   type JsonObject,
   type StateEvent,
@@ -18,7 +19,7 @@ import {
 import type { Expression } from "../expression.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
 import { OpenWindows } from "./open-windows.ts";
-import { encodeGroups, foldGroups } from "./state-event.ts";
+import { decodeGroups, encodeGroups } from "./state-event.ts";
 import { windowInput, windowStart } from "./window-input.ts";
 import { WindowRows } from "./window-rows.ts";
 
@@ -37,6 +38,8 @@ export interface WindowOptions {
   readonly late?: "drop" | "port";
   /** Output bytes of a step, roughly: what is more waits for the next. Default 1 MiB. */
   readonly partBytes?: number;
+  /** What keeps the groups; by default TypeScript. */
+  readonly kernels?: GroupKernels | undefined;
 }
 
 const PART_BYTES = 1024 * 1024;
@@ -49,7 +52,9 @@ export function window(options: WindowOptions): CommittedBehavior {
   const plan = planAggregates(options.compute);
   const inputOptions = { ...plan, sizeMs, latenessMs, time: options.time, by: [...options.by.values()] };
   const rows = new WindowRows([...options.by.keys()], plan.fields);
-  let windows = new OpenWindows(sizeMs, options.by.size, plan.cells);
+  const keyFields = options.by.size;
+  const noWindows = (): OpenWindows => new OpenWindows(sizeMs, keyFields, plan.cells, options.kernels);
+  let windows = noWindows();
   let watermark = Number.NEGATIVE_INFINITY;
   let sealedWatermark = watermark;
 
@@ -64,8 +69,8 @@ export function window(options: WindowOptions): CommittedBehavior {
   };
   const emitPart = (draft: Draft): void => {
     if (windows.due === 0) return;
-    const rowBytes = windows.keys.bytesMax + NUMBER_BYTES * (2 + plan.fields.length);
-    draft.emit("out", rows.of(windows, windows.take(Math.max(1, Math.floor(partBytes / rowBytes)))));
+    const rowBytes = windows.keyBytesMax + NUMBER_BYTES * (2 + plan.fields.length);
+    draft.emit("out", rows.of(windows.take(Math.max(1, Math.floor(partBytes / rowBytes))), sizeMs));
     if (windows.wasDue || windows.due > 0) draft.change({ due: windows.due });
   };
   const goOn = (): void => {
@@ -90,7 +95,7 @@ export function window(options: WindowOptions): CommittedBehavior {
       if (input.failures.length > 0) draft.reject(slice, input.failures);
       if (input.late.length > 0 && options.late === "port") draft.emit("late", slice.batch.select(input.late));
       else if (input.late.length > 0) draft.drop(input.late.length, "late");
-      if (input.n > 0) windows.accumulate(input, plan.cells);
+      if (input.n > 0) windows.accumulate(input);
     },
     advance(draft: Draft, to: number) {
       raise(to);
@@ -99,8 +104,8 @@ export function window(options: WindowOptions): CommittedBehavior {
     // Rows are not older than the first window that is due or open, or may yet be opened.
     hold: () => windows.firstDue ?? windowStart(watermark - latenessMs, sizeMs),
     finish(draft) {
-      const { changed } = windows;
-      if (changed.length > 0) draft.change(encodeGroups(windows, changed));
+      const changed = windows.changed();
+      if (changed !== undefined) draft.change(encodeGroups(changed, keyFields));
     },
     seal() {
       windows.seal();
@@ -113,7 +118,7 @@ export function window(options: WindowOptions): CommittedBehavior {
     },
     fold(event) {
       const due = dueOf(event);
-      if (due === undefined) foldGroups(windows, event);
+      if (due === undefined) windows.write(decodeGroups(event));
       else leftDue = due;
     },
     foldWatermark(to) {
@@ -123,19 +128,19 @@ export function window(options: WindowOptions): CommittedBehavior {
       windows.seal();
       sealedWatermark = watermark;
     },
-    snapshot: () => ({ watermark, groups: encodeGroups(windows, windows.all) }),
+    snapshot: () => ({ watermark, groups: encodeGroups(windows.all(), keyFields) }),
     restore(snapshot) {
-      windows = new OpenWindows(sizeMs, options.by.size, plan.cells);
+      windows = noWindows();
       const { watermark: at, groups } = snapshotOf(snapshot);
       sealedWatermark = watermark = at;
-      foldGroups(windows, groups);
+      windows.write(decodeGroups(groups));
       windows.end(watermark - latenessMs);
       windows.seal();
     },
     // Groups as they would be emitted now.
     inspect: () => ({
       key: [...options.by.keys(), "window_start"],
-      rows: rows.of(windows, windows.all).rows() as readonly JsonObject[],
+      rows: rows.of(windows.all(), sizeMs).rows() as readonly JsonObject[],
     }),
   };
 }

@@ -5,6 +5,7 @@ mod calculator;
 mod hash;
 mod payload;
 mod text;
+mod window;
 
 use napi_derive::napi;
 

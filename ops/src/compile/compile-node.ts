@@ -97,7 +97,11 @@ async function compileEnrich(
   return { role: "pure", make: () => enrich({ table, key, as, required }) };
 }
 
-function compileWindow({ name, definition, timeField }: Kind<"window">, context: CompileContext): CommittedNode {
+async function compileWindow(
+  { name, definition, timeField }: Kind<"window">,
+  context: CompileContext,
+): Promise<CommittedNode> {
+  const { nativeGroups } = await import("@millrace/native");
   const { tumbling, by = {}, compute, lateness, late } = definition;
   const options = {
     sizeMs: durationMs(tumbling),
@@ -110,6 +114,7 @@ function compileWindow({ name, definition, timeField }: Kind<"window">, context:
     ),
     ...(lateness === undefined ? {} : { latenessMs: durationMs(lateness) }),
     late: late === "output" ? ("port" as const) : ("drop" as const),
+    kernels: nativeGroups(),
   };
   return { role: "committed", make: () => window(options) };
 }
