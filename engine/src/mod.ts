@@ -191,15 +191,11 @@ export { type Discipline, deadline, fair, fifo, lifo, priority } from "./mailbox
 export { Mailbox, type MailboxOptions, type Overflow } from "./mailbox/mailbox.ts";
 export { CopiedLease } from "./payload/copied-lease.ts";
 export { PayloadArchive, type PayloadArchiveOptions } from "./payload/payload-archive.ts";
+export type { PayloadCounters } from "./payload/payload-counts.ts";
 export { payloadError } from "./payload/payload-errors.ts";
-export {
-  type LentPayload,
-  type PayloadCounters,
-  PayloadExchange,
-  type PayloadExchangeOptions,
-  PayloadScope,
-} from "./payload/payload-exchange.ts";
+export { type LentPayload, PayloadExchange, type PayloadExchangeOptions } from "./payload/payload-exchange.ts";
 export { PayloadIntake, type PayloadTerms } from "./payload/payload-intake.ts";
+export { PayloadScope } from "./payload/payload-scope.ts";
 export type {
   LocatedPayload,
   PayloadFormat,

@@ -1,6 +1,7 @@
 /** Where a node's payloads enter: decides for each whether it travels inline or by reference, and can say why. */
 import { isJsonObject, type Json } from "../frame/json.ts";
-import type { PayloadExchange, PayloadScope } from "./payload-exchange.ts";
+import type { PayloadExchange } from "./payload-exchange.ts";
+import type { PayloadScope } from "./payload-scope.ts";
 import type { PayloadFormat } from "./payload-store.ts";
 import { inlineValue, mapPayloads, PAYLOAD_KEY, referenceValue } from "./payload-value.ts";
 

@@ -10,7 +10,8 @@ import { MillraceError } from "../errors.ts";
 import type { Frame } from "../frame/frame.ts";
 import type { Point } from "../frame/point.ts";
 import { FrameHolds, type PayloadHolds, referencesOfFrame } from "../payload/frame-holds.ts";
-import type { PayloadExchange, PayloadScope } from "../payload/payload-exchange.ts";
+import type { PayloadExchange } from "../payload/payload-exchange.ts";
+import type { PayloadScope } from "../payload/payload-scope.ts";
 import { isFormat, type PayloadReference } from "../payload/payload-value.ts";
 import type { TransportMessage } from "./transport.ts";
 
