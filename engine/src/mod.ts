@@ -190,7 +190,8 @@ export {
 export { type Discipline, deadline, fair, fifo, lifo, priority } from "./mailbox/discipline.ts";
 export { Mailbox, type MailboxOptions, type Overflow } from "./mailbox/mailbox.ts";
 export { CopiedLease } from "./payload/copied-lease.ts";
-export { PayloadArchive, type PayloadArchiveOptions } from "./payload/payload-archive.ts";
+export { hashesIn } from "./payload/named-payloads.ts";
+export { type ForgottenPayloads, PayloadArchive, type PayloadArchiveOptions } from "./payload/payload-archive.ts";
 export type { PayloadCounters } from "./payload/payload-counts.ts";
 export { payloadError } from "./payload/payload-errors.ts";
 export { type LentPayload, PayloadExchange, type PayloadExchangeOptions } from "./payload/payload-exchange.ts";

@@ -1,14 +1,17 @@
 /**
- * The durable copies of payloads: what the log names by its hash is here, for as long as the log may be read (P-R20). One file
+ * The durable copies of payloads: what the log names by its hash is here, for as long as the log can be read (P-R20). One file
  * per content, complete under its name or not there.
  *
  * A payload is written before the step that names it is appended. Until that step is durable it is *staged*: a marker beside
- * it has the log's end as it was then. After a crash {@link sweep} reads the log from the least of these positions and removes
- * what no event names, so that neither a name without its bytes nor bytes without a name are left.
+ * it has the log's end as it was then. After a crash {@link PayloadArchive.open} reads the log from the least of these positions and
+ * removes what no event names, so that neither a name without its bytes nor bytes without a name are left.
+ *
+ * What is named by events that are to be pruned is staged again before they go, and decided upon behind them: whenever the process
+ * dies, either the events are there still and name it, or it is gone with them at the latest by the next start.
  */
 import { createHash } from "node:crypto";
 import { type Disk, errnoOf } from "../disk/disk.ts";
-import type { EventLog } from "../log/event-log.ts";
+import { type NamingLog, namedOf } from "./named-payloads.ts";
 import { payloadError } from "./payload-errors.ts";
 import type { PayloadReference } from "./payload-value.ts";
 
@@ -16,7 +19,13 @@ export interface PayloadArchiveOptions {
   readonly disk: Disk;
   /** Absolute; created with the first payload. */
   readonly directory: string;
-  readonly log: Pick<EventLog, "durableEnd" | "read">;
+  readonly log: NamingLog;
+}
+
+/** What was removed because no event names it any more. */
+export interface ForgottenPayloads {
+  readonly payloads: number;
+  readonly bytes: number;
 }
 
 const STAGED = "staged";
@@ -55,7 +64,7 @@ export class PayloadArchive {
   }
 
   /** Absolute path of a payload's file, which holds its bytes and nothing else. */
-  pathOf({ sha256 }: PayloadReference): string {
+  pathOf({ sha256 }: Content): string {
     return `${this.#in(OBJECTS)}/${sha256.slice(0, 2)}/${sha256}`;
   }
 
@@ -90,6 +99,52 @@ export class PayloadArchive {
       await this.#unlinkObject(reference);
       await this.#unlink(this.#marker(reference));
     });
+  }
+
+  /**
+   * Stages those of the contents that are here, durably, before the events that name them go: until {@link forget} or the next
+   * {@link open} has decided upon each. Returns them.
+   * @throws PAYLOAD-FAILED (transient)
+   */
+  stage(hashes: Iterable<string>): Promise<readonly string[]> {
+    return this.#tried("staging payloads failed", async () => {
+      const staged: string[] = [];
+      for (const sha256 of hashes) {
+        if ((await this.#disk.stat(this.pathOf(contentOf(sha256)))) === undefined) continue;
+        await this.#make();
+        await this.#write(this.#marker(contentOf(sha256)), Buffer.from(String(this.#log.base ?? 0)));
+        staged.push(sha256);
+      }
+      if (staged.length > 0) await this.#disk.syncDirectory(this.#in(STAGED));
+      return staged;
+    });
+  }
+
+  /**
+   * Removes what was staged and no event names that can be read.
+   *
+   * @param take removes one content; bytes of it, or `undefined` if somebody needs it: then the next {@link open} decides
+   * @throws PAYLOAD-FAILED (transient) the next {@link open} does what is left
+   */
+  forget(staged: readonly string[], take = (sha256: string) => this.take(sha256)): Promise<ForgottenPayloads> {
+    return this.#tried("removing payloads of pruned events failed", async () => {
+      const named = await namedOf(this.#log, new Set(staged), 0);
+      const taken = { payloads: 0, bytes: 0 };
+      for (const sha256 of staged) {
+        const bytes = named.has(sha256) ? await this.#decide(sha256, true) : await take(sha256);
+        if (bytes === undefined) continue;
+        taken.payloads++;
+        taken.bytes += bytes;
+      }
+      return taken;
+    });
+  }
+
+  /** Removes a content that no event names. Its length; `undefined`: it was not here. */
+  async take(sha256: string): Promise<number | undefined> {
+    const found = await this.#disk.stat(this.pathOf(contentOf(sha256)));
+    await this.#decide(sha256, false);
+    return found?.sizeBytes;
   }
 
   /** `undefined`: it is not here, or not what its name says. @throws PAYLOAD-FAILED */
@@ -131,29 +186,17 @@ export class PayloadArchive {
       staged.set(sha256, Number(Buffer.from(marker ?? []).toString() || 0));
     }
     if (staged.size === 0) return;
-    const named = await this.#namedOf(new Set(staged.keys()), Math.min(...staged.values()));
-    for (const sha256 of staged.keys()) {
-      const reference = { sha256, format: "raw", length: 0 } as const;
-      if (!named.has(sha256)) await this.#unlinkObject(reference);
-      await this.#unlink(this.#marker(reference));
-    }
+    const named = await namedOf(this.#log, new Set(staged.keys()), Math.min(...staged.values()));
+    for (const sha256 of staged.keys()) await this.#decide(sha256, named.has(sha256));
   }
 
-  /** Which of the hashes stand in some event from `from` on: as text, whatever the event is. */
-  async #namedOf(wanted: Set<string>, from: number): Promise<ReadonlySet<string>> {
-    const named = new Set<string>();
-    for await (const events of this.#log.read({ from })) {
-      for (const { payload } of events) {
-        const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
-        for (const sha256 of wanted) if (!named.has(sha256) && bytes.includes(sha256, 0, "latin1")) named.add(sha256);
-      }
-      if (named.size === wanted.size) break;
-    }
-    return named;
+  async #decide(sha256: string, isNamed: boolean): Promise<void> {
+    if (!isNamed) await this.#unlinkObject(contentOf(sha256));
+    await this.#unlink(this.#marker(contentOf(sha256)));
   }
 
   /** For good, before its marker goes: or a power cut would bring it back without one. */
-  async #unlinkObject(reference: PayloadReference): Promise<void> {
+  async #unlinkObject(reference: Content): Promise<void> {
     const path = this.pathOf(reference);
     await this.#unlink(path);
     await this.#unlink(`${path}${DRAFT}`);
@@ -217,13 +260,19 @@ export class PayloadArchive {
     }
   }
 
-  #marker({ sha256 }: PayloadReference): string {
+  #marker({ sha256 }: Content): string {
     return `${this.#in(STAGED)}/${sha256}`;
   }
 
   #in(folder: string): string {
     return `${this.#directory}/${folder}`;
   }
+}
+
+type Content = Pick<PayloadReference, "sha256">;
+
+function contentOf(sha256: string): Content {
+  return { sha256 };
 }
 
 function folderOf(path: string): string {

@@ -8,7 +8,7 @@
  * copy goes too when no event names it. What memory has lost or never had room for comes from the archive (P-R16, P-R18).
  */
 import { HeldLease } from "./held-lease.ts";
-import { contentHash, type PayloadArchive } from "./payload-archive.ts";
+import { contentHash, type ForgottenPayloads, type PayloadArchive } from "./payload-archive.ts";
 import { type PayloadCounters, PayloadCounts } from "./payload-counts.ts";
 import { inTurn, newEntry, type PayloadEntry } from "./payload-entry.ts";
 import { ALL_PAYLOAD_RULES, type PayloadRules } from "./payload-rules.ts";
@@ -46,6 +46,12 @@ export class PayloadExchange {
   readonly #pending = new Set<Promise<unknown>>();
   readonly #counts = new PayloadCounts();
   #isUsed: boolean;
+  /** Contents that an append of unknown outcome names. */
+  readonly #unsure = new Set<string>();
+  /** What was used since a prune began to look for what nothing names. */
+  #usedMeanwhile: Set<string> | undefined;
+  /** Removals on their way, by content: what is used again waits for them and is written anew. */
+  readonly #removals = new Map<string, Promise<unknown>>();
 
   constructor(options: PayloadExchangeOptions) {
     const { store, archive, rules = ALL_PAYLOAD_RULES } = options;
@@ -116,6 +122,7 @@ export class PayloadExchange {
     entry.holds--;
     this.#counts.holds--;
     entry.isUnsure ||= isUnsure;
+    if (isUnsure) this.#unsure.add(reference.sha256);
     if (entry.holds === 0) this.#later(inTurn(entry, () => this.#free(entry)));
   }
 
@@ -181,6 +188,22 @@ export class PayloadExchange {
     this.#counts.copiedBytes += copiedBytes;
   }
 
+  /** As {@link PayloadArchive.stage}. */
+  stage(hashes: Iterable<string>): Promise<readonly string[]> {
+    return this.#archive.stage(hashes);
+  }
+
+  /** As {@link PayloadArchive.forget}, beside whatever uses payloads: what anybody here uses stays. One at a time. */
+  async forget(staged: readonly string[]): Promise<ForgottenPayloads> {
+    const used = new Set([...this.#entries.keys(), ...this.#unsure]);
+    this.#usedMeanwhile = used;
+    try {
+      return await this.#archive.forget(staged, async (sha256) => (used.has(sha256) ? undefined : this.#take(sha256)));
+    } finally {
+      this.#usedMeanwhile = undefined;
+    }
+  }
+
   /** Resolves when everything that was let go so far is given back. */
   async settled(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all([...this.#pending]);
@@ -194,10 +217,23 @@ export class PayloadExchange {
   #entryOf(reference: PayloadReference, isNamed: boolean): PayloadEntry {
     const known = this.#entries.get(reference.sha256);
     if (known !== undefined) return known;
-    const entry = newEntry(reference, isNamed);
+    this.#usedMeanwhile?.add(reference.sha256);
+    const removal = this.#removals.get(reference.sha256);
+    const entry = newEntry(reference, isNamed && removal === undefined);
+    if (removal !== undefined) entry.work = removal.catch(() => undefined);
     this.#entries.set(reference.sha256, entry);
     this.#isUsed = true;
     return entry;
+  }
+
+  async #take(sha256: string): Promise<number | undefined> {
+    const removal = this.#archive.take(sha256);
+    this.#removals.set(sha256, removal);
+    try {
+      return await removal;
+    } finally {
+      this.#removals.delete(sha256);
+    }
   }
 
   #hold(entry: PayloadEntry): void {

@@ -104,7 +104,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env, payloads);
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
-    const care = new OpenLogCare({ data, env, projections: opened.projections });
+    const care = new OpenLogCare({
+      data,
+      env,
+      projections: opened.projections,
+      payloads: async () => payloads.exchange,
+    });
     const careSocket = await openCareSocket(data.directory.care, care);
     const endHealthLog = logHealth(opened.health, env, (line) => void process.stderr.write(`${line}\n`));
     const close = async (reason: string): Promise<void> => {

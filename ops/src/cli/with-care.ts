@@ -1,6 +1,7 @@
 /** Care of a data directory from the command line: by the host that runs on it, else by this process on its files. */
 import { userInfo } from "node:os";
-import { MillraceError, type Mutation, systemEnv } from "@millrace/engine";
+import { MillraceError, type Mutation, PayloadArchive, systemEnv } from "@millrace/engine";
+import { systemDisk } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { dataDirectory } from "../host/data-directory.ts";
 import { openStoppedData } from "../host/open-data.ts";
@@ -11,19 +12,21 @@ import { careOfHost, isRunning } from "./ask-host.ts";
 
 /** @throws HOST-EMPTY, HOST-BUSY, HOST-LOST, HOST-CARE, and what the care throws */
 export async function withCare(path: string, use: (care: LogCare) => Promise<void>): Promise<void> {
-  const { care: directory } = dataDirectory(path);
-  if (await isRunning(directory)) return use(careOfHost(directory));
+  const { care: socket } = dataDirectory(path);
+  if (await isRunning(socket)) return use(careOfHost(socket));
   const env = systemEnv();
   const data = await openStoppedData({ path, env, onFatal: exitOnFatal }).catch(async (thrown: unknown) => {
     if (!(thrown instanceof MillraceError && thrown.code === "LOG-LOCKED")) throw thrown;
-    if (await isRunning(directory)) return undefined;
+    if (await isRunning(socket)) return undefined;
     throw opsError("HOST-BUSY", `another process has ${path} open and takes no requests`, { cause: thrown });
   });
-  if (data === undefined) return use(careOfHost(directory));
+  if (data === undefined) return use(careOfHost(socket));
   try {
     // Followers begin only when something is asked of them.
     const projections = { reached: async (end: number) => (await data.project([])).reached(end) };
-    await use(new OpenLogCare({ data, env, projections }));
+    const { log, directory } = data;
+    const payloads = () => PayloadArchive.open({ disk: systemDisk(), directory: directory.payloads, log });
+    await use(new OpenLogCare({ data, env, projections, payloads }));
   } finally {
     await data.close();
   }

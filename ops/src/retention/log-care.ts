@@ -2,6 +2,7 @@
  * What a keeper of the log may ask for: archive, prune, legal holds, erasure. Whoever has the data directory open does it: a running
  * host beside its graphs, or a command on the files of a stopped one. Requests are data, so that they can travel to a host.
  */
+import type { ForgottenPayloads } from "@millrace/engine";
 import type { ArchivedRange, PrunedRange } from "@millrace/streams/embedded";
 import Type, { type Static } from "typebox";
 import type { Erasure } from "../personal/erase-subject.ts";
@@ -45,14 +46,19 @@ export interface ArchivedLogRange extends ArchivedRange {
   readonly base: number;
 }
 
+export interface PrunedLogRange extends PrunedRange {
+  /** Files of payloads that no event names any more. */
+  readonly payloads: ForgottenPayloads;
+}
+
 /** `repeated` and `position` of an erasure that was done; absent: nothing was. */
 export type ErasureAnswer = Pick<Erasure, "key" | "subjectHash"> & Partial<Pick<Erasure, "repeated" | "position">>;
 
 export interface LogCare {
   /** @throws LOG-CORRUPT, LOG-FORK, LOG-ARCHIVE, AUDIT-KEY, AUDIT-CHECKPOINT */
   archive(request: CareRequest<"archive">): Promise<ArchivedLogRange>;
-  /** @throws LOG-HELD */
-  prune(request: CareRequest<"prune">): Promise<PrunedRange>;
+  /** @throws LOG-HELD, PAYLOAD-FAILED */
+  prune(request: CareRequest<"prune">): Promise<PrunedLogRange>;
   holds(request: CareRequest<"holds">): Promise<readonly LegalHold[]>;
   /** @throws LOG-HOLD */
   placeHold(request: CareRequest<"placeHold">): Promise<LegalHold>;

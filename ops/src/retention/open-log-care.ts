@@ -1,13 +1,12 @@
 /** Care of a log that is open in this process, beside whatever else it does. */
-import type { Env } from "@millrace/engine";
+import { type Env, hashesIn, type PayloadArchive } from "@millrace/engine";
 import type { ProjectionRunner } from "@millrace/projections";
-import type { PrunedRange } from "@millrace/streams/embedded";
 import type { OpenedData } from "../host/open-data.ts";
 import { eraseSubject, requireErasable } from "../personal/erase-subject.ts";
 import { archiveMaking } from "./archive-making.ts";
 import { ArchiveThread } from "./archive-thread.ts";
 import { type LegalHold, legalHolds, placeHold, releaseHold, tellPruned } from "./legal-holds.ts";
-import type { ArchivedLogRange, CareRequest, ErasureAnswer, LogCare } from "./log-care.ts";
+import type { ArchivedLogRange, CareRequest, ErasureAnswer, LogCare, PrunedLogRange } from "./log-care.ts";
 import { heldBy, hostNeeds } from "./retention-needs.ts";
 
 /** Segments that take longer than a thread takes to start. */
@@ -18,6 +17,8 @@ export interface OpenLogCareOptions {
   readonly env: Env;
   /** What follows the log: nothing is pruned that it has not seen. */
   readonly projections: Pick<ProjectionRunner, "reached">;
+  /** Files of payloads, asked for when the first is needed. @throws PAYLOAD-FAILED */
+  readonly payloads: () => Promise<Pick<PayloadArchive, "stage" | "forget">>;
 }
 
 export class OpenLogCare implements LogCare {
@@ -48,20 +49,30 @@ export class OpenLogCare implements LogCare {
     return { ...archived, base: log.base };
   }
 
-  prune({ beforeMs, by }: CareRequest<"prune">): Promise<PrunedRange> {
+  /**
+   * Files of payloads go with the last event that names them. Rows and states that name one besides are of graphs, and what graphs have
+   * written is not pruned (`hostNeeds`).
+   */
+  prune({ beforeMs, by }: CareRequest<"prune">): Promise<PrunedLogRange> {
     const { data, env, projections } = this.#options;
     const { log } = data;
     return this.#inTurn(async () => {
       await projections.reached(log.durableEnd);
       const holds = await legalHolds(log);
+      const payloads = await this.#options.payloads();
+      let staged: readonly string[] = [];
       const pruned = await log.retention.prune({
         beforeMs,
         needs: () => hostNeeds(log, log.base, holds),
         heldBy: (from, end) => heldBy(log, holds, from, end),
+        beforeForgetting: async (from, end) => {
+          staged = await payloads.stage(await hashesIn(log, from, end));
+        },
         by,
       });
       if (pruned.segments.length > 0) await tellPruned(log, env);
-      return pruned;
+      const forgotten = staged.length === 0 ? { payloads: 0, bytes: 0 } : await payloads.forget(staged);
+      return { ...pruned, payloads: forgotten };
     });
   }
 

@@ -40,7 +40,10 @@ async function told({ log }: OpenedData): Promise<object[]> {
 it("is told by whoever opens the log next", async () => {
   await makeSmallLog(directory, 900);
   const base = await opened(async (data) => {
-    const care = new OpenLogCare({ data, env, projections: { reached: async () => undefined } });
+    const payloads = async (): Promise<never> => {
+      throw new Error("nothing is pruned by this care");
+    };
+    const care = new OpenLogCare({ data, env, projections: { reached: async () => undefined }, payloads });
     await care.archive({ beforeMs: ALL, parquet: false, keep: false });
     const heldBy = async (): Promise<undefined> => undefined;
     const pruned = await data.log.retention.prune({ beforeMs: ALL, needs: async () => [], heldBy, by: BY });

@@ -67,6 +67,8 @@ export interface PruneOptions {
   readonly needs: () => Promise<readonly RetentionNeed[]>;
   /** What holds a segment, such as a legal hold; asked for each that would go. `undefined` when nothing does. */
   readonly heldBy: (firstPosition: number, endPosition: number) => Promise<string | undefined>;
+  /** Called once before the events of `[firstPosition, endPosition)` go, and waited for. */
+  readonly beforeForgetting?: (firstPosition: number, endPosition: number) => Promise<void>;
   /** Who asks, kept with what was done. */
   readonly by: Mutation;
 }
@@ -174,6 +176,9 @@ export class LogRetention {
       const needs = serials.length === 0 ? [] : await options.needs();
       for (const serial of serials) await this.#mustBeFree(serial, needs, options.heldBy);
       if (serials.length > 0) await this.#indexEnds(serials);
+      const last = serials.at(-1);
+      if (last !== undefined)
+        await options.beforeForgetting?.(this.keptFrom.position, this.#infoOf(last).endPosition ?? 0);
       // Subscriptions may have begun while holds were looked up; from here to the manifest nothing else is asked.
       for (const serial of serials) this.#mustBeUnneeded(serial, []);
       if (serials.length > 0) await this.#pruneAll(serials, options.by);

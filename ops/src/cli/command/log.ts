@@ -184,9 +184,11 @@ export interface PruneCommandOptions extends LogOptions {
 export async function pruneLog({ olderThan, reason, data, json = false }: PruneCommandOptions): Promise<void> {
   const ageMs = ageOf(olderThan);
   await withCare(data, async (care) => {
-    const { segments, base } = await care.prune({ beforeMs: Date.now() - ageMs, by: asked(reason) });
-    if (json) return writeJson({ pruned: segments, base });
+    const { segments, base, payloads } = await care.prune({ beforeMs: Date.now() - ageMs, by: asked(reason) });
+    if (json) return writeJson({ pruned: segments, base, payloads });
     writeLine(`${segments.length} segments pruned; the log can be read from position ${base} on`);
+    if (payloads.payloads > 0)
+      writeLine(`${payloads.payloads} payloads that no event names any more deleted, ${payloads.bytes} bytes`);
   });
 }
 
