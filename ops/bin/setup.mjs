@@ -22,6 +22,7 @@ import { activemqLacks, fetchActivemq } from "./activemq.mjs";
 import { goClient } from "./go-client.mjs";
 import { buildJava, javaLacks } from "./java.mjs";
 import { fetchKafka, KAFKA_VERSIONS, kafkaLacks } from "./kafka.mjs";
+import { fetchLmdbJava, lmdbJavaLacks } from "./lmdbjava.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
 import { calculatorPython, kafkaClients, pythonClients } from "./python-clients.mjs";
 import { fetchRegistry, registryLacks } from "./registry.mjs";
@@ -367,6 +368,13 @@ const needs = [
       if (!existsSync("/usr/include/lmdb.h") || !onPath("cc")) return "no C compiler or no LMDB headers";
       return existsSync("/usr/lib/python3/dist-packages/lmdb") ? undefined : "no py-lmdb for /usr/bin/python3";
     },
+  },
+  {
+    name: "LMDBJAVA",
+    suites: "payload files read by Java's LMDB",
+    packages: ["default-jdk-headless", "maven"],
+    missing: lmdbJavaLacks,
+    install: fetchLmdbJava,
   },
   {
     name: "EVENTSTORE_GO",
