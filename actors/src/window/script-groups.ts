@@ -17,7 +17,10 @@ import {
 } from "@millrace/engine";
 import { windowStart } from "./window-input.ts";
 
-export const scriptGroups: GroupKernels = { windows: (sizeMs, cells) => new ScriptGroups(sizeMs, cells) };
+export const scriptGroups: GroupKernels = {
+  name: "typescript",
+  windows: (sizeMs, cells) => new ScriptGroups(sizeMs, cells),
+};
 
 interface OpenWindow {
   readonly start: number;

@@ -19,6 +19,7 @@ import {
 import type { Expression } from "../expression.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
 import { OpenWindows } from "./open-windows.ts";
+import { scriptGroups } from "./script-groups.ts";
 import { decodeGroups, encodeGroups } from "./state-event.ts";
 import { windowInput, windowStart } from "./window-input.ts";
 import { WindowRows } from "./window-rows.ts";
@@ -53,7 +54,8 @@ export function window(options: WindowOptions): CommittedBehavior {
   const inputOptions = { ...plan, sizeMs, latenessMs, time: options.time, by: [...options.by.values()] };
   const rows = new WindowRows([...options.by.keys()], plan.fields);
   const keyFields = options.by.size;
-  const noWindows = (): OpenWindows => new OpenWindows(sizeMs, keyFields, plan.cells, options.kernels);
+  const { kernels = scriptGroups } = options;
+  const noWindows = (): OpenWindows => new OpenWindows(sizeMs, keyFields, plan.cells, kernels);
   let windows = noWindows();
   let watermark = Number.NEGATIVE_INFINITY;
   let sealedWatermark = watermark;
@@ -137,6 +139,7 @@ export function window(options: WindowOptions): CommittedBehavior {
       windows.end(watermark - latenessMs);
       windows.seal();
     },
+    describe: () => ({ groups: kernels.name }),
     // Groups as they would be emitted now.
     inspect: () => ({
       key: [...options.by.keys(), "window_start"],

@@ -69,6 +69,8 @@ export interface GroupKernel {
 }
 
 export interface GroupKernels {
+  /** What does it, as details of a window node show it. */
+  readonly name: string;
   /**
    * @param sizeMs length of a window in ms, > 0; windows are aligned to 1970-01-01T00:00Z
    * @param cells at least one

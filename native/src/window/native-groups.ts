@@ -9,6 +9,7 @@ export function nativeGroups(): GroupKernels | undefined {
   const addon = loadAddon();
   if (addon === undefined) return undefined;
   return {
+    name: "native",
     windows(sizeMs, cells): GroupKernel {
       const numbers = cells.flatMap(({ fold, input }) => [CELL_FOLDS.indexOf(fold), Math.max(0, input)]);
       return new NativeGroups(new addon.WindowGroups(sizeMs, Uint32Array.from(numbers)));

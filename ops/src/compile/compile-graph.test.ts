@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GraphRuntime, type Json, parseGraph, systemEnv } from "@millrace/engine";
+import { addonState } from "@millrace/native";
 import { memoryEventLog } from "@millrace/streams/memory";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ProjectionTables } from "../host/projection-tables.ts";
@@ -40,6 +41,22 @@ async function outputs(text: string, ...names: readonly string[]): Promise<reado
 }
 
 describe("a program", () => {
+  it("keeps the groups of its windows natively where the addon is, and says so", async () => {
+    write({ "trades.csv": "at,symbol\n2026-01-01T00:00:01Z,A\n" });
+    const { program } = await compile(`name: counts
+nodes:
+  trades: { kind: source, from: "file:./trades.csv", time: at }
+  minute: { kind: window, input: trades, tumbling: 1m, by: { symbol: event.symbol }, compute: { trades: "count()" } }
+  sums:   { kind: sink, input: minute, to: "file:sums.ndjson" }
+`);
+    const runtime = new GraphRuntime({ ...program, revision: 1 }, { log: memoryEventLog({ env }), env, host: "test" });
+    await runtime.start();
+    await runtime.whenFinished;
+    const { details } = runtime.status().nodes.find(({ node }) => node === "minute") ?? {};
+    await runtime.stop();
+    expect(details).toEqual({ groups: addonState().inUse ? "native" : "typescript" });
+  });
+
   it("runs every kind of node that the file names", async () => {
     write({
       "trades.csv": [

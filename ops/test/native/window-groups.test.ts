@@ -30,6 +30,7 @@ const HOUR = 3_600_000;
 function counted(): GroupKernels & { messages: number; renumberings: number } {
   const native = nativeGroups() as GroupKernels;
   const counter = {
+    name: native.name,
     messages: 0,
     renumberings: 0,
     windows: (...options: Parameters<GroupKernels["windows"]>) => {
