@@ -5,12 +5,14 @@
  */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { exitFast } from "../fast-exit.ts";
+import { hideKnownWarnings } from "./node-warnings.ts";
 
 const VERSION = "0.1.0";
 const PORT = 8080;
 const EVENTSTORE_PORT = 2113;
 const DATA = "./.millrace";
 
+hideKnownWarnings();
 const program = new Command("millrace")
   .description("A reactive stream engine: graphs of supervised actors over an append-only event log.")
   .version(VERSION)

@@ -60,7 +60,8 @@ nodes:
       const happened = new Map<string, number>();
       let [kills, total, injected] = [0, 0, 0];
       gate.fault = () => {
-        if (!random.chance(0.2)) return undefined;
+        // Once there was one of each they are rare, since waits double with every failure in a row.
+        if (!random.chance(injected < FAULTS.length ? 0.2 : 0.05)) return undefined;
         // Each in turn, so that none is left out.
         const fault = FAULTS[injected++ % FAULTS.length] as GateFault;
         const name = typeof fault === "string" ? fault : String(fault.status);
