@@ -160,7 +160,9 @@ export function rabbitmqStreams(broker: () => RabbitServer, client: () => Patien
     await sink.open(undefined);
     await sink.deliver([slice(0, [{ n: 1 }, { n: 2 }])]);
     await sink.close();
-    expect(rowsOf(await first(source(stream), -1))).toEqual([{ n: 1 }, { n: 2 }]);
+    const rows: Json[] = [];
+    while (rows.length < 2) rows.push(...rowsOf(await first(source(stream), rows.length - 1)));
+    expect(rows).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
   test("a message of a stream comes with its headers where that was asked for", async () => {
