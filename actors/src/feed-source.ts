@@ -1,6 +1,7 @@
 /**
  * A source over a {@link Feed}. What the feed can be told about is told once it is durable; what it sends again after that is known by
- * its id; where it goes on is committed with what it brought. Everything else is at most once into the log, and what of it is shed is counted in the steps.
+ * its id; where it goes on is committed with what it brought. Everything else is at most once into the log, and what of it is
+ * shed is counted in the steps.
  */
 import type {
   CommittedBehavior,

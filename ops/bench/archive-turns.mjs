@@ -10,6 +10,7 @@ import { setTimeout } from "node:timers/promises";
 import { systemEnv } from "@millrace/engine";
 import { openData } from "../dist/host/open-data.js";
 import { OpenLogCare } from "../dist/retention/open-log-care.js";
+import { benchContext } from "./bench-context.mjs";
 
 const STREAMS = 1024;
 const EVENTS_PER_APPEND = 20;
@@ -49,17 +50,7 @@ function appendOf(first) {
 function eventOf(i) {
   const id = Buffer.alloc(16);
   id.writeUInt32BE(i + 1, 0);
-  const context = {
-    causationId: id,
-    correlationId: id,
-    principal: "bench",
-    tenant: "",
-    codeVersion: "1",
-    graph: "",
-    graphRevision: 0,
-    node: "",
-    epoch: 0,
-  };
+  const context = benchContext(id, id);
   return { id, type: `Type${i % 8}`, schemaVersion: 1, context, payload: Buffer.alloc(150, i) };
 }
 

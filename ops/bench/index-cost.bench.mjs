@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { CLIENT_SCHEMA, systemEnv } from "@millrace/engine";
+import { benchContext } from "./bench-context.mjs";
 import { median } from "./measure.mjs";
 
 const EVENTS = 100_000;
@@ -66,17 +67,7 @@ function eventOf(i, { schemaVersion, payload }) {
   id.writeUInt32BE(i + 1, 0);
   const correlationId = Buffer.alloc(16);
   correlationId.writeUInt32BE(Math.floor(i / EVENTS_PER_APPEND) + 1, 0);
-  const context = {
-    causationId: id,
-    correlationId,
-    principal: "bench",
-    tenant: "",
-    codeVersion: "1",
-    graph: "",
-    graphRevision: 0,
-    node: "",
-    epoch: 0,
-  };
+  const context = benchContext(id, correlationId);
   return { id, type: `Type${i % 8}`, schemaVersion, context, payload: payload(i) };
 }
 

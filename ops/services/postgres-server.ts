@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
+import pg from "pg";
 import type { Certificate } from "./certificate.ts";
 import { type ServerKind, ServerProcess } from "./server-process.ts";
 
@@ -26,6 +27,14 @@ const VERSIONS = "/usr/lib/postgresql";
 /** Every connection is the superuser `postgres`, without a password; with a certificate, each must be encrypted. */
 export function startPostgres(certificate?: Certificate): Promise<ServerProcess> {
   return ServerProcess.start(kindOf(certificate));
+}
+
+/** A connection whose end is not an error of the test: its next query says so. */
+export async function postgresClient({ port }: ServerProcess): Promise<pg.Client> {
+  const client = new pg.Client({ host: "127.0.0.1", port, user: "postgres", database: "postgres" });
+  client.on("error", () => undefined);
+  await client.connect();
+  return client;
 }
 
 function kindOf(certificate: Certificate | undefined): ServerKind {

@@ -172,7 +172,8 @@ export interface EventLog {
   head(stream: string): Promise<number>;
 
   /**
-   * The end of a stream whose last event was pruned; nothing while that can be read. The last event of a stream of metadata (`$$…`) can always be read. Absent: this log prunes nothing.
+   * The end of a stream whose last event was pruned; nothing while that can be read. The last event of a stream of metadata
+   * (`$$…`) can always be read. Absent: this log prunes nothing.
    */
   prunedEnd?(stream: string): Promise<PrunedEnd | undefined>;
 

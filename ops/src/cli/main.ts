@@ -3,14 +3,30 @@
  * The command line. Only what every command needs is loaded here; a command loads its own parts when it runs, so that
  * `--help` answers at once.
  */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { exitFast } from "../fast-exit.ts";
 import { hideKnownWarnings } from "./node-warnings.ts";
+import {
+  DATA,
+  dataOption,
+  edgesOption,
+  integer,
+  jsonOption,
+  limitOption,
+  PORT,
+  payloadMibOption,
+  payloadsOption,
+  portOption,
+  reasonOption,
+  speedOption,
+  urlOption,
+  witnessAllowOption,
+  witnessOption,
+  words,
+} from "./options.ts";
 
 const VERSION = "0.1.0";
-const PORT = 8080;
 const EVENTSTORE_PORT = 2113;
-const DATA = "./.millrace";
 
 hideKnownWarnings();
 const program = new Command("millrace")
@@ -19,49 +35,6 @@ const program = new Command("millrace")
   .showHelpAfterError("(--help shows what is possible)")
   .configureHelp({ sortSubcommands: false })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-
-const portOption = (what = "HTTP port on 127.0.0.1"): Option =>
-  new Option("--port <port>", what).argParser((text) => integer(text, 0, 65_535));
-const dataOption = (more = ""): Option =>
-  new Option("--data <dir>", `data directory: the event log and all that follows from it${more}`);
-const jsonOption = (): Option => new Option("--json", "one JSON object on stdout instead of text");
-const urlOption = (): Option =>
-  new Option("--url <url>", "address of the server").default(`http://127.0.0.1:${PORT}`).env("MILLRACE_URL");
-const reasonOption = (): Option =>
-  new Option("--reason <text>", "why; it becomes part of the event").default("asked on the command line");
-const limitOption = (): Option =>
-  new Option("--limit <n>", "most rows").default(20).argParser((text) => integer(text, 1, 1000));
-const speedOption = (): Option =>
-  new Option("--speed <factor>", "replay sources with an event time at this multiple of it").argParser((text) =>
-    number(text),
-  );
-
-const edgesOption = (): Option =>
-  new Option(
-    "--edges <url>",
-    "broker for edges with `via` and for those to other hosts, nats://host:4222 or kafka://host:9092",
-  ).env("MILLRACE_EDGES");
-
-const payloadsOption = (): Option =>
-  new Option("--payloads <dir>", "folder for payloads in memory; best on a memory file system").env(
-    "MILLRACE_PAYLOADS",
-  );
-const payloadMibOption = (): Option =>
-  new Option("--payload-mib <n>", "memory for payloads; what finds no room is read from disk (default 1024)").argParser(
-    (text) => integer(text, 1, 1_048_576),
-  );
-
-const witnessOption = (): Option =>
-  new Option(
-    "--witness <key@url>",
-    "who is asked to cosign the log's checkpoints; may be repeated, or several with spaces",
-  )
-    .env("MILLRACE_WITNESSES")
-    .argParser(words);
-const witnessAllowOption = (): Option =>
-  new Option("--witness-allow <networks>", "networks that witnesses may be in although they are not public")
-    .env("MILLRACE_WITNESS_ALLOW")
-    .argParser(words);
 
 program
   .command("run")
@@ -507,27 +480,10 @@ try {
   process.exitCode = reportFailure(thrown, process.argv.includes("--json"));
 }
 
-function integer(text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < min || value > max)
-    throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}.`);
-  return value;
-}
-
-function number(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("expected a number above 0.");
-  return value;
-}
-
 function sizeList(text: string): readonly number[] {
   return text.split(",").map((size) => integer(size.trim(), 1, 10_000_000));
 }
 
 function collect(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];
-}
-
-function words(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, ...text.split(/\s+/).filter((word) => word !== "")];
 }

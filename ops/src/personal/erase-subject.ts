@@ -1,7 +1,7 @@
 /**
  * Erasing a subject: its key is destroyed, and the log says so. First the log gets the intention, then the key goes, then what sinks
- * had begun to deliver comes to its end, then the log gets the fact; whoever opens the data directory after a crash between them carries the intention out. The events name the subject
- * by the keyed hash of the key file, never in clear.
+ * had begun to deliver comes to its end, then the log gets the fact; whoever opens the data directory after a crash between them
+ * carries the intention out. The events name the subject by the keyed hash of the key file, never in clear.
  */
 import {
   type Env,

@@ -14,7 +14,7 @@ import { cursorFeedContract } from "@millrace/engine/testing";
 import { postgresFeed } from "@millrace/streams/postgres";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { postgresMissing, startPostgres } from "../../services/postgres-server.ts";
+import { postgresClient, postgresMissing, startPostgres } from "../../services/postgres-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
@@ -87,12 +87,7 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
   const listening: Listener[] = [];
   const q = pg.escapeIdentifier;
 
-  async function connected(): Promise<pg.Client> {
-    const client = new pg.Client({ host: "127.0.0.1", port: server.port, user: "postgres", database: "postgres" });
-    client.on("error", () => undefined);
-    await client.connect();
-    return client;
-  }
+  const connected = (): Promise<pg.Client> => postgresClient(server);
 
   beforeAll(async () => {
     server = await startPostgres();

@@ -21,7 +21,7 @@ import { postgresFeed, postgresSink, postgresSource } from "@millrace/streams/po
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
-import { postgresMissing, startPostgres } from "../../services/postgres-server.ts";
+import { postgresClient, postgresMissing, startPostgres } from "../../services/postgres-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
@@ -38,12 +38,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
   const next = (): string => `Táblá "${++count}"; drop`;
   const q = pg.escapeIdentifier;
 
-  async function connected(): Promise<pg.Client> {
-    const client = new pg.Client({ host: "127.0.0.1", port: server.port, user: "postgres", database: "postgres" });
-    client.on("error", () => undefined);
-    await client.connect();
-    return client;
-  }
+  const connected = (): Promise<pg.Client> => postgresClient(server);
 
   beforeAll(async () => {
     server = await startPostgres();
