@@ -70,15 +70,18 @@ class Reader : public millrace::Calculator {
 MILLRACE_CALCULATOR(Reader)
 `;
 
-/** The process's store, with the tokens that it gave out. */
+/** The process's store, with the tokens that it gave to its exchange. */
 class TellingStore {
   readonly tokens: PayloadToken[] = [];
   readonly store: MappedPayloadStore;
+  /** Past the exchange. */
+  readonly put: MappedPayloadStore["put"];
 
   constructor(dir: string) {
     this.store = openMappedPayloadStore({ dir, bytesMax: 1 << 25 });
     const { store, tokens } = this;
     const put = store.put.bind(store);
+    this.put = put;
     store.put = async (bytes, format) => {
       const token = await put(bytes, format);
       if (token !== undefined) tokens.push(token);
@@ -168,12 +171,12 @@ describe.skipIf(skipped)(`a payload that is taken from compiled code${skipped ? 
   async function recycle(isOver: () => boolean): Promise<void> {
     while (!existsSync(file("reads"))) await setImmediate();
     expect(revoke()).toBe(1);
-    const { store, tokens } = telling;
+    const { store, tokens, put } = telling;
     await store.discard(tokens.at(-1) as PayloadToken);
     const others: PayloadToken[] = [];
     while (!isOver()) {
       store.sweep();
-      const other = await store.put(new Uint8Array(LENGTH).fill(9), "raw");
+      const other = await put(new Uint8Array(LENGTH).fill(9), "raw");
       if (other !== undefined) others.push(other);
       if (others.length > 8) await store.discard(others.shift() as PayloadToken);
       await setImmediate();
