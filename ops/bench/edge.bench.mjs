@@ -8,17 +8,22 @@
  * - `jetStreamAwait`: to awaiting the publication of each row by JetStream
  * - `bareKafkajs`: to batches of 1024 messages, a message for each row, with the client's own producer and consumer
  *
- * Then a whole graph between two topics of Kafka, as `millrace run` has it, against the same in Kafka Streams (`exactly_once_v2`, one
- * thread), each in a process of its own. What both write is compared with what must come out.
+ * Then whole graphs between two topics of Kafka, as `millrace run` has them, against the same in other engines, each in a process of
+ * its own. What all write is compared with what must come out. Trades per second, from the first row that can come to the last:
  *
- * - `kafkaStreamsEos`: trades per second, from the first window that closes to the last
+ * - `kafkaStreamsEos`: a window of ten seconds for each key, to Kafka Streams (`exactly_once_v2`, one thread)
+ * - `bytewax`: the same to Bytewax with recovery
+ * - `redpandaConnect`: filter and map, to Redpanda Connect: the core of it, Benthos, with franz-go for the topics
  */
 import { allowTypeScript } from "../bin/typescript.mjs";
 import { FRAME_ROWS, ROW_BYTES } from "./edge/edge-rows.mjs";
 import { compareEngines } from "./edge/engines.mjs";
 import { kafkaPeers } from "./edge/kafka-edges.mjs";
+import { keptTrades } from "./edge/kept-trades.mjs";
 import { natsPeers } from "./edge/nats-edges.mjs";
-import { buildStreams } from "./edge/peers.mjs";
+import { buildEngines } from "./edge/peers.mjs";
+import { Topics } from "./edge/topics.mjs";
+import { tradeWindows } from "./edge/trade-windows.mjs";
 import { measure } from "./measure.mjs";
 
 allowTypeScript();
@@ -46,15 +51,19 @@ async function compare(peers, repeats) {
 
 const TRADES = 200_000;
 
-async function engines(address, repeats) {
-  const names = ["millrace", "kafkaStreamsEos"];
-  const figures = await compareEngines({ address, names, trades: TRADES, repeats });
+/** What engines make of a graph, as lines and figures, and what Millrace's rate is of the others'. */
+async function engines(topics, graph, repeats) {
+  const figures = await compareEngines({ topics, graph, trades: TRADES, repeats });
   for (const [name, { perSecond, range, cpuSecondsPerMillion, rssMiB, p99MsAtHalfRate }] of figures) {
     const rate = `${perSecond.toLocaleString("en").padStart(12)}/s  [${range.map((each) => each.toLocaleString("en")).join(" … ")}]`;
-    const cost = `${cpuSecondsPerMillion} s of CPU per million, ${rssMiB} MiB, p99 ${p99MsAtHalfRate} ms at half the rate`;
-    process.stdout.write(`  ${name.padEnd(40)} ${rate}, ${cost}\n`);
+    const delay = p99MsAtHalfRate === undefined ? "" : `, p99 ${p99MsAtHalfRate} ms at half the rate`;
+    process.stdout.write(
+      `  ${name.padEnd(40)} ${rate}, ${cpuSecondsPerMillion} s of CPU per million, ${rssMiB} MiB${delay}\n`,
+    );
   }
-  return Object.fromEntries(figures);
+  const [[, millrace], ...others] = figures;
+  const ratios = others.map(([name, { perSecond }]) => [name, Number((millrace.perSecond / perSecond).toPrecision(3))]);
+  return { figures: Object.fromEntries(figures), ratios: Object.fromEntries(ratios) };
 }
 
 const LACKS = "this bench needs nats-server and Kafka (npm test installs them)";
@@ -63,23 +72,22 @@ const LACKS = "this bench needs nats-server and Kafka (npm test installs them)";
 export async function main({ repeats = 5 } = {}) {
   const [natsKind, kafkaKind] = [natsServers().at(-1), kafkaKinds().at(-1)];
   if (natsKind === undefined || kafkaKind === undefined) throw new Error(LACKS);
-  buildStreams();
+  buildEngines();
   process.stdout.write(`edge   node ${process.version}, rows of ${ROW_BYTES} B per second, medians of ${repeats}\n`);
   const nats = await startNats(natsKind);
   const kafka = await KafkaServer.start(kafkaKind);
   try {
     const overNats = await compare(await natsPeers(nats.address), repeats);
     const overKafka = await compare(await kafkaPeers(kafka.address), repeats);
-    const { millrace, kafkaStreamsEos } = await engines(kafka.address, repeats);
+    const topics = await Topics.connect(kafka.address);
+    const windows = await engines(topics, tradeWindows, repeats);
+    const kept = await engines(topics, keptTrades, repeats);
+    await topics.close();
     return {
       rowsPerSecond: overNats.rowsPerSecond,
       rowsPerSecondKafka: overKafka.rowsPerSecond,
-      ratios: {
-        ...overNats.ratios,
-        ...overKafka.ratios,
-        kafkaStreamsEos: Number((millrace.perSecond / kafkaStreamsEos.perSecond).toPrecision(3)),
-      },
-      engines: { millrace, kafkaStreamsEos },
+      ratios: { ...overNats.ratios, ...overKafka.ratios, ...windows.ratios, ...kept.ratios },
+      engines: { windows: windows.figures, kept: kept.figures },
     };
   } finally {
     await Promise.all([nats.stop(), kafka.stop()]);

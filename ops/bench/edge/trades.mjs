@@ -64,9 +64,9 @@ export function writeTrades(path, trades) {
   writeFileSync(path, trades.map((each) => `${each.symbol}\t${JSON.stringify(each)}\n`).join(""));
 }
 
-/** Rows by `symbol start`, and for each start the index of the trade by which its windows close. */
+/** What must come out of windows, by `symbol start`, each with the index of the trade by which its window closes. */
 export function expectedWindows(trades) {
-  const rows = new Map();
+  const totals = new Map();
   const closedBy = new Map();
   let newest = 0;
   for (const [i, { symbol, price, qty, at }] of trades.entries()) {
@@ -79,14 +79,28 @@ export function expectedWindows(trades) {
     const start = atMs - (atMs % WINDOW_MS);
     if (!closedBy.has(start)) closedBy.set(start, undefined);
     const key = `${symbol} ${start}`;
-    const row = rows.get(key) ?? { n: 0, sum: 0, low: Number.POSITIVE_INFINITY, high: 0 };
-    const value = price * qty;
-    rows.set(key, {
-      n: row.n + 1,
-      sum: row.sum + value,
-      low: Math.min(row.low, price),
-      high: Math.max(row.high, price),
-    });
+    const { value = NO_TRADES } = totals.get(key) ?? {};
+    totals.set(key, { start, value: withTrade(value, price, qty) });
   }
-  return { rows, closedBy };
+  return new Map([...totals].map(([key, { start, value }]) => [key, { value, by: closedBy.get(start) }]));
+}
+
+const NO_TRADES = { n: 0, sum: 0, low: Number.POSITIVE_INFINITY, high: 0 };
+
+const withTrade = ({ n, sum, low, high }, price, qty) => ({
+  n: n + 1,
+  sum: sum + price * qty,
+  low: Math.min(low, price),
+  high: Math.max(high, price),
+});
+
+/** Trades that are kept, by id, which is the index too. */
+export function expectedTrades(trades) {
+  const kept = trades.filter(({ qty }) => qty >= QTY_MIN);
+  return new Map(
+    kept.map(({ id, symbol, price, qty, at, note }) => [
+      id,
+      { value: { symbol, value: price * qty, at, note }, by: id },
+    ]),
+  );
 }

@@ -1,17 +1,21 @@
 /** Payloads by reference, whose users die, stop, and fill the memory that they are in. */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { PayloadToken } from "@millrace/engine";
 import { openMappedPayloadStore } from "@millrace/native";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { limitMs, tell } from "./form.ts";
+import { root } from "../../bin/setup.mjs";
+import { isFull, limitMs, tell, times } from "./form.ts";
 import { killPayloads } from "./payload-kill.mjs";
 
 const noAddon = process.env.MILLRACE_SKIP_RUST;
 const noMount = noAddon ?? process.env.MILLRACE_SKIP_LOOP;
-const KILLS = Number(process.env.PAYLOAD_KILLS ?? 25);
+const KILLS = times(25, 500);
+/** At lines of the protocol; `npm test` has some of them among the tests of the crates. */
+const POINT_KILLS = 10_000;
 
 describe.skipIf(noAddon)(`payloads by reference${noAddon ? ` (skipped: ${noAddon})` : ""}`, () => {
   it(
@@ -21,6 +25,22 @@ describe.skipIf(noAddon)(`payloads by reference${noAddon ? ` (skipped: ${noAddon
       tell(context, `${kills} kills, ${stops} stops: ${put} put, ${right} read, ${missed} missed, ${lost} lost`);
       expect({ kills, wrong, left }).toEqual({ kills: KILLS, wrong: 0, left: [] });
       expect(right).toBeGreaterThan(KILLS);
+    },
+    limitMs(120_000),
+  );
+
+  it.runIf(isFull)(
+    "are right and freed when their owner or reader is killed at any line of the protocol",
+    async (context) => {
+      const crate = ["-p", "millrace-lodge", "--features", "faults", "--test", "kills"];
+      const { stdout } = await promisify(execFile)(
+        "cargo",
+        ["test", "--release", "--locked", "--offline", ...crate, "--", "--nocapture"],
+        { cwd: join(root, "native"), env: { ...process.env, PAYLOAD_KILLS: String(POINT_KILLS) } },
+      );
+      const figures = /^\d+ kills.*$/m.exec(stdout)?.[0] ?? "";
+      tell(context, figures);
+      expect(figures).toMatch(new RegExp(`^${POINT_KILLS} kills, all freed`));
     },
     limitMs(120_000),
   );

@@ -13,7 +13,7 @@ const names = process.argv.slice(2).filter((argument) => argument !== "--full");
 const isFull = process.argv.includes("--full");
 const paths = names.length === 0 ? ["ops/test/faults/"] : names;
 const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-const FULL = { MILLRACE_FAULTS: "full", LOG_KILLS: "200", LOG_POWER_CUTS: "50", PAYLOAD_KILLS: "10000" };
+const FULL = { MILLRACE_FAULTS: "full", LOG_KILLS: "200", LOG_POWER_CUTS: "50" };
 const scoreboard = join(import.meta.dirname, "scoreboard.mjs");
 const run = spawnSync(process.execPath, [vitest, "run", "--project", "ops", "--reporter", scoreboard, ...paths], {
   cwd: root,
