@@ -1,0 +1,94 @@
+package dev.millrace.jms;
+
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.DataInputStream;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.Channels;
+import java.nio.channels.SocketChannel;
+
+/**
+ * One connection to a JMS broker, made by the vendor's client, for a process that speaks no Java. It is told over a private socket what
+ * to do, and ends with that or with its connection.
+ */
+public final class Bridge {
+  private static final String SOCKET = "MILLRACE_SOCKET";
+
+  private Bridge() {}
+
+  public static void main(String[] args) throws IOException {
+    SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+    channel.connect(UnixDomainSocketAddress.of(System.getenv(SOCKET)));
+    DataInputStream in = new DataInputStream(new BufferedInputStream(Channels.newInputStream(channel)));
+    // Reading and writing through the channel itself would wait for each other.
+    Outbox outbox = new Outbox(new BufferedOutputStream(new ChannelOutput(channel)));
+    Line line = begin(Frame.read(in), outbox);
+    for (Frame frame = Frame.read(in); frame != null; frame = Frame.read(in)) {
+      if (frame.is().equals("close")) {
+        if (line != null) line.close();
+        outbox.finish();
+        break;
+      }
+      if (line != null) hear(frame, line);
+    }
+    // Threads of clients must not keep alive what nobody listens to.
+    Runtime.getRuntime().halt(0);
+  }
+
+  private static Line begin(Frame open, Outbox outbox) {
+    if (open == null) return null;
+    open.map("system").forEach((name, value) -> System.setProperty(name, String.valueOf(value)));
+    try {
+      Object factory = Factory.make(open);
+      String api = apiOf(factory);
+      if (open.flag("dry")) {
+        outbox.put(Frame.of("opened").with("api", api));
+        return null;
+      }
+      Line line = lineOf(api, factory, outbox);
+      line.open(open);
+      return line;
+    } catch (BridgeException error) {
+      outbox.put(Frame.failed("open", error));
+      return null;
+    }
+  }
+
+  private static void hear(Frame frame, Line line) {
+    switch (frame.is()) {
+      case "listen" -> line.listen(frame);
+      case "settle" -> line.settle(frame);
+      case "sender" -> line.sender(frame);
+      case "send" -> line.send(frame);
+      case "probe" -> line.probe(frame);
+      default -> {}
+    }
+  }
+
+  /** Under which of its two names a factory has the API. */
+  private static String apiOf(Object factory) throws BridgeException {
+    for (String api : new String[] {"jakarta", "javax"})
+      if (implementsApi(factory, api + ".jms.ConnectionFactory")) return api;
+    String text = factory.getClass().getName() + " is no ConnectionFactory of javax.jms or jakarta.jms";
+    throw new BridgeException("JMS-FACTORY", text, null);
+  }
+
+  private static boolean implementsApi(Object factory, String name) {
+    try {
+      return Class.forName(name, false, factory.getClass().getClassLoader()).isInstance(factory);
+    } catch (ClassNotFoundException absent) {
+      return false;
+    }
+  }
+
+  private static Line lineOf(String api, Object factory, Outbox outbox) throws BridgeException {
+    try {
+      Class<?> type = Class.forName("dev.millrace.jms." + api + "api.JmsLine");
+      return (Line) type.getConstructor(Object.class, Outbox.class).newInstance(factory, outbox);
+    } catch (ReflectiveOperationException | LinkageError error) {
+      throw new BridgeException("JMS-CLASS", api + ".jms is not whole: " + BridgeException.wordsOf(error), error);
+    }
+  }
+}
