@@ -109,6 +109,7 @@ export { durationMs, formatDuration, parseDuration } from "./graph/duration.ts";
 export { type FormatOptions, formatGraph } from "./graph/format.ts";
 export { graphError } from "./graph/graph-errors.ts";
 export { type HttpKind, httpKindOf, webAddress } from "./graph/http-check.ts";
+export { type JmsAddress, type JmsKind, parseJmsAddress } from "./graph/jms-address.ts";
 export { type KafkaAddress, kafkaEdgesFault, parseKafkaAddress } from "./graph/kafka-address.ts";
 export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } from "./graph/model.ts";
 export { type MqttAddress, parseMqttAddress } from "./graph/mqtt-address.ts";
@@ -137,6 +138,7 @@ export {
   type SwitchDefinition,
   type WindowDefinition,
 } from "./graph/schema.ts";
+export type { JmsDefinition } from "./graph/schema-jms.ts";
 export type {
   RestDefinition,
   SinkHttpDefinition,

@@ -1,5 +1,5 @@
-// npm run java: builds the Java SDK's jar with Maven where ops/src/compile/calculator-process.ts looks; nothing is done when it
-// is current. Plain Node without dependencies.
+// npm run java: builds with Maven what Millrace has in Java: the SDK of calculators, where ops/src/compile/calculator-process.ts looks, and
+// the bridge to JMS clients, where ops/src/compile/jms-bridge.ts looks. Nothing is done for what is current. Plain Node without dependencies.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -7,12 +7,22 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const sdk = join(root, "native", "sdk", "java");
-const jar = join(sdk, "target", "millrace-calculator.jar");
-const stampPath = join(root, "node_modules", ".cache", "millrace", "java-sdk");
 const JAVA_MIN = 17;
 
-/** Why this machine cannot build the jar; `undefined` when it can, the repository of Maven's plugins aside. */
+const SDK = {
+  name: "the Java SDK",
+  folder: join(root, "native", "sdk", "java"),
+  jar: "millrace-calculator.jar",
+  stamp: "java-sdk",
+};
+const BRIDGE = {
+  name: "the JMS bridge",
+  folder: join(root, "streams", "jms-bridge"),
+  jar: "millrace-jms-bridge.jar",
+  stamp: "jms-bridge",
+};
+
+/** Why this machine cannot build a jar; `undefined` when it can, the repository of Maven's plugins aside. */
 function toolsLack() {
   const javac = spawnSync("javac", ["-version"], { encoding: "utf8" });
   const major = Number(/(\d+)/.exec(`${javac.stdout ?? ""}${javac.stderr ?? ""}`)?.[1] ?? 0);
@@ -22,51 +32,65 @@ function toolsLack() {
 }
 
 /** Changes with the contents of every file that the jar is built from. */
-function fingerprint() {
+function fingerprint({ folder }) {
   const hash = createHash("sha256");
   const add = (path) => {
     if (statSync(path).isDirectory()) for (const name of readdirSync(path).sort()) add(join(path, name));
-    else hash.update(`${path.slice(sdk.length)}\0`).update(readFileSync(path));
+    else hash.update(`${path.slice(folder.length)}\0`).update(readFileSync(path));
   };
-  for (const name of ["pom.xml", "src"]) add(join(sdk, name));
+  for (const name of ["pom.xml", "src"]) add(join(folder, name));
   return hash.digest("hex");
 }
 
-const isCurrent = () => existsSync(jar) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === fingerprint();
+const stampOf = ({ stamp }) => join(root, "node_modules", ".cache", "millrace", stamp);
 
-/** Why calculators in Java cannot be tested now; `undefined` when they can. */
-export function javaLacks() {
-  if (isCurrent()) return undefined;
-  return toolsLack() ?? "the Java SDK is not built from its present sources (npm run java)";
+function isCurrent(project) {
+  const stamp = stampOf(project);
+  const isThere = existsSync(join(project.folder, "target", project.jar)) && existsSync(stamp);
+  return isThere && readFileSync(stamp, "utf8") === fingerprint(project);
+}
+
+/** Why what is in Java cannot be tested now; `undefined` when it can. */
+function lacks(project) {
+  if (isCurrent(project)) return undefined;
+  return toolsLack() ?? `${project.name} is not built from its present sources (npm run java)`;
 }
 
 /** `{ built }` (false: it was current), `{ lacks: reason }` where it cannot be built, or `{ failed: output }`. */
-export function buildJava() {
-  if (isCurrent()) return { built: false };
-  const lacks = toolsLack();
-  if (lacks !== undefined) return { lacks };
-  const before = fingerprint();
+function build(project) {
+  if (isCurrent(project)) return { built: false };
+  const reason = toolsLack();
+  if (reason !== undefined) return { lacks: reason };
+  const before = fingerprint(project);
   const run = spawnSync("mvn", ["--batch-mode", "--quiet", "package"], {
-    cwd: sdk,
+    cwd: project.folder,
     encoding: "utf8",
     maxBuffer: 1 << 28,
   });
   const output = `${run.stdout}${run.stderr}`;
   if (run.status !== 0) {
-    const isRemote = /Could not transfer artifact|PluginResolutionException|UnknownHost/.test(output);
-    return isRemote ? { lacks: "Maven's plugins cannot be fetched" } : { failed: output };
+    const isRemote = /Could not (?:transfer|resolve)|PluginResolutionException|UnknownHost/.test(output);
+    return isRemote ? { lacks: "what Maven needs cannot be fetched" } : { failed: output };
   }
-  mkdirSync(dirname(stampPath), { recursive: true });
-  writeFileSync(stampPath, before);
+  mkdirSync(dirname(stampOf(project)), { recursive: true });
+  writeFileSync(stampOf(project), before);
   return { built: true };
 }
 
+export const javaLacks = () => lacks(SDK);
+export const buildJava = () => build(SDK);
+export const bridgeLacks = () => lacks(BRIDGE);
+export const buildBridge = () => build(BRIDGE);
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { built, lacks, failed } = buildJava();
-  if (lacks !== undefined) console.log(`The Java SDK is not built: ${lacks}.`);
-  else if (failed === undefined) console.log(built ? "The Java SDK is built." : "The Java SDK is current.");
-  else {
-    console.error(failed);
-    process.exitCode = 1;
+  for (const project of [SDK, BRIDGE]) {
+    const { built, lacks: reason, failed } = build(project);
+    const name = project.name[0].toUpperCase() + project.name.slice(1);
+    if (reason !== undefined) console.log(`${name} is not built: ${reason}.`);
+    else if (failed === undefined) console.log(`${name} is ${built ? "built" : "current"}.`);
+    else {
+      console.error(failed);
+      process.exitCode = 1;
+    }
   }
 }

@@ -20,7 +20,8 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { activemqLacks, fetchActivemq } from "./activemq.mjs";
 import { goClient } from "./go-client.mjs";
-import { buildJava, javaLacks } from "./java.mjs";
+import { bridgeLacks, buildBridge, buildJava, javaLacks } from "./java.mjs";
+import { fetchJmsClient, jmsLacks } from "./jms-client.mjs";
 import { fetchKafka, KAFKA_VERSIONS, kafkaLacks } from "./kafka.mjs";
 import { fetchLmdbJava, lmdbJavaLacks } from "./lmdbjava.mjs";
 import { addonLacks, buildAddon } from "./native.mjs";
@@ -294,6 +295,13 @@ const needs = [
     install: fetchActivemq,
   },
   {
+    name: "JMS",
+    suites: "connectors to JMS brokers",
+    packages: ["default-jdk-headless", "maven"],
+    missing: () => activemqLacks() ?? jmsLacks(),
+    install: fetchJmsClient,
+  },
+  {
     name: "LOOP",
     suites: "power cuts on a loop-mounted ext4",
     packages: ["e2fsprogs", "mount", "gcc", "libc6-dev"],
@@ -446,6 +454,7 @@ export function prepareTests() {
   fetchGoModules();
   prepare("RUST", "Building the native addon", addonLacks, buildAddon);
   prepare("JAVA", "Building the Java SDK", javaLacks, buildJava);
+  prepare("JMS", "Building the JMS bridge", bridgeLacks, buildBridge);
   installForSuites();
   const skipped = skips();
   for (const { name, suites, packages } of needs) {

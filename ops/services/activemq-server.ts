@@ -19,6 +19,8 @@ export interface ActivemqSettings {
   /** Options of the connectors, as `name=value&…`. */
   readonly stompOptions?: string;
   readonly amqpOptions?: string;
+  /** The broker speaks its own protocol, too, with these options, if any: JMS clients do. */
+  readonly openwireOptions?: string;
   /** PKCS #12 file with the broker's key and certificate, and its password: connections are encrypted then. */
   readonly keyStore?: { readonly path: string; readonly password: string };
 }
@@ -27,12 +29,19 @@ export interface ActivemqServer {
   /** Its port is the one that speaks STOMP. */
   readonly stomp: ServerProcess;
   readonly amqp: { readonly port: number; readonly address: string };
+  /** Only where {@link ActivemqSettings.openwireOptions} are given. */
+  readonly openwire: { readonly port: number; readonly address: string };
 }
 
 export async function startActivemq(settings: ActivemqSettings = {}): Promise<ActivemqServer> {
   const port = await freePort();
-  const stomp = await ServerProcess.start(activemq(port, settings));
-  return { stomp, amqp: { port, address: `127.0.0.1:${port}` } };
+  const openwire = await freePort();
+  const stomp = await ServerProcess.start(activemq(port, openwire, settings));
+  return {
+    stomp,
+    amqp: { port, address: `127.0.0.1:${port}` },
+    openwire: { port: openwire, address: `127.0.0.1:${openwire}` },
+  };
 }
 
 /** A quick start counts for more than speed: no second compiler, one collector thread. */
@@ -40,7 +49,7 @@ const JAVA = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshar
 const MAIN = "org.apache.activemq.console.command.ShellCommand";
 const READY_MS = 60_000;
 
-function activemq(amqpPort: number, settings: ActivemqSettings): ServerKind {
+function activemq(amqpPort: number, openwirePort: number, settings: ActivemqSettings): ServerKind {
   const { keyStore } = settings;
   const secrets =
     keyStore === undefined
@@ -53,7 +62,7 @@ function activemq(amqpPort: number, settings: ActivemqSettings): ServerKind {
     args(port, directory) {
       const path = join(directory, "activemq.xml");
       mkdirSync(join(directory, "data"), { recursive: true });
-      writeFileSync(path, xml(directory, port, amqpPort, settings));
+      writeFileSync(path, xml(directory, { stomp: port, amqp: amqpPort, openwire: openwirePort }, settings));
       return [...JAVA, ...secrets, "-cp", join(activemqJars, "*"), MAIN, "start", `xbean:file:${path}`];
     },
     // Who speaks TLS says nothing to a plain greeting; that it listens is enough.
@@ -64,11 +73,21 @@ function activemq(amqpPort: number, settings: ActivemqSettings): ServerKind {
 const BEANS = "http://www.springframework.org/schema/beans";
 const CORE = "http://activemq.apache.org/schema/core";
 
-function xml(directory: string, stomp: number, amqp: number, settings: ActivemqSettings): string {
-  const { policies = "", plugins = "", stompOptions = "", amqpOptions = "", keyStore } = settings;
+interface Ports {
+  readonly stomp: number;
+  readonly amqp: number;
+  readonly openwire: number;
+}
+
+function xml(directory: string, ports: Ports, settings: ActivemqSettings): string {
+  const { policies = "", plugins = "", stompOptions = "", amqpOptions = "", openwireOptions, keyStore } = settings;
   const secure = keyStore === undefined ? "" : "+ssl";
-  const connector = (name: string, port: number, options: string): string =>
-    `<transportConnector name="${name}" uri="${name}${secure}://127.0.0.1:${port}?${options.replaceAll("&", "&amp;")}"/>`;
+  const connector = (name: string, port: number, options: string, protocol = `${name}${secure}`): string =>
+    `<transportConnector name="${name}" uri="${protocol}://127.0.0.1:${port}?${options.replaceAll("&", "&amp;")}"/>`;
+  const openwire =
+    openwireOptions === undefined
+      ? ""
+      : connector("openwire", ports.openwire, openwireOptions, keyStore === undefined ? "tcp" : "ssl");
   return `<beans xmlns="${BEANS}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
   xsi:schemaLocation="${BEANS} ${BEANS}/spring-beans.xsd ${CORE} ${CORE}/activemq-core.xsd">
 <broker xmlns="${CORE}" brokerName="test" useJmx="false" schedulerSupport="false" dataDirectory="${directory}/data">
@@ -80,7 +99,7 @@ function xml(directory: string, stomp: number, amqp: number, settings: ActivemqS
     <storeUsage><storeUsage limit="512mb"/></storeUsage>
     <tempUsage><tempUsage limit="64mb"/></tempUsage>
   </systemUsage></systemUsage>
-  <transportConnectors>${connector("amqp", amqp, amqpOptions)}${connector("stomp", stomp, stompOptions)}</transportConnectors>
+  <transportConnectors>${connector("amqp", ports.amqp, amqpOptions)}${connector("stomp", ports.stomp, stompOptions)}${openwire}</transportConnectors>
 </broker></beans>
 `;
 }

@@ -2,6 +2,7 @@
 import { parseActivemqAddress } from "./activemq-address.ts";
 import { parseAmqp10Address } from "./amqp10-address.ts";
 import type { DraftNode } from "./draft.ts";
+import { parseJmsAddress } from "./jms-address.ts";
 import { parseKafkaAddress } from "./kafka-address.ts";
 import { parseMqttAddress } from "./mqtt-address.ts";
 import { parseNatsAddress } from "./nats-address.ts";
@@ -29,6 +30,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["rabbitmq", parseRabbitmqAddress],
   ["activemq", parseActivemqAddress],
   ["amqp10", parseAmqp10Address],
+  ["jms", parseJmsAddress],
   ["s3", parseS3Address],
   ["sqlite", parseSqliteAddress],
 ]);
@@ -44,12 +46,14 @@ const ONCE: ReadonlyMap<string, string> = new Map([
   ["activemq:topic", "a subscription forgets what was acknowledged"],
   ["amqp10:queue", "a queue forgets what was acknowledged"],
   ["amqp10:topic", "a subscription forgets what was acknowledged"],
+  ["jms:queue", "a queue forgets what was acknowledged"],
+  ["jms:topic", "a subscription forgets what was acknowledged"],
   ["postgres:outbox", "an outbox's rows are gone once they were read"],
   ["postgres:cdc", "a slot forgets what was confirmed"],
 ]);
 
 /** Schemes of sinks whose messages have no key. */
-const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "s3"]);
+const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "jms", "s3"]);
 
 export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
 

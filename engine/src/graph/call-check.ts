@@ -86,7 +86,7 @@ export function checkAuth(auth: JsonObject, path: Path, problems: ProblemList): 
     );
 }
 
-const IS_SECRET = `a secret is never written into a graph: refer to it, \${env:NAME} or \${file:PATH}`;
+export const IS_SECRET = `a secret is never written into a graph: refer to it, \${env:NAME} or \${file:PATH}`;
 
 function checkHeaders(headers: JsonObject, path: Path, problems: ProblemList): void {
   for (const [name, value] of Object.entries(headers)) {

@@ -5,6 +5,7 @@ import { checkCloudEvents } from "./cloudevents-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import { checkHttpSource, checkSocketSink, forbidHttp, httpKindOf } from "./http-check.ts";
+import { checkJms } from "./jms-check.ts";
 import type { Path, ProblemList } from "./problem.ts";
 import { checkRegistry } from "./registry-check.ts";
 import { checkRest } from "./rest-check.ts";
@@ -77,6 +78,7 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   const web = httpKindOf(target);
   if (web === undefined) forbidHttp(node, problems);
   checkRegistry(node, target.scheme, around.fileExists, problems);
+  checkJms(node, target, around.fileExists, problems);
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
   else if (isBroker(target.scheme)) checkBrokerSource(node, target, problems);
   else if (web !== undefined) checkHttpSource(node, target, web, problems);
@@ -154,6 +156,7 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   if (scheme === "ws" || scheme === "wss") checkSocketSink(node, target, problems);
   else forbidHttp(node, problems);
   checkRegistry(node, scheme, around.fileExists, problems);
+  checkJms(node, target, around.fileExists, problems);
   if (KEPT_SINKS.includes(scheme))
     forbid(node, ["reveal"], `what a ${scheme}: sink takes does not leave, and stays sealed`, problems);
   checkSecret(node, scheme === "http" || scheme === "https", problems);

@@ -6,6 +6,7 @@
 import Type, { type Static, type TSchema } from "typebox";
 import type { PayloadFormat } from "../payload/payload-store.ts";
 import { PAYLOAD_FORMATS } from "../payload/payload-value.ts";
+import { jms } from "./schema-jms.ts";
 import { cel, choice, closed, count, duration, fieldNames, fields, flag, text } from "./schema-parts.ts";
 import { cloudEvents, rest, sinkHttp, sinkRegistry, sourceHttp, sourceRegistry } from "./schema-web.ts";
 
@@ -94,6 +95,7 @@ const source = closed(
     ),
     http: Type.Optional(sourceHttp),
     registry: Type.Optional(sourceRegistry),
+    jms: Type.Optional(jms),
     payload: Type.Optional(
       Type.Unsafe<Readonly<Record<string, PayloadFormat>>>({
         type: "object",
@@ -291,6 +293,7 @@ const sink = closed(
     http: Type.Optional(sinkHttp),
     cloudevents: Type.Optional(cloudEvents),
     registry: Type.Optional(sinkRegistry),
+    jms: Type.Optional(jms),
     reveal: Type.Optional(flag("Opens sealed personal values on their way out; without it they leave as they are.")),
     ...common,
   },

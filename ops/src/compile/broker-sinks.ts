@@ -1,8 +1,10 @@
 /** Which module writes to a broker or a database, by the scheme of its address; loaded when a graph names it. */
 import {
+  type JmsDefinition,
   type Place,
   parseActivemqAddress,
   parseAmqp10Address,
+  parseJmsAddress,
   parseKafkaAddress,
   parseMqttAddress,
   parseMysqlAddress,
@@ -18,6 +20,7 @@ import {
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { jmsOptionsOf } from "./jms-bridge.ts";
 import { encoderOf } from "./registry-formats.ts";
 
 export interface SinkScope {
@@ -28,6 +31,7 @@ export interface SinkScope {
   readonly context: CompileContext;
   readonly place: Place;
   readonly registry?: SinkRegistryDefinition | undefined;
+  readonly jms?: JmsDefinition | undefined;
   /** The place of a key of the node. */
   readonly placeOf: (...keys: readonly string[]) => Place;
 }
@@ -45,6 +49,7 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["rabbitmq", rabbitmq],
   ["activemq", activemq],
   ["amqp10", amqp10],
+  ["jms", jms],
   ["s3", s3],
   ["sqlite", sqlite],
 ]);
@@ -121,6 +126,17 @@ async function amqp10(address: string, { id, context, place }: SinkScope): Promi
   const { amqp10Sink } = await import("@millrace/streams/amqp10");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
   return () => amqp10Sink(parsed, env, options);
+}
+
+async function jms(
+  address: string,
+  { id, context, place, placeOf, jms: client }: SinkScope,
+): Promise<() => SinkConnector> {
+  const { env } = context.options;
+  const parsed = addressOf(address, parseJmsAddress, "sink", context, place);
+  const { jmsSink } = await import("@millrace/streams/jms");
+  const options = await jmsOptionsOf(id, parsed, client, context, placeOf);
+  return () => jmsSink(parsed, env, options);
 }
 
 async function s3(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {

@@ -1,9 +1,11 @@
 /** Which module reads a broker or a database, by the scheme of its address; loaded when a graph names it. */
 import {
   type Feed,
+  type JmsDefinition,
   type Place,
   parseActivemqAddress,
   parseAmqp10Address,
+  parseJmsAddress,
   parseKafkaAddress,
   parseMqttAddress,
   parseMysqlAddress,
@@ -19,6 +21,7 @@ import {
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { jmsOptionsOf } from "./jms-bridge.ts";
 import { decoderOf } from "./registry-formats.ts";
 
 /** Where a source is: in which graph, and under which name its consumers are known to the broker. */
@@ -27,6 +30,7 @@ export interface SourceScope {
   readonly context: CompileContext;
   readonly place: Place;
   readonly registry?: SourceRegistryDefinition | undefined;
+  readonly jms?: JmsDefinition | undefined;
   /** The place of a key of the node. */
   readonly placeOf: (...keys: readonly string[]) => Place;
 }
@@ -54,6 +58,7 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["rabbitmq", rabbitmq],
   ["activemq", activemq],
   ["amqp10", amqp10],
+  ["jms", jms],
   ["s3", s3],
   ["sqlite", sqlite],
 ]);
@@ -131,6 +136,14 @@ async function amqp10(address: string, { id, context, place }: SourceScope): Pro
   const { amqp10Feed } = await import("@millrace/streams/amqp10");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
   return { feed: () => amqp10Feed(parsed, env, options) };
+}
+
+async function jms(address: string, { id, context, place, placeOf, jms: client }: SourceScope): Promise<BrokerSource> {
+  const { env } = context.options;
+  const parsed = addressOf(address, parseJmsAddress, "source", context, place);
+  const { jmsFeed } = await import("@millrace/streams/jms");
+  const options = await jmsOptionsOf(id, parsed, client, context, placeOf);
+  return { feed: () => jmsFeed(parsed, env, options) };
 }
 
 async function s3(address: string, { context, place }: SourceScope): Promise<BrokerSource> {

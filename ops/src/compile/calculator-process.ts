@@ -20,7 +20,7 @@ const MIB = 1024 * 1024;
 const LIBRARY_HOST_MIB = 64;
 
 /** What a program may know of this process's environment: enough to start, no secrets. */
-const PASSED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME"];
+export const PASSED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME"];
 
 /** Languages by the file's name; all but Node's run in a process only. */
 export function languageOf(use: string): "node" | "python" | "java" | "library" | "wasm" | undefined {

@@ -1,0 +1,249 @@
+/**
+ * A connection to a broker that a program in Java holds, in a process of its own, with the client that the broker's vendor gives. The
+ * process ends with its connection, and the connection with the process.
+ */
+import {
+  type Env,
+  type JmsDefinition,
+  MillraceError,
+  type WorkerCommand,
+  type WorkerEnd,
+  type WorkerLauncher,
+  type WorkerProcess,
+} from "@millrace/engine";
+import { hostAndPort } from "../resilience/endpoint.ts";
+import { type BridgeFrame, encodeFrame, FrameReader, type HostFrame, type IncomingFrame } from "./bridge-frame.ts";
+import { jmsError } from "./errors.ts";
+
+/** How the bridge is run. */
+export interface BridgeProgram {
+  readonly command: WorkerCommand;
+  readonly launcher: WorkerLauncher;
+}
+
+/** How the vendor's client makes a connection: as in a graph, paths made absolute, secrets put in. */
+export type JmsClient = Pick<
+  JmsDefinition,
+  "factory" | "set" | "lookup" | "jndi" | "jndiFile" | "system" | "acknowledge"
+>;
+
+export interface BridgeLogin {
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  /** Who the subscriptions of topics belong to. One connection at a time has it. */
+  readonly clientId?: string | undefined;
+}
+
+export interface BridgeOptions {
+  readonly program: BridgeProgram;
+  readonly client: JmsClient;
+  readonly env: Env;
+}
+
+/** What is asked for, by the name that a failure has; each has one answer, and one is asked at a time. */
+const ANSWERS: Readonly<Record<string, string>> = {
+  opened: "open",
+  listening: "listen",
+  ready: "sender",
+  sent: "send",
+  pong: "probe",
+};
+/** A client that cannot reach its broker any more may take for ever to take leave of it. */
+const CLOSE_MS = 2000;
+const LAST_WORDS_CHARS = 300;
+const OUT_OF_MEMORY = /java\.lang\.OutOfMemoryError/;
+const FINAL: ReadonlySet<string> = new Set(["JMS-CLASS", "JMS-FACTORY", "JMS-SELECTOR"]);
+
+/** Trying again does not cure it. */
+export const isFinal = (error: unknown): boolean => error instanceof MillraceError && FINAL.has(error.code);
+
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class BridgeLink {
+  /** Resolves, with the reason if there is one, when the connection has ended. */
+  readonly ended: Promise<unknown>;
+  readonly #env: Env;
+  readonly #reader = new FrameReader();
+  readonly #waiting = new Map<string, Waiting>();
+  #process: WorkerProcess | undefined;
+  #receive: (message: IncomingFrame) => void = () => undefined;
+  #settled: number[] = [];
+  #reason: unknown;
+  #hasSpoken = false;
+  #isEnded = false;
+  #resolveEnded: (reason: unknown) => void = () => undefined;
+
+  private constructor(env: Env) {
+    this.#env = env;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  /** Connects to the broker. @throws JMS-CLASS, JMS-FACTORY, JMS-AUTH, JMS-CLIENT-ID, JMS-BRIDGE, Error the broker is not there */
+  static async open(
+    options: BridgeOptions,
+    endpoint: string,
+    login: BridgeLogin,
+    signal: AbortSignal,
+  ): Promise<BridgeLink> {
+    const link = await BridgeLink.#launched(options, signal);
+    try {
+      await link.#ask({ ...openFrame(options.client, endpoint), ...login });
+    } catch (error) {
+      await link.end();
+      throw error;
+    }
+    return link;
+  }
+
+  /** Makes the factory and no connection. @throws JMS-CLASS, JMS-FACTORY, JMS-BRIDGE */
+  static async check(options: BridgeOptions, endpoint: string): Promise<void> {
+    const link = await BridgeLink.#launched(options, new AbortController().signal);
+    try {
+      await link.#ask({ ...openFrame(options.client, endpoint), dry: true });
+    } finally {
+      await link.end();
+    }
+  }
+
+  static async #launched({ program, env }: BridgeOptions, signal: AbortSignal): Promise<BridgeLink> {
+    const link = new BridgeLink(env);
+    try {
+      link.#process = await program.launcher.launch(program.command, {
+        data: (bytes) => link.#hear(bytes),
+        ended: (end) => link.#end(end),
+      });
+    } catch (cause) {
+      const message = `\`${program.command.command}\` cannot be started`;
+      throw jmsError("JMS-BRIDGE", message, { cause });
+    }
+    signal.addEventListener("abort", () => link.#process?.signal("SIGKILL"), { once: true });
+    return link;
+  }
+
+  /** Hands over messages, none of which counts as taken before it is settled. @throws JMS-DESTINATION, JMS-AUTH, JMS-SELECTOR */
+  async listen(
+    listen: Omit<Extract<HostFrame, { is: "listen" }>, "is">,
+    receive: (m: IncomingFrame) => void,
+  ): Promise<void> {
+    this.#receive = receive;
+    await this.#ask({ is: "listen", ...listen });
+  }
+
+  /** Of no use once the connection has ended: the message comes again then. */
+  settle(n: number): void {
+    if (this.#settled.push(n) > 1) return;
+    // What is settled together is said together.
+    queueMicrotask(() => {
+      this.#say({ is: "settle", ns: this.#settled });
+      this.#settled = [];
+    });
+  }
+
+  /** @throws JMS-DESTINATION, JMS-AUTH */
+  async sender(sender: Omit<Extract<HostFrame, { is: "sender" }>, "is">): Promise<void> {
+    await this.#ask({ is: "sender", ...sender });
+  }
+
+  /** Resolves when the broker has all of them; otherwise it has none. @throws JMS-ROW, JMS-TOO-LARGE, JMS-AUTH */
+  async send(messages: Extract<HostFrame, { is: "send" }>["messages"]): Promise<void> {
+    await this.#ask({ is: "send", messages });
+  }
+
+  async ping(): Promise<void> {
+    await this.#ask({ is: "probe" });
+  }
+
+  async end(): Promise<void> {
+    if (this.#isEnded) return;
+    await Promise.resolve();
+    this.#say({ is: "close" });
+    const insist = this.#env.timers.after(CLOSE_MS, () => this.#process?.signal("SIGKILL"));
+    await this.ended;
+    insist.cancel();
+  }
+
+  #ask(frame: HostFrame): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(frame.is, { resolve, reject });
+      if (this.#isEnded) this.#answer(frame.is, this.#endReason());
+      else this.#say(frame);
+    });
+  }
+
+  #say(frame: HostFrame): void {
+    if (!this.#isEnded) this.#process?.send(encodeFrame(frame));
+  }
+
+  #hear(bytes: Uint8Array): void {
+    this.#hasSpoken = true;
+    for (const frame of this.#reader.read(bytes)) this.#heard(frame);
+  }
+
+  #heard(frame: BridgeFrame): void {
+    switch (frame.is) {
+      case "message":
+        this.#receive(frame);
+        break;
+      case "failed":
+        this.#answer(frame.of, failure(frame));
+        break;
+      case "ended":
+        this.#reason ??= failure(frame);
+        void this.end();
+        break;
+      default:
+        this.#answer(ANSWERS[frame.is] ?? "");
+    }
+  }
+
+  #answer(to: string, error?: Error): void {
+    const waiting = this.#waiting.get(to);
+    this.#waiting.delete(to);
+    if (error === undefined) waiting?.resolve();
+    else waiting?.reject(error);
+  }
+
+  #end({ code, signal }: WorkerEnd): void {
+    const tail = this.#process?.output.tail.trim() ?? "";
+    if (code !== 0) this.#reason ??= jmsError("JMS-BRIDGE", lastWords(code, signal, tail, this.#hasSpoken));
+    this.#isEnded = true;
+    for (const to of [...this.#waiting.keys()]) this.#answer(to, this.#endReason());
+    this.#resolveEnded(this.#reason);
+  }
+
+  #endReason(): Error {
+    return this.#reason instanceof Error ? this.#reason : new Error("the connection has ended");
+  }
+}
+
+function openFrame(
+  { set = {}, jndi = {}, system = {}, ...client }: JmsClient,
+  endpoint: string,
+): Extract<HostFrame, { is: "open" }> {
+  const { host, port } = hostAndPort(endpoint);
+  const filled = (settings: Readonly<Record<string, string | number | boolean>>) =>
+    Object.fromEntries(
+      Object.entries(settings).map(([name, value]) => [name, typeof value === "string" ? placed(value) : value]),
+    );
+  const known: Readonly<Record<string, string>> = { endpoint, host, port: String(port) };
+  const placed = (text: string): string =>
+    text.replace(/\{(endpoint|host|port)\}/g, (all, name: string) => known[name] ?? all);
+  return { is: "open", ...client, set: filled(set), jndi: filled(jndi), system: filled(system), dry: false };
+}
+
+function failure({ code, message }: { readonly code: string; readonly message: string }): Error {
+  const known = Object.keys(jmsError.catalogue).find((one): one is keyof typeof jmsError.catalogue => one === code);
+  return known === undefined ? new Error(message) : jmsError(known, message);
+}
+
+/** What a client writes may hold anything; what the JVM writes when it cannot start, or has no memory left, is told. */
+function lastWords(code: number | null, signal: string | null, tail: string, hasSpoken: boolean): string {
+  const how = signal === null ? `with code ${code}` : `by ${signal}`;
+  const words = OUT_OF_MEMORY.test(tail) ? "its memory ran out" : hasSpoken ? "" : tail.slice(-LAST_WORDS_CHARS);
+  return `the process of the JMS client ended ${how}${words === "" ? "" : `: ${words}`}`;
+}

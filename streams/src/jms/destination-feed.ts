@@ -1,0 +1,108 @@
+/**
+ * The messages of a queue, or of a topic's durable subscription, as a feed. The broker keeps what is not acknowledged, and sends it again
+ * when the connection has ended. A message keeps the id that its sender's client gave it, so what became durable before its
+ * acknowledgement was lost is known when it comes again.
+ */
+import { type FeedIntake, type FeedReceipt, isJsonObject, type Json, MillraceError } from "@millrace/engine";
+import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import type { IncomingFrame } from "./bridge-frame.ts";
+import { type BridgeLink, isFinal } from "./bridge-link.ts";
+import { jmsError } from "./errors.ts";
+
+export interface DestinationFeedOptions {
+  readonly kind: "queue" | "topic";
+  readonly name: string;
+  /** How many may be handed over before one of them is settled. */
+  readonly prefetch: number;
+  /** Property with the sender's own id; no two messages have one. Absent: the id of the API. */
+  readonly ids?: string | undefined;
+  readonly selector?: string | undefined;
+  /** Of a topic: what was sent is kept under this name while nobody listens. */
+  readonly subscription?: string | undefined;
+  /** Messages are put into what is said about them. */
+  readonly envelope: boolean;
+  /** A message that was delivered more often is a dead letter. */
+  readonly deliveriesMax?: number | undefined;
+  readonly bytesMax: number;
+}
+
+const SHOWN_BYTES_MAX = 4096;
+
+export function destinationFeed(options: DestinationFeedOptions): FeedDriver<BridgeLink> {
+  const { kind, name, selector, subscription, ids, envelope, bytesMax, prefetch: credit } = options;
+  return {
+    isFinal,
+    async listen(link, intake) {
+      const wanted = { kind, name, selector, subscription, ids, envelope, bytesMax, credit };
+      await link.listen(wanted, (message) => receive(message, receiptOf(message, link), intake, options));
+      const reason = await link.ended;
+      if (reason instanceof MillraceError) throw reason;
+    },
+  };
+}
+
+function receive(
+  message: IncomingFrame,
+  receipt: FeedReceipt,
+  intake: FeedIntake,
+  options: DestinationFeedOptions,
+): void {
+  const { name } = options;
+  const fault = unreadable(message, options) ?? tooManyDeliveries(message, options);
+  const around = options.envelope ? aroundOf(message) : undefined;
+  if (fault !== undefined) intake.reject(fault, shown(message), receipt);
+  else if (message.bytes !== undefined) takeJson(intake, message.bytes, name, receipt, around);
+  else {
+    const row = valueJson(message.entries ?? {});
+    intake.take(around === undefined ? row : around(row), receipt);
+  }
+}
+
+function receiptOf({ n, id }: IncomingFrame, link: BridgeLink): FeedReceipt {
+  return { ...(id === null || id === "" ? {} : { id }), settle: () => link.settle(n) };
+}
+
+function unreadable({ unfit, large }: IncomingFrame, { name, bytesMax }: DestinationFeedOptions): Error | undefined {
+  const place = { stream: name };
+  if (unfit !== undefined) return jmsError("JMS-TYPE", `a message of ${name} cannot be read: ${unfit}`, { place });
+  if (large === undefined) return undefined;
+  const text = `a message of ${name} has ${large} bytes, and \`jms.bytesMax\` is ${bytesMax}`;
+  return jmsError("JMS-TOO-LARGE", text, { place });
+}
+
+function tooManyDeliveries({ deliveries, id }: IncomingFrame, options: DestinationFeedOptions): Error | undefined {
+  const { deliveriesMax: most, name } = options;
+  if (most === undefined || deliveries === undefined || deliveries <= most) return undefined;
+  const text = `${name} delivered a message ${deliveries} times, and ${most} are allowed`;
+  return jmsError("JMS-DELIVERIES", text, { place: { stream: name }, details: { deliveries, messageId: id ?? "" } });
+}
+
+/** The message where it is one, so that it can be redriven; else as much of it as can be shown. */
+function shown({ bytes, entries }: IncomingFrame): Json {
+  if (bytes === undefined) return entries === undefined ? null : valueJson(entries);
+  const text = Buffer.from(bytes).toString("utf8");
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return text.slice(0, SHOWN_BYTES_MAX);
+  }
+}
+
+/** Times are ISO 8601; what is not known is null. */
+function aroundOf({ about, deliveries }: IncomingFrame): (data: Json) => Json {
+  const said = isJsonObject(about) ? about : {};
+  const at = (ms: Json | undefined): Json => (typeof ms === "number" && ms > 0 ? new Date(ms).toISOString() : null);
+  const head = { ...said, time: at(said.time), expires: at(said.expires), deliveries: deliveries ?? null };
+  return (data) => ({ ...entriesJson(head), data });
+}
+
+/** Of values that JSON has no word for there are bytes only. */
+function entriesJson(entries: object): Record<string, Json> {
+  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, valueJson(value)]));
+}
+
+function valueJson(value: unknown): Json {
+  if (value instanceof Uint8Array) return { base64: Buffer.from(value).toString("base64") };
+  if (typeof value === "object" && value !== null) return entriesJson(value);
+  return value as Json;
+}

@@ -1,0 +1,101 @@
+/** Feeds and sinks by what a `jms:` address names, over a process in Java that runs the vendor's client. */
+import { durationMs, type Env, type Feed, type JmsAddress, MillraceError, type SinkConnector } from "@millrace/engine";
+import { Connection } from "../resilience/connection.ts";
+import { policyOf } from "../resilience/endpoint.ts";
+import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { resilientFeed } from "../resilience/resilient-feed.ts";
+import { resilientSink } from "../resilience/resilient-sink.ts";
+import { BridgeLink, type BridgeProgram, type JmsClient } from "./bridge-link.ts";
+import { destinationFeed } from "./destination-feed.ts";
+import { destinationSink } from "./destination-sink.ts";
+
+export interface JmsOptions {
+  /** Names the node among all that use the broker: graph and node. */
+  readonly id: string;
+  readonly program: BridgeProgram;
+  readonly client: JmsClient;
+  /** Longest body of a message. Default 16 MiB. */
+  readonly bytesMax?: number | undefined;
+  /** Overrides what the address says of connections. */
+  readonly policy?: Partial<ResiliencePolicy> | undefined;
+}
+
+const PREFETCH = 1000;
+const BYTES_MAX = 16 * 1024 * 1024;
+/** A JVM has to start, too. */
+const CONNECT_TIMEOUT_MS = 20_000;
+
+/** Messages are acknowledged when they are settled. */
+export function jmsFeed(address: JmsAddress, env: Env, options: JmsOptions): Feed {
+  const { options: said, kind, target } = address;
+  const deliveries = said.get("deliveries");
+  const subscription = kind === "topic" ? (said.get("subscription") ?? `millrace/${options.id}`) : undefined;
+  const driver = destinationFeed({
+    kind,
+    name: target,
+    prefetch: Number(said.get("prefetch") ?? PREFETCH),
+    ids: said.get("ids"),
+    selector: said.get("selector"),
+    subscription,
+    envelope: said.get("envelope") === "true",
+    deliveriesMax: deliveries === undefined ? undefined : Number(deliveries),
+    bytesMax: options.bytesMax ?? BYTES_MAX,
+  });
+  return resilientFeed(connectionOf(address, env, options, subscription), driver, env);
+}
+
+export function jmsSink(address: JmsAddress, env: Env, options: JmsOptions): SinkConnector {
+  const { options: said, kind, target } = address;
+  const expiry = said.get("expiry");
+  const body = said.get("body") ?? "text";
+  const driver = destinationSink({
+    id: options.id,
+    kind,
+    name: target,
+    body: body === "map" || body === "bytes" ? body : "text",
+    type: said.get("type"),
+    priority: said.get("priority"),
+    correlation: said.get("correlation"),
+    properties: said.get("properties")?.split(",") ?? [],
+    expiryMs: expiry === undefined ? 0 : durationMs(expiry),
+    bytesMax: options.bytesMax ?? BYTES_MAX,
+  });
+  return resilientSink(connectionOf(address, env, options), driver);
+}
+
+/** Makes the connection factory, and no connection. @throws JMS-CLASS, JMS-FACTORY, JMS-BRIDGE */
+export async function checkJmsClient(
+  { endpoints: [endpoint = ""] }: JmsAddress,
+  env: Env,
+  { program, client }: Pick<JmsOptions, "program" | "client">,
+): Promise<void> {
+  await BridgeLink.check({ program, client, env }, endpoint);
+}
+
+function connectionOf(
+  address: JmsAddress,
+  env: Env,
+  { program, client, policy }: JmsOptions,
+  clientId?: string,
+): Connection<BridgeLink> {
+  const { endpoints, user, password } = address;
+  return new Connection<BridgeLink>({
+    name: `jms://${endpoints.join(",")}`,
+    endpoints,
+    env,
+    policy: { connectTimeoutMs: CONNECT_TIMEOUT_MS, ...policyOf(address), ...policy },
+    driver: {
+      connect: (endpoint, signal) =>
+        BridgeLink.open({ program, client, env }, endpoint, { user, password, clientId }, signal).catch(coded),
+      probe: (link) => link.ping(),
+      ended: (link) => link.ended,
+      disconnect: (link) => link.end(),
+    },
+  });
+}
+
+/** Of what an endpoint says when it is connected only the words are kept. */
+function coded(error: unknown): never {
+  if (error instanceof MillraceError) throw new Error(`${error.message} (${error.code})`, { cause: error });
+  throw error;
+}
