@@ -88,8 +88,15 @@ class Listener {
 export function feedContract(
   name: string,
   make: () => Promise<FeedHarness>,
-  /** What is no JSON has no id there, so its sender cannot be told that it came. */
-  { jsonOnly = false }: { readonly jsonOnly?: boolean } = {},
+  {
+    jsonOnly = false,
+    settlesAlone = true,
+  }: {
+    /** What is no JSON has no id there, so its sender cannot be told that it came. */
+    readonly jsonOnly?: boolean;
+    /** What is settled is not sent again. Otherwise it is, until all that was sent with it is settled, too. */
+    readonly settlesAlone?: boolean;
+  } = {},
 ): void {
   const opened: FeedHarness[] = [];
   const listeners: Listener[] = [];
@@ -130,14 +137,15 @@ export function feedContract(
       await first.until(31);
       await quiet();
       await first.stop();
+      const from = settlesAlone ? 18 : 0;
       const second = listen(harness);
-      await second.until(13);
+      await second.until(31 - from);
       await quiet();
-      expect(second.messages).toEqual(messages(18, 13));
+      expect(second.messages).toEqual(messages(from, 31 - from));
       expect(second.taken.map(({ receipt }) => receipt.id)).toEqual(
-        first.taken.slice(18).map(({ receipt }) => receipt.id),
+        first.taken.slice(from).map(({ receipt }) => receipt.id),
       );
-      second.settle(0, 13);
+      second.settle(0, 31 - from);
       await quiet();
       await second.stop();
       const third = listen(harness);

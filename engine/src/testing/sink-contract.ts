@@ -19,8 +19,12 @@ export interface SinkHarness {
 /** Most messages of a step in the crash test. */
 const STEP_MAX = 5;
 
-/** `make` makes a fresh, empty target. */
-export function sinkContract(name: string, make: () => Promise<SinkHarness>): void {
+/** `make` makes a fresh, empty target. `runs`: how many histories with crashes are tried; each connects a few times. */
+export function sinkContract(
+  name: string,
+  make: () => Promise<SinkHarness>,
+  { runs = 15 }: { readonly runs?: number } = {},
+): void {
   const opened: SinkHarness[] = [];
   afterEach(async () => {
     for (const harness of opened.splice(0)) await harness.close();
@@ -91,7 +95,7 @@ export function sinkContract(name: string, make: () => Promise<SinkHarness>): vo
             else expect(held).toEqual(messages(0, sent));
           },
         ),
-        { numRuns: 15 },
+        { numRuns: runs },
       );
     });
 

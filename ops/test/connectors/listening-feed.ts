@@ -64,6 +64,11 @@ export class ListeningFeed {
     await vi.waitFor(() => expect(this.#feed.connection().reason).toMatch(reason), WAIT);
   }
 
+  /** Rejects with what ended it. */
+  get ended(): Promise<void> {
+    return this.#running;
+  }
+
   async end(): Promise<void> {
     this.#stop.abort();
     await this.#running;

@@ -78,6 +78,7 @@ export interface IncomingFrame {
 
 /** From the bridge. */
 export type BridgeFrame =
+  | { readonly is: "hello" }
   | { readonly is: "opened" }
   | { readonly is: "listening" }
   | IncomingFrame

@@ -6,6 +6,7 @@ import {
   type Env,
   type JmsDefinition,
   MillraceError,
+  messageOf,
   type WorkerCommand,
   type WorkerEnd,
   type WorkerLauncher,
@@ -42,6 +43,7 @@ export interface BridgeOptions {
 
 /** What is asked for, by the name that a failure has; each has one answer, and one is asked at a time. */
 const ANSWERS: Readonly<Record<string, string>> = {
+  hello: "hello",
   opened: "open",
   listening: "listen",
   ready: "sender",
@@ -112,16 +114,18 @@ export class BridgeLink {
 
   static async #launched({ program, env }: BridgeOptions, signal: AbortSignal): Promise<BridgeLink> {
     const link = new BridgeLink(env);
+    const hello = link.#answered("hello");
     try {
       link.#process = await program.launcher.launch(program.command, {
         data: (bytes) => link.#hear(bytes),
         ended: (end) => link.#end(end),
       });
     } catch (cause) {
-      const message = `\`${program.command.command}\` cannot be started`;
-      throw jmsError("JMS-BRIDGE", message, { cause });
+      hello.catch(() => undefined);
+      throw jmsError("JMS-BRIDGE", `\`${program.command.command}\` cannot be started: ${messageOf(cause)}`, { cause });
     }
     signal.addEventListener("abort", () => link.#process?.signal("SIGKILL"), { once: true });
+    await hello;
     return link;
   }
 
@@ -167,11 +171,16 @@ export class BridgeLink {
     insist.cancel();
   }
 
-  #ask(frame: HostFrame): Promise<void> {
+  async #ask(frame: HostFrame): Promise<void> {
+    const answered = this.#answered(frame.is);
+    if (this.#isEnded) this.#answer(frame.is, this.#endReason());
+    else this.#say(frame);
+    await answered;
+  }
+
+  #answered(to: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.set(frame.is, { resolve, reject });
-      if (this.#isEnded) this.#answer(frame.is, this.#endReason());
-      else this.#say(frame);
+      this.#waiting.set(to, { resolve, reject });
     });
   }
 

@@ -5,9 +5,11 @@ import { policyOf } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
+import { within } from "../resilience/within.ts";
 import { BridgeLink, type BridgeProgram, type JmsClient } from "./bridge-link.ts";
 import { destinationFeed } from "./destination-feed.ts";
 import { destinationSink } from "./destination-sink.ts";
+import { jmsError } from "./errors.ts";
 
 export interface JmsOptions {
   /** Names the node among all that use the broker: graph and node. */
@@ -69,7 +71,8 @@ export async function checkJmsClient(
   env: Env,
   { program, client }: Pick<JmsOptions, "program" | "client">,
 ): Promise<void> {
-  await BridgeLink.check({ program, client, env }, endpoint);
+  const late = (): Error => jmsError("JMS-BRIDGE", `\`${program.command.command}\` does not answer`);
+  await within(env, CONNECT_TIMEOUT_MS, BridgeLink.check({ program, client, env }, endpoint), late);
 }
 
 function connectionOf(

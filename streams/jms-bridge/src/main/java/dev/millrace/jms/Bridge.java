@@ -24,6 +24,8 @@ public final class Bridge {
     DataInputStream in = new DataInputStream(new BufferedInputStream(Channels.newInputStream(channel)));
     // Reading and writing through the channel itself would wait for each other.
     Outbox outbox = new Outbox(new BufferedOutputStream(new ChannelOutput(channel)));
+    // Nothing is said to a process that has not connected yet.
+    outbox.put(Frame.of("hello"));
     Line line = begin(Frame.read(in), outbox);
     for (Frame frame = Frame.read(in); frame != null; frame = Frame.read(in)) {
       if (frame.is().equals("close")) {
