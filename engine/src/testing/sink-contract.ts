@@ -19,11 +19,11 @@ export interface SinkHarness {
 /** Most messages of a step in the crash test. */
 const STEP_MAX = 5;
 
-/** `make` makes a fresh, empty target. `runs`: how many histories with crashes are tried; each connects a few times. */
+/** `make` makes a fresh, empty target. So many histories with crashes are tried, of at most so many steps, each of which may connect. */
 export function sinkContract(
   name: string,
   make: () => Promise<SinkHarness>,
-  { runs = 15 }: { readonly runs?: number } = {},
+  { runs = 15, stepsMax = 12 }: { readonly runs?: number; readonly stepsMax?: number } = {},
 ): void {
   const opened: SinkHarness[] = [];
   afterEach(async () => {
@@ -65,7 +65,7 @@ export function sinkContract(
       await fc.assert(
         fc.asyncProperty(
           fc.array(fc.record({ n: fc.integer({ min: 1, max: STEP_MAX }), isCommitted: fc.boolean() }), {
-            maxLength: 12,
+            maxLength: stepsMax,
           }),
           async (steps) => {
             const { connect, content } = await target();

@@ -42,7 +42,7 @@ export const JAVAX: JmsClientKind = {
 };
 
 /** Quick to notice; but a JVM takes its time. */
-const POLICY = { ...QUICK, probeTimeoutMs: 5000 };
+export const JMS_POLICY = { ...QUICK, probeTimeoutMs: 5000 };
 const GRAPH = `name: g
 nodes: { in: { kind: source, from: "metronome:1h" }, out: { kind: sink, input: in, to: "discard:" } }
 `;
@@ -62,7 +62,14 @@ export async function jmsOptions(
 ): Promise<JmsOptions> {
   const parsed = parseGraph(GRAPH);
   if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
-  const options = { dir: ".", out: ".", env: systemEnv(), tables: new ProjectionTables(), resilience: POLICY, secrets };
+  const options = {
+    dir: ".",
+    out: ".",
+    env: systemEnv(),
+    tables: new ProjectionTables(),
+    resilience: JMS_POLICY,
+    secrets,
+  };
   const place = (...keys: readonly string[]): Place => ({ path: `/${keys.join("/")}` });
   return jmsOptionsOf(id, address, definition, new CompileContext(parsed.graph, options), place);
 }

@@ -4,7 +4,7 @@ import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { type JmsOptions, jmsFeed, jmsSink } from "@millrace/streams/jms";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type ActivemqServer, startActivemq } from "../../services/activemq-server.ts";
-import { isFull, times } from "../faults/form.ts";
+import { isFull, limitMs, times } from "../faults/form.ts";
 import { Amqp10Client } from "./amqp10-client.ts";
 import { JAKARTA, JAVAX, jmsAddress, jmsMissing, jmsOptions } from "./jms-clients.ts";
 import { ListeningFeed } from "./listening-feed.ts";
@@ -12,256 +12,264 @@ import { slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
 const START_MS = 120_000;
-/** Each history of the contract starts some JVMs. */
-const HISTORIES = times(2, 15);
+/** Each connection starts a JVM. */
+const HISTORIES = { runs: times(2, 15), stepsMax: times(3, 12) };
+const LIMIT_MS = limitMs(60_000);
 const JAVAX_SESSION = { ...JAVAX.definition, acknowledge: "session" };
 
-describe.skipIf(jmsMissing)(`JMS${jmsMissing === undefined ? "" : ` (skipped: ${jmsMissing})`}`, () => {
-  let broker: ActivemqServer;
-  let client: Amqp10Client;
-  let options: JmsOptions;
-  let count = 0;
-  const next = (name: string): string => `${name}${++count}`;
+describe.skipIf(jmsMissing)(
+  `JMS${jmsMissing === undefined ? "" : ` (skipped: ${jmsMissing})`}`,
+  { timeout: LIMIT_MS },
+  () => {
+    let broker: ActivemqServer;
+    let client: Amqp10Client;
+    let options: JmsOptions;
+    let count = 0;
+    const next = (name: string): string => `${name}${++count}`;
 
-  beforeAll(async () => {
-    broker = await startActivemq({
-      openwireOptions: "wireFormat.maxFrameSize=8000000",
-      policies: '<policyEntry queue="&gt;" prioritizedMessages="true"/>',
-      // Other protocols see what is in a message, not its bytes.
-      amqpOptions: "transport.transformer=jms",
-    });
-    client = new Amqp10Client(broker.amqp.port);
-    options = await optionsOf(JAKARTA.definition);
-  }, START_MS);
-  afterAll(async () => {
-    await client?.close();
-    await broker?.stomp.stop();
-  }, START_MS);
+    beforeAll(async () => {
+      broker = await startActivemq({
+        openwireOptions: "wireFormat.maxFrameSize=8000000",
+        policies: '<policyEntry queue="&gt;" prioritizedMessages="true"/>',
+        // Other protocols see what is in a message, not its bytes.
+        amqpOptions: "transport.transformer=jms",
+      });
+      client = new Amqp10Client(broker.amqp.port);
+      options = await optionsOf(JAKARTA.definition);
+    }, START_MS);
+    afterAll(async () => {
+      await client?.close();
+      await broker?.stomp.stop();
+    }, START_MS);
 
-  const at = (path: string): string => `${broker.openwire.address}${path}`;
-  const optionsOf = (definition: JmsDefinition, id = "g/out"): Promise<JmsOptions> =>
-    jmsOptions(id, jmsAddress(at("/queue/x"), "source"), definition);
-  const feed = (path: string, by = options, id = next("node")): Feed =>
-    jmsFeed(jmsAddress(at(path), "source"), env, { ...by, id });
-  const sink = (path: string, by = options): SinkConnector => jmsSink(jmsAddress(at(path), "sink"), env, by);
-  const publish = (node: string, bodies: readonly string[]): Promise<void> =>
-    client.publish(
-      node,
-      bodies.map((body) => ({ body })),
-    );
+    const at = (path: string): string => `${broker.openwire.address}${path}`;
+    const optionsOf = (definition: JmsDefinition, id = "g/out"): Promise<JmsOptions> =>
+      jmsOptions(id, jmsAddress(at("/queue/x"), "source"), definition);
+    const feed = (path: string, by = options, id = next("node")): Feed =>
+      jmsFeed(jmsAddress(at(path), "source"), env, { ...by, id });
+    const sink = (path: string, by = options): SinkConnector => jmsSink(jmsAddress(at(path), "sink"), env, by);
+    const publish = (node: string, bodies: readonly string[]): Promise<void> =>
+      client.publish(
+        node,
+        bodies.map((body) => ({ body })),
+      );
 
-  const queueContract = (name: string, definition: JmsDefinition, settlesAlone: boolean): void =>
-    feedContract(
-      name,
-      async () => {
-        const queue = next("q");
-        const by = await optionsOf(definition);
-        return {
-          connect: (most) => feed(`/queue/${queue}?prefetch=${most}`, by),
-          send: (bodies) => publish(queue, bodies),
-          close: async () => undefined,
-        };
-      },
-      { settlesAlone },
-    );
-  const topicContract = (name: string, definition: JmsDefinition, settlesAlone: boolean): void =>
-    feedContract(
-      name,
-      async () => {
-        const topic = next("t");
-        const id = next("g/in");
-        const by = await optionsOf(definition);
-        // A subscription gets what is sent after it was made.
-        await ListeningFeed.made(feed(`/topic/${topic}`, by, id), () => publish(`topic://${topic}`, ['"probe"']));
-        return {
-          connect: (most) => feed(`/topic/${topic}?prefetch=${most}`, by, id),
-          send: (bodies) => publish(`topic://${topic}`, bodies),
-          close: async () => undefined,
-        };
-      },
-      { settlesAlone },
-    );
-  const queueSinkContract = (name: string, definition: JmsDefinition): void =>
-    sinkContract(
-      name,
-      async () => {
-        const queue = next("q");
-        const seen: Json[] = [];
-        const by = await optionsOf(definition);
-        return {
-          connect: () => sink(`/queue/${queue}`, by),
-          async content() {
-            seen.push(...(await client.drain(queue)).map(({ data }) => JSON.parse(data) as Json));
-            return seen;
-          },
-          close: async () => undefined,
-        };
-      },
-      { runs: HISTORIES },
-    );
+    const queueContract = (name: string, definition: JmsDefinition, settlesAlone: boolean): void =>
+      feedContract(
+        name,
+        async () => {
+          const queue = next("q");
+          const by = await optionsOf(definition);
+          return {
+            connect: (most) => feed(`/queue/${queue}?prefetch=${most}`, by),
+            send: (bodies) => publish(queue, bodies),
+            close: async () => undefined,
+          };
+        },
+        { settlesAlone },
+      );
+    const topicContract = (name: string, definition: JmsDefinition, settlesAlone: boolean): void =>
+      feedContract(
+        name,
+        async () => {
+          const topic = next("t");
+          const id = next("g/in");
+          const by = await optionsOf(definition);
+          // A subscription gets what is sent after it was made.
+          await ListeningFeed.made(feed(`/topic/${topic}`, by, id), () => publish(`topic://${topic}`, ['"probe"']));
+          return {
+            connect: (most) => feed(`/topic/${topic}?prefetch=${most}`, by, id),
+            send: (bodies) => publish(`topic://${topic}`, bodies),
+            close: async () => undefined,
+          };
+        },
+        { settlesAlone },
+      );
+    const queueSinkContract = (name: string, definition: JmsDefinition): void =>
+      sinkContract(
+        name,
+        async () => {
+          const queue = next("q");
+          const seen: Json[] = [];
+          const by = await optionsOf(definition);
+          return {
+            connect: () => sink(`/queue/${queue}`, by),
+            async content() {
+              seen.push(...(await client.drain(queue)).map(({ data }) => JSON.parse(data) as Json));
+              return seen;
+            },
+            close: async () => undefined,
+          };
+        },
+        HISTORIES,
+      );
 
-  // Each connection starts a JVM: the short form has every part once.
-  queueContract(`a queue by ${JAKARTA.name}`, JAKARTA.definition, true);
-  topicContract(`a topic with a durable subscription by ${JAVAX.name}, by transactions,`, JAVAX_SESSION, false);
-  queueSinkContract(`a queue by ${JAKARTA.name}`, JAKARTA.definition);
-  if (isFull) {
-    queueContract(`a queue by ${JAVAX.name}, by transactions,`, JAVAX_SESSION, false);
-    topicContract(`a topic with a durable subscription by ${JAKARTA.name}`, JAKARTA.definition, true);
-    queueSinkContract(`a queue by ${JAVAX.name}`, JAVAX.definition);
-  }
-
-  test("an envelope says what the sender said, a selector chooses, and rows become properties, priorities and correlations", async () => {
-    const queue = next("q");
-    const to = sink(
-      `/queue/${queue}?priority=urgency&correlation=order&properties=region,total,isNew&type=order&expiry=1h`,
-    );
-    await to.open(undefined);
-    const row = (region: string, urgency: number): Json => ({ region, urgency, order: 7, total: 1.5, isNew: true });
-    await to.deliver([slice(5, [row("us", 1), row("eu", 9), row("eu", 4)])]);
-    await to.close();
-    const some = new ListeningFeed(feed(`/queue/${queue}?envelope=true&ids=millrace_id&selector=region = 'eu'`));
-    await some.has(2);
-    await some.settles();
-    await some.end();
-    const about = (id: string, urgency: number): Json => ({
-      destination: queue,
-      id: expect.stringMatching(/^ID:/) as string,
-      correlation: "7",
-      type: "order",
-      priority: urgency,
-      time: expect.stringMatching(/^20\d\d-.*Z$/) as string,
-      expires: expect.stringMatching(/^20\d\d-.*Z$/) as string,
-      replyTo: null,
-      redelivered: false,
-      deliveries: 1,
-      properties: { region: "eu", total: 1.5, isNew: true, millrace_id: id },
-      data: row("eu", urgency),
-    });
-    // The queue has priorities.
-    expect(some.taken).toEqual([about("g/out/l/6/0", 9), about("g/out/l/7/0", 4)]);
-    expect(some.receipts.map(({ id }) => id)).toEqual(["g/out/l/6/0", "g/out/l/7/0"]);
-    const rest = new ListeningFeed(feed(`/queue/${queue}`));
-    await rest.has(1);
-    expect(rest.taken).toEqual([row("us", 1)]);
-    await rest.end();
-  });
-
-  test("bodies are texts, bytes or maps; what is none of them is a dead letter, and so is what is too long", async () => {
-    const queue = next("q");
-    const row = { text: "é\u0000\n", n: 3, half: 0.5, is: false, none: null };
-    for (const [i, body] of ["text", "bytes", "map"].entries()) {
-      const to = sink(`/queue/${queue}?body=${body}`);
-      await to.open(undefined);
-      await to.deliver([slice(i, [row])]);
-      await to.close();
+    // Each connection starts a JVM: the short form has every part once.
+    queueContract(`a queue by ${JAKARTA.name}`, JAKARTA.definition, true);
+    topicContract(`a topic with a durable subscription by ${JAVAX.name}, by transactions,`, JAVAX_SESSION, false);
+    queueSinkContract(`a queue by ${JAKARTA.name}`, JAKARTA.definition);
+    if (isFull) {
+      queueContract(`a queue by ${JAVAX.name}, by transactions,`, JAVAX_SESSION, false);
+      topicContract(`a topic with a durable subscription by ${JAKARTA.name}`, JAKARTA.definition, true);
+      queueSinkContract(`a queue by ${JAVAX.name}`, JAVAX.definition);
     }
-    await client.publish(queue, [{ body: [1, 2] }, { body: JSON.stringify("x".repeat(2000)) }, { body: "4" }]);
-    const back = new ListeningFeed(feed(`/queue/${queue}`, { ...options, bytesMax: 1000 }));
-    await back.has(4);
-    expect(back.taken).toEqual([row, row, row, 4]);
-    expect(back.errors).toMatchObject([
-      [{ code: "JMS-TYPE", message: expect.stringContaining("StreamMessage"), place: { stream: queue } }, null],
-      [{ code: "JMS-TOO-LARGE", message: expect.stringContaining("has 2002 bytes"), place: { stream: queue } }, null],
-    ]);
-    await back.end();
-  });
 
-  test("a row that cannot be a message is told by its code, and so is one that is too long for us or for the broker; the sink goes on", async () => {
-    const queue = next("q");
-    const to = sink(`/queue/${queue}?priority=urgency&properties=tags`, { ...options, bytesMax: 9_000_000 });
-    await to.open(undefined);
-    const refused = (row: Json): Promise<unknown> => to.deliver([slice(0, [row])]).catch(reportOf);
-    expect(await refused({ urgency: 10 })).toMatchObject({ code: "JMS-ROW", details: { field: "urgency" } });
-    expect(await refused({ urgency: 1, tags: [] })).toMatchObject({ code: "JMS-ROW", details: { field: "tags" } });
-    const long = (length: number): Json => ({ urgency: 1, text: "x".repeat(length) });
-    const tooLong = { code: "JMS-TOO-LARGE", kind: "rejected" };
-    expect(await refused(long(9_000_000))).toMatchObject({ ...tooLong, message: expect.stringContaining("bytesMax") });
-    expect(await refused(long(8_500_000))).toMatchObject(tooLong);
-    await to.deliver([slice(1, [long(5_000_000)])]);
-    await to.close();
-    const back = new ListeningFeed(feed(`/queue/${queue}`));
-    await back.has(1);
-    expect(back.taken).toEqual([long(5_000_000)]);
-    await back.end();
-  });
-
-  test("a message that was delivered too often is a dead letter", async () => {
-    const queue = next("q");
-    await publish(queue, ["1"]);
-    const first = new ListeningFeed(feed(`/queue/${queue}`));
-    await first.has(1);
-    await first.end();
-    const second = new ListeningFeed(feed(`/queue/${queue}?deliveries=1`));
-    await vi.waitFor(() => expect(second.errors).toMatchObject([[{ code: "JMS-DELIVERIES" }, 1]]), WAIT);
-    await second.end();
-  });
-
-  test("the factory comes from JNDI, too", async () => {
-    const queue = next("q");
-    const jndi = {
-      "java.naming.factory.initial": "org.apache.activemq.jndi.ActiveMQInitialContextFactory",
-      "java.naming.provider.url": "tcp://{endpoint}",
-    };
-    const { classPath } = JAVAX.definition;
-    const by = await optionsOf({ classPath, lookup: "ConnectionFactory", jndi });
-    await publish(queue, ["1"]);
-    const heard = new ListeningFeed(feed(`/queue/${queue}`, by));
-    await heard.has(1);
-    await heard.end();
-    const none = new ListeningFeed(feed(`/queue/${queue}`, await optionsOf({ classPath, lookup: "Nothing", jndi })));
-    await none.shows(/JNDI has no `Nothing`.* \(JMS-FACTORY\)/);
-    await none.end();
-  });
-
-  test("a selector that is none ends the feed", async () => {
-    const heard = new ListeningFeed(feed(`/queue/${next("q")}?selector=region = = 'eu'`));
-    await expect(heard.ended).rejects.toMatchObject({ code: "JMS-SELECTOR", kind: "terminal" });
-  });
-
-  test.each<readonly [string, string, string, Partial<JmsDefinition>, RegExp]>([
-    [
-      "a class that is not there",
-      "JMS-CLASS",
-      "/jms/classPath",
-      { factory: "com.x.Factory" },
-      /class com\.x\.Factory is not on/,
-    ],
-    [
-      "a class of something else",
-      "JMS-FACTORY",
-      "/jms/factory",
-      { factory: "java.lang.String", set: {} },
-      /no ConnectionFactory/,
-    ],
-    [
-      "a setting that it does not have",
-      "JMS-FACTORY",
-      "/jms/factory",
-      { set: { brokerUrl: "x" } },
-      /has no setting `brokerUrl`/,
-    ],
-    [
-      "a setting of another type",
-      "JMS-FACTORY",
-      "/jms/factory",
-      { set: { useAsyncSend: "x" } },
-      /another type for `useAsyncSend`/,
-    ],
-    [
-      "a setting that it refuses",
-      "JMS-FACTORY",
-      "/jms/factory",
-      { set: { brokerURL: "tcp://[" } },
-      /refuses `brokerURL`/,
-    ],
-    ["a heap that is too small for Java", "JMS-BRIDGE", "/jms/java", { java: "false" }, /ended with code 1/],
-    ["no Java", "JMS-BRIDGE", "/jms/java", { java: "./no-java" }, /ended with code 12[67]/],
-    ["a jar that is not there", "HOST-CONNECTOR", "/jms/classPath/0", { classPath: ["./x.jar"] }, /no `\.\/x\.jar`/],
-  ])("%s is told when the graph is started, with its place", async (_title, code, path, wrong, message) => {
-    expect(await optionsOf({ ...JAKARTA.definition, ...wrong }).catch(reportOf)).toMatchObject({
-      code,
-      message: expect.stringMatching(message) as string,
-      place: { path },
+    test("an envelope says what the sender said, a selector chooses, and rows become properties, priorities and correlations", async () => {
+      const queue = next("q");
+      const to = sink(
+        `/queue/${queue}?priority=urgency&correlation=order&properties=region,total,isNew&type=order&expiry=1h`,
+      );
+      await to.open(undefined);
+      const row = (region: string, urgency: number): Json => ({ region, urgency, order: 7, total: 1.5, isNew: true });
+      await to.deliver([slice(5, [row("us", 1), row("eu", 9), row("eu", 4)])]);
+      await to.close();
+      const some = new ListeningFeed(feed(`/queue/${queue}?envelope=true&ids=millrace_id&selector=region = 'eu'`));
+      await some.has(2);
+      await some.settles();
+      await some.end();
+      const about = (id: string, urgency: number): Json => ({
+        destination: queue,
+        id: expect.stringMatching(/^ID:/) as string,
+        correlation: "7",
+        type: "order",
+        priority: urgency,
+        time: expect.stringMatching(/^20\d\d-.*Z$/) as string,
+        expires: expect.stringMatching(/^20\d\d-.*Z$/) as string,
+        replyTo: null,
+        redelivered: false,
+        deliveries: 1,
+        properties: { region: "eu", total: 1.5, isNew: true, millrace_id: id },
+        data: row("eu", urgency),
+      });
+      // The queue has priorities.
+      expect(some.taken).toEqual([about("g/out/l/6/0", 9), about("g/out/l/7/0", 4)]);
+      expect(some.receipts.map(({ id }) => id)).toEqual(["g/out/l/6/0", "g/out/l/7/0"]);
+      const rest = new ListeningFeed(feed(`/queue/${queue}`));
+      await rest.has(1);
+      expect(rest.taken).toEqual([row("us", 1)]);
+      await rest.end();
     });
-  });
-});
+
+    test("bodies are texts, bytes or maps; what is none of them is a dead letter, and so is what is too long", async () => {
+      const queue = next("q");
+      const row = { text: "é\n", n: 3, half: 0.5, is: false, none: null };
+      for (const [i, body] of ["text", "bytes", "map"].entries()) {
+        const to = sink(`/queue/${queue}?body=${body}`);
+        await to.open(undefined);
+        await to.deliver([slice(i, [row])]);
+        await to.close();
+      }
+      await client.publish(queue, [{ body: [1, 2] }, { body: JSON.stringify("x".repeat(2000)) }, { body: "4" }]);
+      const back = new ListeningFeed(feed(`/queue/${queue}`, { ...options, bytesMax: 1000 }));
+      await back.has(4);
+      expect(back.taken).toEqual([row, row, row, 4]);
+      expect(back.errors).toMatchObject([
+        [{ code: "JMS-TYPE", message: expect.stringContaining("StreamMessage"), place: { stream: queue } }, null],
+        [{ code: "JMS-TOO-LARGE", message: expect.stringContaining("has 2002 bytes"), place: { stream: queue } }, null],
+      ]);
+      await back.end();
+    });
+
+    test("a row that cannot be a message is told by its code, and so is one that is too long for us or for the broker; the sink goes on", async () => {
+      const queue = next("q");
+      const to = sink(`/queue/${queue}?priority=urgency&properties=tags`, { ...options, bytesMax: 9_000_000 });
+      await to.open(undefined);
+      const refused = (row: Json): Promise<unknown> => to.deliver([slice(0, [row])]).catch(reportOf);
+      expect(await refused({ urgency: 10 })).toMatchObject({ code: "JMS-ROW", details: { field: "urgency" } });
+      expect(await refused({ urgency: 1, tags: [] })).toMatchObject({ code: "JMS-ROW", details: { field: "tags" } });
+      const long = (length: number): Json => ({ urgency: 1, text: "x".repeat(length) });
+      const tooLong = { code: "JMS-TOO-LARGE", kind: "rejected" };
+      expect(await refused(long(9_000_000))).toMatchObject({
+        ...tooLong,
+        message: expect.stringContaining("bytesMax"),
+      });
+      expect(await refused(long(8_500_000))).toMatchObject(tooLong);
+      await to.deliver([slice(1, [long(5_000_000)])]);
+      await to.close();
+      const back = new ListeningFeed(feed(`/queue/${queue}`));
+      await back.has(1);
+      expect(back.taken).toEqual([long(5_000_000)]);
+      await back.end();
+    });
+
+    test("a message that was delivered too often is a dead letter", async () => {
+      const queue = next("q");
+      await publish(queue, ["1"]);
+      const first = new ListeningFeed(feed(`/queue/${queue}`));
+      await first.has(1);
+      await first.end();
+      const second = new ListeningFeed(feed(`/queue/${queue}?deliveries=1`));
+      await vi.waitFor(() => expect(second.errors).toMatchObject([[{ code: "JMS-DELIVERIES" }, 1]]), WAIT);
+      await second.end();
+    });
+
+    test("the factory comes from JNDI, too", async () => {
+      const queue = next("q");
+      const jndi = {
+        "java.naming.factory.initial": "org.apache.activemq.jndi.ActiveMQInitialContextFactory",
+        "java.naming.provider.url": "tcp://{endpoint}",
+      };
+      const { classPath } = JAVAX.definition;
+      const by = await optionsOf({ classPath, lookup: "ConnectionFactory", jndi });
+      await publish(queue, ["1"]);
+      const heard = new ListeningFeed(feed(`/queue/${queue}`, by));
+      await heard.has(1);
+      await heard.end();
+      const none = new ListeningFeed(feed(`/queue/${queue}`, await optionsOf({ classPath, lookup: "Nothing", jndi })));
+      await none.shows(/JNDI has no `Nothing`.* \(JMS-FACTORY\)/);
+      await none.end();
+    });
+
+    test("a selector that is none ends the feed", async () => {
+      const heard = new ListeningFeed(feed(`/queue/${next("q")}?selector=region = = 'eu'`));
+      await expect(heard.ended).rejects.toMatchObject({ code: "JMS-SELECTOR", kind: "terminal" });
+    });
+
+    test.each<readonly [string, string, string, Partial<JmsDefinition>, RegExp]>([
+      [
+        "a class that is not there",
+        "JMS-CLASS",
+        "/jms/classPath",
+        { factory: "com.x.Factory" },
+        /class com\.x\.Factory is not on/,
+      ],
+      [
+        "a class of something else",
+        "JMS-FACTORY",
+        "/jms/factory",
+        { factory: "java.lang.String", set: {} },
+        /no ConnectionFactory/,
+      ],
+      [
+        "a setting that it does not have",
+        "JMS-FACTORY",
+        "/jms/factory",
+        { set: { brokerUrl: "x" } },
+        /has no setting `brokerUrl`/,
+      ],
+      [
+        "a setting of another type",
+        "JMS-FACTORY",
+        "/jms/factory",
+        { set: { useAsyncSend: "x" } },
+        /another type for `useAsyncSend`/,
+      ],
+      [
+        "a setting that it refuses",
+        "JMS-FACTORY",
+        "/jms/factory",
+        { set: { brokerURL: "tcp://[" } },
+        /refuses `brokerURL`/,
+      ],
+      ["a heap that is too small for Java", "JMS-BRIDGE", "/jms/java", { java: "false" }, /ended with code 1/],
+      ["no Java", "JMS-BRIDGE", "/jms/java", { java: "./no-java" }, /ended with code 12[67]/],
+      ["a jar that is not there", "HOST-CONNECTOR", "/jms/classPath/0", { classPath: ["./x.jar"] }, /no `\.\/x\.jar`/],
+    ])("%s is told when the graph is started, with its place", async (_title, code, path, wrong, message) => {
+      expect(await optionsOf({ ...JAKARTA.definition, ...wrong }).catch(reportOf)).toMatchObject({
+        code,
+        message: expect.stringMatching(message) as string,
+        place: { path },
+      });
+    });
+  },
+);

@@ -46,11 +46,12 @@ export class RunningGraph {
     text: string,
     log: EventLog = memoryEventLog({ env }),
     secrets: Readonly<Record<string, string>> = {},
+    resilience: Partial<ResiliencePolicy> = QUICK,
   ): Promise<RunningGraph> {
     const host = hostOver(log);
     const parsed = parseGraph(text);
     if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
-    const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience: QUICK, secrets };
+    const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience, secrets };
     await host.add(await compileGraph(parsed.graph, text, options), { principal: "test", reason: "a test" });
     return new RunningGraph(host, log, parsed.graph.name);
   }
