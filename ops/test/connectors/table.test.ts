@@ -4,11 +4,14 @@ import { join } from "node:path";
 import {
   type ActivemqAddress,
   type Amqp10Address,
+  type JmsAddress,
   type KafkaAddress,
   type MqttAddress,
   type NatsAddress,
   parseActivemqAddress,
   parseAmqp10Address,
+  parseGraph,
+  parseJmsAddress,
   parseKafkaAddress,
   parseMqttAddress,
   parseMysqlAddress,
@@ -30,17 +33,20 @@ import {
 import { activemqSink } from "@millrace/streams/activemq";
 import { amqp10Sink } from "@millrace/streams/amqp10";
 import { socketSink, webhookSink } from "@millrace/streams/http";
+import { jmsSink } from "@millrace/streams/jms";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { mqttSink } from "@millrace/streams/mqtt";
 import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
 import { natsSink, natsSource } from "@millrace/streams/nats";
 import { postgresSink, postgresSource } from "@millrace/streams/postgres";
+import { unixWorkers } from "@millrace/streams/process";
 import { rabbitmqSink, rabbitmqSource } from "@millrace/streams/rabbitmq";
 import { redisSink, redisSource } from "@millrace/streams/redis";
 import { s3Sink, s3Source } from "@millrace/streams/s3";
 import { sqliteSink, sqliteSource } from "@millrace/streams/sqlite";
 import { expect, test } from "vitest";
 import { ACTIVEMQ_VERSION } from "../../bin/activemq.mjs";
+import { JAVAX_CLIENT_VERSION } from "../../bin/jms-client.mjs";
 import { KAFKA_VERSIONS } from "../../bin/kafka.mjs";
 import { NATS_VERSION, S3_VERSION } from "../../bin/setup.mjs";
 
@@ -57,6 +63,7 @@ const SQLITE = "sqlite3 3.40.1";
 const MQTT = "mosquitto 2.0.11";
 const RABBITMQ = "RabbitMQ 3.10.8";
 const ACTIVEMQ = `ActiveMQ ${ACTIVEMQ_VERSION}`;
+const JMS = `${ACTIVEMQ} by its clients ${ACTIVEMQ_VERSION} (jakarta.jms), ${JAVAX_CLIENT_VERSION} (javax.jms)`;
 const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["redis", REDIS],
   ["kafka", KAFKA],
@@ -64,6 +71,7 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["rabbitmq", RABBITMQ],
   ["activemq", ACTIVEMQ],
   ["amqp10", `${ACTIVEMQ}, ${RABBITMQ}`],
+  ["jms", JMS],
   ["postgres", POSTGRES],
   ["mysql", MARIADB],
   ["sqlite", SQLITE],
@@ -131,6 +139,19 @@ function amqp10Address(path: string): Amqp10Address {
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
+
+function jmsAddress(path: string): JmsAddress {
+  const parsed = parseJmsAddress(`//h:1${path}`, "sink");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+/** Nothing is started for what it declares. */
+const NO_CLIENT = {
+  id: "g/s",
+  client: {},
+  program: { command: { command: "java", args: [], env: {} }, launcher: unixWorkers(env) },
+};
 
 function sqliteAddress(options: string, side: "source" | "sink"): SqliteAddress {
   const parsed = parseSqliteAddress(`./shop.db?table=t${options}`, side);
@@ -230,6 +251,8 @@ function rows(): readonly (readonly string[])[] {
     // A subscription of the other broker is not durable.
     feedRow("amqp10", "topic", true, ACTIVEMQ),
     sinkRow("amqp10", "queue, topic", amqp10Sink(amqp10Address("/queue/q"), env, { id: "g/s" })),
+    feedRow("jms", "queue, topic", true),
+    sinkRow("jms", "queue, topic", jmsSink(jmsAddress("/queue/q"), env, NO_CLIENT)),
     sourceRow(
       "s3",
       "objects",
@@ -251,4 +274,16 @@ test("the table in the documentation is the one that the connectors declare", ()
   const [, documented = ""] =
     /<!-- table: [^\n]*-->\n([\s\S]*?)\n<!-- \/table -->/.exec(readFileSync(DOCS, "utf8")) ?? [];
   expect(documented.replaceAll(/ +\|/g, " |")).toBe(table.replaceAll(/ +\|/g, " |"));
+});
+
+test("the examples of JMS clients in the documentation are graphs", () => {
+  const [, section = ""] = /\n## JMS([\s\S]*?)\n## /.exec(readFileSync(DOCS, "utf8")) ?? [];
+  const [, example = ""] = /```yaml\n([\s\S]*?)```/.exec(section) ?? [];
+  const parsed = parseGraph(`name: example\n${example}`);
+  expect("problems" in parsed ? parsed.problems : [...parsed.graph.nodes.keys()]).toEqual([
+    "orders",
+    "shipped",
+    "prices",
+    "board",
+  ]);
 });

@@ -10,9 +10,9 @@ import javax.jms.JMSSecurityException;
 
 /** What an error of a client means, as far as the API says it, and the one thing that it has no class for. */
 final class Failures {
-  /** The last two are IBM MQ's reasons MQRC_MSG_TOO_BIG_FOR_Q and _Q_MGR. */
+  /** The last is how the reasons of IBM MQ begin. */
   private static final Pattern TOO_LARGE =
-      Pattern.compile("MaxFrameSize|larger than max|too (?:large|big)|exceeds? .*(?:max|size|limit)|\\b203[01]\\b", Pattern.CASE_INSENSITIVE);
+      Pattern.compile("MaxFrameSize|larger than max|too (?:large|big)|exceeds? .*(?:max|size|limit)|MQRC_MSG_TOO_BIG", Pattern.CASE_INSENSITIVE);
 
   private Failures() {}
 
