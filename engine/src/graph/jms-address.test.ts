@@ -70,7 +70,7 @@ nodes:
       "GRAPH-SCHEMA `jndi` and `jndiFile` say where `lookup` looks",
     ],
     ["{ factory: F }", "GRAPH-SCHEMA"],
-    ["{ classPath: [./x.jar], factory: F }", "g.yaml:3:61 GRAPH-FILE there is no file `./x.jar`"],
+    ["{ classPath: [./x.jar], factory: F }", "g.yaml:3:70 GRAPH-FILE there is no file `./x.jar`"],
     ["{ classPath: [./lib], factory: F, set: { userPassword: s3cret } }", "GRAPH-SCHEMA a secret is never written"],
     ["{ classPath: [./lib], factory: F, acknowledge: one }", "GRAPH-SCHEMA"],
   ] as const)("%s is refused with its place", (jms, problem) => {

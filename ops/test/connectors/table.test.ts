@@ -280,10 +280,7 @@ test("the examples of JMS clients in the documentation are graphs", () => {
   const [, section = ""] = /\n## JMS([\s\S]*?)\n## /.exec(readFileSync(DOCS, "utf8")) ?? [];
   const [, example = ""] = /```yaml\n([\s\S]*?)```/.exec(section) ?? [];
   const parsed = parseGraph(`name: example\n${example}`);
-  expect("problems" in parsed ? parsed.problems : [...parsed.graph.nodes.keys()]).toEqual([
-    "orders",
-    "shipped",
-    "prices",
-    "board",
-  ]);
+  expect("problems" in parsed ? parsed.problems : new Set(parsed.graph.nodes.keys())).toEqual(
+    new Set(["orders", "shipped", "prices", "board"]),
+  );
 });

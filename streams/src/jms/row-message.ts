@@ -17,7 +17,7 @@ export interface MessageOptions {
 }
 
 /** The property with a message's own id. The API takes no dash in a name. */
-export const ID_PROPERTY = "millrace_id";
+const ID_PROPERTY = "millrace_id";
 const PRIORITY_MAX = 9;
 
 /** @throws JMS-ROW, JMS-TOO-LARGE */
