@@ -25,6 +25,8 @@ export interface Sent {
   readonly body: unknown;
   readonly id?: string;
   readonly properties?: Readonly<Record<string, string>>;
+  /** The content type. */
+  readonly type?: string;
 }
 
 interface Line {
@@ -143,12 +145,13 @@ function outcomesOf(sender: Sender): Map<Delivery, (outcome: string) => void> {
 function accepted(
   sender: Sender,
   outcomes: Map<Delivery, (outcome: string) => void>,
-  { body, id, properties }: Sent,
+  { body, id, properties, type }: Sent,
 ): Promise<void> {
   const message = {
     body,
     durable: true,
     ...(id === undefined ? {} : { message_id: id }),
+    ...(type === undefined ? {} : { content_type: type }),
     ...(properties === undefined ? {} : { application_properties: properties }),
   } as unknown as Message;
   return new Promise((resolve, reject) => {

@@ -1,4 +1,5 @@
 /** The JMS clients that connectors are tested with, all of which speak with one broker, and how a test uses them. */
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type JmsAddress,
@@ -76,3 +77,20 @@ export async function jmsOptions(
 
 /** The definition as a graph file writes it. */
 export const jmsYaml = (definition: JmsDefinition): string => JSON.stringify(definition);
+
+/** The processes of clients that this process has started. */
+export function ownBridges(): readonly number[] {
+  return readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid) && isOwnBridge(pid))
+    .map(Number);
+}
+
+function isOwnBridge(pid: string): boolean {
+  try {
+    const isOwn = new RegExp(`^PPid:\\s*${process.pid}$`, "m").test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    return isOwn && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("dev.millrace.jms.Bridge");
+  } catch {
+    // It is gone.
+    return false;
+  }
+}

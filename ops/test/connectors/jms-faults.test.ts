@@ -2,7 +2,6 @@
  * Graphs between queues of ActiveMQ by JMS clients, while links are cut and held, and the broker, the processes of the clients and Millrace
  * itself are killed. What a sink sent passes through a source, too, so that what was sent twice must have been known by its id.
  */
-import { readdirSync, readFileSync } from "node:fs";
 import type { JmsDefinition } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type ActivemqServer, startActivemq } from "../../services/activemq-server.ts";
@@ -11,7 +10,7 @@ import { isFull, times } from "../faults/form.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
 import { Amqp10Client, type Drained } from "./amqp10-client.ts";
-import { JAKARTA, JAVAX, JMS_POLICY, jmsMissing, jmsYaml } from "./jms-clients.ts";
+import { JAKARTA, JAVAX, JMS_POLICY, jmsMissing, jmsYaml, ownBridges } from "./jms-clients.ts";
 import { numbers, RunningGraph } from "./running-graph.ts";
 
 /** Only what hangs takes so long. */
@@ -162,17 +161,7 @@ nodes:
 
 /** Kills the processes of clients that this process has started, and says how many. */
 function killBridges(): number {
-  const bridges = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && isOwnBridge(pid));
-  for (const pid of bridges) process.kill(Number(pid), "SIGKILL");
+  const bridges = ownBridges();
+  for (const pid of bridges) process.kill(pid, "SIGKILL");
   return bridges.length;
-}
-
-function isOwnBridge(pid: string): boolean {
-  try {
-    const isOwn = new RegExp(`^PPid:\\s*${process.pid}$`, "m").test(readFileSync(`/proc/${pid}/status`, "utf8"));
-    return isOwn && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("dev.millrace.jms.Bridge");
-  } catch {
-    // It is gone.
-    return false;
-  }
 }

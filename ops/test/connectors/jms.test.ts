@@ -1,16 +1,23 @@
 /** JMS connectors, by clients of both names of the API, against a real broker. The test's own end speaks AMQP 1.0 with it. */
+import { readFileSync } from "node:fs";
 import { type Feed, type JmsDefinition, type Json, reportOf, type SinkConnector, systemEnv } from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { type JmsOptions, jmsFeed, jmsSink } from "@millrace/streams/jms";
+import rhea from "rhea";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type ActivemqServer, startActivemq } from "../../services/activemq-server.ts";
 import { isFull, limitMs, times } from "../faults/form.ts";
 import { Amqp10Client } from "./amqp10-client.ts";
-import { JAKARTA, JAVAX, jmsAddress, jmsMissing, jmsOptions } from "./jms-clients.ts";
+import { JAKARTA, JAVAX, jmsAddress, jmsMissing, jmsOptions, ownBridges } from "./jms-clients.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
+/** What the broker makes an object of Java of. */
+const JAVA_OBJECT = "application/x-java-serialized-object";
+const PASSWORD = "s3cret-of-ada";
+const rights = (of: string, who: string): string =>
+  `<authorizationEntry ${of} read="${who}" write="${who}" admin="${who}"/>`;
 const START_MS = 120_000;
 /** Each connection starts a JVM. */
 const HISTORIES = { runs: times(2, 15), stepsMax: times(3, 12) };
@@ -31,6 +38,11 @@ describe.skipIf(jmsMissing)(
       broker = await startActivemq({
         openwireOptions: "wireFormat.maxFrameSize=8000000",
         policies: '<policyEntry queue="&gt;" prioritizedMessages="true"/>',
+        plugins: `<simpleAuthenticationPlugin anonymousAccessAllowed="true" anonymousUser="nobody" anonymousGroup="all">
+          <users><authenticationUser username="ada" password="${PASSWORD}" groups="all,inner"/></users></simpleAuthenticationPlugin>
+        <authorizationPlugin><map><authorizationMap><authorizationEntries>
+          ${rights('queue="*"', "all")}${rights('topic="&gt;"', "all")}${rights('queue="inner.&gt;"', "inner")}
+          </authorizationEntries></authorizationMap></map></authorizationPlugin>`,
         // Other protocols see what is in a message, not its bytes.
         amqpOptions: "transport.transformer=jms",
       });
@@ -159,12 +171,16 @@ describe.skipIf(jmsMissing)(
         await to.deliver([slice(i, [row])]);
         await to.close();
       }
-      await client.publish(queue, [{ body: [1, 2] }, { body: JSON.stringify("x".repeat(2000)) }, { body: "4" }]);
+      await client.publish(queue, [
+        { body: rhea.message.data_section(Buffer.from([1])), type: JAVA_OBJECT },
+        { body: JSON.stringify("x".repeat(2000)) },
+        { body: "4" },
+      ]);
       const back = new ListeningFeed(feed(`/queue/${queue}`, { ...options, bytesMax: 1000 }));
       await back.has(4);
       expect(back.taken).toEqual([row, row, row, 4]);
       expect(back.errors).toMatchObject([
-        [{ code: "JMS-TYPE", message: expect.stringContaining("StreamMessage"), place: { stream: queue } }, null],
+        [{ code: "JMS-TYPE", message: expect.stringContaining("ObjectMessage"), place: { stream: queue } }, null],
         [{ code: "JMS-TOO-LARGE", message: expect.stringContaining("has 2002 bytes"), place: { stream: queue } }, null],
       ]);
       await back.end();
@@ -218,6 +234,44 @@ describe.skipIf(jmsMissing)(
       const none = new ListeningFeed(feed(`/queue/${queue}`, await optionsOf({ classPath, lookup: "Nothing", jndi })));
       await none.shows(/JNDI has no `Nothing`.* \(JMS-FACTORY\)/);
       await none.end();
+    });
+
+    test("who may not is told so, in the log in and at the queue; who may sends the password by no command line and no environment", async () => {
+      const as = (login: string, queue: string): string => `${login}@${broker.openwire.address}/queue/${queue}`;
+      const wrong = jmsSink(jmsAddress(as("ada:wrong", "inner.x"), "sink"), env, options);
+      expect(await wrong.deliver([slice(0, [1])]).catch(reportOf)).toMatchObject({
+        code: "CONNECTION-FAILED",
+        message: expect.stringMatching(/User name \[ada\] or password is invalid.* \(JMS-AUTH\)/),
+      });
+      await wrong.close();
+      const nobody = sink("/queue/inner.x");
+      expect(await nobody.deliver([slice(0, [1])]).catch(reportOf)).toMatchObject({
+        code: "JMS-AUTH",
+        kind: "transient",
+      });
+      await nobody.close();
+      const ada = jmsSink(jmsAddress(as(`ada:${PASSWORD}`, "inner.x"), "sink"), env, options);
+      await ada.deliver([slice(0, [1])]);
+      const bridges = ownBridges();
+      expect(bridges.length).toBe(1);
+      for (const file of ["cmdline", "environ"])
+        expect(readFileSync(`/proc/${bridges[0]}/${file}`, "utf8")).not.toContain(PASSWORD);
+      await ada.close();
+      expect(ownBridges()).toEqual([]);
+    });
+
+    test("a destination that is not there and a client id that somebody has are told by their codes", async () => {
+      // What the client takes for the temporary queue of another connection.
+      const none = new ListeningFeed(feed("/queue/ID:gone"));
+      await none.shows(/Cannot use a Temporary destination.* \(JMS-DESTINATION\)/);
+      await none.end();
+      const path = `/topic/${next("t")}`;
+      const first = new ListeningFeed(feed(path, options, "g/same"));
+      await first.isUp();
+      const second = new ListeningFeed(feed(path, options, "g/same"));
+      await second.shows(/already connected.* \(JMS-CLIENT-ID\)/);
+      await second.end();
+      await first.end();
     });
 
     test("a selector that is none ends the feed", async () => {

@@ -59,6 +59,11 @@ export class ListeningFeed {
     await new Promise((resolve) => setTimeout(resolve, HEARD_MS));
   }
 
+  /** Resolves when it is connected. */
+  async isUp(): Promise<void> {
+    await vi.waitFor(() => expect(this.#feed.connection().state).toBe("up"), WAIT);
+  }
+
   /** Resolves when its connection shows a reason like this. */
   async shows(reason: RegExp): Promise<void> {
     await vi.waitFor(() => expect(this.#feed.connection().reason).toMatch(reason), WAIT);

@@ -59,6 +59,10 @@ const FINAL: ReadonlySet<string> = new Set(["JMS-CLASS", "JMS-FACTORY", "JMS-SEL
 /** Trying again does not cure it. */
 export const isFinal = (error: unknown): boolean => error instanceof MillraceError && FINAL.has(error.code);
 
+/** For where of an error only the words are kept. */
+export const withCode = (error: unknown): unknown =>
+  error instanceof MillraceError ? new Error(`${error.message} (${error.code})`, { cause: error }) : error;
+
 interface Waiting {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;

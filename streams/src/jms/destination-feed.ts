@@ -6,7 +6,7 @@
 import { type FeedIntake, type FeedReceipt, isJsonObject, type Json, MillraceError } from "@millrace/engine";
 import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
 import type { IncomingFrame } from "./bridge-frame.ts";
-import { type BridgeLink, isFinal } from "./bridge-link.ts";
+import { type BridgeLink, isFinal, withCode } from "./bridge-link.ts";
 import { jmsError } from "./errors.ts";
 
 export interface DestinationFeedOptions {
@@ -34,7 +34,11 @@ export function destinationFeed(options: DestinationFeedOptions): FeedDriver<Bri
     isFinal,
     async listen(link, intake) {
       const wanted = { kind, name, selector, subscription, ids, envelope, bytesMax, credit };
-      await link.listen(wanted, (message) => receive(message, receiptOf(message, link), intake, options));
+      await link
+        .listen(wanted, (message) => receive(message, receiptOf(message, link), intake, options))
+        .catch((error: unknown) => {
+          throw isFinal(error) ? error : withCode(error);
+        });
       const reason = await link.ended;
       if (reason instanceof MillraceError) throw reason;
     },

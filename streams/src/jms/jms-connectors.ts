@@ -1,12 +1,12 @@
 /** Feeds and sinks by what a `jms:` address names, over a process in Java that runs the vendor's client. */
-import { durationMs, type Env, type Feed, type JmsAddress, MillraceError, type SinkConnector } from "@millrace/engine";
+import { durationMs, type Env, type Feed, type JmsAddress, type SinkConnector } from "@millrace/engine";
 import { Connection } from "../resilience/connection.ts";
 import { policyOf } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { within } from "../resilience/within.ts";
-import { BridgeLink, type BridgeProgram, type JmsClient } from "./bridge-link.ts";
+import { BridgeLink, type BridgeProgram, type JmsClient, withCode } from "./bridge-link.ts";
 import { destinationFeed } from "./destination-feed.ts";
 import { destinationSink } from "./destination-sink.ts";
 import { jmsError } from "./errors.ts";
@@ -89,16 +89,14 @@ function connectionOf(
     policy: { connectTimeoutMs: CONNECT_TIMEOUT_MS, ...policyOf(address), ...policy },
     driver: {
       connect: (endpoint, signal) =>
-        BridgeLink.open({ program, client, env }, endpoint, { user, password, clientId }, signal).catch(coded),
+        BridgeLink.open({ program, client, env }, endpoint, { user, password, clientId }, signal).catch(
+          (error: unknown) => {
+            throw withCode(error);
+          },
+        ),
       probe: (link) => link.ping(),
       ended: (link) => link.ended,
       disconnect: (link) => link.end(),
     },
   });
-}
-
-/** Of what an endpoint says when it is connected only the words are kept. */
-function coded(error: unknown): never {
-  if (error instanceof MillraceError) throw new Error(`${error.message} (${error.code})`, { cause: error });
-  throw error;
 }
