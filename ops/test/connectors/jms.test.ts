@@ -271,7 +271,22 @@ describe.skipIf(jmsMissing)(
       const second = new ListeningFeed(feed(path, options, "g/same"));
       await second.shows(/already connected.* \(JMS-CLIENT-ID\)/);
       await second.end();
+      const toAll = sink(path);
+      await toAll.deliver([slice(0, [1])]);
+      await toAll.close();
+      await first.has(1);
       await first.end();
+    });
+
+    test("a client whose memory runs out ends, and says so", async () => {
+      const queue = next("q");
+      const to = sink(`/queue/${queue}`);
+      for (let i = 0; i < 8; i++) await to.deliver([slice(i, [{ text: "x".repeat(5_000_000) }])]);
+      await to.close();
+      const by = await optionsOf({ ...JAKARTA.definition, memoryMib: 32 });
+      const small = new ListeningFeed(feed(`/queue/${queue}`, by));
+      await small.shows(/the process of the JMS client ended with code 3: its memory ran out/);
+      await small.end();
     });
 
     test("a selector that is none ends the feed", async () => {
