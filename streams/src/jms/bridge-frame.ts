@@ -67,7 +67,7 @@ export interface IncomingFrame {
   readonly is: "message";
   /** Its number on this connection, by which it is settled. */
   readonly n: number;
-  readonly id: string | null;
+  readonly id?: string | null;
   readonly deliveries?: number;
   readonly about?: Json;
   readonly bytes?: Uint8Array;

@@ -63,7 +63,7 @@ function receive(
 }
 
 function receiptOf({ n, id }: IncomingFrame, link: BridgeLink): FeedReceipt {
-  return { ...(id === null || id === "" ? {} : { id }), settle: () => link.settle(n) };
+  return { ...(id === undefined || id === null || id === "" ? {} : { id }), settle: () => link.settle(n) };
 }
 
 function unreadable({ unfit, large }: IncomingFrame, { name, bytesMax }: DestinationFeedOptions): Error | undefined {

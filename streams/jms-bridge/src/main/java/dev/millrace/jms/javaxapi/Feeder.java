@@ -73,7 +73,7 @@ final class Feeder implements Runnable {
     }
   }
 
-  private void handOver(Message message) throws JMSException {
+  private void handOver(Message message) {
     long n = ++count;
     Frame frame = incoming.frame(n, message);
     unsettled.put(n, message);

@@ -1,5 +1,6 @@
 package dev.millrace.jms.javaxapi;
 
+import dev.millrace.jms.BridgeException;
 import dev.millrace.jms.Frame;
 import java.nio.charset.StandardCharsets;
 import java.util.Collections;
@@ -12,7 +13,9 @@ import javax.jms.Destination;
 import javax.jms.JMSException;
 import javax.jms.MapMessage;
 import javax.jms.Message;
+import javax.jms.ObjectMessage;
 import javax.jms.Queue;
+import javax.jms.StreamMessage;
 import javax.jms.TextMessage;
 import javax.jms.Topic;
 
@@ -30,8 +33,18 @@ final class Incoming {
   }
 
   /** A message, or one that is unfit, with the reason. */
-  Frame frame(long n, Message message) throws JMSException {
-    Frame frame = Frame.of("message").with("n", n).with("id", idOf(message));
+  Frame frame(long n, Message message) {
+    Frame frame = Frame.of("message").with("n", n);
+    try {
+      return read(frame, message);
+    } catch (JMSException | RuntimeException error) {
+      // It would come again and again if it ended the connection.
+      return unfit(frame, BridgeException.wordsOf(error));
+    }
+  }
+
+  private Frame read(Frame frame, Message message) throws JMSException {
+    frame.with("id", idOf(message));
     if (message.propertyExists(DELIVERIES)) frame.with("deliveries", message.getIntProperty(DELIVERIES));
     if (isEnvelope) frame.with("about", about(message));
     if (message instanceof TextMessage text) {
@@ -72,9 +85,8 @@ final class Incoming {
   }
 
   private static String typeOf(Message message) {
-    for (Class<?> type : message.getClass().getInterfaces())
-      if (Message.class.isAssignableFrom(type) && type != Message.class) return type.getSimpleName();
-    return "Message, which has no body";
+    if (message instanceof ObjectMessage) return "ObjectMessage";
+    return message instanceof StreamMessage ? "StreamMessage" : "Message, which has no body";
   }
 
   private String idOf(Message message) throws JMSException {
