@@ -236,7 +236,7 @@ describe.skipIf(jmsMissing)(
       await none.end();
     });
 
-    test("who may not is told so, in the log in and at the queue; who may sends the password by no command line and no environment", async () => {
+    test("who may not is told so, at the login and at the queue; who may sends the password by no command line and no environment", async () => {
       const as = (login: string, queue: string): string => `${login}@${broker.openwire.address}/queue/${queue}`;
       const wrong = jmsSink(jmsAddress(as("ada:wrong", "inner.x"), "sink"), env, options);
       expect(await wrong.deliver([slice(0, [1])]).catch(reportOf)).toMatchObject({
@@ -330,7 +330,7 @@ describe.skipIf(jmsMissing)(
         { set: { brokerURL: "tcp://[" } },
         /refuses `brokerURL`/,
       ],
-      ["a heap that is too small for Java", "JMS-BRIDGE", "/jms/java", { java: "false" }, /ended with code 1/],
+      ["a Java that ends at once", "JMS-BRIDGE", "/jms/java", { java: "false" }, /ended with code 1/],
       ["no Java", "JMS-BRIDGE", "/jms/java", { java: "./no-java" }, /ended with code 12[67]/],
       ["a jar that is not there", "HOST-CONNECTOR", "/jms/classPath/0", { classPath: ["./x.jar"] }, /no `\.\/x\.jar`/],
     ])("%s is told when the graph is started, with its place", async (_title, code, path, wrong, message) => {
