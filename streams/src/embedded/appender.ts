@@ -16,6 +16,7 @@ import {
 } from "@millrace/engine";
 import type { BlockWriter } from "./block-writer.ts";
 import { type Dictionary, encodeNames, NAME_BYTES_MAX, type Name, type NameKind, TYPE_NAME } from "./dictionary.ts";
+import { EventId } from "./event-id.ts";
 import type { OpenBlock } from "./open-block.ts";
 import type { RecentAppends } from "./recent-appends.ts";
 import { APPEND_RECORDS_MAX, type ContextNumbers, ID_BYTES, type RecordPlace, recordBytesOf } from "./record.ts";
@@ -55,11 +56,23 @@ interface Request {
 
 const CONTEXT_KINDS = ["principal", "tenant", "codeVersion", "graph", "node"] as const;
 const RETRY_AFTER_MS = 1000;
+const NO_EVENTS = "an append names a stream without events for it";
+const NANOS_PER_MS = 1_000_000n;
+const WORD_BITS = 32;
 
 export class Appender {
   readonly #parts: AppenderParts;
   readonly #waiting: Request[] = [];
-  readonly #place: RecordPlace = { position: 0, timeMs: 0, stream: 0, revision: 0, type: 0, index: 0, size: 0 };
+  readonly #place: RecordPlace = {
+    position: 0,
+    timeLow: 0,
+    timeHigh: 0,
+    stream: 0,
+    revision: 0,
+    type: 0,
+    index: 0,
+    size: 0,
+  };
   readonly #numbers: ContextNumbers = { principal: 0, tenant: 0, codeVersion: 0, graph: 0, node: 0 };
   #numbersOf: EventContext | undefined;
   /** The last type and its number: most appends repeat it. */
@@ -72,12 +85,20 @@ export class Appender {
   #eventBytes = 0;
   #isNamed = true;
   #controls: ControlRecord[] = [];
-  #lastTimeMs: number;
+  readonly #firstId = new EventId();
+  #lastTimeMs = 0;
+  /** Of the promise made last. One executor for all of them: a closure for each would be garbage. */
+  #resolveLast: Resolve = () => undefined;
+  #rejectLast: Reject = () => undefined;
+  readonly #settling = (resolve: Resolve, reject: Reject): void => {
+    this.#resolveLast = resolve;
+    this.#rejectLast = reject;
+  };
   #stopped: Error | undefined;
 
   constructor(parts: AppenderParts, lastTimeMs: number, controls: readonly ControlRecord[]) {
     this.#parts = parts;
-    this.#lastTimeMs = lastTimeMs;
+    this.#stampAt(lastTimeMs);
     this.#controls = [...controls];
   }
 
@@ -86,12 +107,14 @@ export class Appender {
   }
 
   append(appends: readonly StreamAppend[]): Promise<AppendResult> {
-    return new Promise((resolve, reject) => {
-      if (this.#stopped !== undefined) reject(this.#stopped);
-      else if (this.#waiting.length > 0 || !this.#admit(appends, resolve, reject)) {
-        this.#waiting.push({ appends, resolve, reject });
-      }
-    });
+    const outcome = new Promise(this.#settling);
+    const resolve = this.#resolveLast;
+    const reject = this.#rejectLast;
+    if (this.#stopped !== undefined) reject(this.#stopped);
+    else if (this.#waiting.length > 0 || !this.#admit(appends, resolve, reject)) {
+      this.#waiting.push({ appends, resolve, reject });
+    }
+    return outcome;
   }
 
   /** Tries what waits, in order. */
@@ -135,9 +158,10 @@ export class Appender {
   /** The first stream whose head is not as expected, -1 when all are. Leaves the states of the streams in `#states`. */
   #conflictIn(appends: readonly StreamAppend[]): number {
     if (appends.length === 0) throw new InvariantViolation("an append without streams");
+    this.#firstId.read(firstIdOf(appends));
     for (let i = 0; i < appends.length; i++) {
       const { stream, expected, events } = appends[i] as StreamAppend;
-      if (events.length === 0) throw new InvariantViolation("an append names a stream without events for it");
+      if (events.length === 0) throw new InvariantViolation(NO_EVENTS);
       this.#states[i] = this.#parts.heads.find(stream);
       if (expected === "any") continue;
       const head = this.#headBefore(appends, i);
@@ -183,7 +207,7 @@ export class Appender {
   /** A stream that has no number has no event that could be repeated. */
   #recent(appends: readonly StreamAppend[]): number {
     const stream = this.#states[0];
-    return stream === undefined ? -1 : this.#parts.recent.find(firstIdOf(appends), stream.number);
+    return stream === undefined ? -1 : this.#parts.recent.find(this.#firstId, stream.number);
   }
 
   #answerLater(
@@ -284,22 +308,28 @@ export class Appender {
     const block = writer.open;
     const firstPosition = block.first + block.count;
     const place = this.#place;
-    this.#lastTimeMs = Math.max(this.#lastTimeMs, Math.floor(env.clock.now()));
-    place.timeMs = this.#lastTimeMs;
+    const nowMs = Math.floor(env.clock.now());
+    if (nowMs > this.#lastTimeMs) this.#stampAt(nowMs);
     place.position = firstPosition;
     place.index = 0;
     place.size = this.#eventCount + this.#controls.length + (names === undefined ? 0 : 1);
     this.#encodeControls(names);
-    const revisions: number[] = [];
-    const firstEventAt = block.used;
-    for (let i = 0; i < appends.length; i++) revisions.push(this.#encodeStream(appends[i] as StreamAppend, i, block));
-    recent.add(block.view, firstEventAt, firstPosition);
+    const revisions = [this.#encodeStream(appends[0] as StreamAppend, 0, block)];
+    recent.add(this.#firstId, (this.#states[0] as StreamState).number, firstPosition);
+    for (let i = 1; i < appends.length; i++) revisions.push(this.#encodeStream(appends[i] as StreamAppend, i, block));
     block.acks.push({
       result: { position: place.position - 1, firstPosition, revisions, repeated: false },
       resolve,
       reject,
     });
     writer.arm();
+  }
+
+  #stampAt(timeMs: number): void {
+    this.#lastTimeMs = timeMs;
+    const nanos = BigInt(timeMs) * NANOS_PER_MS;
+    this.#place.timeLow = Number(BigInt.asIntN(WORD_BITS, nanos));
+    this.#place.timeHigh = Number(nanos >> BigInt(WORD_BITS));
   }
 
   #encodeControls(names: Map<string, readonly [NameKind, string]> | undefined): void {
@@ -323,6 +353,7 @@ export class Appender {
   #encodeStream({ stream, events }: StreamAppend, i: number, block: OpenBlock): number {
     const { heads, names, tail } = this.#parts;
     const state = this.#states[i] ?? heads.get(stream, names.numberOf("stream", stream) as number);
+    this.#states[i] = state;
     const place = this.#place;
     place.stream = state.number;
     for (let j = 0; j < events.length; j++) {
@@ -356,7 +387,9 @@ export class Appender {
 }
 
 function firstIdOf(appends: readonly StreamAppend[]): Uint8Array {
-  return ((appends[0] as StreamAppend).events[0] as { readonly id: Uint8Array }).id;
+  const [first] = (appends[0] as StreamAppend).events;
+  if (first === undefined) throw new InvariantViolation(NO_EVENTS);
+  return first.id;
 }
 
 function bytesOfNames(names: Map<string, readonly [NameKind, string]>): number {

@@ -39,8 +39,12 @@ export class ConditionalAppends {
 
   append(appends: readonly StreamAppend[]): Promise<AppendResult> {
     const appending = this.#parts.append(appends);
-    for (const watch of this.#watches) if (watch.mayBreak(appends)) watch.rivals.add(appending);
+    if (this.#watches.size > 0) this.#show(appends, appending);
     return appending;
+  }
+
+  #show(appends: readonly StreamAppend[], appending: Promise<AppendResult>): void {
+    for (const watch of this.#watches) if (watch.mayBreak(appends)) watch.rivals.add(appending);
   }
 
   /** @throws LOG-CONDITION, and what an append throws */

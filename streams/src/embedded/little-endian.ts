@@ -1,5 +1,8 @@
 /** Whole numbers up to 2^53 as little-endian u64, without BigInt. */
+import { invariant } from "@millrace/engine";
+
 const HIGH = 2 ** 32;
+const MACHINE_IS_LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 export function putU64(view: DataView, at: number, value: number): void {
   view.setUint32(at, value >>> 0, true);
@@ -8,6 +11,17 @@ export function putU64(view: DataView, at: number, value: number): void {
 
 export function getU64(view: DataView, at: number): number {
   return view.getUint32(at + 4, true) * HIGH + view.getUint32(at, true);
+}
+
+/** What of a whole number does not fit a word. Nearly always nothing. */
+export function highWordOf(value: number): number {
+  return value < HIGH ? 0 : Math.floor(value / HIGH);
+}
+
+/** The same memory as words. @throws InvariantViolation the machine's byte order is the other one */
+export function wordsOf(bytes: Uint8Array): Int32Array {
+  invariant(MACHINE_IS_LITTLE_ENDIAN, "the log is written on machines of little-endian byte order");
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

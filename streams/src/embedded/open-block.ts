@@ -5,7 +5,7 @@
 import type { AppendResult, EventInput } from "@millrace/engine";
 import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, paddedBytes } from "./block.ts";
 import type { BlockKernels } from "./block-kernels.ts";
-import { viewOf } from "./little-endian.ts";
+import { wordsOf } from "./little-endian.ts";
 import { type ContextNumbers, putControl, putEvent, type RecordPlace, recordBytesOf } from "./record.ts";
 
 /** Whom to tell when the block is durable, or why it never will be. */
@@ -26,7 +26,7 @@ export interface BlockPlace {
 
 export class OpenBlock {
   bytes: Buffer;
-  view: DataView;
+  words: Int32Array;
   /** Bytes before the padding, header included. */
   used: number = BLOCK_HEADER_BYTES;
   /** Position of the first event. */
@@ -37,7 +37,7 @@ export class OpenBlock {
 
   constructor(capacityBytes: number, kernels: BlockKernels) {
     this.bytes = Buffer.allocUnsafeSlow(capacityBytes);
-    this.view = viewOf(this.bytes);
+    this.words = wordsOf(this.bytes);
     this.#kernels = kernels;
   }
 
@@ -50,7 +50,7 @@ export class OpenBlock {
     if (paddedBytes(this.used + bytes, align) <= this.bytes.length) return true;
     if (!this.isEmpty || paddedBytes(this.used + bytes, align) > BLOCK_BYTES_MAX) return false;
     this.bytes = Buffer.allocUnsafeSlow(paddedBytes(this.used + bytes, align));
-    this.view = viewOf(this.bytes);
+    this.words = wordsOf(this.bytes);
     return true;
   }
 
@@ -64,12 +64,12 @@ export class OpenBlock {
 
   addEvent(event: EventInput, place: RecordPlace, numbers: ContextNumbers): void {
     this.count++;
-    putEvent(this.bytes, this.view, this.used, event, place, numbers);
+    putEvent(this, this.used, event, place, numbers);
     this.used += recordBytesOf(event.payload.length);
   }
 
   addControl(place: RecordPlace, payload: Uint8Array): void {
-    putControl(this.bytes, this.view, this.used, place, payload);
+    putControl(this, this.used, place, payload);
     this.used += recordBytesOf(payload.length);
   }
 

@@ -19,6 +19,7 @@ import { crc32c } from "./crc32c.ts";
 import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT, TYPE_TRUNCATED } from "./dictionary.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { EmbeddedLog } from "./embedded-log.ts";
+import { EventId } from "./event-id.ts";
 import { IndexFollower } from "./index-follower.ts";
 import { type KeptFrom, keptFrom, retryPruned } from "./kept-range.ts";
 import { alignUp } from "./little-endian.ts";
@@ -371,13 +372,15 @@ class Opening {
   ): Promise<void> {
     const from = reader.placeOf(Math.max(reader.base, end - recent.capacity));
     if (end === reader.base || from === undefined) return;
+    const id = new EventId();
     for await (const blocks of scanner.blocks(from, end)) {
       for (const block of blocks) {
         let begins = false;
         visitRecords(block, files.pathOf(block.serial), this.#kernels, (at, isControl, position) => {
           begins ||= indexInAppendAt(block.view, at) === 0;
           if (isControl || !begins) return;
-          recent.add(block.view, at, position);
+          id.readAt(block.bytes, at);
+          recent.add(id, streamAt(block.view, at), position);
           begins = false;
         });
       }

@@ -4,7 +4,7 @@
  */
 import type { EventInput } from "@millrace/engine";
 import type { Crc32c } from "./crc32c.ts";
-import { alignUp, getU64, putU64 } from "./little-endian.ts";
+import { alignUp, getU64, highWordOf } from "./little-endian.ts";
 
 export const RECORD_HEADER_BYTES = 128;
 export const RECORD_ALIGN = 8;
@@ -16,7 +16,6 @@ export const EVENT_ID = 44;
 export const CORRELATION = 60;
 export const CAUSATION = 76;
 export const ID_BYTES = 16;
-const NANOS_PER_MS = 1_000_000n;
 
 /** What a record of this length takes, its padding included. */
 export function recordBytes(length: number): number {
@@ -25,7 +24,7 @@ export function recordBytes(length: number): number {
 
 /** What a record with a payload of this length takes, its padding included. */
 export function recordBytesOf(payloadBytes: number): number {
-  return recordBytes(RECORD_HEADER_BYTES + payloadBytes);
+  return (RECORD_HEADER_BYTES + payloadBytes + RECORD_ALIGN - 1) & -RECORD_ALIGN;
 }
 
 /** Dictionary numbers of an event's context. */
@@ -40,8 +39,9 @@ export interface ContextNumbers {
 /** Where a record stands. */
 export interface RecordPlace {
   position: number;
-  /** Milliseconds since 1970. */
-  timeMs: number;
+  /** Nanoseconds since 1970 need more than 53 bits: their lower and upper word. */
+  timeLow: number;
+  timeHigh: number;
   stream: number;
   revision: number;
   type: number;
@@ -50,61 +50,67 @@ export interface RecordPlace {
   size: number;
 }
 
+/** The bytes that records are written into, and the same as little-endian words. Records begin at multiples of 8. */
+export interface RecordBuffer {
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+}
+
 /** Writes an event at `at`, all but its checksum. The bytes up to the next multiple of 8 become zero. */
 export function putEvent(
-  bytes: Uint8Array,
-  view: DataView,
+  { bytes, words }: RecordBuffer,
   at: number,
   event: EventInput,
   place: RecordPlace,
   numbers: ContextNumbers,
 ): void {
-  const context = event.context;
-  putPlace(view, at, place, event.payload.length);
-  putId(bytes, at + EVENT_ID, event.id);
-  putId(bytes, at + CORRELATION, context.correlationId);
-  putId(bytes, at + CAUSATION, context.causationId);
-  view.setUint32(at + 92, numbers.principal, true);
-  view.setUint32(at + 96, numbers.tenant, true);
-  view.setUint32(at + 100, numbers.codeVersion, true);
-  view.setUint16(at + 104, event.schemaVersion, true);
-  view.setUint16(at + 106, 0, true);
-  view.setUint32(at + 108, numbers.graph, true);
-  view.setUint32(at + 112, context.graphRevision, true);
-  view.setUint32(at + 116, numbers.node, true);
-  view.setUint32(at + 120, context.epoch, true);
-  view.setUint32(at + 124, 0, true);
-  putPayload(bytes, at, event.payload);
+  const { id, schemaVersion, context, payload } = event;
+  putPayload(bytes, words, at, payload);
+  putPlace(words, at >> 2, place, payload.length);
+  const w = at >> 2;
+  putId(words, w + 11, id);
+  putId(words, w + 15, context.correlationId);
+  putId(words, w + 19, context.causationId);
+  words[w + 23] = numbers.principal;
+  words[w + 24] = numbers.tenant;
+  words[w + 25] = numbers.codeVersion;
+  words[w + 26] = schemaVersion & 0xffff;
+  words[w + 27] = numbers.graph;
+  words[w + 28] = context.graphRevision;
+  words[w + 29] = numbers.node;
+  words[w + 30] = context.epoch;
+  words[w + 31] = 0;
 }
 
 /** Writes a control record at `at`, all but its checksum. */
-export function putControl(
-  bytes: Uint8Array,
-  view: DataView,
-  at: number,
-  place: RecordPlace,
-  payload: Uint8Array,
-): void {
+export function putControl({ bytes, words }: RecordBuffer, at: number, place: RecordPlace, payload: Uint8Array): void {
+  putPayload(bytes, words, at, payload);
   bytes.fill(0, at, at + RECORD_HEADER_BYTES);
-  putPlace(view, at, place, payload.length);
-  view.setUint16(at + 106, FLAG_CONTROL, true);
-  putPayload(bytes, at, payload);
+  putPlace(words, at >> 2, place, payload.length);
+  words[(at >> 2) + 26] = FLAG_CONTROL << 16;
 }
 
-function putPlace(view: DataView, at: number, place: RecordPlace, payloadBytes: number): void {
-  view.setUint32(at, RECORD_HEADER_BYTES + payloadBytes, true);
-  putU64(view, at + 8, place.position);
-  putTime(view, at + 16, place.timeMs);
-  view.setUint32(at + 24, place.stream, true);
-  putU64(view, at + 28, place.revision);
-  view.setUint32(at + 36, place.type, true);
-  view.setUint16(at + 40, place.index, true);
-  view.setUint16(at + 42, place.size, true);
+/** `w` is the record's first word. */
+function putPlace(words: Int32Array, w: number, place: RecordPlace, payloadBytes: number): void {
+  const { position, revision } = place;
+  words[w] = RECORD_HEADER_BYTES + payloadBytes;
+  words[w + 2] = position;
+  words[w + 3] = highWordOf(position);
+  words[w + 4] = place.timeLow;
+  words[w + 5] = place.timeHigh;
+  words[w + 6] = place.stream;
+  words[w + 7] = revision;
+  words[w + 8] = highWordOf(revision);
+  words[w + 9] = place.type;
+  words[w + 10] = place.index | (place.size << 16);
 }
 
-function putPayload(bytes: Uint8Array, at: number, payload: Uint8Array): void {
+/** The last word first: what the payload does not fill of it is padding. */
+function putPayload(bytes: Uint8Array, words: Int32Array, at: number, payload: Uint8Array): void {
+  const end = (at + recordBytesOf(payload.length)) >> 2;
+  words[end - 1] = 0;
+  words[end - 2] = 0;
   bytes.set(payload, at + RECORD_HEADER_BYTES);
-  for (let pad = at + RECORD_HEADER_BYTES + payload.length; pad % RECORD_ALIGN !== 0; pad++) bytes[pad] = 0;
 }
 
 /** Writes the checksum of a record that is whole but for it, and returns it. */
@@ -114,24 +120,21 @@ export function putRecordCrc(view: DataView, at: number, length: number, crc: Cr
   return checksum;
 }
 
-function putId(bytes: Uint8Array, at: number, id: Uint8Array): void {
-  for (let i = 0; i < ID_BYTES; i++) bytes[at + i] = id[i] as number;
+function putId(words: Int32Array, w: number, id: Uint8Array): void {
+  words[w] = idWordOf(id, 0);
+  words[w + 1] = idWordOf(id, 4);
+  words[w + 2] = idWordOf(id, 8);
+  words[w + 3] = idWordOf(id, 12);
 }
 
-let cachedTimeMs = -1;
-let cachedTimeLow = 0;
-let cachedTimeHigh = 0;
-
-/** Nanoseconds need more than 53 bits; the halves are computed once per millisecond. */
-function putTime(view: DataView, at: number, timeMs: number): void {
-  if (timeMs !== cachedTimeMs) {
-    const nanos = BigInt(timeMs) * NANOS_PER_MS;
-    cachedTimeLow = Number(nanos & 0xffff_ffffn);
-    cachedTimeHigh = Number(nanos >> 32n);
-    cachedTimeMs = timeMs;
-  }
-  view.setUint32(at, cachedTimeLow, true);
-  view.setUint32(at + 4, cachedTimeHigh, true);
+/** Four bytes of an id, lowest first, as a signed word. */
+export function idWordOf(id: Uint8Array, at: number): number {
+  return (
+    (id[at] as number) |
+    ((id[at + 1] as number) << 8) |
+    ((id[at + 2] as number) << 16) |
+    ((id[at + 3] as number) << 24)
+  );
 }
 
 /** Length of the record at `at` without padding; 0 when the bytes up to `end` cannot hold it. */
