@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 11;
+const INTERFACE = 12;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -25,6 +25,7 @@ export interface Addon {
   ): number;
   leafHashes(bytes: Uint8Array, places: Uint32Array): Promise<Uint8Array>;
   tileRoots(tiles: Uint8Array): Promise<Uint8Array>;
+  readonly SegmentHash: new () => SegmentHash;
   readonly CsvRecords: new (delimiter: number, types: Uint8Array, recordBytesMax: number) => RecordKernel;
   readonly JsonRecords: new (names: string[], recordBytesMax: number) => RecordKernel;
   readonly NativeCalculator: new (
@@ -57,6 +58,13 @@ export interface NativeCalculator {
   /** Payloads that were opened since it was last asked. */
   takeOpens(): number;
   longAnswer(): Uint8Array;
+}
+
+/** SHA-256 of a segment (native/crates/hash). */
+export interface SegmentHash {
+  update(bytes: Uint8Array): void;
+  /** Of all that came; what comes after it begins anew. */
+  digest(): Uint8Array;
 }
 
 /** Groups of open windows (native/crates/window-groups); what the calls mean is `GroupKernel` of the engine. */

@@ -1,5 +1,5 @@
 use millrace_hash::TreeError;
-use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{AsyncTask, Uint8Array, Uint8ArraySlice, Uint32Array};
 use napi::{Env, Error, Result, Status, Task};
 use napi_derive::napi;
 
@@ -38,4 +38,28 @@ pub fn leaf_hashes(bytes: Uint8Array, places: Uint32Array) -> AsyncTask<TreeHash
 #[napi(ts_return_type = "Promise<Uint8Array>")]
 pub fn tile_roots(tiles: Uint8Array) -> AsyncTask<TreeHashes> {
     AsyncTask::new(TreeHashes::TileRoots { tiles })
+}
+
+/// Of a segment as it grows, in a thread of its own.
+#[napi(js_name = "SegmentHash")]
+#[derive(Default)]
+pub struct NativeSegmentHash(millrace_hash::SegmentHash);
+
+#[napi]
+impl NativeSegmentHash {
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[napi]
+    pub fn update(&mut self, bytes: Uint8ArraySlice) {
+        self.0.update(&bytes);
+    }
+
+    /// Begins anew.
+    #[napi]
+    pub fn digest(&mut self) -> Uint8Array {
+        std::mem::take(&mut self.0).digest().to_vec().into()
+    }
 }

@@ -10,7 +10,7 @@ mod window;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 11;
+const INTERFACE: u32 = 12;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -1,6 +1,7 @@
 /**
  * What the addon does for the blocks of the embedded log (format: streams/src/embedded/FORMAT.md): checksums by hardware, all
- * records of a block in one call. The bytes are those of the TypeScript implementation.
+ * records of a block in one call; the hash of a segment beside the thread that appends. The bytes are those of the TypeScript
+ * implementation.
  */
 import { loadAddon } from "../addon.ts";
 
@@ -36,6 +37,14 @@ export interface NativeBlocks {
    * block does not fit the buffer
    */
   sealBlock(buffer: Uint8Array, used: number, align: number, header: NativeBlockHeader): number;
+  /** SHA-256 of a segment, computed in a thread of its own: what is fed is copied and may change at once. */
+  segmentHash(): NativeSegmentHash;
+}
+
+export interface NativeSegmentHash {
+  update(bytes: Uint8Array): void;
+  /** Of all that came. Waits for the thread. */
+  digest(): Uint8Array;
 }
 
 /** `undefined` without the addon. */
@@ -46,5 +55,6 @@ export function nativeBlocks(): NativeBlocks | undefined {
     checkRecords: (bytes, from, to) => addon.checkRecords(bytes, from, to),
     sealBlock: (buffer, used, align, { salt, seq, first, count, prev, epoch, kind }) =>
       addon.sealBlock(buffer, used, align, salt, seq, first, count, prev, epoch, kind),
+    segmentHash: () => new addon.SegmentHash(),
   };
 }

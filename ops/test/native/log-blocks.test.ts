@@ -1,4 +1,5 @@
 /** The addon's blocks against those that the TypeScript log wrote: the same bytes. */
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,6 +85,22 @@ describe.skipIf(skipped)(`log blocks by the addon${skipped ? ` (skipped: ${skipp
       expect(headCrc).toBe(bytes.readUInt32LE(4));
       expect(draft.equals(bytes)).toBe(true);
     }
+  });
+
+  it("hashes a segment to the SHA-256 of all its pieces, which may change once they are fed", () => {
+    const random = new SeededRandom(13);
+    const expected = createHash("sha256");
+    const hash = native.segmentHash();
+    const piece = Buffer.alloc(200_000);
+    for (let i = 0; i < 50; i++) {
+      const fed = piece.fill(i, 0, random.u32() % piece.length);
+      const part = fed.subarray(0, random.u32() % piece.length);
+      expected.update(part);
+      hash.update(part);
+    }
+    piece.fill(0xee);
+    expect(Buffer.from(hash.digest())).toEqual(expected.digest());
+    expect(Buffer.from(native.segmentHash().digest())).toEqual(createHash("sha256").digest());
   });
 
   it("finds the same first record that does not hold as TypeScript does", () => {

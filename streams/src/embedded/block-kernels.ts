@@ -2,6 +2,7 @@
  * What costs the log most per byte, one call per block, so that a faster implementation can take its place: the addon's do the
  * same with the checksum instruction of the processor.
  */
+import { createHash } from "node:crypto";
 import { BLOCK_HEADER_BYTES, countZeroSectors, PADDING, paddedBytes, putBlockHeader, SECTOR_BYTES } from "./block.ts";
 import { type Crc32c, crc32cOfPair } from "./crc32c.ts";
 import { viewOf } from "./little-endian.ts";
@@ -30,6 +31,14 @@ export interface BlockKernels {
   sealBlock(bytes: Uint8Array, used: number, align: number, fields: BlockFields): number;
   /** Where the first record of `bytes[from, to)` begins that is not whole or whose checksum does not hold; -1 when there is none. */
   checkRecords(bytes: Uint8Array, from: number, to: number): number;
+  segmentHash(): SegmentHash;
+}
+
+/** SHA-256 of a segment, fed as it grows. */
+export interface SegmentHash {
+  update(bytes: Uint8Array): unknown;
+  /** Of all that came; asked for once. */
+  digest(): Uint8Array;
 }
 
 /** In TypeScript. */
@@ -57,5 +66,6 @@ export function blockKernels(crc: Crc32c): BlockKernels {
       }
       return -1;
     },
+    segmentHash: () => createHash("sha256"),
   };
 }

@@ -3,11 +3,11 @@
  * in flight, the next is issued after its success, acknowledgements go out in order after it (L-R2). Any error of a block
  * write ends the writer (L-R6): after a failed sync the page cache shows bytes that the disk may not have.
  */
-import { createHash, type Hash } from "node:crypto";
 import { type DiskFile, type Env, invariant } from "@millrace/engine";
 import { BLOCK_DATA, paddedBytes } from "./block.ts";
-import type { BlockKernels } from "./block-kernels.ts";
+import type { BlockKernels, SegmentHash } from "./block-kernels.ts";
 import type { Crc32c } from "./crc32c.ts";
+import { hexOf } from "./little-endian.ts";
 import type { SealedSegment } from "./manifest.ts";
 import { OpenBlock } from "./open-block.ts";
 import type { RulesOff } from "./rules.ts";
@@ -30,7 +30,7 @@ export interface ActiveSegment {
   /** Blocks so far. */
   blocks: number;
   /** Over the file up to `offset`. */
-  readonly hash: Hash;
+  readonly hash: SegmentHash;
 }
 
 export interface WriterOptions {
@@ -180,11 +180,11 @@ export class BlockWriter {
 
   /** Seals the active segment and moves to the prepared one; returns the write of the seal, which has to succeed first (L-R8). */
   #roll(endPos: number): Promise<void> {
-    const { align, crc, epoch, preparation } = this.#options;
+    const { align, crc, epoch, kernels, preparation } = this.#options;
     const old = this.#active;
     const next = preparation.take();
     invariant(next !== undefined, "an append is admitted only when there is a segment for it");
-    const sha256 = old.hash.digest("hex");
+    const sha256 = hexOf(old.hash.digest());
     const seal = { firstPos: old.firstPos, endPos, blocks: old.blocks, sha256 };
     const place = { salt: old.salt, seq: this.#seq, prev: this.#prev, epoch, align };
     const { bytes, headCrc } = encodeSeal(seal, place, crc);
@@ -198,7 +198,7 @@ export class BlockWriter {
     };
     this.#seq++;
     this.#prev = headCrc;
-    this.#active = activeFrom(next, endPos);
+    this.#active = activeFrom(next, endPos, kernels.segmentHash());
     return writeFully(old.file, bytes, old.offset, old.path).then(async () => {
       preparation.begin(next.serial + 1, (manifest) => ({
         ...manifest,
@@ -269,7 +269,8 @@ export class BlockWriter {
 }
 
 /** The segment as it takes its first block, at position `firstPos`. */
-export function activeFrom(prepared: PreparedSegment, firstPos: number): ActiveSegment {
+function activeFrom(prepared: PreparedSegment, firstPos: number, hash: SegmentHash): ActiveSegment {
+  hash.update(prepared.header);
   return {
     serial: prepared.serial,
     path: prepared.path,
@@ -279,6 +280,6 @@ export function activeFrom(prepared: PreparedSegment, firstPos: number): ActiveS
     firstPos,
     offset: SEGMENT_HEADER_BYTES,
     blocks: 0,
-    hash: createHash("sha256").update(prepared.header),
+    hash,
   };
 }

@@ -143,6 +143,7 @@ class Opening {
       directory,
       env,
       crc: crc32c,
+      segmentHash: () => this.#kernels.segmentHash(),
       rulesOff: this.#rulesOff,
       align: this.#align,
       segmentBytes: this.#segmentBytesOfNew,

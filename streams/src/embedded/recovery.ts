@@ -2,10 +2,10 @@
  * Opening a log directory: find what is there, decide what the end is, refuse damage, cut a torn tail, write the last block
  * again, and only then let anyone see it. The steps are those of FORMAT.md; each may be repeated after a crash.
  */
-import { createHash, type Hash } from "node:crypto";
 import { type Disk, type DiskFile, type Env, invariant } from "@millrace/engine";
 import { sweepArchive } from "./archive-segment.ts";
 import { BLOCK_SEAL, getBlockHeader, isZero, PADDING, paddedBytes, putBlockHeader } from "./block.ts";
+import type { SegmentHash } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { type Expected, type Walk, type WalkEnd, walkSegment, wholeRecords } from "./block-walk.ts";
 import type { ActiveSegment } from "./block-writer.ts";
@@ -30,6 +30,7 @@ export interface RecoveryContext {
   readonly directory: string;
   readonly env: Env;
   readonly crc: Crc32c;
+  readonly segmentHash: () => SegmentHash;
   readonly rulesOff: RulesOff;
   readonly align: number;
   /** For a log that is created; an existing one has its own. */
@@ -135,7 +136,7 @@ class Recovery {
       firstPos,
       offset: end.offset,
       blocks,
-      hash: hashOf(opened, end.offset),
+      hash: this.#hashOf(opened, end.offset),
     };
     return { manifest: this.#manifest, active, prepared, next, cut, created: this.#created };
   }
@@ -178,7 +179,7 @@ class Recovery {
   #list(opened: Opened, walk: Walk, firstPos: number): void {
     const { end } = walk;
     if (end.kind !== "sealed") return;
-    const sha256 = hashOf(opened, end.offset).digest("hex");
+    const sha256 = hexOf(this.#hashOf(opened, end.offset).digest());
     const { seal } = end;
     if (seal.sha256 !== sha256 || seal.firstPos !== firstPos || seal.endPos !== this.#expected.position) {
       throw this.#corrupt(opened, end.offset, "the seal does not describe its segment");
@@ -324,16 +325,18 @@ class Recovery {
     return { segment, bytes };
   }
 
+  #hashOf(opened: Opened, end: number): SegmentHash {
+    const hash = this.#context.segmentHash();
+    hash.update(opened.bytes.subarray(0, end));
+    return hash;
+  }
+
   #corrupt(opened: Opened, offset: number, why: string): Error {
     return embeddedLogError("LOG-CORRUPT", why, {
       place: { file: opened.segment.path, position: this.#expected.position },
       details: { offset },
     });
   }
-}
-
-function hashOf(opened: Opened, end: number): Hash {
-  return createHash("sha256").update(opened.bytes.subarray(0, end));
 }
 
 function fileOf(context: RecoveryContext, manifest: Manifest): ManifestFile {

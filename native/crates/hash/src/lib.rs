@@ -1,4 +1,8 @@
-//! Hashes of the log's RFC 6962 tree, many in one call, by the processor's SHA instructions where it has them.
+//! Hashes of the log's RFC 6962 tree, many in one call, and of its segments, by the processor's SHA instructions where it has them.
+
+mod segment;
+
+pub use segment::SegmentHash;
 
 use sha2::{Digest, Sha256};
 
