@@ -8,6 +8,7 @@ import {
   type Env,
   type EventContext,
   type EventInput,
+  type ExpectedRevision,
   InvariantViolation,
   logError,
   type MillraceError,
@@ -29,7 +30,7 @@ export interface AppenderParts {
   readonly heads: StreamHeads;
   readonly tail: TailTable;
   readonly recent: RecentAppends;
-  readonly writer: () => BlockWriter;
+  readonly writer: BlockWriter;
   readonly appendBytesMax: number;
   /** Events that may be waiting for the index. */
   readonly tailEventsMax: number;
@@ -56,7 +57,6 @@ interface Request {
 
 const CONTEXT_KINDS = ["principal", "tenant", "codeVersion", "graph", "node"] as const;
 const RETRY_AFTER_MS = 1000;
-const NO_EVENTS = "an append names a stream without events for it";
 const NANOS_PER_MS = 1_000_000n;
 const WORD_BITS = 32;
 
@@ -85,7 +85,7 @@ export class Appender {
   #eventBytes = 0;
   #isNamed = true;
   #controls: ControlRecord[] = [];
-  readonly #firstId = new EventId();
+  readonly #id = new EventId();
   #lastTimeMs = 0;
   /** Of the promise made last. One executor for all of them: a closure for each would be garbage. */
   #resolveLast: Resolve = () => undefined;
@@ -136,6 +136,7 @@ export class Appender {
   /** False when it has to wait for room; otherwise the append has been answered or is in the open block. */
   #admit(appends: readonly StreamAppend[], resolve: Resolve, reject: Reject): boolean {
     try {
+      if (this.#admitOne(appends, resolve, reject)) return true;
       const conflict = this.#conflictIn(appends);
       const retryOf = conflict < 0 ? this.#repeatedAt(appends) : this.#conflictRetry(appends, conflict);
       if (retryOf >= 0 || conflict >= 0) {
@@ -144,7 +145,7 @@ export class Appender {
       }
       this.#measure(appends);
       const names = this.#isNamed ? undefined : this.#newNames(appends);
-      const room = this.#parts.writer().room(this.#bytesWith(names));
+      const room = this.#parts.writer.room(this.#bytesWith(names));
       if (room === "wait") return false;
       if (room === "full")
         throw logError("LOG-FULL", "no prepared segment has space", { retryAfterMs: RETRY_AFTER_MS });
@@ -155,18 +156,67 @@ export class Appender {
     return true;
   }
 
+  /**
+   * What nearly all appends are: one event with names that are known, nothing against it, room for it. False in any other case,
+   * with nothing changed.
+   */
+  #admitOne(appends: readonly StreamAppend[], resolve: Resolve, reject: Reject): boolean {
+    if (appends.length !== 1 || this.#controls.length > 0) return false;
+    const { stream, expected, events } = appends[0] as StreamAppend;
+    if (events.length !== 1) return false;
+    const { heads, tail, recent, tailEventsMax, writer } = this.#parts;
+    const event = events[0] as EventInput;
+    const state = heads.find(stream);
+    if (state === undefined || !isAsExpected(state.head, expected) || event.id.length !== ID_BYTES) return false;
+    this.#id.read(event.id);
+    if (mayBeRepeated(expected) && recent.find(this.#id, state.number) >= 0) return false;
+    const bytes = recordBytesOf(event.payload.length);
+    if (tail.size >= tailEventsMax || !writer.hasRoom(bytes)) return false;
+    const type = this.#typeNumberOf(event.type);
+    const numbers = this.#resolve(event.context);
+    if (type === undefined || numbers === undefined) return false;
+    this.#encodeOne(event, state, type, numbers);
+    const position = state.lastPosition;
+    writer.open.acks.push({
+      result: { position, firstPosition: position, revisions: [state.head], repeated: false },
+      resolve,
+      reject,
+    });
+    writer.arm();
+    return true;
+  }
+
+  /** Whatever fails does so before anything is counted. */
+  #encodeOne(event: EventInput, state: StreamState, type: number, numbers: ContextNumbers): void {
+    const { tail, recent, writer } = this.#parts;
+    const block = writer.open;
+    const place = this.#place;
+    const at = block.used;
+    this.#stamp();
+    place.position = block.first + block.count;
+    place.stream = state.number;
+    place.revision = state.head + 1;
+    place.type = type;
+    place.index = 0;
+    place.size = 1;
+    const tags = tagsOf(event);
+    block.addEvent(this.#id, event, place, numbers);
+    tail.add(state.lastPosition, at, tags);
+    state.head = place.revision;
+    state.lastPosition = place.position;
+    recent.add(this.#id, state.number, place.position);
+  }
+
   /** The first stream whose head is not as expected, -1 when all are. Leaves the states of the streams in `#states`. */
   #conflictIn(appends: readonly StreamAppend[]): number {
     if (appends.length === 0) throw new InvariantViolation("an append without streams");
-    this.#firstId.read(firstIdOf(appends));
     for (let i = 0; i < appends.length; i++) {
       const { stream, expected, events } = appends[i] as StreamAppend;
-      if (events.length === 0) throw new InvariantViolation(NO_EVENTS);
+      if (events.length === 0) throw new InvariantViolation("an append names a stream without events for it");
       this.#states[i] = this.#parts.heads.find(stream);
       if (expected === "any") continue;
       const head = this.#headBefore(appends, i);
-      const holds = expected === "none" ? head < 0 : expected === "exists" ? head >= 0 : head === expected;
-      if (!holds) return i;
+      if (!isAsExpected(head, expected)) return i;
     }
     return -1;
   }
@@ -186,7 +236,7 @@ export class Appender {
   #repeatedAt(appends: readonly StreamAppend[]): number {
     for (let i = 0; i < appends.length; i++) {
       const { expected } = appends[i] as StreamAppend;
-      if (expected !== "any" && expected !== "exists") return -1;
+      if (!mayBeRepeated(expected)) return -1;
     }
     return this.#recent(appends);
   }
@@ -196,7 +246,7 @@ export class Appender {
     const recent = this.#recent(appends);
     if (recent >= 0) return recent;
     const { stream, expected } = appends[conflict] as StreamAppend;
-    if (expected === "any" || expected === "exists") return -1;
+    if (mayBeRepeated(expected)) return -1;
     const position = this.#parts.positionOf(stream, expected === "none" ? 0 : expected + 1);
     if (position === undefined) return -1;
     let before = 0;
@@ -207,7 +257,9 @@ export class Appender {
   /** A stream that has no number has no event that could be repeated. */
   #recent(appends: readonly StreamAppend[]): number {
     const stream = this.#states[0];
-    return stream === undefined ? -1 : this.#parts.recent.find(this.#firstId, stream.number);
+    if (stream === undefined) return -1;
+    this.#id.read(firstIdOf(appends));
+    return this.#parts.recent.find(this.#id, stream.number);
   }
 
   #answerLater(
@@ -303,26 +355,30 @@ export class Appender {
     resolve: Resolve,
     reject: Reject,
   ): void {
-    const { env, recent } = this.#parts;
-    const writer = this.#parts.writer();
+    const { recent, writer } = this.#parts;
     const block = writer.open;
     const firstPosition = block.first + block.count;
     const place = this.#place;
-    const nowMs = Math.floor(env.clock.now());
-    if (nowMs > this.#lastTimeMs) this.#stampAt(nowMs);
+    this.#stamp();
     place.position = firstPosition;
     place.index = 0;
     place.size = this.#eventCount + this.#controls.length + (names === undefined ? 0 : 1);
     this.#encodeControls(names);
-    const revisions = [this.#encodeStream(appends[0] as StreamAppend, 0, block)];
-    recent.add(this.#firstId, (this.#states[0] as StreamState).number, firstPosition);
-    for (let i = 1; i < appends.length; i++) revisions.push(this.#encodeStream(appends[i] as StreamAppend, i, block));
+    const revisions: number[] = [];
+    for (let i = 0; i < appends.length; i++) revisions.push(this.#encodeStream(appends[i] as StreamAppend, i, block));
+    this.#id.read(firstIdOf(appends));
+    recent.add(this.#id, (this.#states[0] as StreamState).number, firstPosition);
     block.acks.push({
       result: { position: place.position - 1, firstPosition, revisions, repeated: false },
       resolve,
       reject,
     });
     writer.arm();
+  }
+
+  #stamp(): void {
+    const nowMs = Math.floor(this.#parts.env.clock.now());
+    if (nowMs > this.#lastTimeMs) this.#stampAt(nowMs);
   }
 
   #stampAt(timeMs: number): void {
@@ -345,7 +401,7 @@ export class Appender {
     place.revision = 0;
     for (const control of controls) {
       place.type = control.type;
-      this.#parts.writer().open.addControl(place, control.payload);
+      this.#parts.writer.open.addControl(place, control.payload);
       place.index++;
     }
   }
@@ -363,7 +419,8 @@ export class Appender {
       place.type = this.#typeNumber;
       place.revision = ++state.head;
       tail.add(state.lastPosition, block.used, tagsOf(event));
-      block.addEvent(event, place, this.#resolve(event.context) as ContextNumbers);
+      this.#id.read(event.id);
+      block.addEvent(this.#id, event, place, this.#resolve(event.context) as ContextNumbers);
       state.lastPosition = place.position++;
       place.index++;
     }
@@ -386,10 +443,18 @@ export class Appender {
   }
 }
 
+function isAsExpected(head: number, expected: ExpectedRevision): boolean {
+  if (expected === "any") return true;
+  return expected === "none" ? head < 0 : expected === "exists" ? head >= 0 : head === expected;
+}
+
+/** Without an exact expectation nothing but its ids tells a retry from another append. */
+function mayBeRepeated(expected: ExpectedRevision): expected is "any" | "exists" {
+  return expected === "any" || expected === "exists";
+}
+
 function firstIdOf(appends: readonly StreamAppend[]): Uint8Array {
-  const [first] = (appends[0] as StreamAppend).events;
-  if (first === undefined) throw new InvariantViolation(NO_EVENTS);
-  return first.id;
+  return ((appends[0] as StreamAppend).events[0] as EventInput).id;
 }
 
 function bytesOfNames(names: Map<string, readonly [NameKind, string]>): number {

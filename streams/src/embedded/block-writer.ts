@@ -81,6 +81,8 @@ export class BlockWriter {
   readonly #spare: OpenBlock[];
   readonly #flying: OpenBlock[] = [];
   #armed = false;
+  /** Up to here the open block may grow without another look at its buffer, its segment and the next one. */
+  #roomyTo = 0;
   #issuedMs = 0;
   #lastWriteMs = 0;
   #stopped = false;
@@ -123,6 +125,11 @@ export class BlockWriter {
 
   get isBusy(): boolean {
     return this.#flying.length > 0 || !this.#open.isEmpty;
+  }
+
+  /** True when `bytes` more surely fit into the open block and its segment; else {@link room} knows. */
+  hasRoom(bytes: number): boolean {
+    return this.#open.used + bytes <= this.#roomyTo;
   }
 
   /** Whether an append of `bytes` can join the open block, must wait for the next one or for its segment, or meets a full disk. */
@@ -227,6 +234,7 @@ export class BlockWriter {
     active.offset += bytes.length;
     active.blocks++;
     this.writtenBytes += bytes.length;
+    this.#roomyTo = Math.min(this.#open.bytes.length, active.sizeBytes - active.offset - this.#options.reserveBytes);
     this.#issuedMs = this.#options.env.clock.monotonic();
     const write = (): Promise<void> => writeFully(active.file, bytes, location.offset, active.path);
     const written = sealed === undefined ? write() : sealed.then(write);

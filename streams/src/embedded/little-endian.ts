@@ -18,6 +18,16 @@ export function highWordOf(value: number): number {
   return value < HIGH ? 0 : Math.floor(value / HIGH);
 }
 
+/** Four bytes as a signed word. */
+export function wordOf(bytes: Uint8Array, at: number): number {
+  return (
+    (bytes[at] as number) |
+    ((bytes[at + 1] as number) << 8) |
+    ((bytes[at + 2] as number) << 16) |
+    ((bytes[at + 3] as number) << 24)
+  );
+}
+
 /** The same memory as words. @throws InvariantViolation the machine's byte order is the other one */
 export function wordsOf(bytes: Uint8Array): Int32Array {
   invariant(MACHINE_IS_LITTLE_ENDIAN, "the log is written on machines of little-endian byte order");

@@ -5,6 +5,7 @@
 import type { AppendResult, EventInput } from "@millrace/engine";
 import { BLOCK_BYTES_MAX, BLOCK_HEADER_BYTES, paddedBytes } from "./block.ts";
 import type { BlockKernels } from "./block-kernels.ts";
+import type { EventId } from "./event-id.ts";
 import { wordsOf } from "./little-endian.ts";
 import { type ContextNumbers, putControl, putEvent, type RecordPlace, recordBytesOf } from "./record.ts";
 
@@ -62,10 +63,10 @@ export class OpenBlock {
     this.acks = [];
   }
 
-  addEvent(event: EventInput, place: RecordPlace, numbers: ContextNumbers): void {
-    this.count++;
-    putEvent(this, this.used, event, place, numbers);
+  addEvent(id: EventId, event: EventInput, place: RecordPlace, numbers: ContextNumbers): void {
+    putEvent(this, this.used, id, event, place, numbers);
     this.used += recordBytesOf(event.payload.length);
+    this.count++;
   }
 
   addControl(place: RecordPlace, payload: Uint8Array): void {

@@ -4,7 +4,8 @@
  */
 import type { EventInput } from "@millrace/engine";
 import type { Crc32c } from "./crc32c.ts";
-import { alignUp, getU64, highWordOf } from "./little-endian.ts";
+import type { EventId } from "./event-id.ts";
+import { alignUp, getU64, highWordOf, wordOf } from "./little-endian.ts";
 
 export const RECORD_HEADER_BYTES = 128;
 export const RECORD_ALIGN = 8;
@@ -56,19 +57,22 @@ export interface RecordBuffer {
   readonly words: Int32Array;
 }
 
-/** Writes an event at `at`, all but its checksum. The bytes up to the next multiple of 8 become zero. */
+/** Writes an event with the id `id` at `at`, all but its checksum. The bytes up to the next multiple of 8 become zero. */
 export function putEvent(
   { bytes, words }: RecordBuffer,
   at: number,
-  event: EventInput,
+  id: EventId,
+  { schemaVersion, context, payload }: EventInput,
   place: RecordPlace,
   numbers: ContextNumbers,
 ): void {
-  const { id, schemaVersion, context, payload } = event;
-  putPayload(bytes, words, at, payload);
-  putPlace(words, at >> 2, place, payload.length);
   const w = at >> 2;
-  putId(words, w + 11, id);
+  putPayload(bytes, words, at, payload);
+  putPlace(words, w, place, payload.length);
+  words[w + 11] = id.a;
+  words[w + 12] = id.b;
+  words[w + 13] = id.c;
+  words[w + 14] = id.d;
   putId(words, w + 15, context.correlationId);
   putId(words, w + 19, context.causationId);
   words[w + 23] = numbers.principal;
@@ -121,20 +125,10 @@ export function putRecordCrc(view: DataView, at: number, length: number, crc: Cr
 }
 
 function putId(words: Int32Array, w: number, id: Uint8Array): void {
-  words[w] = idWordOf(id, 0);
-  words[w + 1] = idWordOf(id, 4);
-  words[w + 2] = idWordOf(id, 8);
-  words[w + 3] = idWordOf(id, 12);
-}
-
-/** Four bytes of an id, lowest first, as a signed word. */
-export function idWordOf(id: Uint8Array, at: number): number {
-  return (
-    (id[at] as number) |
-    ((id[at + 1] as number) << 8) |
-    ((id[at + 2] as number) << 16) |
-    ((id[at + 3] as number) << 24)
-  );
+  words[w] = wordOf(id, 0);
+  words[w + 1] = wordOf(id, 4);
+  words[w + 2] = wordOf(id, 8);
+  words[w + 3] = wordOf(id, 12);
 }
 
 /** Length of the record at `at` without padding; 0 when the bytes up to `end` cannot hold it. */
