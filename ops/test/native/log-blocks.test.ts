@@ -6,18 +6,22 @@ import { join } from "node:path";
 import { systemEnv } from "@millrace/engine";
 import { SeededRandom, sampleEvent, to } from "@millrace/engine/testing";
 import { type NativeBlocks, nativeBlocks, openLmdbStore } from "@millrace/native";
-import { blockKernels, crc32c, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
+import { blockKernels, crc32c, type EmbeddedLogOptions, openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const skipped = process.env.MILLRACE_SKIP_RUST;
 const PAGE = 4096;
 
+async function opened(directory: string, options: Pick<EmbeddedLogOptions, "kernels" | "segmentBytes">) {
+  const indexStore = await openLmdbStore({ dir: join(directory, "index") });
+  const places = { directory: join(directory, "log"), disk: systemDisk(), env: systemEnv(), indexStore };
+  return { log: await openEmbeddedLog({ ...places, ...options }), indexStore };
+}
+
 /** Writes a log of many shapes of records and returns its first segment. */
 async function segmentOfManyShapes(): Promise<Buffer> {
   const directory = mkdtempSync(join(tmpdir(), "millrace-log-blocks-"));
-  const indexStore = await openLmdbStore({ dir: join(directory, "index") });
-  const disk = systemDisk();
-  const log = await openEmbeddedLog({ directory: join(directory, "log"), disk, env: systemEnv(), indexStore });
+  const { log, indexStore } = await opened(directory, {});
   const random = new SeededRandom(7);
   const below = (limit: number): number => random.u32() % limit;
   for (let i = 0; i < 60; i++) {
@@ -101,6 +105,30 @@ describe.skipIf(skipped)(`log blocks by the addon${skipped ? ` (skipped: ${skipp
     piece.fill(0xee);
     expect(Buffer.from(hash.digest())).toEqual(expected.digest());
     expect(Buffer.from(native.segmentHash().digest())).toEqual(createHash("sha256").digest());
+  });
+
+  it("hashes the segments of a log, of one that was opened in their midst too", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "millrace-log-hashes-"));
+    const random = new SeededRandom(17);
+    for (const events of [70, 150]) {
+      const { log, indexStore } = await opened(directory, { kernels: native, segmentBytes: 1 << 20 });
+      for (let i = 0; i < events; i++) {
+        await log.append(to("s", [sampleEvent({ payload: random.bytes(random.u32() % 40_000) })]));
+      }
+      await log.close();
+      await indexStore.close();
+    }
+    const manifestFile = readFileSync(join(directory, "log", "MANIFEST"), "utf8");
+    const manifest: { segments: Record<string, { sha256: string; sealOffset: number }> } = JSON.parse(
+      manifestFile.slice(manifestFile.indexOf("{")),
+    );
+    const sealed = Object.entries(manifest.segments);
+    expect(sealed.length).toBeGreaterThanOrEqual(3);
+    for (const [serial, { sha256, sealOffset }] of sealed) {
+      const bytes = readFileSync(join(directory, "log", `${serial.padStart(10, "0")}.seg`)).subarray(0, sealOffset);
+      expect(createHash("sha256").update(bytes).digest("hex")).toBe(sha256);
+    }
+    rmSync(directory, { recursive: true, force: true });
   });
 
   it("finds the same first record that does not hold as TypeScript does", () => {
