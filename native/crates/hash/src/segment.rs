@@ -8,8 +8,9 @@ use crate::HASH_BYTES;
 
 /// Waking the thread costs more than hashing a block of the log: it gets so much at once.
 const BATCH_BYTES: usize = 256 * 1024;
-/// Who feeds faster than the thread hashes waits from here on.
-const BATCHES_WAITING: usize = 4;
+/// Who feeds faster than the thread hashes waits from here on. On a machine with more to do than processors a thread may have to wait
+/// for one longer than 1 MiB of appends takes.
+const BATCHES_WAITING: usize = 32;
 
 pub struct SegmentHash {
     filling: Vec<u8>,
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn is_the_hash_of_all_that_came_in_pieces_of_any_size() {
-        for total in [0, 1, BATCH_BYTES - 1, BATCH_BYTES, BATCH_BYTES + 1, 20 * BATCH_BYTES + 7] {
+        for total in [0, 1, BATCH_BYTES - 1, BATCH_BYTES, BATCH_BYTES + 1, 40 * BATCH_BYTES + 7] {
             let bytes: Vec<u8> = (0..total).map(|i| (i * 31 >> 3) as u8).collect();
             for piece in [4096, 100_000, 3 * BATCH_BYTES] {
                 let mut hash = SegmentHash::default();
