@@ -22,7 +22,8 @@ export interface StoredRecords {
   readonly bytes: Uint8Array;
   /**
    * Four numbers for each record: where in `bytes` its header begins, where its payload does, where that ends, and whether it is a
-   * control record (1) or an event (0). So few objects are made for many records; {@link storedRecords} makes one for each.
+   * control record (1) or an event (0). So few objects are made for many records; {@link storedRecords} makes one for each. Valid, and
+   * left as they are, as long as `bytes`.
    */
   readonly places: Uint32Array;
 }

@@ -3,13 +3,12 @@
  * never beyond the durable end, so it never looks at bytes that may still be in flight (L-R21).
  */
 import { BLOCK_HEADER_BYTES, BLOCK_SEAL, type BlockHeader, getBlockHeader, paddedBytes } from "./block.ts";
+import { ChunkBuffers } from "./chunk-buffers.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { viewOf } from "./little-endian.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
 import type { SegmentSource } from "./segment-readers.ts";
-
-const CHUNK_BYTES = 1024 * 1024;
 
 /** A block within bytes that were read. */
 export interface ScannedBlock {
@@ -47,15 +46,29 @@ export class BlockScanner {
     this.#sizeBytes = segmentBytes;
   }
 
-  /** Blocks from a block's place on, until one that ends at `end` or beyond it. */
-  async *blocks(from: FilePlace, end: number): AsyncGenerator<readonly ScannedBlock[]> {
-    let pending: Promise<Chunk> | undefined = this.#chunk(from, end);
-    while (pending !== undefined) {
-      const chunk: Chunk = await pending;
-      pending = chunk.next === undefined ? undefined : this.#chunk(chunk.next, end);
-      // A consumer that stops early leaves the read ahead behind; its failure is nobody's.
-      pending?.catch(() => undefined);
-      if (chunk.blocks.length > 0) yield chunk.blocks;
+  /**
+   * Blocks from a block's place on, until one that ends at `end` or beyond it.
+   *
+   * @param buffers to read into, by one scan at a time: the blocks are then valid until the next are asked for
+   * @param until where the block that ends at `end` does in its file, when that is known: nothing behind it is read
+   */
+  async *blocks(
+    from: FilePlace,
+    end: number,
+    buffers?: ChunkBuffers,
+    until?: FilePlace,
+  ): AsyncGenerator<readonly ScannedBlock[]> {
+    let pending: Promise<Chunk> | undefined = this.#chunk(from, end, buffers, until);
+    try {
+      while (pending !== undefined) {
+        const chunk: Chunk = await pending;
+        pending = chunk.next === undefined ? undefined : this.#chunk(chunk.next, end, buffers, until);
+        // A consumer that stops early leaves the read ahead behind; its failure is nobody's.
+        pending?.catch(() => undefined);
+        if (chunk.blocks.length > 0) yield chunk.blocks;
+      }
+    } finally {
+      if (pending !== undefined) buffers?.forget();
     }
   }
 
@@ -66,13 +79,20 @@ export class BlockScanner {
     return block;
   }
 
-  async #chunk(from: FilePlace, end: number): Promise<Chunk> {
+  async #chunk(
+    from: FilePlace,
+    end: number,
+    buffers: ChunkBuffers = new ChunkBuffers(),
+    until?: FilePlace,
+  ): Promise<Chunk> {
     if (from.offset >= this.#sizeBytes)
       return { blocks: [], next: { serial: from.serial + 1, offset: SEGMENT_HEADER_BYTES } };
-    let bytes = await this.#read(from, CHUNK_BYTES);
+    buffers.turn();
+    const wanted = until?.serial === from.serial ? until.offset - from.offset : buffers.chunkBytes;
+    let bytes = await this.#read(from, Math.min(wanted, buffers.chunkBytes), buffers);
     const first = this.#headerAt(bytes, 0, from);
     const firstBytes = paddedBytes(first.bytes, this.#align);
-    if (firstBytes > bytes.length) bytes = await this.#read(from, firstBytes);
+    if (firstBytes > bytes.length) bytes = await this.#read(from, firstBytes, buffers);
     const view = viewOf(bytes);
     const blocks: ScannedBlock[] = [];
     let at = 0;
@@ -92,8 +112,8 @@ export class BlockScanner {
     return { blocks, next: { serial: from.serial, offset: from.offset + at } };
   }
 
-  async #read(from: FilePlace, length: number): Promise<Buffer> {
-    const bytes = Buffer.allocUnsafeSlow(Math.min(length, this.#sizeBytes - from.offset));
+  async #read(from: FilePlace, length: number, buffers: ChunkBuffers): Promise<Buffer> {
+    const bytes = buffers.bytes(Math.min(length, this.#sizeBytes - from.offset));
     await this.#files.read(from.serial, bytes, from.offset);
     return bytes;
   }

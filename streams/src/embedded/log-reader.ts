@@ -14,6 +14,7 @@ import type { BlockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
 import { type CarriedEnd, UNKNOWN_TYPE } from "./carried-end.ts";
+import { ChunkBuffers } from "./chunk-buffers.ts";
 import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
 import { type KeptFrom, prunedBelow, revisionPruned } from "./kept-range.ts";
 import { textKey } from "./list-rows.ts";
@@ -191,15 +192,16 @@ export class LogReader {
   }
 
   /** Records of `[from, end)` as they are stored. @throws LOG-PRUNED `from` is below the base */
-  async *stored(from: number, end: number): AsyncGenerator<StoredBatch> {
+  async *stored(from: number, end: number, buffers = new ChunkBuffers()): AsyncGenerator<StoredBatch> {
     if (from >= end) return;
     this.#mustBeKept(from);
-    yield* storedBatches(this.#parts.scanner.blocks(this.#startOf(from), end), this.#parts, from, end);
+    const blocks = this.#parts.scanner.blocks(this.#startOf(from), end, buffers, this.#endOf(end));
+    yield* storedBatches(blocks, this.#parts, from, end);
   }
 
   async *#scan(from: number, end: number, filter: EventFilter | undefined): AsyncGenerator<ReadBatch> {
     const passes = eventFilter(filter);
-    for await (const blocks of this.#parts.scanner.blocks(this.#startOf(from), end)) {
+    for await (const blocks of this.#parts.scanner.blocks(this.#startOf(from), end, undefined, this.#endOf(end))) {
       const events: RecordedEvent[] = [];
       let last = from;
       for (const block of blocks) {
@@ -341,6 +343,12 @@ export class LogReader {
     const base = this.base;
     if (base === 0 || revision >= heads.tailOf(heads.get(name, stream), revision, end).firstRevision) return true;
     return (index.locationOf(stream, revision)?.position ?? -1) >= base;
+  }
+
+  /** Where the block that holds the last position below `end` does end. */
+  #endOf(end: number): FilePlace | undefined {
+    const block = this.#parts.tail.blockAt(end - 1);
+    return block === undefined ? undefined : { serial: block.serial, offset: block.offset + block.bytes };
   }
 
   /** The block that holds `position`. */

@@ -12,6 +12,7 @@ import {
 } from "@millrace/engine";
 import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { BlockScanner, type FilePlace } from "./block-scanner.ts";
+import { ChunkBuffers } from "./chunk-buffers.ts";
 import { crc32c } from "./crc32c.ts";
 import { Dictionary, decodeNames, type NameKind, TYPE_NAME } from "./dictionary.ts";
 import { embeddedLogError } from "./errors.ts";
@@ -77,7 +78,8 @@ export function storedLogOf(
   async function* read(from: number, to: number): AsyncGenerator<StoredBatch> {
     if (from >= to) return;
     if (from < kept.position) throw prunedBelow(kept.position, from);
-    yield* storedBatches(scanner.blocks(segmentOf(manifest, from), to), { kernels, files }, from, to);
+    const blocks = scanner.blocks(segmentOf(manifest, from), to, new ChunkBuffers());
+    yield* storedBatches(blocks, { kernels, files }, from, to);
   }
 }
 

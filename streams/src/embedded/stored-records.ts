@@ -62,8 +62,9 @@ class Places {
     this.length = word + STORED_PLACE_WORDS;
   }
 
+  /** Until they are cleared. */
   taken(): Uint32Array {
-    return this.#words.slice(0, this.length);
+    return this.#words.subarray(0, this.length);
   }
 
   #grow(): void {

@@ -15,7 +15,7 @@ async function recordsOf(batches: AsyncIterable<StoredBatch>): Promise<StoredRec
 }
 
 function copied({ header, payload, ...record }: StoredRecord): StoredRecord {
-  return { ...record, header: header.slice(), payload: payload.slice() };
+  return { ...record, header: Buffer.from(header), payload: Buffer.from(payload) };
 }
 
 function fieldsOf({ position, stream, revision, type, id, timeMs, payload, context }: RecordedEvent): object {
