@@ -17,7 +17,7 @@ import {
 import type { IndexWorkerAnswer, IndexWorkerData, IndexWorkerRequest } from "./index-worker.ts";
 
 /** Few large transactions: what a key gathers in one becomes one entry. */
-const JOB_EVENTS_MAX = 65_536;
+const JOB_EVENTS_MAX = 131_072;
 /** Commits of the index wait for the same disk as appends. */
 const REST_SHARE = 4;
 /** Takes a few milliseconds here; starting the thread takes a hundred. */

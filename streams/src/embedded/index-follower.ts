@@ -31,6 +31,8 @@ export class IndexFollower {
   #running: Promise<void> | undefined;
   #stopped = false;
   #rest = new AbortController();
+  /** False while it waits to try again. */
+  #isResting = false;
   #hurriedTo = 0;
   #failure: unknown;
 
@@ -52,6 +54,8 @@ export class IndexFollower {
 
   /** There may be more to index. */
   wake(): void {
+    // A rest that began when there was time for it may be far too long for what has come since.
+    if (this.#isResting && this.#isUrgent()) this.#rest.abort();
     if (this.#running !== undefined || this.#stopped) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
@@ -79,7 +83,9 @@ export class IndexFollower {
     const { env, indexer, lingerMs, onProgress } = this.#options;
     let restMs = lingerMs;
     while (this.#hasWork()) {
+      this.#isResting = true;
       if (!this.#isUrgent()) await this.#pause(restMs);
+      this.#isResting = false;
       if (this.#stopped) return;
       const startedMs = env.clock.monotonic();
       try {
@@ -99,7 +105,7 @@ export class IndexFollower {
     return tail.base < this.#hurriedTo || tail.size >= urgentEvents;
   }
 
-  /** Ends early when the follower is stopped or hurried. */
+  /** Ends early when the follower is stopped or hurried, and a rest also when there is no more time for it. */
   #pause(delayMs: number): Promise<void> {
     this.#rest = new AbortController();
     return pause(this.#options.env, delayMs, this.#rest.signal);

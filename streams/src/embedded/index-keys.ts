@@ -2,8 +2,10 @@
  * Keys and values of the log's index in an ordered store. Numbers in keys are big endian, so byte order is number order. An
  * entry covers records of one segment that share a key, at most {@link ENTRY_RECORDS_MAX} of them.
  */
+
 import type { NameKind } from "./dictionary.ts";
 import { NAME_KINDS } from "./dictionary.ts";
+import { viewOf } from "./little-endian.ts";
 import type { RecordLocation } from "./tail-table.ts";
 
 /** A new name when the rows change: an index that lacks it is built anew. */
@@ -91,11 +93,12 @@ export function encodeLocations(
   const first = events[0] as number;
   const value = Buffer.allocUnsafe(12 + events.length * 8);
   positionKey(base + first).copy(value, 0);
-  value.writeUInt32BE(serial, 8);
+  const view = viewOf(value);
+  view.setUint32(8, serial);
   let at = 12;
   for (const event of events) {
-    value.writeUInt32BE(event - first, at);
-    value.writeUInt32BE(offsets[event] as number, at + 4);
+    view.setUint32(at, event - first);
+    view.setUint32(at + 4, offsets[event] as number);
     at += 8;
   }
   return value;

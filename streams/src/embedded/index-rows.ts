@@ -40,8 +40,9 @@ export class IndexRows {
   readonly #nodes = new Postings<number>();
   readonly #correlations = new Postings<string>();
   readonly #tags = new Postings<string>();
-  #correlation: Uint8Array | undefined;
-  #correlated: number[] = [];
+  /** A copy: the bytes that it comes from are read into again. */
+  readonly #correlation: Uint32Array = new Uint32Array(ID_BYTES / 4);
+  #correlated: number[] | undefined;
 
   constructor(serial: number, first: number) {
     this.serial = serial;
@@ -68,7 +69,7 @@ export class IndexRows {
     this.#types.of(typeAt(view, at)).push(event);
     if (graphAt(view, at) !== 0) this.#graphs.of(graphAt(view, at)).push(event);
     if (nodeAt(view, at) !== 0) this.#nodes.of(nodeAt(view, at)).push(event);
-    this.#correlatedWith(bytes, at + CORRELATION).push(event);
+    this.#correlatedWith(bytes, view, at + CORRELATION).push(event);
     for (const tag of tagsAt(bytes, view, at)) this.#tags.of(tag).push(event);
   }
 
@@ -92,10 +93,10 @@ export class IndexRows {
   }
 
   /** Neighbours usually belong together, so the last list is tried before the id is looked up. */
-  #correlatedWith(bytes: Buffer, at: number): number[] {
-    const last = this.#correlation;
-    if (last !== undefined && bytes.compare(last, 0, ID_BYTES, at, at + ID_BYTES) === 0) return this.#correlated;
-    this.#correlation = bytes.subarray(at, at + ID_BYTES);
+  #correlatedWith(bytes: Buffer, view: DataView, at: number): number[] {
+    const last = this.#correlated;
+    if (last !== undefined && sameId(this.#correlation, view, at)) return last;
+    for (let i = 0; i < ID_BYTES / 4; i++) this.#correlation[i] = view.getUint32(at + 4 * i);
     this.#correlated = this.#correlations.of(bytes.toString("latin1", at, at + ID_BYTES));
     return this.#correlated;
   }
@@ -122,6 +123,11 @@ export class IndexRows {
     const part = events.slice(at, at + ENTRY_RECORDS_MAX);
     return encodeLocations(this.serial, this.#first, part, this.#offsets);
   }
+}
+
+function sameId(id: Uint32Array, view: DataView, at: number): boolean {
+  for (let i = 0; i < id.length; i++) if (id[i] !== view.getUint32(at + 4 * i)) return false;
+  return true;
 }
 
 /** Events by key. Most events have the key of the one before, so its list is kept at hand. */

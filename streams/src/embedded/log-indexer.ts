@@ -7,6 +7,7 @@ import { paddedBytes } from "./block.ts";
 import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import { BlockScanner, type FilePlace, type ScannedBlock } from "./block-scanner.ts";
+import { ChunkBuffers } from "./chunk-buffers.ts";
 import { crc32c } from "./crc32c.ts";
 import { CURSOR_KEY, CURSOR_TABLE } from "./index-keys.ts";
 import { IndexRows } from "./index-rows.ts";
@@ -63,6 +64,7 @@ class InlineIndexer implements LogIndexer {
   readonly #categories = new StreamCategories();
   readonly #files: SegmentReaders;
   readonly #scanner: BlockScanner;
+  readonly #buffers = new ChunkBuffers();
   readonly #kernels: BlockKernels;
   readonly #align: number;
 
@@ -76,7 +78,7 @@ class InlineIndexer implements LogIndexer {
 
   async index({ from, cursor }: IndexJob): Promise<void> {
     const runs: IndexRows[] = [];
-    for await (const blocks of this.#scanner.blocks(from, cursor.pos)) {
+    for await (const blocks of this.#scanner.blocks(from, cursor.pos, this.#buffers)) {
       for (const block of blocks) this.#add(runs, block);
     }
     await this.#store.transact((tx) => {

@@ -245,6 +245,19 @@ describe("the index", () => {
     expect(await other.machine.outcomeOfOpening()).toBe("LOG-TAIL-LOST");
   });
 
+  it("rests no longer than its tail lets it", async () => {
+    const bench = new Bench("rest");
+    const process = await bench.machine.open({ indexLingerMs: 1_000_000, tailEventsMax: 20 });
+    for (let i = 0; i < 9; i++) await bench.append(process, "a", 100);
+    await bench.machine.env.advance(100);
+    expect(process.log.health.indexLag).toBe(9);
+    for (let i = 0; i < 60; i++) {
+      await bench.append(process, "a", 100);
+      await bench.machine.env.advance(10);
+      expect(process.log.health.indexLag).toBeLessThan(12);
+    }
+  });
+
   it("that cannot be written stops itself, not appends, until its tail has reached the bound", async () => {
     const bench = new Bench("lag");
     const store = memoryOrderedStore();
