@@ -162,7 +162,8 @@ let logs = 0;
 const embedded = (directory) => openEmbedded(directory, {});
 const withoutFollowers = (directory) => openEmbedded(directory, { followed: false });
 
-async function openEmbedded(directory, { prepared = true, followed = true }) {
+/** `treed`: whether the Merkle tree is one of the followers. */
+export async function openEmbedded(directory, { prepared = true, followed = true, treed = followed }) {
   const indexStore = await openLmdbStore({ dir: join(directory, "index") });
   const kernels = nativeBlocks();
   const log = await openEmbeddedLog({
@@ -178,7 +179,7 @@ async function openEmbedded(directory, { prepared = true, followed = true }) {
     },
   });
   while (prepared && !log.health.nextSegmentReady) await new Promise((resolve) => setTimeout(resolve, 20));
-  const tree = followed ? await openTree(log, directory) : undefined;
+  const tree = treed ? await openTree(log, directory) : undefined;
   const run = ++logs;
   const nobody = new Uint8Array(16);
   const context = {
@@ -194,6 +195,7 @@ async function openEmbedded(directory, { prepared = true, followed = true }) {
   };
   return {
     log,
+    tree,
     appender: (caller) => {
       const id = new Uint8Array(16);
       const fields = new DataView(id.buffer);
@@ -233,7 +235,7 @@ async function openTree(log, directory) {
 }
 
 /** CPU time of this thread so far, in µs; NaN where the system does not tell. */
-function threadCpuUs() {
+export function threadCpuUs() {
   try {
     return Number(fs.readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[0]) / 1000;
   } catch {
