@@ -1,4 +1,5 @@
 import type { Env, EventLog, GraphHost, Json, JsonObject } from "@millrace/engine";
+import type { AuditFiles } from "@millrace/projections";
 import type { Registry } from "prom-client";
 import type { GuardOptions } from "./guard.ts";
 import type { DeadLetterReader, DescribeEvent, HealthReport, NodeStateReader, ProjectionReader } from "./ports.ts";
@@ -27,8 +28,8 @@ export interface GatewayDeps {
   readonly graphSchema?: JsonObject;
   /** Folder of the built console; without it `/` answers 404. */
   readonly consoleDir?: string;
-  /** Folder of the log's Merkle tree; its public files are served below `/audit/`. */
-  readonly auditDir?: string;
+  /** Public files of the log's Merkle tree, served below `/audit/`. */
+  readonly audit?: AuditFiles;
   /** True for streams that nobody but graphs may append to, although they have no events yet; default none. */
   readonly isReserved?: (stream: string) => boolean;
   readonly guard?: GuardOptions;

@@ -1,6 +1,7 @@
 /** Projections: folds of the log into rows that can be asked, now or as of any position. */
 export { auditWitnesses, type SignedCheckpoint } from "./audit/audit-directory.ts";
 export { auditError } from "./audit/audit-errors.ts";
+export { type AuditFile, type AuditFiles, auditFiles } from "./audit/audit-files.ts";
 export type { AuditFinding } from "./audit/audit-finding.ts";
 export {
   type AuditProofs,

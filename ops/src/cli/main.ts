@@ -289,6 +289,15 @@ audit
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/audit.ts")).exportEvents(options));
 audit
+  .command("tiles")
+  .description(
+    "checkpoint, verifier key and tiles as files for a web server; again into the same directory adds what is new",
+  )
+  .requiredOption("--out <dir>", "directory for the files")
+  .addOption(auditDataOption())
+  .addOption(jsonOption())
+  .action(async (options) => (await import("./command/audit.ts")).exportTiles(options));
+audit
   .command("checkpoint")
   .description("the newest signed checkpoint; keep it, for verify --since")
   .option("--cosigned", "the newest that witnesses have cosigned, with their signatures")

@@ -13,6 +13,8 @@ import {
   messageOf,
   systemEnv,
 } from "@millrace/engine";
+import { auditFiles } from "@millrace/projections";
+import { systemDisk } from "@millrace/streams/embedded";
 import type { WitnessOptions } from "../audit/witness-options.ts";
 import type { CompileOptions } from "../compile/compile-context.ts";
 import { compileGraph } from "../compile/compile-graph.ts";
@@ -256,7 +258,7 @@ async function listen(
     // TypeBox schemas are JSON.
     graphSchema: graphSchema as unknown as JsonObject,
     consoleDir: consoleDirectory(),
-    auditDir: join(data.directory.audit, data.log.id),
+    audit: auditFiles(systemDisk(), data.directory.audit, data.log.id),
     ...(token === undefined ? {} : { guard: { token } }),
     report: (thrown, correlationId) => void process.stderr.write(`${correlationId} ${messageOf(thrown)}\n`),
   });

@@ -43,6 +43,7 @@ const PRINTS: readonly (readonly [part: string, printed: RegExp])[] = [
     /^ok: [^\n]*\nwitness\.example\/w: the first [\d,]+, 20[^\n]*\nthe witnesses that were asked for vouch for the first [\d,]+ records\n[\s\S]*\n— millrace\/log\/\S+ \S+\n— witness\.example\/w \S+\n$/,
   ],
   ["--witness", /^verified: 10 events[^\n]*\nsigned: [^\n]*; cosigned by 1 witnesses asked for\n/],
+  ["audit tiles", /^[\d,]+ records: \d+ tiles in public, \d+ of them new\ncheckpoint\n[\s\S]*tile\nverifier-key\n/],
 ];
 
 describe("the audit guide", () => {

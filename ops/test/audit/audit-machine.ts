@@ -111,6 +111,12 @@ export class AuditMachine {
     return lines === undefined ? undefined : { size: Number(lines[1]), root: lines[2] ?? "" };
   }
 
+  /** Of the full tiles of a level, and of what a crash has left behind them. */
+  levelBytes(level: number): number {
+    const found = this.paths().find((path) => path.endsWith(`/level-${level}`));
+    return found === undefined ? 0 : this.disk.bytesOf(found).length;
+  }
+
   frontierSize(): number {
     const json = this.text("frontier")?.split("\n")[1];
     return json === undefined ? 0 : (JSON.parse(json) as { readonly size: number }).size;

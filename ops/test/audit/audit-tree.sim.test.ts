@@ -22,6 +22,7 @@ class Signed {
   }
 }
 
+const TILE_BYTES = 8192;
 const SEEDS = 10;
 const LIVES = 6;
 
@@ -62,24 +63,24 @@ describe("a tree whose process is killed or loses power", () => {
       const machine = new AuditMachine("one commit");
       machine.lingerMs = 10_000;
       const first = await machine.open();
-      await machine.env.until(machine.work(first, 300));
+      await machine.env.until(machine.work(first, 500));
       await machine.close(first);
       const before = machine.signed();
       const second = await machine.open();
-      await machine.env.until(machine.work(second, 1));
+      await machine.env.until(second.log.append(to("stream-0", sampleEvents(20))));
       await machine.env.advance(cutMs);
       machine.disk.powerCut();
       second.kill();
-      const tiles = machine.paths().some((path) => path.includes("/tile/0/001.p/45"));
-      const frontier = machine.frontierSize() > 300;
-      const checkpoint = (machine.signed()?.size ?? 0) > 300;
+      const tiles = machine.levelBytes(0) === 2 * TILE_BYTES;
+      const frontier = machine.frontierSize() > 500;
+      const checkpoint = (machine.signed()?.size ?? 0) > 500;
       seen.add(`${tiles ? "tiles " : ""}${frontier ? "frontier " : ""}${checkpoint ? "checkpoint" : ""}`.trim());
-      expect(before?.size).toBe(300);
+      expect(before?.size).toBe(500);
       const third = await machine.open();
       expect(third.tree.status()).toMatchObject({ state: "live", rebuilt: undefined });
       await machine.close(third);
       expect((await machine.verify()).findings).toEqual([]);
-      expect(machine.signed()?.size).toBe(301);
+      expect(machine.signed()?.size).toBe(520);
     }
     // In no order but this: nothing is signed that tiles and frontier do not have.
     expect([...seen].sort()).toEqual(["", "tiles", "tiles frontier", "tiles frontier checkpoint"]);
@@ -98,7 +99,7 @@ describe("a tree whose process is killed or loses power", () => {
     const report = await machine.verify(old);
     expect(report).toMatchObject({ verified: 1400, findings: [] });
     expect(machine.text("verifier-key")).toBe(key);
-    expect(machine.paths().filter((path) => path.includes("/tile/0/000.p/"))).toEqual([]);
+    expect(machine.levelBytes(0)).toBe(5 * TILE_BYTES);
   });
 });
 
@@ -127,13 +128,13 @@ describe("a disk that is full", () => {
     await machine.env.until(machine.work(process, 10));
     await machine.env.advance(500);
     const { size } = process.tree.status();
-    machine.disk.failNext("write", "ENOSPC", { path: /\/tile\// });
-    await machine.env.until(machine.work(process, 10));
+    machine.disk.failNext("write", "ENOSPC", { path: /\/level-0$/ });
+    await machine.env.until(process.log.append(to("stream-0", sampleEvents(290))));
     await machine.env.advance(200);
-    expect(process.tree.status()).toMatchObject({ state: "live", size, lag: 20 - size });
+    expect(process.tree.status()).toMatchObject({ state: "live", size, lag: 300 - size });
     expect(process.tree.status().failure?.message).toContain("ENOSPC");
     await machine.env.advance(2000);
-    expect(process.tree.status()).toMatchObject({ state: "live", size: 20, lag: 0, failure: undefined });
+    expect(process.tree.status()).toMatchObject({ state: "live", size: 300, lag: 0, failure: undefined });
     await machine.close(process);
   });
 
@@ -147,8 +148,8 @@ describe("a disk that is full", () => {
     expect(process.tree.status()).toMatchObject({ state: "live", size: 0, lag: 300 });
     expect(process.tree.status().failure?.message).toContain("ENOSPC");
     expect(process.tree.status().lagMs).toBeGreaterThan(200);
-    const covered = machine.paths().filter((path) => path.includes("/tile/"));
-    expect(covered).toHaveLength(3);
+    const covered = machine.paths().filter((path) => path.includes("/level-"));
+    expect(covered).toHaveLength(1);
     for (const path of covered) machine.disk.failNext("open", "EIO", { path: new RegExp(`${path}$`) });
     await machine.env.advance(2000);
     expect(process.tree.status()).toMatchObject({ state: "live", size: 300, lag: 0, lagMs: 0, failure: undefined });
@@ -157,14 +158,14 @@ describe("a disk that is full", () => {
   it("that fails ends the tree, and the next start goes on", async () => {
     const machine = new AuditMachine("failing");
     const process = await machine.open();
-    machine.disk.failNext("sync", "EIO", { path: /\/tile\// });
-    await machine.env.until(machine.work(process, 10));
+    machine.disk.failNext("sync", "EIO", { path: /\/level-0$/ });
+    await machine.env.until(process.log.append(to("stream-0", sampleEvents(256))));
     await machine.env.advance(500);
     expect(process.tree.status()).toMatchObject({ state: "failed", size: 0 });
     await machine.env.until(machine.work(process, 10));
     await machine.close(process);
     const next = await machine.open();
     await machine.close(next);
-    expect(await machine.verify()).toMatchObject({ verified: 20, findings: [] });
+    expect(await machine.verify()).toMatchObject({ verified: 266, findings: [] });
   });
 });

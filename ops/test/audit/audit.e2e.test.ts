@@ -88,7 +88,7 @@ describe("audit verify", () => {
   it("names a damaged tile, and ends with 1", async () => {
     const copy = changed(
       "tile",
-      (root) => join(tree(root), "tile", "0", "000"),
+      (root) => join(tree(root), "level-0"),
       (bytes) => bytes.fill(0, 320, 321),
     );
     const { code, stdout } = await millrace(["audit", "verify", "--json", "--data", copy]);
@@ -113,6 +113,50 @@ describe("audit verify", () => {
     await ask("verify");
     expect(state()).toEqual(before);
   });
+});
+
+describe("audit tiles", () => {
+  const tiles = async (from: string, out: string): Promise<string> =>
+    (await millrace(["audit", "tiles", "--data", from, "--out", out])).stdout;
+  const filesIn = (out: string): readonly string[] =>
+    (readdirSync(out, { recursive: true }) as string[]).filter((name) => statSync(join(out, name)).isFile()).sort();
+
+  it("writes what a web server can serve, and the next time what is new", async () => {
+    const grown = join(directory, "grown");
+    const out = join(directory, "public");
+    await addEvents(grown, 300);
+    expect(await tiles(grown, out)).toBe(`300 records: 3 tiles in ${out}, 3 of them new\n`);
+    const names = ["checkpoint", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "verifier-key"];
+    expect(filesIn(out)).toEqual(names);
+    expect(await tiles(grown, out)).toBe(`300 records: 3 tiles in ${out}, 0 of them new\n`);
+    writeFileSync(join(out, "tile/0/000"), "cut");
+    await addEvents(grown, 220);
+    expect(await tiles(grown, out)).toBe(`520 records: 4 tiles in ${out}, 4 of them new\n`);
+    expect(filesIn(out)).toEqual([
+      "checkpoint",
+      "tile/0/000",
+      "tile/0/001",
+      "tile/0/002.p/8",
+      "tile/1/000.p/1",
+      "tile/1/000.p/2",
+      "verifier-key",
+    ]);
+    expect(statSync(join(out, "tile/0/000")).size).toBe(8192);
+    const { stdout } = await millrace(["audit", "checkpoint", "--data", grown]);
+    expect(readFileSync(join(out, "checkpoint"), "utf8")).toBe(stdout);
+  }, 60_000);
+
+  it("mixes no two logs", async () => {
+    const out = join(directory, "mixed");
+    await tiles(data, out);
+    const before = filesIn(out).map((name) => readFileSync(join(out, name), "hex"));
+    const another = join(directory, "another");
+    await addEvents(another, 1);
+    const { code, stderr } = await millrace(["audit", "tiles", "--data", another, "--out", out]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("holds the files of another log");
+    expect(filesIn(out).map((name) => readFileSync(join(out, name), "hex"))).toEqual(before);
+  }, 60_000);
 });
 
 describe("audit commands", () => {

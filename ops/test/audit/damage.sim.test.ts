@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { crc32c } from "@millrace/streams/embedded";
 import { beforeAll, describe, expect, it } from "vitest";
 import { AUDIT, AuditMachine, LOG } from "./audit-machine.ts";
@@ -26,6 +27,32 @@ function damaged(damage: () => void): void {
 
 const flip = (name: string, at: number) => (): void => machine.disk.flipBit(machine.path(name), at, 3);
 const remove = (name: string) => (): void => machine.disk.remove(machine.path(name));
+
+const cut = (name: string, bytes: number) => (): void => {
+  const path = machine.path(name);
+  machine.disk.put(path, machine.disk.bytesOf(path).slice(0, bytes));
+};
+
+interface WrittenFrontier {
+  format: number;
+  edge: string[];
+}
+
+/** Changes the frontier as somebody would who knows its format: its digest is right again. */
+function forgeFrontier(change: (frontier: WrittenFrontier) => void): void {
+  const frontier = JSON.parse(machine.text("frontier")?.split("\n")[1] ?? "") as WrittenFrontier;
+  change(frontier);
+  const json = JSON.stringify(frontier);
+  const text = `${createHash("sha256").update(json).digest("hex")}\n${json}\n`;
+  machine.disk.put(machine.path("frontier"), Buffer.from(text));
+}
+
+const forgeEdge = (level: number, at: number) => (): void =>
+  forgeFrontier(({ edge }) => {
+    const hashes = Buffer.from(edge[level] ?? "", "base64");
+    hashes[at] = (hashes[at] as number) ^ 1;
+    edge[level] = hashes.toString("base64");
+  });
 
 interface RecordPlace {
   readonly path: string;
@@ -78,25 +105,30 @@ describe("verification finds", () => {
   });
 
   it.each([
-    ["a flipped bit of a full tile", () => flip("tile/0/001", 32 * 10 + 5)(), "AUDIT-TILE", 266, /tile\/0\/001$/],
-    [
-      "a flipped bit of a partial tile",
-      () => flip("tile/0/002.p/188", 0)(),
-      "AUDIT-TILE",
-      512,
-      /tile\/0\/002\.p\/188$/,
-    ],
-    ["a flipped bit above the leaves", () => flip("tile/1/000.p/2", 40)(), "AUDIT-TILE", 256, /tile\/1\/000\.p\/2$/],
-    ["a missing tile", () => remove("tile/0/000")(), "AUDIT-TILE", 0, /tile\/0\/000$/],
-    ["a flipped bit of the frontier", () => flip("frontier", 70)(), "AUDIT-TILE", undefined, /frontier$/],
-    ["a missing frontier", () => remove("frontier")(), "AUDIT-TILE", undefined, /frontier$/],
-    ["a flipped bit of the checkpoint", () => flip("checkpoint", 50)(), "AUDIT-CHECKPOINT", undefined, /checkpoint$/],
-    ["a missing checkpoint", () => remove("checkpoint")(), "AUDIT-CHECKPOINT", undefined, /checkpoint$/],
+    ["a flipped bit of a full tile", flip("level-0", 8192 + 32 * 10 + 5), "AUDIT-TILE", 266, /level-0$/],
+    ["a changed bit of a partial tile", forgeEdge(0, 0), "AUDIT-TILE", 512, /frontier$/],
+    ["a changed bit above the leaves", forgeEdge(1, 40), "AUDIT-TILE", 256, /frontier$/],
+    ["missing tiles", remove("level-0"), "AUDIT-TILE", 0, /level-0$/],
+    ["a tile that is cut", cut("level-0", 2 * 8192 - 1), "AUDIT-TILE", 256, /level-0$/],
+    ["a flipped bit of the frontier", flip("frontier", 70), "AUDIT-TILE", undefined, /frontier$/],
+    ["a missing frontier", remove("frontier"), "AUDIT-TILE", undefined, /frontier$/],
+    ["a flipped bit of the checkpoint", flip("checkpoint", 50), "AUDIT-CHECKPOINT", undefined, /checkpoint$/],
+    ["a missing checkpoint", remove("checkpoint"), "AUDIT-CHECKPOINT", undefined, /checkpoint$/],
   ] as const)("%s, and names it", async (_what, damage, code, position, file) => {
     damaged(damage);
     const { findings } = await machine.verify();
     expect(findings[0]).toMatchObject({ code, file: expect.stringMatching(file) });
     expect(findings[0]?.position).toBe(position);
+  });
+
+  it("one thing where the frontier is lost, and still the first record that was changed", async () => {
+    damaged(remove("frontier"));
+    expect((await machine.verify()).findings).toHaveLength(1);
+    damaged(() => {
+      remove("frontier")();
+      forge(300);
+    });
+    expect((await machine.verify()).findings[0]).toMatchObject({ code: "LOG-FORK", position: 300 });
   });
 
   it.each([0, 3, 255, 256, 699])("a record that was changed together with its checksum, at %i", async (position) => {
@@ -138,9 +170,20 @@ describe("verification finds", () => {
 
 describe("opening", () => {
   it.each([
-    ["a damaged edge tile", flip("tile/0/002.p/188", 0), /tiles do not give the root/],
-    ["a missing edge tile", remove("tile/1/000.p/2"), /is missing/],
+    ["a damaged edge", forgeEdge(0, 0), /tiles do not give the root/],
+    ["a damaged edge above the leaves", forgeEdge(1, 63), /tiles do not give the root/],
+    ["a cut edge", () => forgeFrontier(({ edge }) => edge.pop()), /a tile of the tree of 700 records is missing/],
+    ["missing tiles", remove("level-0"), /level-0 is missing or too short/],
+    ["cut tiles", cut("level-0", 2 * 8192 - 1), /level-0 is missing or too short/],
     ["a damaged frontier", flip("frontier", 70), /frontier is damaged/],
+    [
+      "a frontier of an earlier version",
+      () =>
+        forgeFrontier((frontier) => {
+          frontier.format = 1;
+        }),
+      /of an earlier version/,
+    ],
     ["a missing frontier", remove("frontier"), /frontier is missing/],
   ] as const)("makes the tree again for %s, and says so", async (_what, damage, why) => {
     damaged(damage);
@@ -154,6 +197,35 @@ describe("opening", () => {
     expect(machine.text("checkpoint")).toBe(kept);
     expect(machine.text("verifier-key")).toBe(key);
     expect((await machine.verify(kept)).findings).toEqual([]);
+  });
+
+  it("makes the tree again as often as it is cut off while it does, and signs nothing else", async () => {
+    const key = machine.text("verifier-key");
+    const kept = machine.text("checkpoint");
+    const seen = new Set<string>();
+    for (let cutMs = 260; cutMs <= 350; cutMs += 3) {
+      damaged(() => {
+        flip("frontier", 70)();
+        flip("level-0", 8192)();
+      });
+      const opening = machine.open();
+      machine.env.timers.after(cutMs, () => machine.disk.powerCut());
+      await opening.catch(() => undefined);
+      await machine.env.advance(cutMs);
+      const frontier = machine.paths().some((path) => path.endsWith("/frontier"));
+      const tiles = machine.disk.bytesOf(machine.path("level-0"))[8192] === whole.get(machine.path("level-0"))?.[8192];
+      seen.add(`${frontier ? "frontier" : "none"}, ${tiles ? "new" : "damaged"} tiles`);
+      expect(machine.text("checkpoint")).toBe(kept);
+      expect(await outcomeOfOpening()).toMatchObject({ state: "live", failure: undefined });
+      expect(machine.text("verifier-key")).toBe(key);
+      expect(await machine.verify(kept)).toMatchObject({ verified: EVENTS, findings: [] });
+    }
+    expect([...seen].sort()).toEqual([
+      "frontier, damaged tiles",
+      "frontier, new tiles",
+      "none, damaged tiles",
+      "none, new tiles",
+    ]);
   });
 
   it("refuses the log when a record among the newest is not what was signed", async () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -26,6 +26,7 @@ describe.skipIf(skipped !== undefined)(`Go's checksum database${why}`, () => {
     await addEvents(data, 534);
     await save("consistency", ["consistency", "700"]);
     for (const position of POSITIONS) await save(`proof-${position}`, ["prove", String(position)]);
+    await save("exported", ["tiles", "--out", tree()]);
     await save("key", ["key"]);
     const env = { ...process.env, ...goEnv };
     const built = spawnSync("go", ["build", "-o", peer, "."], { cwd: PEER, env, encoding: "utf8" });
@@ -47,8 +48,7 @@ describe.skipIf(skipped !== undefined)(`Go's checksum database${why}`, () => {
   }
 
   function tree(): string {
-    const audit = join(data, "audit");
-    return join(audit, readdirSync(audit)[0] ?? "");
+    return join(directory, "public");
   }
 
   it("accepts the checkpoint, and makes of the tiles the proofs that we make", () => {

@@ -1,10 +1,11 @@
-/** What the tree of one log keeps in its directory, beside the tiles. Names are part of the layout that web servers serve. */
-import { createHash, createPrivateKey } from "node:crypto";
+/** What the tree of one log keeps in its directory. */
+import { createPrivateKey } from "node:crypto";
 import type { Disk, Random } from "@millrace/engine";
 import { auditError } from "./audit-errors.ts";
+import { AuditTiles } from "./audit-tiles.ts";
 import { type Checkpoint, openCheckpoint, originOf, signCheckpoint } from "./checkpoint.ts";
+import { decodeFrontier, encodeFrontier, type Frontier } from "./frontier.ts";
 import { formatVerifierKey, parseVerifierKey, type SigningKey, signingKey, type VerifierKey } from "./signed-note.ts";
-import { TileFiles } from "./tile-files.ts";
 import { readWhole, replaceWhole } from "./whole-file.ts";
 
 const CHECKPOINT = "checkpoint";
@@ -15,20 +16,9 @@ const COSIGNED = "cosigned";
 const FRONTIER = "frontier";
 const SIGNING_KEY = "signing-key.pem";
 const VERIFIER_KEY = "verifier-key";
-const FORMAT = 1;
 const SEED_BYTES = 32;
 /** DER of an Ed25519 private key up to its 32 bytes of seed (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
-
-/** How far the tiles are: everything below `size` is in them, durably. */
-export interface Frontier {
-  readonly logId: string;
-  readonly size: number;
-  /** Of the tree of that size, hex. */
-  readonly root: string;
-  /** The log's chain value at that position, for the log to be opened with (L-R15). */
-  readonly chain: number;
-}
 
 /** A checkpoint with the note that says so. */
 export interface SignedCheckpoint extends Checkpoint {
@@ -37,14 +27,14 @@ export interface SignedCheckpoint extends Checkpoint {
 
 export class AuditDirectory {
   readonly path: string;
-  readonly tiles: TileFiles;
+  readonly tiles: AuditTiles;
   readonly #disk: Disk;
   readonly #logId: string;
 
   /** @param parent holds a directory for each log that was ever audited, by its id */
   constructor(disk: Disk, parent: string, logId: string) {
     this.path = `${parent}/${logId}`;
-    this.tiles = new TileFiles(disk, this.path);
+    this.tiles = new AuditTiles(disk, this.path, () => this.frontier());
     this.#disk = disk;
     this.#logId = logId;
   }
@@ -125,10 +115,10 @@ export class AuditDirectory {
     await replaceWhole(this.#disk, this.path, COSIGNED_CHECKPOINT, Buffer.from(note, "utf8"));
   }
 
-  /** `"damaged"` when the file is not what was written. */
+  /** `"damaged"` when the file is not what was written, or was written by another version. */
   async frontier(): Promise<Frontier | "damaged" | undefined> {
     const found = await readWhole(this.#disk, `${this.path}/${FRONTIER}`);
-    return found === undefined ? undefined : decodeFrontier(found.toString("utf8"), this.#logId);
+    return found === undefined ? undefined : decodeFrontier(found, this.#logId);
   }
 
   frontierPath(): string {
@@ -136,11 +126,10 @@ export class AuditDirectory {
   }
 
   async putFrontier(frontier: Frontier): Promise<void> {
-    const json = JSON.stringify({ format: FORMAT, ...frontier });
-    await replaceWhole(this.#disk, this.path, FRONTIER, Buffer.from(`${digest(json)}\n${json}\n`, "utf8"));
+    await replaceWhole(this.#disk, this.path, FRONTIER, encodeFrontier(frontier));
   }
 
-  /** Says that the tiles are not to be trusted, durably. */
+  /** Says that the tiles are not to be trusted, durably. They stay, and are written over. */
   async dropFrontier(): Promise<void> {
     if ((await this.#disk.stat(this.frontierPath())) === undefined) return;
     await this.#disk.unlink(this.frontierPath());
@@ -157,18 +146,6 @@ export class AuditDirectory {
   #error(code: "AUDIT-KEY" | "AUDIT-CHECKPOINT", name: string, message: string): Error {
     return auditError(code, message, { place: { file: `${this.path}/${name}` } });
   }
-}
-
-function decodeFrontier(text: string, logId: string): Frontier | "damaged" {
-  const [sum = "", json = ""] = text.split("\n");
-  if (digest(json) !== sum) return "damaged";
-  // The digest holds, so this is what putFrontier wrote.
-  const { format, ...frontier } = JSON.parse(json) as Frontier & { readonly format: number };
-  return format === FORMAT && frontier.logId === logId ? frontier : "damaged";
-}
-
-function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
 
 function newPrivateKey(random: Random): Buffer {

@@ -22,7 +22,7 @@ export const auditError = defineErrors({
   "AUDIT-TILE": {
     kind: "terminal",
     summary: "A tile or the frontier of the tree is missing or damaged, though the log's records are what was signed.",
-    remedy: "Stop the host and delete the `tile` folder and the file `frontier`: they are made again from the log.",
+    remedy: "Stop the host and delete the file `frontier`: the tiles are made again from the log.",
   },
   "AUDIT-KEY": {
     kind: "terminal",

@@ -37,7 +37,7 @@ export async function auditVerifierKey(disk: Disk, parent: string, logId: string
 /** @throws AUDIT-KEY, AUDIT-CHECKPOINT there is no checkpoint, or it does not hold */
 export async function openAuditProofs(disk: Disk, parent: string, logId: string): Promise<AuditProofs> {
   const { directory, key, checkpoint } = await newest(disk, parent, logId);
-  return proofsOf(directory, checkpoint, checkpoint.size, key);
+  return proofsOf(directory, checkpoint, key);
 }
 
 /**
@@ -50,7 +50,7 @@ export async function openCosignedProofs(disk: Disk, parent: string, logId: stri
   const note = await directory.cosignedCheckpoint();
   const cosigned = note === undefined ? undefined : openCheckpoint(note, key);
   if (note === undefined || cosigned === undefined || cosigned.size > checkpoint.size) return undefined;
-  return proofsOf(directory, { ...cosigned, note }, checkpoint.size, key);
+  return proofsOf(directory, { ...cosigned, note }, key);
 }
 
 /** Who is said to have cosigned the checkpoint, by name. */
@@ -72,13 +72,8 @@ async function newest(disk: Disk, parent: string, logId: string): Promise<Newest
   throw auditError("AUDIT-CHECKPOINT", "there is no checkpoint", { place: { file: `${directory.path}/checkpoint` } });
 }
 
-function proofsOf(
-  { tiles }: AuditDirectory,
-  checkpoint: SignedCheckpoint,
-  written: number,
-  key: VerifierKey,
-): AuditProofs {
-  const tree = new TreeReader(tiles, checkpoint.size, written);
+function proofsOf({ tiles }: AuditDirectory, checkpoint: SignedCheckpoint, key: VerifierKey): AuditProofs {
+  const tree = new TreeReader(tiles, checkpoint.size);
   return {
     checkpoint,
     verifierKey: formatVerifierKey(key),

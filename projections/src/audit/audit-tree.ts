@@ -13,10 +13,10 @@ import {
   sleep,
 } from "@millrace/engine";
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
-import type { GrowingTree, TileBytes } from "./growing-tree.ts";
+import { edgeOf } from "./frontier.ts";
+import type { GrowingTree, TileRun } from "./growing-tree.ts";
 import { type RestoredTree, restoreTree } from "./restored-tree.ts";
 import type { SigningKey } from "./signed-note.ts";
-import { partialTiles, type Tile, tilePath } from "./tile.ts";
 import { inlineTreeHasher, type TreeHasher } from "./tree-hasher.ts";
 
 export interface AuditTreeOptions {
@@ -81,13 +81,9 @@ class FollowingTree implements AuditTree {
   readonly #hasher: TreeHasher;
   readonly #abort: AbortController = new AbortController();
   #chain: number;
-  /** The tree's size as tiles and frontier have it. */
-  #durableSize: number;
   #checkpoint: SignedCheckpoint | undefined;
   /** Full tiles that the frontier does not cover. */
-  #unwritten: TileBytes[] = [];
-  /** Full tiles whose partial forms have not been removed yet. */
-  #replaced: Tile[] = [];
+  #unwritten: TileRun[] = [];
   /** Since when there has been something unsigned without a break. */
   #behindSinceMs: number | undefined;
   /** True while there is something that tiles and checkpoint do not have. */
@@ -112,7 +108,6 @@ class FollowingTree implements AuditTree {
     this.#checkpoint = checkpoint;
     this.#tree = restored.tree;
     this.#chain = restored.chain;
-    this.#durableSize = restored.durableSize;
     this.#rebuilt = restored.rebuilt;
     this.#unwritten = restored.tree.takeFull();
     this.#isUnsigned = restored.rebuilt !== undefined || restored.tree.size > (checkpoint?.size ?? 0);
@@ -211,23 +206,15 @@ class FollowingTree implements AuditTree {
     // Where everything is pruned no block is here whose chain value a frontier could keep; what comes next brings one.
     if (size === 0 || this.#chain === 0) return;
     const root = this.#tree.root();
-    const { tiles } = this.#directory;
-    await tiles.write([...this.#unwritten, ...this.#newPartial()]);
+    await this.#directory.tiles.levels.write(this.#unwritten);
     const hex = Buffer.from(root).toString("hex");
-    await this.#directory.putFrontier({ logId: log.id, size, root: hex, chain: this.#chain });
-    this.#durableSize = size;
-    this.#replaced.push(...firstOfLevels(this.#unwritten));
+    const edge = edgeOf(this.#tree.partial());
+    await this.#directory.putFrontier({ logId: log.id, size, root: hex, chain: this.#chain, edge });
+    // What a frontier covers is never written again: a crash could tear it.
     this.#unwritten = [];
     this.#checkpoint = await this.#directory.sign(size, root, this.#key);
     this.#isUnsigned = false;
     this.#wake();
-    for (const tile of this.#replaced.splice(0)) await tiles.removePartials(tile);
-  }
-
-  /** A tile that the frontier covers already is left alone: writing it again could tear it. */
-  #newPartial(): TileBytes[] {
-    const durable = new Set(partialTiles(this.#durableSize).map(tilePath));
-    return this.#tree.partial().filter(({ tile }) => !durable.has(tilePath(tile)));
   }
 
   #fail(thrown: unknown): void {
@@ -236,13 +223,6 @@ class FollowingTree implements AuditTree {
     if (this.#state === "failed") this.#failure = report;
     this.#wake();
   }
-}
-
-/** Of the tiles that became full, those that may have been partial before: on each level the first. */
-function firstOfLevels(full: readonly TileBytes[]): readonly Tile[] {
-  return full
-    .filter(({ tile }, i) => full.findIndex((other) => other.tile.level === tile.level) === i)
-    .map(({ tile }) => tile);
 }
 
 /**

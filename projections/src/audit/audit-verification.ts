@@ -6,7 +6,7 @@ import { type Disk, type PrunedLeaves, reportOf, type StoredLog } from "@millrac
 import { AuditDirectory, type SignedCheckpoint } from "./audit-directory.ts";
 import type { AuditFinding } from "./audit-finding.ts";
 import { openCheckpoint } from "./checkpoint.ts";
-import { firstDifference, GrowingTree, type TileBytes } from "./growing-tree.ts";
+import { firstDifference, GrowingTree, type TileBytes, tilesOf } from "./growing-tree.ts";
 import { HASH_BYTES, hashesOf, sameHash } from "./merkle.ts";
 import type { TreeHead } from "./proof.ts";
 import { formatVerifierKey, type VerifierKey } from "./signed-note.ts";
@@ -69,6 +69,8 @@ class Verification {
   /** Tiles that differ from the records, and the first position at which each does. */
   readonly #different: { readonly tile: Tile; readonly position: number }[] = [];
   #checkpoint: SignedCheckpoint | undefined;
+  /** True when no tile can be read that is not full. */
+  #isFrontierLost = false;
   /** What the first records must give, by how many they are. */
   readonly #expectedRoots = new Map<number, ((root: Uint8Array) => void)[]>();
   #testimony: Testimony = NO_TESTIMONY;
@@ -148,6 +150,7 @@ class Verification {
   async #checkFrontier(): Promise<void> {
     const frontier = await this.#directory.frontier();
     if (typeof frontier === "object") return;
+    this.#isFrontierLost = true;
     this.#add("AUDIT-TILE", `the frontier is ${frontier ?? "missing"}`, this.#directory.frontierPath());
   }
 
@@ -164,7 +167,7 @@ class Verification {
         }
       }
       await this.#append(bytes);
-      await this.#compareTiles(this.#tree.takeFull());
+      await this.#compareTiles(tilesOf(this.#tree.takeFull().filter(({ level }) => level > 0)));
     }
     await this.#compareTiles(this.#tree.partial());
   }
@@ -193,7 +196,7 @@ class Verification {
   async #leavesOf(size: number, position: number): Promise<readonly Uint8Array[] | undefined> {
     const tile = tileAt(size, position);
     const bytes = await this.#directory.tiles.read(tile);
-    if (bytes === undefined) this.#tileFound(tile, position, "is missing, or not as long as it was written");
+    if (bytes === undefined) this.#tileMissing(tile, position);
     return bytes === undefined ? undefined : hashesOf(bytes);
   }
 
@@ -204,7 +207,7 @@ class Verification {
       const found = await this.#directory.tiles.read(tile);
       const leaves = TILE_WIDTH ** tile.level;
       const first = tile.index * TILE_WIDTH * leaves;
-      if (found === undefined) this.#tileFound(tile, first, "is missing, or not as long as it was written");
+      if (found === undefined) this.#tileMissing(tile, first);
       else if (!sameHash(bytes, found))
         this.#different.push({ tile, position: first + firstDifference(bytes, found) * leaves });
     }
@@ -243,8 +246,15 @@ class Verification {
     return GrowingTree.restored(size, edge).root();
   }
 
+  /** Of a frontier that is lost it has been said. */
+  #tileMissing(tile: Tile, position: number): void {
+    if (tile.width === TILE_WIDTH || !this.#isFrontierLost) this.#tileFound(tile, position, "is missing");
+  }
+
   #tileFound(tile: Tile, position: number, what: string): void {
-    this.#add("AUDIT-TILE", `the tile ${what}`, this.#directory.tiles.pathOf(tile), position);
+    const { level, index } = tile;
+    const message = `tile ${index} of level ${level} ${what}`;
+    this.#add("AUDIT-TILE", message, this.#directory.tiles.pathOf(tile), position);
   }
 
   #found(thrown: unknown, from?: number): void {

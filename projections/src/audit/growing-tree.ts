@@ -1,6 +1,6 @@
 /**
  * A Merkle tree that only grows, at its right edge: in memory are the hashes of the tiles that are not full yet, at most 255 on
- * each level. A tile that fills up is handed out and its root goes to the level above.
+ * each level. Tiles that fill up are handed out and their roots go to the level above.
  */
 import { invariant } from "@millrace/engine";
 import { HASH_BYTES, hashesOf, rootOf } from "./merkle.ts";
@@ -15,9 +15,17 @@ export interface TileBytes {
   readonly bytes: Uint8Array;
 }
 
+/** Full tiles of a level, one after the other. */
+export interface TileRun {
+  readonly level: number;
+  /** Of the first. */
+  readonly index: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A tile that is not full. */
 interface Growing {
-  bytes: Buffer;
+  readonly bytes: Buffer;
   width: number;
   /** Full tiles of its level. */
   index: number;
@@ -29,7 +37,7 @@ export class GrowingTree {
   #size = 0;
   /** By level. */
   readonly #edge: Growing[] = [];
-  #full: TileBytes[] = [];
+  #full: TileRun[] = [];
 
   constructor(hasher: TreeHasher = inlineTreeHasher()) {
     this.#hasher = hasher;
@@ -77,16 +85,17 @@ export class GrowingTree {
       if (below !== undefined) hashes.push(below);
       below = hashes.length === 0 ? undefined : rootOf(hashes);
     }
-    return below ?? rootOf([]);
+    // A copy: the root of one leaf is that leaf, where it lies in a tile that is filled again.
+    return Buffer.from(below ?? rootOf([]));
   }
 
   /** Tiles that {@link takeFull} would give. */
   get fullCount(): number {
-    return this.#full.length;
+    return this.#full.reduce((sum, { bytes }) => sum + bytes.length / TILE_BYTES, 0);
   }
 
   /** Tiles that became full since the last call, those of lower levels before those above them. */
-  takeFull(): TileBytes[] {
+  takeFull(): TileRun[] {
     const full = this.#full;
     this.#full = [];
     return full;
@@ -106,26 +115,26 @@ export class GrowingTree {
     let hashes = leaves;
     for (let level = 0; hashes.length > 0; level++) {
       const full = this.#fill(level, hashes);
-      hashes = full.length === 0 ? new Uint8Array(0) : await this.#hasher.tileRoots(Buffer.concat(full));
+      hashes = full.length === 0 ? full : await this.#hasher.tileRoots(full);
     }
   }
 
-  /** The tiles of the level that `hashes` fill. */
-  #fill(level: number, hashes: Uint8Array): Buffer[] {
-    const full: Buffer[] = [];
+  /** The tiles of the level that `hashes` fill, in one piece. */
+  #fill(level: number, hashes: Uint8Array): Uint8Array {
     const growing = this.#at(level);
-    for (let at = 0; at < hashes.length; ) {
-      const from = growing.width * HASH_BYTES;
-      const end = Math.min(hashes.length, at + TILE_BYTES - from);
-      growing.bytes.set(hashes.subarray(at, end), from);
-      growing.width += (end - at) / HASH_BYTES;
-      at = end;
-      if (growing.width < TILE_WIDTH) continue;
-      full.push(growing.bytes);
-      this.#full.push({ tile: { level, index: growing.index++, width: TILE_WIDTH }, bytes: growing.bytes });
-      growing.bytes = Buffer.alloc(TILE_BYTES);
+    const before = growing.width * HASH_BYTES;
+    const tiles = Math.floor((before + hashes.length) / TILE_BYTES);
+    const full = Buffer.allocUnsafeSlow(tiles * TILE_BYTES);
+    if (tiles > 0) {
+      full.set(usedOf(growing));
+      full.set(hashes.subarray(0, full.length - before), before);
+      this.#full.push({ level, index: growing.index, bytes: full });
+      growing.index += tiles;
       growing.width = 0;
     }
+    const rest = tiles > 0 ? hashes.subarray(full.length - before) : hashes;
+    growing.bytes.set(rest, growing.width * HASH_BYTES);
+    growing.width += rest.length / HASH_BYTES;
     return full;
   }
 
@@ -133,6 +142,16 @@ export class GrowingTree {
     while (this.#edge.length <= level) this.#edge.push({ bytes: Buffer.alloc(TILE_BYTES), width: 0, index: 0 });
     return this.#edge[level] as Growing;
   }
+}
+
+/** The tiles of runs. */
+export function tilesOf(runs: readonly TileRun[]): TileBytes[] {
+  return runs.flatMap(({ level, index, bytes }) =>
+    Array.from({ length: bytes.length / TILE_BYTES }, (_, i) => ({
+      tile: { level, index: index + i, width: TILE_WIDTH },
+      bytes: bytes.subarray(i * TILE_BYTES, (i + 1) * TILE_BYTES),
+    })),
+  );
 }
 
 function usedOf({ bytes, width }: Growing): Buffer {

@@ -4,8 +4,9 @@
  * hold are no evidence against the log: the tree is made again from its records, and then those must give the signed root.
  */
 import type { LiveStoredLog } from "@millrace/engine";
-import type { AuditDirectory, Frontier, SignedCheckpoint } from "./audit-directory.ts";
+import type { AuditDirectory, SignedCheckpoint } from "./audit-directory.ts";
 import { auditError } from "./audit-errors.ts";
+import type { Frontier } from "./frontier.ts";
 import { firstDifference, GrowingTree, type TileBytes } from "./growing-tree.ts";
 import { HASH_BYTES, sameHash } from "./merkle.ts";
 import { partialTiles, TILE_WIDTH, tileIn } from "./tile.ts";
@@ -13,8 +14,6 @@ import type { TreeHasher } from "./tree-hasher.ts";
 
 export interface RestoredTree {
   readonly tree: GrowingTree;
-  /** Of this size the tiles are durable; they must not be written again, since a crash would tear them. */
-  readonly durableSize: number;
   /** The log's chain value at the tree's size; 0 when the tree is empty. */
   readonly chain: number;
   /** Why the tree was made again from the log, when it was. */
@@ -46,11 +45,10 @@ export async function restoreTree(
   if (why !== undefined) return rebuilt(parts, seen, why);
   // A log that took a new id begins a new tree. Of what it has pruned only the leaves are left; the tree ends where a block does.
   if (frontier === undefined && log.base > 0) return rebuilt(parts, log.durableEnd, "there was no tree of this log id");
-  if (typeof frontier !== "object")
-    return { tree: new GrowingTree(hasher), durableSize: 0, chain: 0, rebuilt: undefined };
+  if (typeof frontier !== "object") return { tree: new GrowingTree(hasher), chain: 0, rebuilt: undefined };
   await compareNewestLeaves(log, directory, frontier.size, hasher);
   const tree = GrowingTree.restored(frontier.size, (await edgeOf(directory, frontier.size)) ?? [], hasher);
-  return { tree, durableSize: frontier.size, chain: frontier.chain, rebuilt: undefined };
+  return { tree, chain: frontier.chain, rebuilt: undefined };
 }
 
 /** Why the tiles cannot be trusted; `undefined` when they can, or when there never was a tree. */
@@ -59,10 +57,12 @@ async function whyNotFromTiles(
   frontier: Frontier | "damaged" | undefined,
   checkpoint: SignedCheckpoint | undefined,
 ): Promise<string | undefined> {
-  if (frontier === "damaged") return `${directory.frontierPath()} is damaged`;
+  if (frontier === "damaged") return `${directory.frontierPath()} is damaged, or of an earlier version`;
   if (frontier === undefined) return checkpoint === undefined ? undefined : `${directory.frontierPath()} is missing`;
   if (checkpoint !== undefined && checkpoint.size > frontier.size)
     return `${directory.frontierPath()} is older than the checkpoint`;
+  const short = await directory.tiles.levels.shortFor(frontier.size);
+  if (short !== undefined) return `${short} is missing or too short`;
   const wanted = [
     { size: frontier.size, root: Buffer.from(frontier.root, "hex") },
     ...(checkpoint === undefined ? [] : [checkpoint]),
@@ -133,9 +133,9 @@ async function rebuilt(
     chain = batch.chain;
     await append(await hasher.leaves(batch));
     const full = tree.fullCount >= FULL_TILES_MAX ? tree.takeFull() : [];
-    await directory.tiles.write(full);
+    await directory.tiles.levels.write(full);
   }
-  return { tree, durableSize: 0, chain, rebuilt: why };
+  return { tree, chain, rebuilt: why };
 }
 
 function mustBe({ size, root }: SignedCheckpoint, found: Uint8Array): void {

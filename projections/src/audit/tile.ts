@@ -25,6 +25,20 @@ export function tilePath({ level, index, width }: Tile): string {
   return width === TILE_WIDTH ? full : `${full}.p/${width}`;
 }
 
+const PATH = /^tile\/(0|[1-9]\d?)\/((?:x\d{3}\/)*)(\d{3})(?:\.p\/([1-9]\d{0,2}))?$/;
+
+/** The tile at a path of {@link tilePath}; `undefined` when that is no path of a tile. */
+export function tileOf(path: string): Tile | undefined {
+  const [, level, above = "", last, width] = PATH.exec(path) ?? [];
+  const tile = {
+    level: Number(level),
+    index: Number(above.replace(/\D/g, "") + last),
+    width: width === undefined ? TILE_WIDTH : Number(width),
+  };
+  // Each tile has one path: no `x000` before it, and none that is full in the place of a partial one.
+  return Number.isSafeInteger(tile.index) && tilePath(tile) === path ? tile : undefined;
+}
+
 function digits(value: number): string {
   return String(value).padStart(DIGITS, "0");
 }

@@ -1,8 +1,7 @@
 /** Hashes of a tree of a given size, from its tiles: what proofs are made of. Full tiles are kept for the next proof. */
 import { auditError } from "./audit-errors.ts";
 import { hashesOf, nodeHash, rootOf } from "./merkle.ts";
-import { TILE_WIDTH, tileIn } from "./tile.ts";
-import type { TileFiles } from "./tile-files.ts";
+import { TILE_WIDTH, type Tile, tileIn } from "./tile.ts";
 
 const TILE_HEIGHT = 8;
 const TILES_KEPT = 256;
@@ -10,17 +9,23 @@ const TILES_KEPT = 256;
 /** The inner hashes of a tile: `levels[k]` holds the roots of its groups of 2^k hashes. */
 type TileNodes = readonly (readonly Uint8Array[])[];
 
+/** Where tiles are read. */
+export interface TileSource {
+  /** The file that holds the tile, for errors. */
+  pathOf(tile: Tile): string;
+  /** The hashes of a tile, also of one that has grown since; `undefined` when it is not there whole. */
+  read(tile: Tile): Promise<Uint8Array | undefined>;
+}
+
 export class TreeReader {
   readonly size: number;
-  readonly #tiles: TileFiles;
-  readonly #written: number;
+  readonly #tiles: TileSource;
   readonly #kept = new Map<string, TileNodes>();
 
-  /** @param written size of the tree whose tiles are read; `size` may be that of an earlier one, of which tiles may be gone */
-  constructor(tiles: TileFiles, size: number, written: number = size) {
+  /** @param size of the tree whose tiles are read, or of an earlier one */
+  constructor(tiles: TileSource, size: number) {
     this.#tiles = tiles;
     this.size = size;
-    this.#written = written;
   }
 
   /**
@@ -50,11 +55,11 @@ export class TreeReader {
     const key = `${level}/${index}`;
     const kept = this.#kept.get(key);
     if (kept !== undefined) return kept;
-    const tile = tileIn(this.#written, level, index);
+    const tile = tileIn(this.size, level, index);
     const bytes = await this.#tiles.read(tile);
     if (bytes === undefined) {
       const place = { file: this.#tiles.pathOf(tile) };
-      throw auditError("AUDIT-TILE", "the tile is missing, or not as long as it was written", { place });
+      throw auditError("AUDIT-TILE", `tile ${index} of level ${level} is missing`, { place });
     }
     const nodes = nodesAbove(hashesOf(bytes));
     if (this.#kept.size >= TILES_KEPT) this.#kept.delete(this.#kept.keys().next().value ?? "");

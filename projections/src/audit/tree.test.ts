@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { SimulatedDisk, SimulatedMount, virtualEnv } from "@millrace/engine/testing";
 import { asyncProperty, assert as check, integer, tuple } from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { GrowingTree } from "./growing-tree.ts";
+import { AuditTiles } from "./audit-tiles.ts";
+import { edgeOf } from "./frontier.ts";
+import { GrowingTree, tilesOf } from "./growing-tree.ts";
 import { leafOfEntry } from "./leaf-hash.ts";
 import { consistencyProof, inclusionProof, isConsistent, rootByInclusion } from "./proof.ts";
-import { partialTiles, TILE_WIDTH, type Tile, tilePath } from "./tile.ts";
-import { TileFiles } from "./tile-files.ts";
+import { partialTiles, TILE_WIDTH, type Tile, tileOf, tilePath } from "./tile.ts";
 import { TreeReader } from "./tree-reader.ts";
 
 /** The definition of RFC 6962, section 2.1, word for word. */
@@ -39,7 +40,7 @@ function naiveSubproof(m: number, leaves: readonly Uint8Array[], isWhole: boolea
     : [...naiveSubproof(m - k, leaves.slice(k), false), naiveRoot(leaves.slice(0, k))];
 }
 
-const fullTiles = (tree: GrowingTree): Tile[] => tree.takeFull().map(({ tile }) => tile);
+const fullTiles = (tree: GrowingTree): Tile[] => tilesOf(tree.takeFull()).map(({ tile }) => tile);
 const leafAt = (i: number): Buffer => leafOfEntry(Buffer.from(`entry ${i}`));
 const leavesOf = (size: number): Buffer[] => Array.from({ length: size }, (_, i) => leafAt(i));
 const SIZE_MAX = 700;
@@ -47,15 +48,21 @@ const SIZE_MAX = 700;
 const env = virtualEnv("tiles");
 const mount = new SimulatedMount(new SimulatedDisk({ env, random: env.random.fork("disk"), latencyMsMax: 0 }));
 
-/** A tree whose tiles are on a disk, partial ones of every size of `sizes`. */
-async function written(directory: string, sizes: readonly number[]): Promise<TileFiles> {
-  const files = new TileFiles(mount, directory);
+/** The tiles of a tree that was written at each of `sizes`, with the frontier of the last. */
+async function written(directory: string, sizes: readonly number[]): Promise<AuditTiles> {
   const tree = new GrowingTree();
+  const tiles = new AuditTiles(mount, directory, async () => ({
+    logId: "",
+    size: tree.size,
+    root: "",
+    chain: 0,
+    edge: edgeOf(tree.partial()),
+  }));
   for (const size of sizes) {
     await tree.append(Buffer.concat(leavesOf(size).slice(tree.size)));
-    await env.until(files.write([...tree.takeFull(), ...tree.partial()]));
+    await env.until(tiles.levels.write(tree.takeFull()));
   }
-  return files;
+  return tiles;
 }
 
 describe("a growing tree", () => {
@@ -83,9 +90,23 @@ describe("a growing tree", () => {
     }
   });
 
+  it("has given a root that stays, and tiles that stay", async () => {
+    const leaves = leavesOf(600);
+    const tree = new GrowingTree();
+    await tree.append(leaves[0] as Buffer);
+    const root = tree.root();
+    await tree.append(Buffer.concat(leaves.slice(1, 300)));
+    const [full] = tilesOf(tree.takeFull());
+    const [partial] = tree.partial();
+    await tree.append(Buffer.concat(leaves.slice(300)));
+    expect(root).toEqual(leaves[0]);
+    expect(full?.bytes).toEqual(Buffer.concat(leaves.slice(0, 256)));
+    expect(partial?.bytes).toEqual(Buffer.concat(leaves.slice(256, 300)));
+  });
+
   it("goes on from its tiles as if it had never stopped", async () => {
     const sizes = [1, 255, 256, 257, 65_535, 65_536, 65_537, 66_000];
-    const files = await written("/restored", sizes);
+    const tiles = await written("/restored", sizes);
     const whole = new GrowingTree();
     const leaves = leavesOf(66_100);
     await whole.append(Buffer.concat(leaves));
@@ -93,7 +114,7 @@ describe("a growing tree", () => {
     for (const size of sizes) {
       const edge = [];
       for (const tile of partialTiles(size)) {
-        const bytes = await env.until(files.read(tile));
+        const bytes = await env.until(tiles.read(tile));
         expect(bytes, tilePath(tile)).toBeDefined();
         if (bytes !== undefined) edge.push({ tile, bytes });
       }
@@ -132,6 +153,26 @@ describe("tiles", () => {
     [{ level: 2, index: 1000, width: 1 }, "tile/2/x001/000.p/1"],
   ])("%j is at %s", (tile, path) => {
     expect(tilePath(tile)).toBe(path);
+    expect(tileOf(path)).toEqual(tile);
+  });
+
+  it.each([
+    "tile/0/0",
+    "tile/0/1000",
+    "tile/0/x000/001",
+    "tile/0/x001",
+    "tile/00/000",
+    "tile/100/000",
+    "tile/0/000.p/0",
+    "tile/0/000.p/256",
+    "tile/0/000.p/01",
+    "tile/0/000.p/",
+    "tile/0/000/",
+    "/tile/0/000",
+    "tile/0/x999/x999/x999/x999/x999/x999/999",
+    "checkpoint",
+  ])("none is at %s", (path) => {
+    expect(tileOf(path)).toBeUndefined();
   });
 
   it("of a tree of 70 000 leaves are those of the specification's example", () => {
@@ -139,24 +180,50 @@ describe("tiles", () => {
     expect(partialTiles(256).map(tilePath)).toEqual(["tile/1/000.p/1"]);
   });
 
-  it("that became full take the place of partial ones", async () => {
-    const files = await written("/full", [100, 300]);
-    const full = { level: 0, index: 0, width: TILE_WIDTH };
-    await env.until(files.removePartials(full));
-    expect(mount.disk.paths().filter((path) => path.startsWith("/full/tile/0"))).toEqual([
-      "/full/tile/0/000",
-      "/full/tile/0/001.p/44",
-    ]);
-    const former = await env.until(files.read({ ...full, width: 100 }));
-    expect(former).toEqual(Buffer.concat(leavesOf(100)));
+  it("lie one after the other in the file of their level once they are full", async () => {
+    await written("/full", [100, 300, 1000]);
+    expect(mount.disk.paths().filter((path) => path.startsWith("/full/"))).toEqual(["/full/level-0"]);
+    expect(Buffer.from(mount.disk.bytesOf("/full/level-0"))).toEqual(Buffer.concat(leavesOf(768)));
+  });
+
+  it("are read in every width that they have had, full or not, and in none that they have not", async () => {
+    const tiles = await written("/widths", [100, 300]);
+    const read = async (index: number, width: number): Promise<unknown> =>
+      env.until(tiles.read({ level: 0, index, width }));
+    const expected = (from: number, to: number): unknown => Buffer.concat(leavesOf(to).slice(from));
+    for (const width of [1, 100, 255, 256]) expect(await read(0, width)).toEqual(expected(0, width));
+    for (const width of [1, 44]) expect(await read(1, width)).toEqual(expected(256, 256 + width));
+    for (const width of [45, 255, 256]) expect(await read(1, width)).toBeUndefined();
+    expect(await env.until(tiles.read({ level: 1, index: 0, width: 1 }))).toEqual(naiveRoot(leavesOf(256)));
+  });
+
+  it("are shown to nobody before a frontier covers them, wherever a crash has left bytes", async () => {
+    const tiles = await written("/covered", [300]);
+    await env.until(tiles.levels.write([{ level: 0, index: 1, bytes: Buffer.alloc(8192, 1) }]));
+    const covered = async (index: number, width: number): Promise<number | undefined> =>
+      (await env.until(tiles.covered({ level: 0, index, width })))?.length;
+    expect(await covered(0, 256)).toBe(8192);
+    expect(await covered(1, 44)).toBe(44 * 32);
+    for (const width of [45, 256]) expect(await covered(1, width)).toBeUndefined();
+  });
+
+  it("are missed when the file of their level is gone or cut", async () => {
+    const { levels } = await written("/short", [70_000]);
+    const shortFor = (size: number): Promise<string | undefined> => env.until(levels.shortFor(size));
+    expect(await shortFor(70_000)).toBeUndefined();
+    expect(await shortFor(70_143)).toBeUndefined();
+    expect(await shortFor(70_144)).toBe("/short/level-0");
+    mount.disk.remove("/short/level-1");
+    expect(await shortFor(70_000)).toBe("/short/level-1");
+    expect(await shortFor(65_535)).toBeUndefined();
   });
 });
 
 describe("proofs", () => {
   const leaves = leavesOf(SIZE_MAX);
-  let files: TileFiles;
+  let tiles: AuditTiles;
   beforeAll(async () => {
-    files = await written(
+    tiles = await written(
       "/proofs",
       leaves.map((_, i) => i + 1),
     );
@@ -170,7 +237,7 @@ describe("proofs", () => {
     await check(
       asyncProperty(sizeAndIndex, async ([size, index]) => {
         const some = leaves.slice(0, size);
-        const proof = await env.until(inclusionProof(new TreeReader(files, size), index));
+        const proof = await env.until(inclusionProof(new TreeReader(tiles, size), index));
         expect(proof).toEqual(naivePath(index, some));
         const leaf = leafAt(index);
         expect(rootByInclusion(leaf, index, size, proof)).toEqual(naiveRoot(some));
@@ -187,7 +254,7 @@ describe("proofs", () => {
     await check(
       asyncProperty(sizeAndIndex, async ([size, before]) => {
         const old = before + 1;
-        const proof = await env.until(consistencyProof(new TreeReader(files, size), old));
+        const proof = await env.until(consistencyProof(new TreeReader(tiles, size), old));
         expect(proof).toEqual(naiveSubproof(old, leaves.slice(0, size), true));
         const earlier = { size: old, root: naiveRoot(leaves.slice(0, old)) };
         const later = { size, root: naiveRoot(leaves.slice(0, size)) };
@@ -203,16 +270,20 @@ describe("proofs", () => {
   });
 
   it("are refused beyond the tree", async () => {
-    const tree = new TreeReader(files, 5);
+    const tree = new TreeReader(tiles, 5);
     await expect(inclusionProof(tree, 5)).rejects.toMatchObject({ code: "AUDIT-RANGE" });
     await expect(consistencyProof(tree, 6)).rejects.toMatchObject({ code: "AUDIT-RANGE" });
   });
 
   it("name a tile that is not there", async () => {
-    const tree = new TreeReader(new TileFiles(mount, "/nowhere"), 300);
-    await expect(env.until(inclusionProof(tree, 299))).rejects.toMatchObject({
-      code: "AUDIT-TILE",
-      place: { file: "/nowhere/tile/1/000.p/1" },
-    });
+    const nowhere = new AuditTiles(mount, "/nowhere", async () => undefined);
+    for (const [size, file] of [
+      [300, "/nowhere/frontier"],
+      [256, "/nowhere/level-0"],
+    ] as const)
+      await expect(env.until(inclusionProof(new TreeReader(nowhere, size), size - 1))).rejects.toMatchObject({
+        code: "AUDIT-TILE",
+        place: { file },
+      });
   });
 });

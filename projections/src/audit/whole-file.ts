@@ -1,9 +1,9 @@
-/** Small files that are read and replaced as a whole, over the disk port. */
+/** Files that are read and replaced as a whole, over the disk port. */
 import { type Disk, type DiskFile, errnoOf, invariant } from "@millrace/engine";
 
 /** `undefined` when there is no such file. */
 export async function readWhole(disk: Disk, path: string): Promise<Buffer | undefined> {
-  const file = await opened(disk, path);
+  const file = await openIfThere(disk, path, "read");
   if (file === undefined) return undefined;
   try {
     const bytes = Buffer.alloc(await file.size());
@@ -14,10 +14,10 @@ export async function readWhole(disk: Disk, path: string): Promise<Buffer | unde
   }
 }
 
-/** A file may go between any two calls: tiles do, while somebody else reads them. */
-async function opened(disk: Disk, path: string): Promise<DiskFile | undefined> {
+/** A file may go between any two calls. */
+export async function openIfThere(disk: Disk, path: string, mode: "read" | "write"): Promise<DiskFile | undefined> {
   try {
-    return await disk.open(path, { mode: "read" });
+    return await disk.open(path, { mode });
   } catch (thrown) {
     if (errnoOf(thrown) === "ENOENT") return undefined;
     throw thrown;
@@ -28,10 +28,19 @@ async function opened(disk: Disk, path: string): Promise<DiskFile | undefined> {
 export async function writeDurably(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
   const file: DiskFile = await disk.open(path, { mode: "create" });
   try {
-    invariant((await file.write(bytes, 0)) === bytes.length, "a small file is written whole or fails");
+    await writeWhole(file, bytes, 0);
     await file.sync();
   } finally {
     await file.close();
+  }
+}
+
+/** A disk that becomes full in the middle takes a part, and fails with the next. */
+export async function writeWhole(file: DiskFile, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const count = await file.write(bytes.subarray(at), position + at);
+    invariant(count > 0, "a write takes something or fails");
+    at += count;
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type AuditFinding,
   type AuditReport,
   auditError,
+  auditFiles,
   auditVerifierKey,
   cosignersOf,
   entryOf,
@@ -41,6 +42,10 @@ export interface VerifyOptions extends AuditOptions, WantedFlags {
   readonly key?: string;
   /** File with an older checkpoint. */
   readonly since?: string;
+}
+
+export interface ExportTilesOptions extends AuditOptions {
+  readonly out: string;
 }
 
 export interface ExportOptions extends AuditOptions {
@@ -163,6 +168,18 @@ export async function proveConsistency(size: number, options: AuditOptions): Pro
       checkpoint: checkpoint.note,
       verifierKey,
     });
+  });
+}
+
+export async function exportTiles(options: ExportTilesOptions): Promise<void> {
+  const { exportAuditFiles } = await import("../../audit/export-audit-files.ts");
+  await withLog(options.data, async (log, { audit }) => {
+    const { checkpoint } = await openAuditProofs(systemDisk(), audit, log.id);
+    const written = await exportAuditFiles(auditFiles(systemDisk(), audit, log.id), checkpoint, options.out);
+    if (options.json === true) return writeJson({ directory: options.out, size: checkpoint.size, ...written });
+    writeLine(
+      `${n(checkpoint.size)} records: ${n(written.tiles)} tiles in ${options.out}, ${n(written.added)} of them new`,
+    );
   });
 }
 
