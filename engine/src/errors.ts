@@ -188,6 +188,11 @@ export const engineError = defineErrors({
     summary: "Another owner writes this node's stream.",
     remedy: "Nothing: this incarnation stops and publishes nothing.",
   },
+  "NODE-STATE": {
+    kind: "terminal",
+    summary: "A prune of the log carried the state of a node in a form that this code does not know.",
+    remedy: "Run the version that the log was last used with: the steps that the state came of are gone.",
+  },
   "NODE-PARKED": {
     kind: "terminal",
     summary: "A node failed more often than its supervisor allows.",

@@ -163,6 +163,7 @@ export { categoryOf, type EventList, type EventLists } from "./log/event-list.ts
 export type {
   AppendCondition,
   AppendResult,
+  CarriedStream,
   EventContext,
   EventFilter,
   EventInput,
@@ -177,6 +178,7 @@ export type {
 } from "./log/event-log.ts";
 export { defineEventSchema, EventSchema, type EventSchemaDefinition, type Upcaster } from "./log/event-schema.ts";
 export { tagsOf } from "./log/event-tags.ts";
+export { type KeptLog, newestFirst, oldestFirst } from "./log/kept-events.ts";
 export { logError } from "./log/log-errors.ts";
 export { packState, unpackState } from "./log/packed-payload.ts";
 export {
@@ -234,6 +236,14 @@ export {
   type WorkerProcess,
   type WorkerUsage,
 } from "./process/worker-process.ts";
+export {
+  carryEvents,
+  carryNode,
+  type NodeCarry,
+  type NodeCarryOptions,
+  type StreamCarry,
+} from "./retention/carry-stream.ts";
+export { type NeededOutput, type NeededOutputOptions, neededOutput } from "./retention/needed-output.ts";
 export { GraphRuntime, type LifecycleEvent, type RuntimePorts } from "./runtime/graph-runtime.ts";
 export type { Carriers } from "./runtime/graph-wiring.ts";
 export { LocalLink } from "./runtime/local-link.ts";

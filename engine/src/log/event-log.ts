@@ -83,6 +83,16 @@ export interface PrunedEnd {
   readonly schemaVersion: number;
 }
 
+/** What a prune keeps of the events of a stream that went, because whoever reads the stream still needs it. */
+export interface CarriedStream {
+  /** Of the last event that went. */
+  readonly revision: number;
+  /** Events of them that still count, as they were, by revision. */
+  readonly events: readonly RecordedEvent[];
+  /** What all of them add up to, in the encoding of whoever folds the stream; `undefined` where nobody does. */
+  readonly state: Uint8Array | undefined;
+}
+
 export interface ReadOptions {
   /** First position (or revision) to read. Forward default 0; backward default the end. Inclusive. */
   readonly from?: number;
@@ -176,6 +186,14 @@ export interface EventLog {
    * (`$$…`) can always be read. Absent: this log prunes nothing.
    */
   prunedEnd?(stream: string): Promise<PrunedEnd | undefined>;
+
+  /**
+   * What the last prune carried of a stream: with what can be read it is as good as the whole stream. Nothing of a stream that it took
+   * nothing of. Absent: this log prunes nothing.
+   *
+   * @throws LOG-MANIFEST it is missing or damaged
+   */
+  carried?(stream: string): Promise<CarriedStream | undefined>;
 
   /** Catch-up, then live: every event from `from` on, once, in order. A slow consumer is not buffered for: it reads from the log. */
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionBatch>;

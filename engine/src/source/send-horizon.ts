@@ -8,6 +8,7 @@ import { engineError } from "../errors.ts";
 import type { Json } from "../frame/json.ts";
 import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
 import { defineEventSchema, type EventSchema } from "../log/event-schema.ts";
+import { newestFirst } from "../log/kept-events.ts";
 import { packState } from "../log/packed-payload.ts";
 import type { Random } from "../time/clock.ts";
 import type { SourceMark } from "./source-connector.ts";
@@ -190,11 +191,8 @@ async function* recorded<T extends { readonly partition: string }>(
   { log, stream, partition }: SendHorizonOptions,
   schema: EventSchema<T>,
 ): AsyncGenerator<T> {
-  const read = { direction: "backward", filter: { types: [schema.type] } } as const;
-  for await (const events of log.readStream(stream, read)) {
-    for (const event of events) {
-      const found = schema.decode(event);
-      if (found.partition === partition) yield found;
-    }
+  for await (const event of newestFirst(log, stream, { types: [schema.type] })) {
+    const found = schema.decode(event);
+    if (found.partition === partition) yield found;
   }
 }

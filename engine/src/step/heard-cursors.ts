@@ -9,6 +9,7 @@ import type { Anchor } from "../frame/anchor.ts";
 import { comparePoints, type Point } from "../frame/point.ts";
 import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
 import { defineEventSchema, type EventSchema } from "../log/event-schema.ts";
+import { newestFirst } from "../log/kept-events.ts";
 import { packState } from "../log/packed-payload.ts";
 import { type Env, sleep } from "../time/clock.ts";
 
@@ -68,10 +69,9 @@ export class HeardCursors {
   /** Reads what was written down under the same graph revision. */
   static async open(options: HeardCursorsOptions): Promise<HeardCursors> {
     const { log, stream, context } = options;
-    const read = { direction: "backward", limit: 1, filter: { types: [LANES_HEARD] } } as const;
-    for await (const [newest] of log.readStream(stream, read)) {
-      if (newest?.context.graphRevision === context.graphRevision)
-        return new HeardCursors(options, heardLanesOf(newest));
+    for await (const newest of newestFirst(log, stream, { types: [LANES_HEARD] })) {
+      const isOurs = newest.context.graphRevision === context.graphRevision;
+      return new HeardCursors(options, isOurs ? heardLanesOf(newest) : []);
     }
     return new HeardCursors(options, []);
   }

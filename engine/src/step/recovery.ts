@@ -9,6 +9,7 @@ import { engineError, MillraceError } from "../errors.ts";
 import { decodeBatch } from "../frame/batch-codec.ts";
 import { comparePoints, type Point, wholly } from "../frame/point.ts";
 import type { EventContext, EventLog } from "../log/event-log.ts";
+import { newestFirst } from "../log/kept-events.ts";
 import { type Env, sleep } from "../time/clock.ts";
 import type { LaneCursor } from "./lane-cursor.ts";
 import type { Output } from "./outbox.ts";
@@ -46,7 +47,7 @@ export async function takeOver(options: RecoveryOptions): Promise<Recovered> {
   const folding = new StreamFold({ ...options, codeVersion: options.context.codeVersion });
   await folding.restore();
   for (let attempt = 0; attempt < OWN_ATTEMPTS_MAX; attempt++) {
-    await folding.foldTail();
+    await foldRest(folding);
     recoverLanes(options.lanes, folding.chain);
     const position = await own(options, folding.chain);
     if (position !== undefined) return { chain: folding.chain, epoch: folding.chain.epoch, position };
@@ -58,22 +59,33 @@ export async function takeOver(options: RecoveryOptions): Promise<Recovered> {
   });
 }
 
-/** Output of one port above `after`, oldest first: what must be kept to be sent again. */
+/**
+ * Output of one port above `after`, oldest first: what must be kept to be sent again. A prune takes none of it ({@link neededOutput}); if
+ * some were gone, the receiver's request for it would be an EDGE-GAP.
+ */
 export async function unacknowledged(log: EventLog, stream: string, port: string, after: Point): Promise<Output[]> {
   const output: Output[] = [];
-  for await (const events of log.readStream(stream, { direction: "backward" })) {
-    for (const event of events) {
-      if (event.type !== STEP) continue;
-      const { emitted, out } = stepOf(event);
-      const onPort = emitted.filter((e) => e.port === port);
-      for (let i = onPort.length - 1; i >= 0; i--) {
-        const e = onPort[i] as Emitted;
-        if (comparePoints(wholly(e.firstSeq + e.count - 1), after) <= 0) return output.reverse();
-        output.push({ firstSeq: e.firstSeq, batch: decodeBatch(e.batch), ...out, exact: i === onPort.length - 1 });
-      }
+  for await (const event of newestFirst(log, stream, { types: [STEP] })) {
+    const { emitted, out } = stepOf(event);
+    const onPort = emitted.filter((e) => e.port === port);
+    for (let i = onPort.length - 1; i >= 0; i--) {
+      const e = onPort[i] as Emitted;
+      if (comparePoints(wholly(e.firstSeq + e.count - 1), after) <= 0) return output.reverse();
+      output.push({ firstSeq: e.firstSeq, batch: decodeBatch(e.batch), ...out, exact: i === onPort.length - 1 });
     }
   }
   return output.reverse();
+}
+
+/** A prune may overtake the fold: then it has carried what is missing. */
+async function foldRest(folding: StreamFold): Promise<void> {
+  try {
+    await folding.foldTail();
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== "LOG-PRUNED") throw error;
+    await folding.restore();
+    await folding.foldTail();
+  }
 }
 
 function recoverLanes(lanes: readonly LaneCursor[], chain: StepChain): void {

@@ -3,10 +3,10 @@
  * that does not match is ignored, never migrated.
  */
 import type { StateEvent } from "../behavior/committed-behavior.ts";
-import type { Mark } from "../frame/frame.ts";
 import { packState, unpackState } from "../log/packed-payload.ts";
 import type { OrderedStore } from "../store/ordered-store.ts";
-import { StepChain } from "./step-chain.ts";
+import { type PackedChain, packChain, unpackChain } from "./packed-chain.ts";
+import type { StepChain } from "./step-chain.ts";
 
 const TABLE = "snapshots";
 const EVERY_STEPS = 4096;
@@ -39,30 +39,7 @@ export class SnapshotStore {
 
   /** The chain and state of this moment, encoded; {@link write} it when its last step is durable. */
   static take(codeVersion: string, stateVersion: number, chain: StepChain, state: StateEvent): TakenSnapshot {
-    const lanes = [...chain.lanes.values()].map((l) => {
-      const { watermark, idle, mark, anchor } = l.progress;
-      return [
-        l.number,
-        l.name,
-        l.cursor.pos,
-        l.cursor.ord,
-        watermark,
-        idle,
-        mark === null ? null : [mark.epoch, mark.n],
-        anchor.pos,
-        anchor.watermark,
-      ];
-    });
-    const head = [
-      chain.revision,
-      chain.epoch,
-      chain.at,
-      chain.steps,
-      chain.out.watermark,
-      chain.out.idle,
-      chain.watermark,
-    ];
-    return { codeVersion, stateVersion, body: packState([head, lanes as StateEvent, [...chain.nextSeq], state]) };
+    return { codeVersion, stateVersion, body: packState([...packChain(chain), state]) };
   }
 
   /** `position`: of the last step that the snapshot contains. */
@@ -78,30 +55,9 @@ export class SnapshotStore {
     const [logId, code, version, position, body] = unpackState(bytes) as unknown as PackedSnapshot;
     if (logId !== this.#logId || code !== codeVersion || version !== stateVersion || position >= this.#durableEnd())
       return undefined;
-    const [head, lanes, seqs, state] = unpackState(body) as unknown as PackedBody;
-    const chain = new StepChain();
-    [chain.revision, chain.epoch, chain.at, chain.steps] = head;
-    chain.out = { watermark: head[4], idle: head[5] };
-    chain.watermark = head[6];
-    for (const [number, name, pos, ord, watermark, idle, mark, anchorPos, anchorWatermark] of lanes) {
-      const lane = chain.open({ lane: number, name });
-      lane.cursor = { pos, ord };
-      lane.progress = { watermark, idle, mark: markOf(mark), anchor: { pos: anchorPos, watermark: anchorWatermark } };
-    }
-    for (const [port, next] of seqs) chain.nextSeq.set(port, next);
-    return { chain, state };
+    const [head, lanes, seqs, state] = unpackState(body) as unknown as [...PackedChain, StateEvent];
+    return { chain: unpackChain([head, lanes, seqs]), state };
   }
 }
 
-function markOf(packed: readonly [number, number] | null): Mark | null {
-  return packed === null ? null : { epoch: packed[0], n: packed[1] };
-}
-
-type PackedLane = [number, string, number, number, number, boolean, [number, number] | null, number, number];
-type PackedBody = [
-  [number, number, number, number, number, boolean, number],
-  PackedLane[],
-  [string, number][],
-  StateEvent,
-];
 type PackedSnapshot = [string, string, number, number, Uint8Array];

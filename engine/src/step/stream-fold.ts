@@ -1,10 +1,12 @@
 /**
  * The state of a node as its stream tells it: the chain of its steps, and what the behavior's own fold makes of their state
- * events. Begins at a snapshot where there is one that fits. Only `restore`, `fold`, `foldWatermark` and `seal` of the behavior are
+ * events. Begins at what a prune carried, or at a snapshot where there is one that fits. Only `restore`, `fold`, `foldWatermark` and `seal` of the behavior are
  * called: nothing is opened, delivered or sent.
  */
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import { engineError } from "../errors.ts";
 import type { EventLog, RecordedEvent } from "../log/event-log.ts";
+import { type CarriedState, decodeCarriedState } from "./carried-state.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 import { StepChain } from "./step-chain.ts";
 import { OWNED, ownedOf, STEP, stepOf } from "./step-record.ts";
@@ -23,20 +25,41 @@ export interface StreamFoldOptions {
 export class StreamFold {
   chain: StepChain = new StepChain();
   readonly #options: StreamFoldOptions;
+  #hasState = false;
 
   constructor(options: StreamFoldOptions) {
     this.#options = options;
   }
 
-  /** Takes over the snapshot, unless it holds what is at `end` or later. */
+  /** A step of the behavior's own definition has been folded. */
+  get hasState(): boolean {
+    return this.#hasState;
+  }
+
+  /**
+   * Takes over what a prune carried, or the snapshot if that is newer and holds nothing that is at `end` or later. `end` is not below the
+   * log's base.
+   *
+   * @throws NODE-STATE what was carried cannot be read by this code
+   */
   async restore(end: number = Number.POSITIVE_INFINITY): Promise<void> {
     const { snapshots, stream, behavior, codeVersion } = this.#options;
+    const carried = await carriedState(this.#options.log, stream);
     const found =
       behavior.restore === undefined ? undefined : snapshots?.read(stream, codeVersion, behavior.stateVersion ?? 1);
-    if (found === undefined || !(await this.#isBefore(found.chain.revision, end))) return;
-    behavior.restore?.(found.state);
-    this.chain = found.chain;
-    this.#follow();
+    const isNewer = found !== undefined && found.chain.revision > (carried?.chain.revision ?? -1);
+    if (isNewer && (await this.#isBefore(found.chain.revision, end))) {
+      behavior.restore?.(found.state);
+      this.chain = found.chain;
+      this.#follow();
+    } else if (carried !== undefined) this.#goOnFrom(carried);
+  }
+
+  /** The fold so far, to be carried by a prune. */
+  carry(graphRevision: number): CarriedState {
+    const { snapshot, stateVersion = 1 } = this.#options.behavior;
+    const state = this.#hasState && snapshot !== undefined ? { version: stateVersion, value: snapshot() } : undefined;
+    return { chain: this.chain, graphRevision, state };
   }
 
   /**
@@ -67,6 +90,19 @@ export class StreamFold {
     this.#follow();
   }
 
+  #goOnFrom({ chain, graphRevision, state }: CarriedState): void {
+    const { behavior, stateSince, stream } = this.#options;
+    this.chain = chain;
+    if (state === undefined || graphRevision < stateSince) return;
+    const { restore, stateVersion = 1 } = behavior;
+    if (restore === undefined || state.version !== stateVersion) {
+      const message = `a prune carried state of version ${state.version} of ${stream}; this code knows ${stateVersion}`;
+      throw engineError("NODE-STATE", message, { place: { stream } });
+    }
+    restore(state.value);
+    this.#follow();
+  }
+
   async #isBefore(revision: number, end: number): Promise<boolean> {
     if (end === Number.POSITIVE_INFINITY) return true;
     const { log, stream } = this.#options;
@@ -76,8 +112,20 @@ export class StreamFold {
   }
 
   #follow(): void {
+    this.#hasState = true;
     const { behavior } = this.#options;
     if (this.chain.watermark > Number.NEGATIVE_INFINITY) behavior.foldWatermark?.(this.chain.watermark);
     behavior.seal();
   }
+}
+
+/** What a prune carried of a node's stream. @throws NODE-STATE */
+export async function carriedState(log: Pick<EventLog, "carried">, stream: string): Promise<CarriedState | undefined> {
+  const bytes = (await log.carried?.(stream))?.state;
+  if (bytes === undefined) return undefined;
+  const carried = decodeCarriedState(bytes);
+  if (carried !== undefined) return carried;
+  throw engineError("NODE-STATE", `what a prune carried of ${stream} is in a format that this code does not know`, {
+    place: { stream },
+  });
 }

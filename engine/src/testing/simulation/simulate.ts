@@ -2,7 +2,7 @@
  * Runs one scenario under one seed: a graph on a virtual machine with faults for a while, then without until it is done, and
  * every invariant checked on what is left (step-protocol §9). The same seed gives the same history.
  */
-import { messageOf } from "../../errors.ts";
+import { messageOf, reportOf } from "../../errors.ts";
 import type { GraphProgram } from "../../runtime/program.ts";
 import type { CutPoint } from "../../runtime/revision-cut.ts";
 import { type ProtocolRules, type RuleId, rulesWithout } from "../../step/protocol-rules.ts";
@@ -16,6 +16,7 @@ import type { HostView, Scenario, Workload } from "./scenario.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { SimulatedLog } from "./simulated-log.ts";
 import { SimulatedNetwork } from "./simulated-network.ts";
+import { type PruneFault, simulatedPrune } from "./simulated-prune.ts";
 import { type SourceFaults, simulatedSource } from "./simulated-source.ts";
 import { SimulatedStore } from "./simulated-store.ts";
 import { SimulatedTarget, simulatedSink } from "./simulated-target.ts";
@@ -24,6 +25,8 @@ export interface SimulationOptions {
   readonly rulesOff?: readonly RuleId[];
   /** The planted bug of the log: success is answered before anything is durable. */
   readonly ackBeforeDurable?: boolean;
+  /** The log is pruned now and then, as far as nobody needs it; or by a keeper who forgets something that somebody does. */
+  readonly prune?: "sound" | PruneFault;
   /** Virtual time in which everything must be done once faults have stopped. Default 3 h. */
   readonly calmMs?: number;
 }
@@ -37,6 +40,9 @@ export interface SimulationResult {
   readonly crashes: number;
   readonly framesDropped: number;
   readonly events: number;
+  /** How many of them were pruned, and in how many prunes. */
+  readonly pruned: number;
+  readonly prunes: number;
   readonly faults: readonly string[];
 }
 
@@ -79,6 +85,9 @@ class Simulation {
   #crashes = 0;
   #spaceAgainMs = 0;
   #clockAheadMs = 0;
+  readonly #pruneRandom: SeededRandom;
+  #isPruning = false;
+  #prunes = 0;
 
   constructor(seed: string, scenario: Scenario, options: SimulationOptions) {
     this.#seed = seed;
@@ -87,6 +96,7 @@ class Simulation {
     this.#rules = rulesWithout(options.rulesOff ?? []);
     this.#env = virtualEnv(`${scenario.name}/${seed}`, { startMs: EPOCH_MS });
     this.#random = this.#env.random.fork("actions");
+    this.#pruneRandom = this.#env.random.fork("prunes");
     this.#network = new SimulatedNetwork(this.#env.random.fork("network"));
     this.#plan = new FaultPlan(this.#env.random.fork("faults"), scenario.always, scenario.never);
     const isRemote = this.#plan.has("remoteLog");
@@ -127,6 +137,7 @@ class Simulation {
     for (let nextMs = 0; this.#env.clock.monotonic() < untilMs; ) {
       await this.#env.advance(100 + this.#random.below(900));
       this.#supervise();
+      this.#prune();
       if (this.#env.clock.monotonic() < nextMs) continue;
       this.#act();
       nextMs = this.#env.clock.monotonic() + ACTION_EVERY_MS * this.#random.unit();
@@ -222,6 +233,43 @@ class Simulation {
     else if (has("staleOwner")) this.#replaceOwner();
     else if (has("hostCrash")) this.#crashHost();
     if (this.#host === undefined && has("recoveryCrash")) this.#crashInRecovery();
+  }
+
+  /** A keeper's job of its own, beside whatever hosts do; a crash of the log ends it without an effect. */
+  #prune(): void {
+    const { prune } = this.#options;
+    const random = this.#pruneRandom;
+    if (prune === undefined || this.#isPruning || !random.chance(0.15)) return;
+    this.#isPruning = true;
+    const view = this.#view(this.#env);
+    const { name } = this.#scenario;
+    const { points } = revisionStanding(this.#log, name);
+    const activated = points === undefined ? Number.POSITIVE_INFINITY : (this.#log.positionsOf(name)[1] as number);
+    const next = this.#workload.next === undefined ? undefined : this.#nextProgram(view, points);
+    const program = this.#program(view);
+    simulatedPrune({
+      storage: this.#log,
+      client: this.#log.open(this.#env),
+      programAt: (end) => (next !== undefined && end > activated ? next : program),
+      programNow: points === undefined || next === undefined ? program : next,
+      end: this.#pruneEnd(),
+      fault: prune === "sound" ? undefined : prune,
+    })
+      .then(() => {
+        this.#prunes++;
+      })
+      .catch((error: unknown) => {
+        if (reportOf(error).code !== "LOG-CLOSED") this.#broken.push(`PRUNE ${messageOf(error)}`);
+      })
+      .finally(() => {
+        this.#isPruning = false;
+      });
+  }
+
+  /** Often at the very end, where output is that nobody has passed yet. */
+  #pruneEnd(): number {
+    const { base, durableEnd } = this.#log;
+    return this.#pruneRandom.chance(0.5) ? durableEnd : base + this.#pruneRandom.below(durableEnd - base + 1);
   }
 
   /** Up to an hour forth, and back again. */
@@ -336,7 +384,8 @@ class Simulation {
   #line(error: unknown): string {
     const off = this.#options.rulesOff?.join(",") ?? "";
     const planted = this.#options.ackBeforeDurable === true ? " ackBeforeDurable" : "";
-    return `SIM seed=${this.#seed} scenario=${this.#scenario.name} rulesOff=${off}${planted} : ${messageOf(error).replaceAll("\n", " ")}`;
+    const prune = this.#options.prune === undefined ? "" : ` prune=${this.#options.prune}`;
+    return `SIM seed=${this.#seed} scenario=${this.#scenario.name} rulesOff=${off}${planted}${prune} : ${messageOf(error).replaceAll("\n", " ")}`;
   }
 
   #result(failure: string | undefined): SimulationResult {
@@ -350,6 +399,8 @@ class Simulation {
       crashes: this.#crashes + this.#log.counts.syncErrors,
       framesDropped,
       events: this.#log.events.length,
+      pruned: this.#log.base,
+      prunes: this.#prunes,
       faults: [...this.#plan.kinds],
     };
   }

@@ -6,10 +6,12 @@
  * One {@link SimulatedLog} is the storage; each process opens a client of its own and is answered by its own timers, so that
  * a killed process never hears anything again. Requests travel on the storage's timers and arrive after their sender's death.
  */
+import { MillraceError } from "../../errors.ts";
 import { copiedEvent } from "../../log/copied-event.ts";
 import { eventFilter } from "../../log/event-filter.ts";
 import type {
   AppendResult,
+  CarriedStream,
   EventInput,
   EventLog,
   ExpectedRevision,
@@ -20,6 +22,7 @@ import type {
   SubscriptionBatch,
 } from "../../log/event-log.ts";
 import { logError } from "../../log/log-errors.ts";
+import type { StreamCarry } from "../../retention/carry-stream.ts";
 import { type Env, sleep } from "../../time/clock.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 
@@ -88,6 +91,9 @@ export class SimulatedLog {
   /** Grows with each crash: what the storage had scheduled before it is void, and clients of then are closed. */
   #life = 0;
   #lastTimeMs = 0;
+  /** Clients see nothing below, but what was carried. */
+  #base = 0;
+  #carried: ReadonlyMap<string, CarriedStream> = new Map();
 
   constructor(options: SimulatedLogOptions) {
     this.#env = options.env;
@@ -104,6 +110,24 @@ export class SimulatedLog {
 
   get life(): number {
     return this.#life;
+  }
+
+  get base(): number {
+    return this.#base;
+  }
+
+  carried(stream: string): CarriedStream | undefined {
+    return this.#carried.get(stream);
+  }
+
+  /** Hides what is below `base` from clients, at once and for good; what was carried before is replaced. */
+  prune(base: number, carries: readonly StreamCarry[]): void {
+    this.#carried = new Map(
+      carries.map(({ stream, revision, positions, state }) => {
+        return [stream, { revision, events: positions.map((position) => this.event(position)), state }];
+      }),
+    );
+    this.#base = base;
   }
 
   /** A client for the process whose `env` this is. */
@@ -319,6 +343,15 @@ class LogClient implements EventLog {
     return this.#log.durableEnd;
   }
 
+  get base(): number {
+    return this.#log.base;
+  }
+
+  async carried(stream: string): Promise<CarriedStream | undefined> {
+    this.#mustBeOpen();
+    return this.#log.carried(stream);
+  }
+
   append(appends: readonly StreamAppend[]): Promise<AppendResult> {
     const promise = new Promise<AppendResult>((resolve, reject) => {
       this.#mustBeOpen();
@@ -340,13 +373,13 @@ class LogClient implements EventLog {
 
   read(options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
     this.#mustBeOpen();
-    return this.#batches((i) => this.#log.event(i), this.#log.durableEnd, options);
+    return this.#batches((i) => i, this.#log.durableEnd, options);
   }
 
   readStream(stream: string, options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
     this.#mustBeOpen();
     const positions = this.#log.positionsOf(stream);
-    return this.#batches((i) => this.#log.event(positions[i] as number), positions.length, options);
+    return this.#batches((i) => positions[i] as number, positions.length, options);
   }
 
   async head(stream: string): Promise<number> {
@@ -438,7 +471,7 @@ class LogClient implements EventLog {
   }
 
   async *#batches(
-    at: (i: number) => RecordedEvent,
+    positionAt: (i: number) => number,
     count: number,
     { from, direction = "forward", limit = Number.POSITIVE_INFINITY, filter }: ReadOptions,
   ): AsyncGenerator<readonly RecordedEvent[]> {
@@ -446,12 +479,24 @@ class LogClient implements EventLog {
     const step = direction === "forward" ? 1 : -1;
     let left = limit;
     let i = direction === "forward" ? (from ?? 0) : Math.min(from ?? count - 1, count - 1);
-    while (left > 0 && i >= 0 && i < count) {
+    const isThere = (): boolean => i >= 0 && i < count;
+    const isKept = (): boolean => isThere() && positionAt(i) >= this.#log.base;
+    let isFirst = true;
+    while (left > 0 && isThere()) {
+      // A prune that overtakes a reader is met by it; backward it is where the log begins.
+      if (!isKept() && (isFirst || direction === "forward"))
+        throw new MillraceError(
+          "LOG-PRUNED",
+          "terminal",
+          `position ${positionAt(i)} was pruned, the base is ${this.#log.base}`,
+        );
+      isFirst = false;
       const batch: RecordedEvent[] = [];
-      for (; i >= 0 && i < count && batch.length < Math.min(left, BATCH_EVENTS_MAX); i += step) {
-        const event = at(i);
+      for (; isKept() && batch.length < Math.min(left, BATCH_EVENTS_MAX); i += step) {
+        const event = this.#log.event(positionAt(i));
         if (passes(event)) batch.push(event);
       }
+      if (direction === "backward" && isThere() && !isKept()) left = batch.length;
       left -= batch.length;
       if (this.#log.faults.wayMs > 0) await sleep(this.#env, this.#log.faults.wayMs * this.#random.unit());
       this.#mustBeOpen();

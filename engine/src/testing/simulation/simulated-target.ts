@@ -193,6 +193,9 @@ export function simulatedSink(
       committed = (event as { readonly committed: Json }).committed;
     },
     snapshot: () => (committed === undefined ? null : { committed }),
+    restore(snapshot) {
+      committed = (snapshot as { readonly committed: Json } | null)?.committed;
+    },
     close: () => connector.close(),
   };
 }

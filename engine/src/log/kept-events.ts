@@ -1,0 +1,32 @@
+/**
+ * Streams as they are read after a prune: what was carried of what went, then what is left. Whoever asks for the newest of something,
+ * or folds from the beginning, finds the same as before.
+ */
+
+import { eventFilter } from "./event-filter.ts";
+import type { CarriedStream, EventFilter, EventLog, RecordedEvent } from "./event-log.ts";
+
+export type KeptLog = Pick<EventLog, "readStream" | "head" | "carried">;
+
+/** Events of a stream, the newest first; behind what is left come those that a prune carried. */
+export async function* newestFirst(log: KeptLog, stream: string, filter?: EventFilter): AsyncGenerator<RecordedEvent> {
+  const carried = await log.carried?.(stream);
+  // A stream whose last event went has nothing to begin at.
+  if (carried === undefined || (await log.head(stream)) > carried.revision) {
+    const options = { direction: "backward", ...(filter === undefined ? {} : { filter }) } as const;
+    for await (const events of log.readStream(stream, options)) yield* events;
+  }
+  yield* carriedOf(carried, filter).reverse();
+}
+
+/** Events of a stream in order: those that a prune carried, then all that are left. */
+export async function* oldestFirst(log: KeptLog, stream: string, filter?: EventFilter): AsyncGenerator<RecordedEvent> {
+  const carried = await log.carried?.(stream);
+  yield* carriedOf(carried, filter);
+  const options = { from: (carried?.revision ?? -1) + 1, ...(filter === undefined ? {} : { filter }) };
+  for await (const events of log.readStream(stream, options)) yield* events;
+}
+
+function carriedOf(carried: CarriedStream | undefined, filter: EventFilter | undefined): RecordedEvent[] {
+  return (carried?.events ?? []).filter(eventFilter(filter));
+}
