@@ -5,6 +5,7 @@
 import {
   type AppendCondition,
   type AppendResult,
+  type CarriedStream,
   type ErrorReport,
   type EventLists,
   type EventLog,
@@ -150,6 +151,15 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
   async prunedEnd(stream: string): Promise<PrunedEnd | undefined> {
     this.mustBeOpen();
     return this.#parts.reader.prunedEnd(stream, this.#durableEnd);
+  }
+
+  async carried(stream: string): Promise<CarriedStream | undefined> {
+    this.mustBeOpen();
+    return this.retention.carried(stream);
+  }
+
+  carriedBytes(): AsyncIterable<Uint8Array> {
+    return this.retention.carriedBytes();
   }
 
   subscribe(options: SubscribeOptions): AsyncIterable<SubscriptionBatch> {

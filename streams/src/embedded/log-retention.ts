@@ -2,10 +2,29 @@
  * How long the log keeps what: sealed segments go to the archive, from which every read still finds them; archived ones can be
  * pruned, which leaves leaf hashes and the heads of streams. One job at a time, beside appends and reads (FORMAT.md, L-R24 to L-R27).
  */
-import { invariant, type Mutation, type PrunedLeaves, type StoredBatch, storedRecords } from "@millrace/engine";
+import {
+  type CarriedStream,
+  InvariantViolation,
+  invariant,
+  type Json,
+  type Mutation,
+  type Place,
+  type PrunedLeaves,
+  type StoredBatch,
+  type StreamCarry,
+  storedRecords,
+} from "@millrace/engine";
 import { archiveDirectory, archivePath } from "./archive-names.ts";
 import { type ArchiveContext, type ArchiveMaking, LEAF_BYTES } from "./archive-segment.ts";
+import {
+  CarriedStreams,
+  type CarriedStreamsFile,
+  positionOfRecord,
+  sweepCarriedStreams,
+  writeCarriedStreams,
+} from "./carried-streams.ts";
 import { CARRY_FORMAT, Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
+import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";
 import type { LogIndex } from "./log-index.ts";
@@ -56,17 +75,28 @@ export interface ArchiveOptions extends ArchiveMaking {
 
 /** Somebody to whom the records from `position` on must stay readable. */
 export interface RetentionNeed {
+  /** Stable: what kind of need it is. */
+  readonly code: string;
   readonly name: string;
   readonly position: number;
+  /** What it is of, where that has a name. */
+  readonly place?: Pick<Place, "graph" | "node" | "stream">;
+  /** What ends the need; absent: time, or nothing. */
+  readonly remedy?: string;
 }
 
 export interface PruneOptions {
   /** Archived segments whose last event is older than this, in ms since 1970. */
   readonly beforeMs: number;
-  /** Who needs what, asked when it is this job's turn; live subscriptions are known to the log itself. */
-  readonly needs: () => Promise<readonly RetentionNeed[]>;
-  /** What holds a segment, such as a legal hold; asked for each that would go. `undefined` when nothing does. */
-  readonly heldBy: (firstPosition: number, endPosition: number) => Promise<string | undefined>;
+  /** Who needs what below `endPosition`, asked when it is this job's turn; live subscriptions are known to the log itself. */
+  readonly needs: (endPosition: number) => Promise<readonly RetentionNeed[]>;
+  /** What holds a segment, such as a legal hold; asked for one after the other, up to the first that is held. */
+  readonly heldBy: (firstPosition: number, endPosition: number) => Promise<RetentionNeed | undefined>;
+  /**
+   * What has to be carried of streams when everything below `endPosition` goes; it takes the place of what was carried before, of
+   * which {@link LogRetention.carriedStreams} tells. Default: what was carried before stays.
+   */
+  readonly carry?: (endPosition: number) => Promise<readonly StreamCarry[]>;
   /** Called once before the events of `[firstPosition, endPosition)` go, and waited for. */
   readonly beforeForgetting?: (firstPosition: number, endPosition: number) => Promise<void>;
   /** Who asks, kept with what was done. */
@@ -77,6 +107,8 @@ export interface PrunedRange {
   readonly segments: readonly SegmentInfo[];
   /** The first position that can be read now. */
   readonly base: number;
+  /** Why further segments that are old enough stayed; empty when none did. */
+  readonly heldBy: readonly RetentionNeed[];
 }
 
 export interface ArchivedRange {
@@ -93,14 +125,30 @@ export function infoOf(serial: number, sealed: SealedSegment, segmentBytes: numb
   return { serial, state, firstPosition: firstPos, endPosition: endPos, firstMs, lastMs, bytes };
 }
 
+function heldError(serial: number, info: SegmentInfo, needs: readonly RetentionNeed[]): Error {
+  const { firstPosition, endPosition } = info;
+  const [first, ...others] = needs;
+  const by = first?.name ?? "somebody";
+  const more = others.length === 0 ? "" : ` and ${others.length} more`;
+  const message = `segment ${serial} with the positions ${firstPosition} to ${(endPosition ?? 0) - 1} is needed by ${by}${more}`;
+  const position = Math.max(first?.position ?? 0, firstPosition);
+  // Needs are made of what JSON can say.
+  const heldBy = needs as unknown as Json;
+  return embeddedLogError("LOG-HELD", message, { place: { position }, details: { by, position, serial, heldBy } });
+}
+
 export class LogRetention {
   readonly #parts: RetentionParts;
-  readonly #live = new Set<{ readonly name: string; position: number }>();
+  readonly #live = new Set<{ readonly code: string; readonly name: string; position: number }>();
+  readonly #carried: CarriedStreams;
   #isStopping = false;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
+    const { disk, directory, names, manifest } = parts;
+    const file = (): CarriedStreamsFile | undefined => manifest.current.carriedStreams;
+    this.#carried = new CarriedStreams({ disk, directory, names, crc: crc32c, file });
   }
 
   /** The first position that can be read. */
@@ -165,30 +213,53 @@ export class LogRetention {
   }
 
   /**
-   * Forgets archived segments, oldest first: leaf hashes and the heads of streams stay, proofs hold as before, and reads of what is
-   * gone are answered with LOG-PRUNED. All of the segments that are old enough, or none, also when the process dies meanwhile.
+   * Forgets archived segments, oldest first, up to the first that somebody needs: leaf hashes, the heads of streams and what is carried
+   * stay, proofs hold as before, and reads of what is gone are answered with LOG-PRUNED. All of them or none, also when the process
+   * dies meanwhile.
    *
-   * @throws LOG-HELD somebody needs one of them; the details name who, and from which position
+   * @throws LOG-HELD the oldest is needed already; the details name by whom, and from which position
    */
   prune(options: PruneOptions): Promise<PrunedRange> {
     return this.#next(async () => {
-      const serials = this.#oldArchived(options.beforeMs);
-      const needs = serials.length === 0 ? [] : await options.needs();
-      for (const serial of serials) await this.#mustBeFree(serial, needs, options.heldBy);
-      if (serials.length > 0) await this.#indexEnds(serials);
+      const old = this.#oldArchived(options.beforeMs);
+      const heldBy = old.length === 0 ? [] : await this.#needsOf(old, options);
+      const serials = old.filter((serial) => heldBy.every(({ position }) => position >= this.#endOf(serial)));
       const last = serials.at(-1);
-      if (last !== undefined)
-        await options.beforeForgetting?.(this.keptFrom.position, this.#infoOf(last).endPosition ?? 0);
-      // Subscriptions may have begun while holds were looked up; from here to the manifest nothing else is asked.
-      for (const serial of serials) this.#mustBeUnneeded(serial, []);
-      if (serials.length > 0) await this.#pruneAll(serials, options.by);
-      return { segments: serials.map((serial) => this.#infoOf(serial)), base: this.keptFrom.position };
+      if (last !== undefined) await this.#forget(serials, this.#endOf(last), options);
+      else if (old[0] !== undefined) throw heldError(old[0], this.#infoOf(old[0]), heldBy);
+      return { segments: serials.map((serial) => this.#infoOf(serial)), base: this.keptFrom.position, heldBy };
     });
+  }
+
+  async #forget(serials: readonly number[], end: number, options: PruneOptions): Promise<void> {
+    await this.#indexEnds(serials);
+    await options.beforeForgetting?.(this.keptFrom.position, end);
+    const carries = await options.carry?.(end);
+    const carried = carries === undefined ? this.#manifest.carriedStreams : await this.#writeCarried(serials, carries);
+    // Subscriptions may have begun meanwhile; from here to the manifest nothing else is asked.
+    const live = [...this.#live].filter(({ position }) => position < end);
+    if (live.length > 0) throw heldError(serials[0] as number, this.#infoOf(serials[0] as number), live);
+    await this.#pruneAll(serials, options.by, carried);
+  }
+
+  /** What was carried of a stream. @throws LOG-MANIFEST */
+  carried(stream: string): Promise<CarriedStream | undefined> {
+    return this.#carried.find(stream);
+  }
+
+  /** Streams of which something was carried. @throws LOG-MANIFEST */
+  carriedStreams(): Promise<readonly string[]> {
+    return this.#carried.streams();
+  }
+
+  /** The bytes of all that was carried, in pieces that begin and end with a stream's. @throws LOG-MANIFEST */
+  carriedBytes(): AsyncIterable<Uint8Array> {
+    return this.#carried.bytes();
   }
 
   /** Hands batches on, and keeps what comes after them from being pruned meanwhile. */
   async *needed<T extends { readonly end: number }>(from: number, batches: AsyncIterable<T>): AsyncGenerator<T> {
-    const need = { name: "a subscription", position: from };
+    const need = { code: "HELD-SUBSCRIPTION", name: "a subscription", position: from };
     this.#live.add(need);
     try {
       for await (const batch of batches) {
@@ -261,27 +332,54 @@ export class LogRetention {
     return serials;
   }
 
-  async #mustBeFree(serial: number, needs: readonly RetentionNeed[], heldBy: PruneOptions["heldBy"]): Promise<void> {
-    this.#mustBeUnneeded(serial, needs);
-    const { firstPosition, endPosition } = this.#infoOf(serial);
-    const hold = await heldBy(firstPosition, endPosition ?? 0);
-    if (hold !== undefined) throw this.#neededBy(serial, hold, firstPosition);
+  /** Who needs any of the segments. */
+  async #needsOf(serials: readonly number[], options: PruneOptions): Promise<readonly RetentionNeed[]> {
+    const end = this.#endOf(serials.at(-1) as number);
+    const needs = [...(await options.needs(end)), ...this.#live].filter(({ position }) => position < end);
+    for (const serial of serials) {
+      const { firstPosition } = this.#infoOf(serial);
+      const segmentEnd = this.#endOf(serial);
+      if (needs.some(({ position }) => position < segmentEnd)) break;
+      const hold = await options.heldBy(firstPosition, segmentEnd);
+      if (hold !== undefined) needs.push(hold);
+    }
+    return needs.sort((a, b) => a.position - b.position);
   }
 
-  #mustBeUnneeded(serial: number, needs: readonly RetentionNeed[]): void {
-    const { firstPosition, endPosition } = this.#infoOf(serial);
-    const need = [...needs, ...this.#live].find(({ position }) => position < (endPosition ?? 0));
-    if (need !== undefined) throw this.#neededBy(serial, need.name, Math.max(need.position, firstPosition));
+  #endOf(serial: number): number {
+    return (this.#manifest.segments[String(serial)] as SealedSegment).endPos;
   }
 
-  #neededBy(serial: number, by: string, position: number): Error {
-    const { firstPosition, endPosition } = this.#infoOf(serial);
-    const message = `segment ${serial} with the positions ${firstPosition} to ${(endPosition ?? 0) - 1} is needed by ${by}`;
-    return embeddedLogError("LOG-HELD", message, { place: { position }, details: { by, position, serial } });
+  #writeCarried(serials: readonly number[], carries: readonly StreamCarry[]): Promise<CarriedStreamsFile> {
+    const { disk, directory, rulesOff } = this.#parts;
+    const recordsOf = (carry: StreamCarry): Promise<readonly Uint8Array[]> => this.#recordsOf(carry);
+    const kept = (serials.at(-1) as number) + 1;
+    return writeCarriedStreams({ disk, directory, crc: crc32c }, kept, carries, recordsOf, rulesOff);
+  }
+
+  /** The records at these positions, as they are stored or were carried before. */
+  async #recordsOf({ stream, positions }: StreamCarry): Promise<readonly Uint8Array[]> {
+    const before = positions.length === 0 ? undefined : await this.#carried.stored(stream);
+    const known = new Map(before?.records.map((record) => [positionOfRecord(record), record]));
+    const records: Uint8Array[] = [];
+    for (const position of positions) records.push(known.get(position) ?? (await this.#storedRecord(position)));
+    return records;
+  }
+
+  async #storedRecord(position: number): Promise<Uint8Array> {
+    for await (const batch of this.#parts.stored(position, position + 1)) {
+      const record = storedRecords(batch).find((one) => one.position === position && !one.isControl);
+      if (record !== undefined) return Buffer.concat([record.header, record.payload]);
+    }
+    throw new InvariantViolation(`nothing is stored at position ${position}`);
   }
 
   /** One manifest forgets all of them; the files go behind it (L-R24). */
-  async #pruneAll(serials: readonly number[], by: Mutation): Promise<void> {
+  async #pruneAll(
+    serials: readonly number[],
+    by: Mutation,
+    carriedStreams: CarriedStreamsFile | undefined,
+  ): Promise<void> {
     const { disk, directory, manifest, rulesOff } = this.#parts;
     const remove = async (): Promise<void> => {
       for (const serial of serials)
@@ -296,12 +394,17 @@ export class LogRetention {
         invariant(segment !== undefined, "only listed segments are pruned");
         return [String(serial), { ...segment, state: "pruned" as const }] as const;
       });
-      const next = { ...current, segments: { ...current.segments, ...Object.fromEntries(pruned) } };
+      const next = {
+        ...current,
+        segments: { ...current.segments, ...Object.fromEntries(pruned) },
+        ...(carriedStreams === undefined ? {} : { carriedStreams }),
+      };
       return { ...next, lastPruned: { from, to: keptFrom(next).position, by } };
     });
     if (!rulesOff.has("L-R24")) await remove();
     await this.#parts.files.forgetBelow(this.keptFrom.serial);
     await sweepCarries(disk, directory, this.#manifest);
+    await sweepCarriedStreams(disk, directory, this.#manifest);
   }
 
   /** Gives the index the ends of streams, before what it leads to is gone. */

@@ -88,6 +88,8 @@ export interface Manifest {
   readonly segments: Readonly<Record<string, SealedSegment>>;
   /** Heads and names of what was pruned. */
   readonly carry: { readonly file: string; readonly sha256: string; readonly format?: number } | null;
+  /** What of single streams was carried by the last prune; absent: nothing. */
+  readonly carriedStreams?: { readonly file: string; readonly sha256: string; readonly bytes: number };
   /** Ids that the log had before losses were accepted, oldest first. */
   readonly former?: readonly FormerId[];
   /** The last loss that was accepted. */

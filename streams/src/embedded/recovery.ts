@@ -9,6 +9,7 @@ import type { SegmentHash } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { type Expected, type Walk, type WalkEnd, walkSegment, wholeRecords } from "./block-walk.ts";
 import type { ActiveSegment } from "./block-writer.ts";
+import { sweepCarriedStreams } from "./carried-streams.ts";
 import { sweepCarries } from "./carry.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
@@ -385,6 +386,7 @@ async function sweep(context: RecoveryContext, manifest: Manifest): Promise<void
   const { disk, directory } = context;
   await sweepArchive(disk, directory, (serial) => manifest.segments[String(serial)]?.state === "pruned");
   await sweepCarries(disk, directory, manifest);
+  await sweepCarriedStreams(disk, directory, manifest);
   for (const name of await disk.list(directory)) {
     const path = `${directory}/${name}`;
     const serial = serialOf(name);

@@ -41,6 +41,8 @@ export type Rule =
   | "L-R25"
   /** The heads of archived streams are carried. */
   | "L-R26"
+  /** What is carried of streams is synced before the manifest forgets what it came of. */
+  | "L-R28"
   /** Every read checks the record's checksum. */
   | "record-crc";
 

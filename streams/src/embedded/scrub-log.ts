@@ -11,6 +11,7 @@ import { isZero, PADDING, paddedBytes } from "./block.ts";
 import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { recordCorrupt, visitRecords } from "./block-records.ts";
 import { BlockScanner, type ScannedBlock } from "./block-scanner.ts";
+import { readContents } from "./carried-streams.ts";
 import { readCarry } from "./carry.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
@@ -87,6 +88,14 @@ class Scrub {
       async ({ carry }) => {
         if (carry !== null)
           await this.#noting(undefined, directory, async () => void (await readCarry(disk, directory, carry)));
+      },
+    );
+    manifest = await this.#agreed(
+      manifest,
+      ({ carriedStreams }) => carriedStreams,
+      async ({ carriedStreams: file }) => {
+        if (file !== undefined)
+          await this.#noting(undefined, directory, async () => void (await readContents({ disk, directory }, file)));
       },
     );
     const serials = Object.keys(manifest.segments).map(Number);

@@ -1,6 +1,7 @@
 import { SimulatedMount } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
-import type { PruneOptions } from "../../src/embedded/log-retention.ts";
+import { listSegments } from "../../src/embedded/list-segments.ts";
+import type { PruneOptions, SegmentInfo } from "../../src/embedded/log-retention.ts";
 import { openStoredLog } from "../../src/embedded/open-stored-log.ts";
 import { ArchivedLog } from "./archived-log.ts";
 import { DIRECTORY } from "./log-machine.ts";
@@ -27,6 +28,10 @@ async function archived(): Promise<ArchivedLog> {
 
 const prune = (log: ArchivedLog, options: Partial<PruneOptions> = {}) =>
   log.until(log.process.log.retention.prune({ ...FREE, ...options }));
+
+async function segmentsOf(log: ArchivedLog): Promise<readonly SegmentInfo[]> {
+  return (await log.until(listSegments(new SimulatedMount(log.machine.disk), DIRECTORY))).segments;
+}
 
 const codeOf = (log: ArchivedLog, reading: Promise<unknown>): Promise<unknown> =>
   log.until(
@@ -124,15 +129,30 @@ for (const index of ["kept", "made again"] as const) {
 describe("nothing is pruned", () => {
   it("that somebody still needs", async () => {
     const made = await archived();
-    const needs = async () => [{ name: "checkpoint of a projection", position: 5 }];
+    const needs = async () => [{ code: "HELD-TEST", name: "checkpoint of a projection", position: 5 }];
     await expect(prune(made, { needs })).rejects.toMatchObject({
       code: "LOG-HELD",
       details: { by: "checkpoint of a projection", position: 5 },
     });
-    const heldBy = async (): Promise<string> => "the legal hold case-7";
-    await expect(prune(made, { heldBy })).rejects.toMatchObject({ code: "LOG-HELD" });
+    const heldBy = async (position: number) => ({ code: "HELD-LEGAL", name: "the legal hold case-7", position });
+    await expect(prune(made, { heldBy })).rejects.toMatchObject({
+      code: "LOG-HELD",
+      details: { by: "the legal hold case-7", heldBy: [{ code: "HELD-LEGAL", position: 0 }] },
+    });
     expect(made.process.log.base).toBe(0);
     expect(await made.check()).toEqual([]);
+  });
+
+  it("from the first segment on that is needed; what is before it goes, and the answer says who needs the rest", async () => {
+    const made = await archived();
+    const [, second] = await segmentsOf(made);
+    const position = (second?.firstPosition ?? 0) + 1;
+    const need = { code: "HELD-TEST", name: "a node", position, remedy: "wait" };
+    const done = await prune(made, { needs: async () => [need] });
+    expect(done).toMatchObject({ base: second?.firstPosition, heldBy: [need] });
+    expect(done.segments).toHaveLength(1);
+    await expect(prune(made, { needs: async () => [need] })).rejects.toMatchObject({ code: "LOG-HELD" });
+    expect(made.process.log.base).toBe(second?.firstPosition);
   });
 
   it("that a live subscription has not passed", async () => {
@@ -140,9 +160,13 @@ describe("nothing is pruned", () => {
     const abort = new AbortController();
     const subscription = made.process.log.subscribe({ signal: abort.signal })[Symbol.asyncIterator]();
     await made.until(subscription.next());
-    await expect(prune(made)).rejects.toMatchObject({ code: "LOG-HELD", details: { by: "a subscription" } });
+    const heldBy = [{ code: "HELD-SUBSCRIPTION" }];
+    const passed = await prune(made);
+    expect(passed).toMatchObject({ segments: [{ serial: 1 }], heldBy });
+    await expect(prune(made)).rejects.toMatchObject({ code: "LOG-HELD", details: { by: "a subscription", heldBy } });
+    expect(await made.until(subscription.next())).toMatchObject({ done: false });
     await subscription.return?.();
-    expect((await prune(made)).segments).toHaveLength(3);
+    expect((await prune(made)).segments).toHaveLength(2);
   });
 
   it("that is young, or was not archived", async () => {

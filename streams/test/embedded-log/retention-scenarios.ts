@@ -79,6 +79,23 @@ export const retentionScenarios: readonly Scenario[] = [
       if (last[0]?.stream !== "early") stage.model.violations.push("the stream that goes on has lost its name");
     },
   },
+  {
+    rule: "L-R28",
+    title: "power is cut after a prune that carried what a stream adds up to",
+    seeds: 30,
+    async run(stage) {
+      const process = await sealedTwice(stage);
+      await stage.machine.env.until(process.log.retention.archive(ARCHIVE_ALL));
+      const state = stage.bytes(20_000);
+      const carry = async () => [{ stream: "early", revision: 3, positions: [1], state }];
+      await stage.machine.env.until(process.log.retention.prune({ ...FREE, carry }));
+      stage.machine.powerCut(process);
+      const next = await stage.machine.open();
+      const carried = await stage.machine.env.until(next.log.carried("early")).catch(() => undefined);
+      if (carried?.revision !== 3 || carried.events[0]?.position !== 1 || Buffer.compare(carried.state ?? state, state))
+        stage.model.violations.push("what was carried of a stream is gone");
+    },
+  },
 ];
 
 async function headsOf(stage: Stage, { log }: LogProcess): Promise<{ readonly early: number; readonly late: number }> {
