@@ -2,6 +2,7 @@
 
 export { type CalculatorOptions, calculator } from "./calculator/calculator.ts";
 export { reported } from "./calculator/calculator-error.ts";
+export { calculatorFold } from "./calculator/calculator-fold.ts";
 export type { Outcome } from "./calculator/calculator-host.ts";
 export type { CalculatorContext, PlacedPayload } from "./calculator/calculator-module.ts";
 export type { CalculatorPayloads, ReaderModule } from "./calculator/calculator-payloads.ts";

@@ -304,6 +304,7 @@ export type { EventTimeOptions } from "./source/watermark-generator.ts";
 export { type HeardLane, heardLanesOf, LANES_HEARD } from "./step/heard-cursors.ts";
 export { takeOver } from "./step/recovery.ts";
 export { SnapshotStore } from "./step/snapshot-store.ts";
+export type { StepChain } from "./step/step-chain.ts";
 export {
   type DeadLettered,
   type Dropped,

@@ -28,6 +28,11 @@ export const opsError = defineErrors({
     summary: "A moment is asked for that the log does not reach, or at which there was no such graph or node.",
     remedy: "Ask for a position up to the log's end, at which the graph had been deployed.",
   },
+  "HOST-CARRY": {
+    kind: "terminal",
+    summary: "The state of a node cannot be folded from the log, so that a prune could not carry it.",
+    remedy: "The cause says why; nothing that the node needs was pruned.",
+  },
   "HOST-STATE": {
     kind: "rejected",
     summary: "A graph is not in a state in which this can be done.",

@@ -13,6 +13,7 @@ import {
   reportOf,
   sleep,
 } from "@millrace/engine";
+import { carriedRows } from "./carried-rows.ts";
 import { projectionError } from "./errors.ts";
 import { type Projection, presentEvent } from "./projection.ts";
 import { type Build, type ProjectionRecord, prepared, readRecord, writeRecord } from "./record.ts";
@@ -148,6 +149,7 @@ export class Follower {
       this.#record = record;
     }
     for (const table of dropped) await store.drop(table);
+    if (this.#build.position === 0 && (log.base ?? 0) > 0) await this.#beginCarried();
     const { position, shapes } = this.#build;
     this.#shapes.restore(shapes);
     this.#position = position;
@@ -159,6 +161,25 @@ export class Follower {
         details: { projection: projection.name, position, durableEnd: log.durableEnd },
       },
     );
+  }
+
+  /** A build on a pruned log begins with the rows that were carried, if there are any. */
+  async #beginCarried(): Promise<void> {
+    const { store, log, projection } = this.#options;
+    const carried = await carriedRows(log, projection);
+    if (carried === undefined) return;
+    const { table } = this.#build;
+    const entries = [...carried.rows.all()];
+    for (let at = 0; at < entries.length; at += this.#options.transactionRowsMax) {
+      const part = entries.slice(at, at + this.#options.transactionRowsMax);
+      await store.transact((tx) => {
+        for (const { key, value } of part) tx.put(table, key, value);
+      });
+    }
+    const build = { ...this.#build, position: carried.position, shapes: carried.shapes.all };
+    const record = this.#record.next === null ? { ...this.#record, active: build } : { ...this.#record, next: build };
+    await store.transact((tx) => writeRecord(tx, projection.name, record));
+    this.#record = record;
   }
 
   /** The build that is folded into. */

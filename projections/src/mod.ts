@@ -33,6 +33,7 @@ export {
 } from "./builtin/dead-letter-projections.ts";
 export { GRAPHS, type GraphFact, type GraphNode, graphFact, graphProjection } from "./builtin/graph-projection.ts";
 export { rowsOfStep, type TableProjectionOptions, tableProjection } from "./builtin/table-projection.ts";
+export type { CarriedProjections, FoldRefusal } from "./carried-rows.ts";
 export { projectionError } from "./errors.ts";
 export { type Moment, positionAfter } from "./past.ts";
 export { defineProjection, type Projection } from "./projection.ts";

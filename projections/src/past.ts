@@ -3,6 +3,7 @@
  * moment asks more than once.
  */
 import type { EventLog } from "@millrace/engine";
+import { carriedRows } from "./carried-rows.ts";
 import { type Projection, presentEvent } from "./projection.ts";
 import { MemoryRows } from "./row/memory-rows.ts";
 import { Shapes } from "./row/row-codec.ts";
@@ -42,12 +43,14 @@ export class Past {
 
 /** Folds everything before `moment`. */
 export async function foldUpTo(log: EventLog, projection: Projection, moment: Moment): Promise<PastRows> {
-  const rows = new MemoryRows();
-  const shapes = new Shapes();
+  const carried = await carriedRows(log, projection);
+  const { rows, shapes } = carried ?? { rows: new MemoryRows(), shapes: new Shapes() };
   const table = new RowTable(projection, shapes, rows);
   const end =
     "position" in moment ? Math.min(moment.position, log.durableEnd) : await positionAfter(log, moment.timeMs);
-  for await (const events of log.read({ filter: projection.handles })) {
+  // What is asked for below what is left is LOG-PRUNED, and so is the past of rows that were not carried.
+  const from = Math.min(carried?.position ?? 0, end);
+  for await (const events of log.read({ from, filter: projection.handles })) {
     for (const event of events) {
       if (event.position >= end) return { position: end, rows, shapes };
       table.at(event.position);
@@ -57,15 +60,22 @@ export async function foldUpTo(log: EventLog, projection: Projection, moment: Mo
   return { position: end, rows, shapes };
 }
 
-/** The first position whose event is later than `timeMs`. Time never falls with position, so it is found by halving. */
+/**
+ * The first position whose event is later than `timeMs`. Time never falls with position, so it is found by halving.
+ *
+ * @throws LOG-PRUNED that position was pruned
+ */
 export async function positionAfter(log: EventLog, timeMs: number): Promise<number> {
-  let low = 0;
+  const base = log.base ?? 0;
+  let low = base;
   let high = log.durableEnd;
   while (low < high) {
     const middle = (low + high) >>> 1;
     if ((await timeAt(log, middle)) <= timeMs) low = middle + 1;
     else high = middle;
   }
+  // Earlier than all that is left: which of the pruned ones it would have been, nobody can say.
+  if (low === base && base > 0) await timeAt(log, base - 1);
   return low;
 }
 

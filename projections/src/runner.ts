@@ -1,5 +1,6 @@
 /** Runs projections over one log and answers questions about their rows. Each stands alone: one that fails stops no other. */
 import { type Env, type EventLog, type JsonObject, type OrderedStore, sleep } from "@millrace/engine";
+import { type CarriedProjections, carryProjections } from "./carried-rows.ts";
 import { projectionError } from "./errors.ts";
 import { Follower } from "./follower.ts";
 import { Past } from "./past.ts";
@@ -68,6 +69,8 @@ export interface ProjectionRunner {
   find(name: string, value: string): JsonObject | undefined;
   /** Resolves when everything below `position` is folded by all that run. */
   reached(position: number): Promise<void>;
+  /** What has to be carried when everything below `end` is pruned, so that the rows can be built again. */
+  carry(end: number): Promise<CarriedProjections>;
   /** Builds the rows again beside the present ones, and swaps. */
   rebuild(name: string): Promise<void>;
   /** Ends after the transactions in flight. */
@@ -146,6 +149,11 @@ class Runner implements ProjectionRunner {
   async reached(position: number): Promise<void> {
     const never = new AbortController().signal;
     await Promise.all(Array.from(this.#followers.values(), (follower) => follower.reached(position, never)));
+  }
+
+  carry(end: number): Promise<CarriedProjections> {
+    const projections = Array.from(this.#followers.values(), ({ projection }) => projection);
+    return carryProjections(this.#options.log, projections, end);
   }
 
   async rebuild(name: string): Promise<void> {

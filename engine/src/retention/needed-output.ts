@@ -21,16 +21,20 @@ export interface NeededOutputOptions {
   readonly begins: readonly CutPoint[];
   /** By node: the fold of its steps below {@link end}. */
   readonly chains: ReadonlyMap<string, StepChain>;
+  /** By the origin's name: what sources that read from this log have of it below {@link end}, the last offset of each. Default none. */
+  readonly sourceEnds?: ReadonlyMap<string, number>;
   readonly end: number;
 }
 
-/** The oldest output of a port that a receiver has not durably passed. */
+/** Output that a receiver has not durably passed. */
 export interface NeededOutput {
+  /** Node that sends it, and the receiver that has not passed it. */
   readonly node: string;
-  readonly port: string;
   readonly receiver: string;
-  /** Of the step that emitted it. */
-  readonly position: number;
+  /** What the receiver has passed. */
+  readonly after: Point;
+  /** Of the oldest step that emitted some of it; `undefined` of a source, which knows itself where its offsets are. */
+  readonly position: number | undefined;
 }
 
 /** @throws PLAN-ROUTES, PLAN-DANGLING, PLAN-CYCLE */
@@ -40,9 +44,10 @@ export async function neededOutput(options: NeededOutputOptions): Promise<readon
   const needed: NeededOutput[] = [];
   for (const { lane, cursor, target } of waiting) {
     if (comparePoints(cursor, target) >= 0) continue;
-    const { node, part: port } = lane.origin;
-    const position = await emittedAfter(options, node, port, cursor);
-    if (position !== undefined) needed.push({ node, port, receiver: lane.receiver, position });
+    const { name, node, part: port } = lane.origin;
+    const isSource = options.sourceEnds?.has(name) === true;
+    const position = isSource ? undefined : await emittedAfter(options, node, port, cursor);
+    if (isSource || position !== undefined) needed.push({ node, receiver: lane.receiver, after: cursor, position });
   }
   return needed;
 }
@@ -55,9 +60,11 @@ interface WaitingLane {
   cursor: Point;
 }
 
-function waitingLanes({ chains, begins }: NeededOutputOptions, lanes: readonly PlanLane[]): WaitingLane[] {
+function waitingLanes(options: NeededOutputOptions, lanes: readonly PlanLane[]): WaitingLane[] {
+  const { chains, begins, sourceEnds } = options;
   return lanes.flatMap((lane) => {
-    const next = chains.get(lane.origin.node)?.nextSeq.get(lane.origin.part) ?? 0;
+    const emitted = chains.get(lane.origin.node)?.nextSeq.get(lane.origin.part) ?? 0;
+    const next = (sourceEnds?.get(lane.origin.name) ?? emitted - 1) + 1;
     const begin = begins.find(({ origin }) => origin === lane.origin.name);
     const known = chains.get(lane.receiver)?.lanes.get(lane.name)?.cursor ?? START;
     const begun = begin === undefined ? START : wholly(begin.pos);

@@ -58,8 +58,9 @@ export class StreamFold {
   /** The fold so far, to be carried by a prune. */
   carry(graphRevision: number): CarriedState {
     const { snapshot, stateVersion = 1 } = this.#options.behavior;
-    const state = this.#hasState && snapshot !== undefined ? { version: stateVersion, value: snapshot() } : undefined;
-    return { chain: this.chain, graphRevision, state };
+    const value = this.#hasState ? (snapshot?.() ?? null) : null;
+    // Whatever has no state says so by nothing, and begins so by itself.
+    return { chain: this.chain, graphRevision, state: value === null ? undefined : { version: stateVersion, value } };
   }
 
   /**

@@ -1,5 +1,6 @@
 /** The projections of a log: made, changed and deleted by events of one stream, and at work whenever the endpoint is open. */
 
+import { oldestFirst } from "@millrace/engine";
 import { openProjectionScript, type ScriptThread } from "@millrace/projections";
 import pLimit from "p-limit";
 import type { EndpointContext } from "./endpoint-context.ts";
@@ -248,13 +249,12 @@ export class Projections {
 
   async #load(): Promise<void> {
     const definitions = new Map<string, ProjectionDefinition>();
-    for await (const batch of this.#context.log.readStream(CONFIG_STREAM)) {
-      for (const event of batch.filter(isClientEvent)) {
-        // Written by this class alone: clients may not write to streams of the system's own.
-        const definition = JSON.parse(dataOf(event).toString("utf8")) as ProjectionDefinition;
-        if (event.type === DEFINED) definitions.set(definition.name, definition);
-        else if (event.type === DELETED) definitions.delete(definition.name);
-      }
+    for await (const event of oldestFirst(this.#context.log, CONFIG_STREAM)) {
+      if (!isClientEvent(event)) continue;
+      // Written by this class alone: clients may not write to streams of the system's own.
+      const definition = JSON.parse(dataOf(event).toString("utf8")) as ProjectionDefinition;
+      if (event.type === DEFINED) definitions.set(definition.name, definition);
+      else if (event.type === DELETED) definitions.delete(definition.name);
     }
     for (const definition of definitions.values()) await this.#begin(this.#place(definition));
   }

@@ -23,7 +23,15 @@ export async function withCare(path: string, use: (care: LogCare) => Promise<voi
   if (data === undefined) return use(careOfHost(socket));
   try {
     // Followers begin only when something is asked of them.
-    const projections = { reached: async (end: number) => (await data.project([])).reached(end) };
+    let running: ReturnType<typeof data.project> | undefined;
+    const runner = (): ReturnType<typeof data.project> => {
+      running ??= data.project([]);
+      return running;
+    };
+    const projections = {
+      reached: async (end: number) => (await runner()).reached(end),
+      carry: async (end: number) => (await runner()).carry(end),
+    };
     const { log, directory } = data;
     const payloads = () => PayloadArchive.open({ disk: systemDisk(), directory: directory.payloads, log });
     await use(new OpenLogCare({ data, env, projections, payloads }));

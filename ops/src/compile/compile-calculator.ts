@@ -57,6 +57,11 @@ export async function compileCalculator(
   return { role: "committed", make: () => lateBehavior(first, load) };
 }
 
+/** Whether it computes inline, so that nothing of it is logged. */
+export function isPureCalculator({ definition: { use, isolation, pure } }: CalculatorModel): boolean {
+  return pure === true && !isServiceAddress(use) && !runsInProcess(use, isolation);
+}
+
 /** A library runs elsewhere only where the graph says so; WebAssembly runs in a thread, as modules do. */
 function runsInProcess(use: string, isolation: string | undefined): boolean {
   const language = languageOf(use);

@@ -11,6 +11,8 @@ import {
   type EventSchema,
   type Json,
   type Mutation,
+  newestFirst,
+  oldestFirst,
   packState,
   type RecordedEvent,
   type StateEvent,
@@ -60,6 +62,7 @@ export interface CutIntent {
 export const GRAPH_DEPLOYED = "GraphDeployed";
 export const CUT_INTENDED = "CutIntended";
 export const DEAD_LETTER_REDRIVEN = "DeadLetterRedriven";
+const GRAPH_FINISHED = "GraphFinished";
 const PREFIX = "graph/";
 const REDRIVEN_MAX = 1000;
 
@@ -109,35 +112,43 @@ export class GraphStream {
   }
 
   /** The newest revision that was deployed. */
-  async deployment(): Promise<Deployment | undefined> {
-    const options = { direction: "backward", limit: 1, filter: { types: [GRAPH_DEPLOYED] } } as const;
-    for await (const [event] of this.#log.readStream(graphStreamOf(this.#graph), options)) {
-      if (event !== undefined) return deploymentOf(event);
-    }
-    return undefined;
+  deployment(): Promise<Deployment | undefined> {
+    return deploymentBefore(this.#log, this.#graph, Number.POSITIVE_INFINITY);
   }
 
   /** The newest intent to end a revision; it may have been carried out since. */
   async cutIntent(): Promise<CutIntent | undefined> {
-    const options = { direction: "backward", limit: 1, filter: { types: [CUT_INTENDED] } } as const;
-    for await (const [event] of this.#log.readStream(graphStreamOf(this.#graph), options)) {
+    for await (const event of this.#newestFirst(CUT_INTENDED)) {
       // Written by the host, checked by the log's own checksum.
-      if (event !== undefined) return hostPayload(event) as unknown as CutIntent;
+      return hostPayload(event) as unknown as CutIntent;
     }
     return undefined;
   }
 
-  /** Whether an event of this type ever happened. */
-  async has(type: string): Promise<boolean> {
-    const options = { limit: 1, filter: { types: [type] } };
-    for await (const events of this.#log.readStream(graphStreamOf(this.#graph), options)) return events.length > 0;
+  /** Whether the graph ever came to its end. */
+  async hasFinished(): Promise<boolean> {
+    for await (const _ of this.#newestFirst(GRAPH_FINISHED)) return true;
     return false;
+  }
+
+  /** Nodes that dead letters were sent through again at any time: their lanes are part of what the log knows. */
+  async nodesRedriven(): Promise<Set<string>> {
+    const nodes = new Set<string>();
+    for await (const event of this.#newestFirst(DEAD_LETTER_REDRIVEN)) nodes.add(event.context.node);
+    return nodes;
+  }
+
+  #newestFirst(type: string): AsyncGenerator<RecordedEvent> {
+    return newestFirst(this.#log, graphStreamOf(this.#graph), { types: [type] });
   }
 
   /** Redriven inputs for `node` after a revision of this stream, oldest first. */
   async redriven(node: string, after: number): Promise<readonly RecordedEvent[]> {
     const found: RecordedEvent[] = [];
-    const options = { from: after + 1, limit: REDRIVEN_MAX, filter: { types: [DEAD_LETTER_REDRIVEN], node } };
+    // A prune takes none that its node has not consumed.
+    const carried = await this.#log.carried?.(graphStreamOf(this.#graph));
+    const from = Math.max(after, carried?.revision ?? -1) + 1;
+    const options = { from, limit: REDRIVEN_MAX, filter: { types: [DEAD_LETTER_REDRIVEN], node } };
     for await (const events of this.#log.readStream(graphStreamOf(this.#graph), options)) found.push(...events);
     return found;
   }
@@ -221,11 +232,32 @@ const GRAPH_ADDED = "GraphAdded";
 /** The newest deployment of every graph that the log knows. */
 export async function deployments(log: EventLog, env: Env): Promise<ReadonlyMap<string, Deployment>> {
   const found = new Map<string, Deployment>();
-  for await (const events of log.readStream(GRAPHS_STREAM)) {
-    for (const { context } of events) {
-      const deployment = await new GraphStream(log, env, context.graph).deployment();
-      if (deployment !== undefined) found.set(context.graph, deployment);
-    }
+  for await (const { context } of oldestFirst(log, GRAPHS_STREAM)) {
+    const deployment = await new GraphStream(log, env, context.graph).deployment();
+    if (deployment !== undefined) found.set(context.graph, deployment);
   }
   return found;
+}
+
+/** The revision in force at a position, exclusive, that can be read. */
+export async function deploymentBefore(log: EventLog, graph: string, end: number): Promise<Deployment | undefined> {
+  for await (const event of newestFirst(log, graphStreamOf(graph), { types: [GRAPH_DEPLOYED] }))
+    if (event.position < end) return deploymentOf(event);
+  return undefined;
+}
+
+/** Of the streams that this file knows: under which name an event takes the place of an earlier one, if it is ever looked up. */
+export function graphEventKey({ type, context }: RecordedEvent): string | undefined {
+  switch (type) {
+    case GRAPH_DEPLOYED:
+    case CUT_INTENDED:
+    case GRAPH_FINISHED:
+      return type;
+    case GRAPH_ADDED:
+      return `${type} ${context.graph}`;
+    case DEAD_LETTER_REDRIVEN:
+      return `${type} ${context.node}`;
+    default:
+      return undefined;
+  }
 }

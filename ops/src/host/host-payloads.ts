@@ -9,12 +9,12 @@ import { join, resolve } from "node:path";
 import type { ReaderModule } from "@millrace/actors";
 import {
   type Env,
-  type EventLog,
   type GraphModel,
   invariant,
   type Json,
   type LocatedPayload,
   PayloadArchive,
+  type PayloadArchiveOptions,
   type PayloadCounters,
   PayloadExchange,
   type PayloadFormat,
@@ -62,7 +62,7 @@ export class HostPayloads {
   }
 
   /** @throws PAYLOAD-FAILED the archive cannot be read */
-  async open(log: EventLog, directory: string): Promise<void> {
+  async open(log: PayloadArchiveOptions["log"], directory: string): Promise<void> {
     const archive = await PayloadArchive.open({ disk: systemDisk(), directory, log });
     const store = this.#store;
     this.#exchange = new PayloadExchange({

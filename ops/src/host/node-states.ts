@@ -20,9 +20,10 @@ import {
 } from "@millrace/engine";
 import type { Moment, NodeState, NodeStateDiff, NodeStateReader, RowChange, StateChange } from "@millrace/gateway";
 import { positionAfter } from "@millrace/projections";
+import { prunedBelow } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { plain } from "./describe-event.ts";
-import { type Deployment, deploymentOf, GRAPH_DEPLOYED, graphStreamOf } from "./graph-stream.ts";
+import { type Deployment, deploymentBefore } from "./graph-stream.ts";
 import { type FoldingBehavior, stateBehavior } from "./state-behavior.ts";
 
 export interface NodeStatesOptions {
@@ -49,7 +50,7 @@ export class NodeStates implements NodeStateReader {
     this.#options = options;
   }
 
-  /** @throws HOST-MOMENT, EVENT-SCHEMA, EVENT-PAYLOAD */
+  /** @throws HOST-MOMENT, LOG-PRUNED, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD */
   async at(graph: string, node: string, moment: Moment | undefined): Promise<NodeState> {
     const end = await this.#positionOf(moment);
     const deployed = await this.#deployedNode(graph, node, end);
@@ -58,7 +59,7 @@ export class NodeStates implements NodeStateReader {
     return stateOf(graph, node, end, deployed);
   }
 
-  /** @throws HOST-MOMENT, EVENT-SCHEMA, EVENT-PAYLOAD */
+  /** @throws HOST-MOMENT, LOG-PRUNED, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD */
   async diff(graph: string, node: string, from: Moment, to: Moment | undefined): Promise<NodeStateDiff> {
     const [before, after] = [await this.at(graph, node, from), await this.at(graph, node, to)];
     const changes = rowChanges(indexed(before), indexed(after));
@@ -70,19 +71,22 @@ export class NodeStates implements NodeStateReader {
     return { graph, node, from: first, to: second, added, removed, changed, changes };
   }
 
-  /** @throws HOST-MOMENT, EVENT-SCHEMA, EVENT-PAYLOAD */
+  /** @throws HOST-MOMENT, LOG-PRUNED, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD */
   async changes(
     graph: string,
     node: string,
     field: string,
-  ): Promise<{ readonly asOf: number; readonly changes: readonly StateChange[] }> {
+  ): Promise<{ readonly from: number; readonly asOf: number; readonly changes: readonly StateChange[] }> {
     const end = this.#options.log.durableEnd;
+    const from = this.#options.log.base ?? 0;
     const { fold, behavior } = await this.#deployedNode(graph, node, end);
     const found: StateChange[] = [];
     const since = changesSince(behavior);
-    for await (const events of this.#options.log.readStream(streamOf(graph, node))) {
+    await fold.restore(from);
+    since();
+    for await (const events of this.#options.log.readStream(streamOf(graph, node), { from: fold.chain.revision + 1 })) {
       for (const event of events) {
-        if (event.position >= end) return { asOf: end, changes: found };
+        if (event.position >= end) return { from, asOf: end, changes: found };
         fold.fold(event);
         if (event.type !== STEP) continue;
         for (const change of since()) {
@@ -93,13 +97,14 @@ export class NodeStates implements NodeStateReader {
         await setImmediate();
       }
     }
-    return { asOf: end, changes: found };
+    return { from, asOf: end, changes: found };
   }
 
   async #positionOf(moment: Moment | undefined): Promise<number> {
     const { log } = this.#options;
     if (moment === undefined) return log.durableEnd;
     if ("timeMs" in moment) return positionAfter(log, moment.timeMs);
+    if (moment.position < (log.base ?? 0)) throw prunedBelow(log.base ?? 0, moment.position);
     if (moment.position <= log.durableEnd) return moment.position;
     throw opsError("HOST-MOMENT", `position ${moment.position} is beyond the log, which ends at ${log.durableEnd}`);
   }
@@ -125,12 +130,9 @@ export class NodeStates implements NodeStateReader {
     return { model, deployment, behavior, fold };
   }
 
-  /** The revision in force at a position. */
   async #deployment(graph: string, end: number): Promise<Deployment> {
-    const options = { direction: "backward", filter: { types: [GRAPH_DEPLOYED] } } as const;
-    for await (const events of this.#options.log.readStream(graphStreamOf(graph), options)) {
-      for (const event of events) if (event.position < end) return deploymentOf(event);
-    }
+    const deployment = await deploymentBefore(this.#options.log, graph, end);
+    if (deployment !== undefined) return deployment;
     throw opsError("HOST-MOMENT", `there is no graph ${graph} at position ${end}`, { place: { graph } });
   }
 }

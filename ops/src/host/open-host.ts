@@ -100,7 +100,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     await data.close();
   };
   try {
-    await payloads?.open(log, data.directory.payloads);
+    await payloads?.open(data.log, data.directory.payloads);
     tables.open(projections);
     for (const graph of graphs) await host.add(graph, by);
   } catch (thrown) {

@@ -93,7 +93,7 @@ export class RunningGraph {
       throw opsError("HOST-GRAPH", `a graph cannot be called ${name}: its nodes' streams would be taken for graphs`);
     const stream = new GraphStream(ports.log, ports.env, name);
     const deployed = await stream.deployment();
-    const redriven = await nodesRedriven(ports.log, name);
+    const redriven = await stream.nodesRedriven();
     if (deployed === undefined) {
       const first = firstDeployment(compiled);
       await stream.deploy(first, by);
@@ -115,7 +115,7 @@ export class RunningGraph {
       return new RunningGraph(compiled, next, stream, redriven, ports);
     }
     const graph = new RunningGraph(compiled, deployed, stream, redriven, ports);
-    graph.wasFinished = await stream.has("GraphFinished");
+    graph.wasFinished = await stream.hasFinished();
     return graph;
   }
 
@@ -243,13 +243,4 @@ export class RunningGraph {
       place: { graph: this.name },
     });
   }
-}
-
-/** Nodes that dead letters were sent through again at any time: their lanes are part of what the log knows. */
-async function nodesRedriven(log: EventLog, graph: string): Promise<Set<string>> {
-  const nodes = new Set<string>();
-  const options = { filter: { types: [DEAD_LETTER_REDRIVEN] } };
-  for await (const events of log.readStream(graphStreamOf(graph), options))
-    for (const event of events) nodes.add(event.context.node);
-  return nodes;
 }

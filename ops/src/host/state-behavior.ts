@@ -2,7 +2,7 @@
  * A node's behavior for folding alone: made from the definition without a connector, a table file, a calculator module or a secret,
  * so that a past state can be looked at where none of these is. Nothing of it is ever opened.
  */
-import { connectorSink, discardSink, feedSource, httpPush, merge, stateMode } from "@millrace/actors";
+import { calculatorFold, connectorSink, discardSink, feedSource, httpPush, merge, stateMode } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedBehavior,
@@ -41,6 +41,8 @@ export async function stateBehavior(node: AnyNodeModel, model: GraphModel, env: 
       if (scheme === "http") return httpPush();
       return scheme === "metronome" || scheme === "cron" ? compiled(node, model, env) : stateless();
     }
+    case "calculator":
+      return calculatorFold();
     default:
       // Whatever the node computes, what it logs are last results.
       return node.mode === "state" ? stateMode({ behavior: merge() }) : stateless();
@@ -97,6 +99,18 @@ function tableState(key: readonly string[]): FoldingBehavior {
       for (const row of decodeBatch(encoded).rows()) if (isJsonObject(row)) put(row);
     },
     inspect: () => ({ key, rows: [...rows.values()] }),
+    // Rows without a key are as many as the events that brought them.
+    ...(key.length === 0
+      ? {}
+      : {
+          snapshot: () => [...rows.values()] as StateEvent,
+          restore(snapshot: StateEvent) {
+            rows.clear();
+            // What `snapshot` said.
+            for (const row of snapshot as readonly JsonObject[]) put(row);
+            changes = new Map();
+          },
+        }),
     takeChanges() {
       const taken = [...changes.values()];
       changes = new Map();

@@ -47,6 +47,7 @@ export function tracedLog(log: EventLog, ratio: number, env: Env): EventLog {
     readStream: (stream, options) => log.readStream(stream, options),
     head: (stream) => log.head(stream),
     ...(log.prunedEnd === undefined ? {} : { prunedEnd: log.prunedEnd.bind(log) }),
+    ...(log.carried === undefined ? {} : { carried: log.carried.bind(log) }),
     subscribe: (options) => log.subscribe(options),
     close: () => log.close(),
   };

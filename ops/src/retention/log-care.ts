@@ -57,7 +57,7 @@ export type ErasureAnswer = Pick<Erasure, "key" | "subjectHash"> & Partial<Pick<
 export interface LogCare {
   /** @throws LOG-CORRUPT, LOG-FORK, LOG-ARCHIVE, AUDIT-KEY, AUDIT-CHECKPOINT */
   archive(request: CareRequest<"archive">): Promise<ArchivedLogRange>;
-  /** @throws LOG-HELD, PAYLOAD-FAILED */
+  /** @throws LOG-HELD, LOG-MANIFEST, PAYLOAD-FAILED */
   prune(request: CareRequest<"prune">): Promise<PrunedLogRange>;
   holds(request: CareRequest<"holds">): Promise<readonly LegalHold[]>;
   /** @throws LOG-HOLD */

@@ -7,6 +7,7 @@ import { archiveMaking } from "./archive-making.ts";
 import { ArchiveThread } from "./archive-thread.ts";
 import { type LegalHold, legalHolds, placeHold, releaseHold, tellPruned } from "./legal-holds.ts";
 import type { ArchivedLogRange, CareRequest, ErasureAnswer, LogCare, PrunedLogRange } from "./log-care.ts";
+import { PruneCarry } from "./prune-carry.ts";
 import { heldBy, hostNeeds } from "./retention-needs.ts";
 
 /** Segments that take longer than a thread takes to start. */
@@ -15,8 +16,8 @@ const LARGE_BYTES = 1024 * 1024;
 export interface OpenLogCareOptions {
   readonly data: Pick<OpenedData, "log" | "keys" | "audit" | "directory">;
   readonly env: Env;
-  /** What follows the log: nothing is pruned that it has not seen. */
-  readonly projections: Pick<ProjectionRunner, "reached">;
+  /** What follows the log: nothing is pruned that it has not seen, and its rows are carried. */
+  readonly projections: Pick<ProjectionRunner, "reached" | "carry">;
   /** Files of payloads, asked for when the first is needed. @throws PAYLOAD-FAILED */
   readonly payloads: () => Promise<Pick<PayloadArchive, "stage" | "forget">>;
 }
@@ -49,10 +50,7 @@ export class OpenLogCare implements LogCare {
     return { ...archived, base: log.base };
   }
 
-  /**
-   * Files of payloads go with the last event that names them. Rows and states that name one besides are of graphs, and what graphs have
-   * written is not pruned (`hostNeeds`).
-   */
+  /** Files of payloads go with the last event that names them, unless what is carried of streams and projections does, too. */
   prune({ beforeMs, by }: CareRequest<"prune">): Promise<PrunedLogRange> {
     const { data, env, projections } = this.#options;
     const { log } = data;
@@ -61,13 +59,15 @@ export class OpenLogCare implements LogCare {
       const holds = await legalHolds(log);
       const payloads = await this.#options.payloads();
       let staged: readonly string[] = [];
+      const carried = new PruneCarry({ log, env, projections });
       const pruned = await log.retention.prune({
         beforeMs,
-        needs: () => hostNeeds(log, log.base, holds),
+        needs: async (end) => [...(await hostNeeds(log, log.base, holds)), ...(await carried.needs(end))],
         heldBy: (from, end) => heldBy(log, holds, from, end),
         beforeForgetting: async (from, end) => {
           staged = await payloads.stage(await hashesIn(log, from, end));
         },
+        carry: (end) => carried.carries(end),
         by,
       });
       if (pruned.segments.length > 0) await tellPruned(log, env);

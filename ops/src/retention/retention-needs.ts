@@ -1,11 +1,13 @@
-/** What a host still needs of its log: asked before anything is pruned. It errs on the side of keeping. */
+/** What a host still needs of its log besides its graphs: asked before anything is pruned. It errs on the side of keeping. */
 import { type EventLog, METASTREAM } from "@millrace/engine";
+import { DEAD_LETTERS, deadLetterOf, type ProjectionRunner } from "@millrace/projections";
 import type { RetentionNeed } from "@millrace/streams/embedded";
-import { GRAPHS_STREAM } from "../host/graph-stream.ts";
 import { isHeld, type LegalHold, RETENTION_STREAM } from "./legal-holds.ts";
 
 /** Of the EventStoreDB protocol: which groups there are. Each goes on from a position of its own. */
 const GROUPS_STREAM = "$persistentSubscriptionConfig";
+/** Nodes of which each oldest dead letter is named, so that an answer stays readable. */
+const LETTERS_MAX = 1000;
 
 /** @param base first position that can be read */
 export async function hostNeeds(
@@ -14,15 +16,40 @@ export async function hostNeeds(
   holds: readonly LegalHold[],
 ): Promise<readonly RetentionNeed[]> {
   const needs: RetentionNeed[] = holds.map(({ name, position }) => ({
+    code: "HELD-RECORD",
     name: `the record of legal hold ${name}`,
     position,
+    place: { stream: RETENTION_STREAM },
+    remedy: `millrace log hold release ${name}, when it may be`,
   }));
-  // What graphs there are, their revisions, and what was ever redriven are read from the first deployment on; the identity of a source
-  // stands where it was first read; and a snapshot of a node is a cache, which is not read under another revision of its graph.
-  for await (const [first] of log.readStream(GRAPHS_STREAM, { limit: 1 }))
-    if (first !== undefined) needs.push({ name: `the graph ${first.context.graph}`, position: first.position });
-  if ((await log.head(GROUPS_STREAM)) >= 0) needs.push({ name: "persistent subscriptions", position: base });
+  if ((await log.head(GROUPS_STREAM)) >= 0)
+    needs.push({
+      code: "HELD-GROUPS",
+      name: "persistent subscriptions",
+      position: base,
+      place: { stream: GROUPS_STREAM },
+      remedy: "none while an EventStoreDB client has ever made a persistent subscription",
+    });
   return needs;
+}
+
+/** Dead letters that wait for a decision: of each node the oldest. They would be gone from a projection that is made again. */
+export async function waitingLetters(projections: Pick<ProjectionRunner, "query">): Promise<readonly RetentionNeed[]> {
+  const query = { where: { state: "waiting" }, order: "asc", limit: LETTERS_MAX } as const;
+  const { rows } = await projections.query(DEAD_LETTERS, query);
+  const oldest = new Map<string, RetentionNeed>();
+  for (const { id, graph, node, position } of rows.map(deadLetterOf)) {
+    const key = JSON.stringify([graph, node]);
+    if (oldest.has(key)) continue;
+    oldest.set(key, {
+      code: "HELD-DEAD-LETTER",
+      name: `the graph ${graph}: dead letter ${id} of ${node} waits for a decision`,
+      position,
+      place: { graph, node },
+      remedy: `millrace dlq redrive ${id}, or millrace dlq discard ${id}`,
+    });
+  }
+  return [...oldest.values()];
 }
 
 /** Who holds the events of `[from, end)`; `undefined` when nobody does. */
@@ -31,15 +58,21 @@ export async function heldBy(
   holds: readonly LegalHold[],
   from: number,
   end: number,
-): Promise<string | undefined> {
+): Promise<RetentionNeed | undefined> {
   for await (const events of log.read({ from, limit: end - from })) {
     for (const event of events) {
+      const { stream, position } = event;
       const hold = holds.find((candidate) => isHeld(candidate, event));
-      if (hold !== undefined) return `the legal hold ${hold.name}`;
-      if (event.stream === RETENTION_STREAM || event.stream.startsWith(METASTREAM)) continue;
-      const isSystem = event.stream.startsWith("$");
-      if (isSystem && (await log.head(event.stream)) === event.revision) return `the stream ${event.stream}`;
+      if (hold !== undefined) return heldByLaw(hold, position);
+      if (stream === RETENTION_STREAM || stream.startsWith(METASTREAM)) continue;
+      if (stream.startsWith("$") && (await log.head(stream)) === event.revision)
+        return { code: "HELD-STREAM", name: `the stream ${stream}`, position, place: { stream } };
     }
   }
   return undefined;
+}
+
+function heldByLaw({ name }: LegalHold, position: number): RetentionNeed {
+  const remedy = `millrace log hold release ${name}, when it may be`;
+  return { code: "HELD-LEGAL", name: `the legal hold ${name}`, position, remedy };
 }

@@ -11,7 +11,7 @@ import { type OpenedData, openData } from "../../src/host/open-data.ts";
 import { OpenLogCare } from "../../src/retention/open-log-care.ts";
 import { addEvents } from "../audit/audited-data.ts";
 import { lastJson, millrace } from "../millrace.ts";
-import { ALL, BY } from "./running-host.ts";
+import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
 
 const TEST_MS = 60_000;
@@ -110,7 +110,7 @@ it(
         throw new between();
       };
       const payloads = async () => ({ stage: (hashes: Iterable<string>) => archive.stage(hashes), forget });
-      const care = new OpenLogCare({ data, env, projections: { reached: async () => undefined }, payloads });
+      const care = new OpenLogCare({ data, env, projections: NO_PROJECTIONS, payloads });
       await care.archive({ beforeMs: ALL, parquet: false, keep: false });
       await expect(care.prune({ beforeMs: ALL, by: BY })).rejects.toThrow(between);
       expect(data.log.base).toBeGreaterThan(EVENTS / 2);
@@ -132,7 +132,7 @@ it(
         throw new Error("killed");
       };
       const payloads = async () => ({ stage, forget: archive.forget.bind(archive) });
-      const care = new OpenLogCare({ data, env, projections: { reached: async () => undefined }, payloads });
+      const care = new OpenLogCare({ data, env, projections: NO_PROJECTIONS, payloads });
       await care.archive({ beforeMs: ALL, parquet: false, keep: false });
       await expect(care.prune({ beforeMs: ALL, by: BY })).rejects.toThrow("killed");
       expect(data.log.base).toBe(0);

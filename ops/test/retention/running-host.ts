@@ -20,6 +20,12 @@ nodes:
 export const ALL = Number.MAX_SAFE_INTEGER;
 export const BY = asked("letter of 3 May");
 
+/** Of a log that nothing follows. */
+export const NO_PROJECTIONS = {
+  reached: async (): Promise<undefined> => undefined,
+  carry: async () => ({ carries: [], refused: [] }),
+};
+
 export interface SignUp {
   readonly id: number;
   readonly customer: string;

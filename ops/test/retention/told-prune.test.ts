@@ -8,7 +8,7 @@ import { type OpenedData, openData } from "../../src/host/open-data.ts";
 import { RETENTION_STREAM } from "../../src/retention/legal-holds.ts";
 import { OpenLogCare } from "../../src/retention/open-log-care.ts";
 import { systemPayload } from "../../src/system-stream.ts";
-import { ALL, BY } from "./running-host.ts";
+import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
 
 const env = systemEnv();
@@ -43,7 +43,7 @@ it("is told by whoever opens the log next", async () => {
     const payloads = async (): Promise<never> => {
       throw new Error("nothing is pruned by this care");
     };
-    const care = new OpenLogCare({ data, env, projections: { reached: async () => undefined }, payloads });
+    const care = new OpenLogCare({ data, env, projections: NO_PROJECTIONS, payloads });
     await care.archive({ beforeMs: ALL, parquet: false, keep: false });
     const heldBy = async (): Promise<undefined> => undefined;
     const pruned = await data.log.retention.prune({ beforeMs: ALL, needs: async () => [], heldBy, by: BY });

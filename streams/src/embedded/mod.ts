@@ -6,6 +6,7 @@ export { type BlockFields, type BlockKernels, blockKernels } from "./block-kerne
 export { type Crc32c, crc32c } from "./crc32c.ts";
 export type { EmbeddedLog, EmbeddedLogHealth } from "./embedded-log.ts";
 export { embeddedLogError } from "./errors.ts";
+export { prunedBelow } from "./kept-range.ts";
 export { type ListedSegments, listSegments } from "./list-segments.ts";
 export { indexWitness } from "./log-index.ts";
 export {

@@ -33,7 +33,7 @@ export async function simulatedPrune(options: SimulatedPruneOptions): Promise<nu
       storage.prune(end, fault === "state" ? carries.map((carry) => ({ ...carry, state: undefined })) : carries);
       return end;
     }
-    end = Math.min(...needed.map(({ position }) => position));
+    end = Math.min(...needed.map(({ position }) => position ?? 0));
   }
   return storage.base;
 }

@@ -7,6 +7,7 @@ import {
   type BlockKernels,
   type Loss,
   listSegments,
+  type RetentionNeed,
   repairLog,
   type ScrubFinding,
   type SegmentInfo,
@@ -184,12 +185,31 @@ export interface PruneCommandOptions extends LogOptions {
 export async function pruneLog({ olderThan, reason, data, json = false }: PruneCommandOptions): Promise<void> {
   const ageMs = ageOf(olderThan);
   await withCare(data, async (care) => {
-    const { segments, base, payloads } = await care.prune({ beforeMs: Date.now() - ageMs, by: asked(reason) });
-    if (json) return writeJson({ pruned: segments, base, payloads });
+    const pruning = care.prune({ beforeMs: Date.now() - ageMs, by: asked(reason) });
+    const { segments, base, heldBy, payloads } = await pruning.catch((thrown: unknown) => {
+      if (!json) writeNeeds(needsIn(thrown));
+      throw thrown;
+    });
+    if (json) return writeJson({ pruned: segments, base, heldBy, payloads });
     writeLine(`${segments.length} segments pruned; the log can be read from position ${base} on`);
     if (payloads.payloads > 0)
       writeLine(`${payloads.payloads} payloads that no event names any more deleted, ${payloads.bytes} bytes`);
+    if (heldBy.length > 0) writeLine("further segments that are old enough are needed:");
+    writeNeeds(heldBy);
   });
+}
+
+/** Who needs what was to be pruned, by a refusal of the log. */
+function needsIn(thrown: unknown): readonly RetentionNeed[] {
+  const { code, details } = reportOf(thrown);
+  // The log's own refusal lists them.
+  return code === "LOG-HELD" ? ((details as { readonly heldBy?: readonly RetentionNeed[] }).heldBy ?? []) : [];
+}
+
+function writeNeeds(needs: readonly RetentionNeed[]): void {
+  if (needs.length === 0) return;
+  const rows = needs.map(({ code, position, name, remedy }) => [position, code, name, remedy ?? null]);
+  writeTable(["from position", "code", "needed by", "what to do"], rows);
 }
 
 export interface HoldOptions extends LogOptions {

@@ -1,0 +1,60 @@
+/** What one prune carries, and who needs what it would take: of graphs and of projections. */
+import { carryEvents, type Env, messageOf, type StreamCarry } from "@millrace/engine";
+import type { ProjectionRunner } from "@millrace/projections";
+import type { EmbeddedLog, RetentionNeed } from "@millrace/streams/embedded";
+import { graphCarry } from "./graph-carry.ts";
+
+/** Of the EventStoreDB protocol: each event defines something or ends it, and all of them are read at every start. */
+const DEFINING_STREAMS = ["$projections-$all"];
+
+export interface PruneCarryOptions {
+  readonly log: EmbeddedLog;
+  readonly env: Env;
+  readonly projections: Pick<ProjectionRunner, "carry">;
+}
+
+interface Carried {
+  readonly carries: readonly StreamCarry[];
+  readonly needs: readonly RetentionNeed[];
+}
+
+export class PruneCarry {
+  readonly #options: PruneCarryOptions;
+  /** By end: most prunes go as far as they were asked to. */
+  #newest: { readonly end: number; readonly carried: Promise<Carried> } | undefined;
+
+  constructor(options: PruneCarryOptions) {
+    this.#options = options;
+  }
+
+  async needs(end: number): Promise<readonly RetentionNeed[]> {
+    return (await this.#at(end)).needs;
+  }
+
+  async carries(end: number): Promise<readonly StreamCarry[]> {
+    return (await this.#at(end)).carries;
+  }
+
+  #at(end: number): Promise<Carried> {
+    if (this.#newest?.end !== end) this.#newest = { end, carried: this.#carry(end) };
+    return this.#newest.carried;
+  }
+
+  async #carry(end: number): Promise<Carried> {
+    const { log, env, projections } = this.#options;
+    const graphs = await graphCarry(log, env, end);
+    const rows = await projections.carry(end);
+    const definitions: StreamCarry[] = [];
+    for (const stream of DEFINING_STREAMS) {
+      const carry = await carryEvents({ log, stream }, end, ({ revision }) => String(revision));
+      if (carry !== undefined) definitions.push(carry);
+    }
+    const refused = rows.refused.map(({ projection, position, error }) => ({
+      code: "HELD-PROJECTION",
+      name: `the projection ${projection}, which cannot fold the event at position ${position}: ${messageOf(error)}`,
+      position,
+      remedy: `millrace projection ls says why ${projection} stands still`,
+    }));
+    return { carries: [...graphs.carries, ...rows.carries, ...definitions], needs: [...graphs.needs, ...refused] };
+  }
+}
