@@ -4,6 +4,7 @@ import {
   type EventInput,
   type EventLog,
   type Mutation,
+  newestFirst,
   packState,
   type RecordedEvent,
   type StateEvent,
@@ -42,11 +43,11 @@ export async function appendSystemEvent(
   return position;
 }
 
-/** The events of a stream, oldest first. */
+/** The events of a stream that still count, oldest first. */
 export async function systemEvents(log: EventLog, stream: string): Promise<readonly RecordedEvent[]> {
   const events: RecordedEvent[] = [];
   // Backward, so that what was pruned of the stream is no error: what still counts never is.
-  for await (const batch of log.readStream(stream, { direction: "backward" })) events.push(...batch);
+  for await (const event of newestFirst(log, stream)) events.push(event);
   return events.reverse();
 }
 

@@ -6,17 +6,22 @@
 import { eventFilter } from "./event-filter.ts";
 import type { CarriedStream, EventFilter, EventLog, RecordedEvent } from "./event-log.ts";
 
-export type KeptLog = Pick<EventLog, "readStream" | "head" | "carried">;
+export type KeptLog = Pick<EventLog, "readStream" | "head" | "carried" | "prunedEnd">;
 
 /** Events of a stream, the newest first; behind what is left come those that a prune carried. */
 export async function* newestFirst(log: KeptLog, stream: string, filter?: EventFilter): AsyncGenerator<RecordedEvent> {
   const carried = await log.carried?.(stream);
-  // A stream whose last event went has nothing to begin at.
-  if (carried === undefined || (await log.head(stream)) > carried.revision) {
+  if (await isLeft(log, stream, carried)) {
     const options = { direction: "backward", ...(filter === undefined ? {} : { filter }) } as const;
     for await (const events of log.readStream(stream, options)) yield* events;
   }
   yield* carriedOf(carried, filter).reverse();
+}
+
+/** A stream whose last event went has nothing to begin at. */
+async function isLeft(log: KeptLog, stream: string, carried: CarriedStream | undefined): Promise<boolean> {
+  if (carried !== undefined) return (await log.head(stream)) > carried.revision;
+  return (await log.prunedEnd?.(stream)) === undefined;
 }
 
 /** Events of a stream in order: those that a prune carried, then all that are left. */

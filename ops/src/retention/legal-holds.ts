@@ -79,6 +79,14 @@ export async function tellPruned(log: EmbeddedLog, env: Env): Promise<void> {
   await append(log, env, PRUNED, { from, to }, by);
 }
 
+/** Of the stream {@link RETENTION_STREAM}: under which name an event takes the place of an earlier one. */
+export function retentionEventKey(event: RecordedEvent): string {
+  const { type, revision } = event;
+  if (type === PRUNED) return type;
+  const isHold = type === PLACED || type === RELEASED;
+  return isHold ? `hold ${systemPayload<{ readonly name: string }>(event).name}` : String(revision);
+}
+
 export function isHeld({ streamPrefix, tenant, fromMs, toMs }: HeldEvents, event: RecordedEvent): boolean {
   if (streamPrefix !== undefined && !event.stream.startsWith(streamPrefix)) return false;
   if (tenant !== undefined && event.context.tenant !== tenant) return false;

@@ -62,7 +62,7 @@ export class OpenLogCare implements LogCare {
       const carried = new PruneCarry({ log, env, projections });
       const pruned = await log.retention.prune({
         beforeMs,
-        needs: async (end) => [...(await hostNeeds(log, log.base, holds)), ...(await carried.needs(end))],
+        needs: async (end) => [...(await hostNeeds(log, log.base)), ...(await carried.needs(end))],
         heldBy: (from, end) => heldBy(log, holds, from, end),
         beforeForgetting: async (from, end) => {
           staged = await payloads.stage(await hashesIn(log, from, end));

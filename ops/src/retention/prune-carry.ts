@@ -1,11 +1,21 @@
 /** What one prune carries, and who needs what it would take: of graphs and of projections. */
-import { carryEvents, type Env, messageOf, type StreamCarry } from "@millrace/engine";
+import { carryEvents, type Env, messageOf, type RecordedEvent, type StreamCarry } from "@millrace/engine";
 import type { ProjectionRunner } from "@millrace/projections";
 import type { EmbeddedLog, RetentionNeed } from "@millrace/streams/embedded";
+import { ERASURE_STREAM } from "../personal/erase-subject.ts";
 import { graphCarry } from "./graph-carry.ts";
+import { RETENTION_STREAM, retentionEventKey } from "./legal-holds.ts";
 
-/** Of the EventStoreDB protocol: each event defines something or ends it, and all of them are read at every start. */
-const DEFINING_STREAMS = ["$projections-$all"];
+/** Streams of a host's own that are read at every start, with the name under which an event takes the place of an earlier one. */
+const SYSTEM_STREAMS: readonly (readonly [string, (event: RecordedEvent) => string])[] = [
+  [RETENTION_STREAM, retentionEventKey],
+  // Each tells of another key.
+  [ERASURE_STREAM, ({ revision }) => String(revision)],
+  // Of the EventStoreDB protocol: each defines a projection or ends it.
+  ["$projections-$all", ({ revision }) => String(revision)],
+];
+
+export const CARRIED_SYSTEM_STREAMS: ReadonlySet<string> = new Set(SYSTEM_STREAMS.map(([stream]) => stream));
 
 export interface PruneCarryOptions {
   readonly log: EmbeddedLog;
@@ -44,10 +54,10 @@ export class PruneCarry {
     const { log, env, projections } = this.#options;
     const graphs = await graphCarry(log, env, end);
     const rows = await projections.carry(end);
-    const definitions: StreamCarry[] = [];
-    for (const stream of DEFINING_STREAMS) {
-      const carry = await carryEvents({ log, stream }, end, ({ revision }) => String(revision));
-      if (carry !== undefined) definitions.push(carry);
+    const system: StreamCarry[] = [];
+    for (const [stream, key] of SYSTEM_STREAMS) {
+      const carry = await carryEvents({ log, stream }, end, key);
+      if (carry !== undefined) system.push(carry);
     }
     const refused = rows.refused.map(({ projection, position, error }) => ({
       code: "HELD-PROJECTION",
@@ -55,6 +65,6 @@ export class PruneCarry {
       position,
       remedy: `millrace projection ls says why ${projection} stands still`,
     }));
-    return { carries: [...graphs.carries, ...rows.carries, ...definitions], needs: [...graphs.needs, ...refused] };
+    return { carries: [...graphs.carries, ...rows.carries, ...system], needs: [...graphs.needs, ...refused] };
   }
 }
