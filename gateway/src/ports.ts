@@ -153,12 +153,12 @@ export interface NodeStateReader {
   /** @throws codes of the implementation where there is no such graph, node or moment */
   at(graph: string, node: string, moment: Moment | undefined): Promise<NodeState>;
   diff(graph: string, node: string, from: Moment, to: Moment | undefined): Promise<NodeStateDiff>;
-  /** Oldest first. */
+  /** Oldest first; of the events from the position `from` on, since those before it were pruned. */
   changes(
     graph: string,
     node: string,
     field: string,
-  ): Promise<{ readonly asOf: number; readonly changes: readonly StateChange[] }>;
+  ): Promise<{ readonly from: number; readonly asOf: number; readonly changes: readonly StateChange[] }>;
 }
 
 export interface HealthCheck {

@@ -460,7 +460,7 @@ describe("states of nodes", () => {
     },
     changes: (...query) => {
       asked.push(query);
-      return Promise.resolve({ asOf: 9, changes: [1, 2, 3].map((position) => ({ position }) as StateChange) });
+      return Promise.resolve({ from: 4, asOf: 9, changes: [1, 2, 3].map((position) => ({ position }) as StateChange) });
     },
   };
   const own = testGateway({ nodeStates });
@@ -485,7 +485,7 @@ describe("states of nodes", () => {
 
   it("have changes, the newest of which are kept", async () => {
     const answer = (await node("/changes?field=k&limit=2")).json();
-    expect(answer).toEqual({ asOf: 9, changes: [{ position: 2 }, { position: 3 }], total: 3 });
+    expect(answer).toEqual({ from: 4, asOf: 9, changes: [{ position: 2 }, { position: 3 }], total: 3 });
     expect(asked.splice(0)).toEqual([["g", "a/b", "k"]]);
   });
 

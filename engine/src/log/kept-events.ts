@@ -10,16 +10,24 @@ export type KeptLog = Pick<EventLog, "readStream" | "head" | "carried" | "pruned
 
 /** Events of a stream, the newest first; behind what is left come those that a prune carried. */
 export async function* newestFirst(log: KeptLog, stream: string, filter?: EventFilter): AsyncGenerator<RecordedEvent> {
-  const carried = await log.carried?.(stream);
-  if (await isLeft(log, stream, carried)) {
+  let last = Number.POSITIVE_INFINITY;
+  if (await isLeft(log, stream)) {
     const options = { direction: "backward", ...(filter === undefined ? {} : { filter }) } as const;
-    for await (const events of log.readStream(stream, options)) yield* events;
+    for await (const events of log.readStream(stream, options)) {
+      for (const event of events) {
+        last = event.revision;
+        yield event;
+      }
+    }
   }
-  yield* carriedOf(carried, filter).reverse();
+  // Asked for behind the reading: a prune that overtook it has carried what it did not find any more.
+  const carried = carriedOf(await log.carried?.(stream), filter);
+  yield* carried.reverse().filter(({ revision }) => revision < last);
 }
 
 /** A stream whose last event went has nothing to begin at. */
-async function isLeft(log: KeptLog, stream: string, carried: CarriedStream | undefined): Promise<boolean> {
+async function isLeft(log: KeptLog, stream: string): Promise<boolean> {
+  const carried = await log.carried?.(stream);
   if (carried !== undefined) return (await log.head(stream)) > carried.revision;
   return (await log.prunedEnd?.(stream)) === undefined;
 }

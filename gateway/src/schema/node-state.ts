@@ -29,6 +29,7 @@ const Fields = Type.Unsafe<JsonObject>({ type: "object", additionalProperties: t
 export const NodeStateSchema = typed<NodeState>(Fields);
 export const NodeStateDiffSchema = typed<NodeStateDiff>(Fields);
 export const StateChangePage = Type.Object({
+  from: Type.Integer({ description: "The first position that was looked at: what is before it was pruned." }),
   asOf: Type.Integer({ description: "Every event of the stream below this position was looked at." }),
   changes: Type.Array(typed<StateChange>(Fields)),
   total: Type.Integer({

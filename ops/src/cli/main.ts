@@ -332,9 +332,10 @@ log
 log
   .command("prune")
   .description(
-    "forget archived segments: heads of streams and hashes stay, so that proofs hold; a running host does it beside its graphs",
+    "forget archived segments up to the first that is needed, and say by whom: states of graphs, heads of streams and hashes are kept, so that graphs go on and proofs hold; a running host does it beside its graphs",
   )
   .requiredOption("--older-than <duration>", "segments whose last event is older, such as 3650d; 0 for all")
+  .option("--abandon <graph...>", "graphs that will not run again: nothing is kept back for them")
   .addOption(reasonOption())
   .addOption(auditDataOption())
   .addOption(jsonOption())

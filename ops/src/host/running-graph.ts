@@ -22,7 +22,6 @@ import { opsError } from "../errors.ts";
 import { compileDeployed, firstDeployment, nextDeployment, programAs } from "./deployment.ts";
 import {
   CUT_INTENDED,
-  DEAD_LETTER_REDRIVEN,
   type Deployment,
   GRAPH_DEPLOYED,
   GraphStream,

@@ -24,6 +24,7 @@ import {
   streamOf,
 } from "@millrace/engine";
 import type { EmbeddedLog, RetentionNeed } from "@millrace/streams/embedded";
+import { isPureCalculator } from "../compile/compile-calculator.ts";
 import { opsError } from "../errors.ts";
 import {
   DEAD_LETTER_REDRIVEN,
@@ -36,7 +37,6 @@ import {
 } from "../host/graph-stream.ts";
 import { redriveSourceOf } from "../host/redrive-source.ts";
 import { stateBehavior } from "../host/state-behavior.ts";
-import { isPureCalculator } from "../compile/compile-calculator.ts";
 import { GraphStreams } from "./graph-streams.ts";
 
 export interface GraphCarry {
@@ -44,29 +44,44 @@ export interface GraphCarry {
   readonly needs: readonly RetentionNeed[];
 }
 
-/** For a prune of everything below `end`. What is carried is whole only if nothing is needed from below it. */
-export async function graphCarry(log: EmbeddedLog, env: Env, end: number): Promise<GraphCarry> {
+/**
+ * For a prune of everything below `end`. What is carried is whole only if nothing is needed from below it.
+ *
+ * @param abandoned graphs that need nothing any more; what of them can be carried is
+ * @throws HOST-GRAPH there is no graph of a name that is abandoned
+ */
+export async function graphCarry(
+  log: EmbeddedLog,
+  env: Env,
+  end: number,
+  abandoned: ReadonlySet<string> = NONE,
+): Promise<GraphCarry> {
   const carries: StreamCarry[] = [];
   const needs: RetentionNeed[] = [];
   const keep = (carry: StreamCarry | undefined): void => {
     if (carry !== undefined) carries.push(carry);
   };
+  const known = await deployments(log, env);
+  for (const graph of abandoned)
+    if (!known.has(graph)) throw opsError("HOST-GRAPH", `the log knows no graph ${graph} that could be abandoned`);
   const streams = await GraphStreams.below(log, end);
-  for (const [graph, now] of await deployments(log, env)) {
+  for (const [graph, now] of known) {
     const { nodes, firstPosition } = streams.of(graph);
     const stream = graphStreamOf(graph);
     keep(await carryEvents({ log, stream }, end, graphEventKey));
     try {
       const graphs = new CarriedGraph({ log, env, end, graph, now, firstPosition });
       for (const carry of await graphs.nodes(nodes)) keep(carry);
-      needs.push(...(await graphs.needs()));
+      if (!abandoned.has(graph)) needs.push(...(await graphs.needs()));
     } catch (thrown) {
-      needs.push(heldGraph(graph, firstPosition, thrown));
+      if (!abandoned.has(graph)) needs.push(heldGraph(graph, firstPosition, thrown));
     }
   }
   keep(await carryEvents({ log, stream: GRAPHS_STREAM }, end, graphEventKey));
   return { carries, needs };
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 interface CarriedGraphOptions {
   readonly log: EmbeddedLog;
@@ -160,7 +175,7 @@ function heldOutput(graph: string, node: string, receiver: string, position: num
     name: `the graph ${graph}: ${receiver} has not consumed all that ${node} sent`,
     position,
     place: { graph, node },
-    remedy: `let the graph run until ${receiver} has caught up, or deploy it without ${receiver}`,
+    remedy: `let the graph run until ${receiver} has caught up, or --abandon ${graph}`,
   };
 }
 
@@ -170,7 +185,7 @@ function heldRedrive(graph: string, node: string, position: number): RetentionNe
     name: `the graph ${graph}: dead letters that were sent through ${node} again are not consumed`,
     position,
     place: { graph, node },
-    remedy: "let the graph run until they are",
+    remedy: `let the graph run until they are, or --abandon ${graph}`,
   };
 }
 
@@ -183,7 +198,7 @@ function heldGraph(graph: string, position: number, thrown: unknown): RetentionN
     name: `the graph ${graph}: ${code} ${message}`,
     position,
     place: { graph, ...node },
-    remedy: "make what the graph was deployed with available again, such as environment variables, and prune again",
+    remedy: `make available what the graph was deployed with, such as environment variables, or --abandon ${graph}`,
   };
 }
 

@@ -73,10 +73,11 @@ export async function releaseHold(log: EventLog, env: Env, name: string, by: Mut
 export async function tellPruned(log: EmbeddedLog, env: Env): Promise<void> {
   const pruned = log.retention.lastPruned;
   if (pruned === undefined) return;
-  const { from, to, by } = pruned;
+  const { from, to, by, carried } = pruned;
   for (const event of await systemEvents(log, RETENTION_STREAM))
     if (event.type === PRUNED && systemPayload<{ readonly to: number }>(event).to === to) return;
-  await append(log, env, PRUNED, { from, to }, by);
+  // The hash of what was carried is in the log, and so in its signed tree.
+  await append(log, env, PRUNED, { from, to, ...(carried === undefined ? {} : { carried }) }, by);
 }
 
 /** Of the stream {@link RETENTION_STREAM}: under which name an event takes the place of an earlier one. */

@@ -15,7 +15,8 @@ const Name = Type.String({ minLength: 1 });
 /** What each request has to say. Times in ms since 1970. */
 export const CARE_REQUESTS = {
   archive: Type.Object({ beforeMs: Type.Number(), parquet: Type.Boolean(), keep: Type.Boolean() }, closed),
-  prune: Type.Object({ beforeMs: Type.Number(), by: By }, closed),
+  /** `abandon`: graphs that will not run again, for which nothing is kept back. */
+  prune: Type.Object({ beforeMs: Type.Number(), abandon: Type.Optional(Type.Array(Name)), by: By }, closed),
   holds: Type.Object({}, closed),
   placeHold: Type.Object(
     {

@@ -51,7 +51,7 @@ export class OpenLogCare implements LogCare {
   }
 
   /** Files of payloads go with the last event that names them, unless what is carried of streams and projections does, too. */
-  prune({ beforeMs, by }: CareRequest<"prune">): Promise<PrunedLogRange> {
+  prune({ beforeMs, abandon = [], by }: CareRequest<"prune">): Promise<PrunedLogRange> {
     const { data, env, projections } = this.#options;
     const { log } = data;
     return this.#inTurn(async () => {
@@ -59,7 +59,7 @@ export class OpenLogCare implements LogCare {
       const holds = await legalHolds(log);
       const payloads = await this.#options.payloads();
       let staged: readonly string[] = [];
-      const carried = new PruneCarry({ log, env, projections });
+      const carried = new PruneCarry({ log, env, projections, abandoned: new Set(abandon) });
       const pruned = await log.retention.prune({
         beforeMs,
         needs: async (end) => [...(await hostNeeds(log, log.base)), ...(await carried.needs(end))],
@@ -68,7 +68,7 @@ export class OpenLogCare implements LogCare {
           staged = await payloads.stage(await hashesIn(log, from, end));
         },
         carry: (end) => carried.carries(end),
-        by,
+        by: abandon.length === 0 ? by : { ...by, reason: `${by.reason} (abandons ${abandon.join(", ")})` },
       });
       if (pruned.segments.length > 0) await tellPruned(log, env);
       const forgotten = staged.length === 0 ? { payloads: 0, bytes: 0 } : await payloads.forget(staged);

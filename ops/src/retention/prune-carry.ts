@@ -21,6 +21,8 @@ export interface PruneCarryOptions {
   readonly log: EmbeddedLog;
   readonly env: Env;
   readonly projections: Pick<ProjectionRunner, "carry">;
+  /** Graphs that will not run again. */
+  readonly abandoned: ReadonlySet<string>;
 }
 
 interface Carried {
@@ -51,8 +53,8 @@ export class PruneCarry {
   }
 
   async #carry(end: number): Promise<Carried> {
-    const { log, env, projections } = this.#options;
-    const graphs = await graphCarry(log, env, end);
+    const { log, env, projections, abandoned } = this.#options;
+    const graphs = await graphCarry(log, env, end, abandoned);
     const rows = await projections.carry(end);
     const system: StreamCarry[] = [];
     for (const [stream, key] of SYSTEM_STREAMS) {

@@ -2,18 +2,19 @@
  * A log that begins with a graph is archived and pruned while the graph runs, and the host is killed: the graph goes on as one whose log
  * was never pruned, its states and outputs are the same to the byte, and what was carried is as good as what went.
  */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Finished, lastJson, millrace, type Running, start } from "../millrace.ts";
 import { makeSmallLog } from "./small-log.ts";
 
 const TEST_MS = 120_000;
-const FLIGHTS = 3000;
+const FLIGHTS = 1000;
 const ORIGINS = ["AMS", "BRU", "CDG", "DUB"];
 /** Long enough that some thousand fill several segments. */
-const REMARK = "a remark that takes room in the log ".repeat(4);
+const REMARK = "a remark that takes room in the log ".repeat(8);
 
 const COMMITTED = ["hourly", "scored", "seen", "board", "file"];
 const GRAPH = `name: late-flights
@@ -36,11 +37,11 @@ export default {
 };
 `;
 
-/** Twenty a second of event time, so that the windows of an hour close now and then. */
+/** One a minute of event time, so that the windows of an hour close now and then. */
 function flightsFrom(first: number, count: number): string {
   return Array.from({ length: count }, (_, i) => {
     const id = first + i;
-    const date = new Date(Date.UTC(2026, 0, 1) + id * 20_000).toISOString();
+    const date = new Date(Date.UTC(2026, 0, 1) + id * 60_000).toISOString();
     const origin = ORIGINS[id % ORIGINS.length];
     return `${JSON.stringify({ id, date, origin, delay: (id * 7919) % 60, remark: `${REMARK}${id}` })}\n`;
   }).join("");
@@ -95,7 +96,7 @@ class FlightsHost {
       expect((await this.rows("seen")).length).toBe(from + count);
       expect(await this.#consumed()).toBe(true);
     };
-    await vi.waitFor(isThere, { timeout: 60_000, interval: 200 });
+    await vi.waitFor(isThere, { timeout: 60_000, interval: 400 });
   }
 
   /** Every node that commits has consumed what was sent to it. */
@@ -153,6 +154,10 @@ interface NodeState {
   readonly rows: readonly unknown[];
 }
 
+interface Archived {
+  readonly archived: readonly { readonly lastMs: number }[];
+}
+
 interface Pruned {
   readonly pruned: readonly object[];
   readonly base: number;
@@ -175,16 +180,36 @@ afterAll(async () => {
 });
 
 describe("a log that begins with a graph", { timeout: TEST_MS }, () => {
+  it("has everything, or all that is carried, when the host is killed while it prunes", async () => {
+    const { archived } = (await pruned.told("log", "archive", "--older-than", "0", "--no-parquet")) as Archived;
+    expect(archived.length).toBeGreaterThan(4);
+    const before = await pruned.outcome();
+    // Half of it, so that the other half is left for the next.
+    const [oldest] = archived.slice(archived.length / 2);
+    const olderThan = `${Math.max(0, Date.now() - (oldest?.lastMs ?? 0))}ms`;
+    for (const begun of [/^streams-.*tmp$/, /^MANIFEST.tmp$/]) {
+      const asking = pruned.ask("log", "prune", "--older-than", olderThan);
+      let isAnswered = false;
+      void asking.then(() => {
+        isAnswered = true;
+      });
+      while (!isAnswered && !readdirSync(join(pruned.data, "log")).some((name) => begun.test(name)))
+        await setImmediate();
+      await pruned.end("SIGKILL");
+      await asking;
+      await pruned.start();
+      await expect.poll(() => pruned.outcome(), { timeout: 30_000 }).toEqual(before);
+    }
+  });
+
   it("is pruned beside the graph, and every state that can still be asked for is what it was", async () => {
-    const archived = (await pruned.told("log", "archive", "--older-than", "0", "--no-parquet")) as { archived: object[] };
-    expect(archived.archived.length).toBeGreaterThan(2);
     const before = await pruned.outcome();
     const { body } = await pruned.get("/api/v1/events?limit=1");
     const end = (body as { readonly end: number }).end;
     const at = await pruned.state("hourly", end - 3);
     const answer = (await pruned.told("log", "prune", "--older-than", "0", "--reason", "over")) as Pruned;
     expect(answer).toMatchObject({ heldBy: [] });
-    expect(answer.pruned).toHaveLength(archived.archived.length);
+    expect(answer.pruned.length).toBeGreaterThan(1);
     ({ base } = answer);
     expect(base).toBeGreaterThan(20);
     expect(await pruned.outcome()).toEqual(before);
@@ -222,8 +247,7 @@ describe("a log that begins with a graph", { timeout: TEST_MS }, () => {
       writeFileSync(join(host.directory, "graph.yaml"), GRAPH.replace("delay >= 15", "delay >= 30"));
       await host.start();
     }
-    pruned.remove();
-    await Promise.all([plain.fly(2 * FLIGHTS, 1000), pruned.fly(2 * FLIGHTS, 1000)]);
+    await Promise.all([plain.fly(2 * FLIGHTS, FLIGHTS), pruned.fly(2 * FLIGHTS, FLIGHTS)]);
     expect(await pruned.outcome()).toEqual(await plain.outcome());
     expect((await pruned.ask("log", "scrub")).code).toBe(0);
   });

@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { systemEnv } from "@millrace/engine";
 import { afterAll, expect, it } from "vitest";
 import { type OpenedData, openData } from "../../src/host/open-data.ts";
-import { RETENTION_STREAM } from "../../src/retention/legal-holds.ts";
+import { legalHolds, placeHold, RETENTION_STREAM } from "../../src/retention/legal-holds.ts";
 import { OpenLogCare } from "../../src/retention/open-log-care.ts";
 import { systemPayload } from "../../src/system-stream.ts";
+import { appendEvents } from "../audit/audited-data.ts";
 import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
 
@@ -53,4 +54,21 @@ it("is told by whoever opens the log next", async () => {
   const event = { type: "LogPruned", by: BY.principal, reason: BY.reason, from: 0, to: base };
   expect(await opened(told)).toEqual([event]);
   expect(await opened(told)).toEqual([event]);
+}, 30_000);
+
+it("goes when a later prune takes it, as does what placed a hold, and both still count", async () => {
+  await opened(async (data) => {
+    await placeHold(data.log, env, "case-7", { streamPrefix: "orders-" }, BY);
+    await appendEvents(data.log, 900);
+    const payloads = async () => ({ stage: async () => [], forget: async () => ({ payloads: 0, bytes: 0 }) });
+    const care = new OpenLogCare({ data, env, projections: NO_PROJECTIONS, payloads });
+    await care.archive({ beforeMs: ALL, parquet: false, keep: false });
+    const position = (await legalHolds(data.log))[0]?.position ?? 0;
+    expect((await care.prune({ beforeMs: ALL, by: BY })).base).toBeGreaterThan(position);
+  });
+  await opened(async (data) => {
+    expect(await legalHolds(data.log)).toMatchObject([{ name: "case-7", by: BY.principal, reason: BY.reason }]);
+    expect(await told(data)).toHaveLength(1);
+    expect(await told(data)).toMatchObject([{ type: "LogPruned", carried: expect.stringMatching(/^[0-9a-f]{64}$/) }]);
+  });
 }, 30_000);

@@ -399,7 +399,8 @@ export class LogRetention {
         segments: { ...current.segments, ...Object.fromEntries(pruned) },
         ...(carriedStreams === undefined ? {} : { carriedStreams }),
       };
-      return { ...next, lastPruned: { from, to: keptFrom(next).position, by } };
+      const carried = carriedStreams === undefined ? {} : { carried: carriedStreams.sha256 };
+      return { ...next, lastPruned: { from, to: keptFrom(next).position, by, ...carried } };
     });
     if (!rulesOff.has("L-R24")) await remove();
     await this.#parts.files.forgetBelow(this.keptFrom.serial);

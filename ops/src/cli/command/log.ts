@@ -179,13 +179,16 @@ class Pace {
 
 export interface PruneCommandOptions extends LogOptions {
   readonly olderThan: string;
+  /** Graphs that will not run again. */
+  readonly abandon?: readonly string[];
   readonly reason: string;
 }
 
-export async function pruneLog({ olderThan, reason, data, json = false }: PruneCommandOptions): Promise<void> {
+export async function pruneLog(options: PruneCommandOptions): Promise<void> {
+  const { olderThan, abandon = [], reason, data, json = false } = options;
   const ageMs = ageOf(olderThan);
   await withCare(data, async (care) => {
-    const pruning = care.prune({ beforeMs: Date.now() - ageMs, by: asked(reason) });
+    const pruning = care.prune({ beforeMs: Date.now() - ageMs, abandon: [...abandon], by: asked(reason) });
     const { segments, base, heldBy, payloads } = await pruning.catch((thrown: unknown) => {
       if (!json) writeNeeds(needsIn(thrown));
       throw thrown;

@@ -51,7 +51,7 @@ export async function whodunit(stream: string, field: string | undefined, option
     if (field === undefined || stream.startsWith(GRAPH_STREAMS)) return eventsOf(api, stream, field, options);
     const answer = await api.get(`${nodePath(stream)}/state/changes`, { field, limit: options.limit });
     if (options.json === true) return writeJson(answer);
-    const { changes, total, asOf } = answer as unknown as Changes;
+    const { changes, total, from, asOf } = answer as unknown as Changes;
     const rows = changes.map((c) => [
       c.position,
       timeText(c.timeMs),
@@ -62,11 +62,13 @@ export async function whodunit(stream: string, field: string | undefined, option
       c.why,
     ]);
     writeTable(["position", "time", "row", "before", "after", "by", "why"], rows);
-    writeLine(`${changes.length} of ${total} changes of ${field}, newest last, as of position ${asOf}`);
+    const since = from === 0 ? "" : `; what changed it before position ${from} was pruned`;
+    writeLine(`${changes.length} of ${total} changes of ${field}, newest last, as of position ${asOf}${since}`);
   });
 }
 
 interface Changes {
+  readonly from: number;
   readonly asOf: number;
   readonly changes: readonly StateChange[];
   readonly total: number;

@@ -1,0 +1,207 @@
+/** What of a graph holds a prune off, with a code and a place; and that it goes when the graph has no more need of it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  encodeBatch,
+  encodeOwned,
+  encodeStep,
+  OWNED,
+  packState,
+  RowBatch,
+  STEP,
+  type StateEvent,
+  type StepRecord,
+  systemEnv,
+} from "@millrace/engine";
+import { sampleEvent, to } from "@millrace/engine/testing";
+import { afterAll, expect, it } from "vitest";
+import { type Deployment, GraphStream, graphStreamOf } from "../../src/host/graph-stream.ts";
+import { type OpenedData, openData } from "../../src/host/open-data.ts";
+import type { PrunedLogRange } from "../../src/retention/log-care.ts";
+import { OpenLogCare } from "../../src/retention/open-log-care.ts";
+import { appendEvents } from "../audit/audited-data.ts";
+import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
+import { makeSmallLog } from "./small-log.ts";
+
+const TEST_MS = 60_000;
+const BY_TEST = { principal: "test", reason: "" };
+const env = systemEnv();
+const root = mkdtempSync(join(tmpdir(), "millrace-graph-holds-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const GRAPH = `name: orders
+nodes:
+  in:  { kind: source, from: "http:/in" }
+  out: { kind: sink, input: in, to: "discard:" }
+`;
+
+/** A log that has other events before, between and behind those of a graph, of which nothing runs. */
+class HeldLog {
+  readonly #data: OpenedData;
+  readonly #graph: GraphStream;
+
+  private constructor(data: OpenedData) {
+    this.#data = data;
+    this.#graph = new GraphStream(data.log, env, "orders");
+  }
+
+  static async make(name: string, definition = GRAPH): Promise<HeldLog> {
+    const path = join(root, name);
+    await makeSmallLog(path, 0);
+    const onFatal = (error: Error): never => {
+      throw error;
+    };
+    const made = new HeldLog(await openData({ path, env, onFatal }));
+    await made.deploy(definition);
+    return made;
+  }
+
+  async deploy(definition: string): Promise<void> {
+    const parts = { hash: "a", parts: {}, projections: [], begins: [], stateSince: {} };
+    const deployment: Deployment = { revision: 1, definition, ...parts };
+    await this.#graph.deploy(deployment, BY_TEST);
+    this.#graph.about(1, "a");
+  }
+
+  /** Fills segments; resolves with the position behind them. */
+  async fill(): Promise<number> {
+    await appendEvents(this.#data.log, 300);
+    return this.#data.log.durableEnd;
+  }
+
+  async own(node: string): Promise<void> {
+    await this.#append(node, OWNED, encodeOwned({ epoch: 1, host: "h" }));
+  }
+
+  /** A step; resolves with its position. */
+  step(node: string, part: Partial<StepRecord>): Promise<number> {
+    const empty = { inputs: [], opened: [], recorded: [], state: [], emitted: [], dead: [], dropped: [] };
+    const ends = { at: 0, since: 0, watermark: 0, out: { watermark: 0, idle: false } };
+    return this.#append(node, STEP, encodeStep({ ...ends, ...empty, ...part }));
+  }
+
+  /** The sink has consumed its lane of this origin up to a position. */
+  consumed(origin: string, pos: number): Promise<number> {
+    const ends = { lane: 0, from: { pos: -1, ord: -1 }, to: { pos, ord: Number.MAX_SAFE_INTEGER } };
+    const input = {
+      ...ends,
+      watermark: 0,
+      exact: true,
+      idle: false,
+      mark: null,
+      revision: 1,
+      messages: pos + 1,
+      shed: 0,
+    };
+    return this.step("out", { inputs: [input], opened: [{ lane: 0, name: `${origin}>out` }] });
+  }
+
+  redrive(): Promise<number> {
+    return this.#graph.append([{ type: "DeadLetterRedriven", node: "out", payload: { id: "d", input: 1 } }], BY_TEST);
+  }
+
+  async revisionOf(position: number): Promise<number> {
+    for await (const [event] of this.#data.log.read({ from: position, limit: 1 }))
+      if (event?.stream === graphStreamOf("orders")) return event.revision;
+    return -1;
+  }
+
+  async prune(...abandon: string[]): Promise<PrunedLogRange> {
+    const payloads = async () => ({ stage: async () => [], forget: async () => ({ payloads: 0, bytes: 0 }) });
+    const care = new OpenLogCare({ data: this.#data, env, projections: NO_PROJECTIONS, payloads });
+    await care.archive({ beforeMs: ALL, parquet: false, keep: false });
+    return care.prune({ beforeMs: ALL, abandon, by: BY });
+  }
+
+  carried(stream: string): Promise<unknown> {
+    return this.#data.log.carried(stream);
+  }
+
+  close(): Promise<void> {
+    return this.#data.close();
+  }
+
+  async #append(node: string, type: string, payload: Uint8Array): Promise<number> {
+    const event = sampleEvent({ type, payload, schemaVersion: 1 });
+    const context = { ...event.context, graph: "orders", graphRevision: 1, node };
+    const { position } = await this.#data.log.append(to(`orders/${node}`, { ...event, context }));
+    return position;
+  }
+}
+
+const rows = (count: number): StateEvent => encodeBatch(new RowBatch(Array.from({ length: count }, (_, i) => i)));
+
+it(
+  "output that a receiver has not consumed holds its step, and nothing before it",
+  async () => {
+    const log = await HeldLog.make("output");
+    await log.own("in");
+    await log.own("out");
+    await log.fill();
+    await log.step("in", { emitted: [{ port: "out", firstSeq: 0, count: 2, batch: rows(2) }] });
+    await log.consumed("in.out", 1);
+    const position = await log.step("in", { emitted: [{ port: "out", firstSeq: 2, count: 3, batch: rows(3) }] });
+    const end = await log.fill();
+    const held = await log.prune();
+    expect(held.heldBy).toMatchObject([
+      { code: "HELD-OUTPUT", position, place: { graph: "orders", node: "in" }, remedy: expect.stringContaining("out") },
+    ]);
+    expect(held.base).toBeLessThanOrEqual(position);
+    expect(held.base).toBeGreaterThan(0);
+    await expect(log.prune()).rejects.toMatchObject({
+      code: "LOG-HELD",
+      details: { heldBy: [{ code: "HELD-OUTPUT" }] },
+    });
+    await log.consumed("in.out", 4);
+    const free = await log.prune();
+    expect(free.heldBy).toEqual([]);
+    expect(free.base).toBeGreaterThan(position);
+    expect(free.base).toBeLessThanOrEqual(end);
+    expect(await log.carried("orders/in")).toMatchObject({ revision: 2, events: [] });
+    await log.close();
+  },
+  TEST_MS,
+);
+
+it(
+  "a dead letter that was sent again holds until its node has consumed it",
+  async () => {
+    const log = await HeldLog.make("redrive");
+    await log.own("out");
+    await log.fill();
+    const position = await log.redrive();
+    await log.fill();
+    const held = await log.prune();
+    expect(held.heldBy).toMatchObject([{ code: "HELD-REDRIVE", position, place: { graph: "orders", node: "out" } }]);
+    await log.consumed("out~redrive#0", await log.revisionOf(position));
+    expect((await log.prune()).base).toBeGreaterThan(position);
+    expect(await log.carried(graphStreamOf("orders"))).toMatchObject({
+      events: [{ type: "GraphDeployed" }, { type: "DeadLetterRedriven", position }],
+    });
+    await log.close();
+  },
+  TEST_MS,
+);
+
+it(
+  "state that cannot be folded here holds the graph, until it is abandoned",
+  async () => {
+    const log = await HeldLog.make("state", GRAPH.replace("http:/in", "telemetry:"));
+    await log.own("in");
+    const position = await log.step("in", { state: [packState(1)] });
+    await log.fill();
+    await expect(log.prune()).rejects.toMatchObject({
+      code: "LOG-HELD",
+      details: { heldBy: [{ code: "HELD-STATE", position: 0, place: { graph: "orders", node: "in" } }] },
+    });
+    await expect(log.prune("others")).rejects.toMatchObject({ code: "HOST-GRAPH" });
+    const abandoned = await log.prune("orders");
+    expect(abandoned.base).toBeGreaterThan(position);
+    expect(abandoned.heldBy).toEqual([]);
+    expect(await log.carried("orders/in")).toBeUndefined();
+    expect(await log.carried(graphStreamOf("orders"))).toMatchObject({ events: [{ type: "GraphDeployed" }] });
+    await log.close();
+  },
+  TEST_MS,
+);
