@@ -7,14 +7,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { isFull } from "../faults/form.ts";
 import { type Finished, lastJson, millrace, type Running, start } from "../millrace.ts";
 import { makeSmallLog } from "./small-log.ts";
 
 const TEST_MS = 120_000;
-const FLIGHTS = 1000;
+const FLIGHTS = 600;
 const ORIGINS = ["AMS", "BRU", "CDG", "DUB"];
 /** Long enough that some thousand fill several segments. */
-const REMARK = "a remark that takes room in the log ".repeat(8);
+const REMARK = "a remark that takes room in the log ".repeat(14);
 
 const COMMITTED = ["hourly", "scored", "seen", "board", "file"];
 const GRAPH = `name: late-flights
@@ -37,11 +38,11 @@ export default {
 };
 `;
 
-/** One a minute of event time, so that the windows of an hour close now and then. */
+/** One in two minutes of event time, so that the windows of an hour close now and then. */
 function flightsFrom(first: number, count: number): string {
   return Array.from({ length: count }, (_, i) => {
     const id = first + i;
-    const date = new Date(Date.UTC(2026, 0, 1) + id * 60_000).toISOString();
+    const date = new Date(Date.UTC(2026, 0, 1) + id * 120_000).toISOString();
     const origin = ORIGINS[id % ORIGINS.length];
     return `${JSON.stringify({ id, date, origin, delay: (id * 7919) % 60, remark: `${REMARK}${id}` })}\n`;
   }).join("");
@@ -134,7 +135,10 @@ class FlightsHost {
   async outcome(): Promise<object> {
     const states = await Promise.all(COMMITTED.map((node) => this.state(node)));
     return {
-      states: states.map(({ node, rows, sent, lanes, watermarkMs }) => ({ node, rows, sent, lanes, watermarkMs })),
+      // When a node writes down that it idles is a matter of time.
+      states: states.map(({ node, rows, sent, lanes }) => {
+        return { node, rows, sent, lanes: lanes.map(({ lane, pos, ord }) => ({ lane, pos, ord })) };
+      }),
       departures: await this.rows("departures"),
       seen: await this.rows("seen"),
       file: readFileSync(join(this.data, "out", "late.ndjson"), "utf8"),
@@ -149,8 +153,7 @@ class FlightsHost {
 interface NodeState {
   readonly node: string;
   readonly sent: Readonly<Record<string, number>>;
-  readonly lanes: readonly { readonly lane: string; readonly pos: number }[];
-  readonly watermarkMs: number | null;
+  readonly lanes: readonly { readonly lane: string; readonly pos: number; readonly ord: number }[];
   readonly rows: readonly unknown[];
 }
 
@@ -187,7 +190,7 @@ describe("a log that begins with a graph", { timeout: TEST_MS }, () => {
     // Half of it, so that the other half is left for the next.
     const [oldest] = archived.slice(archived.length / 2);
     const olderThan = `${Math.max(0, Date.now() - (oldest?.lastMs ?? 0))}ms`;
-    for (const begun of [/^streams-.*tmp$/, /^MANIFEST.tmp$/]) {
+    for (const begun of isFull ? [/^streams-.*tmp$/, /^MANIFEST.tmp$/] : [/^streams-.*tmp$/]) {
       const asking = pruned.ask("log", "prune", "--older-than", olderThan);
       let isAnswered = false;
       void asking.then(() => {
