@@ -7,8 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { careOfHost } from "../../src/cli/ask-host.ts";
 import { isFull } from "../faults/form.ts";
 import { type Finished, lastJson, millrace, type Running, start } from "../millrace.ts";
+import { BY } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
 
 const TEST_MS = 120_000;
@@ -188,10 +190,11 @@ describe("a log that begins with a graph", { timeout: TEST_MS }, () => {
     expect(archived.length).toBeGreaterThan(4);
     const before = await pruned.outcome();
     // Half of it, so that the other half is left for the next.
-    const [oldest] = archived.slice(archived.length / 2);
-    const olderThan = `${Math.max(0, Date.now() - (oldest?.lastMs ?? 0))}ms`;
+    const beforeMs = archived[archived.length >> 1]?.lastMs ?? 0;
     for (const begun of isFull ? [/^streams-.*tmp$/, /^MANIFEST.tmp$/] : [/^streams-.*tmp$/]) {
-      const asking = pruned.ask("log", "prune", "--older-than", olderThan);
+      const asking = careOfHost(join(pruned.data, "care"))
+        .prune({ beforeMs, by: BY })
+        .catch(() => undefined);
       let isAnswered = false;
       void asking.then(() => {
         isAnswered = true;
