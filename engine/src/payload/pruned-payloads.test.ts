@@ -16,7 +16,13 @@ const MOMENTS = 160;
 /** A log that has only what it is told, and can be read from `base` on. */
 class ToldLog {
   readonly events: string[] = [];
+  /** What prunes carried. */
+  carried = "";
   base = 0;
+
+  async *carriedBytes(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from(this.carried);
+  }
 
   get durableEnd(): number {
     return this.events.length;
@@ -97,6 +103,20 @@ describe("payloads of pruned events", () => {
     expect(m.objects).toEqual([expect.stringContaining(again.sha256)]);
     expect(m.markers).toEqual([]);
     expect((await m.env.until(host.exchange.open(again))).bytes[299]).toBe(3);
+  });
+
+  it("stay while what was carried names them, and go when the next prune carries them no more", async () => {
+    const [m, host] = await filled();
+    const [a] = m.named as [PayloadReference];
+    m.log.carried = `state with ${a.sha256}`;
+    expect(await m.env.until(m.prune(host))).toEqual({ payloads: 1, bytes: 200 });
+    expect((await m.env.until(host.exchange.open(a))).bytes[0]).toBe(1);
+    m.disk.powerCut();
+    const next = await m.start();
+    expect(m.objects).toHaveLength(2);
+    const staged = await m.env.until(hashesIn(m.log as never, 2, 3).then((hashes) => next.exchange.stage(hashes)));
+    m.log.carried = "";
+    expect(await m.env.until(next.exchange.forget(staged))).toEqual({ payloads: 1, bytes: 100 });
   });
 
   it("stay while somebody uses them, until the next start", async () => {
