@@ -66,7 +66,7 @@ class HeldLog {
 
   /** Fills segments; resolves with the position behind them. */
   async fill(): Promise<number> {
-    await appendEvents(this.#data.log, 300);
+    await appendEvents(this.#data.log, 450);
     return this.#data.log.durableEnd;
   }
 
