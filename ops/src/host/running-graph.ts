@@ -20,14 +20,7 @@ import {
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
 import { compileDeployed, firstDeployment, nextDeployment, programAs } from "./deployment.ts";
-import {
-  CUT_INTENDED,
-  type Deployment,
-  GRAPH_DEPLOYED,
-  GraphStream,
-  graphStreamOf,
-  SYSTEM,
-} from "./graph-stream.ts";
+import { CUT_INTENDED, type Deployment, GRAPH_DEPLOYED, GraphStream, graphStreamOf, SYSTEM } from "./graph-stream.ts";
 import type { HostPayloads } from "./host-payloads.ts";
 import { redriveSource, redriveSourceOf } from "./redrive-source.ts";
 
