@@ -68,8 +68,9 @@ function booleanColumn(form: MaskForm): ColumnForm {
     const values = new Uint8Array(physicalLength(batch));
     const open = new Uint8Array(batch.n);
     for (let i = 0; i < batch.n; i++) {
-      if (mask[i] === UNSURE) open[i] = 1;
-      else values[batch.at(i)] = mask[i] as number;
+      const known = mask.bytes[i] as number;
+      if (known === UNSURE) open[i] = 1;
+      else values[batch.at(i)] = known;
     }
     return { column: { type: "boolean", values, nulls: null }, open };
   };

@@ -6,13 +6,13 @@
 import type { ColumnBatch } from "../frame/batch.ts";
 import type { DictionaryColumn } from "../frame/column.ts";
 import type { CelNode } from "./cel.ts";
-import type { Cells } from "./kernels.ts";
+import type { Cells } from "./comparisons.ts";
 import { Lift } from "./lift.ts";
+import type { Mask } from "./mask.ts";
 import { compileRow } from "./row.ts";
 import { NO_SCOPE, readsOf } from "./syntax.ts";
 
-/** 0 false, 1 true, 2 unsure, per message. */
-export type MaskForm = (batch: ColumnBatch) => Uint8Array | null;
+export type MaskForm = (batch: ColumnBatch) => Mask | null;
 
 export interface Numbers {
   readonly values: Cells;
@@ -50,14 +50,15 @@ export function constantNumbers(value: number, int: boolean): NumbersForm {
   };
 }
 
+/** Cells in the order of the messages; `room` gives the array that those of a selection are put into. */
 export function gathered(
   from: Cells,
   nulls: Uint8Array | null,
-  n: number,
-  selection: Uint32Array | null,
+  { n, selection }: Pick<ColumnBatch, "n" | "selection">,
+  room: (n: number) => Float64Array,
 ): Omit<Numbers, "int"> {
   if (selection === null) return { values: from, unsure: nulls };
-  const values = new Float64Array(n);
+  const values = room(n);
   for (let i = 0; i < n; i++) values[i] = from[selection[i] as number] as number;
   if (nulls === null) return { values, unsure: null };
   const unsure = new Uint8Array(n);

@@ -20,6 +20,7 @@ import { didYouMean } from "./nearest.ts";
 import { notBool } from "./operators.ts";
 import { compileRow } from "./row.ts";
 import type { Row } from "./row-context.ts";
+import { type SelectionForm, selectionForm } from "./selection-form.ts";
 import { NO_SCOPE, pathOf, readsOf } from "./syntax.ts";
 import { type CelValue, toJson } from "./values.ts";
 
@@ -107,6 +108,7 @@ class CompiledExpression implements Expression {
   readonly #node: CelNode;
   readonly #row: Row;
   readonly #toJson: (value: CelValue) => Json;
+  #selection: SelectionForm | undefined;
   #mask: MaskForm | undefined;
   #column: ColumnForm | undefined;
 
@@ -134,12 +136,15 @@ class CompiledExpression implements Expression {
   }
 
   predicate(batch: Batch): Selected {
-    const mask = batch instanceof ColumnBatch ? this.#maskForm()(batch) : null;
-    const sure = mask === null ? null : this.#indices.ofMask(mask);
+    const columns = batch instanceof ColumnBatch ? batch : undefined;
+    const passing = columns === undefined ? null : this.#selectionForm()(columns, this.#indices);
+    if (passing !== null) return { selected: passing, failures: NO_FAILURES };
+    const mask = columns === undefined ? null : this.#maskForm()(columns);
+    const sure = mask === null ? null : this.#indices.ofMask(mask, batch.n);
     if (sure !== null) return { selected: sure, failures: NO_FAILURES };
     const failures: MessageFailure[] = [];
     const selected = this.#indices.where(batch.n, (i) => {
-      const known = mask === null ? UNSURE : (mask[i] as number);
+      const known = mask === null ? UNSURE : (mask.bytes[i] as number);
       return known === 1 || (known === UNSURE && this.#test(batch, i, failures));
     });
     return { selected, failures };
@@ -149,6 +154,11 @@ class CompiledExpression implements Expression {
     const columns = batch instanceof ColumnBatch ? batch : undefined;
     const drafted = columns === undefined ? null : this.#columnForm()(columns);
     return drafted === null ? this.#byRows(batch, columns) : this.#settled(batch as ColumnBatch, drafted);
+  }
+
+  #selectionForm(): SelectionForm {
+    this.#selection ??= selectionForm(this.#node);
+    return this.#selection;
   }
 
   #maskForm(): MaskForm {

@@ -2,7 +2,7 @@
  * Comparing time cells with a string without making strings. From year 0 to 9999 ISO 8601 strings order as the times they
  * name, so any string, a complete date or not, splits the times in two places, and comparing strings is comparing numbers.
  */
-import type { Comparison } from "./kernels.ts";
+import type { Cells, Comparison } from "./comparisons.ts";
 
 const FIRST_MS = Date.parse("0000-01-01T00:00:00.000Z");
 const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
@@ -12,20 +12,19 @@ export function isPlainTime(ms: number): boolean {
   return ms >= FIRST_MS && ms <= LAST_MS && Number.isInteger(ms);
 }
 
-/** Writes whether `cell op text` holds for each cell of {@link isPlainTime}, as masks are written. */
-export type IsoComparison = (cells: Float64Array | Int32Array, out: Uint8Array) => Uint8Array;
+/** Writes 1 or 0: whether `cell op text` holds for each of the first `n` cells, as far as they are {@link isPlainTime}. */
+export type IsoComparison = (cells: Cells, out: Uint8Array, n: number) => void;
 
 export function isoComparison(op: Comparison, text: string): IsoComparison {
   const from = firstTime((iso) => iso >= text);
   const after = firstTime((iso) => iso > text);
   const [low, high] = bounds(op, from, after);
   const inside = op === "!=" ? 0 : 1;
-  return (cells, out) => {
-    for (let i = 0; i < out.length; i++) {
+  return (cells, out, n) => {
+    for (let i = 0; i < n; i++) {
       const ms = cells[i] as number;
       out[i] = Number(ms >= low && ms < high) === inside ? 1 : 0;
     }
-    return out;
   };
 }
 

@@ -1,6 +1,7 @@
 /** Conditions over columns: one mask per batch. */
 import type { ColumnBatch } from "../frame/batch.ts";
 import type { Column, DictionaryColumn } from "../frame/column.ts";
+import { either, reusedNumbers } from "./arithmetic.ts";
 import type { CelNode } from "./cel.ts";
 import {
   dictionaryOf,
@@ -12,10 +13,11 @@ import {
   type NumbersForm,
   type TimesForm,
 } from "./columnar.ts";
+import { type Comparison, compare, compareTo } from "./comparisons.ts";
 import { isoComparison, isPlainTime } from "./iso-order.ts";
-import { type Comparison, compare, compareTo, either, inverted, logic, mark, reusedMask } from "./kernels.ts";
 import { type Lift, UNSURE } from "./lift.ts";
 import { memberLiterals, numberLiteral } from "./literal.ts";
+import { conjunction, disjunction, inverted, type Mask, mark, reusedMask } from "./mask.ts";
 import { numbersForm } from "./numbers-form.ts";
 import { MIRRORED, type Ordering } from "./operators.ts";
 import { macroOf, NO_SCOPE, pathOf } from "./syntax.ts";
@@ -32,14 +34,31 @@ export function maskForm(node: CelNode): MaskForm {
   };
 }
 
-function liftedMask(lift: Lift, column: DictionaryColumn, { n, selection }: ColumnBatch, out: Uint8Array): Uint8Array {
+function liftedMask(lift: Lift, column: DictionaryColumn, { n, selection }: ColumnBatch, out: Mask): Mask {
   const entries = lift.masks(column.dictionary).values;
   const { codes, nulls } = column;
+  const { bytes } = out;
+  if (selection === null && nulls === null) {
+    lookUp(entries, codes, bytes, n);
+    return out;
+  }
   for (let i = 0; i < n; i++) {
     const at = selection === null ? i : (selection[i] as number);
-    out[i] = nulls !== null && nulls[at] === 1 ? UNSURE : (entries[codes[at] as number] as number);
+    bytes[i] = nulls !== null && nulls[at] === 1 ? UNSURE : (entries[codes[at] as number] as number);
   }
   return out;
+}
+
+/** Four cells a turn, as the loops of comparisons. */
+function lookUp(entries: Uint8Array, codes: DictionaryColumn["codes"], bytes: Uint8Array, n: number): void {
+  const turns = n & ~3;
+  for (let i = 0; i < turns; i += 4) {
+    bytes[i] = entries[codes[i] as number] as number;
+    bytes[i + 1] = entries[codes[i + 1] as number] as number;
+    bytes[i + 2] = entries[codes[i + 2] as number] as number;
+    bytes[i + 3] = entries[codes[i + 3] as number] as number;
+  }
+  for (let i = turns; i < n; i++) bytes[i] = entries[codes[i] as number] as number;
 }
 
 function structuralMask(node: CelNode): MaskForm {
@@ -51,13 +70,13 @@ function structuralMask(node: CelNode): MaskForm {
       const reused = reusedMask();
       return (batch) => {
         const mask = operand(batch);
-        return mask === null ? null : inverted(mask, reused(batch.n));
+        return mask === null ? null : inverted(mask, reused(batch.n), batch.n);
       };
     }
     case "&&":
-      return logicMask(0, node.args);
+      return logicMask(conjunction, node.args);
     case "||":
-      return logicMask(1, node.args);
+      return logicMask(disjunction, node.args);
     case "<":
     case "<=":
     case ">":
@@ -78,19 +97,26 @@ function structuralMask(node: CelNode): MaskForm {
 
 function constantMask(value: boolean): MaskForm {
   const reused = reusedMask();
-  return ({ n }) => reused(n).fill(value ? 1 : 0);
+  return ({ n }) => filled(reused(n), value ? 1 : 0, n);
 }
 
-function logicMask(decisive: 0 | 1, [left, right]: readonly [CelNode, CelNode]): MaskForm {
+function filled(mask: Mask, value: number, n: number): Mask {
+  mask.bytes.fill(value, 0, n);
+  return mask;
+}
+
+function logicMask(combined: typeof conjunction, [left, right]: readonly [CelNode, CelNode]): MaskForm {
   const a = maskForm(left);
   const b = maskForm(right);
   const reused = reusedMask();
+  const unknown = reusedMask();
   return (batch) => {
+    const { n } = batch;
     const x = a(batch);
     const y = b(batch);
     if (x === null && y === null) return null;
-    const unknown = (): Uint8Array => new Uint8Array(batch.n).fill(UNSURE);
-    return logic(decisive, x ?? unknown(), y ?? unknown(), reused(batch.n));
+    const other = x === null || y === null ? filled(unknown(n), UNSURE, n) : null;
+    return combined(x ?? (other as Mask), y ?? (other as Mask), reused(n), n);
   };
 }
 
@@ -102,7 +128,7 @@ function flagMask(field: string): MaskForm {
     const out = reused(n);
     for (let i = 0; i < n; i++) {
       const at = selection === null ? i : (selection[i] as number);
-      out[i] = column.nulls !== null && column.nulls[at] === 1 ? UNSURE : (column.values[at] as number);
+      out.bytes[i] = column.nulls !== null && column.nulls[at] === 1 ? UNSURE : (column.values[at] as number);
     }
     return out;
   };
@@ -115,22 +141,35 @@ function presenceMask(node: CelNode): MaskForm {
   if (path?.length !== 1) return NOTHING;
   const field = path[0] as string;
   const reused = reusedMask();
-  return ({ columns, n }) => reused(n).fill(columns.has(field) ? 1 : 0);
+  return ({ columns, n }) => filled(reused(n), columns.has(field) ? 1 : 0, n);
 }
 
-function comparisonMask(op: Comparison, [left, right]: readonly [CelNode, CelNode]): MaskForm {
+function comparisonMask(op: Comparison, args: readonly [CelNode, CelNode]): MaskForm {
+  const [left, right] = args;
   if (op === "==" || op === "!=") {
     if (isNull(right)) return nullMask(op === "==", left);
     if (isNull(left)) return nullMask(op === "==", right);
   }
-  const limit = numberLiteral(right);
-  if (limit !== undefined) return limitMask(op, numbersForm(left), limit);
-  const mirrored = numberLiteral(left);
-  if (mirrored !== undefined)
-    return limitMask(op in MIRRORED ? MIRRORED[op as Ordering] : op, numbersForm(right), mirrored);
+  const limited = limitedBy(op, args);
+  if (limited !== undefined) return limitMask(limited);
   const text = textLiteral(right);
   if (text !== undefined) return isoMask(op, left, text);
   return pairMask(op, [numbersForm(left), numbersForm(right)], [timesForm(left), timesForm(right)]);
+}
+
+/** A comparison with a constant, which stands on the right of `op`. */
+export interface Limited {
+  readonly op: Comparison;
+  readonly operand: CelNode;
+  readonly limit: number;
+}
+
+export function limitedBy(op: Comparison, [left, right]: readonly [CelNode, CelNode]): Limited | undefined {
+  const limit = numberLiteral(right);
+  if (limit !== undefined) return { op, operand: left, limit };
+  const mirrored = numberLiteral(left);
+  if (mirrored === undefined) return undefined;
+  return { op: op in MIRRORED ? MIRRORED[op as Ordering] : op, operand: right, limit: mirrored };
 }
 
 function textLiteral(node: CelNode): string | undefined {
@@ -144,11 +183,15 @@ function isoMask(op: Comparison, node: CelNode, text: string): MaskForm {
   const field = path[0] as string;
   const holds = isoComparison(op, text);
   const reused = reusedMask();
-  return ({ columns, n, selection }) => {
-    const column = columns.get(field);
+  const room = reusedNumbers();
+  return (batch) => {
+    const { n } = batch;
+    const column = batch.columns.get(field);
     if (column?.type !== "time") return null;
-    const { values, unsure } = gathered(column.values, column.nulls, n, selection);
-    return mark(holds(values, reused(n)), marked(values, unsure, n, isPlainTime));
+    const { values, unsure } = gathered(column.values, column.nulls, batch, room);
+    const out = reused(n);
+    holds(values, out.bytes, n);
+    return mark(out, marked(values, unsure, n, isPlainTime), n);
   };
 }
 
@@ -166,7 +209,7 @@ function nullMask(wanted: boolean, node: CelNode): MaskForm {
     if (column === undefined) return null;
     const out = reused(n);
     for (let i = 0; i < n; i++)
-      out[i] = isNullCell(column, selection === null ? i : (selection[i] as number)) === wanted ? 1 : 0;
+      out.bytes[i] = isNullCell(column, selection === null ? i : (selection[i] as number)) === wanted ? 1 : 0;
     return out;
   };
 }
@@ -178,11 +221,16 @@ function isNullCell(column: Column, at: number): boolean {
   return column.type === "time" && Number.isNaN(new Date(column.values[at] as number).getTime());
 }
 
-function limitMask(op: Comparison, operand: NumbersForm, limit: number): MaskForm {
+function limitMask({ op, operand, limit }: Limited): MaskForm {
+  const numbersOf = numbersForm(operand);
   const reused = reusedMask();
   return (batch) => {
-    const numbers = operand(batch);
-    return numbers === null ? null : mark(compareTo(op, numbers.values, limit, reused(batch.n)), numbers.unsure);
+    const { n } = batch;
+    const numbers = numbersOf(batch);
+    if (numbers === null) return null;
+    const out = reused(n);
+    compareTo(op, numbers.values, limit, out.bytes, n);
+    return mark(out, numbers.unsure, n);
   };
 }
 
@@ -193,11 +241,14 @@ function pairMask(
 ): MaskForm {
   const reused = reusedMask();
   return (batch) => {
+    const { n } = batch;
     for (const [left, right] of [numbers, times]) {
       const a = left(batch);
       const b = a === null ? null : right(batch);
-      if (a !== null && b !== null)
-        return mark(compare(op, a.values, b.values, reused(batch.n)), either(a.unsure, b.unsure, batch.n));
+      if (a === null || b === null) continue;
+      const out = reused(n);
+      compare(op, a.values, b.values, out.bytes, n);
+      return mark(out, either(a.unsure, b.unsure, n), n);
     }
     return null;
   };
@@ -212,7 +263,7 @@ function membershipMask([value, list]: readonly [CelNode, CelNode]): MaskForm {
     const numbers = operand(batch);
     if (numbers === null) return null;
     const out = reused(batch.n);
-    for (let i = 0; i < out.length; i++) out[i] = members.has(numbers.values[i]) ? 1 : 0;
-    return mark(out, numbers.unsure);
+    for (let i = 0; i < batch.n; i++) out.bytes[i] = members.has(numbers.values[i]) ? 1 : 0;
+    return mark(out, numbers.unsure, batch.n);
   };
 }

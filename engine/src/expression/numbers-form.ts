@@ -1,6 +1,7 @@
 /** Numbers over columns: fields, literals and arithmetic. */
 import type { ColumnBatch } from "../frame/batch.ts";
 import type { DictionaryColumn } from "../frame/column.ts";
+import { asInts, compute, either, reusedNumbers } from "./arithmetic.ts";
 import type { CelNode } from "./cel.ts";
 import {
   constantNumbers,
@@ -11,7 +12,6 @@ import {
   type Numbers,
   type NumbersForm,
 } from "./columnar.ts";
-import { asInts, compute, either, reusedNumbers } from "./kernels.ts";
 import type { Lift } from "./lift.ts";
 import { numberLiteral } from "./literal.ts";
 import type { Arithmetic } from "./operators.ts";
@@ -85,11 +85,13 @@ function arithmeticNumbers(op: Arithmetic, left: NumbersForm, right: NumbersForm
 }
 
 function fieldNumbers(field: string): NumbersForm {
-  return ({ columns, n, selection }) => {
-    const column = columns.get(field);
-    if (column?.type === "json") return numbersOfJson(column.values, n, selection);
+  const reused = reusedNumbers();
+  return (batch) => {
+    const column = batch.columns.get(field);
+    if (column?.type === "json") return numbersOfJson(column.values, batch.n, batch.selection);
     if (column?.type !== "number") return null;
-    return { ...gathered(column.values, column.nulls, n, selection), int: false };
+    const { values, unsure } = gathered(column.values, column.nulls, batch, reused);
+    return { values, unsure, int: false };
   };
 }
 

@@ -1,4 +1,5 @@
 /** Timestamps over time columns, and their parts. */
+import { reusedNumbers } from "./arithmetic.ts";
 import type { CelNode } from "./cel.ts";
 import { constantNumbers, gathered, marked, NOTHING, type NumbersForm, type TimesForm } from "./columnar.ts";
 import { isTimestamp } from "./functions.ts";
@@ -49,11 +50,12 @@ export function timesForm(node: CelNode): TimesForm {
 }
 
 function fieldTimes(field: string): TimesForm {
-  return ({ columns, n, selection }) => {
-    const column = columns.get(field);
+  const reused = reusedNumbers();
+  return (batch) => {
+    const column = batch.columns.get(field);
     if (column?.type !== "time") return null;
-    const times = gathered(column.values, column.nulls, n, selection);
-    return { values: times.values, unsure: marked(times.values, times.unsure, n, isWholeTimestamp) };
+    const { values, unsure } = gathered(column.values, column.nulls, batch, reused);
+    return { values, unsure: marked(values, unsure, batch.n, isWholeTimestamp) };
   };
 }
 
