@@ -82,6 +82,8 @@ export interface WindowGroups {
   take(most: number): number;
   changed(): number;
   all(): number;
+  nextStart(from: number): number;
+  combine(from: number, to: number): number;
   read(starts: Float64Array, keys: Uint32Array, cells: Float64Array): void;
   seal(): number;
   discard(): void;

@@ -1,22 +1,15 @@
-/** The state of a window node: keys by value, and their groups as a kernel keeps them. */
-import type { CellSpec, GroupArrays, GroupKernel, GroupKernels, Json } from "@millrace/engine";
+/** The state of a window node whose windows do not overlap: keys by value, and their groups as a kernel keeps them. */
+import type { CellSpec, GroupArrays, GroupKernel, GroupKernels } from "@millrace/engine";
+import type { Groups } from "./groups.ts";
 import { KeyTable } from "./key-table.ts";
 import { scriptGroups } from "./script-groups.ts";
 import type { WindowInput } from "./window-input.ts";
-
-/** Groups with the values of their keys and cells. Numbers of keys are of the table that was there when they were read. */
-export interface Groups {
-  readonly n: number;
-  readonly starts: Float64Array;
-  readonly keys: readonly (readonly Json[])[];
-  /** Values by group, one array per cell of the plan. */
-  readonly cells: readonly Float64Array[];
-}
+import type { WindowSnapshot, WindowState } from "./window-state.ts";
 
 /** A key table smaller than this is not worth compacting. */
 const KEYS_KEPT = 4096;
 
-export class OpenWindows {
+export class OpenWindows implements WindowState {
   readonly sizeMs: number;
   readonly #kernel: GroupKernel;
   readonly #width: number;
@@ -79,6 +72,11 @@ export class OpenWindows {
     return this.#read(n);
   }
 
+  /** Takes all groups that are due and does not look at them. */
+  drop(): void {
+    this.#due -= this.#kernel.take(this.#due);
+  }
+
   /** Groups changed in this draft that are not taken, in the order of their first change. `undefined`: there are none. */
   changed(): Groups | undefined {
     const n = this.#kernel.changed();
@@ -88,6 +86,16 @@ export class OpenWindows {
   /** All groups that are not taken, by window start, then first-seen key. */
   all(): Groups {
     return this.#read(this.#kernel.all());
+  }
+
+  /** Start of the first window at or after `from` that is open; `NaN` when there is none. */
+  nextStart(from: number): number {
+    return this.#kernel.nextStart(from);
+  }
+
+  /** The open windows that start in `[from, to)` as one that starts at `from`. */
+  combined(from: number, to: number): Groups {
+    return this.#read(this.#kernel.combine(from, to));
   }
 
   seal(): void {
@@ -107,6 +115,15 @@ export class OpenWindows {
     for (const [c, cell] of cells.entries()) all.set(cell, c * n);
     const ids = Uint32Array.from(keys, (key) => this.#keys.id(key));
     this.#kernel.write({ starts, keys: ids, cells: all }, this.#keys.size);
+  }
+
+  snapshot(): WindowSnapshot {
+    return { groups: this.all() };
+  }
+
+  restore({ groups }: WindowSnapshot, limit: number): void {
+    this.write(groups);
+    this.end(limit);
   }
 
   #onlyKey(n: number): Uint32Array {

@@ -15,7 +15,7 @@ import {
   invariant,
   type NumericInput,
 } from "@millrace/engine";
-import { windowStart } from "./window-input.ts";
+import { windowStart } from "./span.ts";
 
 export const scriptGroups: GroupKernels = {
   name: "typescript",
@@ -59,6 +59,8 @@ class ScriptGroups implements GroupKernel {
   /** Of them, those that were there before this draft. */
   #dueBefore = 0;
   #listed: readonly number[] = [];
+  /** Instead of them, where those that were listed last are no slots. */
+  #combined: GroupArrays | undefined;
 
   constructor(sizeMs: number, specs: readonly CellSpec[]) {
     this.#sizeMs = sizeMs;
@@ -105,7 +107,39 @@ class ScriptGroups implements GroupKernel {
     return this.#list([...this.#due.slice(this.#taken), ...this.#sorted().flatMap((window) => window.slots)]);
   }
 
+  nextStart(from: number): number {
+    const next = lowestOf([...this.#windows.keys()].filter((start) => start >= from));
+    return next === Number.POSITIVE_INFINITY ? Number.NaN : next;
+  }
+
+  combine(from: number, to: number): number {
+    const slots = this.#sorted()
+      .filter(({ start }) => start >= from && start < to)
+      .flatMap((window) => window.slots);
+    const placeOfKey = new Map<number, number>();
+    const places = Uint32Array.from(slots, (slot) => {
+      const key = this.#keyOfSlot[slot] as number;
+      const known = placeOfKey.get(key) ?? placeOfKey.size;
+      placeOfKey.set(key, known);
+      return known;
+    });
+    const n = placeOfKey.size;
+    const cells = new Float64Array(n * this.#specs.length);
+    for (const [c, { fold }] of this.#specs.entries()) {
+      const into = cells.subarray(c * n, (c + 1) * n).fill(initialOf(fold));
+      combineCells(into, fold, places, this.#cells[c] as Float64Array, slots);
+    }
+    this.#combined = { starts: new Float64Array(n).fill(from), keys: Uint32Array.from(placeOfKey.keys()), cells };
+    return n;
+  }
+
   read({ starts, keys, cells }: GroupArrays): void {
+    if (this.#combined !== undefined) {
+      starts.set(this.#combined.starts);
+      keys.set(this.#combined.keys);
+      cells.set(this.#combined.cells);
+      return;
+    }
     const slots = this.#listed;
     const n = slots.length;
     for (let i = 0; i < n; i++) {
@@ -169,6 +203,7 @@ class ScriptGroups implements GroupKernel {
 
   #list(slots: readonly number[]): number {
     this.#listed = slots;
+    this.#combined = undefined;
     return slots.length;
   }
 
@@ -279,6 +314,24 @@ function addTo(
   else if (fold === "sum") addSum(cell, slots, at, n, source.values, source.nulls);
   else if (fold === "max") addMax(cell, slots, at, n, source.values, source.nulls);
   else addMin(cell, slots, at, n, source.values, source.nulls);
+}
+
+/** Adds the cell of each slot to that of its place, which holds the same of slots before it. */
+function combineCells(
+  into: Float64Array,
+  fold: CellFold,
+  places: Uint32Array,
+  cell: Float64Array,
+  slots: readonly number[],
+): void {
+  for (let i = 0; i < places.length; i++) {
+    const place = places[i] as number;
+    const value = cell[slots[i] as number] as number;
+    const before = into[place] as number;
+    if (fold === "min") into[place] = value < before ? value : before;
+    else if (fold === "max") into[place] = value > before ? value : before;
+    else into[place] = before + value;
+  }
 }
 
 /** Value of a cell that has seen nothing. */

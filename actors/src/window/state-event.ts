@@ -3,7 +3,7 @@
  * (`start, count, …`), keys by value, each cell as little-endian bytes of the narrowest kind that holds it exactly.
  */
 import type { Json, StateEvent } from "@millrace/engine";
-import type { Groups } from "./open-windows.ts";
+import type { Groups } from "./groups.ts";
 
 /** Bytes per value of a packed cell; a cell that is 0 everywhere has none. */
 const INT32 = 4;

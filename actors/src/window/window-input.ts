@@ -16,6 +16,7 @@ import { actorError } from "../errors.ts";
 import { eventTimesOf } from "../event-time.ts";
 import type { Expression } from "../expression.ts";
 import { distinctFailures } from "../survivors.ts";
+import { firstStartAfter } from "./span.ts";
 
 export interface WindowInput {
   /** Physical indices of the messages to accumulate; `null`: all of `0 … n-1`. */
@@ -25,12 +26,14 @@ export interface WindowInput {
   readonly keys: readonly Column[];
   readonly values: readonly NumericInput[];
   readonly failures: readonly MessageFailure[];
-  /** Messages that belong to a window that was closed before them, by index in the batch. */
+  /** Messages of which the first window was closed before them, by index in the batch. */
   readonly late: Uint32Array;
 }
 
 export interface WindowInputOptions {
-  readonly sizeMs: number;
+  readonly everyMs: number;
+  /** Event times beyond it, before or after 1970, are no times. */
+  readonly timeMsMax: number;
   readonly latenessMs: number;
   readonly time: Expression;
   readonly by: readonly Expression[];
@@ -52,7 +55,7 @@ export function windowInput(slice: InputSlice, watermark: number, options: Windo
   const times = eventTimesOf(evaluate(options.time), physical);
   const keys = options.by.map(evaluate);
   const columns = options.expressions.map(evaluate);
-  const least = checkTimes(times, batch, failures);
+  const least = checkTimes(times, batch, options.timeMsMax, failures);
   const values = columns.map((column, input) =>
     numericInput(column, batch, physical, options.numeric[input] === true, failures),
   );
@@ -84,14 +87,14 @@ function physicalCount(batch: Batch): number {
 }
 
 /** The least time; a message without one fails. */
-function checkTimes(times: Float64Array, batch: Batch, failures: MessageFailure[]): number {
+function checkTimes(times: Float64Array, batch: Batch, most: number, failures: MessageFailure[]): number {
   const at = batch instanceof ColumnBatch ? batch.selection : null;
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < batch.n; i++) {
     const t = times[at === null ? i : (at[i] as number)] as number;
     if (t < least) least = t;
-    // True for NaN and the infinities only.
-    else if (t - t !== 0)
+    // False for NaN, too.
+    if (!(t >= -most && t <= most))
       failures.push({ index: i, error: actorError("WINDOW-TIME", "the message has no usable event time") });
   }
   return least;
@@ -146,7 +149,7 @@ function finite(input: NumericInput, at: Uint32Array | null, n: number, failures
 }
 
 /**
- * Late is what the origin marked with a watermark that had closed the message's window (R19), and what a lane brings that was
+ * Late is what the origin marked with a watermark that had closed the message's first window (R19), and what a lane brings that was
  * idle while the node's own watermark passed. The first holds in every run alike; the second only if lanes were idle.
  */
 function lateMessages(
@@ -165,7 +168,7 @@ function lateMessages(
   const late: number[] = [];
   for (let i = 0; i < batch.n; i++) {
     const t = times[batch instanceof ColumnBatch ? batch.at(i) : i] as number;
-    if (windowStart(t, options.sizeMs) + options.sizeMs + options.latenessMs <= (behind[i] as number)) late.push(i);
+    if (firstStartAfter(t, options.everyMs) + options.latenessMs <= (behind[i] as number)) late.push(i);
   }
   return Uint32Array.from(late);
 }
@@ -178,9 +181,4 @@ function physicalLeft(batch: Batch, failures: readonly MessageFailure[], late: U
   let n = 0;
   for (let i = 0; i < batch.n; i++) if (out[i] === 0) at[n++] = batch instanceof ColumnBatch ? batch.at(i) : i;
   return at.slice(0, n);
-}
-
-/** Windows are aligned to 1970-01-01T00:00Z. */
-export function windowStart(t: number, sizeMs: number): number {
-  return Math.floor(t / sizeMs) * sizeMs;
 }

@@ -1,7 +1,7 @@
 /** Groups as output columns. */
 import { type Column, ColumnBatch, Dictionary, type Json } from "@millrace/engine";
 import type { ComputedField } from "./aggregate.ts";
-import type { Groups } from "./open-windows.ts";
+import type { Groups } from "./groups.ts";
 
 /** A dictionary only grows; past this many entries the next batch starts a new one. */
 const DICTIONARY_ENTRIES_MAX = 65_536;

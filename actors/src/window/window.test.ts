@@ -9,6 +9,7 @@ import {
   type InputSlice,
   isJsonObject,
   type Json,
+  type JsonObject,
   type LateMark,
   Positions,
   RowBatch,
@@ -21,7 +22,7 @@ import { RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
 import { field } from "../field.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
 import { OpenWindows } from "./open-windows.ts";
-import { window } from "./window.ts";
+import { type WindowOptions, window } from "./window.ts";
 import { windowInput } from "./window-input.ts";
 
 const HOUR = 3_600_000;
@@ -39,7 +40,9 @@ const compute = new Map<string, Aggregate>([
 const delay = field("delay");
 for (const fn of ["sum", "avg", "min", "max"] as const) compute.set(fn, { fn, argument: delay });
 
-function hourly(extra: { latenessMs?: number; late?: "drop" | "port"; partBytes?: number } = {}): CommittedBehavior {
+type Extra = Partial<Pick<WindowOptions, "everyMs" | "latenessMs" | "late" | "partBytes">>;
+
+function hourly(extra: Extra = {}): CommittedBehavior {
   return window({ sizeMs: HOUR, time: field("date"), by: new Map([["origin", field("origin")]]), compute, ...extra });
 }
 
@@ -205,20 +208,19 @@ class PartialNode {
   }
 }
 
-/** The same aggregate the slow and obvious way. */
-function naive(messages: readonly Message[], latenessMs: number): { rows: Json[]; dropped: number } {
+/** The same aggregate the slow and obvious way: every message is put into every hour that holds it. */
+function naive(messages: readonly Message[], latenessMs: number, everyMs = HOUR): { rows: Json[]; dropped: number } {
   const { marks } = marksOf(messages, 2 * HOUR);
+  const last = (m: Message): number => Math.floor(m.date / everyMs) * everyMs;
+  const onTime = messages.filter((m, i) => last(m) + everyMs + latenessMs > (marks[i] ?? Number.NEGATIVE_INFINITY));
+  const dropped = messages.length - onTime.length;
   const groups = new Map<string, Message[]>();
-  let dropped = 0;
-  for (const [i, m] of messages.entries()) {
-    const start = Math.floor(m.date / HOUR) * HOUR;
-    if (start + HOUR + latenessMs <= (marks[i] ?? Number.NEGATIVE_INFINITY)) {
-      dropped++;
-      continue;
+  // Keys of a window come in the order of its parts.
+  for (const m of onTime.toSorted((a, b) => last(a) - last(b)))
+    for (let start = last(m); start > last(m) - HOUR; start -= everyMs) {
+      const key = JSON.stringify([start, m.origin]);
+      groups.set(key, [...(groups.get(key) ?? []), m]);
     }
-    const key = JSON.stringify([start, m.origin]);
-    groups.set(key, [...(groups.get(key) ?? []), m]);
-  }
   const rows = [...groups].map(([key, members]) => {
     const [start, origin] = JSON.parse(key) as [number, string | null];
     const delays = members.flatMap((m) => (m.delay === null ? [] : [m.delay]));
@@ -250,6 +252,8 @@ const messagesArb = fc.array(
   }),
   { maxLength: 60 },
 );
+/** Tumbling, and hopping. */
+const everyArb = fc.constantFrom(HOUR, HOUR / 2, HOUR / 4);
 const cutsArb = fc.array(fc.integer({ min: 1, max: 59 }), { maxLength: 6 });
 
 test("rows and columns, cut anywhere, give what a batch computation gives, and the log folds to the same state", () => {
@@ -259,16 +263,12 @@ test("rows and columns, cut anywhere, give what a batch computation gives, and t
       cutsArb,
       cutsArb,
       fc.constantFrom(0, HOUR / 2, 3 * HOUR),
-      (messages, cutsA, cutsB, latenessMs) => {
-        const expected = naive(messages, latenessMs);
-        const rows = run(hourly({ latenessMs }), hourly({ latenessMs }), messages, asRows, cutsA);
-        const columns = run(
-          hourly({ latenessMs }),
-          hourly({ latenessMs }),
-          messages,
-          asColumns(new Dictionary()),
-          cutsB,
-        );
+      everyArb,
+      (messages, cutsA, cutsB, latenessMs, everyMs) => {
+        const make = (): CommittedBehavior => hourly({ latenessMs, everyMs });
+        const expected = naive(messages, latenessMs, everyMs);
+        const rows = run(make(), make(), messages, asRows, cutsA);
+        const columns = run(make(), make(), messages, asColumns(new Dictionary()), cutsB);
         expect(rows.rows).toEqual(expected.rows);
         expect(columns.rows).toEqual(expected.rows);
         expect([rows.dropped, columns.dropped]).toEqual([expected.dropped, expected.dropped]);
@@ -280,10 +280,10 @@ test("rows and columns, cut anywhere, give what a batch computation gives, and t
 
 test("a replica that folded the log, or a snapshot of it, stands where the node stands", () => {
   fc.assert(
-    fc.property(messagesArb, cutsArb, (messages, cuts) => {
+    fc.property(messagesArb, cutsArb, everyArb, (messages, cuts, everyMs) => {
       for (const make of [asRows, asColumns(new Dictionary())]) {
-        const { behavior, replica } = run(hourly(), hourly(), messages, make, cuts, false);
-        const restored = hourly();
+        const { behavior, replica } = run(hourly({ everyMs }), hourly({ everyMs }), messages, make, cuts, false);
+        const restored = hourly({ everyMs });
         restored.restore?.(structuredClone(behavior.snapshot?.()) as StateEvent);
         expect(replica.snapshot?.()).toEqual(behavior.snapshot?.());
         expect(restored.snapshot?.()).toEqual(behavior.snapshot?.());
@@ -301,28 +301,35 @@ test("a replica that folded the log, or a snapshot of it, stands where the node 
 test("what ends at once goes out in parts, whatever comes between them, and nothing is left, repeated or out of order", () => {
   const then = fc.array(fc.constantFrom("serve", "restart"), { maxLength: 3 });
   fc.assert(
-    fc.property(messagesArb, cutsArb, fc.array(then), fc.constantFrom(0, HOUR), (messages, cuts, thens, latenessMs) => {
-      const node = new PartialNode(() => hourly({ latenessMs, partBytes: 3 * (9 + 9 * 8) }));
-      const { marks, after } = marksOf(messages, 2 * HOUR);
-      const bounds = [...new Set([0, ...cuts.filter((c) => c < messages.length), messages.length])].sort(
-        (a, b) => a - b,
-      );
-      for (const [b, to] of bounds.entries()) {
-        const from = bounds[b - 1];
-        if (from === undefined) continue;
-        const late = marks.flatMap((watermark, pos): LateMark[] =>
-          watermark === null || pos < from || pos >= to ? [] : [{ pos, watermark }],
+    fc.property(
+      messagesArb,
+      cutsArb,
+      fc.array(then),
+      fc.constantFrom(0, HOUR),
+      everyArb,
+      (messages, cuts, thens, latenessMs, everyMs) => {
+        const node = new PartialNode(() => hourly({ latenessMs, everyMs, partBytes: 3 * (9 + 9 * 8) }));
+        const { marks, after } = marksOf(messages, 2 * HOUR);
+        const bounds = [...new Set([0, ...cuts.filter((c) => c < messages.length), messages.length])].sort(
+          (a, b) => a - b,
         );
-        const positions = Positions.dense(from, to - from);
-        const watermark = to === messages.length ? Number.POSITIVE_INFINITY : (after[to - 1] as number);
-        node.step({ lane: "l", input: 0, batch: asRows(messages.slice(from, to)), positions, late }, watermark);
-        for (const what of thens[b] ?? []) what === "serve" ? node.serve(watermark) : node.restart();
-      }
-      while (node.isAsked) node.serve(Number.POSITIVE_INFINITY);
-      const expected = naive(messages, latenessMs);
-      expect(node.rows).toEqual(expected.rows);
-      expect(node.dropped).toBe(expected.dropped);
-    }),
+        for (const [b, to] of bounds.entries()) {
+          const from = bounds[b - 1];
+          if (from === undefined) continue;
+          const late = marks.flatMap((watermark, pos): LateMark[] =>
+            watermark === null || pos < from || pos >= to ? [] : [{ pos, watermark }],
+          );
+          const positions = Positions.dense(from, to - from);
+          const watermark = to === messages.length ? Number.POSITIVE_INFINITY : (after[to - 1] as number);
+          node.step({ lane: "l", input: 0, batch: asRows(messages.slice(from, to)), positions, late }, watermark);
+          for (const what of thens[b] ?? []) what === "serve" ? node.serve(watermark) : node.restart();
+        }
+        while (node.isAsked) node.serve(Number.POSITIVE_INFINITY);
+        const expected = naive(messages, latenessMs, everyMs);
+        expect(node.rows).toEqual(expected.rows);
+        expect(node.dropped).toBe(expected.dropped);
+      },
+    ),
     { numRuns: 300 },
   );
 });
@@ -389,6 +396,61 @@ test("the node's output watermark waits for the first window that may still be e
   expect(behavior.hold?.()).toBe(3 * HOUR);
 });
 
+test("windows that hop skip the time in which nothing happened, and go out as they end", () => {
+  const behavior = hourly({ everyMs: HOUR / 4 });
+  const starts: number[][] = [];
+  const YEARS = 100 * 365 * 24;
+  for (const [date, to] of [
+    [0.9, 1.3],
+    [YEARS + 0.5, YEARS + 1.1],
+    [YEARS + 1.2, Number.POSITIVE_INFINITY],
+  ] as const) {
+    const draft = new RecordingDraft();
+    behavior.take(draft, sliceOf(new RowBatch([{ date: date * HOUR, origin: "A", delay: 1 }])));
+    behavior.advance?.(draft, to * HOUR);
+    behavior.seal();
+    starts.push(draft.out.map((row) => Date.parse(String((row as { window_start: string }).window_start)) / HOUR));
+  }
+  const later = (...hours: readonly number[]): readonly number[] => hours.map((h) => YEARS + h);
+  expect(starts).toEqual([[0, 0.25], [0.5, 0.75, ...later(-0.25, 0)], later(0.25, 0.5, 0.75, 1)]);
+});
+
+test("what can be asked of a node whose windows hop are the windows, not what they are made of", () => {
+  const behavior = hourly({ everyMs: HOUR / 2 });
+  const draft = new RecordingDraft();
+  const rows = [0.1, 0.6, 1.2].map((h) => ({ date: h * HOUR, origin: "A", delay: h }));
+  behavior.take(draft, sliceOf(new RowBatch(rows)));
+  behavior.advance?.(draft, 0.5 * HOUR);
+  behavior.seal();
+  expect(draft.out).toMatchObject([{ window_start: "1969-12-31T23:30:00.000Z", flights: 1 }]);
+  const shown = behavior.inspect?.() as { rows: readonly JsonObject[] };
+  expect(shown.rows.map((row) => [row.window_start, row.flights, row.max])).toEqual([
+    ["1970-01-01T00:00:00.000Z", 2, 0.6],
+    ["1970-01-01T00:30:00.000Z", 2, 1.2],
+    ["1970-01-01T01:00:00.000Z", 1, 1.2],
+  ]);
+});
+
+test("a message behind the first of its windows is late for all of them", () => {
+  const behavior = hourly({ everyMs: HOUR / 2 });
+  const draft = new RecordingDraft();
+  const batch = new RowBatch([0.4, 0.6].map((h) => ({ date: h * HOUR, origin: "A", delay: 1 })));
+  behavior.take(
+    draft,
+    sliceOf(batch, [
+      { pos: 0, watermark: 0.5 * HOUR },
+      { pos: 1, watermark: 0.9 * HOUR },
+    ]),
+  );
+  behavior.advance?.(draft, Number.POSITIVE_INFINITY);
+  expect(draft.drops.late).toBe(1);
+  expect(draft.out).toMatchObject([{ window_start: "1970-01-01T00:00:00.000Z", flights: 1 }, { flights: 1 }]);
+});
+
+test("windows that are no whole number of hops long are refused", () => {
+  expect(() => hourly({ everyMs: HOUR / 2.5 })).toThrow(/whole number of hops/);
+});
+
 test("keys of several fields, keys that are objects, and no key at all are told apart", () => {
   const batch = new RowBatch([
     { t: 1, a: 1, b: "1" },
@@ -423,22 +485,23 @@ test("keys of several fields, keys that are objects, and no key at all are told 
 test("keys that never return are forgotten, and the groups of the others stay theirs", () => {
   const plan = planAggregates(compute);
   const windows = new OpenWindows(HOUR, 1, plan.cells);
+  const options = {
+    ...plan,
+    everyMs: HOUR,
+    timeMsMax: Number.MAX_VALUE,
+    latenessMs: 0,
+    time: field("date"),
+    by: [field("origin")],
+  };
   const count = (hour: number, origins: readonly string[]): void => {
     const batch = new RowBatch(origins.map((origin, i) => ({ date: hour * HOUR + i, origin, delay: i })));
-    const options = { ...plan, sizeMs: HOUR, latenessMs: 0, time: field("date"), by: [field("origin")] };
     windows.accumulate(windowInput(sliceOf(batch), 0, options));
     windows.end((hour + 1) * HOUR);
     windows.take(windows.due);
     windows.seal();
   };
   windows.accumulate(
-    windowInput(sliceOf(new RowBatch([{ date: 99 * HOUR, origin: "late riser", delay: 0 }])), 0, {
-      ...plan,
-      sizeMs: HOUR,
-      latenessMs: 0,
-      time: field("date"),
-      by: [field("origin")],
-    }),
+    windowInput(sliceOf(new RowBatch([{ date: 99 * HOUR, origin: "late riser", delay: 0 }])), 0, options),
   );
   for (let hour = 0; hour < 20; hour++)
     count(

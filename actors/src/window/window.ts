@@ -1,5 +1,5 @@
 /**
- * Tumbling event-time windows per key. A window is emitted once, when the node's watermark reaches its end plus the lateness:
+ * Event-time windows per key, which tumble (each begins where the one before ends) or hop (they overlap). A window is emitted once, when the node's watermark reaches its end plus the lateness:
  * until then late messages still count. Output rows are `{<by fields>, window_start, window_end, <computed fields>}`, by
  * window start, then by the key that came first, however frames were cut. What is more than one step should carry goes out in
  * parts, each a step of its own; late are messages from the first part on.
@@ -13,20 +13,29 @@ import {
   type Draft,
   type GroupKernels,
   InvariantViolation,
+  invariant,
   type JsonObject,
   type StateEvent,
 } from "@millrace/engine";
 import type { Expression } from "../expression.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
+import { HoppingWindows } from "./hopping-windows.ts";
 import { OpenWindows } from "./open-windows.ts";
 import { scriptGroups } from "./script-groups.ts";
+import { firstStartAfter } from "./span.ts";
 import { decodeGroups, encodeGroups } from "./state-event.ts";
-import { windowInput, windowStart } from "./window-input.ts";
+import { windowInput } from "./window-input.ts";
 import { WindowRows } from "./window-rows.ts";
+import type { WindowState } from "./window-state.ts";
 
 export interface WindowOptions {
   /** Length of a window in ms, > 0. Windows are aligned to 1970-01-01T00:00Z. */
   readonly sizeMs: number;
+  /**
+   * From the start of one window to that of the next, in whole ms; divides `sizeMs`. Default `sizeMs`: windows do not overlap. What comes
+   * after the first of its windows has been emitted is late; so a message counts in all of its windows or in none.
+   */
+  readonly everyMs?: number | undefined;
   /** Event time: ISO 8601 text, or ms since 1970. A message without one is rejected (`WINDOW-TIME`). */
   readonly time: Expression;
   /** Fields that make the key, by output name. Empty: one group per window. */
@@ -46,16 +55,24 @@ export interface WindowOptions {
 const PART_BYTES = 1024 * 1024;
 /** Of a row, beside its key: window start and end, and each computed field. */
 const NUMBER_BYTES = 9;
+/** What a date can say; beyond it, adding a length to a time may change nothing. */
+const DATE_MS_MAX = 8.64e15;
 
 /** `sum`, `min`, `max` and `avg` of nothing but nulls: 0, null, null and null. */
 export function window(options: WindowOptions): CommittedBehavior {
-  const { sizeMs, latenessMs = 0, partBytes = PART_BYTES } = options;
+  const { sizeMs, everyMs = sizeMs, latenessMs = 0, partBytes = PART_BYTES } = options;
+  const hops = everyMs !== sizeMs;
+  invariant(!hops || isWhole(sizeMs, everyMs), "windows are a whole number of hops long, and hops of ms");
   const plan = planAggregates(options.compute);
-  const inputOptions = { ...plan, sizeMs, latenessMs, time: options.time, by: [...options.by.values()] };
+  const timeMsMax = hops ? DATE_MS_MAX : Number.MAX_VALUE;
+  const inputOptions = { ...plan, everyMs, timeMsMax, latenessMs, time: options.time, by: [...options.by.values()] };
   const rows = new WindowRows([...options.by.keys()], plan.fields);
   const keyFields = options.by.size;
   const { kernels = scriptGroups } = options;
-  const noWindows = (): OpenWindows => new OpenWindows(sizeMs, keyFields, plan.cells, kernels);
+  const noWindows = (): WindowState =>
+    hops
+      ? new HoppingWindows({ sizeMs, everyMs }, keyFields, plan.cells, kernels)
+      : new OpenWindows(sizeMs, keyFields, plan.cells, kernels);
   let windows = noWindows();
   let watermark = Number.NEGATIVE_INFINITY;
   let sealedWatermark = watermark;
@@ -104,7 +121,7 @@ export function window(options: WindowOptions): CommittedBehavior {
       emitPart(draft);
     },
     // Rows are not older than the first window that is due or open, or may yet be opened.
-    hold: () => windows.firstDue ?? windowStart(watermark - latenessMs, sizeMs),
+    hold: () => windows.firstDue ?? firstStartAfter(watermark - latenessMs - sizeMs, everyMs),
     finish(draft) {
       const changed = windows.changed();
       if (changed !== undefined) draft.change(encodeGroups(changed, keyFields));
@@ -130,13 +147,17 @@ export function window(options: WindowOptions): CommittedBehavior {
       windows.seal();
       sealedWatermark = watermark;
     },
-    snapshot: () => ({ watermark, groups: encodeGroups(windows.all(), keyFields) }),
+    snapshot() {
+      const { groups, due } = windows.snapshot();
+      const state = { watermark, groups: encodeGroups(groups, keyFields) };
+      return due === undefined ? state : { ...state, due: encodeGroups(due, keyFields) };
+    },
     restore(snapshot) {
       windows = noWindows();
-      const { watermark: at, groups } = snapshotOf(snapshot);
+      const { watermark: at, groups, due } = snapshotOf(snapshot);
       sealedWatermark = watermark = at;
-      windows.write(decodeGroups(groups));
-      windows.end(watermark - latenessMs);
+      const kept = { groups: decodeGroups(groups), due: due === undefined ? undefined : decodeGroups(due) };
+      windows.restore(kept, watermark - latenessMs);
       windows.seal();
     },
     describe: () => ({ groups: kernels.name }),
@@ -148,13 +169,17 @@ export function window(options: WindowOptions): CommittedBehavior {
   };
 }
 
+function isWhole(sizeMs: number, everyMs: number): boolean {
+  return Number.isSafeInteger(sizeMs) && Number.isSafeInteger(everyMs) && everyMs > 0 && sizeMs % everyMs === 0;
+}
+
 function dueOf(event: StateEvent): number | undefined {
   return (event as { due?: number } | null)?.due;
 }
 
-function snapshotOf(value: StateEvent): { watermark: number; groups: StateEvent } {
-  const snapshot = value as { watermark?: StateEvent; groups?: StateEvent } | null;
+function snapshotOf(value: StateEvent): { watermark: number; groups: StateEvent; due: StateEvent | undefined } {
+  const snapshot = value as { watermark?: StateEvent; groups?: StateEvent; due?: StateEvent } | null;
   if (typeof snapshot?.watermark !== "number" || snapshot.groups === undefined)
     throw new InvariantViolation("not a snapshot of a window");
-  return { watermark: snapshot.watermark, groups: snapshot.groups };
+  return { watermark: snapshot.watermark, groups: snapshot.groups, due: snapshot.due };
 }

@@ -57,6 +57,13 @@ export interface GroupKernel {
   changed(): number;
   /** Lists all groups that are not taken, by start, then first-seen key. Returns how many. */
   all(): number;
+  /** Start of the first window at or after `from` that has a group and has not ended; `NaN` when there is none. */
+  nextStart(from: number): number;
+  /**
+   * Lists one group per key of the windows that have not ended and start in `[from, to)`: its cells put together window by
+   * window, its start `from`; by the first window that has the key, then as that one lists it. Changes nothing. Returns how many.
+   */
+  combine(from: number, to: number): number;
   /** Writes the groups that were listed last into arrays of exactly their size. */
   read(into: GroupArrays): void;
   /** Keeps the draft. Returns how many groups there are. */

@@ -23,7 +23,14 @@ const { condition } = fc.letrec<{ condition: string }>((tie) => ({
       .map(([limit, op, field]) => `${limit} ${op} event.${field}`),
     fc.tuple(operator).map(([op]) => `event.i ${op} event.f`),
     fc.tuple(operator).map(([op]) => `event.f ${op} event.g`),
-    fc.constantFrom("event.s == 'ATL'", "event.s != ''", "event.u == 'ATL'", "event.u == 'é'", "event.s < '\\ue000'", "event.s < 3"),
+    fc.constantFrom(
+      "event.s == 'ATL'",
+      "event.s != ''",
+      "event.u == 'ATL'",
+      "event.u == 'é'",
+      "event.s < '\\ue000'",
+      "event.s < 3",
+    ),
     fc.constantFrom("event.b", "event.b == true", "event.i in [15, -3]", "event.g == null", "event.f + 1 > 15"),
     fc
       .tuple(tie("condition"), fc.constantFrom("&&", "||"), tie("condition"))

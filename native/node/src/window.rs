@@ -77,6 +77,16 @@ impl NativeWindowGroups {
     }
 
     #[napi]
+    pub fn next_start(&self, from: f64) -> f64 {
+        self.0.next_start(from)
+    }
+
+    #[napi]
+    pub fn combine(&mut self, from: f64, to: f64) -> u32 {
+        self.0.combine(from, to) as u32
+    }
+
+    #[napi]
     pub fn read(
         &self,
         mut starts: Float64ArraySlice,

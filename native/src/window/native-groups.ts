@@ -51,6 +51,14 @@ class NativeGroups implements GroupKernel {
     return this.#groups.all();
   }
 
+  nextStart(from: number): number {
+    return this.#groups.nextStart(from);
+  }
+
+  combine(from: number, to: number): number {
+    return this.#groups.combine(from, to);
+  }
+
   read({ starts, keys, cells }: GroupArrays): void {
     this.#groups.read(starts, keys, cells);
   }

@@ -1,5 +1,6 @@
 //! The state of a window node, with the changes since the last `seal`, which can be undone.
 
+use crate::combined::Combined;
 use crate::fold::{CellSpec, Fold, Input, Lane, Rows, Values};
 use crate::windows::Windows;
 use std::collections::HashSet;
@@ -61,6 +62,8 @@ pub struct WindowGroups {
     slots: Vec<u32>,
     /// Groups that `read` gives out.
     listed: Vec<u32>,
+    /// What it gives out instead, where those that were listed last are no groups of their own.
+    combined: Option<Combined>,
 }
 
 impl WindowGroups {
@@ -90,6 +93,7 @@ impl WindowGroups {
             due_before: 0,
             slots: Vec::new(),
             listed: Vec::new(),
+            combined: None,
         })
     }
 
@@ -159,35 +163,64 @@ impl WindowGroups {
     pub fn take(&mut self, most: usize) -> usize {
         let from = self.taken;
         self.taken = self.due.len().min(from.saturating_add(most));
-        self.listed.clear();
-        self.listed.extend_from_slice(&self.due[from..self.taken]);
-        self.listed.len()
+        self.list(|groups, listed| listed.extend_from_slice(&groups.due[from..groups.taken]))
     }
 
     /// Lists the groups changed in this draft that are not taken, in the order of their first change.
     pub fn changed(&mut self) -> usize {
         let taken: HashSet<u32> = self.due[..self.taken].iter().copied().collect();
-        self.listed.clear();
-        self.listed.extend(self.touched.iter().map(|touch| touch.slot).filter(|slot| !taken.contains(slot)));
-        self.listed.len()
+        self.list(|groups, listed| {
+            listed.extend(groups.touched.iter().map(|touch| touch.slot).filter(|slot| !taken.contains(slot)));
+        })
     }
 
     /// Lists all groups that are not taken, by window start, then first-seen key.
     pub fn all(&mut self) -> usize {
-        self.listed.clear();
-        self.listed.extend_from_slice(&self.due[self.taken..]);
-        for number in self.windows.sorted(|_| true) {
-            self.listed.extend_from_slice(&self.windows.get(number).slots);
-        }
+        self.list(|groups, listed| {
+            listed.extend_from_slice(&groups.due[groups.taken..]);
+            for number in groups.windows.sorted(|_| true) {
+                listed.extend_from_slice(&groups.windows.get(number).slots);
+            }
+        })
+    }
+
+    /// Start of the first window at or after `from` that has a group and has not ended; NaN when there is none.
+    pub fn next_start(&self, from: f64) -> f64 {
+        self.windows.next_start(from).unwrap_or(f64::NAN)
+    }
+
+    /// Lists one group per key of the windows that have not ended and start in `[from, to)`: by the first window that has the
+    /// key, then as that one lists it.
+    pub fn combine(&mut self, from: f64, to: f64) -> usize {
+        let windows = self.windows.sorted(|start| start >= from && start < to);
+        let slots: Vec<u32> = windows.iter().flat_map(|&number| &self.windows.get(number).slots).copied().collect();
+        let combined = Combined::of(from, &slots, &self.key_of, &self.cells, &self.specs);
+        let n = combined.keys.len();
+        self.combined = Some(combined);
+        n
+    }
+
+    fn list(&mut self, slots: impl FnOnce(&mut Self, &mut Vec<u32>)) -> usize {
+        let mut listed = std::mem::take(&mut self.listed);
+        listed.clear();
+        slots(self, &mut listed);
+        self.combined = None;
+        self.listed = listed;
         self.listed.len()
     }
 
     /// Writes out the groups that were listed last: cells one kind after the other.
     pub fn read(&self, starts: &mut [f64], keys: &mut [u32], cells: &mut [f64]) -> Result<(), Refused> {
-        let n = self.listed.len();
+        let n = self.combined.as_ref().map_or(self.listed.len(), |combined| combined.keys.len());
         let width = self.specs.len();
         if starts.len() != n || keys.len() != n || cells.len() != n * width {
             return Err(Refused("there is room for another number of groups than were listed"));
+        }
+        if let Some(combined) = &self.combined {
+            starts.fill(combined.start);
+            keys.copy_from_slice(&combined.keys);
+            cells.copy_from_slice(&combined.cells);
+            return Ok(());
         }
         for (i, &slot) in self.listed.iter().enumerate() {
             let slot = slot as usize;

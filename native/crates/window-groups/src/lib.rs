@@ -4,6 +4,7 @@
 //!
 //! Keys are numbers that the caller gives: dense, from 0.
 
+mod combined;
 mod fold;
 mod groups;
 mod windows;

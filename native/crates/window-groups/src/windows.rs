@@ -104,6 +104,11 @@ impl Windows {
         self.numbers.values().map(|&number| self.windows[number].start).fold(f64::INFINITY, f64::min)
     }
 
+    pub(crate) fn next_start(&self, from: f64) -> Option<f64> {
+        let starts = self.numbers.values().map(|&number| self.windows[number].start);
+        starts.filter(|&start| start >= from).min_by(f64::total_cmp)
+    }
+
     /// Those for which `is_wanted`, by start.
     pub(crate) fn sorted(&self, is_wanted: impl Fn(f64) -> bool) -> Vec<usize> {
         let mut found: Vec<usize> =
