@@ -14,6 +14,7 @@ import type { Locator, Path, ProblemList } from "./problem.ts";
 import type { GraphDefinition } from "./schema.ts";
 import { checkSchema } from "./schema-check.ts";
 import { secretsOf } from "./substitution.ts";
+import { checkWindow } from "./window-check.ts";
 
 export interface CheckOptions extends Surroundings {
   /** Whether a secret exists, by its reference `env:NAME` or `file:PATH`. Not checked when absent. */
@@ -46,6 +47,7 @@ export function checkedModel(
   for (const node of nodes.values()) {
     uses.set(node.name, checkExpressions(node, problems));
     checkConnectors(node, options, problems);
+    checkWindow(node, problems);
   }
   checkFields({ nodes, edges, order, uses }, problems);
   checkMailboxes(value, problems);

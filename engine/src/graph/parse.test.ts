@@ -406,6 +406,35 @@ tests:
       "it: { kind: window, input: in, tumbling: 2560, compute: { n: count() } }",
       "4:44 GRAPH-SCHEMA expected a text, got 2560",
     ],
+    ["it: { kind: window, input: in, hopping: { size: 1h, every: 15m }, compute: { n: count() } }", ""],
+    [
+      "it: { kind: window, input: in, compute: { n: count() } }",
+      "4:3 GRAPH-SCHEMA window `it` needs `tumbling` or `hopping`",
+    ],
+    [
+      "it: { kind: window, input: in, tumbling: 1h, hopping: { size: 1h, every: 15m }, compute: { n: count() } }",
+      "4:48 GRAPH-SCHEMA windows are `tumbling` or `hopping`, not both",
+    ],
+    [
+      "it: { kind: window, input: in, hopping: { size: 1h, every: 25m }, compute: { n: count() } }",
+      "4:62 GRAPH-TIME `size` 1h is no multiple of `every` 25m",
+    ],
+    [
+      "it: { kind: window, input: in, hopping: { size: 15m, every: 1h }, compute: { n: count() } }",
+      "4:63 GRAPH-TIME `size` 15m is no multiple of `every` 1h",
+    ],
+    [
+      "it: { kind: window, input: in, hopping: { size: 1h, every: 1s }, compute: { n: count() } }",
+      "4:62 GRAPH-TIME 3600 windows would hold each message, which is more than 1000",
+    ],
+    [
+      "it: { kind: window, input: in, hopping: { size: 1h }, compute: { n: count() } }",
+      "4:34 GRAPH-SCHEMA key `every` is missing",
+    ],
+    [
+      "it: { kind: window, input: in, hopping: { size: 1h, every: 0m }, compute: { n: count() } }",
+      "4:62 GRAPH-TIME `0m`: a duration must be greater than 0",
+    ],
     [
       'it: { kind: filter, input: in, where: "true", mailbox: { capacity: 1, conflateBy: event.a } }',
       "4:73 GRAPH-SCHEMA `conflateBy` goes with `overflow: conflate`",

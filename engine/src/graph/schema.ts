@@ -165,7 +165,23 @@ const window = closed(
   {
     kind: Type.Literal("window"),
     input,
-    tumbling: duration("Length of the windows; they are aligned to 1970-01-01T00:00Z."),
+    tumbling: Type.Optional(
+      duration("Length of windows that do not overlap; they are aligned to 1970-01-01T00:00Z. This or `hopping`."),
+    ),
+    hopping: Type.Optional(
+      closed(
+        {
+          size: duration("Length of the windows."),
+          every: duration(
+            "From the start of one window to that of the next; `size` is at most 1000 times as long, and a multiple of it.",
+          ),
+        },
+        {
+          description:
+            "Windows that overlap; they start at multiples of `every` since 1970-01-01T00:00Z. This or `tumbling`. A message that comes after the first of its windows has ended is late.",
+        },
+      ),
+    ),
     by: Type.Optional(fields(cel("Part of the key"), "Fields of the key; one group per window without it.")),
     compute: Type.Unsafe<Readonly<Record<string, string>>>({
       type: "object",

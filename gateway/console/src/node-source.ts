@@ -21,7 +21,7 @@ const keyOf = (line: string): string | undefined =>
   /^\s*(?:"([^"]+)"|'([^']+)'|([\w.-]+))\s*:/.exec(line)?.slice(1).find(Boolean);
 
 /** Keys that say most about what a node does, the best first. */
-const TELLING = ["where", "tumbling", "cron", "every", "use", "table", "set", "select", "on", "to", "from"];
+const TELLING = ["where", "tumbling", "size", "cron", "every", "use", "table", "set", "select", "on", "to", "from"];
 
 /** `window · 1h`: the kind of a node and its most telling field. */
 export function sublineOf(source: string, node: string, kind: string): string {

@@ -1,10 +1,11 @@
-import { enrich, field, filter, map, merge, stateMode, switchTo, window } from "@millrace/actors";
+import { enrich, field, filter, map, merge, stateMode, switchTo, type WindowOptions, window } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedNode,
   compileExpression,
   durationMs,
   type Expression,
+  invariant,
   type Json,
   type PureNode,
   parseAggregate,
@@ -102,9 +103,9 @@ async function compileWindow(
   context: CompileContext,
 ): Promise<CommittedNode> {
   const { nativeGroups } = await import("@millrace/native");
-  const { tumbling, by = {}, compute, lateness, late } = definition;
+  const { by = {}, compute, lateness, late } = definition;
   const options = {
-    sizeMs: durationMs(tumbling),
+    ...spanOf(definition),
     time: field(timeField ?? "time"),
     by: expressions(by, context, name, "by"),
     compute: new Map(
@@ -117,6 +118,12 @@ async function compileWindow(
     kernels: nativeGroups(),
   };
   return { role: "committed", make: () => window(options) };
+}
+
+function spanOf({ tumbling, hopping }: Kind<"window">["definition"]): Pick<WindowOptions, "sizeMs" | "everyMs"> {
+  if (hopping !== undefined) return { sizeMs: durationMs(hopping.size), everyMs: durationMs(hopping.every) };
+  invariant(tumbling !== undefined, "the windows of a checked graph tumble or hop");
+  return { sizeMs: durationMs(tumbling) };
 }
 
 function compileSwitch({ name, definition }: Kind<"switch">, context: CompileContext): PureNode {
