@@ -107,4 +107,9 @@ describe("the graph file of a node", () => {
   ])("says what %s does", (node, kind, said) => {
     expect(sublineOf(FLIGHTS_FILE, node, kind)).toBe(said);
   });
+
+  it("says how long windows are that hop", () => {
+    const file = "nodes:\n  recent: { kind: window, input: in, hopping: { size: 1h, every: 15m } }\n";
+    expect(sublineOf(file, "recent", "window")).toBe("window · 1h");
+  });
 });

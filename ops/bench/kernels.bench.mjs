@@ -28,10 +28,11 @@ async function framesOf(flights) {
   return frames;
 }
 
-function windowRun(frames, kernels, sizeMs) {
+function windowRun(frames, kernels, { sizeMs, everyMs }) {
   const delay = compileExpression("event.delay", {});
   const options = {
     sizeMs,
+    everyMs,
     time: field("date"),
     by: new Map([["origin", compileExpression("event.origin", {})]]),
     compute: new Map([
@@ -115,16 +116,18 @@ export async function main({ repeats = 9 } = {}) {
   const passed = all.map((frame) => ({ ...frame, batch: frame.batch.select(late.predicate(frame.batch).selected) }));
   const rows = passed.reduce((n, { batch }) => n + batch.n, 0);
   const windows = [
-    ["an hour, the late flights", passed, rows, HOUR],
-    ["an hour, all flights", all, flights.n, HOUR],
-    ["a day, all flights", all, flights.n, DAY],
+    ["an hour, the late flights", passed, rows, { sizeMs: HOUR }],
+    ["an hour, all flights", all, flights.n, { sizeMs: HOUR }],
+    ["a day, all flights", all, flights.n, { sizeMs: DAY }],
+    ["a day every 6 hours, all flights", all, flights.n, { sizeMs: DAY, everyMs: DAY / 4 }],
+    ["an hour every 15 minutes, all flights", all, flights.n, { sizeMs: HOUR, everyMs: HOUR / 4 }],
   ];
   const ratios = {};
-  for (const [name, frames, n, sizeMs] of windows) {
+  for (const [name, frames, n, span] of windows) {
     const figures = await measure(
       [
-        { name: "groups by TypeScript", n, run: windowRun(frames, undefined, sizeMs) },
-        { name: "groups by the addon", n, run: windowRun(frames, kernels, sizeMs) },
+        { name: "groups by TypeScript", n, run: windowRun(frames, undefined, span) },
+        { name: "groups by the addon", n, run: windowRun(frames, kernels, span) },
       ],
       { repeats },
     );

@@ -57,6 +57,26 @@ nodes:
     expect(details).toEqual({ groups: addonState().inUse ? "native" : "typescript" });
   });
 
+  it("counts a message in every window that holds it where they hop", async () => {
+    write({ "trades.csv": "at,value\n2026-01-01T00:00:50Z,1\n2026-01-01T00:01:10Z,2\n2026-01-01T00:02:30Z,4\n" });
+    const [rows] = await outputs(
+      `name: counts
+nodes:
+  trades: { kind: source, from: "file:./trades.csv", time: at }
+  recent: { kind: window, input: trades, hopping: { size: 2m, every: 1m }, compute: { value: "sum(event.value)" } }
+  sums:   { kind: sink, input: recent, to: "file:sums.ndjson" }
+`,
+      "sums.ndjson",
+    );
+    const row = (start: string, end: string, value: number): Json => ({ window_start: start, window_end: end, value });
+    expect(rows).toEqual([
+      row("2025-12-31T23:59:00.000Z", "2026-01-01T00:01:00.000Z", 1),
+      row("2026-01-01T00:00:00.000Z", "2026-01-01T00:02:00.000Z", 3),
+      row("2026-01-01T00:01:00.000Z", "2026-01-01T00:03:00.000Z", 6),
+      row("2026-01-01T00:02:00.000Z", "2026-01-01T00:04:00.000Z", 4),
+    ]);
+  });
+
   it("runs every kind of node that the file names", async () => {
     write({
       "trades.csv": [
