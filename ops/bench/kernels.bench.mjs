@@ -28,13 +28,13 @@ async function framesOf(flights) {
   return frames;
 }
 
-function windowRun(frames, kernels, { sizeMs, everyMs }) {
+function windowRun(frames, kernels, { sizeMs, everyMs, by = ["origin"] }) {
   const delay = compileExpression("event.delay", {});
   const options = {
     sizeMs,
     everyMs,
     time: field("date"),
-    by: new Map([["origin", compileExpression("event.origin", {})]]),
+    by: new Map(by.map((name) => [name, compileExpression(`event.${name}`, {})])),
     compute: new Map([
       ["flights", { fn: "count" }],
       ["mean_delay", { fn: "avg", argument: delay }],
@@ -119,6 +119,8 @@ export async function main({ repeats = 9 } = {}) {
     ["an hour, the late flights", passed, rows, { sizeMs: HOUR }],
     ["an hour, all flights", all, flights.n, { sizeMs: HOUR }],
     ["a day, all flights", all, flights.n, { sizeMs: DAY }],
+    ["a day by route, all flights", all, flights.n, { sizeMs: DAY, by: ["origin", "destination"] }],
+    ["a day by origin and distance, all flights", all, flights.n, { sizeMs: DAY, by: ["origin", "distance"] }],
     ["a day every 6 hours, all flights", all, flights.n, { sizeMs: DAY, everyMs: DAY / 4 }],
     ["an hour every 15 minutes, all flights", all, flights.n, { sizeMs: HOUR, everyMs: HOUR / 4 }],
   ];
