@@ -3,12 +3,18 @@
  * times, groups, closed windows as rows, changes for the log), with its groups kept by TypeScript and by the addon; its filter, and one
  * of three conditions, each with a projection behind it, against the loop that does no more than these. CPU time of a row.
  */
+import { createRequire } from "node:module";
+import zlib from "node:zlib";
 import { field, filter, map, window } from "@millrace/actors";
 import { compileExpression } from "@millrace/engine";
 import { nativeGroups } from "@millrace/native";
 import { loadFlights, memorySource } from "./flights.mjs";
 import { measure, ratio, table } from "./measure.mjs";
 
+const { zstdCompressSync } = zlib;
+const ofStreams = createRequire(import.meta.resolve("@millrace/streams/kafka"));
+const { compressFrameSync } = ofStreams("lz4-napi");
+const { compressSync } = ofStreams("snappy");
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const FRAME_ROWS = 4096;
@@ -103,6 +109,53 @@ function threeLoop(columns, n, into) {
   return end;
 }
 
+/** Parts of streams that have no entry of their own. */
+function streamsPart(path) {
+  return import(new URL(`../../streams/dist/${path}`, import.meta.url).href);
+}
+
+/** What a message costs that goes to Kafka: its bytes, and which partition its key belongs to. */
+async function leavingFigures(flights, repeats) {
+  const { partitionOf } = await streamsPart("kafka/partitioner.js");
+  const [{ batch }] = await framesOf(flights);
+  const rows = batch.rows();
+  const n = rows.length * 50;
+  const times = (each) => () => {
+    let sum = 0;
+    for (let turn = 0; turn < 50; turn++) for (const row of rows) sum += each(row);
+    return sum;
+  };
+  const variants = [
+    { name: "its JSON as bytes", n, run: times((row) => Buffer.from(JSON.stringify(row)).length) },
+    { name: "partition of its key (origin)", n, run: times((row) => partitionOf(row.origin, 12)) },
+  ];
+  return measure(variants, { repeats });
+}
+
+/** Compression of a batch of flights as NDJSON, per byte of it. */
+async function codecFigures(flights, repeats) {
+  const { loadZstd } = await streamsPart("compression/zstd.js");
+  const [{ batch }] = await framesOf(flights);
+  const text = Buffer.from(
+    batch
+      .rows()
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join(""),
+  );
+  const zstd = await loadZstd();
+  const codecs = [
+    ["zstd (WebAssembly)", (bytes) => zstd.compress(bytes)],
+    // Of Node 22.15 and later.
+    ...(zstdCompressSync === undefined ? [] : [["zstd (Node's own, native)", (bytes) => zstdCompressSync(bytes)]]),
+    ["lz4 (native)", (bytes) => compressFrameSync(bytes)],
+    ["snappy (native)", (bytes) => compressSync(bytes)],
+  ];
+  const variants = codecs.map(([name, compress]) => ({ name, n: text.length, run: () => compress(text) }));
+  const { length } = text;
+  for (const [name, compress] of codecs) process.stdout.write(`${name}: ${length} bytes → ${compress(text).length}\n`);
+  return measure(variants, { repeats: repeats * 5 });
+}
+
 /** @param {{ repeats?: number }} options */
 export async function main({ repeats = 9 } = {}) {
   const kernels = nativeGroups();
@@ -150,5 +203,16 @@ export async function main({ repeats = 9 } = {}) {
     process.stdout.write(`${table(source, figures, "a bare loop")}\n`);
     ratios[`filter ${source} against a bare loop`] = ratio(figures, "filter and map nodes", "a bare loop");
   }
+  const leaving = await leavingFigures(flights, repeats);
+  process.stdout.write(`${table("a message to Kafka", leaving, "its JSON as bytes")}\n`);
+  ratios["partition of a key against a message's bytes"] = ratio(
+    leaving,
+    "partition of its key (origin)",
+    "its JSON as bytes",
+  );
+  const codecs = await codecFigures(flights, repeats);
+  process.stdout.write(`${table("compression, per byte", codecs, "zstd (WebAssembly)")}\n`);
+  for (const name of [...codecs.keys()].slice(1))
+    ratios[`${name} against zstd (WebAssembly)`] = ratio(codecs, name, "zstd (WebAssembly)");
   return { ratios };
 }
