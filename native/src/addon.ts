@@ -41,6 +41,21 @@ export interface Addon {
    * else in `longAnswer()`. `places`: of payloads, as msgpack.
    */
   calculatorBatch(number: number, length: number, at: number, places?: Uint8Array): number;
+  selectComparing(
+    op: number,
+    cells: Float64Array | Int32Array,
+    limit: number,
+    n: number,
+    into: Uint32Array,
+    at: number,
+  ): number;
+  selectEntries(
+    entries: Uint8Array,
+    codes: Uint32Array | Uint16Array,
+    n: number,
+    into: Uint32Array,
+    at: number,
+  ): number;
   readonly WindowGroups: new (sizeMs: number, cells: Uint32Array) => WindowGroups;
   readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
 }

@@ -21,6 +21,7 @@ import { notBool } from "./operators.ts";
 import { compileRow } from "./row.ts";
 import type { Row } from "./row-context.ts";
 import { type SelectionForm, selectionForm } from "./selection-form.ts";
+import type { SelectionKernel } from "./selection-kernel.ts";
 import { NO_SCOPE, pathOf, readsOf } from "./syntax.ts";
 import { type CelValue, toJson } from "./values.ts";
 
@@ -61,11 +62,12 @@ export interface Expression {
  * constant in it is wrong (a duration, timestamp or regular expression); `details.at` is the offset of the fault.
  *
  * @param place where the source is written; failures at run time carry it
+ * @param kernel what picks the messages of large frames that a predicate is true for; by default TypeScript
  */
-export function compileExpression(source: string, place?: Place): Expression {
+export function compileExpression(source: string, place?: Place, kernel?: SelectionKernel): Expression {
   const { node, type } = parse(source, place);
   try {
-    return new CompiledExpression(source, place, type, node);
+    return new CompiledExpression(source, place, type, node, kernel);
   } catch (thrown) {
     if (!(thrown instanceof Hopeless)) throw thrown;
     throw invalid(source, thrown.failure.message, thrown.failure.at, place);
@@ -104,7 +106,7 @@ class CompiledExpression implements Expression {
   readonly type: string;
   readonly fields: readonly string[];
   readonly wholeEvent: boolean;
-  readonly #indices = new IndexArena();
+  readonly #indices: IndexArena;
   readonly #node: CelNode;
   readonly #row: Row;
   readonly #toJson: (value: CelValue) => Json;
@@ -112,7 +114,14 @@ class CompiledExpression implements Expression {
   #mask: MaskForm | undefined;
   #column: ColumnForm | undefined;
 
-  constructor(source: string, place: Place | undefined, type: string, node: CelNode) {
+  constructor(
+    source: string,
+    place: Place | undefined,
+    type: string,
+    node: CelNode,
+    kernel: SelectionKernel | undefined,
+  ) {
+    this.#indices = new IndexArena(kernel);
     const reads = readsOf(node, NO_SCOPE);
     this.source = source;
     this.place = place;

@@ -2,103 +2,67 @@
  * Index arrays cut from larger ones: a selection per frame as an allocation of its own costs as much as computing it. A block
  * lives as long as the last selection cut from it, a few frames.
  */
-import { type Cells, type Comparison, indicesWhere } from "./comparisons.ts";
-import { UNSURE } from "./lift.ts";
+import type { Cells, Comparison } from "./comparisons.ts";
 import type { Mask } from "./mask.ts";
+import { ofMask, scriptSelection } from "./script-selection.ts";
+import type { SelectionKernel } from "./selection-kernel.ts";
 
 const BLOCK = 65_536;
+/** Calling a kernel of another language costs more than it saves for fewer messages. */
+const KERNEL_MESSAGES_MIN = 512;
 
 export class IndexArena {
+  readonly #kernel: SelectionKernel;
   #block: Uint32Array = new Uint32Array(0);
   #used = 0;
 
-  /**
-   * Indices below `n` where the mask is 1, or `null` if it is unsure at one of them. Without a branch on the data, because which
-   * messages pass is what a processor cannot predict, and four a turn, as {@link indicesWhere} is.
-   */
+  /** @param kernel what picks the indices of large frames; by default TypeScript */
+  constructor(kernel: SelectionKernel = scriptSelection) {
+    this.#kernel = kernel;
+  }
+
+  /** Indices below `n` where the mask is 1, or `null` if it is unsure at one of them. */
   ofMask({ bytes }: Mask, n: number): Uint32Array | null {
-    const { block, start } = this.#room(n);
-    const turns = n & ~3;
-    let at = start;
-    let seen = 0;
-    for (let i = 0; i < turns; i += 4) {
-      const a = bytes[i] as number;
-      const b = bytes[i + 1] as number;
-      const c = bytes[i + 2] as number;
-      const d = bytes[i + 3] as number;
-      block[at] = i;
-      at += a & 1;
-      block[at] = i + 1;
-      at += b & 1;
-      block[at] = i + 2;
-      at += c & 1;
-      block[at] = i + 3;
-      at += d & 1;
-      seen |= a | b | c | d;
-    }
-    for (let i = turns; i < n; i++) {
-      const pass = bytes[i] as number;
-      block[at] = i;
-      at += pass & 1;
-      seen |= pass;
-    }
-    return (seen & UNSURE) === 0 ? this.#cut(at) : null;
+    const block = this.#room(n);
+    return this.#cut(ofMask(bytes, n, block, this.#used));
   }
 
   /** The same for codes of a dictionary of which `entries` says what a mask says of messages. */
   ofEntries(entries: Uint8Array, codes: Uint32Array | Uint16Array, n: number): Uint32Array | null {
-    const { block, start } = this.#room(n);
-    const turns = n & ~3;
-    let at = start;
-    let seen = 0;
-    for (let i = 0; i < turns; i += 4) {
-      const a = entries[codes[i] as number] as number;
-      const b = entries[codes[i + 1] as number] as number;
-      const c = entries[codes[i + 2] as number] as number;
-      const d = entries[codes[i + 3] as number] as number;
-      block[at] = i;
-      at += a & 1;
-      block[at] = i + 1;
-      at += b & 1;
-      block[at] = i + 2;
-      at += c & 1;
-      block[at] = i + 3;
-      at += d & 1;
-      seen |= a | b | c | d;
-    }
-    for (let i = turns; i < n; i++) {
-      const pass = entries[codes[i] as number] as number;
-      block[at] = i;
-      at += pass & 1;
-      seen |= pass;
-    }
-    return (seen & UNSURE) === 0 ? this.#cut(at) : null;
+    const block = this.#room(n);
+    return this.#cut(this.#kernelFor(n).ofEntries(entries, codes, n, block, this.#used));
   }
 
   /** Indices below `n` of the cells for which the comparison holds. */
-  comparing(op: Comparison, cells: Cells, limit: number, n: number): Uint32Array {
-    const { block, start } = this.#room(n);
-    return this.#cut(indicesWhere(op, cells, limit, block, start, n));
+  comparing(op: Comparison, cells: Cells, limit: number, n: number): Uint32Array | null {
+    const block = this.#room(n);
+    return this.#cut(this.#kernelFor(n).comparing(op, cells, limit, n, block, this.#used));
   }
 
   /** Indices below `n` for which `test` holds, asked in order. */
   where(n: number, test: (i: number) => boolean): Uint32Array {
-    const { block, start } = this.#room(n);
-    let at = start;
+    const block = this.#room(n);
+    let at = this.#used;
     for (let i = 0; i < n; i++) if (test(i)) block[at++] = i;
-    return this.#cut(at);
+    return this.#cut(at) as Uint32Array;
+  }
+
+  #kernelFor(n: number): SelectionKernel {
+    return n < KERNEL_MESSAGES_MIN ? scriptSelection : this.#kernel;
   }
 
   /** One more than asked: an index is written before it is known whether it counts. */
-  #room(n: number): { block: Uint32Array; start: number } {
+  #room(n: number): Uint32Array {
     if (this.#block.length - this.#used <= n) {
       this.#block = new Uint32Array(Math.max(BLOCK, n + 1));
       this.#used = 0;
     }
-    return { block: this.#block, start: this.#used };
+    return this.#block;
   }
 
-  #cut(end: number): Uint32Array {
+  /** `null` below 0: something was unsure. */
+  #cut(end: number): Uint32Array | null {
+    if (end < 0) return null;
     const indices = this.#block.subarray(this.#used, end);
     this.#used = end;
     return indices;

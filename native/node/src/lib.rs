@@ -4,6 +4,7 @@ mod block;
 mod calculator;
 mod hash;
 mod payload;
+mod selection;
 mod text;
 mod window;
 

@@ -61,8 +61,9 @@ async function compileStream(node: AnyNodeModel, context: CompileContext): Promi
   }
 }
 
-function compileFilter({ name, definition }: Kind<"filter">, context: CompileContext): PureNode {
-  const where = compileExpression(definition.where, context.place(name, "where"));
+async function compileFilter({ name, definition }: Kind<"filter">, context: CompileContext): Promise<PureNode> {
+  const { nativeSelection } = await import("@millrace/native");
+  const where = compileExpression(definition.where, context.place(name, "where"), nativeSelection());
   return { role: "pure", make: () => filter({ where }) };
 }
 
@@ -126,11 +127,12 @@ function spanOf({ tumbling, hopping }: Kind<"window">["definition"]): Pick<Windo
   return { sizeMs: durationMs(tumbling) };
 }
 
-function compileSwitch({ name, definition }: Kind<"switch">, context: CompileContext): PureNode {
+async function compileSwitch({ name, definition }: Kind<"switch">, context: CompileContext): Promise<PureNode> {
+  const { nativeSelection } = await import("@millrace/native");
   const { otherwise } = definition;
   const cases = Object.entries(definition.cases).map(([port, when]) => ({
     port,
-    when: compileExpression(when, context.place(name, "cases", port)),
+    when: compileExpression(when, context.place(name, "cases", port), nativeSelection()),
   }));
   return { role: "pure", make: () => switchTo({ cases, ...(otherwise === undefined ? {} : { otherwise }) }) };
 }

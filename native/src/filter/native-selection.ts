@@ -1,0 +1,14 @@
+/** Picks the messages that pass a condition by the addon (native/crates/selection). */
+import { COMPARISONS, type SelectionKernel } from "@millrace/engine";
+import { loadAddon } from "../addon.ts";
+
+/** `undefined` without the addon. */
+export function nativeSelection(): SelectionKernel | undefined {
+  const addon = loadAddon();
+  if (addon === undefined) return undefined;
+  return {
+    comparing: (op, cells, limit, n, into, at) =>
+      addon.selectComparing(COMPARISONS.indexOf(op), cells, limit, n, into, at),
+    ofEntries: (entries, codes, n, into, at) => addon.selectEntries(entries, codes, n, into, at),
+  };
+}
