@@ -82,7 +82,7 @@ describe.skipIf(skipped !== undefined)(`selections by the addon${skipped ? ` (sk
           expect(mine.failures).toEqual(theirs.failures);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 500 },
     );
     expect(calls()).toBeGreaterThan(50);
   });
