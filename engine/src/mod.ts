@@ -109,6 +109,8 @@ export { canonicalJson, definitionHash } from "./graph/definition-hash.ts";
 export { durationMs, formatDuration, parseDuration } from "./graph/duration.ts";
 export { type FormatOptions, formatGraph } from "./graph/format.ts";
 export { graphError } from "./graph/graph-errors.ts";
+export { type GrpcAddress, parseGrpcAddress } from "./graph/grpc-address.ts";
+export { type GrpcListenAddress, parseGrpcListenAddress } from "./graph/grpc-listen-address.ts";
 export { type HttpKind, httpKindOf, webAddress } from "./graph/http-check.ts";
 export { type JmsAddress, type JmsKind, parseJmsAddress } from "./graph/jms-address.ts";
 export { type KafkaAddress, kafkaEdgesFault, parseKafkaAddress } from "./graph/kafka-address.ts";
@@ -139,6 +141,7 @@ export {
   type SwitchDefinition,
   type WindowDefinition,
 } from "./graph/schema.ts";
+export type { SinkGrpcDefinition, SourceGrpcDefinition } from "./graph/schema-grpc.ts";
 export type { JmsDefinition } from "./graph/schema-jms.ts";
 export type {
   RestDefinition,

@@ -44,9 +44,12 @@ function environment(name, pins) {
 /** Of EventStoreDB: judges of the endpoint that speaks its protocol. */
 export const pythonClients = environment("python-clients", ["esdbclient==1.1.7", "kurrentdbclient==1.0.7"]);
 
-/** Of Kafka and its schema registry, with Google's compiler of Protobuf: judges of messages that schemas describe. */
+export const GRPC_VERSION = "1.85.3";
+
+/** Of Kafka and its schema registry, with Google's gRPC and compiler of Protobuf: judges of messages that schemas describe, and of gRPC connectors. */
 export const kafkaClients = environment("kafka-clients", [
   "confluent-kafka[avro,json,protobuf,schemaregistry]==2.16.1",
+  `grpcio==${GRPC_VERSION}`,
   "grpcio-tools==1.85.1",
 ]);
 

@@ -244,7 +244,7 @@ const needs = [
   },
   {
     name: "KAFKA_PYTHON",
-    suites: "messages by a schema registry, judged by the Python clients",
+    suites: "messages by a schema registry, and gRPC services, judged by the Python clients",
     packages: ["python3", "python3-venv"],
     missing: () => kafkaClients.missing(),
     install: () => kafkaClients.install(),

@@ -5,7 +5,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class TcpProxy {
   readonly port: number;
   readonly #server: Server;
-  readonly #open = new Set<Socket>();
+  /** Each end of a connection, with the other one. */
+  readonly #open = new Map<Socket, Socket>();
   #isCut = false;
   /** What the client sends before its answer is withheld. */
   #fatal: string | undefined;
@@ -31,14 +32,28 @@ export class TcpProxy {
   /** Breaks every connection, and those that come, until {@link mend}. */
   cut(): void {
     this.#isCut = true;
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#open.keys()) socket.destroy();
   }
 
   /** Keeps every connection open and passes nothing on, as a link does whose other end is gone without a word. */
   hold(): void {
-    for (const socket of this.#open) {
+    for (const socket of this.#open.keys()) {
       socket.unpipe();
       socket.pause();
+    }
+  }
+
+  /** Passes one byte at a time on, each `everyMs` after the last one, over the connections that are open. */
+  trickle(everyMs: number): void {
+    for (const [socket, other] of this.#open) {
+      socket.unpipe();
+      socket.removeAllListeners("data");
+      socket.pause();
+      const timer = setInterval(() => {
+        const byte = socket.read(1) as Buffer | null;
+        if (byte !== null && !other.destroyed) other.write(byte);
+      }, everyMs);
+      socket.once("close", () => clearInterval(timer));
     }
   }
 
@@ -67,7 +82,7 @@ export class TcpProxy {
       [near, far],
       [far, near],
     ] as const) {
-      this.#open.add(socket);
+      this.#open.set(socket, other);
       socket.on("error", () => undefined);
       socket.on("close", () => {
         this.#open.delete(socket);

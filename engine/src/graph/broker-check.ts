@@ -2,6 +2,8 @@
 import { parseActivemqAddress } from "./activemq-address.ts";
 import { parseAmqp10Address } from "./amqp10-address.ts";
 import type { DraftNode } from "./draft.ts";
+import { parseGrpcAddress } from "./grpc-address.ts";
+import { parseGrpcListenAddress } from "./grpc-listen-address.ts";
 import { parseJmsAddress } from "./jms-address.ts";
 import { parseKafkaAddress } from "./kafka-address.ts";
 import { parseMqttAddress } from "./mqtt-address.ts";
@@ -33,6 +35,8 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["jms", parseJmsAddress],
   ["s3", parseS3Address],
   ["sqlite", parseSqliteAddress],
+  ["grpc", parseGrpcAddress],
+  ["grpc+listen", parseGrpcListenAddress],
 ]);
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([
@@ -50,10 +54,12 @@ const ONCE: ReadonlyMap<string, string> = new Map([
   ["jms:topic", "a subscription forgets what was acknowledged"],
   ["postgres:outbox", "an outbox's rows are gone once they were read"],
   ["postgres:cdc", "a slot forgets what was confirmed"],
+  ["grpc:method", "a service need not say again what it said"],
+  ["grpc+listen:listen", "who publishes forgets what was acknowledged"],
 ]);
 
 /** Schemes of sinks whose messages have no key. */
-const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "jms", "s3"]);
+const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "jms", "s3", "grpc"]);
 
 export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
 

@@ -13,6 +13,7 @@ const NO_EVENTS: ReadonlySet<string> = new Set([
   "postgres",
   "mysql",
   "sqlite",
+  "grpc",
   "s3",
   "projection",
   "discard",

@@ -4,6 +4,7 @@ import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts"
 import { checkCloudEvents } from "./cloudevents-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
+import { checkGrpc } from "./grpc-check.ts";
 import { checkHttpSource, checkSocketSink, forbidHttp, httpKindOf } from "./http-check.ts";
 import { checkJms } from "./jms-check.ts";
 import type { Path, ProblemList } from "./problem.ts";
@@ -78,6 +79,7 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   const web = httpKindOf(target);
   if (web === undefined) forbidHttp(node, problems);
   checkRegistry(node, target.scheme, around.fileExists, problems);
+  checkGrpc(node, target.scheme, around.fileExists, problems);
   checkJms(node, target, around.fileExists, problems);
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
   else if (isBroker(target.scheme)) checkBrokerSource(node, target, problems);
@@ -156,6 +158,7 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   if (scheme === "ws" || scheme === "wss") checkSocketSink(node, target, problems);
   else forbidHttp(node, problems);
   checkRegistry(node, scheme, around.fileExists, problems);
+  checkGrpc(node, scheme, around.fileExists, problems);
   checkJms(node, target, around.fileExists, problems);
   if (KEPT_SINKS.includes(scheme))
     forbid(node, ["reveal"], `what a ${scheme}: sink takes does not leave, and stays sealed`, problems);

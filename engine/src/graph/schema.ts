@@ -6,6 +6,7 @@
 import Type, { type Static, type TSchema } from "typebox";
 import type { PayloadFormat } from "../payload/payload-store.ts";
 import { PAYLOAD_FORMATS } from "../payload/payload-value.ts";
+import { sinkGrpc, sourceGrpc } from "./schema-grpc.ts";
 import { jms } from "./schema-jms.ts";
 import { cel, choice, closed, count, duration, fieldNames, fields, flag, text } from "./schema-parts.ts";
 import { cloudEvents, rest, sinkHttp, sinkRegistry, sourceHttp, sourceRegistry } from "./schema-web.ts";
@@ -71,7 +72,7 @@ const source = closed(
   {
     kind: Type.Literal("source"),
     from: text(
-      "Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:, nats://host:4222/jetstream/STREAM, kafka://host:9092/topic, https://host/path, sse+https://host/path, wss://host/path",
+      "Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:, nats://host:4222/jetstream/STREAM, kafka://host:9092/topic, https://host/path, sse+https://host/path, wss://host/path, grpc://host:50051/package.Service/Method, grpc+listen://127.0.0.1:50061",
     ),
     time: Type.Optional(text("Field with the event time: ISO 8601, or milliseconds since 1970.")),
     watermark: Type.Optional(duration("How far behind the newest event time messages may come. Default 0.")),
@@ -95,6 +96,7 @@ const source = closed(
     ),
     http: Type.Optional(sourceHttp),
     registry: Type.Optional(sourceRegistry),
+    grpc: Type.Optional(sourceGrpc),
     jms: Type.Optional(jms),
     payload: Type.Optional(
       Type.Unsafe<Readonly<Record<string, PayloadFormat>>>({
@@ -292,7 +294,7 @@ const sink = closed(
     kind: Type.Literal("sink"),
     input,
     to: text(
-      "Where messages go: projection:name, file:out.ndjson, https://…, wss://…, stdout:, discard:, nats://host:4222/jetstream/subject, kafka://host:9092/topic",
+      "Where messages go: projection:name, file:out.ndjson, https://…, wss://…, stdout:, discard:, nats://host:4222/jetstream/subject, kafka://host:9092/topic, grpc://host:50051/package.Service/Method",
     ),
     key: Type.Optional(fieldNames("Fields that identify a row of the target.")),
     secret: Type.Optional(
@@ -309,6 +311,7 @@ const sink = closed(
     http: Type.Optional(sinkHttp),
     cloudevents: Type.Optional(cloudEvents),
     registry: Type.Optional(sinkRegistry),
+    grpc: Type.Optional(sinkGrpc),
     jms: Type.Optional(jms),
     reveal: Type.Optional(flag("Opens sealed personal values on their way out; without it they leave as they are.")),
     ...common,

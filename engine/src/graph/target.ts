@@ -24,6 +24,8 @@ export const SOURCE_SCHEMES = [
   "jms",
   "s3",
   "sqlite",
+  "grpc",
+  "grpc+listen",
   "https",
   "sse+http",
   "sse+https",
@@ -49,6 +51,7 @@ export const SINK_SCHEMES = [
   "jms",
   "s3",
   "sqlite",
+  "grpc",
   "ws",
   "wss",
 ] as const;

@@ -4,6 +4,7 @@ import {
   type Place,
   parseActivemqAddress,
   parseAmqp10Address,
+  parseGrpcAddress,
   parseJmsAddress,
   parseKafkaAddress,
   parseMqttAddress,
@@ -15,11 +16,14 @@ import {
   parseS3Address,
   parseSqliteAddress,
   type SinkConnector,
+  type SinkGrpcDefinition,
   type SinkRegistryDefinition,
 } from "@millrace/engine";
+import { opsError } from "../errors.ts";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { grpcSinkOptions } from "./grpc-options.ts";
 import { jmsOptionsOf } from "./jms-bridge.ts";
 import { encoderOf } from "./registry-formats.ts";
 
@@ -31,6 +35,7 @@ export interface SinkScope {
   readonly context: CompileContext;
   readonly place: Place;
   readonly registry?: SinkRegistryDefinition | undefined;
+  readonly grpc?: SinkGrpcDefinition | undefined;
   readonly jms?: JmsDefinition | undefined;
   /** The place of a key of the node. */
   readonly placeOf: (...keys: readonly string[]) => Place;
@@ -52,6 +57,7 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["jms", jms],
   ["s3", s3],
   ["sqlite", sqlite],
+  ["grpc", grpc],
 ]);
 
 async function kafka(
@@ -153,6 +159,18 @@ async function sqlite(address: string, { id, keys, context, place }: SinkScope):
   const { sqliteSink } = await import("@millrace/streams/sqlite");
   const target = { ...parsed, path: context.path(parsed.path) };
   return () => sqliteSink(target, { id, key: keys, policy }, env);
+}
+
+async function grpc(
+  address: string,
+  { id, context, place, placeOf, grpc: call }: SinkScope,
+): Promise<() => SinkConnector> {
+  const { env } = context.options;
+  const parsed = addressOf(address, parseGrpcAddress, "sink", context, place);
+  // The graph's check has seen to it that it is there.
+  if (call === undefined) throw opsError("HOST-CONNECTOR", "the node does not say how it calls the method", { place });
+  const { grpcSink } = await import("@millrace/streams/grpc");
+  return grpcSink(parsed, env, await grpcSinkOptions(call, id, { address: parsed, context, place, placeOf }));
 }
 
 function keyOf([key]: readonly string[]): { readonly key?: string } {

@@ -5,6 +5,8 @@ import {
   type Place,
   parseActivemqAddress,
   parseAmqp10Address,
+  parseGrpcAddress,
+  parseGrpcListenAddress,
   parseJmsAddress,
   parseKafkaAddress,
   parseMqttAddress,
@@ -16,11 +18,14 @@ import {
   parseS3Address,
   parseSqliteAddress,
   type SourceConnector,
+  type SourceGrpcDefinition,
   type SourceRegistryDefinition,
 } from "@millrace/engine";
+import { opsError } from "../errors.ts";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { grpcFeedOptions, servingTlsOf } from "./grpc-options.ts";
 import { jmsOptionsOf } from "./jms-bridge.ts";
 import { decoderOf } from "./registry-formats.ts";
 
@@ -30,6 +35,7 @@ export interface SourceScope {
   readonly context: CompileContext;
   readonly place: Place;
   readonly registry?: SourceRegistryDefinition | undefined;
+  readonly grpc?: SourceGrpcDefinition | undefined;
   readonly jms?: JmsDefinition | undefined;
   /** The place of a key of the node. */
   readonly placeOf: (...keys: readonly string[]) => Place;
@@ -61,6 +67,8 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["jms", jms],
   ["s3", s3],
   ["sqlite", sqlite],
+  ["grpc", grpc],
+  ["grpc+listen", grpcListen],
 ]);
 
 async function kafka(address: string, { context, place, placeOf, registry }: SourceScope): Promise<BrokerSource> {
@@ -160,4 +168,22 @@ async function sqlite(address: string, { context, place }: SourceScope): Promise
   const parsed = addressOf(address, parseSqliteAddress, "source", context, place);
   const { sqliteSource } = await import("@millrace/streams/sqlite");
   return { connector: sqliteSource({ ...parsed, path: context.path(parsed.path) }, env, { policy }) };
+}
+
+async function grpc(address: string, { context, place, placeOf, grpc: call }: SourceScope): Promise<BrokerSource> {
+  const { env } = context.options;
+  const parsed = addressOf(address, parseGrpcAddress, "source", context, place);
+  // The graph's check has seen to it that it is there.
+  if (call === undefined) throw opsError("HOST-CONNECTOR", "the node does not say how it calls the method", { place });
+  const { grpcFeed } = await import("@millrace/streams/grpc");
+  const feed = grpcFeed(parsed, env, await grpcFeedOptions(call, { address: parsed, context, place, placeOf }));
+  return { feed, isBounded: parsed.options.get("until") === "end" };
+}
+
+async function grpcListen(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseGrpcListenAddress, "source", context, place);
+  const { intakeFeed } = await import("@millrace/streams/grpc");
+  const options = { tls: servingTlsOf(parsed, context, place), policy };
+  return { feed: () => intakeFeed(parsed, env, options) };
 }

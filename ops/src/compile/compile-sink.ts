@@ -117,6 +117,7 @@ async function sinkConnector(
     place,
     placeOf: (...keys) => context.place(name, ...keys),
     registry: definition.registry,
+    grpc: definition.grpc,
     jms: definition.jms,
   });
 }

@@ -60,8 +60,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
         throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
       const id = streamOf(context.model.name, name);
       const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
-      const { registry, jms } = definition;
-      const opened = await open(address, { id, context, place, placeOf, registry, jms });
+      const { registry, grpc, jms } = definition;
+      const opened = await open(address, { id, context, place, placeOf, registry, grpc, jms });
       return "feed" in opened ? feedNode(node, opened, context) : sourceNode(node, opened.connector, context);
     }
   }

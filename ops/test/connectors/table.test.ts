@@ -11,6 +11,7 @@ import {
   parseActivemqAddress,
   parseAmqp10Address,
   parseGraph,
+  parseGrpcAddress,
   parseJmsAddress,
   parseKafkaAddress,
   parseMqttAddress,
@@ -32,6 +33,7 @@ import {
 } from "@millrace/engine";
 import { activemqSink } from "@millrace/streams/activemq";
 import { amqp10Sink } from "@millrace/streams/amqp10";
+import { grpcSink, serviceMethod } from "@millrace/streams/grpc";
 import { socketSink, webhookSink } from "@millrace/streams/http";
 import { jmsSink } from "@millrace/streams/jms";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
@@ -48,6 +50,7 @@ import { expect, test } from "vitest";
 import { ACTIVEMQ_VERSION } from "../../bin/activemq.mjs";
 import { JAVAX_CLIENT_VERSION } from "../../bin/jms-client.mjs";
 import { KAFKA_VERSIONS } from "../../bin/kafka.mjs";
+import { GRPC_VERSION } from "../../bin/python-clients.mjs";
 import { NATS_VERSION, S3_VERSION } from "../../bin/setup.mjs";
 
 const env = systemEnv();
@@ -76,6 +79,8 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["mysql", MARIADB],
   ["sqlite", SQLITE],
   ["s3", `versitygw ${S3_VERSION.slice(1)}`],
+  ["grpc", `grpcio ${GRPC_VERSION}`],
+  ["grpc+listen", `grpcio ${GRPC_VERSION}, Millrace's own`],
   ["https", "Node's HTTP server, standardwebhooks 1.1.1"],
   ["http", "Node's HTTP server"],
   ["sse+https", "Node's HTTP server, Millrace's own"],
@@ -163,6 +168,14 @@ function s3Address(options: string, side: "source" | "sink"): S3Address {
   const parsed = parseS3Address(`//bucket/prefix${options}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
+}
+
+function grpcMethod(): SinkConnector {
+  const text = 'syntax = "proto3"; message A {} service S { rpc M(A) returns (A); }';
+  const method = serviceMethod({ text, imported: () => undefined }, "S", "M", { description: {}, address: {} });
+  const parsed = parseGrpcAddress("//h/S/M", "sink");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return grpcSink(parsed, env, { method, channel: {}, sink: "g/s" })();
 }
 
 /** A feed is no source connector: it cannot be read again. One that `waits` for receipts slows its broker, and hands back what was not settled. */
@@ -260,6 +273,21 @@ function rows(): readonly (readonly string[])[] {
       s3Source(s3Address("?until=now", "source"), env),
     ),
     sinkRow("s3", "objects", s3Sink(s3Address("", "sink"), { id: "g/s" }, env)),
+    // Feeds with a cursor, and without: what they do is proved by their own tests.
+    [
+      "`grpc:` method, `cursor`",
+      "source",
+      "from its cursor",
+      "yes",
+      "yes",
+      "no",
+      "with `until=end`",
+      "",
+      testedOf("grpc"),
+    ],
+    ["`grpc:` method", "source", "no", "yes", "yes", "no", "with `until=end`", "", testedOf("grpc")],
+    sinkRow("grpc", "method", grpcMethod()),
+    feedRow("grpc+listen", "events that are published", true),
   ];
 }
 

@@ -3,7 +3,7 @@
  * out as they came.
  */
 import protobuf, { type INamespace, type Type } from "protobufjs";
-import descriptor, { type IFileDescriptorProto } from "protobufjs/ext/descriptor.js";
+import descriptor, { type IDescriptorProto, type IFileDescriptorProto } from "protobufjs/ext/descriptor.js";
 import type { ReferredSchema } from "./schema-codec.ts";
 
 /** Text of a file has blanks or a semicolon. */
@@ -33,6 +33,28 @@ export function describedMessages(schema: string, references: readonly ReferredS
   const messages = (main.messageType ?? []).map(({ name }) => root.lookupType(`${prefix}${name}`));
   if (messages.length === 0) throw new Error("the file has no message");
   return messages;
+}
+
+/** Everything in a set of files, as compilers write it; each file stands behind those that it imports. @throws it is none */
+export function describedRoot(set: Uint8Array): protobuf.Root {
+  const { file: files = [] } = descriptor.FileDescriptorSet.decode(set) as { readonly file?: IFileDescriptorProto[] };
+  if (files.length === 0) throw new Error("it holds no file");
+  const known = files.flatMap((file) => {
+    const nested = protobuf.common.get(file.name ?? "")?.nested;
+    // The library's own have the fields that it expects.
+    if (nested !== undefined && nested !== null) return commonFile(nested);
+    for (const type of file.messageType ?? []) forgetJsonNames(type);
+    return [file];
+  });
+  const root = protobuf.Root.fromDescriptor({ file: known });
+  root.resolveAll();
+  return root;
+}
+
+/** The library would call fields by these. */
+function forgetJsonNames({ field: fields = [], nestedType = [] }: IDescriptorProto): void {
+  for (const field of fields) field.jsonName = "";
+  for (const type of nestedType) forgetJsonNames(type);
 }
 
 function commonFile(nested: NonNullable<INamespace["nested"]>): readonly IFileDescriptorProto[] {

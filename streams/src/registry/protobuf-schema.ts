@@ -20,8 +20,23 @@ const require = createRequire(import.meta.url);
 /** The messages of the file, in its order. @throws the file, or one that it imports, is none */
 export function messagesOf(schema: string, references: readonly ReferredSchema[]): readonly Type[] {
   if (isDescriptor(schema)) return describedMessages(schema, references);
-  const root = new protobuf.Root();
   const files = new Map(references.map((reference) => [reference.name, reference.schema]));
+  const { root, name } = parsedFile(schema, (imported) => files.get(imported));
+  const scope = name === undefined ? root : (root.lookup(name) as NamespaceBase | null);
+  const messages = typesIn(scope ?? root).filter((type) => type.filename === MAIN);
+  if (messages.length === 0) throw new Error("the file has no message");
+  return messages;
+}
+
+interface ParsedFile {
+  readonly root: protobuf.Root;
+  /** Its package. */
+  readonly name: string | undefined;
+}
+
+/** Everything in the file, and in those that it imports; `textOf` gives these. @throws one of them is none, or lacks what it refers to */
+export function parsedFile(schema: string, textOf: (imported: string) => string | undefined): ParsedFile {
+  const root = new protobuf.Root();
   const taken = new Set<string>();
   const add = (name: string, text: string): string | undefined => {
     // Every type is told which file it is in; the declarations lack it.
@@ -31,7 +46,7 @@ export function messagesOf(schema: string, references: readonly ReferredSchema[]
       if (taken.has(imported)) continue;
       taken.add(imported);
       const common = nestedOf(imported);
-      const known = files.get(imported) ?? BUILT_IN.get(imported);
+      const known = common === undefined ? (textOf(imported) ?? BUILT_IN.get(imported)) : undefined;
       // The library's own first: their fields have the names that it expects.
       if (common !== undefined) root.addJSON(common);
       else if (known !== undefined) add(imported, known);
@@ -40,10 +55,7 @@ export function messagesOf(schema: string, references: readonly ReferredSchema[]
   };
   const name = add(MAIN, schema);
   root.resolveAll();
-  const scope = name === undefined ? root : (root.lookup(name) as NamespaceBase | null);
-  const messages = typesIn(scope ?? root).filter((type) => type.filename === MAIN);
-  if (messages.length === 0) throw new Error("the file has no message");
-  return messages;
+  return { root, name };
 }
 
 /** Files that come with the library. */

@@ -1,0 +1,263 @@
+/** A gRPC service in the test's process: a box whose items are read and that takes items, in every way that a method can. */
+import {
+  type handleUnaryCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  status,
+} from "@grpc/grpc-js";
+import { type GrpcAddress, isJsonObject, type Json, type JsonObject, parseGrpcAddress } from "@millrace/engine";
+import { type ServiceMethod, serviceMethod } from "../../src/grpc/mod.ts";
+
+export const BOX = `
+  syntax = "proto3";
+  package test;
+  message Item { int64 id = 1; string name = 2; optional double amount = 3; optional bytes filling = 4; }
+  message Ask { optional int64 after = 1; }
+  message Page { repeated Item items = 1; optional int64 last = 2; }
+  message Put { string key = 1; Item item = 2; }
+  message Ack { string key = 1; string refused = 2; }
+  service Box {
+    rpc Follow(Ask) returns (stream Item);
+    rpc List(Ask) returns (Page);
+    rpc Add(Item) returns (Ack);
+    rpc Put(Put) returns (Ack);
+    rpc Load(stream Put) returns (Ack);
+    rpc Sync(stream Put) returns (stream Ack);
+  }`;
+
+const METHODS = ["Follow", "List", "Add", "Put", "Load", "Sync"] as const;
+export type BoxMethod = (typeof METHODS)[number];
+const PAGE = 7;
+
+export function boxMethod(method: string): ServiceMethod {
+  const places = { description: { path: "proto" }, address: { path: "address" } };
+  return serviceMethod({ text: BOX, imported: () => undefined }, "test.Box", method, places);
+}
+
+/** A status with which a call is refused. */
+export interface Failure {
+  readonly code: status;
+  readonly details?: string;
+  readonly pushbackMs?: number;
+}
+
+/** A row, or bytes as they are. */
+type BoxItem = JsonObject | Buffer;
+
+export class GrpcBox {
+  /** What is read. */
+  readonly items: BoxItem[] = [];
+  readonly held: { readonly id: string; readonly item: Json }[] = [];
+  /** By id, of items that are refused. */
+  readonly refused = new Map<Json, Failure>();
+  /** Calls that fail, the first ones first. */
+  readonly failures: Failure[] = [];
+  /** What calls asked for. */
+  readonly asked: Json[] = [];
+  /** How many items left the process of the service. */
+  written = 0;
+  /** Acknowledges nothing. */
+  isSilent = false;
+  /** What is acknowledged instead of the id that came. */
+  acknowledges: string | undefined;
+  /** A stream ends where its items do. */
+  ends = false;
+  port = 0;
+  readonly #forms = Object.fromEntries(METHODS.map((name) => [name, boxMethod(name)])) as Record<
+    BoxMethod,
+    ServiceMethod
+  >;
+  readonly #following = new Set<ServerWritableStream<Json, Buffer>>();
+  #server = new Server();
+
+  static async start(): Promise<GrpcBox> {
+    const box = new GrpcBox();
+    await box.start();
+    return box;
+  }
+
+  async start(): Promise<void> {
+    this.#server = new Server();
+    const handlers = {
+      Follow: this.#follow,
+      List: this.#list,
+      Add: this.#put,
+      Put: this.#put,
+      Load: this.#load,
+      Sync: this.#sync,
+    };
+    this.#server.addService(this.#definition(), handlers as never);
+    this.port = await new Promise((resolve, reject) =>
+      this.#server.bindAsync(`127.0.0.1:${this.port}`, ServerCredentials.createInsecure(), (error, port) =>
+        error === null ? resolve(port) : reject(error),
+      ),
+    );
+  }
+
+  address(method: BoxMethod, side: "source" | "sink", options = ""): GrpcAddress {
+    const parsed = parseGrpcAddress(`//127.0.0.1:${this.port}/test.Box/${method}${options}`, side);
+    if ("fault" in parsed) throw new Error(parsed.fault);
+    return parsed;
+  }
+
+  offer(items: readonly BoxItem[]): void {
+    this.items.push(...items);
+    for (const call of this.#following) this.#write(call);
+  }
+
+  /** Fails every call that is open. */
+  breakCalls(): void {
+    for (const call of this.#following) call.emit("error", { code: status.UNAVAILABLE, details: "broken" });
+    this.#following.clear();
+  }
+
+  async close(): Promise<void> {
+    this.#server.forceShutdown();
+  }
+
+  #definition(): ServiceDefinition {
+    const asTheyAre = (bytes: Buffer): Buffer => bytes;
+    return Object.fromEntries(
+      METHODS.map((name) => {
+        const { path, takesMany, givesMany, request, answer } = this.#forms[name];
+        return [
+          name,
+          {
+            path,
+            requestStream: takesMany,
+            responseStream: givesMany,
+            requestSerialize: asTheyAre,
+            requestDeserialize: (bytes: Buffer) => request.decode(bytes),
+            responseSerialize: (row: BoxItem) => (Buffer.isBuffer(row) ? row : answer.encode(row as JsonObject)),
+            responseDeserialize: asTheyAre,
+          },
+        ];
+      }),
+    ) as unknown as ServiceDefinition;
+  }
+
+  #failure(): object | undefined {
+    const failure = this.failures.shift();
+    return failure === undefined ? undefined : errorOf(failure);
+  }
+
+  readonly #follow = (call: ServerWritableStream<Json, Buffer>): void => {
+    this.asked.push(call.request);
+    const failure = this.#failure();
+    if (failure !== undefined) {
+      call.emit("error", failure);
+      return;
+    }
+    this.#places.set(call, this.#after(call.request));
+    this.#following.add(call);
+    call.on("cancelled", () => this.#following.delete(call));
+    call.on("drain", () => this.#write(call));
+    this.#write(call);
+  };
+
+  readonly #places = new Map<ServerWritableStream<Json, Buffer>, number>();
+
+  #write(call: ServerWritableStream<Json, Buffer>): void {
+    let at = this.#places.get(call) ?? 0;
+    for (; at < this.items.length; at++) {
+      const hasRoom = call.write(this.items[at] as never);
+      this.written++;
+      if (!hasRoom) {
+        this.#places.set(call, at + 1);
+        return;
+      }
+    }
+    this.#places.set(call, at);
+    if (!this.ends) return;
+    this.#following.delete(call);
+    call.end();
+  }
+
+  /** Where an item stands that is behind the one with this id. */
+  #after(ask: Json): number {
+    const after = isJsonObject(ask) ? ask.after : undefined;
+    return after === undefined
+      ? 0
+      : this.items.findIndex((item) => !Buffer.isBuffer(item) && (item as JsonObject).id === after) + 1;
+  }
+
+  readonly #list: handleUnaryCall<Json, Json> = ({ request }, answer) => {
+    this.asked.push(request);
+    const failure = this.#failure();
+    if (failure !== undefined) {
+      answer(failure as never);
+      return;
+    }
+    const from = this.#after(request);
+    answer(null, { items: this.items.slice(from, from + PAGE) as JsonObject[] });
+  };
+
+  readonly #put = (
+    call: ServerUnaryCall<JsonObject, Json>,
+    answer: Parameters<handleUnaryCall<Json, Json>>[1],
+  ): void => {
+    const failure = this.#failure() ?? this.#refusal(call.request);
+    if (failure !== undefined) {
+      answer(failure as never);
+      return;
+    }
+    this.held.push({ id: String(call.metadata.get("idempotency-key")[0]), item: call.request.item ?? call.request });
+    if (!this.isSilent) answer(null, {});
+  };
+
+  readonly #load = (
+    call: ServerReadableStream<JsonObject, Json>,
+    answer: (error: unknown, row?: Json) => void,
+  ): void => {
+    const failure = this.#failure();
+    if (failure !== undefined) {
+      answer(failure);
+      return;
+    }
+    let refusal: object | undefined;
+    call.on("data", (put: JsonObject) => {
+      refusal ??= this.#refusal(put);
+      if (refusal === undefined) this.held.push({ id: String(put.key), item: put.item ?? null });
+    });
+    call.on("end", () => (refusal === undefined ? answer(null, {}) : answer(refusal)));
+  };
+
+  readonly #sync = (call: ServerDuplexStream<JsonObject, Json>): void => {
+    const failure = this.#failure();
+    if (failure !== undefined) {
+      call.emit("error", failure);
+      return;
+    }
+    call.on("data", (put: JsonObject) => {
+      const { item = null, key = "" } = put;
+      const refused = isJsonObject(item) ? this.refused.get(item.id ?? null) : undefined;
+      if (refused !== undefined) call.write({ key, refused: refused.details ?? "refused" });
+      else {
+        this.held.push({ id: String(key), item });
+        if (!this.isSilent) call.write({ key: this.acknowledges ?? key });
+      }
+    });
+    call.on("end", () => call.end());
+  };
+
+  #refusal({ item = null }: JsonObject): object | undefined {
+    const refused = isJsonObject(item) ? this.refused.get(item.id ?? null) : undefined;
+    return refused === undefined ? undefined : errorOf(refused);
+  }
+}
+
+function errorOf({ code, details = "no", pushbackMs }: Failure): object {
+  return { code, details, ...(pushbackMs === undefined ? {} : { metadata: pushback(pushbackMs) }) };
+}
+
+function pushback(ms: number): Metadata {
+  const metadata = new Metadata();
+  metadata.set("grpc-retry-pushback-ms", String(ms));
+  return metadata;
+}
