@@ -1,5 +1,7 @@
 use millrace_selection::{Comparison, Refused, comparing, of_entries};
-use napi::bindgen_prelude::{Either, Float64ArraySlice, Int32ArraySlice, Uint8ArraySlice, Uint16ArraySlice, Uint32ArraySlice};
+use napi::bindgen_prelude::{
+    Either, Float64ArraySlice, Int32ArraySlice, Uint8ArraySlice, Uint16ArraySlice, Uint32ArraySlice,
+};
 use napi::{Error, Result, Status};
 use napi_derive::napi;
 

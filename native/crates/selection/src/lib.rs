@@ -36,7 +36,11 @@ pub fn comparing<T: Copy + Into<f64>>(
 }
 
 /// The same where each code's entry is 1; `None` if one is unsure.
-pub fn of_entries<C: Copy + Into<u32>>(entries: &[u8], codes: &[C], into: &mut [u32]) -> Result<Option<usize>, Refused> {
+pub fn of_entries<C: Copy + Into<u32>>(
+    entries: &[u8],
+    codes: &[C],
+    into: &mut [u32],
+) -> Result<Option<usize>, Refused> {
     let mut seen = 0;
     let n = passing(codes, into, |code| {
         // A code that is none is left to the row form.
