@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn is_the_hash_of_all_that_came_in_pieces_of_any_size() {
         for total in [0, 1, BATCH_BYTES - 1, BATCH_BYTES, BATCH_BYTES + 1, 40 * BATCH_BYTES + 7] {
-            let bytes: Vec<u8> = (0..total).map(|i| (i * 31 >> 3) as u8).collect();
+            let bytes: Vec<u8> = (0..total).map(|i| ((i * 31) >> 3) as u8).collect();
             for piece in [4096, 100_000, 3 * BATCH_BYTES] {
                 let mut hash = SegmentHash::default();
                 for part in bytes.chunks(piece) {
