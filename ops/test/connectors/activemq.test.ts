@@ -1,6 +1,7 @@
 /** ActiveMQ connectors, over STOMP, against a real broker. The test's own end speaks AMQP 1.0 with it. */
 import {
   type ActivemqAddress,
+  type ErrorReport,
   type Feed,
   type Json,
   parseActivemqAddress,
@@ -117,10 +118,12 @@ describe.skipIf(activemqMissing)(
       await to.open(undefined);
       const large = { text: "x".repeat(5_000_000) };
       await to.deliver([slice(0, [large])]);
-      expect(await to.deliver([slice(1, [{ text: "x".repeat(9_000_000) }])]).catch(reportOf)).toMatchObject({
-        code: "ACTIVEMQ-TOO-LARGE",
-        kind: "rejected",
-      });
+      // The broker closes with bytes unread, which may take its answer off the wire; then it is asked again, as a node would.
+      const refusal = async (): Promise<ErrorReport | undefined> => {
+        const report = await to.deliver([slice(1, [{ text: "x".repeat(9_000_000) }])]).then(() => undefined, reportOf);
+        return report?.kind === "transient" ? refusal() : report;
+      };
+      expect(await refusal()).toMatchObject({ code: "ACTIVEMQ-TOO-LARGE", kind: "rejected" });
       await to.deliver([slice(2, [2])]);
       await to.close();
       const back = new ListeningFeed(feed(`/queue/${queue}`));
