@@ -24,8 +24,8 @@ import { archiveTurns } from "./archive-turns.mjs";
 import { median } from "./measure.mjs";
 
 const APPENDERS = [64, 1024];
-const WARM_UP_MS = 250;
-const RUN_MS = 500;
+const WARM_UP_MS = 500;
+const RUN_MS = 2000;
 const REPLAY_EVENTS = 300_000;
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
