@@ -1,9 +1,8 @@
 /**
  * What the embedded log's followers cost its appends: the log without any, with its index, and with index and Merkle tree, in one
  * process, in turns. A window is long against what followers lag behind, so that they work in it as much as its events ask for: how many
- * events they are behind in its middle and at its end shows whether they keep pace. Whatever else the machine does makes a
- * window slower and never faster, and what followers cost is in every window of theirs: so ratios are those of the best windows. CPU
- * times are medians, of the appending thread and of all threads of the process.
+ * events they are behind in its middle and at its end shows whether they keep pace. Ratios are medians of those of the rounds, CPU times of the
+ * appending thread and of all threads of the process.
  */
 import fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -89,8 +88,8 @@ function figuresOf(windows) {
   const us = (figure) => Number(medianOf(figure).toFixed(2));
   const lagOf = (who) => ({ half: medianOf(({ half }) => half[who]), end: medianOf(({ end }) => end[who]) });
   return {
-    eventsPerSecond: Math.round(Math.max(...windows.map(({ rate }) => rate))),
-    median: Math.round(medianOf(({ rate }) => rate)),
+    eventsPerSecond: Math.round(medianOf(({ rate }) => rate)),
+    range: [Math.min(...windows.map(({ rate }) => rate)), Math.max(...windows.map(({ rate }) => rate))].map(Math.round),
     cpuUsPerEvent: { appending: us(({ ownUs }) => ownUs), all: us(({ cpuUs }) => cpuUs) },
     behind: { index: lagOf("index"), tree: lagOf("tree") },
     refused: windows.reduce((sum, { refused }) => sum + refused, 0),
@@ -99,21 +98,23 @@ function figuresOf(windows) {
 
 const count = (value) => Math.round(value).toLocaleString("en");
 
-function line(name, { eventsPerSecond, median: middle, cpuUsPerEvent, behind, refused }, ratio) {
+function line(name, { eventsPerSecond, range, cpuUsPerEvent, behind, refused }, ratio) {
   const lag = Object.entries(behind).map(([who, { half, end }]) => `${who} ${count(half)} then ${count(end)}`);
   const lagText = name === ALONE ? "" : `   behind: ${lag.join(", ")}${refused > 0 ? `; ${refused} refused` : ""}`;
   const cpu = `${cpuUsPerEvent.appending.toFixed(2)} of ${cpuUsPerEvent.all.toFixed(2)} µs`;
-  return `  ${name.padEnd(20)} ${count(eventsPerSecond).padStart(8)}/s  ×${ratio.toFixed(3)} (median ${count(middle)})  ${cpu}${lagText}`;
+  return `  ${name.padEnd(20)} ${count(eventsPerSecond).padStart(8)}/s  ×${ratio.toFixed(3)} [${range.map(count).join(" … ")}]  ${cpu}${lagText}`;
 }
 
 /** @param {{ repeats?: number, seconds?: number }} options rounds, and the length of a window */
 export async function main({ repeats = 5, seconds = 5 } = {}) {
   const windows = await windowsOf(repeats, seconds * 1000);
   const figures = Object.fromEntries(Array.from(windows, ([name, some]) => [name, figuresOf(some)]));
-  const ratio = (name) => Number((figures[name].eventsPerSecond / figures[ALONE].eventsPerSecond).toFixed(3));
+  const alone = windows.get(ALONE);
+  const ratio = (name) =>
+    Number(median(windows.get(name).map(({ rate }, round) => rate / alone[round].rate)).toFixed(3));
   const lines = Object.entries(figures).map(([name, some]) => line(name, some, ratio(name)));
   process.stdout.write(
-    `followers   node ${process.version}, ${APPENDERS} appenders, best of ${repeats} windows of ${seconds} s\n${lines.join("\n")}\n`,
+    `followers   node ${process.version}, ${APPENDERS} appenders, medians of ${repeats} windows of ${seconds} s\n${lines.join("\n")}\n`,
   );
   return { figures, ratios: { followers: ratio(FOLLOWED), index: ratio(INDEXED) } };
 }

@@ -7,10 +7,9 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type ActivemqServer, startActivemq } from "../../services/activemq-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { isFull, times } from "../faults/form.ts";
-import { GraphFolder } from "../faults/graph-folder.ts";
-import { start } from "../millrace.ts";
-import { Amqp10Client, type Drained } from "./amqp10-client.ts";
+import { Amqp10Client } from "./amqp10-client.ts";
 import { JAKARTA, JAVAX, JMS_POLICY, jmsMissing, jmsYaml, ownBridges } from "./jms-clients.ts";
+import { type LastQueue, outcome, outcomeOfKilled } from "./queue-outcome.ts";
 import { numbers, RunningGraph } from "./running-graph.ts";
 
 /** Only what hangs takes so long. */
@@ -64,18 +63,8 @@ nodes:
   out:   { kind: sink, input: again, to: "${path("c")}", ${jms} }
 `;
     };
-    /** Takes what the last queue has until all of `count` were there, and counts. */
-    const outcome = async (name: string, came: Drained[], count: number): Promise<string> => {
-      await vi.waitFor(async () => {
-        await client.drain(`${name}-c`, came);
-        expect(new Set(came.map(({ data }) => data)).size).toBe(count);
-      }, WAIT);
-      const values = new Set(came.map(({ data }) => Number(data)));
-      expect([...values].sort((a, b) => a - b)).toEqual(numbers(0, count));
-      // The sink gives what it sends again the same id; another id means that a source took a message twice.
-      const inEffect = new Set(came.map(({ properties }) => String(properties.millrace_id))).size - count;
-      expect(inEffect).toBe(0);
-      return `${count - values.size} lost, ${came.length - count} came twice, ${inEffect} twice in effect`;
+    const last = (name: string): LastQueue => {
+      return { client, queue: `${name}-c`, idOf: ({ properties }) => String(properties.millrace_id) };
     };
 
     for (const [i, { name: way, definition, links, kills }] of WAYS.entries()) {
@@ -114,7 +103,7 @@ nodes:
               () => broker.stomp.kill(),
               () => broker.stomp.start(),
             );
-            const counted = await outcome(name, [], sent);
+            const counted = await outcome(last(name), [], sent);
             console.log(
               `${way}: ${sent} messages over 2 hops, ${FAULTS} cut, ${FAULTS} held, ${FAULTS} kill -9 of all clients, 1 of the broker: ${counted}`,
             );
@@ -131,28 +120,9 @@ nodes:
           const name = `jms-process-${i}`;
           const total = 2000;
           await publish(`${name}-a`, numbers(0, total));
-          const folder = new GraphFolder({ "graph.yaml": graph(name, broker.openwire.address, definition) });
-          const run = () =>
-            start(["run", "graph.yaml", "--json", "--port", "0", "--data", folder.data], { cwd: folder.path });
-          let running = run();
-          const came: Drained[] = [];
-          try {
-            for (let kill = 1; kill <= KILLS; kill++) {
-              await vi.waitFor(async () => {
-                await client.drain(`${name}-c`, came);
-                expect(new Set(came.map(({ data }) => data)).size).toBeGreaterThan((total / 5) * kill);
-              }, WAIT);
-              running.child.kill("SIGKILL");
-              await running.finished;
-              running = run();
-            }
-            const counted = await outcome(name, came, total);
-            console.log(`${way}: ${total} messages over 2 hops, ${KILLS} kill -9 of millrace: ${counted}`);
-          } finally {
-            running.child.kill("SIGTERM");
-            await running.finished;
-            folder.remove();
-          }
+          const text = graph(name, broker.openwire.address, definition);
+          const counted = await outcomeOfKilled(last(name), text, total, KILLS);
+          console.log(`${way}: ${total} messages over 2 hops, ${KILLS} kill -9 of millrace: ${counted}`);
         },
       );
     }

@@ -5,10 +5,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { isFull, times } from "../faults/form.ts";
-import { GraphFolder } from "../faults/graph-folder.ts";
-import { start } from "../millrace.ts";
 import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
 import { Amqp10Client, type Drained } from "./amqp10-client.ts";
+import { type LastQueue, outcome, outcomeOfKilled } from "./queue-outcome.ts";
 import { numbers, RunningGraph } from "./running-graph.ts";
 
 /** Only what hangs takes so long. */
@@ -60,19 +59,9 @@ nodes:
         for (const queue of ["a", "b", "c"]) await broker.makeQueue(`${name}-${queue}`);
         await broker.sync();
       };
-      const idOf = ({ id, properties }: Drained): string => String(properties["millrace-id"] ?? id);
-      /** Takes what the last queue has until all of `count` were there, and counts. */
-      const outcome = async (name: string, came: Drained[], count: number): Promise<string> => {
-        await vi.waitFor(async () => {
-          await client.drain(kind.node(`${name}-c`), came);
-          expect(new Set(came.map(({ data }) => data)).size).toBe(count);
-        }, WAIT);
-        const values = new Set(came.map(({ data }) => Number(data)));
-        expect([...values].sort((a, b) => a - b)).toEqual(numbers(0, count));
-        // The sink gives what it sends again the same id; another id means that a source took a message twice.
-        const inEffect = new Set(came.map(idOf)).size - count;
-        expect(inEffect).toBe(0);
-        return `${count - values.size} lost, ${came.length - count} came twice, ${inEffect} twice in effect`;
+      const last = (name: string): LastQueue => {
+        const idOf = ({ id, properties }: Drained): string => String(properties["millrace-id"] ?? id);
+        return { client, queue: kind.node(`${name}-c`), idOf };
       };
 
       for (const { scheme, killsProcess, server } of kind.schemes) {
@@ -112,7 +101,7 @@ nodes:
               await isOff();
               await broker.server.start();
               await send(200);
-              const counted = await outcome(name, [], sent);
+              const counted = await outcome(last(name), [], sent);
               console.log(
                 `${kind.name}, ${scheme}: ${sent} messages over 2 hops, 3 cuts, 1 restart, 1 kill -9 with ${sent - 200 - passed} on their way: ${counted}`,
               );
@@ -132,30 +121,11 @@ nodes:
             const total = 2000;
             await makeQueues(name);
             await publish(scheme, `${name}-a`, numbers(0, total));
-            const folder = new GraphFolder({ "graph.yaml": graph(scheme, name, `127.0.0.1:${server(broker)}`) });
-            const run = () =>
-              start(["run", "graph.yaml", "--json", "--port", "0", "--data", folder.data], { cwd: folder.path });
-            let running = run();
-            const came: Drained[] = [];
-            try {
-              for (let kill = 1; kill <= KILLS; kill++) {
-                await vi.waitFor(async () => {
-                  await client.drain(kind.node(`${name}-c`), came);
-                  expect(new Set(came.map(({ data }) => data)).size).toBeGreaterThan((total / 5) * kill);
-                }, WAIT);
-                running.child.kill("SIGKILL");
-                await running.finished;
-                running = run();
-              }
-              const counted = await outcome(name, came, total);
-              console.log(
-                `${kind.name}, ${scheme}: ${total} messages over 2 hops, ${KILLS} kill -9 of millrace: ${counted}`,
-              );
-            } finally {
-              running.child.kill("SIGTERM");
-              await running.finished;
-              folder.remove();
-            }
+            const text = graph(scheme, name, `127.0.0.1:${server(broker)}`);
+            const counted = await outcomeOfKilled(last(name), text, total, KILLS);
+            console.log(
+              `${kind.name}, ${scheme}: ${total} messages over 2 hops, ${KILLS} kill -9 of millrace: ${counted}`,
+            );
           },
           LIMIT_MS,
         );

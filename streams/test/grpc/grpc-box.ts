@@ -12,6 +12,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { type GrpcAddress, isJsonObject, type Json, type JsonObject, parseGrpcAddress } from "@millrace/engine";
+import { onTestFinished } from "vitest";
 import { type ServiceMethod, serviceMethod } from "../../src/grpc/mod.ts";
 
 export const BOX = `
@@ -250,6 +251,13 @@ export class GrpcBox {
     const refused = isJsonObject(item) ? this.refused.get(item.id ?? null) : undefined;
     return refused === undefined ? undefined : errorOf(refused);
   }
+}
+
+/** A box that is there as long as the test. */
+export async function serve(): Promise<GrpcBox> {
+  const box = await GrpcBox.start();
+  onTestFinished(() => box.close());
+  return box;
 }
 
 function errorOf({ code, details = "no", pushbackMs }: Failure): object {

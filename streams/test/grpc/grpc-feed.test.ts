@@ -2,25 +2,14 @@
 import { status } from "@grpc/grpc-js";
 import { type Feed, type FeedGroup, type FeedReceipt, type Json, type JsonObject, systemEnv } from "@millrace/engine";
 import { cursorFeedContract } from "@millrace/engine/testing";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type GrpcFeedOptions, grpcFeed } from "../../src/grpc/mod.ts";
-import { type BoxMethod, boxMethod, GrpcBox } from "./grpc-box.ts";
+import { type BoxMethod, boxMethod, GrpcBox, serve } from "./grpc-box.ts";
 
 const env = systemEnv();
 const WAIT = { timeout: 10_000, interval: 5 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50, probeEveryMs: 20 };
 const CURSOR = { field: "id", request: "after" };
-
-const ending: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ending.splice(0).reverse()) await end();
-});
-
-async function serve(): Promise<GrpcBox> {
-  const box = await GrpcBox.start();
-  ending.push(() => box.close());
-  return box;
-}
 
 function feedOf(box: GrpcBox, method: BoxMethod, options: Partial<GrpcFeedOptions> = {}): Feed {
   const address = box.address(method, "source");
@@ -80,7 +69,7 @@ class Running {
       this.#stop.signal,
     );
     this.done.catch(() => undefined);
-    ending.push(async () => {
+    onTestFinished(async () => {
       this.#stop.abort();
       await this.done.catch(() => undefined);
     });

@@ -2,23 +2,12 @@
 import { status } from "@grpc/grpc-js";
 import { type InputSlice, type Json, Positions, RowBatch, type SinkConnector, systemEnv } from "@millrace/engine";
 import { sinkContract } from "@millrace/engine/testing";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type GrpcSinkOptions, grpcSink } from "../../src/grpc/mod.ts";
-import { type BoxMethod, boxMethod, GrpcBox } from "./grpc-box.ts";
+import { type BoxMethod, boxMethod, GrpcBox, serve } from "./grpc-box.ts";
 
 const env = systemEnv();
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
-
-const ending: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ending.splice(0).reverse()) await end();
-});
-
-async function serve(): Promise<GrpcBox> {
-  const box = await GrpcBox.start();
-  ending.push(() => box.close());
-  return box;
-}
 
 function sinkOf(box: GrpcBox, method: BoxMethod, options: Partial<GrpcSinkOptions> = {}): SinkConnector {
   const how = { method: boxMethod(method), channel: {}, sink: "g/s", policy: QUICK, ...options };
@@ -50,7 +39,7 @@ function slice(rows: readonly Json[], from = 0): InputSlice {
 
 async function opened(sink: SinkConnector): Promise<SinkConnector> {
   await sink.open(undefined);
-  ending.push(() => sink.close());
+  onTestFinished(() => sink.close());
   return sink;
 }
 

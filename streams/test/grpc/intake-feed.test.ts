@@ -12,7 +12,7 @@ import {
   systemEnv,
 } from "@millrace/engine";
 import { feedContract } from "@millrace/engine/testing";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { INTAKE_PROTO, type IntakeFeedOptions, intakeFeed, serviceMethod } from "../../src/grpc/mod.ts";
 
 const env = systemEnv();
@@ -21,11 +21,6 @@ const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
 const METHOD = serviceMethod({ text: INTAKE_PROTO, imported: () => undefined }, "millrace.v1.Intake", "Publish", {
   description: {},
   address: {},
-});
-
-const ending: (() => Promise<unknown> | unknown)[] = [];
-afterEach(async () => {
-  for (const end of ending.splice(0).reverse()) await end();
 });
 
 async function freeAddress(): Promise<GrpcListenAddress> {
@@ -135,7 +130,7 @@ class Running {
       lose: unused,
     };
     const running = feed.run(intake, stopping.signal);
-    ending.push(async () => {
+    onTestFinished(async () => {
       stopping.abort();
       await running;
     });
@@ -144,7 +139,7 @@ class Running {
 
 async function publisherOf(address: GrpcListenAddress): Promise<Publisher> {
   const publisher = new Publisher(address);
-  ending.push(() => publisher.close());
+  onTestFinished(() => publisher.close());
   return publisher;
 }
 
