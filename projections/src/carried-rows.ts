@@ -17,6 +17,7 @@ import { type Projection, presentEvent } from "./projection.ts";
 import { MemoryRows } from "./row/memory-rows.ts";
 import { Shapes } from "./row/row-codec.ts";
 import { RowTable } from "./row/row-table.ts";
+import { NOWHERE } from "./row/rows.ts";
 
 /** Rows in memory, with how far they are. */
 export interface RowsAt {
@@ -57,13 +58,12 @@ export async function carryProjections(
   end: number,
 ): Promise<CarriedProjections> {
   const folds: ProjectionFold[] = [];
-  for (const projection of projections)
-    if (projection.key.length > 0) folds.push(new ProjectionFold(projection, await carriedRows(log, projection)));
+  for (const projection of projections) folds.push(new ProjectionFold(projection, await carriedRows(log, projection)));
   const base = log.base ?? 0;
   for await (const events of log.read({ from: base, limit: end - base }))
     for (const event of events) for (const fold of folds) fold.fold(event);
   return {
-    carries: folds.map((fold) => fold.carry(end)),
+    carries: folds.flatMap((fold) => fold.carry(end) ?? []),
     refused: folds.flatMap(({ refusal }) => refusal ?? []),
   };
 }
@@ -81,7 +81,7 @@ class ProjectionFold {
     this.#passes = eventFilter(projection.handles);
     this.#rows = before?.rows ?? new MemoryRows();
     this.#shapes = before?.shapes ?? new Shapes();
-    this.#table = new RowTable(projection, this.#shapes, this.#rows);
+    this.#table = new RowTable(projection, this.#shapes, projection.key.length > 0 ? this.#rows : NOWHERE);
   }
 
   fold(event: RecordedEvent): void {
@@ -95,8 +95,10 @@ class ProjectionFold {
     }
   }
 
-  carry(end: number): StreamCarry {
+  /** Nothing of a projection without a key, which is folded only to see that it can be. */
+  carry(end: number): StreamCarry | undefined {
     const { version, key, index = "" } = this.#projection;
+    if (key.length === 0) return undefined;
     const rows: Uint8Array[] = [];
     for (const row of this.#rows.all()) rows.push(row.key, row.value);
     const packed: PackedRows = [FORMAT, version, key, index, end, this.#shapes.all, rows];

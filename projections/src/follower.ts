@@ -19,7 +19,7 @@ import { type Projection, presentEvent } from "./projection.ts";
 import { type Build, type ProjectionRecord, prepared, readRecord, writeRecord } from "./record.ts";
 import { Shapes } from "./row/row-codec.ts";
 import { RowTable } from "./row/row-table.ts";
-import type { RowSpace } from "./row/rows.ts";
+import { NOWHERE, type RowSpace } from "./row/rows.ts";
 
 export interface FollowerOptions {
   readonly projection: Projection;
@@ -314,9 +314,3 @@ function spaceOf(tx: OrderedWriter, table: string): RowSpace {
     delete: (key) => tx.delete(table, key),
   };
 }
-
-const NOWHERE: RowSpace = {
-  get: () => undefined,
-  put: () => undefined,
-  delete: () => undefined,
-};

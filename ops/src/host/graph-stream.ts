@@ -17,6 +17,7 @@ import {
   type RecordedEvent,
   type StateEvent,
 } from "@millrace/engine";
+import { prunedBelow } from "@millrace/streams/embedded";
 
 /** What the host itself does, without a person asking. */
 export const SYSTEM: Mutation = { principal: "system", reason: "" };
@@ -142,11 +143,15 @@ export class GraphStream {
     return newestFirst(this.#log, graphStreamOf(this.#graph), { types: [type] });
   }
 
-  /** Redriven inputs for `node` after a revision of this stream, oldest first. */
+  /** Redriven inputs for `node` after a revision of this stream, oldest first. @throws LOG-PRUNED some are gone */
   async redriven(node: string, after: number): Promise<readonly RecordedEvent[]> {
     const found: RecordedEvent[] = [];
-    // A prune takes none that its node has not consumed.
     const carried = await this.#log.carried?.(graphStreamOf(this.#graph));
+    // A prune takes none that its node has not consumed, unless the graph was abandoned.
+    const isLost = ({ type, context, revision }: RecordedEvent): boolean =>
+      type === DEAD_LETTER_REDRIVEN && context.node === node && revision > after;
+    const lost = carried?.events.find(isLost);
+    if (lost !== undefined) throw prunedBelow(this.#log.base ?? 0, lost.position);
     const from = Math.max(after, carried?.revision ?? -1) + 1;
     const options = { from, limit: REDRIVEN_MAX, filter: { types: [DEAD_LETTER_REDRIVEN], node } };
     for await (const events of this.#log.readStream(graphStreamOf(this.#graph), options)) found.push(...events);

@@ -5,11 +5,9 @@ import {
   type CommittedBehavior,
   type Env,
   type EventLog,
-  formatProblem,
   isJsonObject,
   type Json,
   type JsonObject,
-  parseGraph,
   type RecordedEvent,
   type SnapshotStore,
   STEP,
@@ -22,6 +20,7 @@ import type { Moment, NodeState, NodeStateDiff, NodeStateReader, RowChange, Stat
 import { positionAfter } from "@millrace/projections";
 import { prunedBelow } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
+import { deployedModel } from "./deployed-model.ts";
 import { plain } from "./describe-event.ts";
 import { type Deployment, deploymentBefore } from "./graph-stream.ts";
 import { type FoldingBehavior, stateBehavior } from "./state-behavior.ts";
@@ -112,17 +111,13 @@ export class NodeStates implements NodeStateReader {
   async #deployedNode(graph: string, node: string, end: number): Promise<DeployedNode> {
     const { log, snapshots, env } = this.#options;
     const deployment = await this.#deployment(graph, end);
-    const parsed = parseGraph(deployment.definition, { file: `${graph} (from the log)`, env: process.env });
-    if (!("graph" in parsed)) {
-      const problems = parsed.problems.map(formatProblem).join("\n");
-      throw opsError("HOST-MOMENT", `revision ${deployment.revision} cannot be read here:\n${problems}`);
-    }
-    const model = parsed.graph.nodes.get(node);
+    const whole = deployedModel(graph, deployment);
+    const model = whole.nodes.get(node);
     if (model === undefined) {
-      const names = [...parsed.graph.nodes.keys()].join(", ");
+      const names = [...whole.nodes.keys()].join(", ");
       throw opsError("HOST-MOMENT", `graph ${graph} has no node ${node} at position ${end}; it has ${names}`);
     }
-    const behavior = await stateBehavior(model, parsed.graph, env);
+    const behavior = await stateBehavior(model, whole, env);
     const stateSince = deployment.stateSince[node] ?? 0;
     const codeVersion = deployment.hash.slice(0, CODE_VERSION_DIGITS);
     const stream = streamOf(graph, node);

@@ -2,20 +2,20 @@
  * What of graphs has to outlive a prune, and what of theirs must not go yet. Both follow from the log alone, so it makes no difference
  * whether a graph runs here, is stopped, or came to its end long ago: each can go on from what is carried.
  */
+
+import { discardSink } from "@millrace/actors";
 import {
   type AnyNodeModel,
   type CommittedBehavior,
   carryEvents,
   carryNode,
   type Env,
-  formatProblem,
   type GraphModel,
   messageOf,
   type NodeCarry,
   neededOutput,
   type PlanEdge,
   type PlanNode,
-  parseGraph,
   parseTarget,
   type Role,
   reportOf,
@@ -26,6 +26,7 @@ import {
 import type { EmbeddedLog, RetentionNeed } from "@millrace/streams/embedded";
 import { isPureCalculator } from "../compile/compile-calculator.ts";
 import { opsError } from "../errors.ts";
+import { deployedModel } from "../host/deployed-model.ts";
 import {
   DEAD_LETTER_REDRIVEN,
   type Deployment,
@@ -71,7 +72,9 @@ export async function graphCarry(
     keep(await carryEvents({ log, stream }, end, graphEventKey));
     try {
       const graphs = new CarriedGraph({ log, env, end, graph, now, firstPosition });
-      for (const carry of await graphs.nodes(nodes)) keep(carry);
+      const { carries: states, refusal } = await graphs.nodes(nodes);
+      carries.push(...states);
+      if (refusal !== undefined) throw refusal;
       if (!abandoned.has(graph)) needs.push(...(await graphs.needs()));
     } catch (thrown) {
       if (!abandoned.has(graph)) needs.push(heldGraph(graph, firstPosition, thrown));
@@ -104,30 +107,38 @@ class CarriedGraph {
     this.#options = options;
   }
 
-  /** @throws HOST-MOMENT, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD */
-  async nodes(streams: readonly string[]): Promise<readonly StreamCarry[]> {
+  /** What of the nodes can be carried, and why the first that cannot be is not. @throws HOST-MOMENT */
+  async nodes(
+    streams: readonly string[],
+  ): Promise<{ readonly carries: readonly StreamCarry[]; readonly refusal?: Error }> {
     const { log, graph, env, end } = this.#options;
     const deployment = await deploymentBefore(log, graph, end);
-    if (deployment === undefined) return [];
-    const model = modelOf(graph, deployment);
+    if (deployment === undefined) return { carries: [] };
+    const model = deployedModel(graph, deployment);
     const carries: NodeCarry[] = [];
+    let refusal: Error | undefined;
     for (const stream of streams) {
       const name = stream.slice(streamOf(graph, "").length);
       const node = model.nodes.get(name);
       const stateSince = node === undefined ? Number.POSITIVE_INFINITY : (deployment.stateSince[name] ?? 0);
-      const behavior = node === undefined ? foldsNothing() : await foldOf(node, model, env);
-      const options = { log, stream, behavior, stateSince, graphRevision: deployment.revision, end };
-      const carry = await carryNode(options).catch((cause: unknown) => {
-        throw opsError("HOST-CARRY", `the state of node ${name} cannot be carried: ${messageOf(cause)}`, {
+      const options = { log, stream, stateSince, graphRevision: deployment.revision, end };
+      let carry: NodeCarry | undefined;
+      try {
+        // Of a node that the graph has no more, cursors and sequence numbers are kept, its state is not.
+        const behavior = node === undefined ? discardSink() : await foldOf(node, model, env);
+        carry = await carryNode({ ...options, behavior });
+      } catch (cause) {
+        const place = { graph, node: name };
+        refusal ??= opsError("HOST-CARRY", `the state of node ${name} cannot be carried: ${messageOf(cause)}`, {
           cause,
-          place: { graph, node: name },
+          place,
         });
-      });
+      }
       if (carry === undefined) continue;
       if (carry.state !== undefined) this.#chains.set(name, carry.chain);
       carries.push(carry);
     }
-    return carries;
+    return refusal === undefined ? { carries } : { carries, refusal };
   }
 
   /** @throws HOST-MOMENT, PLAN-ROUTES, PLAN-DANGLING, PLAN-CYCLE */
@@ -135,7 +146,7 @@ class CarriedGraph {
     const { log, graph, now, end } = this.#options;
     if (this.#chains.size === 0) return [];
     const redriven = await this.#redriven();
-    const { nodes, edges } = shapeOf(modelOf(graph, now), this.#chains, [...redriven.keys()]);
+    const { nodes, edges } = shapeOf(deployedModel(graph, now), this.#chains, [...redriven.keys()]);
     const sourceEnds = new Map(
       Array.from(redriven, ([node, events]) => [`${redriveSourceOf(node)}#0`, events.at(-1)?.revision ?? -1]),
     );
@@ -202,14 +213,6 @@ function heldGraph(graph: string, position: number, thrown: unknown): RetentionN
   };
 }
 
-/** @throws HOST-MOMENT the definition cannot be read here */
-function modelOf(graph: string, { definition, revision }: Deployment): GraphModel {
-  const parsed = parseGraph(definition, { file: `${graph} (from the log)`, env: process.env });
-  if ("graph" in parsed) return parsed.graph;
-  const problems = parsed.problems.map(formatProblem).join("\n");
-  throw opsError("HOST-MOMENT", `revision ${revision} of graph ${graph} cannot be read here:\n${problems}`);
-}
-
 /** Nodes and edges as the graph would be planned, with a source for what was sent through nodes again. */
 function shapeOf(
   model: GraphModel,
@@ -251,17 +254,14 @@ export function roleOf(node: AnyNodeModel, chains: Pick<ReadonlyMap<string, unkn
 /** One whose state would be lost, because nobody here knows how it is folded, is an error. */
 async function foldOf(node: AnyNodeModel, model: GraphModel, env: Env): Promise<CommittedBehavior> {
   const behavior = await stateBehavior(node, model, env);
-  if (behavior.snapshot !== undefined || isTable(node)) return behavior;
+  if (behavior.snapshot !== undefined) return behavior;
+  // Rows of a table are carried with its projection.
+  if (isTable(node)) return discardSink();
   return { ...behavior, fold: () => unfoldable(node.name) };
 }
 
 function isTable(node: AnyNodeModel): boolean {
   return node.kind === "sink" && parseTarget(node.definition.to)?.scheme === "projection";
-}
-
-/** Of a node that the graph has no more: its cursors and sequence numbers are kept, its state is not. */
-function foldsNothing(): CommittedBehavior {
-  return { kind: "committed", ports: [], take() {}, seal() {}, discard() {}, fold() {} };
 }
 
 function unfoldable(node: string): never {

@@ -3,7 +3,7 @@
  * why; the stream `$retention` also tells what was pruned.
  */
 import type { Env, EventLog, Mutation, RecordedEvent } from "@millrace/engine";
-import type { EmbeddedLog } from "@millrace/streams/embedded";
+import { type EmbeddedLog, embeddedLogError } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { appendSystemEvent, systemEvents, systemPayload } from "../system-stream.ts";
 
@@ -68,14 +68,24 @@ export async function releaseHold(log: EventLog, env: Env, name: string, by: Mut
 
 /**
  * Tells in the log what was pruned last, with who and why, if it does not say so yet: also after a crash between the two, when the log
- * is opened again.
+ * is opened again. What it told of the carried streams is held against what is there.
+ *
+ * @throws LOG-MANIFEST the carried streams are not those that the log tells of
  */
 export async function tellPruned(log: EmbeddedLog, env: Env): Promise<void> {
   const pruned = log.retention.lastPruned;
   if (pruned === undefined) return;
-  const { from, to, by, carried } = pruned;
-  for (const event of await systemEvents(log, RETENTION_STREAM))
-    if (event.type === PRUNED && systemPayload<{ readonly to: number }>(event).to === to) return;
+  const { from, to, by } = pruned;
+  const carried = log.retention.carriedHash;
+  for (const event of await systemEvents(log, RETENTION_STREAM)) {
+    if (event.type !== PRUNED) continue;
+    const told = systemPayload<{ readonly to: number; readonly carried?: string }>(event);
+    if (told.to !== to) continue;
+    if (told.carried === carried) return;
+    throw embeddedLogError("LOG-MANIFEST", "the carried streams are not those that the log tells of", {
+      place: { position: event.position, stream: RETENTION_STREAM },
+    });
+  }
   // The hash of what was carried is in the log, and so in its signed tree.
   await append(log, env, PRUNED, { from, to, ...(carried === undefined ? {} : { carried }) }, by);
 }

@@ -126,4 +126,11 @@ it("an event that a projection cannot fold is named, so that it does not go", as
   const { refused } = await run(log, [sums(), everyRow()]).carry(BASE);
   expect(refused).toMatchObject([{ projection: "sums", position: 30, error: { message: "a negative number" } }]);
   expect((await run(log, [sums()]).carry(30)).refused).toEqual([]);
+  const unkeyed = everyRow({
+    fold(rows, { position }) {
+      if (position === 30) throw new Error("a position too far");
+      rows.put({ position });
+    },
+  });
+  expect(await run(log, [unkeyed]).carry(BASE)).toMatchObject({ carries: [], refused: [{ position: 30 }] });
 });

@@ -18,8 +18,9 @@ import { sampleEvent, to } from "@millrace/engine/testing";
 import { afterAll, expect, it } from "vitest";
 import { type Deployment, GraphStream, graphStreamOf } from "../../src/host/graph-stream.ts";
 import { type OpenedData, openData } from "../../src/host/open-data.ts";
+import { type LegalHold, placeHold } from "../../src/retention/legal-holds.ts";
 import type { PrunedLogRange } from "../../src/retention/log-care.ts";
-import { OpenLogCare } from "../../src/retention/open-log-care.ts";
+import { OpenLogCare, type OpenLogCareOptions } from "../../src/retention/open-log-care.ts";
 import { appendEvents } from "../audit/audited-data.ts";
 import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
@@ -57,11 +58,12 @@ class HeldLog {
     return made;
   }
 
-  async deploy(definition: string): Promise<void> {
+  async deploy(definition: string, revision = 1): Promise<void> {
     const parts = { hash: "a", parts: {}, projections: [], begins: [], stateSince: {} };
-    const deployment: Deployment = { revision: 1, definition, ...parts };
-    await this.#graph.deploy(deployment, BY_TEST);
-    this.#graph.about(1, "a");
+    const deployment: Deployment = { revision, definition, ...parts };
+    if (revision === 1) await this.#graph.deploy(deployment, BY_TEST);
+    else await this.#graph.append([{ type: "GraphDeployed", payload: { ...deployment } }], BY_TEST);
+    this.#graph.about(revision, "a");
   }
 
   /** Fills segments; resolves with the position behind them. */
@@ -97,6 +99,11 @@ class HeldLog {
     return this.step("out", { inputs: [input], opened: [{ lane: 0, name: `${origin}>out` }] });
   }
 
+  /** What a graph that starts again would be given of letters that were sent through `out` again. */
+  redriven(after: number): Promise<readonly unknown[]> {
+    return this.#graph.redriven("out", after);
+  }
+
   redrive(): Promise<number> {
     return this.#graph.append([{ type: "DeadLetterRedriven", node: "out", payload: { id: "d", input: 1 } }], BY_TEST);
   }
@@ -107,9 +114,23 @@ class HeldLog {
     return -1;
   }
 
+  /** An event of another stream; resolves with its position. */
+  async event(stream: string): Promise<number> {
+    const { position } = await this.#data.log.append(to(stream, sampleEvent()));
+    return position;
+  }
+
+  hold(): Promise<LegalHold> {
+    return placeHold(this.#data.log, env, "case-7", {}, BY);
+  }
+
   async prune(...abandon: string[]): Promise<PrunedLogRange> {
+    return this.pruneWith(NO_PROJECTIONS, ...abandon);
+  }
+
+  async pruneWith(projections: OpenLogCareOptions["projections"], ...abandon: string[]): Promise<PrunedLogRange> {
     const payloads = async () => ({ stage: async () => [], forget: async () => ({ payloads: 0, bytes: 0 }) });
-    const care = new OpenLogCare({ data: this.#data, env, projections: NO_PROJECTIONS, payloads });
+    const care = new OpenLogCare({ data: this.#data, env, projections, payloads });
     await care.archive({ beforeMs: ALL, parquet: false, keep: false });
     return care.prune({ beforeMs: ALL, abandon, by: BY });
   }
@@ -185,10 +206,92 @@ it(
 );
 
 it(
+  "letters that were sent again to an abandoned graph, and went unconsumed, are told to be lost when it starts",
+  async () => {
+    const log = await HeldLog.make("lost");
+    await log.own("out");
+    const position = await log.redrive();
+    const revision = await log.revisionOf(position);
+    await log.fill();
+    expect((await log.prune("orders")).base).toBeGreaterThan(position);
+    await expect(log.redriven(revision - 1)).rejects.toMatchObject({ code: "LOG-PRUNED", place: { position } });
+    expect(await log.redriven(revision)).toEqual([]);
+    await log.close();
+  },
+  TEST_MS,
+);
+
+it.each([
+  ["HELD-LEGAL", "case-7", async (log: HeldLog): Promise<void> => void (await log.hold())],
+  [
+    "HELD-GROUPS",
+    "EventStoreDB",
+    async (log: HeldLog): Promise<void> => void (await log.event("$persistentSubscriptionConfig")),
+  ],
+  ["HELD-STREAM", undefined, async (log: HeldLog): Promise<void> => void (await log.event("$settings"))],
+] as const)(
+  "%s holds a prune, with what ends it",
+  async (code, remedy, make) => {
+    const log = await HeldLog.make(code);
+    await make(log);
+    await log.fill();
+    const heldBy = [{ code, ...(remedy === undefined ? {} : { remedy: expect.stringContaining(remedy) }) }];
+    await expect(log.prune()).rejects.toMatchObject({ code: "LOG-HELD", details: { heldBy } });
+    await log.close();
+  },
+  TEST_MS,
+);
+
+it(
+  "HELD-PROJECTION holds what a projection cannot fold",
+  async () => {
+    const log = await HeldLog.make("projection");
+    const end = await log.fill();
+    const refused = [{ projection: "sums", position: end - 1, error: new Error("no number") }];
+    const projections = { ...NO_PROJECTIONS, carry: async () => ({ carries: [], refused }) };
+    await log.fill();
+    const { base, heldBy } = await log.pruneWith(projections);
+    expect(base).toBeLessThan(end);
+    expect(base).toBeGreaterThan(0);
+    expect(heldBy).toMatchObject([
+      { code: "HELD-PROJECTION", position: end - 1, name: expect.stringContaining("no number") },
+    ]);
+    await log.close();
+  },
+  TEST_MS,
+);
+
+it(
+  "a prune that a need cuts short asks again for what it is left with: an earlier revision may be unreadable here",
+  async () => {
+    const log = await HeldLog.make("cut", GRAPH.replace("http:/in", `file:\${env:MILLRACE_TEST_GONE}`));
+    await log.own("in");
+    await log.consumed("in.out", 1);
+    await log.fill();
+    const position = await log.step("in", { emitted: [{ port: "out", firstSeq: 2, count: 3, batch: rows(3) }] });
+    await log.fill();
+    await log.deploy(GRAPH, 2);
+    await log.fill();
+    await expect(log.prune()).rejects.toMatchObject({
+      code: "LOG-HELD",
+      details: {
+        heldBy: [
+          { code: "HELD-STATE", position: 0 },
+          { code: "HELD-OUTPUT", position },
+        ],
+      },
+    });
+    await log.close();
+  },
+  TEST_MS,
+);
+
+it(
   "state that cannot be folded here holds the graph, until it is abandoned",
   async () => {
     const log = await HeldLog.make("state", GRAPH.replace("http:/in", "telemetry:"));
     await log.own("in");
+    await log.consumed("in.out", 1);
     const position = await log.step("in", { state: [packState(1)] });
     await log.fill();
     await expect(log.prune()).rejects.toMatchObject({
@@ -200,6 +303,7 @@ it(
     expect(abandoned.base).toBeGreaterThan(position);
     expect(abandoned.heldBy).toEqual([]);
     expect(await log.carried("orders/in")).toBeUndefined();
+    expect(await log.carried("orders/out")).toMatchObject({ revision: 0, state: expect.any(Uint8Array) });
     expect(await log.carried(graphStreamOf("orders"))).toMatchObject({ events: [{ type: "GraphDeployed" }] });
     await log.close();
   },

@@ -189,20 +189,29 @@ describe("a log that begins with a graph", { timeout: TEST_MS }, () => {
     const { archived } = (await pruned.told("log", "archive", "--older-than", "0", "--no-parquet")) as Archived;
     expect(archived.length).toBeGreaterThan(4);
     const before = await pruned.outcome();
-    // Half of it, so that the other half is left for the next.
-    const beforeMs = archived[archived.length >> 1]?.lastMs ?? 0;
+    const log = join(pruned.data, "log");
+    // A segment at a time, so that some are left for the next, and for another attempt when one was too quick to be killed.
+    const ages = archived.slice(1, -2).map(({ lastMs }) => lastMs);
     for (const begun of isFull ? [/^streams-.*tmp$/, /^MANIFEST.tmp$/] : [/^streams-.*tmp$/]) {
-      const asking = careOfHost(join(pruned.data, "care"))
-        .prune({ beforeMs, by: BY })
-        .catch(() => undefined);
-      let isAnswered = false;
-      void asking.then(() => {
-        isAnswered = true;
-      });
-      while (!isAnswered && !readdirSync(join(pruned.data, "log")).some((name) => begun.test(name)))
-        await setImmediate();
-      await pruned.end("SIGKILL");
-      await asking;
+      const isBegun = (): boolean => readdirSync(log).some((name) => begun.test(name));
+      let isCaught = false;
+      while (!isCaught) {
+        const beforeMs = ages.shift();
+        if (beforeMs === undefined) throw new Error(`no prune was seen to write ${begun.source}`);
+        const asking = careOfHost(join(pruned.data, "care"))
+          .prune({ beforeMs, by: BY })
+          .catch(() => undefined);
+        let isAnswered = false;
+        void asking.then(() => {
+          isAnswered = true;
+        });
+        while (!isAnswered && !isCaught) {
+          isCaught = isBegun();
+          await setImmediate();
+        }
+        if (isCaught) await pruned.end("SIGKILL");
+        await asking;
+      }
       await pruned.start();
       await expect.poll(() => pruned.outcome(), { timeout: 30_000 }).toEqual(before);
     }

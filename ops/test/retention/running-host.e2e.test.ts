@@ -111,7 +111,7 @@ describe("beside a running host", { timeout: TEST_MS }, () => {
     const { archived } = (await host.told("log", "archive", "--older-than", "0")) as { archived: readonly object[] };
     expect(archived.length).toBeGreaterThan(0);
     const pruned = await host.told("log", "prune", "--older-than", "0");
-    expect(pruned).toMatchObject({ pruned: expect.any(Array), payloads: { payloads: 0 } });
+    expect(pruned).toMatchObject({ pruned: expect.arrayContaining([expect.anything()]), payloads: { payloads: 0 } });
     expect(await host.told("audit", "verify")).toMatchObject({ ok: true });
     const scrubbed = scrubLog({
       disk: systemDisk(),

@@ -7,7 +7,7 @@ import { afterAll, expect, it } from "vitest";
 import { type OpenedData, openData } from "../../src/host/open-data.ts";
 import { legalHolds, placeHold, RETENTION_STREAM } from "../../src/retention/legal-holds.ts";
 import { OpenLogCare } from "../../src/retention/open-log-care.ts";
-import { systemEvents, systemPayload } from "../../src/system-stream.ts";
+import { appendSystemEvent, systemEvents, systemPayload } from "../../src/system-stream.ts";
 import { appendEvents } from "../audit/audited-data.ts";
 import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
@@ -16,9 +16,9 @@ const env = systemEnv();
 const directory = mkdtempSync(join(tmpdir(), "millrace-told-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-async function opened<T>(use: (data: OpenedData) => Promise<T>): Promise<T> {
+async function opened<T>(use: (data: OpenedData) => Promise<T>, path = directory): Promise<T> {
   const data = await openData({
-    path: directory,
+    path,
     env,
     onFatal: (error) => {
       throw error;
@@ -74,4 +74,26 @@ it("goes when a later prune takes it, as does what placed a hold, and both still
       { type: "LogPruned", to: data.log.base, carried: expect.stringMatching(/^[0-9a-f]{64}$/) },
     ]);
   });
+}, 30_000);
+
+it("is held against what is carried: other carried streams than the log tells of are refused", async () => {
+  const path = mkdtempSync(join(tmpdir(), "millrace-told-other-"));
+  try {
+    await makeSmallLog(path, 900);
+    await opened(async (data) => {
+      const payloads = async (): Promise<never> => {
+        throw new Error("nothing is pruned by this care");
+      };
+      const care = new OpenLogCare({ data, env, projections: NO_PROJECTIONS, payloads });
+      await care.archive({ beforeMs: ALL, parquet: false, keep: false });
+      const heldBy = async (): Promise<undefined> => undefined;
+      const options = { beforeMs: ALL, needs: async () => [], heldBy, carry: async () => [], by: BY };
+      const { base: to } = await data.log.retention.prune(options);
+      const payload = { from: 0, to, carried: "0".repeat(64) };
+      await appendSystemEvent(data.log, env, { stream: RETENTION_STREAM, type: "LogPruned", payload }, BY);
+    }, path);
+    await expect(opened(told, path)).rejects.toMatchObject({ code: "LOG-MANIFEST" });
+  } finally {
+    rmSync(path, { recursive: true });
+  }
 }, 30_000);

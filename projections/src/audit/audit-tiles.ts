@@ -31,18 +31,20 @@ export class AuditTiles implements TileSource {
   async read(tile: Tile): Promise<Uint8Array | undefined> {
     if (tile.width === TILE_WIDTH) return this.levels.read(tile.level, tile.index);
     const frontier = await this.#frontier();
-    if (typeof frontier !== "object") return undefined;
-    const { level, index } = tile;
-    const { width } = tileIn(frontier.size, level, index);
-    const bytes = width === TILE_WIDTH ? await this.levels.read(level, index) : edgeAt(frontier, level);
-    if (width < tile.width || bytes?.length !== width * HASH_BYTES) return undefined;
-    return bytes.subarray(0, tile.width * HASH_BYTES);
+    return typeof frontier === "object" ? this.#beginningOf(frontier, tile) : undefined;
   }
 
   /** The same for any tile: `undefined` when the frontier does not cover it. */
   async covered(tile: Tile): Promise<Uint8Array | undefined> {
     const frontier = await this.#frontier();
-    if (typeof frontier !== "object") return undefined;
-    return tile.width <= tileIn(frontier.size, tile.level, tile.index).width ? this.read(tile) : undefined;
+    return typeof frontier === "object" ? this.#beginningOf(frontier, tile) : undefined;
+  }
+
+  async #beginningOf(frontier: Frontier, tile: Tile): Promise<Uint8Array | undefined> {
+    const { level, index } = tile;
+    const { width } = tileIn(frontier.size, level, index);
+    const bytes = width === TILE_WIDTH ? await this.levels.read(level, index) : edgeAt(frontier, level);
+    if (width < tile.width || bytes?.length !== width * HASH_BYTES) return undefined;
+    return bytes.subarray(0, tile.width * HASH_BYTES);
   }
 }

@@ -124,16 +124,16 @@ async function rebuilt(
   await directory.dropFrontier();
   const tree = new GrowingTree(hasher);
   let chain = 0;
-  const append = (leaves: Uint8Array): Promise<void> =>
-    tree.append(leaves, checkpoint?.size, () => {
+  const append = async (leaves: Uint8Array): Promise<void> => {
+    await tree.append(leaves, checkpoint?.size, () => {
       if (checkpoint !== undefined) mustBe(checkpoint, tree.root());
     });
+    if (tree.fullCount >= FULL_TILES_MAX) await directory.tiles.levels.write(tree.takeFull());
+  };
   for await (const { bytes } of log.prunedLeaves()) await append(bytes);
   for await (const batch of log.readStored(log.base, seen)) {
     chain = batch.chain;
     await append(await hasher.leaves(batch));
-    const full = tree.fullCount >= FULL_TILES_MAX ? tree.takeFull() : [];
-    await directory.tiles.levels.write(full);
   }
   return { tree, chain, rebuilt: why };
 }

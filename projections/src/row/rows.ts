@@ -20,6 +20,13 @@ export interface RowSpace {
   delete(key: Uint8Array): void;
 }
 
+/** Keeps nothing. */
+export const NOWHERE: RowSpace = {
+  get: () => undefined,
+  put: () => undefined,
+  delete: () => undefined,
+};
+
 /** How rows are found: what a projection's definition says of it. */
 export interface RowLayout {
   readonly key: readonly string[];

@@ -161,6 +161,11 @@ export class LogRetention {
     return this.#manifest.lastPruned;
   }
 
+  /** SHA-256 of the file with what is carried of streams, in hexadecimal digits; `undefined` when nothing is. */
+  get carriedHash(): string | undefined {
+    return this.#manifest.carriedStreams?.sha256;
+  }
+
   get #manifest(): Manifest {
     return this.#parts.manifest.current;
   }
@@ -222,8 +227,7 @@ export class LogRetention {
   prune(options: PruneOptions): Promise<PrunedRange> {
     return this.#next(async () => {
       const old = this.#oldArchived(options.beforeMs);
-      const heldBy = old.length === 0 ? [] : await this.#needsOf(old, options);
-      const serials = old.filter((serial) => heldBy.every(({ position }) => position >= this.#endOf(serial)));
+      const { serials, heldBy } = await this.#freeOf(old, options);
       const last = serials.at(-1);
       if (last !== undefined) await this.#forget(serials, this.#endOf(last), options);
       else if (old[0] !== undefined) throw heldError(old[0], this.#infoOf(old[0]), heldBy);
@@ -332,6 +336,22 @@ export class LogRetention {
     return serials;
   }
 
+  /**
+   * The oldest of the segments that nobody needs, and who needs the others. Asked again for fewer: what is carried as of an earlier
+   * position may fail where that of a later one does not.
+   */
+  async #freeOf(
+    serials: readonly number[],
+    options: PruneOptions,
+  ): Promise<{ readonly serials: readonly number[]; readonly heldBy: readonly RetentionNeed[] }> {
+    if (serials.length === 0) return { serials, heldBy: [] };
+    const heldBy = await this.#needsOf(serials, options);
+    if (heldBy.length === 0) return { serials, heldBy };
+    const free = serials.filter((serial) => heldBy.every(({ position }) => position >= this.#endOf(serial)));
+    const nearer = await this.#freeOf(free, options);
+    return { serials: nearer.serials, heldBy: [...nearer.heldBy, ...heldBy] };
+  }
+
   /** Who needs any of the segments. */
   async #needsOf(serials: readonly number[], options: PruneOptions): Promise<readonly RetentionNeed[]> {
     const end = this.#endOf(serials.at(-1) as number);
@@ -361,17 +381,23 @@ export class LogRetention {
   async #recordsOf({ stream, positions }: StreamCarry): Promise<readonly Uint8Array[]> {
     const before = positions.length === 0 ? undefined : await this.#carried.stored(stream);
     const known = new Map(before?.records.map((record) => [positionOfRecord(record), record]));
-    const records: Uint8Array[] = [];
-    for (const position of positions) records.push(known.get(position) ?? (await this.#storedRecord(position)));
-    return records;
+    const missing = positions.filter((position) => !known.has(position));
+    const end = (missing.at(-1) ?? 0) + 1;
+    const isMissing = new Set(missing);
+    for (const position of missing)
+      if (!known.has(position))
+        for (const [at, record] of await this.#recordsFrom(position, end, isMissing)) known.set(at, record);
+    return positions.map((position) => known.get(position) as Uint8Array);
   }
 
-  async #storedRecord(position: number): Promise<Uint8Array> {
-    for await (const batch of this.#parts.stored(position, position + 1)) {
-      const record = storedRecords(batch).find((one) => one.position === position && !one.isControl);
-      if (record !== undefined) return Buffer.concat([record.header, record.payload]);
+  /** Those of `wanted` that stand in one batch with the first of them: the next may be far away. */
+  async #recordsFrom(first: number, end: number, wanted: ReadonlySet<number>): Promise<Map<number, Uint8Array>> {
+    for await (const batch of this.#parts.stored(first, end)) {
+      const records = storedRecords(batch).filter(({ position, isControl }) => !isControl && wanted.has(position));
+      if (records.length > 0)
+        return new Map(records.map(({ position, header, payload }) => [position, Buffer.concat([header, payload])]));
     }
-    throw new InvariantViolation(`nothing is stored at position ${position}`);
+    throw new InvariantViolation(`nothing is stored at position ${first}`);
   }
 
   /** One manifest forgets all of them; the files go behind it (L-R24). */
@@ -399,8 +425,7 @@ export class LogRetention {
         segments: { ...current.segments, ...Object.fromEntries(pruned) },
         ...(carriedStreams === undefined ? {} : { carriedStreams }),
       };
-      const carried = carriedStreams === undefined ? {} : { carried: carriedStreams.sha256 };
-      return { ...next, lastPruned: { from, to: keptFrom(next).position, by, ...carried } };
+      return { ...next, lastPruned: { from, to: keptFrom(next).position, by } };
     });
     if (!rulesOff.has("L-R24")) await remove();
     await this.#parts.files.forgetBelow(this.keptFrom.serial);
@@ -415,7 +440,7 @@ export class LogRetention {
     const { carry: file } = this.#manifest;
     if (file === null) return;
     const carry = await readCarry(disk, directory, file);
-    await carry.writeTo(index.store, this.#infoOf(serials.at(-1) as number).endPosition as number);
+    await carry.writeTo(index.store, this.#endOf(serials.at(-1) as number));
   }
 
   /** Adds to the carry what a former version did not keep, as far as that can still be read. */

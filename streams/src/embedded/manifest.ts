@@ -47,8 +47,6 @@ export interface PrunedPositions {
   /** Exclusive: the base that it left. */
   readonly to: number;
   readonly by: Mutation;
-  /** SHA-256 of the file with what was carried of streams; absent: nothing was. */
-  readonly carried?: string;
 }
 
 /** Segments up to this one were made while the log had this id, and say so in their headers. */
