@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 12;
+const INTERFACE = 13;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -23,6 +23,8 @@ export interface Addon {
     epoch: number,
     kind: number,
   ): number;
+  /** flock(2) without waiting: 1 locked, 0 held, -1 unavailable. */
+  lockFile(fd: number): number;
   leafHashes(bytes: Uint8Array, places: Uint32Array): Promise<Uint8Array>;
   tileRoots(tiles: Uint8Array): Promise<Uint8Array>;
   readonly SegmentHash: new () => SegmentHash;

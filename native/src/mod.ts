@@ -5,6 +5,7 @@ export {
   type LibraryOptions,
   openLibraryCalculator,
 } from "./calculator/library-calculator.ts";
+export { nativeFileLock } from "./file-lock/native-file-lock.ts";
 export { nativeSelection } from "./filter/native-selection.ts";
 export { type NativeTreeHasher, nativeTreeHasher } from "./hash/native-tree-hasher.ts";
 export { type NativeBlockHeader, type NativeBlocks, nativeBlocks } from "./log-block/native-blocks.ts";

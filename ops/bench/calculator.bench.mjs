@@ -1,23 +1,28 @@
 /**
- * What calling a calculator costs, in two comparisons of the same work in the same run. Needs the native addon, a C compiler
- * and Python. CPU time, medians of the repeats:
+ * What calling a calculator costs, in comparisons of the same work in the same run. Needs the native addon, a C compiler, Python
+ * and a JDK. CPU time, medians of the repeats:
  *
  * - `koffi`: a batch of 1 KB through the C ABI by the addon, and the same function of the same library called through koffi
  * - `koffiBuffers`: against koffi at its best: a function made for it, with buffers of the caller and no structures
  * - `pythonBatched`: a row of a Python calculator in batches of 64, and one at a time. CPU time of the host and of the Python
  *   process together; `pythonBatchedWall` is what a caller waits
+ * - `pythonToNative`: a round trip to Python with one row, and a call of 1 KB through the C ABI: what a caller waits for each
+ *
+ * `us` has what a caller waits for one row, and for a row of a batch, from a calculator in each language and from a service.
  *
  * What bounds them is printed beside. A call by the addon crosses Node-API with numbers, since the bytes are in arrays that both
  * sides have; koffi is slow at structures and quick at bare buffers. A batched Python row costs what the SDK needs to read and
- * write it, `pythonCpuNs` against `hostCpuNs`: here with the package `msgpack`; larger batches do not change it.
+ * write it, `otherCpuNs` against `hostCpuNs`: here with the package `msgpack`; larger batches do not change it.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { addonState } from "@millrace/native";
+import { buildJava } from "../bin/java.mjs";
 import { calculatorPython } from "../bin/python-clients.mjs";
 import { openFile } from "../dist/calculator/open-file.js";
 import { measure, median, ratio, table } from "./measure.mjs";
@@ -36,24 +41,32 @@ export async function main({ repeats = 9 } = {}) {
   if (!state.inUse) throw new Error(`this bench needs the native addon: ${state.reason}`);
   const failed = calculatorPython.missing() === undefined ? undefined : calculatorPython.install();
   if (failed !== undefined) throw new Error(`this bench needs Python with msgpack: ${failed}`);
+  const { lacks, failed: notBuilt } = buildJava();
+  if (lacks ?? notBuilt) throw new Error(`this bench needs the Java SDK: ${lacks ?? notBuilt}`);
   process.env.PATH = `${calculatorPython.bin}${delimiter}${process.env.PATH}`;
   const dir = mkdtempSync(join(tmpdir(), "millrace-bench-"));
   try {
     const calls = await measure(nativeVariants(compiled(dir)), { repeats });
     process.stderr.write(`${table("a calculator call", calls, KOFFI)}\n`);
-    const python = await pythonFigures(repeats);
+    const python = await processFigures(repeats, "./calculator/score.py");
+    const java = await processFigures(repeats, "./calculator/Score.java");
+    const rest = await serviceFigures(repeats);
+    const us = ({ singly, batched }) => ({ alone: inUs(singly.wallNs), batched: inUs(batched.wallNs) });
+    const nativeWallNs = calls.get(NATIVE).wallNs;
     return {
       ratios: {
         koffi: ratio(calls, NATIVE, KOFFI),
         koffiBuffers: ratio(calls, NATIVE, KOFFI_BUFFERS),
         pythonBatched: over(python.singly.cpuNs, python.batched.cpuNs),
         pythonBatchedWall: over(python.singly.wallNs, python.batched.wallNs),
+        pythonToNative: over(python.singly.wallNs, nativeWallNs),
       },
       ns: {
         ...Object.fromEntries([...calls].map(([name, { ns }]) => [name, Math.round(ns)])),
         "a Python row alone": python.singly,
         [`a Python row of ${BATCH_ROWS}`]: python.batched,
       },
+      us: { "C ABI": inUs(nativeWallNs), Python: us(python), Java: us(java), REST: us(rest) },
     };
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -129,15 +142,29 @@ function throughKoffi(library) {
   };
 }
 
-async function pythonFigures(repeats) {
-  const file = fileURLToPath(new URL("./calculator/score.py", import.meta.url));
-  const calculator = await openFile(file, { deadlineMs: 10_000, memoryMib: 256 });
+async function processFigures(repeats, name) {
+  const file = fileURLToPath(new URL(name, import.meta.url));
+  return rowFigures(repeats, await openFile(file, { deadlineMs: 10_000, memoryMib: 256 }));
+}
+
+async function serviceFigures(repeats) {
+  const service = fork(fileURLToPath(new URL("./calculator/score-service.mjs", import.meta.url)), { execArgv: [] });
+  try {
+    const [address] = await once(service, "message");
+    const rest = { batch: BATCH_ROWS, allow: ["127.0.0.0/8"] };
+    return await rowFigures(repeats, await openFile(address, { rest, deadlineMs: 10_000, memoryMib: 256 }));
+  } finally {
+    service.kill();
+  }
+}
+
+async function rowFigures(repeats, calculator) {
   try {
     const rows = Array.from({ length: BATCH_ROWS }, (_, i) => ({ flight: `UA${i}`, delay: i, origin: "ATL" }));
     const samples = { 1: [], [BATCH_ROWS]: [] };
     for (let r = 0; r < repeats + 2; r++) {
       for (const size of [1, BATCH_ROWS]) {
-        const sample = await pythonSample(calculator, rows.slice(0, size));
+        const sample = await rowSample(calculator, rows.slice(0, size));
         // The first rounds warm both ends up.
         if (r >= 2) samples[size].push(sample);
       }
@@ -153,7 +180,7 @@ async function pythonFigures(repeats) {
 }
 
 /** Nanoseconds of a row. The system counts a process's time in ticks of 10 ms, so there are many rows in a sample. */
-async function pythonSample(calculator, rows) {
+async function rowSample(calculator, rows) {
   const context = { at: 0, graph: "bench", node: "score" };
   const total = rows.length === 1 ? ROWS : ROWS * 16;
   const child = calculator.usage()?.cpuMs ?? 0;
@@ -167,9 +194,11 @@ async function pythonSample(calculator, rows) {
   const used = process.cpuUsage(own);
   const childMs = (calculator.usage()?.cpuMs ?? 0) - child;
   const hostCpuNs = ((used.user + used.system) * 1000) / total;
-  const pythonCpuNs = (childMs * 1e6) / total;
-  return { wallNs, cpuNs: hostCpuNs + pythonCpuNs, hostCpuNs, pythonCpuNs };
+  const otherCpuNs = (childMs * 1e6) / total;
+  return { wallNs, cpuNs: hostCpuNs + otherCpuNs, hostCpuNs, otherCpuNs };
 }
+
+const inUs = (ns) => Number((ns / 1000).toPrecision(3));
 
 function over(a, b) {
   return Number((a / b).toPrecision(4));

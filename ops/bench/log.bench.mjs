@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemEnv } from "@millrace/engine";
-import { nativeBlocks, nativeTreeHasher, openLmdbStore } from "@millrace/native";
+import { nativeBlocks, nativeFileLock, nativeTreeHasher, openLmdbStore } from "@millrace/native";
 import { openAuditTree } from "@millrace/projections";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { IndexThread } from "../dist/host/index-thread.js";
@@ -168,7 +168,7 @@ export async function openEmbedded(directory, { prepared = true, followed = true
   const kernels = nativeBlocks();
   const log = await openEmbeddedLog({
     directory: join(directory, "log"),
-    disk: systemDisk(),
+    disk: systemDisk(nativeFileLock()),
     env: systemEnv(),
     indexStore,
     indexer: followed ? new IndexThread({ store: indexStore, kernels }).of : NO_INDEX,

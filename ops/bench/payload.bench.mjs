@@ -6,9 +6,16 @@
  *   message between threads. Reading costs what memory costs, and a page fault for the first byte of a page: printed beside
  * - `emptyToken`: round trip between two processes with a 10 MB reference, which the other side takes and reads from, to one
  *   with the same token that it leaves alone
- * - `tenMBto10KB`: a reference to 10 MB to one to 10 KB
+ * - `tenMBto10KB`, `hundredMBto10KB`: a reference to 10 MB, or to 100 MB, to one to 10 KB; `hundredMBLeaseTo10KB` without a view of the
+ *   bytes, as native code and other processes take it: V8 counts what an ArrayBuffer shows as memory of its own, and begins a collection
+ *   with each that shows more than 64 MiB
  * - `putToMemcpy`: 10 MB reserved, written in place and published, to a copy into memory that is not in the cache either
  * - `jsonParseArrow`: rows parsed from JSON to the same rows opened as an Arrow table from a reference
+ * - `fanOutHeader`, `fanOutRead`: 10 MB sent through sockets to eight processes, to a reference that each of them takes; the first looks
+ *   at the first byte, the second at every byte, on both sides of the ratio
+ *
+ * `exchangeUs`: what one exchange takes in this process, by size: bytes are put, the reference is taken, the first byte read, both given
+ * back.
  */
 import { fork } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
@@ -20,6 +27,7 @@ import { addonState, openMappedPayloadStore } from "@millrace/native";
 import { Dictionary, Float64, Int32, Table, tableFromIPC, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
 import { buildAddon } from "../bin/native.mjs";
 import { measureSingly } from "./measure.mjs";
+import { startConsumers } from "./payload/consumers.mjs";
 
 const MB = 1_000_000;
 const ROWS = 500_000;
@@ -28,6 +36,8 @@ const TARGETS = 8;
 const ROUND_TRIPS = 200;
 /** First byte of a line whose payload is to be taken: `+`. */
 const TAKEN = 0x2b;
+const CONSUMERS = 8;
+const EXCHANGED = { "1 KB": 1000, "10 KB": 10_000, "100 KB": 100_000, "1 MB": MB, "10 MB": 10 * MB };
 
 const memoryDir = () =>
   mkdtempSync(join(statSync("/dev/shm", { throwIfNoEntry: false }) ? "/dev/shm" : tmpdir(), "millrace-bench-"));
@@ -51,7 +61,11 @@ async function figures(store, dir, repeats) {
   const peer = await startPeer(dir);
   const remote = await measureSingly(await remoteVariants(store, peer), { repeats });
   peer.close();
-  for (const [name, { ns, min, max }] of [...local, ...remote]) {
+  const consumers = await startConsumers(dir, CONSUMERS);
+  const fanned = await measureSingly(await fanOutVariants(store, consumers), { repeats: Math.ceil(repeats / 3) });
+  consumers.close();
+  const exchanged = await measureSingly(exchangeVariants(store), { repeats });
+  for (const [name, { ns, min, max }] of [...local, ...remote, ...fanned, ...exchanged]) {
     const microseconds = [ns, min, max].map((value) => (value / 1000).toFixed(2));
     process.stderr.write(
       `  ${name.padEnd(46)} ${microseconds[0].padStart(12)} us [${microseconds[1]} … ${microseconds[2]}]\n`,
@@ -64,10 +78,17 @@ async function figures(store, dir, repeats) {
       postMessage10MB: over(local, CLONE, REFERENCE),
       emptyToken: over(remote, ROUND_TRIP, EMPTY),
       tenMBto10KB: over(local, REFERENCE, SMALL),
+      hundredMBto10KB: over(local, LARGE, SMALL),
+      hundredMBLeaseTo10KB: over(local, LARGE_LEASE, SMALL_LEASE),
       putToMemcpy: over(local, PUT, COLD_COPY),
       jsonParseArrow: over(local, JSON_ROWS, ARROW_ROWS),
+      fanOutHeader: over(fanned, SENT, HANDED),
+      fanOutRead: over(fanned, SENT_READ, HANDED_READ),
     },
-    ns: Object.fromEntries([...local, ...remote].map(([name, { ns }]) => [name, Math.round(ns)])),
+    exchangeUs: Object.fromEntries(
+      Object.keys(EXCHANGED).map((size) => [size, Number((exchanged.get(EXCHANGE + size).ns / 1000).toPrecision(3))]),
+    ),
+    ns: Object.fromEntries([...local, ...remote, ...fanned].map(([name, { ns }]) => [name, Math.round(ns)])),
   };
 }
 
@@ -77,10 +98,18 @@ const CLONE = "postMessage of 10 MB";
 const REFERENCE = "reference to 10 MB";
 const READ = "reference to 10 MB, first byte read";
 const SMALL = "reference to 10 KB";
+const LARGE = "reference to 100 MB";
+const SMALL_LEASE = "lease on 10 KB";
+const LARGE_LEASE = "lease on 100 MB";
 const PUT = "put of 10 MB in place";
 const JSON_ROWS = "JSON.parse of the rows";
 const ARROW_ROWS = "Arrow table of the rows";
 const EMPTY = "round trip with a token left alone";
+const SENT = "10 MB to eight processes by sockets";
+const SENT_READ = "10 MB to eight processes by sockets, read";
+const HANDED = "10 MB to eight processes by reference";
+const HANDED_READ = "10 MB to eight processes by reference, read";
+const EXCHANGE = "exchange of ";
 const ROUND_TRIP = "round trip with a reference to 10 MB";
 
 async function localVariants(store) {
@@ -88,6 +117,7 @@ async function localVariants(store) {
   const targets = Array.from({ length: TARGETS }, () => Buffer.alloc(10 * MB, 1));
   const large = await putOf(store, source, "raw");
   const small = await putOf(store, Buffer.alloc(10_000, 7), "raw");
+  const huge = await putOf(store, Buffer.alloc(100 * MB, 7), "raw");
   const { json, arrow } = sampleRows();
   const rows = await putOf(store, arrow, "arrow");
   let turn = 0;
@@ -97,6 +127,9 @@ async function localVariants(store) {
     { name: CLONE, n: 3, run: cloneOver(source) },
     { name: REFERENCE, n: 200, run: () => take(store, large) },
     { name: SMALL, n: 200, run: () => take(store, small) },
+    { name: LARGE, n: 200, run: () => take(store, huge) },
+    { name: SMALL_LEASE, n: 200, run: () => lease(store, small) },
+    { name: LARGE_LEASE, n: 200, run: () => lease(store, huge) },
     { name: READ, n: 200, run: () => read(store, large) },
     { name: PUT, n: 10, run: putInPlace(store, source) },
     { name: JSON_ROWS, n: 1, run: () => must(JSON.parse(json).length === ROWS) },
@@ -118,6 +151,10 @@ async function take(store, token) {
   const lease = await store.acquire(token);
   must(lease.bytes.length === token.length);
   must(lease.release());
+}
+
+async function lease(store, token) {
+  must((await store.acquire(token)).release());
 }
 
 async function read(store, token) {
@@ -166,6 +203,30 @@ function sampleRows() {
     gate: column("gate", new Int32()),
   };
   return { json: JSON.stringify(rows), arrow: tableToIPC(new Table(columns), "stream") };
+}
+
+/** As a producer and a consumer do it in turn. */
+function exchangeVariants(store) {
+  return Object.entries(EXCHANGED).map(([size, length]) => {
+    const source = Buffer.alloc(length, 7);
+    const run = async () => {
+      const token = await store.put(source, "raw");
+      await read(store, token);
+      await store.discard(token);
+    };
+    return { name: EXCHANGE + size, n: length < MB ? 200 : 10, run };
+  });
+}
+
+async function fanOutVariants(store, consumers) {
+  const source = Buffer.alloc(10 * MB, 7);
+  const token = await putOf(store, source, "raw");
+  return [
+    { name: SENT, n: 1, run: () => consumers.send(source, "first") },
+    { name: SENT_READ, n: 1, run: () => consumers.send(source, "all") },
+    { name: HANDED, n: 5, run: () => consumers.hand(token, "first") },
+    { name: HANDED_READ, n: 5, run: () => consumers.hand(token, "all") },
+  ];
 }
 
 /** Another process with the same store behind a Unix socket. It answers each line with one byte. */

@@ -3,6 +3,7 @@
 mod block;
 mod calculator;
 mod hash;
+mod lock;
 mod payload;
 mod selection;
 mod text;
@@ -11,7 +12,7 @@ mod window;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 12;
+const INTERFACE: u32 = 13;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -154,7 +154,7 @@ describe.skipIf(skipped)(`payloads by reference${skipped ? ` (skipped: ${skipped
     expect(store.stats().payloads).toBe(0);
     await store.close();
     const [boot = ""] = readdirSync(dir);
-    expect(readdirSync(join(dir, boot)).sort()).toEqual(["environments", "processes", "store"]);
+    expect(readdirSync(join(dir, boot)).sort()).toEqual(["attached", "environments", "processes", "store"]);
   });
 
   it("leaves no payload behind", async () => {
@@ -162,7 +162,7 @@ describe.skipIf(skipped)(`payloads by reference${skipped ? ` (skipped: ${skipped
     await store.put(Buffer.alloc(5000), "raw");
     await store.close();
     const [boot = ""] = readdirSync(dir);
-    expect(readdirSync(join(dir, boot)).sort()).toEqual(["environments", "processes", "store"]);
+    expect(readdirSync(join(dir, boot)).sort()).toEqual(["attached", "environments", "processes", "store"]);
   });
 });
 

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, stat } from "node:fs/promises";
 import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore, SubjectKeys } from "@millrace/engine";
-import { nativeBlocks, nativeTreeHasher, openLmdbStore } from "@millrace/native";
+import { nativeBlocks, nativeFileLock, nativeTreeHasher, openLmdbStore } from "@millrace/native";
 import {
   type AuditTree,
   auditWitnesses,
@@ -75,7 +75,7 @@ async function open({ path, env, onFatal, witnesses }: OpenDataOptions): Promise
       const indexer = new IndexThread({ store: index, kernels });
       const log = await openEmbeddedLog({
         directory: directory.log,
-        disk: systemDisk(),
+        disk: systemDisk(nativeFileLock()),
         env,
         indexStore: index,
         indexer: indexer.of,

@@ -32,7 +32,7 @@ describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""
   });
 
   const file = (suffix: string): string => {
-    const boot = join(dir, readdirSync(dir).find((name) => name.endsWith("-v1")) ?? "");
+    const boot = join(dir, readdirSync(dir).find((name) => name.endsWith("-v2")) ?? "");
     return join(boot, readdirSync(boot).find((name) => name.endsWith(suffix)) ?? "");
   };
   const put = async (i: number): Promise<PayloadToken> =>

@@ -149,7 +149,7 @@ describe.skipIf(skipped)(`a payload that is taken from compiled code${skipped ? 
 
   /** Takes the pins of this process away, in the file where the freeing side looks for them. */
   function revoke(): number {
-    const boot = join(memory, readdirSync(memory).find((name) => name.endsWith("-v1")) ?? "");
+    const boot = join(memory, readdirSync(memory).find((name) => name.endsWith("-v2")) ?? "");
     let revoked = 0;
     for (const name of readdirSync(boot).filter((found) => found.endsWith(".lease"))) {
       const bytes = readFileSync(join(boot, name));

@@ -4,16 +4,23 @@
  * this process does, however it dies.
  */
 import { spawn } from "node:child_process";
-import type { FileHandle } from "node:fs/promises";
+
+/**
+ * Locks an open file, by its descriptor and without waiting, for as long as its description is open; `held`: another description has
+ * the lock; `unavailable`: there are no such locks here.
+ */
+export type FileLock = (fd: number) => LockOutcome | Promise<LockOutcome>;
+
+type LockOutcome = "locked" | "held" | "unavailable";
 
 const INHERITED_FD = 3;
 const EXIT_HELD = 1;
 
 /** `unavailable` when the machine has no such tool. */
-export function flock(handle: FileHandle): Promise<"locked" | "held" | "unavailable"> {
+export function flock(fd: number): Promise<LockOutcome> {
   return new Promise((resolve, reject) => {
     const tool = spawn("flock", ["--nonblock", String(INHERITED_FD)], {
-      stdio: ["ignore", "ignore", "ignore", handle.fd],
+      stdio: ["ignore", "ignore", "ignore", fd],
     });
     tool.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "EACCES") resolve("unavailable");

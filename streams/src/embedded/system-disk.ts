@@ -2,15 +2,16 @@
 import { constants, write } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { type Disk, type DiskFile, errnoOf, type FileStat, type LockKind, type OpenOptions } from "@millrace/engine";
-import { flock } from "./flock.ts";
+import { type FileLock, flock } from "./flock.ts";
 import { type PidFile, takePidFile } from "./pid-file.ts";
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
-export function systemDisk(): Disk {
+/** @param lock how files are locked; default: by the tool `flock`, which is a process for each */
+export function systemDisk(lock: FileLock = flock): Disk {
   return {
-    open: async (path, options) => new SystemFile(await open(path, flagsOf(options), FILE_MODE), path),
+    open: async (path, options) => new SystemFile(await open(path, flagsOf(options), FILE_MODE), path, lock),
     rename,
     unlink,
     makeDirectory: async (path) => void (await mkdir(path, { recursive: true, mode: DIRECTORY_MODE })),
@@ -48,12 +49,14 @@ async function sizeOf(path: string): Promise<FileStat | undefined> {
 class SystemFile implements DiskFile {
   readonly #handle: FileHandle;
   readonly #path: string;
+  readonly #lock: FileLock;
   #pidFile: PidFile | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(handle: FileHandle, path: string) {
+  constructor(handle: FileHandle, path: string, lock: FileLock) {
     this.#handle = handle;
     this.#path = path;
+    this.#lock = lock;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -79,7 +82,7 @@ class SystemFile implements DiskFile {
   }
 
   async tryLock(): Promise<LockKind | undefined> {
-    const outcome = await flock(this.#handle);
+    const outcome = await this.#lock(this.#handle.fd);
     if (outcome === "locked") return "flock";
     if (outcome === "held") return undefined;
     this.#pidFile ??= await takePidFile(this.#path);

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::fault::{Faults, Rule};
 use crate::layout::{FREE, HELD, PINNED, REVOKED, Slot, id_of, state_of, word};
+use crate::place::{Counter, attachments};
 use crate::process_file::Peer;
 use crate::system;
 use std::collections::{HashMap, HashSet};
@@ -55,28 +56,33 @@ pub struct Peers {
     dir: PathBuf,
     terms: Terms,
     known: HashMap<String, Peer>,
+    attached: Counter,
+    /// What `attached` said before the directory was listed; none: it must be listed.
+    listed_at: Option<u64>,
     faults: Faults,
 }
 
 impl Peers {
-    pub fn new(dir: PathBuf, terms: Terms, faults: Faults) -> Self {
-        Self { dir, terms, known: HashMap::new(), faults }
+    pub fn new(dir: PathBuf, terms: Terms, faults: Faults) -> Result<Self, Error> {
+        let attached = attachments(&dir)?;
+        Ok(Self { dir, terms, known: HashMap::new(), attached, listed_at: None, faults })
     }
 
-    /// Which of `ids` a slot names. The directory is listed anew: a process that attached since is seen, because it attached
-    /// before its first acquire. An unreadable process file names everything.
+    /// Which of `ids` a slot names. A process that attached since is seen, because it attached before its first acquire. An unreadable
+    /// process file names everything.
     pub fn named(&mut self, ids: &HashSet<u64>, scan: Scan) -> HashSet<u64> {
         if ids.is_empty() {
             return HashSet::new();
         }
-        if self.list().is_err() {
+        if self.listed_at != Some(self.attached.value()) && self.list().is_err() {
             return ids.clone();
         }
         let mut named = HashSet::new();
         for peer in self.known.values() {
             for slot in peer.slots() {
-                let id = id_of(slot.word.load(Ordering::Acquire));
-                if ids.contains(&id) && self.is_kept(peer, slot, id, scan) {
+                let seen = slot.word.load(Ordering::Acquire);
+                let id = id_of(seen);
+                if seen != FREE && ids.contains(&id) && self.is_kept(peer, slot, id, scan) {
                     named.insert(id);
                 }
             }
@@ -159,6 +165,8 @@ impl Peers {
     }
 
     fn list(&mut self) -> Result<(), Error> {
+        self.listed_at = None;
+        let attached = self.attached.value();
         let mut seen = HashSet::new();
         for found in fs::read_dir(&self.dir).map_err(Error::io("listing the store"))? {
             let found = found.map_err(Error::io("listing the store"))?.file_name();
@@ -171,6 +179,7 @@ impl Peers {
             seen.insert(name.to_owned());
         }
         self.known.retain(|name, _| seen.contains(name));
+        self.listed_at = Some(attached);
         Ok(())
     }
 }

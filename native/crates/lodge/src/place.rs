@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Of everything below the directory; another one is another store.
-const FORMAT: &str = "v1";
+const FORMAT: &str = "v2";
 const PAGE_BYTES: i64 = crate::layout::PAGE_BYTES as i64;
 
 /// Opens the store's directory and returns it with the store's number, which tokens carry.
@@ -67,15 +67,43 @@ fn identity(dir: &Path) -> Result<String, Error> {
     }
 }
 
-/// Takes a number that nobody had and nobody will have: a counter in a file, which no crash turns back.
+/// A number in a file of the store, which all processes count up and no crash turns back.
+pub struct Counter {
+    mapping: Mapping,
+}
+
+impl Counter {
+    pub fn open(dir: &Path, name: &str) -> Result<Self, Error> {
+        let path = dir.join(name);
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = opened.map_err(Error::io(path.display().to_string()))?;
+        system::allocate(file.as_fd(), PAGE_BYTES as u64).map_err(Error::io("allocating a counter"))?;
+        Ok(Self { mapping: Mapping::of(file.as_fd(), 0, PAGE_BYTES as usize, Writes::Shared)? })
+    }
+
+    pub fn value(&self) -> u64 {
+        self.word().load(Ordering::SeqCst)
+    }
+
+    /// The value after it was counted up.
+    pub fn count(&self) -> u64 {
+        self.word().fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: a whole page, aligned, used as an atomic by everybody.
+        unsafe { self.mapping.start().cast::<AtomicU64>().as_ref() }
+    }
+}
+
+/// Takes a number that nobody had and nobody will have.
 pub fn next_number(dir: &Path, counter: &str, max: u64) -> Result<u64, Error> {
-    let path = dir.join(counter);
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = opened.map_err(Error::io(path.display().to_string()))?;
-    system::allocate(file.as_fd(), PAGE_BYTES as u64).map_err(Error::io("allocating a counter"))?;
-    let mapping = Mapping::of(file.as_fd(), 0, PAGE_BYTES as usize, Writes::Shared)?;
-    // SAFETY: a whole page, aligned, used as an atomic by everybody.
-    let counter = unsafe { mapping.start().cast::<AtomicU64>().as_ref() };
-    let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
+    let number = Counter::open(dir, counter)?.count();
     if number > max { Err(Error::Unsupported(format!("the store gave out all {max} numbers"))) } else { Ok(number) }
+}
+
+/// Counts processes that attached, each once its file has its name and before it acquires: who scans and finds the value that it
+/// listed the files at knows them all (P-R3).
+pub fn attachments(dir: &Path) -> Result<Counter, Error> {
+    Counter::open(dir, "attached")
 }

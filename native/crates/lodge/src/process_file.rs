@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::layout::Slot;
+use crate::place::attachments;
 use crate::system;
 use crate::table::Table;
 use std::fs::{self, File, OpenOptions};
@@ -9,13 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-const MAGIC: u64 = u64::from_le_bytes(*b"LODGPRC1");
+const MAGIC: u64 = u64::from_le_bytes(*b"LODGPRC2");
 const SUFFIX: &str = ".lease";
 
 /// Words of the header: who it is, for people and for killing only.
 const PID: usize = 1;
 const START_TIME: usize = 2;
 const BYTES_HELD: usize = 3;
+/// Slots from this one on never named anything.
+const SLOTS_USED: usize = 4;
 
 /// Opens a file of its own to carry a life lock: a mapping must never hold the same open file description.
 pub fn open_lock(path: &Path) -> Result<File, Error> {
@@ -35,15 +38,25 @@ impl ProcessFile {
         let draft = dir.join(format!("proc-{number}.tmp"));
         let path = dir.join(format!("proc-{number}{SUFFIX}"));
         let pid = std::process::id();
-        let header = [MAGIC, u64::from(pid), system::start_time(pid).unwrap_or(0), 0];
+        let header = [MAGIC, u64::from(pid), system::start_time(pid).unwrap_or(0), 0, 0];
         let table = Table::create(&draft, slots, &header)?;
         let life = Life::take(&draft)?;
         fs::rename(&draft, &path).map_err(Error::io("rename"))?;
+        attachments(dir)?.count();
         Ok(Self { path, table, life })
     }
 
     pub fn slots(&self) -> &[Slot] {
         self.table.rows()
+    }
+
+    /// To be called before the slot names anything: those who scan look no further than the last one in use.
+    pub fn use_slot(&self, index: usize) -> &Slot {
+        let used = &self.table.header()[SLOTS_USED];
+        if used.load(Ordering::Relaxed) <= index as u64 {
+            used.fetch_max(index as u64 + 1, Ordering::Release);
+        }
+        &self.slots()[index]
     }
 
     pub fn bytes_held(&self) -> &AtomicU64 {
@@ -94,8 +107,11 @@ impl Peer {
         &self.name
     }
 
+    /// All that may name something.
     pub fn slots(&self) -> &[Slot] {
-        self.table.rows()
+        let used = self.table.header()[SLOTS_USED].load(Ordering::Acquire);
+        let rows = self.table.rows();
+        &rows[..rows.len().min(used as usize)]
     }
 
     pub fn pid(&self) -> u32 {

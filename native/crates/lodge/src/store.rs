@@ -149,7 +149,7 @@ impl Shared {
     fn publish(&self, index: usize, view: &EnvView, token: &Token) -> Option<Placed> {
         let before = if self.faults.holds(Rule::PublishThenLook) { None } else { Some(self.read_live(view, token)) };
         self.faults.reach(Point::AcquireLooked);
-        let slot = self.slot(index);
+        let slot = self.process.use_slot(index);
         let now = system::monotonic_ns();
         slot.deadline_ns.store(now + self.terms.lease.as_nanos() as u64, Ordering::Relaxed);
         slot.since_ns.store(now, Ordering::Relaxed);
@@ -311,7 +311,7 @@ impl Store {
             ProcessFile::create(&dir, place::next_number(&dir, "processes", u64::MAX)?, slots.max(COPY_SLOT + 2))?;
         let own = Own::create(dir.clone(), bytes_max, machine_bytes_max, faults.clone())?;
         let shared = Shared {
-            peers: Mutex::new(Peers::new(dir.clone(), terms, faults.clone())),
+            peers: Mutex::new(Peers::new(dir.clone(), terms, faults.clone())?),
             held: Mutex::new(Held::new(process.slots().len(), leased_bytes_max)),
             own: Mutex::new(own),
             views: Mutex::default(),

@@ -43,6 +43,25 @@ fn frees_what_nobody_holds_and_never_gives_an_id_again() {
 }
 
 #[test]
+fn whoever_attached_after_a_scan_is_seen_by_the_next_one() {
+    let place = Place::new();
+    let owner = place.open(|_| ());
+    owner.discard(&put(&owner, &pattern(0, 9000)));
+    for seed in 1..4 {
+        let reader = place.open(|_| ());
+        let tokens: Vec<_> = (0..5).map(|part| put(&owner, &pattern(seed + 4 * part, 9000))).collect();
+        let leases: Vec<_> = tokens.iter().map(|token| reader.acquire(token).unwrap().unwrap()).collect();
+        for token in &tokens {
+            owner.discard(token);
+        }
+        common::overwrite(&owner, 9000);
+        for (part, lease) in leases.into_iter().enumerate() {
+            assert!(seen(&lease) == pattern(seed + 4 * part as u8, 9000) && lease.release(false));
+        }
+    }
+}
+
+#[test]
 fn resolves_no_token_that_it_did_not_give() {
     let place = Place::new();
     let store = place.open(|_| ());
