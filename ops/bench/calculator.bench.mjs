@@ -148,7 +148,7 @@ async function processFigures(repeats, name) {
 }
 
 async function serviceFigures(repeats) {
-  const service = fork(fileURLToPath(new URL("./calculator/score-service.mjs", import.meta.url)), { execArgv: [] });
+  const service = fork(fileURLToPath(new URL("./calculator/score-over-http.mjs", import.meta.url)), { execArgv: [] });
   try {
     const [address] = await once(service, "message");
     const rest = { batch: BATCH_ROWS, allow: ["127.0.0.0/8"] };

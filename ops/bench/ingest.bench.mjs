@@ -18,6 +18,7 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { systemEnv } from "@millrace/engine";
 import { nativeText } from "@millrace/native";
 import { csvSource, ndjsonSource, parquetSource } from "@millrace/streams/file";
+import { Bool, Float64, makeBuilder, Utf8 } from "apache-arrow";
 import { parse } from "csv-parse";
 import { PARQUET } from "./flights.mjs";
 import { measureApart, ratio, table } from "./measure.mjs";
@@ -96,6 +97,30 @@ const byCsvParse = (name) => async (n) => {
   expect(rows, n);
 };
 
+const arrowType = (value) =>
+  typeof value === "number" ? new Float64() : typeof value === "boolean" ? new Bool() : new Utf8();
+
+/** `JSON.parse` of each line, its values appended to builders of apache-arrow; what Arrow has no plain type for stays text. */
+const byArrowBuilders = (name) => (n) => {
+  const lines = readFileSync(pathOf(name), "utf8").split("\n");
+  const first = JSON.parse(lines[0]);
+  const names = Object.keys(first);
+  const columns = names.map((field) => ({
+    isText: typeof first[field] === "object",
+    builder: makeBuilder({ type: arrowType(first[field]), nullValues: [null] }),
+  }));
+  for (let row = 0; row < n; row++) {
+    const values = JSON.parse(lines[row]);
+    for (let i = 0; i < names.length; i++) {
+      const value = values[names[i]];
+      const { isText, builder } = columns[i];
+      builder.append(isText && value !== null ? JSON.stringify(value) : value);
+    }
+  }
+  expect(columns[0].builder.finish().toVector().length, n);
+  for (const { builder } of columns.slice(1)) builder.finish().toVector();
+};
+
 let connecting;
 
 /** A database that is open already. */
@@ -148,6 +173,8 @@ function cellTable(fields, capacity, bytes) {
   };
 }
 
+const ARROW = "JSON.parse, builders of apache-arrow";
+
 const DATA = { flights, orders };
 const SOURCES = { csv: csvSource, ndjson: ndjsonSource };
 
@@ -163,7 +190,7 @@ function variantsOf(data, format) {
     TypeScript: bySource(source, name, undefined, false),
     "TypeScript, then rows": bySource(source, name, undefined, true),
     "DuckDB, one thread, chunks left to it": byDuckDb(() => `select * from ${read}('${pathOf(name)}')`),
-    ...(format === "csv" ? { "csv-parse": byCsvParse(name) } : {}),
+    ...(format === "csv" ? { "csv-parse": byCsvParse(name) } : { [ARROW]: byArrowBuilders(name) }),
     "line ends only": lineEnds(name),
   };
 }
@@ -202,6 +229,7 @@ export async function main({ repeats = 3 } = {}) {
           asRows: ratio(figures, of("native kernels, then rows of the columns"), of("TypeScript, then rows")),
           duckDb: ratio(figures, of("native kernels"), of("DuckDB, one thread, chunks left to it")),
           lineEnds: ratio(figures, of("native kernels"), of("line ends only")),
+          ...(format === "ndjson" ? { arrowBuilders: ratio(figures, of("native kernels"), of(ARROW)) } : {}),
         };
       }
     }

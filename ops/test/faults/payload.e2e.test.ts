@@ -1,10 +1,11 @@
 /** Payloads by reference, whose users die, stop, and fill the memory that they are in. */
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
-import type { PayloadToken } from "@millrace/engine";
+import type { PayloadLease, PayloadToken } from "@millrace/engine";
 import { openMappedPayloadStore } from "@millrace/native";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { root } from "../../bin/setup.mjs";
@@ -16,6 +17,15 @@ const noMount = noAddon ?? process.env.MILLRACE_SKIP_LOOP;
 const KILLS = times(25, 500);
 /** At lines of the protocol; `npm test` has some of them among the tests of the crates. */
 const POINT_KILLS = 10_000;
+const PUTS = times(5000, 100_000);
+/** How long the leases of those who hold on last, at least. */
+const HELD_MS = times(0, 60_000);
+/** Renewed up to twelve times that. */
+const HELD_LEASE_MS = 30_000;
+const LIVE = 600;
+const SHARED_MEMORY = "/dev/shm";
+const BLOCK_BYTES = 512;
+const LOOK_EVERY = 100;
 
 describe.skipIf(noAddon)(`payloads by reference${noAddon ? ` (skipped: ${noAddon})` : ""}`, () => {
   it(
@@ -45,6 +55,55 @@ describe.skipIf(noAddon)(`payloads by reference${noAddon ? ` (skipped: ${noAddon
     limitMs(120_000),
   );
 });
+
+describe.skipIf(noAddon)(`payloads whose readers hold on${noAddon ? ` (skipped: ${noAddon})` : ""}`, () => {
+  let dir: string;
+  beforeEach(() => {
+    dir = mkdtempSync(join(existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir(), "millrace-held-"));
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  it(
+    "take less than twice what lives, however many are put meanwhile",
+    async (context) => {
+      const owner = openMappedPayloadStore({ dir });
+      const reader = openMappedPayloadStore({ dir, leaseMs: HELD_LEASE_MS });
+      const live: PayloadToken[] = [];
+      const held: { lease: PayloadLease | undefined; fill: number }[] = [];
+      let [bytes, bytesHigh, fileHigh] = [0, 0, 0];
+      for (let i = 0; i < PUTS; i++) {
+        const length = 10_000 + ((i * 7919) % 190_000);
+        const token = (await owner.put(Buffer.alloc(length, i), "raw")) as PayloadToken;
+        bytes += length;
+        if (live.push(token) > LIVE) {
+          const oldest = live.shift() as PayloadToken;
+          bytes -= oldest.length;
+          await owner.discard(oldest);
+        }
+        if (i % LOOK_EVERY > 0) continue;
+        if (held.length < 5) held.push({ lease: await reader.acquire(token), fill: i & 0xff });
+        bytesHigh = Math.max(bytesHigh, bytes);
+        fileHigh = Math.max(fileHigh, bytesOnDisk(dir));
+        await wait((HELD_MS * LOOK_EVERY) / PUTS);
+      }
+      tell(context, `${PUTS} puts, at most ${bytesHigh} bytes live, ${fileHigh} in files`);
+      for (const { lease, fill } of held) expect(lease?.isValid() === true && lease.bytes[0]).toBe(fill);
+      expect(fileHigh).toBeGreaterThan(bytesHigh);
+      expect(fileHigh).toBeLessThan(2 * bytesHigh);
+      for (const { lease } of held) lease?.release();
+      await owner.close();
+      await reader.close();
+    },
+    limitMs(60_000),
+  );
+});
+
+/** What the files below a directory take, holes left out. */
+function bytesOnDisk(dir: string): number {
+  const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+  const found = files.map((file) => statSync(join(file.parentPath, file.name), { throwIfNoEntry: false }));
+  return found.reduce((sum, stat) => sum + (stat?.blocks ?? 0) * BLOCK_BYTES, 0);
+}
 
 describe.skipIf(noMount)(`a full memory file system${noMount ? ` (skipped: ${noMount})` : ""}`, () => {
   const SIZE_MIB = 40;
