@@ -8,7 +8,7 @@ export class FieldTable {
   lengthMax = 0;
   readonly #scalars = new Map<Json, number>();
   readonly #objects = new Map<string, number>();
-  /** Numbers of each dictionary's codes. */
+  /** By code: its number + 1, or 0 until a message has it. A dictionary holds what filtered-out messages had, too. */
   readonly #byDictionary = new WeakMap<Dictionary, Uint32Array>();
 
   id(value: Json): number {
@@ -21,21 +21,31 @@ export class FieldTable {
   ids(column: Column, at: Uint32Array | null, n: number): Uint32Array {
     const ids = new Uint32Array(n);
     if (column.type === "dictionary" && column.nulls === null) {
-      const { codes } = column;
-      const byCode = this.#idsOf(column.dictionary);
-      for (let i = 0; i < n; i++) ids[i] = byCode[codes[at === null ? i : (at[i] as number)] as number] as number;
+      this.#codeIds(column.codes, column.dictionary, at, ids);
       return ids;
     }
     for (let i = 0; i < n; i++) ids[i] = this.id(cell(column, at === null ? i : (at[i] as number)));
     return ids;
   }
 
+  #codeIds(codes: Uint32Array | Uint16Array, dictionary: Dictionary, at: Uint32Array | null, ids: Uint32Array): void {
+    const byCode = this.#idsOf(dictionary);
+    for (let i = 0; i < ids.length; i++) {
+      const code = codes[at === null ? i : (at[i] as number)] as number;
+      if (byCode[code] === 0) byCode[code] = this.id(dictionary.values[code] as Json) + 1;
+      ids[i] = (byCode[code] as number) - 1;
+    }
+  }
+
+  /** With room for all codes. */
   #idsOf(dictionary: Dictionary): Uint32Array {
     const known = this.#byDictionary.get(dictionary);
-    if (known !== undefined && known.length === dictionary.values.length) return known;
-    const ids = Uint32Array.from(dictionary.values, (value, code) => known?.[code] ?? this.id(value));
-    this.#byDictionary.set(dictionary, ids);
-    return ids;
+    const codes = dictionary.values.length;
+    if (known !== undefined && known.length >= codes) return known;
+    const grown = new Uint32Array(Math.max(codes, 2 * (known?.length ?? 0)));
+    if (known !== undefined) grown.set(known);
+    this.#byDictionary.set(dictionary, grown);
+    return grown;
   }
 
   #intern<T>(ids: Map<T, number>, token: T, value: Json): number {

@@ -73,8 +73,7 @@ test("keys have one number each, by rows or by columns of any kind, from frame t
           }
         }
       }
-      // All that a dictionary holds is numbered at once, and so are those of rows that no frame had.
-      expect([...numbers.values()].every((id) => id < table.size)).toBe(true);
+      expect(table.size).toBe(numbers.size);
       keys += numbers.size;
     }),
     { numRuns: 400 },
