@@ -41,8 +41,10 @@ export function joinGroups(parts: readonly Groups[], width: number): Groups {
   };
 }
 
-/** Those for whose window start `test` holds. */
-export function groupsWhere({ starts, keys, cells }: Groups, test: (start: number) => boolean): Groups {
+/** Those for whose window start `test` holds; often all, which are not copied. */
+export function groupsWhere(groups: Groups, test: (start: number) => boolean): Groups {
+  if (groups.starts.every(test)) return groups;
+  const { starts, keys, cells } = groups;
   const kept = [...starts.keys()].filter((i) => test(starts[i] as number));
   const picked = (from: Float64Array): Float64Array => Float64Array.from(kept, (i) => from[i] as number);
   return {
