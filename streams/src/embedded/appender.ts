@@ -308,7 +308,12 @@ export class Appender {
   }
 
   #typeNumberOf(type: string): number | undefined {
-    return type === this.#type ? this.#typeNumber : this.#parts.names.numberOf("type", type);
+    if (type === this.#type) return this.#typeNumber;
+    const number = this.#parts.names.numberOf("type", type);
+    if (number === undefined) return undefined;
+    this.#type = type;
+    this.#typeNumber = number;
+    return number;
   }
 
   /** Names that the append is the first to use. Nothing is assigned yet: the append may still be refused. */
@@ -406,6 +411,7 @@ export class Appender {
     }
   }
 
+  /** In the order of {@link #encodeOne}, for the same reason. */
   #encodeStream({ stream, events }: StreamAppend, i: number, block: OpenBlock): number {
     const { heads, names, tail } = this.#parts;
     const state = this.#states[i] ?? heads.get(stream, names.numberOf("stream", stream) as number);
@@ -414,13 +420,14 @@ export class Appender {
     place.stream = state.number;
     for (let j = 0; j < events.length; j++) {
       const event = events[j] as EventInput;
-      this.#typeNumber = this.#typeNumberOf(event.type) as number;
-      this.#type = event.type;
-      place.type = this.#typeNumber;
-      place.revision = ++state.head;
-      tail.add(state.lastPosition, block.used, tagsOf(event));
+      const at = block.used;
+      const tags = tagsOf(event);
+      place.type = this.#typeNumberOf(event.type) as number;
+      place.revision = state.head + 1;
       this.#id.read(event.id);
       block.addEvent(this.#id, event, place, this.#resolve(event.context) as ContextNumbers);
+      tail.add(state.lastPosition, at, tags);
+      state.head = place.revision;
       state.lastPosition = place.position++;
       place.index++;
     }

@@ -97,10 +97,9 @@ export class BlockWriter {
     this.#prev = start.prev;
     this.#sealBytes = sealBytes(options.align);
     this.#flightsMax = options.rulesOff.has("L-R2") ? 2 : 1;
-    const blocks = Array.from(
-      { length: this.#flightsMax + 1 },
-      () => new OpenBlock(options.bufferBytes, options.kernels),
-    );
+    // What fits such a buffer does so with its padding.
+    const capacity = paddedBytes(options.bufferBytes, options.align);
+    const blocks = Array.from({ length: this.#flightsMax + 1 }, () => new OpenBlock(capacity, options.kernels));
     this.#open = blocks.pop() as OpenBlock;
     this.#open.reset(start.position);
     this.#spare = blocks;

@@ -36,6 +36,7 @@ export class OpenBlock {
   acks: Ack[] = [];
   readonly #kernels: BlockKernels;
 
+  /** @param capacityBytes at first; a multiple of what blocks are padded to */
   constructor(capacityBytes: number, kernels: BlockKernels) {
     this.bytes = Buffer.allocUnsafeSlow(capacityBytes);
     this.words = wordsOf(this.bytes);

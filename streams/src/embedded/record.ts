@@ -25,7 +25,9 @@ export function recordBytes(length: number): number {
 
 /** What a record with a payload of this length takes, its padding included. */
 export function recordBytesOf(payloadBytes: number): number {
-  return (RECORD_HEADER_BYTES + payloadBytes + RECORD_ALIGN - 1) & -RECORD_ALIGN;
+  const length = RECORD_HEADER_BYTES + payloadBytes;
+  // A bit operation takes 32 bits: of the padding they are enough, of the length they are not.
+  return length + (-length & (RECORD_ALIGN - 1));
 }
 
 /** Dictionary numbers of an event's context. */
