@@ -13,12 +13,12 @@ export class EventId {
   c = 0;
   d = 0;
 
-  /** @param id 16 bytes */
-  read(id: Uint8Array): void {
-    this.a = wordOf(id, 0);
-    this.b = wordOf(id, WORD_BYTES);
-    this.c = wordOf(id, 2 * WORD_BYTES);
-    this.d = wordOf(id, 3 * WORD_BYTES);
+  /** Reads the 16 bytes at `at`. */
+  read(bytes: Uint8Array, at = 0): void {
+    this.a = wordOf(bytes, at);
+    this.b = wordOf(bytes, at + WORD_BYTES);
+    this.c = wordOf(bytes, at + 2 * WORD_BYTES);
+    this.d = wordOf(bytes, at + 3 * WORD_BYTES);
   }
 
   /** For a hash table of a power of two. */

@@ -29,7 +29,7 @@ import { LogReader } from "./log-reader.ts";
 import { LogRetention } from "./log-retention.ts";
 import { idOfSegment } from "./manifest.ts";
 import { RecentAppends } from "./recent-appends.ts";
-import { EVENT_ID, ID_BYTES, indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
+import { EVENT_ID, indexInAppendAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import { RecordFetcher } from "./record-fetcher.ts";
 import { tagsAt } from "./record-tags.ts";
 import { type Recovered, recover } from "./recovery.ts";
@@ -380,7 +380,7 @@ class Opening {
         visitRecords(block, files.pathOf(block.serial), this.#kernels, (at, isControl, position) => {
           begins ||= indexInAppendAt(block.view, at) === 0;
           if (isControl || !begins) return;
-          id.read(block.bytes.subarray(at + EVENT_ID, at + EVENT_ID + ID_BYTES));
+          id.read(block.bytes, at + EVENT_ID);
           recent.add(id, streamAt(block.view, at), position);
           begins = false;
         });
