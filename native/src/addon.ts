@@ -80,8 +80,10 @@ export interface NativeCalculator {
 /** SHA-256 of a segment (native/crates/hash). */
 export interface SegmentHash {
   update(bytes: Uint8Array): void;
-  /** Of all that came; what comes after it begins anew. */
+  /** Of all that came. Waits for its thread, which ends; what comes after it begins anew. */
   digest(): Uint8Array;
+  /** Ends its thread; what waits for it is not hashed. Nothing is asked of it any more. */
+  discard(): void;
 }
 
 /** Groups of open windows (native/crates/window-groups); what the calls mean is `GroupKernel` of the engine. */

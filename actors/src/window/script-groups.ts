@@ -116,20 +116,14 @@ class ScriptGroups implements GroupKernel {
     const slots = this.#sorted()
       .filter(({ start }) => start >= from && start < to)
       .flatMap((window) => window.slots);
-    const placeOfKey = new Map<number, number>();
-    const places = Uint32Array.from(slots, (slot) => {
-      const key = this.#keyOfSlot[slot] as number;
-      const known = placeOfKey.get(key) ?? placeOfKey.size;
-      placeOfKey.set(key, known);
-      return known;
-    });
-    const n = placeOfKey.size;
+    const { keys, places } = this.#placesOf(slots);
+    const n = keys.length;
     const cells = new Float64Array(n * this.#specs.length);
     for (const [c, { fold }] of this.#specs.entries()) {
       const into = cells.subarray(c * n, (c + 1) * n).fill(initialOf(fold));
       combineCells(into, fold, places, this.#cells[c] as Float64Array, slots);
     }
-    this.#combined = { starts: new Float64Array(n).fill(from), keys: Uint32Array.from(placeOfKey.keys()), cells };
+    this.#combined = { starts: new Float64Array(n).fill(from), keys, cells };
     return n;
   }
 
@@ -199,6 +193,27 @@ class ScriptGroups implements GroupKernel {
 
   #sorted(): readonly OpenWindow[] {
     return [...this.#windows.values()].sort((a, b) => a.start - b.start);
+  }
+
+  /** The keys of slots in the order in which they come first, and by slot which of them is its own. */
+  #placesOf(slots: readonly number[]): { readonly keys: Uint32Array; readonly places: Uint32Array } {
+    const keyOfSlot = this.#keyOfSlot;
+    const keys = new Uint32Array(slots.length);
+    const places = new Uint32Array(slots.length);
+    let lastKey = -1;
+    for (const slot of slots) lastKey = Math.max(lastKey, keyOfSlot[slot] as number);
+    // Keys are dense numbers, so an array finds their places. Place + 1; 0 where there is none.
+    const placeOfKey = new Uint32Array(lastKey + 1);
+    let n = 0;
+    for (let i = 0; i < places.length; i++) {
+      const key = keyOfSlot[slots[i] as number] as number;
+      if (placeOfKey[key] === 0) {
+        keys[n++] = key;
+        placeOfKey[key] = n;
+      }
+      places[i] = (placeOfKey[key] as number) - 1;
+    }
+    return { keys: keys.slice(0, n), places };
   }
 
   #list(slots: readonly number[]): number {

@@ -62,4 +62,10 @@ impl NativeSegmentHash {
     pub fn digest(&mut self) -> Uint8Array {
         std::mem::take(&mut self.0).digest().to_vec().into()
     }
+
+    /// Ends its thread; what waits for it is not hashed.
+    #[napi]
+    pub fn discard(&mut self) {
+        self.0 = millrace_hash::SegmentHash::default();
+    }
 }

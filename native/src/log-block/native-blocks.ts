@@ -3,7 +3,7 @@
  * records of a block in one call; the hash of a segment beside the thread that appends. The bytes are those of the TypeScript
  * implementation.
  */
-import { loadAddon } from "../addon.ts";
+import { loadAddon, type SegmentHash } from "../addon.ts";
 
 export interface NativeBlockHeader {
   /** Of the segment, 8 bytes. */
@@ -38,13 +38,7 @@ export interface NativeBlocks {
    */
   sealBlock(buffer: Uint8Array, used: number, align: number, header: NativeBlockHeader): number;
   /** SHA-256 of a segment, computed in a thread of its own: what is fed is copied and may change at once. */
-  segmentHash(): NativeSegmentHash;
-}
-
-export interface NativeSegmentHash {
-  update(bytes: Uint8Array): void;
-  /** Of all that came. Waits for the thread. */
-  digest(): Uint8Array;
+  segmentHash(): SegmentHash;
 }
 
 /** `undefined` without the addon. */

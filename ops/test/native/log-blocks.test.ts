@@ -1,6 +1,6 @@
 /** The addon's blocks against those that the TypeScript log wrote: the same bytes. */
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemEnv } from "@millrace/engine";
@@ -54,6 +54,15 @@ function blocksOf(segment: Buffer): readonly WrittenBlock[] {
   return found;
 }
 
+/** Of a thread of this process; `undefined` when it has ended. */
+function threadName(id: string): string | undefined {
+  try {
+    return readFileSync(`/proc/self/task/${id}/comm`, "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
 /** The block as it is before anything was computed: no checksums, no header, no padding. */
 function unfinished({ bytes, used }: WrittenBlock): Buffer {
   const draft = Buffer.from(bytes).fill(0xee, 0, 64).fill(0xee, used);
@@ -105,6 +114,17 @@ describe.skipIf(skipped)(`log blocks by the addon${skipped ? ` (skipped: ${skipp
     piece.fill(0xee);
     expect(Buffer.from(hash.digest())).toEqual(expected.digest());
     expect(Buffer.from(native.segmentHash().digest())).toEqual(createHash("sha256").digest());
+  });
+
+  it.skipIf(process.platform !== "linux")("ends the thread of a hash that nobody asks for", () => {
+    const threads = (): number =>
+      readdirSync("/proc/self/task").filter((id) => threadName(id) === "segment-hash").length;
+    const others = threads();
+    const hash = native.segmentHash();
+    hash.update(Buffer.alloc(1024 * 1024));
+    expect(threads()).toBe(others + 1);
+    hash.discard();
+    expect(threads()).toBe(others);
   });
 
   it("hashes the segments of a log, of one that was opened in their midst too", async () => {

@@ -39,6 +39,8 @@ export interface SegmentHash {
   update(bytes: Uint8Array): unknown;
   /** Of all that came; asked for once. */
   digest(): Uint8Array;
+  /** In place of `digest`, when nobody will ask for it: what the hash has beside this thread ends. */
+  discard(): void;
 }
 
 /** In TypeScript. */
@@ -66,6 +68,9 @@ export function blockKernels(crc: Crc32c): BlockKernels {
       }
       return -1;
     },
-    segmentHash: () => createHash("sha256"),
+    segmentHash() {
+      const hash = createHash("sha256");
+      return { update: (bytes) => hash.update(bytes), digest: () => hash.digest(), discard: () => undefined };
+    },
   };
 }

@@ -316,6 +316,7 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
     }
     appender.stop(refuse);
     await writer.settled();
+    writer.active.hash.discard();
     if (this.#state === "open") this.#state = "closing";
     await this.#parts.retention.settled();
     await preparation.stop();

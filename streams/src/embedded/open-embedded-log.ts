@@ -150,8 +150,12 @@ class Opening {
       lockWaitMs: this.#options.lockWaitMs ?? 1000,
       witnesses: () => this.#witnesses(),
     });
-    const log = await this.#assemble(recovered, lock);
-    return log;
+    try {
+      return await this.#assemble(recovered, lock);
+    } catch (thrown) {
+      recovered.active.hash.discard();
+      throw thrown;
+    }
   }
 
   #witnesses(): readonly Witness[] {

@@ -1,5 +1,7 @@
 import { type AppendResult, type EventInput, type ExpectedRevision, errnoOf } from "@millrace/engine";
 import { expect, it } from "vitest";
+import { blockKernels } from "../../src/embedded/block-kernels.ts";
+import { crc32c } from "../../src/embedded/crc32c.ts";
 import type { EmbeddedLogOptions } from "../../src/embedded/open-embedded-log.ts";
 import { LogMachine } from "./log-machine.ts";
 import { gather, LogModel } from "./log-model.ts";
@@ -67,4 +69,45 @@ it("an event that cannot be encoded leaves no trace in its stream, alone or firs
     [1, 1],
     [2, 2],
   ]);
+});
+
+/** Kernels that count the hashes of segments that were made and have not ended. */
+function countingHashes() {
+  const kernels = blockKernels(crc32c);
+  const made = { hashes: 0, open: 0 };
+  const segmentHash: typeof kernels.segmentHash = () => {
+    const hash = kernels.segmentHash();
+    const ending =
+      <T>(end: () => T) =>
+      (): T => {
+        made.open--;
+        return end();
+      };
+    made.hashes++;
+    made.open++;
+    return { ...hash, digest: ending(hash.digest), discard: ending(hash.discard) };
+  };
+  return { made, kernels: { ...kernels, segmentHash } };
+}
+
+it("closing a log ends the hash of its open segment, those of the others ended with them", async () => {
+  const { made, kernels } = countingHashes();
+  const { machine, log, event, append } = await scene("hashes", { kernels });
+  for (let i = 0; i < 20; i++) await machine.env.until(append([event(8000)]));
+  expect(made.hashes).toBeGreaterThan(2);
+  expect(made.open).toBe(1);
+  await machine.env.until(log.close());
+  expect(made.open).toBe(0);
+});
+
+it("a log that does not open leaves no hash behind", async () => {
+  const { made, kernels } = countingHashes();
+  const machine = new LogMachine("hash-refused");
+  const first = await machine.open();
+  await machine.close(first);
+  const indexer = () => {
+    throw new Error("no index");
+  };
+  await expect(machine.open({ kernels, indexer })).rejects.toThrow("no index");
+  expect(made).toEqual({ hashes: 1, open: 0 });
 });

@@ -1,7 +1,6 @@
 //! Groups of several windows put together.
 
 use crate::fold::{CellSpec, Fold};
-use std::collections::HashMap;
 
 pub(crate) struct Combined {
     pub start: f64,
@@ -13,16 +12,20 @@ pub(crate) struct Combined {
 impl Combined {
     /// One group per key of those at `slots`, in the order in which the keys come first; `cells` are by slot and kind.
     pub(crate) fn of(start: f64, slots: &[u32], key_of: &[u32], cells: &[f64], specs: &[CellSpec]) -> Self {
+        let keys_end = slots.iter().map(|&slot| key_of[slot as usize] as usize + 1).max().unwrap_or(0);
+        // Keys are dense numbers, so an array finds their places. Place + 1; 0 where there is none.
+        let mut place_of_key = vec![0; keys_end];
         let mut keys = Vec::new();
-        let mut known = HashMap::new();
         let places: Vec<usize> = slots
             .iter()
             .map(|&slot| {
                 let key = key_of[slot as usize];
-                *known.entry(key).or_insert_with(|| {
+                let place = &mut place_of_key[key as usize];
+                if *place == 0 {
                     keys.push(key);
-                    keys.len() - 1
-                })
+                    *place = keys.len();
+                }
+                *place - 1
             })
             .collect();
         let mut all = Vec::with_capacity(keys.len() * specs.len());
