@@ -66,6 +66,18 @@ async function engines(topics, graph, repeats) {
   return { figures: Object.fromEntries(figures), ratios: Object.fromEntries(ratios) };
 }
 
+/** Both graphs between topics of one broker. */
+async function overTopics(address, repeats) {
+  const topics = await Topics.connect(address);
+  try {
+    const windows = await engines(topics, tradeWindows, repeats);
+    const kept = await engines(topics, keptTrades, repeats);
+    return { windows, kept };
+  } finally {
+    await topics.close();
+  }
+}
+
 const LACKS = "this bench needs nats-server and Kafka (npm test installs them)";
 
 /** @param {{ repeats?: number }} options */
@@ -79,10 +91,7 @@ export async function main({ repeats = 5 } = {}) {
   try {
     const overNats = await compare(await natsPeers(nats.address), repeats);
     const overKafka = await compare(await kafkaPeers(kafka.address), repeats);
-    const topics = await Topics.connect(kafka.address);
-    const windows = await engines(topics, tradeWindows, repeats);
-    const kept = await engines(topics, keptTrades, repeats);
-    await topics.close();
+    const { windows, kept } = await overTopics(kafka.address, repeats);
     return {
       rowsPerSecond: overNats.rowsPerSecond,
       rowsPerSecondKafka: overKafka.rowsPerSecond,

@@ -21,6 +21,7 @@ import { openAuditTree } from "@millrace/projections";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { IndexThread } from "../dist/host/index-thread.js";
 import { archiveTurns } from "./archive-turns.mjs";
+import { benchContext } from "./bench-context.mjs";
 import { median } from "./measure.mjs";
 
 const APPENDERS = [64, 1024];
@@ -182,17 +183,7 @@ export async function openEmbedded(directory, { prepared = true, followed = true
   const tree = treed ? await openTree(log, directory) : undefined;
   const run = ++logs;
   const nobody = new Uint8Array(16);
-  const context = {
-    causationId: nobody,
-    correlationId: nobody,
-    principal: "bench",
-    tenant: "",
-    codeVersion: "1",
-    graph: "bench",
-    graphRevision: 1,
-    node: "n",
-    epoch: 1,
-  };
+  const context = benchContext(nobody, nobody);
   return {
     log,
     tree,
