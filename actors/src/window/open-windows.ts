@@ -1,5 +1,12 @@
 /** The state of a window node whose windows do not overlap: keys by value, and their groups as a kernel keeps them. */
-import type { CellSpec, GroupArrays, GroupKernel, GroupKernels } from "@millrace/engine";
+import {
+  type CellSpec,
+  type GroupArrays,
+  type GroupKernel,
+  type GroupKernels,
+  InvariantViolation,
+  type StateEvent,
+} from "@millrace/engine";
 import type { Groups } from "./groups.ts";
 import { KeyTable } from "./key-table.ts";
 import { scriptGroups } from "./script-groups.ts";
@@ -39,8 +46,12 @@ export class OpenWindows implements WindowState {
     return this.#keys.bytesMax;
   }
 
-  /** Groups of windows that have ended, not taken yet. */
-  get due(): number {
+  get isDue(): boolean {
+    return this.#due > 0;
+  }
+
+  /** How many groups of windows that have ended are not taken yet. */
+  get left(): StateEvent {
     return this.#due;
   }
 
@@ -72,9 +83,9 @@ export class OpenWindows implements WindowState {
     return this.#read(n);
   }
 
-  /** Takes all groups that are due and does not look at them. */
-  drop(): void {
-    this.#due -= this.#kernel.take(this.#due);
+  leave(left: StateEvent | undefined = 0): void {
+    if (typeof left !== "number") throw new InvariantViolation("not what a window node left for later steps");
+    this.#due -= this.#kernel.take(this.#due - left);
   }
 
   /** Groups changed in this draft that are not taken, in the order of their first change. `undefined`: there are none. */

@@ -6,6 +6,7 @@ import {
   type CommittedContext,
   Dictionary,
   type Draft,
+  type GroupKernels,
   type InputSlice,
   isJsonObject,
   type Json,
@@ -22,6 +23,7 @@ import { RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
 import { field } from "../field.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
 import { OpenWindows } from "./open-windows.ts";
+import { scriptGroups } from "./script-groups.ts";
 import { type WindowOptions, window } from "./window.ts";
 import { windowInput } from "./window-input.ts";
 
@@ -40,7 +42,7 @@ const compute = new Map<string, Aggregate>([
 const delay = field("delay");
 for (const fn of ["sum", "avg", "min", "max"] as const) compute.set(fn, { fn, argument: delay });
 
-type Extra = Partial<Pick<WindowOptions, "everyMs" | "latenessMs" | "late" | "partBytes">>;
+type Extra = Partial<Pick<WindowOptions, "everyMs" | "latenessMs" | "late" | "partBytes" | "kernels">>;
 
 function hourly(extra: Extra = {}): CommittedBehavior {
   return window({ sizeMs: HOUR, time: field("date"), by: new Map([["origin", field("origin")]]), compute, ...extra });
@@ -431,6 +433,57 @@ test("what can be asked of a node whose windows hop are the windows, not what th
   ]);
 });
 
+test("of windows that hop and end together those of the next part are put together, and by a replay none", () => {
+  let combined = 0;
+  const kernels: GroupKernels = {
+    name: scriptGroups.name,
+    windows: (...options) => {
+      const kernel = scriptGroups.windows(...options);
+      const { combine } = kernel;
+      kernel.combine = (from, to) => {
+        combined++;
+        return combine.call(kernel, from, to);
+      };
+      return kernel;
+    },
+  };
+  const HOPS = 60;
+  const make = (): CommittedBehavior => hourly({ everyMs: HOUR / HOPS, partBytes: 1, kernels });
+  const behavior = make();
+  const replica = make();
+  let asked: ((draft: Draft) => void | Promise<void>) | undefined;
+  const request: CommittedContext["request"] = (run) => {
+    asked = run;
+    return new Promise(() => undefined);
+  };
+  void behavior.open?.({ request } as CommittedContext);
+  const rows: Json[] = [];
+  const step = (work: (draft: Draft) => void | Promise<void>): void => {
+    const draft = new RecordingDraft();
+    void work(draft);
+    void behavior.finish?.(draft);
+    behavior.seal();
+    rows.push(...draft.out);
+    for (const event of draft.events) replica.fold(event);
+    const before = combined;
+    replica.foldWatermark?.(Number.POSITIVE_INFINITY);
+    expect(combined).toBe(before);
+    expect(replica.snapshot?.()).toEqual(behavior.snapshot?.());
+  };
+  step((draft) => {
+    const pair = ["A", "B"].map((origin) => ({ date: 0, origin, delay: 1 }));
+    behavior.take(draft, sliceOf(new RowBatch(pair)));
+    behavior.advance?.(draft, Number.POSITIVE_INFINITY);
+  });
+  expect([rows.length, combined]).toEqual([1, 1]);
+  for (let run = asked; run !== undefined; run = asked) {
+    asked = undefined;
+    step(run);
+  }
+  // Each of two rows, a window still once.
+  expect([rows.length, combined]).toEqual([2 * HOPS, HOPS]);
+});
+
 test("a message behind the first of its windows is late for all of them", () => {
   const behavior = hourly({ everyMs: HOUR / 2 });
   const draft = new RecordingDraft();
@@ -497,7 +550,7 @@ test("keys that never return are forgotten, and the groups of the others stay th
     const batch = new RowBatch(origins.map((origin, i) => ({ date: hour * HOUR + i, origin, delay: i })));
     windows.accumulate(windowInput(sliceOf(batch), 0, options));
     windows.end((hour + 1) * HOUR);
-    windows.take(windows.due);
+    windows.leave(undefined);
     windows.seal();
   };
   windows.accumulate(

@@ -5,7 +5,7 @@
  * parts, each a step of its own; late are messages from the first part on.
  *
  * Logged are the changed groups of a step, with absolute values; that ended windows go follows from the watermark. How many
- * groups are left for later steps is logged where there are any: `{due}`.
+ * groups are left for later steps, or where the first of them is, is logged where there are any: `{due}`.
  */
 import {
   type CommittedBehavior,
@@ -79,21 +79,21 @@ export function window(options: WindowOptions): CommittedBehavior {
 
   let context: CommittedContext | undefined;
   let isAsked = false;
-  /** Groups that the step being folded left due. */
-  let leftDue: number | undefined;
+  /** What the step being folded left due. */
+  let left: StateEvent | undefined;
 
   const raise = (to: number): void => {
     watermark = Math.max(watermark, to);
     windows.end(watermark - latenessMs);
   };
   const emitPart = (draft: Draft): void => {
-    if (windows.due === 0) return;
+    if (!windows.isDue) return;
     const rowBytes = windows.keyBytesMax + NUMBER_BYTES * (2 + plan.fields.length);
     draft.emit("out", rows.of(windows.take(Math.max(1, Math.floor(partBytes / rowBytes))), sizeMs));
-    if (windows.wasDue || windows.due > 0) draft.change({ due: windows.due });
+    if (windows.wasDue || windows.isDue) draft.change({ due: windows.left });
   };
   const goOn = (): void => {
-    if (isAsked || windows.due === 0 || context === undefined) return;
+    if (isAsked || !windows.isDue || context === undefined) return;
     isAsked = true;
     const run = (draft: Draft): void => {
       isAsked = false;
@@ -138,26 +138,25 @@ export function window(options: WindowOptions): CommittedBehavior {
     fold(event) {
       const due = dueOf(event);
       if (due === undefined) windows.write(decodeGroups(event));
-      else leftDue = due;
+      else left = due;
     },
     foldWatermark(to) {
       raise(to);
-      if (leftDue !== undefined || !windows.wasDue) windows.take(windows.due - (leftDue ?? 0));
-      leftDue = undefined;
+      if (left !== undefined || !windows.wasDue) windows.leave(left);
+      left = undefined;
       windows.seal();
       sealedWatermark = watermark;
     },
     snapshot() {
-      const { groups, due } = windows.snapshot();
+      const { groups, left: due } = windows.snapshot();
       const state = { watermark, groups: encodeGroups(groups, keyFields) };
-      return due === undefined ? state : { ...state, due: encodeGroups(due, keyFields) };
+      return due === undefined ? state : { ...state, due };
     },
     restore(snapshot) {
       windows = noWindows();
       const { watermark: at, groups, due } = snapshotOf(snapshot);
       sealedWatermark = watermark = at;
-      const kept = { groups: decodeGroups(groups), due: due === undefined ? undefined : decodeGroups(due) };
-      windows.restore(kept, watermark - latenessMs);
+      windows.restore({ groups: decodeGroups(groups), left: due }, watermark - latenessMs);
       windows.seal();
     },
     describe: () => ({ groups: kernels.name }),
@@ -173,8 +172,8 @@ function isWhole(sizeMs: number, everyMs: number): boolean {
   return Number.isSafeInteger(sizeMs) && Number.isSafeInteger(everyMs) && everyMs > 0 && sizeMs % everyMs === 0;
 }
 
-function dueOf(event: StateEvent): number | undefined {
-  return (event as { due?: number } | null)?.due;
+function dueOf(event: StateEvent): StateEvent | undefined {
+  return (event as { due?: StateEvent } | null)?.due;
 }
 
 function snapshotOf(value: StateEvent): { watermark: number; groups: StateEvent; due: StateEvent | undefined } {
