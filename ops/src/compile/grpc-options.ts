@@ -76,11 +76,11 @@ async function callOptions(
     // The graph's check has seen to it that it is JSON, since all of a graph is.
     request: request as JsonObject,
     placeOf: inCall,
+    metadata: Object.fromEntries(Object.entries(metadata).map(put)),
     secrets: texts.flatMap((text) => secretValues(text, context, inCall("metadata"))),
     policy: context.options.resilience,
     channel: {
       tls: tlsOf(address, context, scope.place),
-      metadata: Object.fromEntries(Object.entries(metadata).map(put)),
       ...(keepalive === undefined ? {} : { keepaliveMs: durationMs(keepalive) }),
       ...(bytes === undefined ? {} : { bytesMax: bytes }),
     },

@@ -9,7 +9,7 @@ import {
   type ClientWritableStream,
   connectivityState,
   credentials,
-  Metadata,
+  type Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
 import { type Env, messageOf } from "@millrace/engine";
@@ -27,8 +27,6 @@ export interface GrpcTls {
 export interface GrpcChannelOptions {
   /** Absent: the connection is not encrypted. */
   readonly tls?: GrpcTls | undefined;
-  /** Of every call; may hold secrets. */
-  readonly metadata?: Readonly<Record<string, string>>;
   /** How often the other end is asked whether it is there while nothing comes, in ms. Default 5 min. */
   readonly keepaliveMs?: number;
   /** Most bytes of a message that comes. Default 16 MiB. */
@@ -55,23 +53,30 @@ export class GrpcLink {
   /** Resolves, with the reason if there is one, when the connection has ended. */
   readonly ended: Promise<unknown>;
   readonly #client: Client;
-  readonly #options: GrpcChannelOptions;
+  readonly #metadata: Metadata;
   readonly #env: Env;
   readonly #ending = new AbortController();
   #end: (reason: unknown) => void = () => undefined;
 
-  private constructor(client: Client, options: GrpcChannelOptions, env: Env) {
+  private constructor(client: Client, metadata: Metadata, env: Env) {
     this.#client = client;
-    this.#options = options;
+    this.#metadata = metadata;
     this.#env = env;
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
   }
 
-  static async open(endpoint: string, options: GrpcChannelOptions, env: Env, signal: AbortSignal): Promise<GrpcLink> {
+  /** @param metadata of every call */
+  static async open(
+    endpoint: string,
+    options: GrpcChannelOptions,
+    metadata: Metadata,
+    env: Env,
+    signal: AbortSignal,
+  ): Promise<GrpcLink> {
     const client = new Client(endpoint, credentialsOf(options.tls), channelOptions(options));
-    const link = new GrpcLink(client, options, env);
+    const link = new GrpcLink(client, metadata, env);
     const stop = (): void => link.end(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
     try {
@@ -100,7 +105,7 @@ export class GrpcLink {
         asTheyAre,
         asTheyAre,
         request,
-        this.#metadata(options),
+        this.#metadataOf(options),
         this.#deadline(options),
         (error: ServiceError | null, answer?: Buffer) => {
           this.signal.removeEventListener("abort", cancel);
@@ -114,7 +119,7 @@ export class GrpcLink {
   }
 
   answers(path: string, request: Buffer): ClientReadableStream<Buffer> {
-    const call = this.#client.makeServerStreamRequest(path, asTheyAre, asTheyAre, request, this.#metadata({}));
+    const call = this.#client.makeServerStreamRequest(path, asTheyAre, asTheyAre, request, this.#metadataOf({}));
     this.#whileItRuns(call);
     return call;
   }
@@ -129,7 +134,7 @@ export class GrpcLink {
       path,
       asTheyAre,
       asTheyAre,
-      this.#metadata(options),
+      this.#metadataOf(options),
       this.#deadline(options),
       (error: ServiceError | null) => answered(error),
     );
@@ -138,7 +143,7 @@ export class GrpcLink {
   }
 
   both(path: string): ClientDuplexStream<Buffer, Buffer> {
-    const call = this.#client.makeBidiStreamRequest(path, asTheyAre, asTheyAre, this.#metadata({}));
+    const call = this.#client.makeBidiStreamRequest(path, asTheyAre, asTheyAre, this.#metadataOf({}));
     this.#whileItRuns(call);
     return call;
   }
@@ -150,9 +155,9 @@ export class GrpcLink {
     this.#client.close();
   }
 
-  #metadata({ metadata }: CallOptions): Metadata {
-    const all = new Metadata();
-    for (const [key, value] of Object.entries({ ...this.#options.metadata, ...metadata })) all.set(key, value);
+  #metadataOf({ metadata = {} }: CallOptions): Metadata {
+    const all = this.#metadata.clone();
+    for (const [key, value] of Object.entries(metadata)) all.set(key, value);
     return all;
   }
 
@@ -223,6 +228,8 @@ function channelOptions({
     "grpc.use_local_subchannel_pool": 1,
     "grpc.enable_retries": 0,
     "grpc.enable_http_proxy": 0,
+    // By itself the library ends a connection without calls after half an hour: the longest that a timer can wait.
+    "grpc.client_idle_timeout_ms": 2 ** 31 - 1,
     "grpc.service_config_disable_resolution": 1,
     ...(tls?.server === undefined
       ? {}

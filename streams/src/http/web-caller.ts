@@ -10,6 +10,7 @@ import {
   MillraceError,
   retryAfterMs,
 } from "@millrace/engine";
+import { hidden } from "../resilience/hidden.ts";
 import { guardedHttpClient } from "./guarded-http-client.ts";
 
 export interface WebCallOptions {
@@ -31,7 +32,6 @@ export interface WebCallOptions {
 export const DEADLINE_MS = 10_000;
 export const BYTES_MAX = 16 * 1024 * 1024;
 const SAID_CHARS = 300;
-const HIDDEN = "***";
 
 export class WebCaller {
   readonly options: WebCallOptions;
@@ -86,12 +86,7 @@ export class WebCaller {
 
   /** The text without secrets. */
   shown(text: string): string {
-    let shown = text;
-    for (const secret of [...(this.options.secrets ?? []), ...(this.#credentials?.secrets ?? [])]) {
-      if (secret === "") continue;
-      shown = shown.replaceAll(secret, HIDDEN).replaceAll(encodeURIComponent(secret), HIDDEN);
-    }
-    return shown;
+    return hidden(text, [...(this.options.secrets ?? []), ...(this.#credentials?.secrets ?? [])]);
   }
 
   /** The same error without secrets in its message. */

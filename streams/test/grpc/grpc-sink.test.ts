@@ -1,6 +1,16 @@
 /** Methods as sinks: what is sent, when it is done, and what an answer that is none means. */
+import { inspect } from "node:util";
 import { status } from "@grpc/grpc-js";
-import { type InputSlice, type Json, Positions, RowBatch, type SinkConnector, systemEnv } from "@millrace/engine";
+import {
+  type InputSlice,
+  type Json,
+  type Place,
+  Positions,
+  RowBatch,
+  reportOf,
+  type SinkConnector,
+  systemEnv,
+} from "@millrace/engine";
 import { sinkContract } from "@millrace/engine/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type GrpcSinkOptions, grpcSink } from "../../src/grpc/mod.ts";
@@ -41,6 +51,14 @@ async function opened(sink: SinkConnector): Promise<SinkConnector> {
   await sink.open(undefined);
   onTestFinished(() => sink.close());
   return sink;
+}
+
+function errorOf(make: () => unknown): unknown {
+  try {
+    return make();
+  } catch (error) {
+    return error;
+  }
 }
 
 const row = (id: number): Json => ({ id, name: "n", amount: 0 });
@@ -174,12 +192,27 @@ describe("a method that is written to", () => {
 
   test("secrets are shown in no error", async () => {
     const box = await serve();
-    const sink = await opened(
-      sinkOf(box, "Put", { ...KEYED, secrets: ["s3cret"], channel: { metadata: { a: "s3cret" } } }),
-    );
+    const sink = await opened(sinkOf(box, "Put", { ...KEYED, secrets: ["s3cret"], metadata: { a: "s3cret" } }));
     box.failures.push({ code: status.UNAUTHENTICATED, details: "not with s3cret" });
     await expect(sink.deliver([slice([row(1)])])).rejects.toMatchObject({
       message: expect.stringContaining("not with ***"),
     });
   });
+
+  test.each(["s3cret\n", "s3crét"])(
+    "a value of metadata that cannot be one is refused without being shown",
+    (value) => {
+      const box = new GrpcBox();
+      const placeOf = (...keys: readonly string[]): Place => ({ path: `/${keys.join("/")}` });
+      for (const method of ["Put", "Load", "Sync"] as const) {
+        const error = errorOf(() => sinkOf(box, method, { ...KEYED, metadata: { token: value }, placeOf }));
+        expect(reportOf(error)).toMatchObject({
+          code: "GRPC-SCHEMA",
+          message: "the value of `token` has characters that metadata cannot hold",
+          place: { path: "/metadata/token" },
+        });
+        expect(inspect(error)).not.toContain("s3cr");
+      }
+    },
+  );
 });
