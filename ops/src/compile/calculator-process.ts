@@ -19,8 +19,12 @@ const MIB = 1024 * 1024;
 /** What the host of a library has itself: buffers of its socket, a frame that comes and one that goes. */
 const LIBRARY_HOST_MIB = 64;
 
+const PASSED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME"];
+
 /** What a program may know of this process's environment: enough to start, no secrets. */
-export const PASSED = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "JAVA_HOME"];
+export function passedEnv(): Readonly<Record<string, string>> {
+  return Object.fromEntries(PASSED.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
 
 /** Languages by the file's name; all but Node's run in a process only. */
 export function languageOf(use: string): "node" | "python" | "java" | "library" | "wasm" | undefined {
@@ -46,7 +50,7 @@ export function languageOf(use: string): "node" | "python" | "java" | "library" 
 
 /** @throws HOST-CALCULATOR no program of this host runs such a file, or its SDK is not built */
 export function programFor(file: string, interpreter: string | undefined, memoryMib: number, place: Place): Program {
-  const env = Object.fromEntries(PASSED.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+  const env = passedEnv();
   switch (languageOf(file)) {
     case "python":
       return {

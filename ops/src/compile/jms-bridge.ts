@@ -5,15 +5,17 @@ import { fileURLToPath } from "node:url";
 import { type JmsAddress, type JmsDefinition, MillraceError, type Place } from "@millrace/engine";
 import type { JmsClient, JmsOptions } from "@millrace/streams/jms";
 import { unixWorkers } from "@millrace/streams/process";
+import { hostAndPort } from "@millrace/streams/resilience";
 import { opsError } from "../errors.ts";
-import { PASSED } from "./calculator-process.ts";
+import { passedEnv } from "./calculator-process.ts";
 import type { CompileContext } from "./compile-context.ts";
-import { withSecrets } from "./secrets.ts";
+import { secretValues, withSecrets } from "./secrets.ts";
 
 type PlaceOf = (...keys: readonly string[]) => Place;
 type Settings = NonNullable<JmsDefinition["set"]>;
 
 const MEMORY_MIB = 256;
+const SETTINGS = ["set", "jndi", "system"] as const;
 
 /** What a node's connector is given. The client's classes and settings are tried, without a connection. @throws HOST-CONNECTOR, JMS-CLASS, JMS-FACTORY */
 export async function jmsOptionsOf(
@@ -27,15 +29,23 @@ export async function jmsOptionsOf(
   if (definition === undefined)
     throw opsError("HOST-CONNECTOR", "a jms: address needs `jms` with the vendor's client", { place: placeOf() });
   const program = { command: commandOf(definition, context, placeOf), launcher: unixWorkers(env) };
-  const client = clientOf(definition, context, placeOf);
+  const clients = new Map(
+    address.endpoints.map((endpoint) => [endpoint, clientOf(definition, endpoint, context, placeOf)] as const),
+  );
+  const clientAt = (endpoint: string): JmsClient => {
+    const client = clients.get(endpoint);
+    if (client === undefined) throw new Error(`${endpoint} is none of the endpoints of the address`);
+    return client;
+  };
+  const secrets = secretsOf(definition, context, placeOf);
   // What JNDI knows may lie on a server that is not there yet.
-  if (client.factory !== undefined) await checked(address, { program, client }, context, placeOf);
-  return { id, program, client, policy, bytesMax: definition.bytesMax };
+  if (definition.factory !== undefined) await checked(address, { program, clientAt, secrets }, context, placeOf);
+  return { id, program, clientAt, secrets, policy, bytesMax: definition.bytesMax };
 }
 
 async function checked(
   address: JmsAddress,
-  options: Pick<JmsOptions, "program" | "client">,
+  options: Pick<JmsOptions, "program" | "clientAt" | "secrets">,
   context: CompileContext,
   placeOf: PlaceOf,
 ): Promise<void> {
@@ -70,7 +80,7 @@ function commandOf(
       [...own, ...jars].join(delimiter),
       "dev.millrace.jms.Bridge",
     ],
-    env: Object.fromEntries(PASSED.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+    env: passedEnv(),
   };
 }
 
@@ -92,13 +102,13 @@ function bridgeJars(place: Place): readonly string[] {
   throw opsError("HOST-CONNECTOR", message, { place });
 }
 
-function clientOf(definition: JmsDefinition, context: CompileContext, placeOf: PlaceOf): JmsClient {
+function clientOf(definition: JmsDefinition, endpoint: string, context: CompileContext, placeOf: PlaceOf): JmsClient {
   const { factory, set, lookup, jndi, jndiFile, system, acknowledge } = definition;
   const put = (part: string, settings: Settings = {}): Settings =>
     Object.fromEntries(
       Object.entries(settings).map(([name, value]) => [
         name,
-        typeof value === "string" ? withSecrets(value, context, placeOf("jms", part, name)) : value,
+        typeof value === "string" ? withSecrets(at(value, endpoint), context, placeOf("jms", part, name)) : value,
       ]),
     );
   return {
@@ -110,4 +120,19 @@ function clientOf(definition: JmsDefinition, context: CompileContext, placeOf: P
     jndi: put("jndi", jndi),
     system: put("system", system),
   };
+}
+
+/** The text with the endpoint where it says so. */
+function at(text: string, endpoint: string): string {
+  const { host, port } = hostAndPort(endpoint);
+  const known: Readonly<Record<string, string>> = { endpoint, host, port: String(port) };
+  return text.replace(/\{(endpoint|host|port)\}/g, (all, name: string) => known[name] ?? all);
+}
+
+function secretsOf(definition: JmsDefinition, context: CompileContext, placeOf: PlaceOf): readonly string[] {
+  return SETTINGS.flatMap((part) =>
+    Object.entries(definition[part] ?? {}).flatMap(([name, value]) =>
+      typeof value === "string" ? secretValues(value, context, placeOf("jms", part, name)) : [],
+    ),
+  );
 }

@@ -12,7 +12,7 @@ import {
   type WorkerLauncher,
   type WorkerProcess,
 } from "@millrace/engine";
-import { hostAndPort } from "../resilience/endpoint.ts";
+import { hidden } from "../resilience/hidden.ts";
 import { type BridgeFrame, encodeFrame, FrameReader, type HostFrame, type IncomingFrame } from "./bridge-frame.ts";
 import { jmsError } from "./errors.ts";
 
@@ -22,7 +22,7 @@ export interface BridgeProgram {
   readonly launcher: WorkerLauncher;
 }
 
-/** How the vendor's client makes a connection: as in a graph, paths made absolute, secrets put in. */
+/** How the vendor's client makes a connection to one endpoint: as in a graph, paths made absolute, the endpoint and secrets put in. */
 export type JmsClient = Pick<
   JmsDefinition,
   "factory" | "set" | "lookup" | "jndi" | "jndiFile" | "system" | "acknowledge"
@@ -38,6 +38,8 @@ export interface BridgeLogin {
 export interface BridgeOptions {
   readonly program: BridgeProgram;
   readonly client: JmsClient;
+  /** Texts that must never be shown: what a client says of a failure may hold its settings. */
+  readonly secrets?: readonly string[] | undefined;
   readonly env: Env;
 }
 
@@ -54,10 +56,9 @@ const ANSWERS: Readonly<Record<string, string>> = {
 const CLOSE_MS = 2000;
 const LAST_WORDS_CHARS = 300;
 const OUT_OF_MEMORY = /java\.lang\.OutOfMemoryError/;
-const FINAL: ReadonlySet<string> = new Set(["JMS-CLASS", "JMS-FACTORY", "JMS-SELECTOR"]);
 
 /** Trying again does not cure it. */
-export const isFinal = (error: unknown): boolean => error instanceof MillraceError && FINAL.has(error.code);
+export const isFinal = (error: unknown): boolean => error instanceof MillraceError && error.kind === "terminal";
 
 /** For where of an error only the words are kept. */
 export const withCode = (error: unknown): unknown =>
@@ -72,6 +73,7 @@ export class BridgeLink {
   /** Resolves, with the reason if there is one, when the connection has ended. */
   readonly ended: Promise<unknown>;
   readonly #env: Env;
+  readonly #hide: (text: string) => string;
   readonly #reader = new FrameReader();
   readonly #waiting = new Map<string, Waiting>();
   #process: WorkerProcess | undefined;
@@ -82,23 +84,19 @@ export class BridgeLink {
   #isEnded = false;
   #resolveEnded: (reason: unknown) => void = () => undefined;
 
-  private constructor(env: Env) {
+  private constructor(env: Env, secrets: readonly string[]) {
     this.#env = env;
+    this.#hide = (text) => hidden(text, secrets);
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
   }
 
   /** Connects to the broker. @throws JMS-CLASS, JMS-FACTORY, JMS-AUTH, JMS-CLIENT-ID, JMS-BRIDGE, Error the broker is not there */
-  static async open(
-    options: BridgeOptions,
-    endpoint: string,
-    login: BridgeLogin,
-    signal: AbortSignal,
-  ): Promise<BridgeLink> {
+  static async open(options: BridgeOptions, login: BridgeLogin, signal: AbortSignal): Promise<BridgeLink> {
     const link = await BridgeLink.#launched(options, signal);
     try {
-      await link.#ask({ ...openFrame(options.client, endpoint), ...login });
+      await link.#ask({ ...openFrame(options.client), ...login });
     } catch (error) {
       await link.end();
       throw error;
@@ -107,17 +105,17 @@ export class BridgeLink {
   }
 
   /** Makes the factory and no connection. @throws JMS-CLASS, JMS-FACTORY, JMS-BRIDGE */
-  static async check(options: BridgeOptions, endpoint: string): Promise<void> {
-    const link = await BridgeLink.#launched(options, new AbortController().signal);
+  static async check(options: BridgeOptions, signal: AbortSignal): Promise<void> {
+    const link = await BridgeLink.#launched(options, signal);
     try {
-      await link.#ask({ ...openFrame(options.client, endpoint), dry: true });
+      await link.#ask({ ...openFrame(options.client), dry: true });
     } finally {
       await link.end();
     }
   }
 
-  static async #launched({ program, env }: BridgeOptions, signal: AbortSignal): Promise<BridgeLink> {
-    const link = new BridgeLink(env);
+  static async #launched({ program, env, secrets = [] }: BridgeOptions, signal: AbortSignal): Promise<BridgeLink> {
+    const link = new BridgeLink(env, secrets);
     const hello = link.#answered("hello");
     try {
       link.#process = await program.launcher.launch(program.command, {
@@ -128,7 +126,9 @@ export class BridgeLink {
       hello.catch(() => undefined);
       throw jmsError("JMS-BRIDGE", `\`${program.command.command}\` cannot be started: ${messageOf(cause)}`, { cause });
     }
-    signal.addEventListener("abort", () => link.#process?.signal("SIGKILL"), { once: true });
+    const kill = (): void => link.#process?.signal("SIGKILL");
+    signal.addEventListener("abort", kill, { once: true });
+    if (signal.aborted) kill();
     await hello;
     return link;
   }
@@ -203,10 +203,10 @@ export class BridgeLink {
         this.#receive(frame);
         break;
       case "failed":
-        this.#answer(frame.of, failure(frame));
+        this.#answer(frame.of, this.#failure(frame));
         break;
       case "ended":
-        this.#reason ??= failure(frame);
+        this.#reason ??= this.#failure(frame);
         void this.end();
         break;
       default:
@@ -223,10 +223,17 @@ export class BridgeLink {
 
   #end({ code, signal }: WorkerEnd): void {
     const tail = this.#process?.output.tail.trim() ?? "";
-    if (code !== 0) this.#reason ??= jmsError("JMS-BRIDGE", lastWords(code, signal, tail, this.#hasSpoken));
+    if (code !== 0 || !this.#hasSpoken)
+      this.#reason ??= jmsError("JMS-BRIDGE", this.#hide(lastWords(code, signal, tail, this.#hasSpoken)));
     this.#isEnded = true;
     for (const to of [...this.#waiting.keys()]) this.#answer(to, this.#endReason());
     this.#resolveEnded(this.#reason);
+  }
+
+  #failure({ code, message }: Pick<Extract<BridgeFrame, { is: "failed" }>, "code" | "message">): Error {
+    const known = Object.keys(jmsError.catalogue).find((one): one is keyof typeof jmsError.catalogue => one === code);
+    const words = this.#hide(message);
+    return known === undefined ? new Error(words) : jmsError(known, words);
   }
 
   #endReason(): Error {
@@ -234,24 +241,8 @@ export class BridgeLink {
   }
 }
 
-function openFrame(
-  { set = {}, jndi = {}, system = {}, ...client }: JmsClient,
-  endpoint: string,
-): Extract<HostFrame, { is: "open" }> {
-  const { host, port } = hostAndPort(endpoint);
-  const filled = (settings: Readonly<Record<string, string | number | boolean>>) =>
-    Object.fromEntries(
-      Object.entries(settings).map(([name, value]) => [name, typeof value === "string" ? placed(value) : value]),
-    );
-  const known: Readonly<Record<string, string>> = { endpoint, host, port: String(port) };
-  const placed = (text: string): string =>
-    text.replace(/\{(endpoint|host|port)\}/g, (all, name: string) => known[name] ?? all);
-  return { is: "open", ...client, set: filled(set), jndi: filled(jndi), system: filled(system), dry: false };
-}
-
-function failure({ code, message }: { readonly code: string; readonly message: string }): Error {
-  const known = Object.keys(jmsError.catalogue).find((one): one is keyof typeof jmsError.catalogue => one === code);
-  return known === undefined ? new Error(message) : jmsError(known, message);
+function openFrame({ set = {}, jndi = {}, system = {}, ...client }: JmsClient): Extract<HostFrame, { is: "open" }> {
+  return { is: "open", ...client, set, jndi, system, dry: false };
 }
 
 /** What a client writes may hold anything; what the JVM writes when it cannot start, or has no memory left, is told. */

@@ -15,7 +15,9 @@ export interface JmsOptions {
   /** Names the node among all that use the broker: graph and node. */
   readonly id: string;
   readonly program: BridgeProgram;
-  readonly client: JmsClient;
+  readonly clientAt: (endpoint: string) => JmsClient;
+  /** Texts that must never be shown, as they are in the settings of the client. */
+  readonly secrets?: readonly string[] | undefined;
   /** Longest body of a message. Default 16 MiB. */
   readonly bytesMax?: number | undefined;
   /** Overrides what the address says of connections. */
@@ -69,31 +71,37 @@ export function jmsSink(address: JmsAddress, env: Env, options: JmsOptions): Sin
 export async function checkJmsClient(
   { endpoints: [endpoint = ""] }: JmsAddress,
   env: Env,
-  { program, client }: Pick<JmsOptions, "program" | "client">,
+  { program, clientAt, secrets }: Pick<JmsOptions, "program" | "clientAt" | "secrets">,
 ): Promise<void> {
-  const late = (): Error => jmsError("JMS-BRIDGE", `\`${program.command.command}\` does not answer`);
-  await within(env, CONNECT_TIMEOUT_MS, BridgeLink.check({ program, client, env }, endpoint), late);
+  const giveUp = new AbortController();
+  const late = (): Error => {
+    giveUp.abort();
+    return jmsError("JMS-BRIDGE", `\`${program.command.command}\` does not answer`);
+  };
+  const checking = BridgeLink.check({ program, client: clientAt(endpoint), secrets, env }, giveUp.signal);
+  await within(env, CONNECT_TIMEOUT_MS, checking, late);
 }
 
 function connectionOf(
   address: JmsAddress,
   env: Env,
-  { program, client, policy }: JmsOptions,
+  { program, clientAt, secrets = [], policy }: JmsOptions,
   clientId?: string,
 ): Connection<BridgeLink> {
   const { endpoints, user, password } = address;
+  const hidden = password === undefined ? secrets : [...secrets, password];
   return new Connection<BridgeLink>({
     name: `jms://${endpoints.join(",")}`,
     endpoints,
     env,
     policy: { connectTimeoutMs: CONNECT_TIMEOUT_MS, ...policyOf(address), ...policy },
     driver: {
-      connect: (endpoint, signal) =>
-        BridgeLink.open({ program, client, env }, endpoint, { user, password, clientId }, signal).catch(
-          (error: unknown) => {
-            throw withCode(error);
-          },
-        ),
+      connect(endpoint, signal) {
+        const options = { program, client: clientAt(endpoint), secrets: hidden, env };
+        return BridgeLink.open(options, { user, password, clientId }, signal).catch((error: unknown) => {
+          throw withCode(error);
+        });
+      },
       probe: (link) => link.ping(),
       ended: (link) => link.ended,
       disconnect: (link) => link.end(),
