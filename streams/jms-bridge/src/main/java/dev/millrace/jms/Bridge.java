@@ -18,7 +18,20 @@ public final class Bridge {
 
   private Bridge() {}
 
-  public static void main(String[] args) throws IOException {
+  public static void main(String[] args) {
+    int code = 1;
+    try {
+      serve();
+      code = 0;
+    } catch (IOException | RuntimeException | Error error) {
+      error.printStackTrace();
+    } finally {
+      // Threads of clients must not keep alive what nobody listens to.
+      Runtime.getRuntime().halt(code);
+    }
+  }
+
+  private static void serve() throws IOException {
     SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
     channel.connect(UnixDomainSocketAddress.of(System.getenv(SOCKET)));
     DataInputStream in = new DataInputStream(new BufferedInputStream(Channels.newInputStream(channel)));
@@ -35,18 +48,16 @@ public final class Bridge {
       }
       if (line != null) hear(frame, line);
     }
-    // Threads of clients must not keep alive what nobody listens to.
-    Runtime.getRuntime().halt(0);
   }
 
   private static Line begin(Frame open, Outbox outbox) {
     if (open == null) return null;
-    open.map("system").forEach((name, value) -> System.setProperty(name, String.valueOf(value)));
     try {
+      open.map("system").forEach((name, value) -> System.setProperty(name, String.valueOf(value)));
       Object factory = Factory.make(open);
       String api = apiOf(factory);
       if (open.flag("dry")) {
-        outbox.put(Frame.of("opened").with("api", api));
+        outbox.put(Frame.of("opened"));
         return null;
       }
       Line line = lineOf(api, factory, outbox);
@@ -54,8 +65,12 @@ public final class Bridge {
       return line;
     } catch (BridgeException error) {
       outbox.put(Frame.failed("open", error));
-      return null;
+    } catch (LinkageError error) {
+      outbox.put(Frame.failed("open", new BridgeException("JMS-CLASS", BridgeException.wordsOf(error), error)));
+    } catch (RuntimeException error) {
+      outbox.put(Frame.failed("open", new BridgeException("JMS-FACTORY", BridgeException.wordsOf(error), error)));
     }
+    return null;
   }
 
   private static void hear(Frame frame, Line line) {
@@ -64,7 +79,7 @@ public final class Bridge {
       case "settle" -> line.settle(frame);
       case "sender" -> line.sender(frame);
       case "send" -> line.send(frame);
-      case "probe" -> line.probe(frame);
+      case "probe" -> line.probe();
       default -> {}
     }
   }

@@ -22,7 +22,7 @@ public interface Line {
   void send(Frame send);
 
   /** Asks the broker for an answer, whatever it is. */
-  void probe(Frame probe);
+  void probe();
 
   /** Hands the broker what was settled, and ends. */
   void close();

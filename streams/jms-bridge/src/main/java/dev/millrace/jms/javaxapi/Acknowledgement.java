@@ -6,7 +6,7 @@ import javax.jms.ConnectionFactory;
 
 /** Modes in which a message is acknowledged by itself, which the API does not have and some clients do, under constants of their own. */
 final class Acknowledgement {
-  /** By how the name of a factory's class begins; the first that fits counts. */
+  /** By how the name of a factory's class begins. */
   private static final Map<String, String> KNOWN =
       Map.of(
           "org.apache.activemq.artemis.", "org.apache.activemq.artemis.api.jms.ActiveMQJMSConstants.INDIVIDUAL_ACKNOWLEDGE",

@@ -40,14 +40,14 @@ final class Feeder implements Runnable {
   private long count;
 
   /** @param individual the client's mode of acknowledgement of single messages; null: it has none */
-  Feeder(Connection connection, Frame listen, Integer individual, Names names, Outbox outbox, LineEnd end) throws JMSException {
+  Feeder(Connection connection, Frame listen, Integer individual, Outbox outbox, LineEnd end) throws JMSException {
     this.isIndividual = individual != null;
     this.outbox = outbox;
     this.end = end;
     session = isIndividual ? connection.createSession(false, individual) : connection.createSession(true, Session.SESSION_TRANSACTED);
     credit = listen.number("credit");
     incoming = new Incoming(listen);
-    consumer = names.consumer(session, listen);
+    consumer = Names.consumer(session, listen);
   }
 
   /** From any thread. */
@@ -68,7 +68,7 @@ final class Feeder implements Runnable {
         if (message != null) handOver(message);
       }
       session.close();
-    } catch (JMSException | RuntimeException error) {
+    } catch (JMSException | RuntimeException | LinkageError error) {
       end.because(error);
     }
   }

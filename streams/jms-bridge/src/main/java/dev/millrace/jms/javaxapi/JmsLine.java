@@ -8,7 +8,6 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import javax.jms.Connection;
 import javax.jms.ConnectionFactory;
-import javax.jms.ConnectionMetaData;
 import javax.jms.JMSException;
 import javax.jms.Session;
 
@@ -17,7 +16,6 @@ public final class JmsLine implements Line {
   private final ConnectionFactory factory;
   private final Outbox outbox;
   private final LineEnd end;
-  private final Names names = new Names();
   private final ExecutorService sending = oneThread("sending");
   private final ExecutorService probing = oneThread("probing");
   private Connection connection;
@@ -44,7 +42,7 @@ public final class JmsLine implements Line {
       if (clientId != null && connection.getClientID() == null) connection.setClientID(clientId);
       connection.setExceptionListener(end::because);
       connection.start();
-      outbox.put(opened(connection.getMetaData()));
+      outbox.put(Frame.of("opened"));
     } catch (JMSException | RuntimeException | LinkageError error) {
       throw Failures.of(error);
     }
@@ -53,11 +51,11 @@ public final class JmsLine implements Line {
   @Override
   public void listen(Frame listen) {
     try {
-      feeder = new Feeder(connection, listen, individual, names, outbox, end);
+      feeder = new Feeder(connection, listen, individual, outbox, end);
       feeding = new Thread(feeder, "feeding");
       feeding.start();
       outbox.put(Frame.of("listening"));
-    } catch (JMSException | RuntimeException error) {
+    } catch (JMSException | RuntimeException | LinkageError error) {
       outbox.put(Frame.failed("listen", Failures.of(error)));
     }
   }
@@ -73,9 +71,9 @@ public final class JmsLine implements Line {
         () -> {
           try {
             if (publisher != null) publisher.close();
-            publisher = new Publisher(connection, sender, names);
+            publisher = new Publisher(connection, sender);
             outbox.put(Frame.of("ready"));
-          } catch (JMSException | RuntimeException error) {
+          } catch (JMSException | RuntimeException | LinkageError error) {
             outbox.put(Frame.failed("sender", Failures.of(error)));
           }
         });
@@ -88,7 +86,7 @@ public final class JmsLine implements Line {
           try {
             publisher.send(send);
             outbox.put(Frame.of("sent"));
-          } catch (JMSException | RuntimeException error) {
+          } catch (JMSException | RuntimeException | LinkageError error) {
             outbox.put(Frame.failed("send", Publisher.failure(error)));
           }
         });
@@ -96,13 +94,13 @@ public final class JmsLine implements Line {
 
   /** There is no question that every broker answers; but to one for a temporary queue all do, be it by a refusal. */
   @Override
-  public void probe(Frame probe) {
+  public void probe() {
     probing.execute(
         () -> {
           try {
             if (probes == null) probes = connection.createSession(false, Session.AUTO_ACKNOWLEDGE);
             probes.createTemporaryQueue().delete();
-          } catch (JMSException | RuntimeException refused) {
+          } catch (JMSException | RuntimeException | LinkageError refused) {
             // Of a connection that is gone, the client says so by itself.
           }
           outbox.put(Frame.of("pong"));
@@ -118,15 +116,9 @@ public final class JmsLine implements Line {
         feeding.join();
       }
       if (connection != null) connection.close();
-    } catch (JMSException | InterruptedException gone) {
+    } catch (JMSException | InterruptedException | RuntimeException | LinkageError gone) {
       // What it was to be told is of no use to it any more.
     }
-  }
-
-  private Frame opened(ConnectionMetaData about) throws JMSException {
-    return Frame.of("opened")
-        .with("provider", about.getJMSProviderName() + " " + about.getProviderVersion())
-        .with("individual", individual != null);
   }
 
   private static ExecutorService oneThread(String name) {

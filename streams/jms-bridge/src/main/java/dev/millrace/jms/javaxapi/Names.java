@@ -9,12 +9,14 @@ import javax.jms.Topic;
 
 /** Destinations by their names at the broker. */
 final class Names {
-  Destination destination(Session session, Frame frame) throws JMSException {
+  private Names() {}
+
+  static Destination destination(Session session, Frame frame) throws JMSException {
     String name = frame.text("name");
     return frame.text("kind").equals("topic") ? session.createTopic(name) : session.createQueue(name);
   }
 
-  MessageConsumer consumer(Session session, Frame listen) throws JMSException {
+  static MessageConsumer consumer(Session session, Frame listen) throws JMSException {
     Destination destination = destination(session, listen);
     String selector = listen.text("selector");
     String subscription = listen.text("subscription");

@@ -21,9 +21,9 @@ final class Publisher {
   private final String type;
   private final long expiryMs;
 
-  Publisher(Connection connection, Frame sender, Names names) throws JMSException {
+  Publisher(Connection connection, Frame sender) throws JMSException {
     session = connection.createSession(true, Session.SESSION_TRANSACTED);
-    producer = session.createProducer(names.destination(session, sender));
+    producer = session.createProducer(Names.destination(session, sender));
     body = sender.text("body");
     type = sender.text("type");
     expiryMs = sender.number("expiryMs");
