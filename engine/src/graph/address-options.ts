@@ -42,11 +42,16 @@ export function wholeNumber(min: number, max: number): OptionCheck {
       : `expected a whole number from ${min} to ${max}`;
 }
 
+export const isFile: OptionCheck = (value) => (value === "" ? "expected the path of a file" : undefined);
+
 /** Options of connections that can be encrypted: `ca` is the path of a file with the certificates that are trusted. */
-export const isSecureOptions: Readonly<Record<string, OptionCheck>> = {
-  tls: oneOf("true", "false"),
-  ca: (value) => (value === "" ? "expected the path of a file" : undefined),
-};
+export const isSecureOptions: Readonly<Record<string, OptionCheck>> = { tls: oneOf("true", "false"), ca: isFile };
+
+/** The first option that makes sense with an encrypted connection only, where it is none. */
+export function needlessOfTls(options: ReadonlyMap<string, string>, names: readonly string[]): string | undefined {
+  const needless = options.get("tls") === "true" ? undefined : names.find((name) => options.has(name));
+  return needless === undefined ? undefined : `option \`${needless}\` needs \`tls=true\``;
+}
 
 const SHORT_BYTES_MAX = 255;
 

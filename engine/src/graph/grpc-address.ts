@@ -1,5 +1,13 @@
 /** What a `grpc:` address names: a method of a service, and where that is. */
-import { isSecureOptions, isShortText, type OptionCheck, oneOf, optionFault } from "./address-options.ts";
+import {
+  isFile,
+  isSecureOptions,
+  isShortText,
+  needlessOfTls,
+  type OptionCheck,
+  oneOf,
+  optionFault,
+} from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface GrpcAddress extends BrokerAddress {
@@ -13,7 +21,6 @@ export interface GrpcAddress extends BrokerAddress {
 const PORT = 80;
 const TLS_PORT = 443;
 
-const isFile: OptionCheck = (value) => (value === "" ? "expected the path of a file" : undefined);
 const SHARED: Readonly<Record<string, OptionCheck>> = {
   ...isSecureOptions,
   cert: isFile,
@@ -40,7 +47,7 @@ export function parseGrpcAddress(address: string, side: "source" | "sink"): Grpc
 }
 
 function tlsFault(options: ReadonlyMap<string, string>): string | undefined {
-  const needless = options.get("tls") === "true" ? undefined : OF_TLS.find((name) => options.has(name));
-  if (needless !== undefined) return `option \`${needless}\` needs \`tls=true\``;
+  const needless = needlessOfTls(options, OF_TLS);
+  if (needless !== undefined) return needless;
   return options.has("cert") === options.has("key") ? undefined : "options `cert` and `key` need each other";
 }

@@ -1,5 +1,6 @@
 /** Checks how a source or sink calls a method of a gRPC service. What its description says is checked by whoever reads that. */
 import { isJsonObject } from "../frame/json.ts";
+import { IS_SECRET } from "./call-check.ts";
 import type { DraftNode } from "./draft.ts";
 import type { ProblemList } from "./problem.ts";
 import { secretsOf } from "./substitution.ts";
@@ -58,9 +59,5 @@ function checkMetadata(key: string, value: unknown, path: readonly string[], pro
   if (OWN_KEY.test(key) || !KEY.test(key))
     problems.add("GRAPH-SCHEMA", path, `\`${key}\` is no metadata that can be given`, "key");
   else if (SECRET_KEY.test(key) && typeof value === "string" && secretsOf(value).length === 0)
-    problems.add(
-      "GRAPH-SCHEMA",
-      path,
-      `a secret is never written into a graph: refer to it, \${env:NAME} or \${file:PATH}`,
-    );
+    problems.add("GRAPH-SCHEMA", path, IS_SECRET);
 }

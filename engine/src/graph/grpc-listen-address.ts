@@ -1,12 +1,11 @@
 /** Where a `grpc+listen:` source listens. */
-import { isSecureOptions, type OptionCheck, optionFault } from "./address-options.ts";
+import { isFile, isSecureOptions, needlessOfTls, type OptionCheck, optionFault } from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface GrpcListenAddress extends BrokerAddress {
   readonly kind: "listen";
 }
 
-const isFile: OptionCheck = (value) => (value === "" ? "expected the path of a file" : undefined);
 const OPTIONS: Readonly<Record<string, OptionCheck>> = { ...isSecureOptions, cert: isFile, key: isFile };
 const OF_TLS = ["ca", "cert", "key"];
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|\[::1\]):\d+$/;
@@ -24,9 +23,9 @@ export function parseGrpcListenAddress(address: string): GrpcListenAddress | { r
 }
 
 function tlsFault(options: ReadonlyMap<string, string>, endpoint: string): string | undefined {
+  const needless = needlessOfTls(options, OF_TLS);
+  if (needless !== undefined) return needless;
   const isSecure = options.get("tls") === "true";
-  const needless = isSecure ? undefined : OF_TLS.find((name) => options.has(name));
-  if (needless !== undefined) return `option \`${needless}\` needs \`tls=true\``;
   if (isSecure && !(options.has("cert") && options.has("key"))) return "`tls=true` needs `cert` and `key`";
   if (LOOPBACK.test(endpoint) || options.has("ca")) return undefined;
   return "beyond this machine it listens only to clients with a certificate: `tls=true`, `cert`, `key` and `ca`";

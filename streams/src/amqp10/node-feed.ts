@@ -2,9 +2,9 @@
  * The messages of a queue, or of a topic's durable subscription, as a feed. Credit is given for so many as may be unsettled; the broker
  * keeps what is not accepted, and sends it again when the link has ended.
  */
-import { engineError, type FeedIntake, type FeedReceipt, type Json } from "@millrace/engine";
+import { engineError, type FeedIntake, type FeedReceipt } from "@millrace/engine";
 import rhea, { type Delivery, type EventContext, type Message, type Receiver } from "rhea";
-import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import { type FeedDriver, shownBody, takeJson } from "../resilience/resilient-feed.ts";
 import { type AmqpLink, AmqpRefusal, described } from "./amqp-link.ts";
 import { amqp10Error } from "./errors.ts";
 import { envelopeOf } from "./message-envelope.ts";
@@ -27,7 +27,6 @@ export interface NodeFeedOptions {
   readonly deliveriesMax?: number;
 }
 
-const SHOWN_BYTES_MAX = 4096;
 /** What is unsettled on a link that is gone is kept, and so is the subscription itself. */
 const DURABLE = { durable: 2, expiry_policy: "never" };
 /** A data section, as the client tells it. */
@@ -79,8 +78,8 @@ function receive(
   const receipt = receiptOf(message, delivery, receiver, link, options.hasIds);
   const body = bytesOf(message.body);
   const tooOften = tooManyDeliveries(message, options);
-  if (tooOften !== undefined) intake.reject(tooOften, shown(body), receipt);
-  else if (body === undefined) intake.reject(noText(options.address), shown(body), receipt);
+  if (tooOften !== undefined) intake.reject(tooOften, body === undefined ? null : shownBody(body), receipt);
+  else if (body === undefined) intake.reject(noText(options.address), null, receipt);
   else takeJson(intake, body, options.address, receipt, options.envelope ? envelopeOf(message, options) : undefined);
 }
 
@@ -123,17 +122,6 @@ function tooManyDeliveries({ delivery_count: before, message_id: id }: Message, 
 function noText(address: string): Error {
   const message = `a message of ${address} is no JSON: its body is neither text nor bytes`;
   return engineError("MSG-DECODE", message, { place: { stream: address } });
-}
-
-/** The message where it is one, so that it can be redriven; else as much of it as can be shown. */
-function shown(body: Uint8Array | undefined): Json {
-  if (body === undefined) return null;
-  const text = Buffer.from(body).toString("utf8");
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return text.slice(0, SHOWN_BYTES_MAX);
-  }
 }
 
 const detached = ({ address }: NodeFeedOptions): Error => new Error(`the broker ended the delivery of ${address}`);

@@ -1,9 +1,8 @@
 /** One call that streams both ways, as long as its connection stands: messages go out, and answers acknowledge or refuse them. */
 import type { ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
-import { type Env, type Json, messageOf } from "@millrace/engine";
+import type { Env, Json, Timer } from "@millrace/engine";
 import { valueAt } from "../http/field-path.ts";
 import type { Unfinished } from "../resilience/outgoing.ts";
-import { within } from "../resilience/within.ts";
 import { type FailureContext, sinkFailure } from "./call-failure.ts";
 import { grpcError } from "./errors.ts";
 import type { GrpcLink } from "./grpc-link.ts";
@@ -15,10 +14,10 @@ export class Acknowledging {
   readonly #context: FailureContext;
   readonly #unfinished: Unfinished;
   readonly #env: Env;
-  #link: GrpcLink | undefined;
   #call: ClientDuplexStream<Buffer, Buffer> | undefined;
   /** Ids that were sent and are not answered, in order. */
   readonly #open = new Set<string>();
+  #deadline: Timer | undefined;
   #refusal: Error | undefined;
   #done: () => void = () => undefined;
   #fail: (error: unknown) => void = () => undefined;
@@ -34,45 +33,56 @@ export class Acknowledging {
   begin(link: GrpcLink): void {
     this.#call?.cancel();
     const call = link.both(this.#options.method.path);
-    this.#link = link;
     this.#call = call;
     this.#open.clear();
+    const over = (error: Error): void => {
+      if (call !== this.#call) return;
+      this.#call = undefined;
+      this.#fail(error);
+      link.end(error);
+    };
     call.on("data", (bytes: Buffer) => {
       if (call === this.#call) this.#hear(bytes);
     });
-    call.on("error", (error: ServiceError) => this.#ended(call, sinkFailure(error, this.#context)));
+    call.on("error", (error: ServiceError) => over(sinkFailure(error, this.#context)));
     call.on("end", () =>
-      this.#ended(call, grpcError("GRPC-ACK", `${this.#context.name} ended the call before it had acknowledged all`)),
+      over(grpcError("GRPC-ACK", `${this.#context.name} ended the call before it had acknowledged all`)),
     );
   }
 
   /** Resolves when each message was acknowledged. @throws GRPC-ACK, and what a failed call means */
-  async send(messages: readonly OutgoingRequest[]): Promise<void> {
-    const { deadlineMs = DEADLINE_MS } = this.#options;
+  async send(link: GrpcLink, messages: readonly OutgoingRequest[]): Promise<void> {
     const call = this.#call;
-    const link = this.#link;
-    if (call === undefined || link === undefined) throw new Error(`the call of ${this.#context.name} has ended`);
+    if (call === undefined) throw new Error(`the call of ${this.#context.name} has ended`);
     this.#refusal = undefined;
     for (const { id } of messages) this.#open.add(id);
     const answered = new Promise<void>((resolve, reject) => {
       this.#done = resolve;
       this.#fail = reject;
     });
+    this.#awaitOne();
     for (const { bytes } of messages) call.write(bytes);
     try {
-      await within(this.#env, deadlineMs, answered, () => this.#late(deadlineMs));
+      await answered;
     } catch (error) {
       // What is left of it would come between the messages of the next attempt.
-      this.#drop(call);
+      this.#call = undefined;
       link.end(error);
       throw error;
+    } finally {
+      this.#deadline?.cancel();
     }
     if (this.#refusal !== undefined) throw this.#refusal;
   }
 
-  #late(deadlineMs: number): Error {
-    const text = `${this.#context.name} did not acknowledge ${this.#open.size} messages in ${deadlineMs} ms`;
-    return grpcError("GRPC-ACK", text);
+  /** Each acknowledgement has its time, from the one before it. */
+  #awaitOne(): void {
+    const { deadlineMs = DEADLINE_MS } = this.#options;
+    this.#deadline?.cancel();
+    this.#deadline = this.#env.timers.after(deadlineMs, () => {
+      const text = `${this.#context.name} acknowledged none of ${this.#open.size} messages in ${deadlineMs} ms`;
+      this.#fail(grpcError("GRPC-ACK", text));
+    });
   }
 
   #hear(bytes: Buffer): void {
@@ -86,6 +96,7 @@ export class Acknowledging {
       if (why === undefined) this.#unfinished.took(id);
       else this.#refusal ??= this.#refused(why);
       if (this.#open.size === 0) this.#done();
+      else this.#awaitOne();
     } catch (error) {
       this.#fail(error);
     }
@@ -94,18 +105,6 @@ export class Acknowledging {
   #refused(why: string): Error {
     const text = `${this.#context.name} refused a message: ${this.#context.hide(why).slice(0, 300)}`;
     return grpcError("GRPC-MESSAGE-REFUSED", text);
-  }
-
-  #ended(call: ClientDuplexStream<Buffer, Buffer>, error: Error): void {
-    if (call !== this.#call) return;
-    this.#call = undefined;
-    this.#fail(error);
-    this.#link?.end(new Error(messageOf(error)));
-  }
-
-  #drop(call: ClientDuplexStream<Buffer, Buffer>): void {
-    if (call === this.#call) this.#call = undefined;
-    call.cancel();
   }
 }
 

@@ -1,6 +1,6 @@
 /** What an answer of a method holds: its messages, and where the next call goes on. */
 import { engineError, type FeedItem, isJsonObject, type Json, type JsonObject, messageOf } from "@millrace/engine";
-import { idAt, valueAt } from "../http/field-path.ts";
+import { cursorField, idAt, valueAt } from "../http/field-path.ts";
 import { grpcError } from "./errors.ts";
 import { type MessageForm, withValue } from "./message-form.ts";
 
@@ -31,7 +31,6 @@ export interface Answer {
   readonly hasMoved: boolean;
 }
 
-const WHOLE = "$.";
 const SHOWN_BYTES_MAX = 3072;
 
 /** @throws GRPC-CURSOR */
@@ -71,12 +70,13 @@ function placeAfter(
   name: string,
   cursor: GrpcCursor | undefined,
 ): GrpcPlace {
-  if (cursor === undefined) return before;
-  const isWhole = cursor.field.startsWith(WHOLE);
-  const last = isWhole ? answer : rows.at(-1);
-  if (last === undefined) return before;
-  const value = valueAt(last, isWhole ? cursor.field.slice(WHOLE.length) : cursor.field);
-  if (value !== undefined && value !== null) return { value };
+  const last = rows.at(-1);
+  // Without messages there is nothing to go on behind: what an answer says then may be a default, which leads back to the beginning.
+  if (cursor === undefined || last === undefined) return before;
+  const { isOfWhole, path } = cursorField(cursor.field);
+  const value = valueAt(isOfWhole ? answer : last, path);
+  // The default of a text says nothing, either.
+  if (value !== undefined && value !== null && value !== "") return { value };
   throw grpcError("GRPC-CURSOR", `a message of ${name} has no \`${cursor.field}\``, { place: { stream: name } });
 }
 

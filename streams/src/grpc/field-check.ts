@@ -1,5 +1,6 @@
 /** Whether a method has the fields that a graph names, and can be used as the graph does. */
 import { type JsonObject, MillraceError, type Place } from "@millrace/engine";
+import { cursorField } from "../http/field-path.ts";
 import { grpcError } from "./errors.ts";
 import type { FieldKind, MessageForm } from "./message-form.ts";
 import type { MethodFeedOptions } from "./method-feed.ts";
@@ -7,8 +8,6 @@ import type { MethodSinkOptions } from "./method-sink-options.ts";
 
 type PlaceOf = ((...keys: readonly string[]) => Place) | undefined;
 
-const WHOLE = "$.";
-const IS_REQUIRED = "it is required, and not there";
 const WHOLE_NUMBER = /^[su]?(?:int|fixed)(?:32|64)$|^sfixed(?:32|64)$/;
 
 /** @throws GRPC-SCHEMA */
@@ -19,10 +18,10 @@ export function checkSourceFields({ method, request = {}, items, cursor }: Metho
   const list = items === undefined ? undefined : fieldOf(method.answer, items, placeOf, ["items"]);
   if (list !== undefined && !list.isList) throw fault(`\`${items}\` is no list`, placeOf, ["items"]);
   if (cursor === undefined) return;
-  const isWhole = cursor.field.startsWith(WHOLE);
-  const form = isWhole || items === undefined ? method.answer : list?.form;
+  const { isOfWhole, path } = cursorField(cursor.field);
+  const form = isOfWhole || items === undefined ? method.answer : list?.form;
   if (form === undefined) throw fault(`items of \`${items}\` have no fields`, placeOf, ["cursor", "field"]);
-  const from = fieldOf(form, isWhole ? cursor.field.slice(WHOLE.length) : cursor.field, placeOf, ["cursor", "field"]);
+  const from = fieldOf(form, path, placeOf, ["cursor", "field"]);
   const to = fieldOf(method.request, cursor.request, placeOf, ["cursor", "request"]);
   if (kindOf(from) !== kindOf(to))
     throw fault(`\`${cursor.request}\` takes ${kindOf(to)}, but \`${cursor.field}\` is ${kindOf(from)}`, placeOf, [
@@ -59,10 +58,10 @@ function checkText(form: MessageForm, field: string, placeOf: PlaceOf, key: stri
 /** What is required (proto2) may be what a cursor or a message fills in. */
 function checkRequest(form: MessageForm, request: JsonObject, placeOf: PlaceOf): void {
   try {
-    form.encode(request);
+    form.checkPart(request);
   } catch (cause) {
     if (!(cause instanceof MillraceError)) throw cause;
-    if (!cause.message.endsWith(IS_REQUIRED)) throw fault(cause.message, placeOf, ["request"]);
+    throw fault(cause.message, placeOf, ["request"]);
   }
 }
 

@@ -15,7 +15,7 @@ import {
 import { UNSETTLED_MAX, Unsettled } from "../http/unsettled.ts";
 import { Connection } from "../resilience/connection.ts";
 import { policyOf } from "../resilience/endpoint.ts";
-import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { DEFAULT_RESILIENCE, type ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { serviceMethod } from "./described-method.ts";
 import { asTheyAre } from "./grpc-link.ts";
@@ -23,8 +23,6 @@ import { asTheyAre } from "./grpc-link.ts";
 export interface IntakeFeedOptions {
   /** Its certificate and key, as PEM; with `ca`, who connects must show one that these authorities signed. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string | undefined } | undefined;
-  /** Most bytes of an event. Default 16 MiB. */
-  readonly bytesMax?: number;
   /** Most events that are not durable. Default 1000. */
   readonly unsettledMax?: number;
   readonly policy?: Partial<ResiliencePolicy> | undefined;
@@ -54,6 +52,8 @@ service Intake {
 type PublishCall = ServerDuplexStream<Buffer, Buffer>;
 
 const BYTES_MAX = 16 * 1024 * 1024;
+/** A sender answers from its library; one that is this slow is gone, or will be. */
+const PONG_TIMEOUT_MS = 20_000;
 const METHOD = serviceMethod({ text: INTAKE_PROTO, imported: () => undefined }, "millrace.v1.Intake", "Publish", {
   description: {},
   address: {},
@@ -61,13 +61,15 @@ const METHOD = serviceMethod({ text: INTAKE_PROTO, imported: () => undefined }, 
 
 export function intakeFeed(address: GrpcListenAddress, env: Env, options: IntakeFeedOptions = {}): Feed {
   const [endpoint = ""] = address.endpoints;
+  const policy = { ...policyOf(address), ...options.policy };
+  const { probeEveryMs } = { ...DEFAULT_RESILIENCE, ...policy };
   const connection = new Connection<IntakeServer>({
     name: `grpc+listen://${endpoint}`,
     endpoints: [endpoint],
     env,
-    policy: { ...policyOf(address), ...options.policy },
+    policy,
     driver: {
-      connect: () => IntakeServer.listen(endpoint, options),
+      connect: () => IntakeServer.listen(endpoint, options, probeEveryMs),
       // It is this process.
       probe: () => Promise.resolve(),
       ended: (server) => server.ended,
@@ -87,16 +89,23 @@ class IntakeServer {
   #intake: FeedIntake | undefined;
   #end: () => void = () => undefined;
 
-  private constructor({ bytesMax = BYTES_MAX, unsettledMax = UNSETTLED_MAX.count }: IntakeFeedOptions) {
-    this.#server = new Server({ "grpc.max_receive_message_length": bytesMax, "grpc.so_reuseport": 0 });
+  private constructor({ unsettledMax = UNSETTLED_MAX.count }: IntakeFeedOptions, pingEveryMs: number) {
+    this.#server = new Server({
+      "grpc.max_receive_message_length": BYTES_MAX,
+      "grpc.so_reuseport": 0,
+      // Calls of senders that are gone without a word would stay open for ever.
+      "grpc.keepalive_time_ms": pingEveryMs,
+      "grpc.keepalive_timeout_ms": PONG_TIMEOUT_MS,
+    });
     this.#unsettled = new Unsettled({ ...UNSETTLED_MAX, count: unsettledMax }, (isFull) => this.#hold(isFull));
     this.ended = new Promise((resolve) => {
       this.#end = () => resolve(undefined);
     });
   }
 
-  static async listen(endpoint: string, options: IntakeFeedOptions): Promise<IntakeServer> {
-    const server = new IntakeServer(options);
+  /** @param pingEveryMs how often a sender is asked whether it is there while nothing comes */
+  static async listen(endpoint: string, options: IntakeFeedOptions, pingEveryMs: number): Promise<IntakeServer> {
+    const server = new IntakeServer(options, pingEveryMs);
     await server.#bind(endpoint, options);
     return server;
   }
@@ -145,6 +154,8 @@ class IntakeServer {
   }
 
   #take(open: OpenCall, bytes: Buffer): void {
+    // What its sender had on the way behind an event that was refused.
+    if (open.isRefused) return;
     let event: Json;
     try {
       event = METHOD.request.decode(bytes);
@@ -175,6 +186,7 @@ class OpenCall {
   readonly #call: PublishCall;
   readonly #waiting: { readonly ack: Buffer; isDurable: boolean }[] = [];
   #isFinished = false;
+  #isRefused = false;
 
   constructor(call: PublishCall) {
     this.#call = call;
@@ -196,11 +208,18 @@ class OpenCall {
     this.#acknowledge();
   }
 
+  /** Nothing more is taken of it. */
+  get isRefused(): boolean {
+    return this.#isRefused;
+  }
+
   refuse(details: string): void {
+    this.#isRefused = true;
     this.#call.emit("error", { code: status.INVALID_ARGUMENT, details });
   }
 
   #acknowledge(): void {
+    if (this.#isRefused) return;
     for (let [first] = this.#waiting; first?.isDurable === true; [first] = this.#waiting) {
       this.#waiting.shift();
       // Over a call that has ended nobody waits for it; it comes again.

@@ -6,6 +6,7 @@ import { ProtobufForms } from "../registry/protobuf-forms.ts";
 import { grpcError } from "./errors.ts";
 
 const forms = new ProtobufForms();
+const formsOfParts = new ProtobufForms({ isPart: true });
 
 export class MessageForm {
   readonly #type: Type;
@@ -29,12 +30,23 @@ export class MessageForm {
     try {
       return Buffer.from(this.#type.encode(forms.message(this.#type, row)).finish());
     } catch (cause) {
-      if (!(cause instanceof ValueFault)) throw cause;
-      throw grpcError("GRPC-VALUE", `the row is no ${this.name}: ${cause.path}: ${cause.message}`, {
-        cause,
-        details: { path: cause.path },
-      });
+      throw this.#faultOf(cause);
     }
+  }
+
+  /** Whether it is right as far as it goes: what is required (proto2) may be missing. @throws GRPC-VALUE */
+  checkPart(row: Json): void {
+    try {
+      formsOfParts.message(this.#type, row);
+    } catch (cause) {
+      throw this.#faultOf(cause);
+    }
+  }
+
+  #faultOf(cause: unknown): unknown {
+    if (!(cause instanceof ValueFault)) return cause;
+    const text = `the row is no ${this.name}: ${cause.path}: ${cause.message}`;
+    return grpcError("GRPC-VALUE", text, { cause, details: { path: cause.path } });
   }
 
   /** What the field at names with dots between them holds; `undefined` where there is none. */

@@ -90,6 +90,8 @@ class MethodReader {
   readonly #hearing: Hearing;
   readonly #env: Env;
   #place: GrpcPlace = {};
+  /** Monotonic ms before which nothing is asked, over whichever connection. */
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
   hasEnded = false;
 
   constructor(options: MethodFeedOptions, context: FailureContext, hearing: Hearing, env: Env) {
@@ -101,24 +103,29 @@ class MethodReader {
 
   startAt(cursor: Parameters<typeof placeOf>[0]): void {
     this.#place = placeOf(cursor);
+    this.#notBeforeMs = Number.NEGATIVE_INFINITY;
     this.hasEnded = false;
   }
 
   /** Calls again and again until the connection has ended, or the method. @throws what a failed call means */
   async follow(link: GrpcLink, intake: FeedIntake): Promise<void> {
-    const { method, everyMs = method.givesMany ? EVERY_STREAM_MS : EVERY_MS, cursor, untilEnd } = this.#options;
-    while (!link.signal.aborted) {
-      const came = await (method.givesMany ? this.#stream(link, intake) : this.#ask(link, intake));
-      if (link.signal.aborted) return;
-      // A method with one answer may have more; a stream that ended well has not.
-      const hasMore = !method.givesMany && cursor !== undefined && came > 0;
+    const { method, everyMs = method.givesMany ? EVERY_STREAM_MS : EVERY_MS, untilEnd } = this.#options;
+    while (await this.#isDue(link)) {
+      const hasMore = await (method.givesMany ? this.#stream(link, intake) : this.#ask(link, intake));
+      if (hasMore === undefined) return;
       if (hasMore) continue;
-      if (untilEnd === true) {
-        this.hasEnded = true;
-        return;
-      }
-      await sleep(this.#env, everyMs, link.signal).catch(() => undefined);
+      this.#notBeforeMs = this.#env.clock.monotonic() + everyMs;
+      if (untilEnd !== true) continue;
+      this.hasEnded = true;
+      return;
     }
+  }
+
+  /** Resolves with true when it is time to ask, with false when the connection has ended before. */
+  async #isDue({ signal }: GrpcLink): Promise<boolean> {
+    const waitMs = this.#notBeforeMs - this.#env.clock.monotonic();
+    if (waitMs > 0) await sleep(this.#env, waitMs, signal).catch(() => undefined);
+    return !signal.aborted;
   }
 
   get #request(): Buffer {
@@ -126,21 +133,22 @@ class MethodReader {
     return method.request.encode(requestAt(request, this.#place, cursor));
   }
 
-  /** Resolves with the number of messages once they are durable. */
-  async #ask(link: GrpcLink, intake: FeedIntake): Promise<number> {
+  /** Resolves once the messages are durable: whether there may be more now; `undefined` when the connection has ended before. */
+  async #ask(link: GrpcLink, intake: FeedIntake): Promise<boolean | undefined> {
     const { method, deadlineMs = DEADLINE_MS } = this.#options;
     const bytes = await link.unary(method.path, this.#request, { deadlineMs }).catch((error: ServiceError) => {
       throw sourceFailure(error, this.#context);
     });
-    if (link.signal.aborted) return 0;
+    if (link.signal.aborted) return undefined;
     const answer = answerOf(bytes, this.#place, method.answer, this.#context.name, this.#options);
     this.#place = answer.place;
     await durable(link.signal, (settled) => this.#hand(answer, intake, settled));
-    return answer.items.length;
+    // The same question would have the same answer.
+    return link.signal.aborted ? undefined : answer.items.length > 0 && answer.hasMoved;
   }
 
-  /** Resolves with the number of messages once the stream has ended well and all of them are durable. */
-  #stream(link: GrpcLink, intake: FeedIntake): Promise<number> {
+  /** Resolves once the stream has ended well, behind which there is no more, and all of it is durable; or as {@link #ask} does. */
+  #stream(link: GrpcLink, intake: FeedIntake): Promise<false | undefined> {
     const { method } = this.#options;
     const call = link.answers(method.path, this.#request);
     let came = 0;
@@ -148,7 +156,7 @@ class MethodReader {
       const open = new OpenAnswers(call, this.#hearing, () => this.#env.clock.monotonic());
       const over = (): void => {
         link.signal.removeEventListener("abort", aborted);
-        this.#hearing.deaf();
+        open.end();
       };
       const failed = (error: unknown): void => {
         over();
@@ -157,7 +165,7 @@ class MethodReader {
       };
       const aborted = (): void => {
         over();
-        resolve(came);
+        resolve(undefined);
       };
       link.signal.addEventListener("abort", aborted, { once: true });
       call.on("data", (bytes: Buffer) => {
@@ -183,7 +191,7 @@ class MethodReader {
       call.on("end", () =>
         open.whenSettled(() => {
           over();
-          resolve(came);
+          resolve(false);
         }),
       );
     });
@@ -208,13 +216,14 @@ class MethodReader {
   }
 }
 
-/** What came over a stream and is not durable yet; too much of it holds the stream. */
+/** What came over a stream and is not durable yet; too much of it holds the stream. What becomes durable after its end says nothing of the next one. */
 class OpenAnswers {
   readonly #unsettled: Unsettled;
   readonly #hearing: Hearing;
   readonly #now: () => number;
   #count = 0;
   #isHeld = false;
+  #hasEnded = false;
   #settled: () => void = () => undefined;
 
   constructor(call: ClientReadableStream<Buffer>, hearing: Hearing, now: () => number) {
@@ -230,8 +239,15 @@ class OpenAnswers {
   }
 
   heard(): void {
+    if (this.#hasEnded) return;
     if (this.#isHeld) this.#hearing.deaf();
     else this.#hearing.heard(this.#now());
+  }
+
+  end(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#hearing.deaf();
   }
 
   /** Returns what is to be called once it is durable. */

@@ -4,10 +4,9 @@
  * is done when it is acknowledged. Ids are made of sink, lane, position and ordinal, the same whenever a message is sent again, so that a
  * service can leave out what it has.
  */
-import { createHash } from "node:crypto";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { type Env, type InputSlice, isJsonObject, type Json, type JsonObject } from "@millrace/engine";
-import { Unfinished } from "../resilience/outgoing.ts";
+import { plainIdsOf, Unfinished } from "../resilience/outgoing.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { Acknowledging } from "./acknowledging.ts";
 import { type FailureContext, sinkFailure } from "./call-failure.ts";
@@ -24,7 +23,7 @@ export function methodSink(options: MethodSinkOptions, context: FailureContext, 
   const unfinished = new Unfinished();
   const both = method.takesMany && method.givesMany ? new Acknowledging(options, context, unfinished, env) : undefined;
   const send = (link: GrpcLink, messages: readonly OutgoingRequest[]): Promise<void> => {
-    if (both !== undefined) return both.send(messages);
+    if (both !== undefined) return both.send(link, messages);
     return method.takesMany ? stream(link, messages) : callEach(link, messages);
   };
   const { deadlineMs = DEADLINE_MS, inFlight = method.takesMany ? STREAMED_MAX : 1 } = options;
@@ -70,13 +69,13 @@ export function methodSink(options: MethodSinkOptions, context: FailureContext, 
 
 /** @throws GRPC-VALUE */
 function outgoing(
-  { lane, batch, positions }: InputSlice,
+  slice: InputSlice,
   { sink, method, request = {}, message, id: idField }: MethodSinkOptions,
   { name }: FailureContext,
 ): OutgoingRequest[] {
-  const origin = createHash("sha256").update(`${sink}/${lane}`).digest("base64url").slice(0, 22);
-  return batch.rows().map((row, i) => {
-    const id = `${origin}/${positions.pos(i)}/${positions.ord(i)}`;
+  const rows = slice.batch.rows();
+  return plainIdsOf(sink, slice).map((id, i) => {
+    const row = rows[i] ?? null;
     const filled = message === undefined ? merged(request, row, name) : withValue(request, message, row);
     return { id, bytes: method.request.encode(idField === undefined ? filled : withValue(filled, idField, id)) };
   });

@@ -10,6 +10,19 @@ export function valueAt(value: Json, path: string): Json | undefined {
   return at;
 }
 
+const WHOLE = "$.";
+
+/** What the field of a cursor is of: the last message, or with a leading `$.` the whole answer. */
+export interface CursorField {
+  readonly isOfWhole: boolean;
+  readonly path: string;
+}
+
+export function cursorField(field: string): CursorField {
+  const isOfWhole = field.startsWith(WHOLE);
+  return { isOfWhole, path: isOfWhole ? field.slice(WHOLE.length) : field };
+}
+
 /** What a message says its id is: a text or a number at the path. */
 export function idAt(message: Json, path: string | undefined): string | undefined {
   const id = path === undefined ? undefined : valueAt(message, path);

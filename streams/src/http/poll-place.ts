@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { type HttpAnswer, isJsonObject, type Json } from "@millrace/engine";
 import { httpError } from "./errors.ts";
-import { valueAt } from "./field-path.ts";
+import { cursorField, valueAt } from "./field-path.ts";
 import { nextLink } from "./link-header.ts";
 import type { PollDocument } from "./poll-document.ts";
 
@@ -32,7 +32,6 @@ export interface PollPlace {
   readonly digest?: string;
 }
 
-const WHOLE = "$.";
 const DIGEST_CHARS = 32;
 
 const digestOf = (content: string | Uint8Array): string =>
@@ -124,9 +123,8 @@ function cursorOf({ items, whole }: PollDocument, { cursor, name }: PlaceOptions
   const last = items.findLast((item) => !("error" in item));
   if (cursor === undefined || last === undefined) return undefined;
   const { field } = cursor;
-  const value = field.startsWith(WHOLE)
-    ? valueAt(whole ?? null, field.slice(WHOLE.length))
-    : valueAt(last.message, field);
+  const { isOfWhole, path } = cursorField(field);
+  const value = valueAt(isOfWhole ? (whole ?? null) : last.message, path);
   if (typeof value === "string" || typeof value === "number") return value;
   // Asking again from the old place would give the same messages for ever.
   throw httpError("HTTP-NEXT", `an answer of ${name} has no text or number in \`${field}\``);

@@ -4,7 +4,6 @@
  * `{"id": …, "data": …}`, and a delivery is done when each was answered with `{"ack": id}`. Ids are made of sink, lane, position and
  * ordinal, so what is sent again has the same id.
  */
-import { createHash } from "node:crypto";
 import {
   type Env,
   httpClientError,
@@ -13,6 +12,7 @@ import {
   type Json,
   type SinkConnector,
 } from "@millrace/engine";
+import { plainIdsOf } from "../resilience/outgoing.ts";
 import { resilientSink, type SinkDriver } from "../resilience/resilient-sink.ts";
 import { within } from "../resilience/within.ts";
 import { type SocketOptions, socketConnection } from "./socket-feed.ts";
@@ -119,10 +119,10 @@ function ackOf(data: Uint8Array): string | undefined {
   }
 }
 
-function outgoing({ lane, batch, positions }: InputSlice, sink: string, ack: boolean): Outgoing[] {
-  const origin = createHash("sha256").update(`${sink}/${lane}`).digest("base64url").slice(0, 22);
-  return batch.rows().map((data, i) => {
-    const id = `${origin}/${positions.pos(i)}/${positions.ord(i)}`;
+function outgoing(slice: InputSlice, sink: string, ack: boolean): Outgoing[] {
+  const rows = slice.batch.rows();
+  return plainIdsOf(sink, slice).map((id, i) => {
+    const data = rows[i] ?? null;
     return { id, text: JSON.stringify(ack ? { id, data } : data) };
   });
 }

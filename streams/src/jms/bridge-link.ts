@@ -81,6 +81,8 @@ export class BridgeLink {
   #settled: number[] = [];
   #reason: unknown;
   #hasSpoken = false;
+  /** It was told to end, or killed by us. */
+  #isUnwanted = false;
   #isEnded = false;
   #resolveEnded: (reason: unknown) => void = () => undefined;
 
@@ -126,7 +128,10 @@ export class BridgeLink {
       hello.catch(() => undefined);
       throw jmsError("JMS-BRIDGE", `\`${program.command.command}\` cannot be started: ${messageOf(cause)}`, { cause });
     }
-    const kill = (): void => link.#process?.signal("SIGKILL");
+    const kill = (): void => {
+      link.#isUnwanted = true;
+      link.#process?.signal("SIGKILL");
+    };
     signal.addEventListener("abort", kill, { once: true });
     if (signal.aborted) kill();
     await hello;
@@ -168,6 +173,7 @@ export class BridgeLink {
 
   async end(): Promise<void> {
     if (this.#isEnded) return;
+    this.#isUnwanted = true;
     await Promise.resolve();
     this.#say({ is: "close" });
     const insist = this.#env.timers.after(CLOSE_MS, () => this.#process?.signal("SIGKILL"));
@@ -223,7 +229,7 @@ export class BridgeLink {
 
   #end({ code, signal }: WorkerEnd): void {
     const tail = this.#process?.output.tail.trim() ?? "";
-    if (code !== 0 || !this.#hasSpoken)
+    if (code !== 0 || !this.#isUnwanted)
       this.#reason ??= jmsError("JMS-BRIDGE", this.#hide(lastWords(code, signal, tail, this.#hasSpoken)));
     this.#isEnded = true;
     for (const to of [...this.#waiting.keys()]) this.#answer(to, this.#endReason());

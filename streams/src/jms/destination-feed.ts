@@ -4,7 +4,7 @@
  * acknowledgement was lost is known when it comes again.
  */
 import { type FeedIntake, type FeedReceipt, isJsonObject, type Json, MillraceError } from "@millrace/engine";
-import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import { type FeedDriver, shownBody, takeJson } from "../resilience/resilient-feed.ts";
 import type { IncomingFrame } from "./bridge-frame.ts";
 import { type BridgeLink, isFinal, withCode } from "./bridge-link.ts";
 import { jmsError } from "./errors.ts";
@@ -25,8 +25,6 @@ export interface DestinationFeedOptions {
   readonly deliveriesMax?: number | undefined;
   readonly bytesMax: number;
 }
-
-const SHOWN_BYTES_MAX = 4096;
 
 export function destinationFeed(options: DestinationFeedOptions): FeedDriver<BridgeLink> {
   const { kind, name, selector, subscription, ids, envelope, bytesMax, prefetch: credit } = options;
@@ -81,15 +79,10 @@ function tooManyDeliveries({ deliveries, id }: IncomingFrame, options: Destinati
   return jmsError("JMS-DELIVERIES", text, { place: { stream: name }, details: { deliveries, messageId: id ?? "" } });
 }
 
-/** The message where it is one, so that it can be redriven; else as much of it as can be shown. */
+/** A map is shown as the row that it would be. */
 function shown({ bytes, entries }: IncomingFrame): Json {
-  if (bytes === undefined) return entries === undefined ? null : valueJson(entries);
-  const text = Buffer.from(bytes).toString("utf8");
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return text.slice(0, SHOWN_BYTES_MAX);
-  }
+  if (bytes !== undefined) return shownBody(bytes);
+  return entries === undefined ? null : valueJson(entries);
 }
 
 /** Times are ISO 8601; what is not known is null. */

@@ -2,9 +2,9 @@
  * The messages of a queue as a feed. The broker keeps what is not acknowledged, and sends it again when the channel it came over has ended;
  * an acknowledgement counts on that channel only, so what became durable after its end comes again.
  */
-import type { FeedReceipt, Json } from "@millrace/engine";
+import type { FeedReceipt } from "@millrace/engine";
 import type { Channel, ConsumeMessage } from "amqplib";
-import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import { type FeedDriver, shownBody, takeJson } from "../resilience/resilient-feed.ts";
 import { ChannelWatch } from "./channel-watch.ts";
 import { rabbitmqError } from "./errors.ts";
 import { envelopeOf } from "./message-envelope.ts";
@@ -33,8 +33,6 @@ export interface QueueFeedOptions {
   readonly deliveriesMax?: number;
 }
 
-const SHOWN_BYTES_MAX = 4096;
-
 export function queueFeed(options: QueueFeedOptions): FeedDriver<RabbitLink> {
   const { queue, prefetch, envelope } = options;
   const name = typeof queue === "string" ? queue : queue.name;
@@ -51,7 +49,7 @@ export function queueFeed(options: QueueFeedOptions): FeedDriver<RabbitLink> {
         else {
           const receipt = receiptOf(message, watch, options.hasIds);
           const tooOften = tooManyDeliveries(message, name, options.deliveriesMax);
-          if (tooOften !== undefined) intake.reject(tooOften, shown(message.content), receipt);
+          if (tooOften !== undefined) intake.reject(tooOften, shownBody(message.content), receipt);
           else takeJson(intake, message.content, name, receipt, envelope ? envelopeOf(message) : undefined);
         }
       });
@@ -83,16 +81,6 @@ function tooManyDeliveries(message: ConsumeMessage, queue: string, most: number 
   const text = `queue ${queue} delivered a message ${before + 1} times, and ${most} are allowed`;
   const details = { deliveries: before + 1, messageId: String(message.properties.messageId ?? "") };
   return rabbitmqError("RABBITMQ-DELIVERIES", text, { place: { stream: queue }, details });
-}
-
-/** The message where it is one, so that it can be redriven; else as much of it as can be shown. */
-function shown(content: Buffer): Json {
-  const text = content.toString("utf8");
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return content.subarray(0, SHOWN_BYTES_MAX).toString("utf8");
-  }
 }
 
 function streamRefused(queue: string): Error {

@@ -24,6 +24,13 @@ interface Field {
 }
 
 export class ProtobufForms {
+  readonly #isPart: boolean;
+
+  /** @param options.isPart rows are parts of messages: what is required (proto2) may be missing. Default false. */
+  constructor({ isPart = false }: { readonly isPart?: boolean } = {}) {
+    this.#isPart = isPart;
+  }
+
   /** @throws ValueFault */
   json(type: Type, message: Message): Json {
     const known = wellKnownForm(type);
@@ -53,8 +60,9 @@ export class ProtobufForms {
       const value = Object.hasOwn(row, field.name) ? row[field.name] : undefined;
       try {
         // A null is what is not set, in its own JSON mapping, too; but for the value that can be null.
-        if (value === undefined || (value === null && !isNullable(field))) refuseRequired(field);
-        else message[field.name] = this.#fieldOf(field, value);
+        const isThere = value !== undefined && (value !== null || isNullable(field));
+        if (!isThere && field.required && !this.#isPart) throw new ValueFault("it is required, and not there");
+        if (isThere) message[field.name] = this.#fieldOf(field, value);
       } catch (error) {
         throw within(error, field.name);
       }
@@ -115,10 +123,6 @@ const isOptional = ({ repeated, map, resolvedType, hasPresence }: Field): boolea
 
 const isNullable = ({ resolvedType }: Field): boolean =>
   resolvedType instanceof protobuf.Type && resolvedType.fullName === ".google.protobuf.Value";
-
-function refuseRequired({ required }: Field): void {
-  if (required) throw new ValueFault("it is required, and not there");
-}
 
 /** @throws ValueFault it is neither a name nor a number of it */
 function enumNumber({ values }: protobuf.Enum, value: Json): number {

@@ -14,6 +14,7 @@ export interface Outgoing {
 }
 
 const SHORT_BYTES_MAX = 255;
+const ORIGIN_CHARS = 22;
 
 /** @param sink names the sink among all that write there: graph and node */
 export function outgoingOf(sink: string, { lane, batch, positions }: InputSlice): Outgoing[] {
@@ -22,6 +23,12 @@ export function outgoingOf(sink: string, { lane, batch, positions }: InputSlice)
     row,
     body: Buffer.from(JSON.stringify(row)),
   }));
+}
+
+/** Ids of a slice's messages, in order: as {@link Outgoing} has them, but of few and plain characters, for where ids are read by others. */
+export function plainIdsOf(sink: string, { lane, batch, positions }: InputSlice): readonly string[] {
+  const origin = createHash("sha256").update(`${sink}/${lane}`).digest("base64url").slice(0, ORIGIN_CHARS);
+  return batch.rows().map((_, i) => `${origin}/${positions.pos(i)}/${positions.ord(i)}`);
 }
 
 /** Ids are short strings: what names the lane is cut down to what still tells it apart. */

@@ -117,8 +117,19 @@ export function takeJson(
   } catch (cause) {
     const place = { stream: where };
     const error = engineError("MSG-DECODE", `a message of ${where} is no JSON: ${messageOf(cause)}`, { place, cause });
-    intake.reject(error, Buffer.from(data.subarray(0, SHOWN_BYTES_MAX)).toString("utf8"), receipt);
+    intake.reject(error, beginningOf(data), receipt);
     return;
   }
   intake.take(around === undefined ? message : around(message), receipt);
 }
+
+/** What a body is shown as when it is refused for another reason: the message where it is one, so that it can be redriven. */
+export function shownBody(body: Uint8Array): Json {
+  try {
+    return JSON.parse(utf8.decode(body)) as Json;
+  } catch {
+    return beginningOf(body);
+  }
+}
+
+const beginningOf = (body: Uint8Array): string => Buffer.from(body.subarray(0, SHOWN_BYTES_MAX)).toString("utf8");
