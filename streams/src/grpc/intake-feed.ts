@@ -52,8 +52,8 @@ service Intake {
 type PublishCall = ServerDuplexStream<Buffer, Buffer>;
 
 const BYTES_MAX = 16 * 1024 * 1024;
-/** A sender answers from its library; one that is this slow is gone, or will be. */
-const PONG_TIMEOUT_MS = 20_000;
+/** A sender whose link crawls is one, too: it is given up after as many times in which it was asked once. */
+const PONG_TIMES = 4;
 const METHOD = serviceMethod({ text: INTAKE_PROTO, imported: () => undefined }, "millrace.v1.Intake", "Publish", {
   description: {},
   address: {},
@@ -95,7 +95,7 @@ class IntakeServer {
       "grpc.so_reuseport": 0,
       // Calls of senders that are gone without a word would stay open for ever.
       "grpc.keepalive_time_ms": pingEveryMs,
-      "grpc.keepalive_timeout_ms": PONG_TIMEOUT_MS,
+      "grpc.keepalive_timeout_ms": PONG_TIMES * pingEveryMs,
     });
     this.#unsettled = new Unsettled({ ...UNSETTLED_MAX, count: unsettledMax }, (isFull) => this.#hold(isFull));
     this.ended = new Promise((resolve) => {

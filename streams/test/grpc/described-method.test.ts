@@ -1,4 +1,5 @@
 /** What may be asked of a method, as its description says. */
+import type { JsonObject } from "@millrace/engine";
 import { describe, expect, test } from "vitest";
 import { checkSinkFields, checkSourceFields } from "../../src/grpc/field-check.ts";
 import { serviceMethod } from "../../src/grpc/mod.ts";
@@ -54,6 +55,15 @@ describe("a description", () => {
 });
 
 describe("what a graph asks of a method", () => {
+  test("what is required may be what a cursor fills in, but all else must be right", () => {
+    const text =
+      'syntax = "proto2"; message A { required int32 n = 1; optional int32 m = 2; } service S { rpc M(A) returns (A); }';
+    const method = serviceMethod({ text, imported: () => undefined }, "S", "M", PLACES);
+    const check = (request: JsonObject): unknown => faultOf(() => checkSourceFields({ method, request }, placeOf));
+    expect(check({ m: 1 })).toBeUndefined();
+    expect(check({ m: "x" })).toMatchObject({ code: "GRPC-SCHEMA", message: expect.stringContaining("$.m") });
+  });
+
   test.each<[BoxMethod, object, string, string]>([
     ["Load", {}, "takes a stream", ""],
     ["Follow", { request: { behind: 1 } }, "$.behind", "request"],

@@ -11,7 +11,16 @@ import {
   type ServiceDefinition,
   status,
 } from "@grpc/grpc-js";
-import { type GrpcAddress, isJsonObject, type Json, type JsonObject, parseGrpcAddress } from "@millrace/engine";
+import {
+  type Env,
+  type GrpcAddress,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  parseGrpcAddress,
+  systemEnv,
+} from "@millrace/engine";
+import { virtualEnv } from "@millrace/engine/testing";
 import { onTestFinished } from "vitest";
 import { type ServiceMethod, serviceMethod } from "../../src/grpc/mod.ts";
 
@@ -19,8 +28,8 @@ export const BOX = `
   syntax = "proto3";
   package test;
   message Item { int64 id = 1; string name = 2; optional double amount = 3; optional bytes filling = 4; }
-  message Ask { optional int64 after = 1; }
-  message Page { repeated Item items = 1; optional int64 last = 2; }
+  message Ask { optional int64 after = 1; optional string token = 2; }
+  message Page { repeated Item items = 1; optional int64 last = 2; int64 upto = 3; string next = 4; }
   message Put { string key = 1; Item item = 2; }
   message Ack { string key = 1; string refused = 2; }
   service Box {
@@ -69,12 +78,15 @@ export class GrpcBox {
   acknowledges: string | undefined;
   /** A stream ends where its items do. */
   ends = false;
+  /** What is asked for behind an item begins with that. */
+  isInclusive = false;
   port = 0;
   readonly #forms = Object.fromEntries(METHODS.map((name) => [name, boxMethod(name)])) as Record<
     BoxMethod,
     ServiceMethod
   >;
   readonly #following = new Set<ServerWritableStream<Json, Buffer>>();
+  #syncing: ServerDuplexStream<JsonObject, Json> | undefined;
   #server = new Server();
 
   static async start(): Promise<GrpcBox> {
@@ -110,6 +122,11 @@ export class GrpcBox {
   offer(items: readonly BoxItem[]): void {
     this.items.push(...items);
     for (const call of this.#following) this.#write(call);
+  }
+
+  /** Says over the call that streams both ways that the item of this id is taken. */
+  acknowledge(id: string): void {
+    this.#syncing?.write({ key: id });
   }
 
   /** Fails every call that is open. */
@@ -183,9 +200,9 @@ export class GrpcBox {
   /** Where an item stands that is behind the one with this id. */
   #after(ask: Json): number {
     const after = isJsonObject(ask) ? ask.after : undefined;
-    return after === undefined
-      ? 0
-      : this.items.findIndex((item) => !Buffer.isBuffer(item) && (item as JsonObject).id === after) + 1;
+    if (after === undefined) return 0;
+    const at = this.items.findIndex((item) => !Buffer.isBuffer(item) && (item as JsonObject).id === after);
+    return this.isInclusive ? at : at + 1;
   }
 
   readonly #list: handleUnaryCall<Json, Json> = ({ request }, answer) => {
@@ -196,7 +213,9 @@ export class GrpcBox {
       return;
     }
     const from = this.#after(request);
-    answer(null, { items: this.items.slice(from, from + PAGE) as JsonObject[] });
+    const items = this.items.slice(from, from + PAGE) as JsonObject[];
+    const upto = items.at(-1)?.id;
+    answer(null, upto === undefined ? { items } : { items, upto });
   };
 
   readonly #put = (
@@ -235,6 +254,7 @@ export class GrpcBox {
       call.emit("error", failure);
       return;
     }
+    this.#syncing = call;
     call.on("data", (put: JsonObject) => {
       const { item = null, key = "" } = put;
       const refused = isJsonObject(item) ? this.refused.get(item.id ?? null) : undefined;
@@ -268,4 +288,24 @@ function pushback(ms: number): Metadata {
   const metadata = new Metadata();
   metadata.set("grpc-retry-pushback-ms", String(ms));
   return metadata;
+}
+
+/** Time that stands still until the test moves it. */
+export interface HeldTime {
+  readonly env: Env;
+  /** What is waited for, or was, in ms. */
+  readonly waits: readonly number[];
+  advance(ms: number): Promise<void>;
+}
+
+export function heldTime(): HeldTime {
+  // Deadlines of calls are told by the machine's clock.
+  const held = virtualEnv("grpc", { startMs: systemEnv().clock.now() });
+  const waits: number[] = [];
+  const after: Env["timers"]["after"] = (ms, fire) => {
+    waits.push(ms);
+    return held.timers.after(ms, fire);
+  };
+  const { clock, random, turns } = held;
+  return { env: { clock, random, turns, timers: { after } }, waits, advance: (ms) => held.advance(ms) };
 }

@@ -4,16 +4,16 @@ import { type Feed, type FeedGroup, type FeedReceipt, type Json, type JsonObject
 import { cursorFeedContract } from "@millrace/engine/testing";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type GrpcFeedOptions, grpcFeed } from "../../src/grpc/mod.ts";
-import { type BoxMethod, boxMethod, GrpcBox, serve } from "./grpc-box.ts";
+import { type BoxMethod, boxMethod, GrpcBox, type HeldTime, heldTime, serve } from "./grpc-box.ts";
 
 const env = systemEnv();
 const WAIT = { timeout: 10_000, interval: 5 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50, probeEveryMs: 20 };
 const CURSOR = { field: "id", request: "after" };
 
-function feedOf(box: GrpcBox, method: BoxMethod, options: Partial<GrpcFeedOptions> = {}): Feed {
+function feedOf(box: GrpcBox, method: BoxMethod, options: Partial<GrpcFeedOptions> = {}, by = env): Feed {
   const address = box.address(method, "source");
-  return grpcFeed(address, env, { method: boxMethod(method), channel: {}, policy: QUICK, everyMs: 10, ...options })();
+  return grpcFeed(address, by, { method: boxMethod(method), channel: {}, policy: QUICK, everyMs: 10, ...options })();
 }
 
 const item = (id: number, more: JsonObject = {}): JsonObject => ({ id, name: `név ${id}`, ...more });
@@ -84,6 +84,22 @@ class Running {
   }
 }
 
+const EVERY_MS = 100_000;
+
+/** A list that is read every {@link EVERY_MS} of a time that the test moves. */
+function listing(
+  box: GrpcBox,
+  options: Partial<GrpcFeedOptions>,
+): { readonly running: Running; readonly time: HeldTime & { isWaiting(times: number): Promise<void> } } {
+  const time = heldTime();
+  // Probes ask nothing of the service.
+  const policy = { ...QUICK, probeEveryMs: 10 * EVERY_MS };
+  const how = { items: "items", cursor: CURSOR, everyMs: EVERY_MS, policy, ...options };
+  const isWaiting = (times: number): Promise<void> =>
+    vi.waitFor(() => expect(time.waits.filter((ms) => ms === EVERY_MS)).toHaveLength(times), WAIT);
+  return { running: new Running(feedOf(box, "List", how, time.env)), time: { ...time, isWaiting } };
+}
+
 describe("a method that is read", () => {
   test("an answer that is no such message is a dead letter with place and reason, between its neighbours", async () => {
     const box = await serve();
@@ -115,11 +131,62 @@ describe("a method that is read", () => {
 
   test("a list that is empty is asked for again after a while, and not at once", async () => {
     const box = await serve();
-    const { messages } = new Running(feedOf(box, "List", { items: "items", cursor: CURSOR, everyMs: 100_000 }));
-    await vi.waitFor(() => expect(box.asked).toHaveLength(1), WAIT);
-    box.offer(items(0, 1));
-    expect(messages).toEqual([]);
+    const { time, running } = listing(box, {});
+    await time.isWaiting(1);
     expect(box.asked).toEqual([{}]);
+    box.offer(items(0, 1));
+    await time.advance(EVERY_MS - 1);
+    expect(box.asked).toEqual([{}]);
+    await time.advance(1);
+    await vi.waitFor(() => expect(running.messages).toEqual(items(0, 1)), WAIT);
+  });
+
+  test("a list is not asked for sooner because the connection is another one", async () => {
+    const box = await serve();
+    const { time, running } = listing(box, {});
+    await time.isWaiting(1);
+    await time.advance(1000);
+    await box.close();
+    await box.start();
+    await vi.waitFor(async () => {
+      await time.advance(10);
+      expect(running.feed.connection()).toMatchObject({ state: "up", connects: 2 });
+    }, WAIT);
+    const again = (): readonly number[] => time.waits.filter((ms) => ms > EVERY_MS / 2 && ms <= EVERY_MS);
+    await vi.waitFor(() => expect(again()).toHaveLength(2), WAIT);
+    expect(box.asked).toEqual([{}]);
+    await time.advance(EVERY_MS);
+    await vi.waitFor(() => expect(box.asked).toEqual([{}, {}]), WAIT);
+  });
+
+  test("what a page without messages says of a cursor is a default, and leads nowhere", async () => {
+    const box = await serve();
+    box.offer(items(0, 3));
+    const { time, running } = listing(box, { cursor: { field: "$.upto", request: "after" } });
+    await time.isWaiting(1);
+    expect(box.asked).toEqual([{}, { after: 2 }]);
+    box.offer(items(3, 2));
+    await time.advance(EVERY_MS);
+    await time.isWaiting(2);
+    expect(box.asked.slice(2)).toEqual([{ after: 2 }, { after: 4 }]);
+    expect(running.messages).toEqual(items(0, 5));
+  });
+
+  test("a service that gives the last message again and again is not asked at once", async () => {
+    const box = await serve();
+    box.isInclusive = true;
+    box.offer(items(0, 3));
+    const { time } = listing(box, {});
+    await time.isWaiting(1);
+    expect(box.asked).toEqual([{}, { after: 2 }]);
+  });
+
+  test("a page with messages whose cursor is an empty text ends the feed, and none of it is taken", async () => {
+    const box = await serve();
+    box.offer(items(0, 3));
+    const { running } = listing(box, { cursor: { field: "$.next", request: "token" } });
+    await expect(running.done).rejects.toMatchObject({ code: "GRPC-CURSOR", kind: "terminal" });
+    expect(running.messages).toEqual([]);
   });
 
   test("a message without the cursor ends the feed, and is not taken", async () => {
@@ -183,6 +250,30 @@ describe("a method that is read", () => {
     expect(running.messages).toEqual(items(0, 2));
   });
 
+  test("what becomes durable late does not hide that the stream after it is silent", async () => {
+    const box = await serve();
+    box.ends = true;
+    box.offer(items(0, 1));
+    const time = heldTime();
+    const policy = { ...QUICK, probeEveryMs: 1000 };
+    const how = { cursor: CURSOR, silenceMs: 10_000, policy };
+    const running = new Running(feedOf(box, "Follow", how, time.env), false);
+    await vi.waitFor(() => expect(running.messages).toHaveLength(1), WAIT);
+    // The end of the stream comes right behind its message.
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+    await box.close();
+    box.ends = false;
+    await box.start();
+    const asked = (calls: number, stepMs: number): Promise<void> =>
+      vi.waitFor(async () => {
+        await time.advance(stepMs);
+        expect(box.asked).toHaveLength(calls);
+      }, WAIT);
+    await asked(2, 10);
+    running.settle();
+    await asked(3, 1000);
+  });
+
   test("a service that is not there is waited for, with the reason", async () => {
     const box = await serve();
     await box.close();
@@ -200,11 +291,18 @@ describe("a call of a source that fails", () => {
   test("is made again after what passes, with the reason shown", async () => {
     for (const name of [...waits, ...more] as (keyof typeof status)[]) {
       const box = await serve();
-      const running = new Running(feedOf(box, "Follow", { cursor: CURSOR }));
+      const time = heldTime();
+      const running = new Running(feedOf(box, "Follow", { cursor: CURSOR }, time.env));
       box.failures.push({ code: status[name], details: "not now" });
       box.offer(items(0, 1));
       await vi.waitFor(() => expect(running.feed.connection()).toMatchObject({ state: "backing-off" }), WAIT);
       expect(running.feed.connection().reason).toContain(`answered ${name}: not now`);
+      expect(running.messages).toEqual([]);
+      await vi.waitFor(async () => {
+        await time.advance(100);
+        expect(running.messages).toEqual(items(0, 1));
+      }, WAIT);
+      expect(box.asked).toEqual([{}, {}]);
     }
   });
 
@@ -230,11 +328,14 @@ describe("a call of a source that fails", () => {
   test("is not made again before the service wants it", async () => {
     const box = await serve();
     box.failures.push({ code: status.RESOURCE_EXHAUSTED, pushbackMs: 100_000 });
-    const running = new Running(feedOf(box, "Follow", { cursor: CURSOR }));
-    await vi.waitFor(() => expect(running.feed.connection().state).toBe("backing-off"), WAIT);
-    // Without that it would have been called a second later.
-    await new Promise((resolve) => env.timers.after(1300, () => resolve(undefined)));
+    const time = heldTime();
+    const running = new Running(feedOf(box, "Follow", { cursor: CURSOR }, time.env));
+    await vi.waitFor(() => expect(time.waits).toContain(100_000), WAIT);
+    expect(running.feed.connection().state).toBe("backing-off");
+    await time.advance(99_999);
     expect(box.asked).toHaveLength(1);
+    await time.advance(1);
+    await vi.waitFor(() => expect(box.asked).toHaveLength(2), WAIT);
   });
 
   test("a message that is too large ends the feed, and leaves it where it is", async () => {

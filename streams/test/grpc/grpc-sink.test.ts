@@ -12,16 +12,17 @@ import {
   systemEnv,
 } from "@millrace/engine";
 import { sinkContract } from "@millrace/engine/testing";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type GrpcSinkOptions, grpcSink } from "../../src/grpc/mod.ts";
-import { type BoxMethod, boxMethod, GrpcBox, serve } from "./grpc-box.ts";
+import { type BoxMethod, boxMethod, GrpcBox, heldTime, serve } from "./grpc-box.ts";
 
 const env = systemEnv();
+const WAIT = { timeout: 10_000, interval: 5 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
 
-function sinkOf(box: GrpcBox, method: BoxMethod, options: Partial<GrpcSinkOptions> = {}): SinkConnector {
+function sinkOf(box: GrpcBox, method: BoxMethod, options: Partial<GrpcSinkOptions> = {}, by = env): SinkConnector {
   const how = { method: boxMethod(method), channel: {}, sink: "g/s", policy: QUICK, ...options };
-  return grpcSink(box.address(method, "sink"), env, how)();
+  return grpcSink(box.address(method, "sink"), by, how)();
 }
 
 const KEYED = { message: "item", id: "key" };
@@ -162,6 +163,40 @@ describe("a method that is written to", () => {
       expect(sent).toHaveLength(2);
       expect(new Set(sent).size).toBe(1);
     }
+  });
+
+  test("each acknowledgement has its own time", async () => {
+    const box = await serve();
+    box.isSilent = true;
+    const time = heldTime();
+    const sink = await opened(sinkOf(box, "Sync", { ...KEYED, ack: "key", deadlineMs: 100_000 }, time.env));
+    const delivered = sink.deliver([slice([row(1), row(2), row(3)])]);
+    const outcome = delivered.then(
+      () => "taken",
+      (error: { readonly code: string }) => error.code,
+    );
+    await vi.waitFor(() => expect(box.held).toHaveLength(3), WAIT);
+    for (const [i, { id }] of box.held.entries()) {
+      await vi.waitFor(() => expect(time.waits.filter((ms) => ms === 100_000)).toHaveLength(i + 1), WAIT);
+      await time.advance(60_000);
+      box.acknowledge(id);
+    }
+    expect(await outcome).toBe("taken");
+  });
+
+  test("a call that both ends write to is not made again before the service wants it", async () => {
+    const box = await serve();
+    const time = heldTime();
+    const sink = await opened(sinkOf(box, "Sync", KEYED, time.env));
+    box.failures.push({ code: status.UNAVAILABLE, pushbackMs: 100_000 });
+    await expect(sink.deliver([slice([row(1)])])).rejects.toMatchObject({ code: "GRPC-STATUS", retryAfterMs: 100_000 });
+    await vi.waitFor(() => expect(sink.connection?.().state).toBe("backing-off"), WAIT);
+    const again = sink.deliver([slice([row(1)])]);
+    await vi.waitFor(() => expect(time.waits).toContain(100_000), WAIT);
+    expect(box.held).toEqual([]);
+    await time.advance(100_000);
+    await again;
+    expect(ids(box)).toEqual([1]);
   });
 
   test("an acknowledgement of what was not sent is none", async () => {

@@ -1,6 +1,6 @@
 /** Events that are published to Millrace: acknowledged once durable, taken once by their ids. */
 import { readFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 import {
@@ -175,6 +175,35 @@ describe("an intake", () => {
     publisher.write(METHOD.request.encode({ id: "", data: 7 }));
     publisher.publish([8]);
     await vi.waitFor(() => expect(taken.at(-1)).toMatchObject({ message: 8, receipt: { id: "0" } }), WAIT);
+  });
+
+  test("takes nothing that was on its way behind an event that it refused", async () => {
+    const address = await freeAddress();
+    const { taken, feed } = new Running(feedOf(address));
+    await vi.waitFor(() => expect(feed.connection().state).toBe("up"), WAIT);
+    const publisher = await publisherOf(address);
+    publisher.write(METHOD.request.encode({ id: "a", data: 1 }));
+    publisher.write(Buffer.from([0x0a, 0x7f]));
+    publisher.write(METHOD.request.encode({ id: "b", data: 2 }));
+    await vi.waitFor(() => expect(publisher.errors.join()).toContain("an event is no millrace.v1.Event"), WAIT);
+    taken[0]?.receipt.settle?.();
+    publisher.publish([8]);
+    await vi.waitFor(() => expect(taken.at(-1)?.message).toBe(8), WAIT);
+    expect(taken.map(({ message }) => message)).toEqual([1, 8]);
+    expect(publisher.acks).toEqual([]);
+  });
+
+  test("gives up a sender that does not answer any more", async () => {
+    const address = await freeAddress();
+    const { feed } = new Running(feedOf(address, { policy: { ...QUICK, probeEveryMs: 20 } }));
+    await vi.waitFor(() => expect(feed.connection().state).toBe("up"), WAIT);
+    const sender = connect(Number(address.endpoints[0]?.split(":")[1]), "127.0.0.1");
+    onTestFinished(() => void sender.destroy());
+    // What a client of HTTP/2 begins with; and then nothing, whatever it is asked.
+    sender.write(Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0", "latin1"));
+    sender.resume();
+    sender.on("error", () => undefined);
+    await new Promise((closed) => sender.once("close", closed));
   });
 
   test("a port that is taken is waited for, with the reason", async () => {

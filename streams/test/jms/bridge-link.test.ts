@@ -1,0 +1,130 @@
+/** The process of a JMS client as its host sees it, by programs that do what a client may do. Without Java. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseJmsAddress, reportOf, systemEnv } from "@millrace/engine";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { checkJmsClient, type JmsOptions, jmsFeed } from "../../src/jms/mod.ts";
+import { unixWorkers } from "../../src/process/mod.ts";
+
+const env = systemEnv();
+const WAIT = { timeout: 15_000, interval: 10 };
+const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
+/** Tells who it is, and says what a bridge says first: a map of one text. */
+const BEGIN = `
+const { appendFileSync } = require("node:fs");
+appendFileSync(process.env.PIDS, process.pid + "\\n");
+const socket = require("node:net").connect(process.env.MILLRACE_SOCKET);
+const say = (is) => {
+  const body = Buffer.concat([Buffer.from([0x81, 0xa2]), Buffer.from("is"), Buffer.from([0xa0 + is.length]), Buffer.from(is)]);
+  const head = Buffer.alloc(4);
+  head.writeUInt32LE(body.length);
+  socket.write(Buffer.concat([head, body]));
+};
+`;
+
+interface Program {
+  readonly options: JmsOptions;
+  /** Those that were started. */
+  pids(): readonly number[];
+}
+
+function programOf(script: string): Program {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-bridge-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const pids = join(folder, "pids");
+  writeFileSync(pids, "");
+  const command = { command: process.execPath, args: ["-e", BEGIN + script], env: { PIDS: pids } };
+  const program = { command, launcher: unixWorkers(env) };
+  return {
+    options: { id: "g/n", program, clientAt: () => ({ factory: "x.Factory" }), policy: QUICK },
+    pids: () => readFileSync(pids, "utf8").split("\n").filter(Boolean).map(Number),
+  };
+}
+
+function address() {
+  const parsed = parseJmsAddress("//127.0.0.1:1/queue/q", "source");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** How long a check may take; a JVM has to start. */
+const CHECK_MS = 20_000;
+
+describe("the process of a JMS client", () => {
+  test("that does not answer a check is ended with it", async () => {
+    const { options, pids } = programOf("setInterval(() => undefined, 1000);");
+    const late: (() => void)[] = [];
+    const after: typeof env.timers.after = (ms, fire) => {
+      if (ms !== CHECK_MS) return env.timers.after(ms, fire);
+      late.push(fire);
+      return { cancel: () => undefined };
+    };
+    const checking = checkJmsClient(address(), { ...env, timers: { after } }, options).catch(reportOf);
+    await vi.waitFor(() => expect(pids()).toHaveLength(1), WAIT);
+    for (const fire of late) fire();
+    const report = await checking;
+    expect(report).toMatchObject({ code: "JMS-BRIDGE", message: expect.stringContaining("does not answer") });
+    await vi.waitFor(() => expect(pids().filter(isAlive)).toEqual([]), WAIT);
+  });
+
+  test("is ended when the feed is, though it was about to start", async () => {
+    const { options, pids } = programOf("setInterval(() => undefined, 1000);");
+    const launcher = {
+      ...options.program.launcher,
+      launch: async (...how: Parameters<typeof options.program.launcher.launch>) => {
+        const worker = await options.program.launcher.launch(...how);
+        stopping.abort();
+        // The feed takes leave before anybody has the process in hand.
+        await new Promise(setImmediate);
+        return worker;
+      },
+    };
+    const stopping = new AbortController();
+    const feed = jmsFeed(address(), env, { ...options, program: { ...options.program, launcher } });
+    const unused = (): never => {
+      throw new Error("nothing comes");
+    };
+    await feed.run(
+      { cursor: undefined, take: unused, takeGroup: unused, reject: unused, lose: unused },
+      stopping.signal,
+    );
+    await vi.waitFor(() => expect(pids().filter(isAlive)).toEqual([]), WAIT);
+  });
+
+  test.each([
+    ["before it has said anything", "process.exitCode = 0; socket.destroy();"],
+    ["after it has begun", 'say("hello"); socket.end(() => process.exit(0));'],
+  ])("that ends well by itself %s is told so", async (_when, script) => {
+    const { options } = programOf(script);
+    const report = await checkJmsClient(address(), env, options).catch(reportOf);
+    expect(report).toMatchObject({
+      code: "JMS-BRIDGE",
+      message: "the process of the JMS client ended with code 0",
+    });
+  });
+
+  test("is asked to leave, and does, when its check is done", async () => {
+    const answer = 'let said = 0; socket.on("data", () => (said++ === 0 ? say("opened") : process.exit(0)));';
+    const { options, pids } = programOf(`say("hello"); ${answer}`);
+    await checkJmsClient(address(), env, options);
+    expect(pids().filter(isAlive)).toEqual([]);
+  });
+
+  test("says no secret with its last words", async () => {
+    const { options } = programOf('console.error("cannot go to s3cret"); process.exitCode = 4; socket.destroy();');
+    const report = await checkJmsClient(address(), env, { ...options, secrets: ["s3cret"] }).catch(reportOf);
+    expect(report).toMatchObject({
+      code: "JMS-BRIDGE",
+      message: "the process of the JMS client ended with code 4: cannot go to ***",
+    });
+  });
+});
