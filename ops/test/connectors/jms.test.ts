@@ -165,10 +165,11 @@ describe.skipIf(jmsMissing)(
     test("bodies are texts, bytes or maps; what is none of them is a dead letter, and so is what is too long", async () => {
       const queue = next("q");
       const row = { text: "é\n", n: 3, half: 0.5, is: false, none: null };
+      const nul = { text: "a\0b" };
       for (const [i, body] of ["text", "bytes", "map"].entries()) {
         const to = sink(`/queue/${queue}?body=${body}`);
         await to.open(undefined);
-        await to.deliver([slice(i, [row])]);
+        await to.deliver([slice(2 * i, [row, nul])]);
         await to.close();
       }
       await client.publish(queue, [
@@ -177,8 +178,10 @@ describe.skipIf(jmsMissing)(
         { body: "4" },
       ]);
       const back = new ListeningFeed(feed(`/queue/${queue}`, { ...options, bytesMax: 1000 }));
-      await back.has(4);
-      expect(back.taken).toEqual([row, row, row, 4]);
+      await back.has(7);
+      // What the documentation says of maps.
+      const without = { text: expect.not.stringContaining("\0") };
+      expect(back.taken).toEqual([row, nul, row, nul, row, without, 4]);
       expect(back.errors).toMatchObject([
         [{ code: "JMS-TYPE", message: expect.stringContaining("ObjectMessage"), place: { stream: queue } }, null],
         [{ code: "JMS-TOO-LARGE", message: expect.stringContaining("has 2002 bytes"), place: { stream: queue } }, null],
