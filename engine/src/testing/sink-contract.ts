@@ -1,11 +1,22 @@
 /** What every `SinkConnector` must do. A connector's test calls {@link sinkContract} and adds only what is peculiar to it. */
 import fc from "fast-check";
-import { afterEach, describe, expect, test } from "vitest";
+import { expect } from "vitest";
 import type { InputSlice } from "../behavior/committed-behavior.ts";
+import { reportOf } from "../errors.ts";
 import { RowBatch } from "../frame/batch.ts";
 import type { Json } from "../frame/json.ts";
 import { Positions } from "../frame/positions.ts";
 import type { SinkConnector } from "../sink/sink-connector.ts";
+import {
+  type ConnectorCase,
+  type ConnectorSuite,
+  caseOf,
+  LARGE_CHARS,
+  leaveOut,
+  ODD_TEXTS,
+  registerSuite,
+  type Scope,
+} from "./connector/cases.ts";
 
 /** One target, however many connectors come and go in front of it. */
 export interface SinkHarness {
@@ -13,113 +24,261 @@ export interface SinkHarness {
   connect(): SinkConnector;
   /** The messages that the target holds now, in order. */
   content(): Promise<readonly Json[]>;
+  /** Breaks what connectors hold now; they may come back at once. Absent: there is nothing that could be broken. */
+  breakConnections?(): void;
   close(): Promise<void>;
+}
+
+export interface SinkContractOptions {
+  /** How many histories with crashes are tried. Default 15. */
+  readonly runs?: number;
+  /** Of how many steps at most, each of which may connect. Default 12. */
+  readonly stepsMax?: number;
+  /** Cases that another suite puts this connector to, and which. */
+  readonly elsewhere?: { readonly cases: readonly number[]; readonly where: string };
 }
 
 /** Most messages of a step in the crash test. */
 const STEP_MAX = 5;
+/** More than connectors send before they wait for answers. */
+const MANY = 1100;
+const ATTEMPTS_MAX = 200;
 
-/** `make` makes a fresh, empty target. So many histories with crashes are tried, of at most so many steps, each of which may connect. */
-export function sinkContract(
-  name: string,
+/** `make` makes a fresh, empty target. */
+export function sinkContract(name: string, make: () => Promise<SinkHarness>, options: SinkContractOptions = {}): void {
+  registerSuite(`${name} is a sink`, sinkSuite(make, options));
+}
+
+/** The cases, for whoever runs them otherwise than as tests. */
+export function sinkSuite(
   make: () => Promise<SinkHarness>,
-  { runs = 15, stepsMax = 12 }: { readonly runs?: number; readonly stepsMax?: number } = {},
-): void {
-  const opened: SinkHarness[] = [];
-  afterEach(async () => {
-    for (const harness of opened.splice(0)) await harness.close();
-  });
-  const target = async (): Promise<SinkHarness> => {
+  { runs = 15, stepsMax = 12, elsewhere }: SinkContractOptions = {},
+): ConnectorSuite {
+  const target: Target = async (scope) => {
     const harness = await make();
-    opened.push(harness);
+    scope.onClose(() => harness.close());
     return harness;
   };
+  const all = [...deliveringCases(target), ...crashCases(target, runs, stepsMax), ...brokenCases(target)];
+  return {
+    side: "sink",
+    cases: all.map((one) =>
+      elsewhere?.cases.includes(one.number) === true
+        ? { ...one, run: async () => leaveOut(elsewhere.where) }
+        : one,
+    ),
+    async declared() {
+      const { connect, close } = await make();
+      const { guarantee } = connect();
+      await close();
+      return [guarantee];
+    },
+  };
+}
 
-  describe(`${name} is a sink`, () => {
-    test("what was delivered is in the target, in order, once the delivery is answered", async () => {
-      const { connect, content } = await target();
-      const sink = connect();
-      await sink.open(undefined);
-      const first = await sink.deliver([sliceOf(0, 3), sliceOf(3, 2)]);
-      expect(await content()).toEqual(messages(0, 5));
-      const second = await sink.deliver([sliceOf(5, 1)]);
-      expect(await content()).toEqual(messages(0, 6));
-      expect(structuredClone([first, second])).toEqual(JSON.parse(JSON.stringify([first, second])));
+type Target = (scope: Scope) => Promise<SinkHarness>;
+
+async function opened(scope: Scope, { connect }: SinkHarness, committed?: Json): Promise<SinkConnector> {
+  const sink = connect();
+  scope.onClose(() => sink.close());
+  await sink.open(committed);
+  return sink;
+}
+
+function deliveringCases(target: Target): readonly ConnectorCase[] {
+  return [
+    caseOf(1, "closing twice, or before it was opened, does no harm, and a connection that is open is shown", async (scope) => {
+      const sink = (await target(scope)).connect();
       await sink.close();
-    });
+      await sink.open(undefined);
+      await sink.deliver([sliceOf(0, 1)]);
+      if (sink.connection !== undefined) expect(sink.connection().state).toBe("up");
+      await sink.close();
+      await sink.close();
+    }),
+    caseOf(3, "a delivery of nothing changes nothing", async (scope) => {
+      const harness = await target(scope);
+      const sink = await opened(scope, harness);
+      await sink.deliver([sliceOf(0, 2)]);
+      const committed = await sink.deliver([sliceOf(2, 0)]);
+      await sink.close();
+      const after = await opened(scope, harness, committed);
+      await after.deliver([sliceOf(2, 1)]);
+      await after.close();
+      expect(await harness.content()).toEqual(messages(0, 3));
+    }),
+    caseOf(4, "a delivery may be larger than what is sent before answers are waited for", async (scope) => {
+      const harness = await target(scope);
+      const sink = await opened(scope, harness);
+      await sink.deliver([sliceOf(0, MANY - 10), sliceOf(MANY - 10, 10)]);
+      await sink.close();
+      const held = await harness.content();
+      expect(held.length).toBe(MANY);
+      expect(held).toEqual(messages(0, MANY));
+    }),
+    caseOf(5, "what was delivered is in the target, in order, once the delivery is answered", async (scope) => {
+      const harness = await target(scope);
+      const sink = await opened(scope, harness);
+      await sink.deliver([sliceOf(0, 3), sliceOf(3, 2)]);
+      expect(await harness.content()).toEqual(messages(0, 5));
+      await sink.deliver([sliceOf(5, 1)]);
+      expect(await harness.content()).toEqual(messages(0, 6));
+    }),
+    caseOf(7, "texts and numbers of every kind arrive unchanged", async (scope) => {
+      const harness = await target(scope);
+      const sink = await opened(scope, harness);
+      const rows = oddRows();
+      await sink.deliver([slice(rows, 0)]);
+      await sink.close();
+      expect(await harness.content()).toEqual(rows);
+    }),
+    caseOf(8, "the messages of each lane stay in order", async (scope) => {
+      const harness = await target(scope);
+      const sink = await opened(scope, harness);
+      for (let from = 0; from < 4; from += 2)
+        await sink.deliver([slice(messages(from, 2), from, "one"), slice(messages(100 + from, 2), from, "two")]);
+      await sink.close();
+      const held = (await harness.content()) as readonly { readonly id: number }[];
+      expect(held.filter(({ id }) => id < 100)).toEqual(messages(0, 4));
+      // Two lanes have the same positions, and are told apart all the same.
+      expect(held.filter(({ id }) => id >= 100)).toEqual(messages(100, 4));
+    }),
+    caseOf(9, "what a delivery resolves with is plain data", async (scope) => {
+      const sink = await opened(scope, await target(scope));
+      const results = [await sink.deliver([sliceOf(0, 3)]), await sink.deliver([sliceOf(3, 1)])];
+      await sink.close();
+      expect(structuredClone(results)).toEqual(JSON.parse(JSON.stringify(results)));
+    }),
+    caseOf(21, "a message of a million characters arrives whole, and its neighbours with it", async (scope) => {
+      const harness = await target(scope);
+      const sink = await opened(scope, harness);
+      const rows = messages(0, 3).map((row, id) => (id === 1 ? { id, name: "é".repeat(LARGE_CHARS), amount: 0 } : row));
+      await sink.deliver([slice(rows, 0)]);
+      await sink.close();
+      const held = await harness.content();
+      expect(held.length).toBe(3);
+      // Compared by hand: a difference would print all of it.
+      expect(held.every((row, i) => JSON.stringify(row) === JSON.stringify(rows[i]))).toBe(true);
+    }),
+  ];
+}
 
-    test("a new connector goes on where the last commit left off", async () => {
-      const { connect, content } = await target();
-      const before = connect();
-      await before.open(undefined);
+function crashCases(target: Target, runs: number, stepsMax: number): readonly ConnectorCase[] {
+  return [
+    caseOf(11, "a new connector goes on where the last commit left off", async (scope) => {
+      const harness = await target(scope);
+      const before = await opened(scope, harness);
       const committed = await before.deliver([sliceOf(0, 4)]);
       await before.close();
-      const after = connect();
-      await after.open(committed);
+      const after = await opened(scope, harness, committed);
       await after.deliver([sliceOf(4, 4)]);
       await after.close();
-      expect(await content()).toEqual(messages(0, 8));
-    });
-
-    test("deliveries that were never committed are undone or repeated, as the guarantee says", async () => {
+      expect(await harness.content()).toEqual(messages(0, 8));
+    }),
+    caseOf(12, "deliveries that were never committed are undone or repeated, as the guarantee says", async (outer) => {
+      const steps = fc.array(fc.record({ n: fc.integer({ min: 1, max: STEP_MAX }), isCommitted: fc.boolean() }), {
+        maxLength: stepsMax,
+      });
       await fc.assert(
-        fc.asyncProperty(
-          fc.array(fc.record({ n: fc.integer({ min: 1, max: STEP_MAX }), isCommitted: fc.boolean() }), {
-            maxLength: stepsMax,
-          }),
-          async (steps) => {
-            const { connect, content } = await target();
-            let sink = connect();
-            let committed: Json | undefined;
-            let sent = 0;
-            await sink.open(undefined);
-            for (const { n, isCommitted } of steps) {
-              const result = await sink.deliver([sliceOf(sent, n)]);
-              if (isCommitted) {
-                committed = result;
-                sent += n;
-                continue;
-              }
-              // The node died between delivery and commit.
-              await sink.close();
-              sink = connect();
-              await sink.open(committed);
-            }
-            // What is behind the last commit is delivered again by whoever comes next.
-            await sink.deliver([sliceOf(sent, STEP_MAX)]);
-            sent += STEP_MAX;
-            await sink.close();
-            const held: readonly unknown[] = await content();
-            if (sink.guarantee === "at-least-once" || sink.guarantee === "best-effort")
-              expect(held).toEqual(expect.arrayContaining(messages(0, sent) as unknown[]));
-            else expect(held).toEqual(messages(0, sent));
-          },
-        ),
+        fc.asyncProperty(steps, async (history) => {
+          const harness = await target(outer);
+          const { guarantee, sent } = await lived(harness, history);
+          const held: readonly unknown[] = await harness.content();
+          if (guarantee === "at-least-once" || guarantee === "best-effort")
+            expect(held).toEqual(expect.arrayContaining(messages(0, sent) as unknown[]));
+          else expect(held).toEqual(messages(0, sent));
+        }),
         { numRuns: runs },
       );
-    });
+    }),
+    caseOf(24, "what three incarnations delivered and none committed is in the target once", async (scope) => {
+      const harness = await target(scope);
+      const first = harness.connect();
+      if (first.guarantee === "at-least-once" || first.guarantee === "best-effort")
+        leaveOut(`it declares ${first.guarantee}`);
+      await first.open(undefined);
+      const committed = await first.deliver([sliceOf(0, 3)]);
+      await first.close();
+      for (let incarnation = 0; incarnation < 3; incarnation++) {
+        const sink = await opened(scope, harness, committed);
+        await sink.deliver([sliceOf(3, 2 + incarnation)]);
+        await sink.close();
+      }
+      expect(await harness.content()).toEqual(messages(0, 7));
+    }),
+  ];
+}
 
-    test("closing twice, or before it was opened, does no harm", async () => {
-      const { connect } = await target();
-      const sink = connect();
-      await sink.close();
-      await sink.open(undefined);
-      await sink.close();
-      await sink.close();
-    });
-  });
+/** A node that dies between delivery and commit now and then, and whose successor delivers all that is behind the last commit. */
+async function lived(
+  { connect }: SinkHarness,
+  history: readonly { readonly n: number; readonly isCommitted: boolean }[],
+): Promise<{ readonly guarantee: SinkConnector["guarantee"]; readonly sent: number }> {
+  let sink = connect();
+  let committed: Json | undefined;
+  let sent = 0;
+  await sink.open(undefined);
+  for (const { n, isCommitted } of history) {
+    const result = await sink.deliver([sliceOf(sent, n)]);
+    if (isCommitted) {
+      committed = result;
+      sent += n;
+      continue;
+    }
+    await sink.close();
+    sink = connect();
+    await sink.open(committed);
+  }
+  await sink.deliver([sliceOf(sent, STEP_MAX)]);
+  await sink.close();
+  return { guarantee: sink.guarantee, sent: sent + STEP_MAX };
+}
+
+function brokenCases(target: Target): readonly ConnectorCase[] {
+  return [
+    caseOf(18, "when its connection breaks it delivers again over another one, and nothing is left out", async (scope) => {
+      const harness = await target(scope);
+      if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
+      const sink = await opened(scope, harness);
+      let committed: Json | undefined;
+      for (let from = 0; from < 12; from += 3) {
+        committed = await patiently(sink, committed, sliceOf(from, 3));
+        harness.breakConnections();
+      }
+      await patiently(sink, committed, sliceOf(12, 1));
+      if (sink.connection !== undefined) expect(sink.connection().state).toBe("up");
+      const held: readonly unknown[] = await harness.content();
+      if (sink.guarantee === "best-effort") return;
+      if (sink.guarantee === "at-least-once")
+        expect(held).toEqual(expect.arrayContaining(messages(0, 13) as unknown[]));
+      else expect(held).toEqual(messages(0, 13));
+    }),
+  ];
+}
+
+/** Delivers as a node does: what fails for a while is opened and tried again. */
+async function patiently(sink: SinkConnector, committed: Json | undefined, one: InputSlice): Promise<Json> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await sink.deliver([one]);
+    } catch (error) {
+      if (reportOf(error).kind !== "transient" || attempt > ATTEMPTS_MAX) throw error;
+      await sink.open(committed);
+    }
+  }
 }
 
 function messages(from: number, n: number): readonly Json[] {
   return Array.from({ length: n }, (_, i) => ({ id: from + i, name: `név "${from + i}"`, amount: (from + i) / 2 }));
 }
 
-function sliceOf(from: number, n: number): InputSlice {
-  return {
-    lane: "lane",
-    input: 0,
-    batch: new RowBatch(messages(from, n)),
-    positions: Positions.dense(from, n),
-    late: [],
-  };
+function oddRows(): readonly Json[] {
+  const amounts = [0, -1, 1e-7, 0.1 + 0.2, 1e21, -1.5e300, 9_007_199_254_740_991, 0.5];
+  return ODD_TEXTS.map((name, id) => ({ id, name, amount: amounts[id] ?? 0 }));
+}
+
+const sliceOf = (from: number, n: number): InputSlice => slice(messages(from, n), from);
+
+function slice(rows: readonly Json[], from: number, lane = "lane"): InputSlice {
+  return { lane, input: 0, batch: new RowBatch(rows), positions: Positions.dense(from, rows.length), late: [] };
 }
