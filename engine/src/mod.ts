@@ -279,7 +279,7 @@ export type {
 export { streamOf } from "./runtime/stream-of.ts";
 export type { SinkConnector } from "./sink/sink-connector.ts";
 export type { SinkGuarantee } from "./sink/sink-guarantee.ts";
-export type { Feed, FeedGroup, FeedIntake, FeedItem, FeedReceipt } from "./source/feed.ts";
+export type { Feed, FeedCapabilities, FeedGroup, FeedIntake, FeedItem, FeedReceipt } from "./source/feed.ts";
 export {
   HORIZON,
   horizonOf,

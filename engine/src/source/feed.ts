@@ -50,7 +50,21 @@ export interface FeedIntake {
   lose(count: number, reason: string): void;
 }
 
+/** What a feed can do beside handing over what comes. The contract suite proves each. */
+export interface FeedCapabilities {
+  /** It goes on behind a cursor that was kept beside the messages. */
+  readonly resume?: boolean;
+  /** Messages come in the order in which they were sent, as long as nothing comes again. */
+  readonly ordered?: boolean;
+  /** What is not settled holds back what follows, which waits at the sender's: nothing is shed. */
+  readonly pause?: boolean;
+  /** What was not settled when a connection or a process ended comes again. */
+  readonly nack?: boolean;
+}
+
 export interface Feed {
+  /** Absent: nothing of it, and what comes too fast is lost. */
+  readonly capabilities?: FeedCapabilities;
   /**
    * Hands over messages until `signal` aborts, over connections that it makes again by itself. Resolves before only where the feed has an
    * end, once everything was settled; rejects with what making them again does not cure, such as SOURCE-GAP.

@@ -1,0 +1,77 @@
+/** A feed that runs, and all that it handed over. */
+import { expect, vi } from "vitest";
+import type { Json } from "../../frame/json.ts";
+import type { Feed, FeedGroup, FeedReceipt } from "../../source/feed.ts";
+import { sleep } from "../../time/clock.ts";
+import { systemEnv } from "../../time/system-env.ts";
+import type { Scope } from "./cases.ts";
+
+export interface TakenMessage {
+  readonly message: Json;
+  readonly error?: unknown;
+  readonly receipt: FeedReceipt;
+}
+
+export const WAIT = { timeout: 20_000, interval: 5 };
+const QUIET_MS = 150;
+
+export class Listener {
+  readonly feed: Feed;
+  readonly taken: TakenMessage[] = [];
+  readonly groups: FeedGroup[] = [];
+  readonly lost: string[] = [];
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  /** It is stopped with the scope, if not before. */
+  constructor(scope: Scope, feed: Feed, cursor?: Json) {
+    this.feed = feed;
+    this.#running = feed.run(
+      {
+        cursor,
+        takeGroup: (group) => {
+          this.groups.push(group);
+          for (const item of group.items)
+            this.taken.push({ message: item.message, receipt: {}, ...("error" in item ? { error: item.error } : {}) });
+        },
+        take: (message, receipt = {}) => this.taken.push({ message, receipt }),
+        reject: (error, message, receipt = {}) => this.taken.push({ message, error, receipt }),
+        lose: (count, reason) => this.lost.push(`${count} ${reason}`),
+      },
+      this.#stop.signal,
+    );
+    scope.onClose(() => this.stop());
+  }
+
+  get messages(): readonly Json[] {
+    return this.taken.map(({ message }) => message);
+  }
+
+  async until(count: number): Promise<void> {
+    await vi.waitFor(() => expect(this.taken.length).toBeGreaterThanOrEqual(count), WAIT);
+  }
+
+  async isUp(): Promise<void> {
+    await vi.waitFor(() => expect(this.feed.connection().state).toBe("up"), WAIT);
+  }
+
+  settle(from: number, to: number): void {
+    for (const { receipt } of this.taken.slice(from, to)) receipt.settle?.();
+  }
+
+  settleGroups(): void {
+    for (const { settle } of this.groups) settle?.();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}
+
+/** Time in which nothing more may come. Too short, it would let a fault pass, never fail a run that is right. */
+export const quiet = (): Promise<void> => sleep(systemEnv(), QUIET_MS, new AbortController().signal);
+
+export const messages = (from: number, n: number): Json[] =>
+  Array.from({ length: n }, (_, i) => ({ id: from + i, name: `név "${from + i}"` }));
+export const bodies = (from: number, n: number): string[] => messages(from, n).map((message) => JSON.stringify(message));
