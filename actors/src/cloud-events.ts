@@ -28,6 +28,7 @@ export function cloudEventItem(item: FeedItem, place: string): FeedItem {
 /** Takes what `feed` sends as events. Each event is taken once, by its source and id, whatever the feed says of ids. */
 export function cloudEventFeed(feed: Feed, place: string): Feed {
   return {
+    ...(feed.capabilities === undefined ? {} : { capabilities: feed.capabilities }),
     connection: () => feed.connection(),
     run: (into, signal) => feed.run(cloudEventIntake(into, place), signal),
   };

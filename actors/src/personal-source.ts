@@ -87,6 +87,7 @@ export function personalFeed(
   { waitingMax = WAITING_MAX }: PersonalFeedOptions = {},
 ): Feed {
   return {
+    ...(feed.capabilities === undefined ? {} : { capabilities: feed.capabilities }),
     connection: () => feed.connection(),
     async run(into, signal) {
       for (let cursor = into.cursor; !signal.aborted; ) {

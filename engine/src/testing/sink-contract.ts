@@ -34,13 +34,14 @@ export interface SinkContractOptions {
   readonly runs?: number;
   /** Of how many steps at most, each of which may connect. Default 12. */
   readonly stepsMax?: number;
+  /** Messages of the largest delivery. Default 1100, more than connectors send before they wait for answers. */
+  readonly many?: number;
   /** Cases that another suite puts this connector to, and which. */
   readonly elsewhere?: { readonly cases: readonly number[]; readonly where: string };
 }
 
 /** Most messages of a step in the crash test. */
 const STEP_MAX = 5;
-/** More than connectors send before they wait for answers. */
 const MANY = 1100;
 const ATTEMPTS_MAX = 200;
 
@@ -52,14 +53,14 @@ export function sinkContract(name: string, make: () => Promise<SinkHarness>, opt
 /** The cases, for whoever runs them otherwise than as tests. */
 export function sinkSuite(
   make: () => Promise<SinkHarness>,
-  { runs = 15, stepsMax = 12, elsewhere }: SinkContractOptions = {},
+  { runs = 15, stepsMax = 12, many = MANY, elsewhere }: SinkContractOptions = {},
 ): ConnectorSuite {
   const target: Target = async (scope) => {
     const harness = await make();
     scope.onClose(() => harness.close());
     return harness;
   };
-  const all = [...deliveringCases(target), ...crashCases(target, runs, stepsMax), ...brokenCases(target)];
+  const all = [...deliveringCases(target, many), ...crashCases(target, runs, stepsMax), ...brokenCases(target)];
   return {
     side: "sink",
     cases: all.map((one) =>
@@ -85,7 +86,7 @@ async function opened(scope: Scope, { connect }: SinkHarness, committed?: Json):
   return sink;
 }
 
-function deliveringCases(target: Target): readonly ConnectorCase[] {
+function deliveringCases(target: Target, many: number): readonly ConnectorCase[] {
   return [
     caseOf(1, "closing twice, or before it was opened, does no harm, and a connection that is open is shown", async (scope) => {
       const sink = (await target(scope)).connect();
@@ -110,11 +111,11 @@ function deliveringCases(target: Target): readonly ConnectorCase[] {
     caseOf(4, "a delivery may be larger than what is sent before answers are waited for", async (scope) => {
       const harness = await target(scope);
       const sink = await opened(scope, harness);
-      await sink.deliver([sliceOf(0, MANY - 10), sliceOf(MANY - 10, 10)]);
+      await sink.deliver([sliceOf(0, many - 10), sliceOf(many - 10, 10)]);
       await sink.close();
       const held = await harness.content();
-      expect(held.length).toBe(MANY);
-      expect(held).toEqual(messages(0, MANY));
+      expect(held.length).toBe(many);
+      expect(held).toEqual(messages(0, many));
     }),
     caseOf(5, "what was delivered is in the target, in order, once the delivery is answered", async (scope) => {
       const harness = await target(scope);
@@ -149,7 +150,7 @@ function deliveringCases(target: Target): readonly ConnectorCase[] {
       await sink.close();
       expect(structuredClone(results)).toEqual(JSON.parse(JSON.stringify(results)));
     }),
-    caseOf(21, "a message of a million characters arrives whole, and its neighbours with it", async (scope) => {
+    caseOf(21, "a message of a million bytes arrives whole, and its neighbours with it", async (scope) => {
       const harness = await target(scope);
       const sink = await opened(scope, harness);
       const rows = messages(0, 3).map((row, id) => (id === 1 ? { id, name: "é".repeat(LARGE_CHARS), amount: 0 } : row));

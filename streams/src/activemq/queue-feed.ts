@@ -37,6 +37,7 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
 export function queueFeed(options: QueueFeedOptions): FeedDriver<StompLink> {
   const { destination, envelope } = options;
   return {
+    capabilities: { ordered: true, pause: true, nack: true },
     async listen(link, intake) {
       link.subscribe(destination, subscriptionHeaders(options), (message) => {
         const receipt = receiptOf(link, message, options.idHeader);

@@ -34,6 +34,7 @@ const DATA_SECTION = 0x75;
 
 export function nodeFeed(options: NodeFeedOptions): FeedDriver<AmqpLink> {
   return {
+    capabilities: { ordered: true, pause: true, nack: true },
     async listen(link, intake) {
       const receiver = link.connection.open_receiver(receiverOptions(options));
       const refused = new Promise<never>((_, reject) => {

@@ -76,7 +76,11 @@ export function intakeFeed(address: GrpcListenAddress, env: Env, options: Intake
       disconnect: async (server) => server.end(),
     },
   });
-  return resilientFeed(connection, { listen: (server, intake) => server.serve(intake) }, env);
+  const driver = {
+    capabilities: { ordered: true, pause: true, nack: true },
+    listen: (server: IntakeServer, intake: FeedIntake) => server.serve(intake),
+  };
+  return resilientFeed(connection, driver, env);
 }
 
 /** A port that listens. Events wait in their calls until {@link serve}. */

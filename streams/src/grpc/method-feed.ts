@@ -57,6 +57,7 @@ export function methodFeed(
     env,
   );
   return {
+    capabilities: { ordered: true, pause: true, ...(options.cursor === undefined ? {} : { resume: true }) },
     connection: () => feed.connection(),
     run(intake, signal) {
       reader.startAt(intake.cursor);

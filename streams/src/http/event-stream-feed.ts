@@ -65,6 +65,7 @@ export function eventStreamFeed(options: EventStreamOptions, env: Env): Feed {
   });
   const feed = resilientFeed(connection, { listen: (link, intake) => reader.read(link, intake) }, env);
   return {
+    capabilities: { resume: true, ordered: true, pause: true },
     connection: () => feed.connection(),
     run(intake, signal) {
       reader.startAt(intake.cursor);

@@ -60,6 +60,7 @@ export function pollFeed(options: PollOptions, env: Env): Feed {
     env,
   );
   return {
+    capabilities: { resume: true, ordered: true, pause: true },
     connection: () => feed.connection(),
     run(intake, signal) {
       poll.startAt(intake.cursor);

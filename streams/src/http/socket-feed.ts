@@ -42,7 +42,14 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function socketFeed(options: SocketFeedOptions, env: Env): Feed {
   const caller = new WebCaller(options, env);
   const connection = socketConnection(options, caller, options.send ?? [], env);
-  return resilientFeed(connection, { listen: (link, intake) => listen(link, intake, options, caller.name) }, env);
+  return resilientFeed(
+    connection,
+    {
+      capabilities: { ordered: true, pause: true, ...(options.ack === true ? { nack: true } : {}) },
+      listen: (link, intake) => listen(link, intake, options, caller.name),
+    },
+    env,
+  );
 }
 
 /** A WebSocket that is asked for an answer now and then, as the layer says. */

@@ -29,6 +29,7 @@ export interface DestinationFeedOptions {
 export function destinationFeed(options: DestinationFeedOptions): FeedDriver<BridgeLink> {
   const { kind, name, selector, subscription, ids, envelope, bytesMax, prefetch: credit } = options;
   return {
+    capabilities: { ordered: true, pause: true, nack: true },
     isFinal,
     async listen(link, intake) {
       const wanted = { kind, name, selector, subscription, ids, envelope, bytesMax, credit };

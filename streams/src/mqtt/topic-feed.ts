@@ -60,6 +60,7 @@ export function topicFeed({ filter, qos, envelope }: TopicFeedOptions): FeedDriv
           enveloped(message, data)
     : undefined;
   return {
+    ...(qos === 0 ? {} : { capabilities: { ordered: true, pause: true, nack: true } }),
     async listen(link, intake) {
       // Numbers are the session's.
       if (!link.hasSession) held.clear();

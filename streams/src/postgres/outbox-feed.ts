@@ -18,6 +18,8 @@ export interface OutboxOptions extends TableName {
   readonly mark?: string | undefined;
   /** Wait before looking again into an empty outbox, in ms. Default 250. */
   readonly pollMs?: number;
+  /** Most rows that are taken and not yet done. Default 1000. */
+  readonly takenMax?: number;
 }
 
 /** Rows that were taken and are not yet done. A feed's own bound: what it takes is never shed. */
@@ -32,11 +34,12 @@ export function outboxFeed(options: OutboxOptions, env: Env): FeedDriver<Client>
   const taken = new Set<string>();
   const settled = new Set<string>();
   return {
+    capabilities: { pause: true, nack: true },
     async listen(client, intake) {
       const outbox = await openOutbox(client, options);
       for (;;) {
         if (settled.size > 0) await outbox.finish([...settled], taken, settled);
-        const n = taken.size < TAKEN_MAX ? await outbox.take(intake, taken, settled) : 0;
+        const n = taken.size < (options.takenMax ?? TAKEN_MAX) ? await outbox.take(intake, taken, settled) : 0;
         if (n === 0) await sleep(env, taken.size > 0 ? DURABLE_MS : (options.pollMs ?? POLL_MS));
       }
     },
@@ -71,7 +74,7 @@ async function openOutbox(client: Client, options: OutboxOptions): Promise<Outbo
       }
     },
     async take(intake, taken, settled) {
-      const { rows } = await client.query<Row>(take, [[...taken], TAKEN_MAX - taken.size]);
+      const { rows } = await client.query<Row>(take, [[...taken], (options.takenMax ?? TAKEN_MAX) - taken.size]);
       for (const { id, row } of rows) {
         taken.add(id);
         intake.take(row, { id: `${shape.identity}/${id}`, settle: () => settled.add(id) });

@@ -37,6 +37,7 @@ export function queueFeed(options: QueueFeedOptions): FeedDriver<RabbitLink> {
   const { queue, prefetch, envelope } = options;
   const name = typeof queue === "string" ? queue : queue.name;
   return {
+    capabilities: { ordered: true, pause: true, nack: true },
     async listen(link, intake) {
       const channel = await link.model.createChannel();
       const watch = new ChannelWatch(channel);

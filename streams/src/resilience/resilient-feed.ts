@@ -7,6 +7,7 @@ import {
   type Env,
   engineError,
   type Feed,
+  type FeedCapabilities,
   type FeedIntake,
   type FeedReceipt,
   type Json,
@@ -17,6 +18,8 @@ import {
 import type { Connection } from "./connection.ts";
 
 export interface FeedDriver<C> {
+  /** Default none. */
+  readonly capabilities?: FeedCapabilities;
   /** Resolves when a connection is wanted; rejects when `signal` aborts. Default: at once. */
   ready?(signal: AbortSignal): Promise<void>;
   /** Hands what comes over `connection` to `intake`, and resolves when the connection has ended. */
@@ -48,6 +51,7 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
     }
   };
   return {
+    ...(driver.capabilities === undefined ? {} : { capabilities: driver.capabilities }),
     connection: (): ConnectionStatus =>
       refused === undefined ? connection.status : { ...connection.status, state: "backing-off", reason: refused },
     async run(intake, signal) {

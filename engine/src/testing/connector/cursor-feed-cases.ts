@@ -10,7 +10,7 @@ export interface CursorFeedCaseOptions {
   readonly jsonOnly?: boolean;
   /** How many may be handed over and not settled, after which nothing more comes. Default 1000. */
   readonly unsettledMax?: number;
-  /** Longest text of a message that the way there takes. Default a million characters. */
+  /** Longest text of a message that the way there takes. Default half a million characters. */
   readonly charsMax?: number;
 }
 

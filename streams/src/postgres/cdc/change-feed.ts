@@ -27,6 +27,7 @@ export function changeFeed(options: ChangeFeedOptions, env: Env): FeedDriver<Cli
   let end: bigint | undefined;
   let hasEnded = false;
   return {
+    capabilities: { resume: true, ordered: true, pause: true, nack: true },
     hasEnded: () => hasEnded,
     isFinal: (error) => error instanceof MillraceError && FINAL.has(error.code),
     async listen(client, intake) {
