@@ -35,6 +35,12 @@ export class TcpProxy {
     for (const socket of this.#open.keys()) socket.destroy();
   }
 
+  /** Breaks every connection; those that come are let through. */
+  snap(): void {
+    this.cut();
+    this.mend();
+  }
+
   /** Keeps every connection open and passes nothing on, as a link does whose other end is gone without a word. */
   hold(): void {
     for (const socket of this.#open.keys()) {

@@ -12,6 +12,7 @@ import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { activemqFeed, activemqSink } from "@millrace/streams/activemq";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ActivemqServer, activemqMissing, startActivemq } from "../../services/activemq-server.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { Amqp10Client } from "./amqp10-client.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { QUICK, slice } from "./running-graph.ts";
@@ -24,6 +25,7 @@ describe.skipIf(activemqMissing)(
   () => {
     let broker: ActivemqServer;
     let client: Amqp10Client;
+    let wire: TcpProxy;
     let count = 0;
     const next = (name: string): string => `${name}${++count}`;
 
@@ -34,9 +36,11 @@ describe.skipIf(activemqMissing)(
         amqpOptions: "transport.transformer=jms",
       });
       client = new Amqp10Client(broker.amqp.port);
+      wire = await TcpProxy.to(broker.stomp);
     }, START_MS);
     afterAll(async () => {
       await client?.close();
+      await wire?.close();
       await broker?.stomp.stop();
     }, START_MS);
 
@@ -45,8 +49,11 @@ describe.skipIf(activemqMissing)(
       if ("fault" in parsed) throw new Error(parsed.fault);
       return parsed;
     };
-    const feed = (path: string, id = next("node")): Feed => activemqFeed(address(path), env, { id, policy: QUICK });
-    const sink = (path: string) => activemqSink(address(path, "sink"), env, { id: "g/out", policy: QUICK });
+    const feed = (path: string, id = next("node"), at = broker.stomp.address): Feed =>
+      activemqFeed(address(path, "source", at), env, { id, policy: QUICK });
+    const sink = (path: string, at = broker.stomp.address) =>
+      activemqSink(address(path, "sink", at), env, { id: "g/out", policy: QUICK });
+    const breakConnections = (): void => wire.snap();
     const publish = (node: string, bodies: readonly string[]): Promise<void> =>
       client.publish(
         node,
@@ -56,7 +63,8 @@ describe.skipIf(activemqMissing)(
     feedContract("a queue of ActiveMQ", async () => {
       const queue = next("q");
       return {
-        connect: (most) => feed(`/queue/${queue}?prefetch=${most}`),
+        connect: (most) => feed(`/queue/${queue}?prefetch=${most}`, next("node"), wire.address),
+        breakConnections,
         send: (bodies) => publish(queue, bodies),
         close: async () => undefined,
       };
@@ -68,7 +76,8 @@ describe.skipIf(activemqMissing)(
       // A subscription gets what is sent after it was made.
       await ListeningFeed.made(feed(`/topic/${topic}`, id), () => publish(`topic://${topic}`, ['"probe"']));
       return {
-        connect: (most) => feed(`/topic/${topic}?prefetch=${most}`, id),
+        connect: (most) => feed(`/topic/${topic}?prefetch=${most}`, id, wire.address),
+        breakConnections,
         send: (bodies) => publish(`topic://${topic}`, bodies),
         close: async () => undefined,
       };
@@ -78,7 +87,8 @@ describe.skipIf(activemqMissing)(
       const queue = next("q");
       const seen: Json[] = [];
       return {
-        connect: () => sink(`/queue/${queue}`),
+        connect: () => sink(`/queue/${queue}`, wire.address),
+        breakConnections,
         async content() {
           seen.push(...(await client.drain(queue)).map(({ data }) => JSON.parse(data) as Json));
           return seen;

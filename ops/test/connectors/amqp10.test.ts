@@ -3,6 +3,7 @@ import { type Amqp10Address, type Feed, type Json, parseAmqp10Address, reportOf,
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { amqp10Feed, amqp10Sink } from "@millrace/streams/amqp10";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
 import { Amqp10Client } from "./amqp10-client.ts";
 import { ListeningFeed } from "./listening-feed.ts";
@@ -16,25 +17,31 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
   describe.skipIf(missing)(`AMQP 1.0 on ${name}${missing === undefined ? "" : ` (skipped: ${missing})`}`, () => {
     let broker: Amqp10Broker;
     let client: Amqp10Client;
+    let wire: TcpProxy;
     let count = 0;
     const next = (of: string): string => `${of}${++count}`;
 
     beforeAll(async () => {
       broker = await start();
       client = new Amqp10Client(broker.port);
+      wire = await TcpProxy.to(broker);
     }, START_MS);
     afterAll(async () => {
       await client?.close();
+      await wire?.close();
       await broker?.stop();
     }, START_MS);
 
-    const address = (path: string, side: "source" | "sink" = "source"): Amqp10Address => {
-      const parsed = parseAmqp10Address(`//127.0.0.1:${broker.port}${path}`, side);
+    const address = (path: string, side: "source" | "sink" = "source", port = broker.port): Amqp10Address => {
+      const parsed = parseAmqp10Address(`//127.0.0.1:${port}${path}`, side);
       if ("fault" in parsed) throw new Error(parsed.fault);
       return parsed;
     };
-    const feed = (path: string, id = next("node")): Feed => amqp10Feed(address(path), env, { id, policy: QUICK });
-    const sink = (path: string) => amqp10Sink(address(path, "sink"), env, { id: "g/out", policy: QUICK });
+    const feed = (path: string, id = next("node"), port = broker.port): Feed =>
+      amqp10Feed(address(path, "source", port), env, { id, policy: QUICK });
+    const sink = (path: string, port = broker.port) =>
+      amqp10Sink(address(path, "sink", port), env, { id: "g/out", policy: QUICK });
+    const breakConnections = (): void => wire.snap();
     const pathOf = (queue: string): string => `/queue/${encodeURIComponent(node(queue))}`;
     const publish = (to: string, bodies: readonly string[]): Promise<void> =>
       client.publish(
@@ -46,7 +53,8 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
       const queue = next("q");
       await broker.makeQueue(queue);
       return {
-        connect: (most) => feed(`${pathOf(queue)}?prefetch=${most}&ids=message`),
+        connect: (most) => feed(`${pathOf(queue)}?prefetch=${most}&ids=message`, next("node"), wire.port),
+        breakConnections,
         send: (bodies) => publish(node(queue), bodies),
         close: async () => undefined,
       };
@@ -57,7 +65,8 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
       await broker.makeQueue(queue);
       const seen: Json[] = [];
       return {
-        connect: () => sink(pathOf(queue)),
+        connect: () => sink(pathOf(queue), wire.port),
+        breakConnections,
         async content() {
           seen.push(...(await client.drain(node(queue))).map(({ data }) => JSON.parse(data) as Json));
           return seen;
@@ -74,7 +83,8 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
         // A subscription gets what is sent after it was made.
         await ListeningFeed.made(feed(path, id), () => publish(at, ['"probe"']));
         return {
-          connect: (most) => feed(`${path}?prefetch=${most}`, id),
+          connect: (most) => feed(`${path}?prefetch=${most}`, id, wire.port),
+          breakConnections,
           send: (bodies) => publish(at, bodies),
           close: async () => undefined,
         };

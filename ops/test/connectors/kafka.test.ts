@@ -55,16 +55,20 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         if ("fault" in parsed) throw new Error(parsed.fault);
         return parsed;
       };
-      const source = (path: string): SourceConnector => kafkaSource(address(path), env, { policy: POLICY, pollMs: 20 });
-      const sink = (topic: string, id = "g/out", key?: string): ReturnType<typeof kafkaSink> =>
-        kafkaSink(address(topic, "sink"), { id, ...(key === undefined ? {} : { key }) }, env, POLICY);
+      const source = (path: string, at = server.address): SourceConnector =>
+        kafkaSource(address(path, "source", at), env, { policy: POLICY, pollMs: 20 });
+      const breakConnections = (): void => server.wire.snap();
+      const sink = (topic: string, id = "g/out", key?: string, at = server.address): ReturnType<typeof kafkaSink> =>
+        kafkaSink(address(topic, "sink", at), { id, ...(key === undefined ? {} : { key }) }, env, POLICY);
 
       for (const ending of ["", "?until=now"]) {
         sourceContract(`a topic${ending === "" ? "" : " until now"}`, {
           async holding(rows) {
             const topic = await topics.make();
             await topics.publish(topic, rows);
-            return { connector: source(`${topic}${ending}`), close: async () => undefined };
+            const connector = source(`${topic}${ending}`, server.wire.address);
+            const add = async (more: readonly Json[]): Promise<void> => void (await topics.publish(topic, more));
+            return { connector, add, breakConnections, close: async () => undefined };
           },
           async holdingBad(rows) {
             const topic = await topics.make();
@@ -84,7 +88,8 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
 
       sinkContract("a topic", async () => {
         const topic = await topics.make();
-        return { connect: () => sink(topic), content: () => topics.rows(topic), close: async () => undefined };
+        const connect = () => sink(topic, "g/out", undefined, server.wire.address);
+        return { connect, content: () => topics.rows(topic), breakConnections, close: async () => undefined };
       });
 
       test("keys, headers and tombstones are in the row where the address says so", async () => {

@@ -20,6 +20,7 @@ describe.skipIf(mosquittoMissing)(
   () => {
     let server: ServerProcess;
     let client: MqttClient;
+    let wire: TcpProxy;
     let count = 0;
     const next = (name: string): string => `${name}${++count}`;
     const connect = (): Promise<MqttClient> =>
@@ -27,10 +28,12 @@ describe.skipIf(mosquittoMissing)(
 
     beforeAll(async () => {
       server = await startMosquitto();
+      wire = await TcpProxy.to(server);
       client = await connect();
     });
     afterAll(async () => {
       await client?.endAsync(true);
+      await wire?.close();
       await server?.stop();
     });
 
@@ -39,7 +42,8 @@ describe.skipIf(mosquittoMissing)(
       if ("fault" in parsed) throw new Error(parsed.fault);
       return parsed;
     };
-    const feed = (path: string, id = next("node")): Feed => mqttFeed(address(path), env, { id, policy: QUICK });
+    const feed = (path: string, id = next("node"), at = server.address): Feed =>
+      mqttFeed(address(path, "source", at), env, { id, policy: QUICK });
     const publish = async (topic: string, bodies: readonly string[], qos: 1 | 2 = 1): Promise<void> => {
       for (let from = 0; from < bodies.length; from += 10)
         await Promise.all(bodies.slice(from, from + 10).map((body) => client.publishAsync(topic, body, { qos })));
@@ -86,8 +90,9 @@ describe.skipIf(mosquittoMissing)(
         stop.abort();
         await running;
         return {
-          connect: (most) => feed(`/topic/${topic}?qos=${qos}&prefetch=${most}`, id),
+          connect: (most) => feed(`/topic/${topic}?qos=${qos}&prefetch=${most}`, id, wire.address),
           send: (bodies) => publish(topic, bodies, qos),
+          breakConnections: () => wire.snap(),
           close: async () => undefined,
         };
       });
@@ -96,9 +101,25 @@ describe.skipIf(mosquittoMissing)(
     sinkContract("an MQTT topic", async () => {
       const topic = next("t");
       const { content, close } = await watch(topic);
-      const to = address(`/topic/${topic}`, "sink");
-      return { connect: () => mqttSink(to, env, { id: "g/out", policy: QUICK }), content, close };
+      const to = address(`/topic/${topic}`, "sink", wire.address);
+      const connect = () => mqttSink(to, env, { id: "g/out", policy: QUICK });
+      return { connect, content, breakConnections: () => wire.snap(), close };
     });
+
+    feedContract(
+      "an MQTT topic with quality of service 0",
+      async () => {
+        const topic = next("t");
+        return {
+          connect: () => feed(`/topic/${topic}?qos=0`, next("g/in"), wire.address),
+          send: (bodies) => publish(topic, bodies),
+          listens: () => new Promise((resolve) => setTimeout(resolve, 100)),
+          breakConnections: () => wire.snap(),
+          close: async () => undefined,
+        };
+      },
+      { isLossy: true },
+    );
 
     test("an envelope says topic and more, retained messages come to who subscribes later, and quality 0 sends nothing again", async () => {
       const topic = next("t");

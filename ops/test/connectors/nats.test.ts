@@ -10,12 +10,13 @@ import {
   type SourceConnector,
   systemEnv,
 } from "@millrace/engine";
-import { sinkContract, sourceContract } from "@millrace/engine/testing";
-import { natsSink, natsSource } from "@millrace/streams/nats";
+import { feedContract, sinkContract, sourceContract } from "@millrace/engine/testing";
+import { natsFeed, natsSink, natsSource } from "@millrace/streams/nats";
 import { connect, headers, type NatsConnection, nanos } from "nats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { natsServers, startNats, withPassword } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
 
 const env = systemEnv();
 const POLICY = { backoffMs: 10, backoffMaxMs: 50, suspendMs: 100, probeTimeoutMs: 1000 };
@@ -26,24 +27,29 @@ describe.skipIf(servers.length === 0)("NATS", () => {
     describe(kind.binary.includes("v2") ? "a newer server" : "Debian's server", () => {
       let server: ServerProcess;
       let nc: NatsConnection;
+      let wire: TcpProxy;
       let count = 0;
       const next = (name: string): string => `${name}${++count}`;
 
       beforeAll(async () => {
         server = await startNats(kind);
+        wire = await TcpProxy.to(server);
         nc = await connect({ servers: server.address });
       });
       afterAll(async () => {
         await nc?.close();
+        await wire?.close();
         await server?.stop();
       });
 
-      const address = (path: string, side: "source" | "sink" = "source"): NatsAddress => {
-        const parsed = parseNatsAddress(`//${server.address}${path}`, side);
+      const address = (path: string, side: "source" | "sink" = "source", at = server.address): NatsAddress => {
+        const parsed = parseNatsAddress(`//${at}${path}`, side);
         if ("fault" in parsed) throw new Error(parsed.fault);
         return parsed;
       };
-      const source = (path: string): SourceConnector => natsSource(address(path), env, { policy: POLICY, pollMs: 20 });
+      const source = (path: string, at = server.address): SourceConnector =>
+        natsSource(address(path, "source", at), env, { policy: POLICY, pollMs: 20 });
+      const breakConnections = (): void => wire.snap();
       const newStream = async (limits: object = {}): Promise<string> => {
         const name = next("S");
         const jsm = await nc.jetstreamManager();
@@ -60,7 +66,9 @@ describe.skipIf(servers.length === 0)("NATS", () => {
           async holding(rows) {
             const stream = await newStream();
             await publish(stream, rows);
-            return { connector: source(`/jetstream/${stream}${ending}`), close: async () => undefined };
+            const connector = source(`/jetstream/${stream}${ending}`, wire.address);
+            const add = (more: readonly Json[]): Promise<void> => publish(stream, more);
+            return { connector, add, breakConnections, close: async () => undefined };
           },
           async holdingBad(rows) {
             const stream = await newStream();
@@ -83,22 +91,23 @@ describe.skipIf(servers.length === 0)("NATS", () => {
           const bucket = next("B");
           const kv = await nc.jetstream().views.kv(bucket, { history: 64 });
           for (const row of rows) await kv.put(`k${row.id}`, JSON.stringify(row));
-          const connector = source(`/kv/${bucket}`);
+          const connector = source(`/kv/${bucket}`, wire.address);
           const messages: JsonObject[] = [];
           for (const row of rows) {
             const { created } = (await kv.get(`k${row.id}`)) as { created: Date };
             const revision = messages.length + 1;
             messages.push({ key: `k${row.id}`, value: row, operation: "put", revision, time: created.toISOString() });
           }
-          return { connector, messages, close: async () => undefined };
+          return { connector, messages, breakConnections, close: async () => undefined };
         },
       });
 
       sinkContract("a JetStream subject", async () => {
         const stream = await newStream();
         return {
-          connect: () => natsSink(address(`/jetstream/${stream}.out`, "sink"), { id: "g/out" }, env, POLICY),
+          connect: () => natsSink(address(`/jetstream/${stream}.out`, "sink", wire.address), { id: "g/out" }, env, POLICY),
           content: async () => rowsOf(nc, stream),
+          breakConnections,
           close: async () => undefined,
         };
       });
@@ -107,8 +116,9 @@ describe.skipIf(servers.length === 0)("NATS", () => {
         const bucket = next("B");
         await nc.jetstream().views.kv(bucket);
         return {
-          connect: () => natsSink(address(`/kv/${bucket}`, "sink"), { id: "g/out", key: "id" }, env, POLICY),
+          connect: () => natsSink(address(`/kv/${bucket}`, "sink", wire.address), { id: "g/out", key: "id" }, env, POLICY),
           content: async () => rowsOf(nc, `KV_${bucket}`),
+          breakConnections,
           close: async () => undefined,
         };
       });
@@ -119,7 +129,8 @@ describe.skipIf(servers.length === 0)("NATS", () => {
         const subscription = nc.subscribe(subject, { callback: (_, m) => seen.push(m.json() as Json) });
         await nc.flush();
         return {
-          connect: () => natsSink(address(`/core/${subject}`, "sink"), { id: "g/out" }, env, POLICY),
+          connect: () => natsSink(address(`/core/${subject}`, "sink", wire.address), { id: "g/out" }, env, POLICY),
+          breakConnections,
           async content() {
             await nc.flush();
             return seen;
@@ -127,6 +138,24 @@ describe.skipIf(servers.length === 0)("NATS", () => {
           close: async () => subscription.unsubscribe(),
         };
       });
+
+      feedContract(
+        "a core subject",
+        async () => {
+          const subject = next("core");
+          return {
+            connect: () => natsFeed(address(`/core/${subject}`, "source", wire.address), env, POLICY),
+            async send(bodies) {
+              for (const body of bodies) nc.publish(subject, body);
+              await nc.flush();
+            },
+            listens: () => new Promise((resolve) => setTimeout(resolve, 100)),
+            breakConnections,
+            close: async () => undefined,
+          };
+        },
+        { isLossy: true },
+      );
 
       test("hosts that are down are passed over, and a password is used and never shown", async () => {
         const closed = await startNats(withPassword(kind, "ada", "s3cret"));

@@ -16,6 +16,7 @@ import { type ConfirmChannel, connect } from "amqplib";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { type RabbitServer, rabbitmqMissing, startRabbit } from "../../services/rabbitmq-server.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
@@ -29,6 +30,7 @@ describe.skipIf(rabbitmqMissing)(
   () => {
     let broker: RabbitServer;
     let channel: ConfirmChannel;
+    let wire: TcpProxy;
     let hangUp: () => Promise<void>;
     let count = 0;
     const next = (name: string): string => `${name}${++count}`;
@@ -42,10 +44,12 @@ describe.skipIf(rabbitmqMissing)(
 
     beforeAll(async () => {
       broker = await startRabbit(["max_message_size = 1000000"]);
+      wire = await TcpProxy.to(broker.server);
       await dial();
     }, START_MS);
     afterAll(async () => {
       await hangUp?.();
+      await wire?.close();
       await broker?.stop();
     }, START_MS);
 
@@ -54,9 +58,11 @@ describe.skipIf(rabbitmqMissing)(
       if ("fault" in parsed) throw new Error(parsed.fault);
       return parsed;
     };
-    const feed = (path: string, id = next("node")): Feed => rabbitmqFeed(address(path), env, { id, policy: QUICK });
-    const sink = (path: string, key?: string) =>
-      rabbitmqSink(address(path, "sink"), env, { id: "g/out", key, policy: QUICK });
+    const feed = (path: string, id = next("node"), at = broker.server.address): Feed =>
+      rabbitmqFeed(address(path, "source", at), env, { id, policy: QUICK });
+    const breakConnections = (): void => wire.snap();
+    const sink = (path: string, key?: string, at = broker.server.address) =>
+      rabbitmqSink(address(path, "sink", at), env, { id: "g/out", key, policy: QUICK });
     const publish = async (queue: string, bodies: readonly string[], ids = false): Promise<void> => {
       for (const body of bodies)
         channel.sendToQueue(queue, Buffer.from(body), { persistent: true, ...(ids ? { messageId: body } : {}) });
@@ -99,8 +105,9 @@ describe.skipIf(rabbitmqMissing)(
         const queue = next("q");
         await channel.assertQueue(queue, { durable: true, arguments: { "x-queue-type": type } });
         return {
-          connect: (most) => feed(`/queue/${queue}?prefetch=${most}&ids=message`),
+          connect: (most) => feed(`/queue/${queue}?prefetch=${most}&ids=message`, next("node"), wire.address),
           send: (bodies) => publish(queue, bodies),
+          breakConnections,
           close: async () => void (await channel.deleteQueue(queue)),
         };
       });
@@ -128,7 +135,8 @@ describe.skipIf(rabbitmqMissing)(
       await vi.waitFor(async () => expect((await channel.checkQueue(queue)).consumerCount).toBe(0), WAIT);
       await channel.purgeQueue(queue);
       return {
-        connect: (most) => feed(`${path}&prefetch=${most}`, id),
+        connect: (most) => feed(`${path}&prefetch=${most}`, id, wire.address),
+        breakConnections,
         async send(bodies) {
           for (const [i, body] of bodies.entries()) channel.publish(exchange, `a.${i}`, Buffer.from(body));
           channel.publish(exchange, "b.c", Buffer.from('"of another key"'));
@@ -143,11 +151,29 @@ describe.skipIf(rabbitmqMissing)(
       await channel.assertQueue(queue, QUORUM);
       const seen: Json[] = [];
       return {
-        connect: () => sink(`/queue/${queue}`),
+        connect: () => sink(`/queue/${queue}`, undefined, wire.address),
         async content() {
           seen.push(...(await drain(queue)));
           return seen;
         },
+        breakConnections,
+        close: async () => void (await channel.deleteQueue(queue)),
+      };
+    });
+
+    sinkContract("an exchange of RabbitMQ", async () => {
+      const [exchange, queue] = [next("x"), next("q")];
+      await channel.assertExchange(exchange, "fanout");
+      await channel.assertQueue(queue, QUORUM);
+      await channel.bindQueue(queue, exchange, "");
+      const seen: Json[] = [];
+      return {
+        connect: () => sink(`/exchange/${exchange}`, undefined, wire.address),
+        async content() {
+          seen.push(...(await drain(queue)));
+          return seen;
+        },
+        breakConnections,
         close: async () => void (await channel.deleteQueue(queue)),
       };
     });

@@ -8,12 +8,13 @@ import {
   type SourceConnector,
   systemEnv,
 } from "@millrace/engine";
-import { sinkContract, sourceContract } from "@millrace/engine/testing";
-import { redisSink, redisSource } from "@millrace/streams/redis";
+import { feedContract, sinkContract, sourceContract } from "@millrace/engine/testing";
+import { redisFeed, redisSink, redisSource } from "@millrace/streams/redis";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { redisMissing, startRedis } from "../../services/redis-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -21,24 +22,29 @@ const env = systemEnv();
 describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipped: ${redisMissing})`}`, () => {
   let server: ServerProcess;
   let redis: Redis;
+  let wire: TcpProxy;
   let count = 0;
   const next = (name: string): string => `${name}${++count}`;
 
   beforeAll(async () => {
     server = await startRedis();
+    wire = await TcpProxy.to(server);
     redis = new Redis(server.port, "127.0.0.1");
   });
   afterAll(async () => {
     redis?.disconnect();
+    await wire?.close();
     await server?.stop();
   });
 
-  const address = (path: string, side: "source" | "sink" = "source"): RedisAddress => {
-    const parsed = parseRedisAddress(`//${server.address}${path}`, side);
+  const address = (path: string, side: "source" | "sink" = "source", at = server.address): RedisAddress => {
+    const parsed = parseRedisAddress(`//${at}${path}`, side);
     if ("fault" in parsed) throw new Error(parsed.fault);
     return parsed;
   };
-  const source = (path: string): SourceConnector => redisSource(address(path), env, { policy: QUICK, pollMs: 20 });
+  const source = (path: string, at = server.address): SourceConnector =>
+    redisSource(address(path, "source", at), env, { policy: QUICK, pollMs: 20 });
+  const breakConnections = (): void => wire.snap();
   const add = async (key: string, rows: readonly Json[]): Promise<string[]> => {
     const pipeline = redis.pipeline();
     for (const row of rows) pipeline.xadd(key, "*", "data", JSON.stringify(row));
@@ -56,7 +62,9 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
           const [id = ""] = await add(key, ["gone"]);
           await redis.xdel(key, id);
         }
-        return { connector: source(`/stream/${key}${ending}`), close: async () => undefined };
+        const connector = source(`/stream/${key}${ending}`, wire.address);
+        const more = async (rows: readonly Json[]): Promise<void> => void (await add(key, rows));
+        return { connector, add: more, breakConnections, close: async () => undefined };
       },
       async holdingBad(rows) {
         const key = next("s");
@@ -76,8 +84,9 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
   sinkContract("a Redis stream", async () => {
     const key = next("s");
     return {
-      connect: () => redisSink(address(`/stream/${key}`, "sink"), "g/out", env, QUICK),
+      connect: () => redisSink(address(`/stream/${key}`, "sink", wire.address), "g/out", env, QUICK),
       content: () => rowsOf(key),
+      breakConnections,
       close: async () => undefined,
     };
   });
@@ -89,7 +98,8 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     listener.on("message", (_channel, text) => seen.push(JSON.parse(text) as Json));
     await listener.subscribe(channel);
     return {
-      connect: () => redisSink(address(`/channel/${channel}`, "sink"), "g/out", env, QUICK),
+      connect: () => redisSink(address(`/channel/${channel}`, "sink", wire.address), "g/out", env, QUICK),
+      breakConnections,
       async content() {
         await listener.ping();
         return seen;
@@ -97,6 +107,24 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
       close: async () => listener.disconnect(),
     };
   });
+
+  feedContract(
+    "a Redis channel",
+    async () => {
+      const channel = next("c");
+      return {
+        connect: () => redisFeed(address(`/channel/${channel}`, "source", wire.address), env, QUICK),
+        async send(bodies) {
+          for (const body of bodies) await redis.publish(channel, body);
+        },
+        listens: () =>
+          vi.waitFor(async () => expect(await redis.pubsub("NUMSUB", channel)).toEqual([channel, 1]), WAIT),
+        breakConnections,
+        close: async () => undefined,
+      };
+    },
+    { isLossy: true },
+  );
 
   test("fields of an entry are the message where the address says so", async () => {
     const key = next("s");

@@ -143,5 +143,5 @@ export const ODD_TEXTS: readonly string[] = [
   "0x12 is no number",
   "\\u0041 \\n ${x} {{y}}",
 ];
-/** Of two bytes each: a million bytes are less than what lines and brokers take by default. */
-export const LARGE_CHARS = 500_000;
+/** Of two bytes each: less than what lines and brokers take by default. */
+export const LARGE_CHARS = 450_000;
