@@ -7,7 +7,13 @@ import type { SinkConnector } from "../src/sink/sink-connector.ts";
 import type { SinkGuarantee } from "../src/sink/sink-guarantee.ts";
 import type { Feed, FeedCapabilities, FeedIntake } from "../src/source/feed.ts";
 import type { SourceCapabilities, SourceConnector } from "../src/source/source-connector.ts";
-import { type CaseNumber, CONNECTOR_CASES, type ConnectorSuite, LeftOut, unproved } from "../src/testing/connector/cases.ts";
+import {
+  type CaseNumber,
+  CONNECTOR_CASES,
+  type ConnectorSuite,
+  LeftOut,
+  unproved,
+} from "../src/testing/connector/cases.ts";
 import { type FeedHarness, feedContract, feedSuite } from "../src/testing/feed-contract.ts";
 import { sinkContract, sinkSuite } from "../src/testing/sink-contract.ts";
 import { sourceContract, sourceSuite } from "../src/testing/source-contract.ts";
@@ -118,7 +124,11 @@ class BodyQueue {
 
 const STATUS = { name: "queue", endpoint: null, reason: "", sinceMs: 0, connects: 0, failures: 0 };
 const QUEUE: FeedCapabilities = { ordered: true, pause: true, nack: true };
-const decodeError = Object.assign(new Error("no JSON"), { code: "MSG-DECODE", kind: "rejected", place: { stream: "q" } });
+const decodeError = Object.assign(new Error("no JSON"), {
+  code: "MSG-DECODE",
+  kind: "rejected",
+  place: { stream: "q" },
+});
 
 const queueOf = (capabilities?: FeedCapabilities, lie?: keyof FeedCapabilities) => async (): Promise<FeedHarness> => {
   const queue = new BodyQueue();
@@ -229,5 +239,4 @@ test("there is a case for every number, and a suite for it", () => {
   );
   // Case 25 is the suite's own.
   expect([...numbers, 25].toSorted((a, b) => a - b)).toEqual(Object.keys(CONNECTOR_CASES).map(Number));
-
 });

@@ -34,9 +34,17 @@ describe("an activemq: address", () => {
     ["//a/queue/x?subscription=s", "source", "unknown option `subscription`"],
     ["//a/queue/x?prefetch=1", "sink", "unknown option `prefetch`"],
     ["//a/topic/x?selector=", "source", "option `selector`: expected an expression"],
+    ["//a/queue/x?priority=10", "sink", "expected a priority from 0 to 9, or the name of a field"],
+    ["//a/queue/x?priority=-1", "sink", "expected a priority from 0 to 9, or the name of a field"],
+    ["//a/queue/x?priority=1", "source", "unknown option `priority`"],
     ["//a/queue/x?ca=x.pem", "sink", "option `ca` needs `tls=true`"],
   ] as const)("%s of a %s is refused", (address, side, fault) => {
     expect(parseActivemqAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
+  });
+
+  test.each(["9", "urgency"])("may say the priority %s of what is sent", (priority) => {
+    const parsed = parseActivemqAddress(`//a/queue/x?priority=${priority}`, "sink");
+    expect(parsed).toMatchObject({ options: new Map([["priority", priority]]) });
   });
 
   test("cannot have event times or a key: the problem names line and column", () => {

@@ -1,5 +1,13 @@
 /** What an `activemq:` address names: a queue of an ActiveMQ broker, or a topic with a durable subscription. */
-import { isSecureOptions, isShortText, type OptionCheck, oneOf, optionFault, wholeNumber } from "./address-options.ts";
+import {
+  isSecureOptions,
+  isShortText,
+  type OptionCheck,
+  oneOf,
+  optionFault,
+  priorityUpTo,
+  wholeNumber,
+} from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface ActivemqAddress extends BrokerAddress {
@@ -25,11 +33,12 @@ const READ: Readonly<Record<string, OptionCheck>> = {
   envelope: oneOf("true", "false"),
   ...isSecureOptions,
 };
+const WRITE: Readonly<Record<string, OptionCheck>> = { priority: priorityUpTo(9), ...isSecureOptions };
 const OPTIONS: Readonly<
   Record<"source" | "sink", Readonly<Record<ActivemqKind, Readonly<Record<string, OptionCheck>>>>>
 > = {
   source: { queue: READ, topic: { subscription: isShortText, ...READ } },
-  sink: { queue: isSecureOptions, topic: isSecureOptions },
+  sink: { queue: WRITE, topic: WRITE },
 };
 
 export function parseActivemqAddress(

@@ -60,3 +60,12 @@ export function isShortText(value: string): string | undefined {
   const isShort = value !== "" && new TextEncoder().encode(value).length <= SHORT_BYTES_MAX;
   return isShort ? undefined : "expected a text of 1 to 255 bytes";
 }
+
+/** A priority that all messages have, or the field of a row that holds it; 0 is the least. */
+export const priorityUpTo =
+  (most: number): OptionCheck =>
+  (value) => {
+    if (!/^[+-]?\d/.test(value)) return isShortText(value);
+    const is = /^\d{1,3}$/.test(value) && Number(value) <= most;
+    return is ? undefined : `expected a priority from 0 to ${most}, or the name of a field`;
+  };

@@ -34,9 +34,17 @@ describe("an amqp10: address", () => {
     ["//a/queue/x?subscription=s", "source", "unknown option `subscription`"],
     ["//a/queue/x?deliveries=1", "sink", "unknown option `deliveries`"],
     ["//a/queue/x?hostname=", "sink", "option `hostname`: expected a text"],
+    ["//a/queue/x?priority=256", "sink", "expected a priority from 0 to 255, or the name of a field"],
+    ["//a/queue/x?priority=-1", "sink", "expected a priority from 0 to 255, or the name of a field"],
+    ["//a/queue/x?priority=1", "source", "unknown option `priority`"],
     ["//a/queue/x?ca=x.pem", "sink", "option `ca` needs `tls=true`"],
   ] as const)("%s of a %s is refused", (address, side, fault) => {
     expect(parseAmqp10Address(address, side)).toEqual({ fault: expect.stringContaining(fault) });
+  });
+
+  test.each(["255", "urgency"])("may say the priority %s of what is sent", (priority) => {
+    const parsed = parseAmqp10Address(`//a/queue/x?priority=${priority}`, "sink");
+    expect(parsed).toMatchObject({ options: new Map([["priority", priority]]) });
   });
 
   test("cannot have event times or a key: the problem names line and column", () => {

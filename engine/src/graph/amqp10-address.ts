@@ -1,5 +1,13 @@
 /** What an `amqp10:` address names: a node of a broker that speaks AMQP 1.0, to be used as a queue or as a topic. */
-import { isSecureOptions, isShortText, type OptionCheck, oneOf, optionFault, wholeNumber } from "./address-options.ts";
+import {
+  isSecureOptions,
+  isShortText,
+  type OptionCheck,
+  oneOf,
+  optionFault,
+  priorityUpTo,
+  wholeNumber,
+} from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface Amqp10Address extends BrokerAddress {
@@ -25,11 +33,13 @@ const READ: Readonly<Record<string, OptionCheck>> = {
   envelope: oneOf("true", "false"),
   ...SHARED,
 };
+/** The protocol's own range; most brokers know ten of them. */
+const WRITE: Readonly<Record<string, OptionCheck>> = { priority: priorityUpTo(255), ...SHARED };
 const OPTIONS: Readonly<
   Record<"source" | "sink", Readonly<Record<Amqp10Kind, Readonly<Record<string, OptionCheck>>>>>
 > = {
   source: { queue: READ, topic: { subscription: isShortText, ...READ } },
-  sink: { queue: SHARED, topic: SHARED },
+  sink: { queue: WRITE, topic: WRITE },
 };
 
 export function parseAmqp10Address(

@@ -1,5 +1,13 @@
 /** What a `jms:` address names: a queue of a broker that has a JMS client, or a topic with a durable subscription. */
-import { isDuration, isShortText, type OptionCheck, oneOf, optionFault, wholeNumber } from "./address-options.ts";
+import {
+  isDuration,
+  isShortText,
+  type OptionCheck,
+  oneOf,
+  optionFault,
+  priorityUpTo,
+  wholeNumber,
+} from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface JmsAddress extends BrokerAddress {
@@ -35,7 +43,7 @@ const READ: Readonly<Record<string, OptionCheck>> = {
 };
 const WRITE: Readonly<Record<string, OptionCheck>> = {
   body: oneOf("text", "bytes", "map"),
-  priority: isPriority,
+  priority: priorityUpTo(9),
   correlation: isShortText,
   properties: areProperties,
   type: isShortText,
@@ -57,11 +65,4 @@ export function parseJmsAddress(address: string, side: "source" | "sink"): JmsAd
     return { fault: "expected a path /queue/<name> or /topic/<name>, with %2F for a slash in the name" };
   const fault = isShortText(target) ?? optionFault(parsed.options, OPTIONS[side][known]);
   return fault === undefined ? { ...parsed, kind: known, target } : { fault };
-}
-
-/** A priority that all messages have, or the field of a row that holds it. */
-function isPriority(value: string): string | undefined {
-  const isNumber = /^[+-]?\d/.test(value);
-  if (isNumber) return /^\d$/.test(value) ? undefined : "expected a priority from 0 to 9, or the name of a field";
-  return isShortText(value);
 }

@@ -40,9 +40,17 @@ describe("a rabbitmq: address", () => {
     ["//a/queue/x?vhost=", "sink", "option `vhost`: expected a text"],
     ["//a/queue/x?ids=body", "source", "option `ids`: expected message"],
     ["//a/exchange/x?key=a&type=stream", "source", "option `type`: expected quorum or classic"],
+    ["//a/queue/x?priority=256", "sink", "expected a priority from 0 to 255, or the name of a field"],
+    ["//a/queue/x?priority=-1", "sink", "expected a priority from 0 to 255, or the name of a field"],
+    ["//a/queue/x?priority=1", "source", "unknown option `priority`"],
     ["//a/queue/x?ca=x.pem", "sink", "option `ca` needs `tls=true`"],
   ] as const)("%s of a %s is refused", (address, side, fault) => {
     expect(parseRabbitmqAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
+  });
+
+  test.each(["255", "urgency"])("may say the priority %s of what is sent", (priority) => {
+    const parsed = parseRabbitmqAddress(`//a/queue/x?priority=${priority}`, "sink");
+    expect(parsed).toMatchObject({ options: new Map([["priority", priority]]) });
   });
 
   test("of a stream may have event times", () => {

@@ -6,6 +6,7 @@ import {
   type OptionCheck,
   oneOf,
   optionFault,
+  priorityUpTo,
   wholeNumber,
 } from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
@@ -32,6 +33,8 @@ const READ: Readonly<Record<string, OptionCheck>> = {
   envelope: oneOf("true", "false"),
   ...SHARED,
 };
+/** A queue has as many as its `x-max-priority` says, at most these. */
+const WRITE: Readonly<Record<string, OptionCheck>> = { priority: priorityUpTo(255), ...SHARED };
 const OPTIONS: Readonly<Record<"source" | "sink", Readonly<Record<string, Readonly<Record<string, OptionCheck>>>>>> = {
   source: {
     queue: READ,
@@ -44,7 +47,7 @@ const OPTIONS: Readonly<Record<"source" | "sink", Readonly<Record<string, Readon
       ...SHARED,
     },
   },
-  sink: { queue: SHARED, exchange: { key: isShortText, ...SHARED } },
+  sink: { queue: WRITE, exchange: { key: isShortText, ...WRITE } },
 };
 
 export function parseRabbitmqAddress(

@@ -64,9 +64,7 @@ export function sinkSuite(
   return {
     side: "sink",
     cases: all.map((one) =>
-      elsewhere?.cases.includes(one.number) === true
-        ? { ...one, run: async () => leaveOut(elsewhere.where) }
-        : one,
+      elsewhere?.cases.includes(one.number) === true ? { ...one, run: async () => leaveOut(elsewhere.where) } : one,
     ),
     async declared() {
       const { connect, close } = await make();
@@ -88,15 +86,19 @@ async function opened(scope: Scope, { connect }: SinkHarness, committed?: Json):
 
 function deliveringCases(target: Target, many: number): readonly ConnectorCase[] {
   return [
-    caseOf(1, "closing twice, or before it was opened, does no harm, and a connection that is open is shown", async (scope) => {
-      const sink = (await target(scope)).connect();
-      await sink.close();
-      await sink.open(undefined);
-      await sink.deliver([sliceOf(0, 1)]);
-      if (sink.connection !== undefined) expect(sink.connection().state).toBe("up");
-      await sink.close();
-      await sink.close();
-    }),
+    caseOf(
+      1,
+      "closing twice, or before it was opened, does no harm, and a connection that is open is shown",
+      async (scope) => {
+        const sink = (await target(scope)).connect();
+        await sink.close();
+        await sink.open(undefined);
+        await sink.deliver([sliceOf(0, 1)]);
+        if (sink.connection !== undefined) expect(sink.connection().state).toBe("up");
+        await sink.close();
+        await sink.close();
+      },
+    ),
     caseOf(3, "a delivery of nothing changes nothing", async (scope) => {
       const harness = await target(scope);
       const sink = await opened(scope, harness);
@@ -237,23 +239,27 @@ async function lived(
 
 function brokenCases(target: Target): readonly ConnectorCase[] {
   return [
-    caseOf(18, "when its connection breaks it delivers again over another one, and nothing is left out", async (scope) => {
-      const harness = await target(scope);
-      if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
-      const sink = await opened(scope, harness);
-      let committed: Json | undefined;
-      for (let from = 0; from < 12; from += 3) {
-        committed = await patiently(sink, committed, sliceOf(from, 3));
-        harness.breakConnections();
-      }
-      await patiently(sink, committed, sliceOf(12, 1));
-      if (sink.connection !== undefined) expect(sink.connection().state).toBe("up");
-      const held: readonly unknown[] = await harness.content();
-      if (sink.guarantee === "best-effort") return;
-      if (sink.guarantee === "at-least-once")
-        expect(held).toEqual(expect.arrayContaining(messages(0, 13) as unknown[]));
-      else expect(held).toEqual(messages(0, 13));
-    }),
+    caseOf(
+      18,
+      "when its connection breaks it delivers again over another one, and nothing is left out",
+      async (scope) => {
+        const harness = await target(scope);
+        if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
+        const sink = await opened(scope, harness);
+        let committed: Json | undefined;
+        for (let from = 0; from < 12; from += 3) {
+          committed = await patiently(sink, committed, sliceOf(from, 3));
+          harness.breakConnections();
+        }
+        await patiently(sink, committed, sliceOf(12, 1));
+        if (sink.connection !== undefined) expect(sink.connection().state).toBe("up");
+        const held: readonly unknown[] = await harness.content();
+        if (sink.guarantee === "best-effort") return;
+        if (sink.guarantee === "at-least-once")
+          expect(held).toEqual(expect.arrayContaining(messages(0, 13) as unknown[]));
+        else expect(held).toEqual(messages(0, 13));
+      },
+    ),
   ];
 }
 

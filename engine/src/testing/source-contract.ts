@@ -82,14 +82,18 @@ class SourceMaking {
 
 function readingCases(making: SourceMaking): readonly ConnectorCase[] {
   return [
-    caseOf(1, "a reader is opened, shows a connection that is up if it has one, and may be closed twice", async (scope) => {
-      const { source } = await making.holding(scope, sampleRows(3));
-      const reader = await openFirst(source, -1);
-      await reader.read(5);
-      if (source.connection !== undefined) expect(source.connection().state).toBe("up");
-      await reader.close();
-      await reader.close();
-    }),
+    caseOf(
+      1,
+      "a reader is opened, shows a connection that is up if it has one, and may be closed twice",
+      async (scope) => {
+        const { source } = await making.holding(scope, sampleRows(3));
+        const reader = await openFirst(source, -1);
+        await reader.read(5);
+        if (source.connection !== undefined) expect(source.connection().state).toBe("up");
+        await reader.close();
+        await reader.close();
+      },
+    ),
     caseOf(2, "closing ends a read in progress, and a closed reader is idle", async (scope) => {
       const { source } = await making.holding(scope, sampleRows(20));
       const reader = await openFirst(source, -1);
@@ -116,12 +120,18 @@ function readingCases(making: SourceMaking): readonly ConnectorCase[] {
       expect(messages.map(([, row]) => row)).toEqual(rows);
       expect(rejected).toEqual([]);
     }),
-    caseOf(6, "every message has a position above the last one's, of a source that is the same when it is opened again", async (scope) => {
-      const { source } = await making.holding(scope, sampleRows(50));
-      const { messages, identity } = await takeAll(source, -1, 8);
-      expect(messages.every(([pos], i) => Number.isSafeInteger(pos) && pos > (messages[i - 1]?.[0] ?? -1))).toBe(true);
-      expect((await takeAll(source, -1, 50)).identity).toBe(identity);
-    }),
+    caseOf(
+      6,
+      "every message has a position above the last one's, of a source that is the same when it is opened again",
+      async (scope) => {
+        const { source } = await making.holding(scope, sampleRows(50));
+        const { messages, identity } = await takeAll(source, -1, 8);
+        expect(messages.every(([pos], i) => Number.isSafeInteger(pos) && pos > (messages[i - 1]?.[0] ?? -1))).toBe(
+          true,
+        );
+        expect((await takeAll(source, -1, 50)).identity).toBe(identity);
+      },
+    ),
     caseOf(7, "texts and numbers of every kind come unchanged", async (scope) => {
       const { source, rows } = await making.holding(scope, oddRows());
       expect((await takeAll(source, -1, 7)).messages.map(([, row]) => row)).toEqual(rows);
@@ -131,8 +141,7 @@ function readingCases(making: SourceMaking): readonly ConnectorCase[] {
       const taken: Json[] = [];
       for (const partition of await source.partitions())
         taken.push(...(await takeAll(source, -1, 9, [], partition)).messages.map(([, row]) => row));
-      const ofKey = (all: readonly Json[], key: number): readonly Json[] =>
-        all.filter((_, i) => i % KEYS === key);
+      const ofKey = (all: readonly Json[], key: number): readonly Json[] => all.filter((_, i) => i % KEYS === key);
       const place = new Map(rows.map((row, i) => [JSON.stringify(row), i]));
       for (let key = 0; key < KEYS; key++) {
         const came = taken.filter((row) => (place.get(JSON.stringify(row)) ?? -1) % KEYS === key);
@@ -210,56 +219,60 @@ function failingCases({ maker }: SourceMaking): readonly ConnectorCase[] {
       expect(rest.rejected.map(({ pos }) => pos)).toEqual(rejected.map(({ pos }) => pos).filter((pos) => pos > middle));
     },
   );
-  const absence = caseOf(
-    22,
-    "what does not exist is a transient failure that says so",
-    async (scope) => {
-      const harness = (await maker.missing?.()) ?? leaveOut("it always exists");
-      scope.onClose(() => harness.close());
-      const failure = await takeAll(harness.connector, -1, 10).catch(reportOf);
-      expect(failure).toMatchObject({ code: "SOURCE-MISSING", kind: "transient", place: expect.anything() });
-    },
-  );
+  const absence = caseOf(22, "what does not exist is a transient failure that says so", async (scope) => {
+    const harness = (await maker.missing?.()) ?? leaveOut("it always exists");
+    scope.onClose(() => harness.close());
+    const failure = await takeAll(harness.connector, -1, 10).catch(reportOf);
+    expect(failure).toMatchObject({ code: "SOURCE-MISSING", kind: "transient", place: expect.anything() });
+  });
   return [poison, absence];
 }
 
 function liveCases(making: SourceMaking): readonly ConnectorCase[] {
   return [
-    caseOf(18, "when its connection breaks it is opened again at its position, and leaves nothing out", async (scope) => {
-      const { harness, source, rows } = await making.holding(scope, sampleRows(40));
-      if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
-      const { messages } = await takeAll(source, -1, 4, [], undefined, {
-        between: (batches) => batches % 4 === 2 && batches < 20 && harness.breakConnections?.(),
-      });
-      expect(messages.map(([, row]) => row)).toEqual(rows);
-      expect(messages.every(([pos], i) => pos > (messages[i - 1]?.[0] ?? -1))).toBe(true);
-    }),
-    caseOf(23, "one that is bounded ends, again and again; one that is not goes on with what comes later", async (scope) => {
-      const { harness, source, rows } = await making.holding(scope, sampleRows(10));
-      const reader = await openFirst(source, -1);
-      scope.onClose(() => reader.close());
-      const got: Json[] = [];
-      const until = async (count: number): Promise<unknown> => {
-        for (let reads = 0; reads < READS_MAX; reads++) {
-          const read = await reader.read(4);
-          if (read === "end" || (read === "idle" && got.length >= count)) return read;
-          if (read !== "idle") got.push(...read.batch.rows());
+    caseOf(
+      18,
+      "when its connection breaks it is opened again at its position, and leaves nothing out",
+      async (scope) => {
+        const { harness, source, rows } = await making.holding(scope, sampleRows(40));
+        if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
+        const { messages } = await takeAll(source, -1, 4, [], undefined, {
+          between: (batches) => batches % 4 === 2 && batches < 20 && harness.breakConnections?.(),
+        });
+        expect(messages.map(([, row]) => row)).toEqual(rows);
+        expect(messages.every(([pos], i) => pos > (messages[i - 1]?.[0] ?? -1))).toBe(true);
+      },
+    ),
+    caseOf(
+      23,
+      "one that is bounded ends, again and again; one that is not goes on with what comes later",
+      async (scope) => {
+        const { harness, source, rows } = await making.holding(scope, sampleRows(10));
+        const reader = await openFirst(source, -1);
+        scope.onClose(() => reader.close());
+        const got: Json[] = [];
+        const until = async (count: number): Promise<unknown> => {
+          for (let reads = 0; reads < READS_MAX; reads++) {
+            const read = await reader.read(4);
+            if (read === "end" || (read === "idle" && got.length >= count)) return read;
+            if (read !== "idle") got.push(...read.batch.rows());
+          }
+          return "nothing";
+        };
+        if (source.capabilities.bounded) {
+          expect([await until(Number.POSITIVE_INFINITY), await reader.read(4)]).toEqual(["end", "end"]);
+          expect(got).toEqual(rows);
+          return;
         }
-        return "nothing";
-      };
-      if (source.capabilities.bounded) {
-        expect([await until(Number.POSITIVE_INFINITY), await reader.read(4)]).toEqual(["end", "end"]);
+        expect(await until(10)).toBe("idle");
         expect(got).toEqual(rows);
-        return;
-      }
-      expect(await until(10)).toBe("idle");
-      expect(got).toEqual(rows);
-      if (harness.add === undefined) return;
-      const more = sampleRows(13).slice(10);
-      await harness.add(more);
-      await until(13);
-      expect(got.slice(10).length).toBe(more.length);
-    }),
+        if (harness.add === undefined) return;
+        const more = sampleRows(13).slice(10);
+        await harness.add(more);
+        await until(13);
+        expect(got.slice(10).length).toBe(more.length);
+      },
+    ),
   ];
 }
 

@@ -32,6 +32,7 @@ describe.skipIf(activemqMissing)(
     beforeAll(async () => {
       broker = await startActivemq({
         stompOptions: "wireFormat.maxDataLength=8000000",
+        policies: '<policyEntry queue="&gt;" prioritizedMessages="true"/>',
         // Other protocols see what is in a message, not its bytes.
         amqpOptions: "transport.transformer=jms",
       });
@@ -120,6 +121,25 @@ describe.skipIf(activemqMissing)(
       expect(all.receipts.map(({ id }) => id)).toEqual(["g/out/l/5/0", expect.any(String)]);
       await all.end();
       await to.close();
+    });
+
+    test("rows say the priority of their messages, which come by it and tell it", async () => {
+      const queue = next("q");
+      const to = sink(`/queue/${queue}?priority=urgency`);
+      await to.open(undefined);
+      await to.deliver([
+        slice(
+          0,
+          [0, 9, 4].map((urgency) => ({ urgency })),
+        ),
+      ]);
+      const refusal = await to.deliver([slice(3, [{ urgency: 10 }])]).catch(reportOf);
+      expect(refusal).toMatchObject({ code: "ACTIVEMQ-PRIORITY", kind: "rejected", details: { field: "urgency" } });
+      await to.close();
+      const from = new ListeningFeed(feed(`/queue/${queue}?envelope=true`));
+      await from.has(3);
+      await from.end();
+      expect(from.taken).toMatchObject([9, 4, 0].map((urgency) => ({ priority: urgency, data: { urgency } })));
     });
 
     test("a large message goes there and back; one that is too large is told by its code, and the sink goes on", async () => {

@@ -11,6 +11,8 @@ export interface Amqp10Broker {
   readonly server: ServerProcess;
   /** A durable queue, where the broker does not make it by itself. */
   makeQueue(name: string): Promise<void>;
+  /** One that gives messages of higher priorities first. */
+  makePriorityQueue(name: string): Promise<void>;
   /** Resolves when the queues that were made survive the broker's end. */
   sync(): Promise<void>;
   /** Paths of addresses that the broker refuses, and what it says. */
@@ -57,6 +59,7 @@ const activemq: Amqp10Kind = {
   async start() {
     const rights = (of: string): string => `<authorizationEntry ${of} read="all" write="all" admin="all"/>`;
     const { stomp, amqp } = await startActivemq({
+      policies: '<policyEntry queue="&gt;" prioritizedMessages="true"/>',
       // Other protocols see what is in a message, not its bytes.
       amqpOptions: "transport.transformer=jms",
       plugins: `<simpleAuthenticationPlugin anonymousAccessAllowed="true" anonymousUser="nobody" anonymousGroup="all"><users/></simpleAuthenticationPlugin>
@@ -66,6 +69,7 @@ const activemq: Amqp10Kind = {
       port: amqp.port,
       server: stomp,
       makeQueue: async () => undefined,
+      makePriorityQueue: async () => undefined,
       sync: async () => undefined,
       sinkRefusals: [["/queue/other.x", /amqp:unauthorized-access: User nobody is not authorized/]],
       refusals: [["/queue/other.x", /amqp:unauthorized-access: User nobody is not authorized/]],
@@ -82,14 +86,17 @@ const rabbitmq: Amqp10Kind = {
   schemes: [{ scheme: "amqp10", killsProcess: true, server: ({ port }) => port }],
   async start() {
     const { server, stop, control } = await startRabbit([], ["rabbitmq_amqp1_0"]);
+    const make = async (name: string, maxPriority?: number): Promise<void> => {
+      const model = await connect(`amqp://${server.address}`);
+      const priorities = maxPriority === undefined ? {} : { maxPriority };
+      await (await model.createChannel()).assertQueue(name, { durable: true, ...priorities });
+      await model.close();
+    };
     return {
       port: server.port,
       server,
-      async makeQueue(name) {
-        const model = await connect(`amqp://${server.address}`);
-        await (await model.createChannel()).assertQueue(name, { durable: true });
-        await model.close();
-      },
+      makeQueue: (name) => make(name),
+      makePriorityQueue: (name) => make(name, 9),
       // For about 2 s the broker has a new queue's name in memory only, durable or not: a kill takes the queue away.
       sync: async () => void (await control("eval", "mnesia:sync_log().")),
       sinkRefusals: [["/queue/x?hostname=vhost:nowhere", /cannot (?:connect|deliver) to/]],

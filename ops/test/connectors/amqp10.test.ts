@@ -116,6 +116,30 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
       await to.close();
     });
 
+    test("rows say the priority of their messages, which come by it and tell it", async () => {
+      const queue = next("q");
+      await broker.makePriorityQueue(queue);
+      const to = sink(`${pathOf(queue)}?priority=urgency`);
+      await to.open(undefined);
+      await to.deliver([
+        slice(
+          0,
+          [0, 9, 4].map((urgency) => ({ urgency })),
+        ),
+      ]);
+      const refusal = await to.deliver([slice(3, [{ urgency: "high" }])]).catch(reportOf);
+      expect(refusal).toMatchObject({ code: "AMQP10-PRIORITY", kind: "rejected", details: { field: "urgency" } });
+      await to.close();
+      const all = sink(`${pathOf(queue)}?priority=7`);
+      await all.open(undefined);
+      await all.deliver([slice(4, [{ urgency: 7 }])]);
+      await all.close();
+      const from = new ListeningFeed(feed(`${pathOf(queue)}?envelope=true`));
+      await from.has(4);
+      await from.end();
+      expect(from.taken).toMatchObject([9, 7, 4, 0].map((urgency) => ({ priority: urgency, data: { urgency } })));
+    });
+
     test("a large message goes there and back", async () => {
       const queue = next("q");
       await broker.makeQueue(queue);

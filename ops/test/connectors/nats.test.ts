@@ -105,7 +105,8 @@ describe.skipIf(servers.length === 0)("NATS", () => {
       sinkContract("a JetStream subject", async () => {
         const stream = await newStream();
         return {
-          connect: () => natsSink(address(`/jetstream/${stream}.out`, "sink", wire.address), { id: "g/out" }, env, POLICY),
+          connect: () =>
+            natsSink(address(`/jetstream/${stream}.out`, "sink", wire.address), { id: "g/out" }, env, POLICY),
           content: async () => rowsOf(nc, stream),
           breakConnections,
           close: async () => undefined,
@@ -116,7 +117,8 @@ describe.skipIf(servers.length === 0)("NATS", () => {
         const bucket = next("B");
         await nc.jetstream().views.kv(bucket);
         return {
-          connect: () => natsSink(address(`/kv/${bucket}`, "sink", wire.address), { id: "g/out", key: "id" }, env, POLICY),
+          connect: () =>
+            natsSink(address(`/kv/${bucket}`, "sink", wire.address), { id: "g/out", key: "id" }, env, POLICY),
           content: async () => rowsOf(nc, `KV_${bucket}`),
           breakConnections,
           close: async () => undefined,

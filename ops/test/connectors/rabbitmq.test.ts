@@ -178,6 +178,27 @@ describe.skipIf(rabbitmqMissing)(
       };
     });
 
+    test("rows say the priority of their messages, which come by it and tell it", async () => {
+      const queue = next("q");
+      await channel.assertQueue(queue, { durable: true, maxPriority: 9 });
+      const to = sink(`/queue/${queue}?priority=urgency`);
+      await to.open(undefined);
+      await to.deliver([
+        slice(
+          0,
+          [0, 9, 4].map((urgency) => ({ urgency })),
+        ),
+      ]);
+      const refusal = await to.deliver([slice(3, [{ urgency: 1.5 }])]).catch(reportOf);
+      expect(refusal).toMatchObject({ code: "RABBITMQ-PRIORITY", kind: "rejected", details: { field: "urgency" } });
+      await to.close();
+      const { taken, end } = listen(feed(`/queue/${queue}?envelope=true`));
+      await vi.waitFor(() => expect(taken.length).toBe(3), WAIT);
+      await end();
+      expect(taken).toMatchObject([9, 4, 0].map((urgency) => ({ priority: urgency, data: { urgency } })));
+      await channel.deleteQueue(queue);
+    });
+
     test("an envelope says exchange, key, id and headers of a message that a sink sent by a field's value", async () => {
       const [exchange, queue] = [next("x"), next("q")];
       await channel.assertExchange(exchange, "topic");
@@ -190,9 +211,10 @@ describe.skipIf(rabbitmqMissing)(
       await channel.waitForConfirms();
       const { taken, end } = listen(feed(`/queue/${queue}?envelope=true`));
       await vi.waitFor(() => expect(taken.length).toBe(2), WAIT);
+      const usual = { exchange, priority: null, redelivered: false };
       expect(taken).toEqual([
-        { exchange, key: "eu.hu", id: "g/out/l/5/0", redelivered: false, headers: {}, data: { region: "eu.hu" } },
-        { exchange, key: "eu.at", id: null, redelivered: false, headers: { n: 1, bytes: { base64: "YWI=" } }, data: 1 },
+        { ...usual, key: "eu.hu", id: "g/out/l/5/0", headers: {}, data: { region: "eu.hu" } },
+        { ...usual, key: "eu.at", id: null, headers: { n: 1, bytes: { base64: "YWI=" } }, data: 1 },
       ]);
       await end();
       await to.close();

@@ -19,6 +19,8 @@ export interface ActivemqOptions {
 }
 
 const PREFETCH = 1000;
+/** Of JMS, which the broker follows. */
+const PRIORITY_MAX = 9;
 
 /** Messages are acknowledged when they are settled. */
 export function activemqFeed(address: ActivemqAddress, env: Env, options: ActivemqOptions): Feed {
@@ -38,7 +40,9 @@ export function activemqFeed(address: ActivemqAddress, env: Env, options: Active
 }
 
 export function activemqSink(address: ActivemqAddress, env: Env, options: ActivemqOptions): SinkConnector {
-  const driver = queueSink({ id: options.id, destination: destinationOf(address) });
+  const said = address.options.get("priority");
+  const priority = said === undefined ? undefined : { said, most: PRIORITY_MAX };
+  const driver = queueSink({ id: options.id, destination: destinationOf(address), priority });
   return resilientSink(connectionOf(address, env, options), driver);
 }
 

@@ -19,10 +19,12 @@ export interface QueueFeedOptions {
   readonly selector?: string;
   /** Of a topic: what was sent is kept under this name while nobody listens. */
   readonly subscription?: string;
-  /** Messages are `{destination, id, redelivered, headers, data}`. */
+  /** Messages are `{destination, id, priority, redelivered, headers, data}`. */
   readonly envelope: boolean;
 }
 
+/** Of a message whose sender says nothing. */
+const PRIORITY = 4;
 const BROKER_ID = "message-id";
 /** Headers that say what the envelope says, or that are the protocol's own. */
 const OWN_HEADERS: ReadonlySet<string> = new Set([
@@ -70,6 +72,8 @@ function envelopeOf({ headers }: IMessage): (data: Json) => Json {
   return (data) => ({
     destination: headers.destination ?? null,
     id: headers[BROKER_ID] ?? null,
+    // The broker leaves out what is as usual.
+    priority: Number(headers.priority ?? PRIORITY),
     redelivered: headers.redelivered === "true",
     headers: Object.fromEntries(others),
     data,

@@ -5,6 +5,7 @@
 
 import { outgoingOf, Unfinished } from "../resilience/outgoing.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
 import { activemqError } from "./errors.ts";
 import { type StompLink, StompRefusal } from "./stomp-link.ts";
 
@@ -13,6 +14,7 @@ export interface QueueSinkOptions {
   readonly id: string;
   /** Name of the destination as the protocol writes it. */
   readonly destination: string;
+  readonly priority?: RowPriority | undefined;
 }
 
 /** The header with a message's id. */
@@ -22,17 +24,19 @@ const HEADERS = { persistent: "true", "content-type": "application/json", "amq-m
 /** Enough to keep a connection busy. */
 const IN_FLIGHT_MAX = 1000;
 
-export function queueSink({ id: sink, destination }: QueueSinkOptions): SinkDriver<StompLink> {
+export function queueSink({ id: sink, destination, priority }: QueueSinkOptions): SinkDriver<StompLink> {
   const unfinished = new Unfinished();
   return {
     guarantee: "at-least-once",
     open: async () => undefined,
     async deliver(link, slices) {
-      const messages = slices.flatMap((slice) => outgoingOf(sink, slice));
+      const messages = slices
+        .flatMap((slice) => outgoingOf(sink, slice))
+        .map(({ id, row, body }) => ({ id, body, headers: prioritized(priorityOf(row, priority, noPriority)) }));
       await unfinished.finish(messages, IN_FLIGHT_MAX, (some) =>
         Promise.all(
-          some.map(async ({ id, body }) => {
-            await link.send(destination, { ...HEADERS, [ID_HEADER]: id }, body.toString()).catch(explained);
+          some.map(async ({ id, body, headers }) => {
+            await link.send(destination, { ...headers, [ID_HEADER]: id }, body.toString()).catch(explained);
             unfinished.took(id);
           }),
         ),
@@ -41,6 +45,12 @@ export function queueSink({ id: sink, destination }: QueueSinkOptions): SinkDriv
     },
   };
 }
+
+const prioritized = (priority: number | undefined) =>
+  priority === undefined ? HEADERS : { ...HEADERS, priority: String(priority) };
+
+const noPriority = (text: string, field: string): Error =>
+  activemqError("ACTIVEMQ-PRIORITY", text, { details: { field } });
 
 /** A message that is too large fails however often it is sent. */
 function explained(error: unknown): never {

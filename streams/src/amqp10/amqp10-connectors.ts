@@ -19,6 +19,8 @@ export interface Amqp10Options {
 }
 
 const PREFETCH = 1000;
+/** Of the protocol. Brokers that know ten take more for the highest. */
+const PRIORITY_MAX = 255;
 
 /** Messages are accepted when they are settled. */
 export function amqp10Feed(address: Amqp10Address, env: Env, options: Amqp10Options): Feed {
@@ -42,7 +44,9 @@ export function amqp10Feed(address: Amqp10Address, env: Env, options: Amqp10Opti
 
 export function amqp10Sink(address: Amqp10Address, env: Env, options: Amqp10Options): SinkConnector {
   const { kind, target } = address;
-  const driver = nodeSink({ id: options.id, kind, address: target });
+  const said = address.options.get("priority");
+  const priority = said === undefined ? undefined : { said, most: PRIORITY_MAX };
+  const driver = nodeSink({ id: options.id, kind, address: target, priority });
   return resilientSink(connectionOf(address, env, options, 0), driver);
 }
 

@@ -24,4 +24,9 @@ export const amqp10Error = defineErrors({
     remedy:
       "Look what became of the process that took it before; redrive the dead letter, or raise `deliveries` in the address.",
   },
+  "AMQP10-PRIORITY": {
+    kind: "rejected",
+    summary: "A row has no usable value in the field that its message's priority is taken from.",
+    remedy: "Priorities are whole numbers from 0 to 255; correct the rows, or the option `priority` of the address.",
+  },
 });

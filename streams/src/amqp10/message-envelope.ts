@@ -2,13 +2,17 @@
 import type { Json } from "@millrace/engine";
 import type { Message } from "rhea";
 
-/** Puts a body into `{address, id, subject, redelivered, properties, data}`; what the sender left out is null. */
+/** Of a message whose sender says nothing, as the protocol has it. */
+const PRIORITY = 4;
+
+/** Puts a body into `{address, id, subject, priority, redelivered, properties, data}`; what the sender left out is null. */
 export function envelopeOf(message: Message, { address }: { readonly address: string }): (data: Json) => Json {
-  const { message_id: id, subject, application_properties: properties } = message;
+  const { message_id: id, subject, application_properties: properties, priority } = message;
   return (data) => ({
     address,
     id: valueJson(id),
     subject: valueJson(subject),
+    priority: typeof priority === "number" ? priority : PRIORITY,
     redelivered: isRedelivered(message),
     properties: Object.fromEntries(
       Object.entries((properties ?? {}) as Record<string, unknown>).map(([name, value]) => [name, valueJson(value)]),

@@ -21,7 +21,7 @@ export interface NodeFeedOptions {
   readonly selector?: string;
   /** Of a topic: what was sent is kept under this name while nobody listens. */
   readonly subscription?: string;
-  /** Messages are `{address, id, subject, redelivered, properties, data}`. */
+  /** Messages are `{address, id, subject, priority, redelivered, properties, data}`. */
   readonly envelope: boolean;
   /** A message that was delivered more often is a dead letter. */
   readonly deliveriesMax?: number;

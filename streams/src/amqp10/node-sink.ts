@@ -5,6 +5,7 @@
 import rhea, { type Delivery, type EventContext, type Sender } from "rhea";
 import { type Outgoing, outgoingOf, Unfinished } from "../resilience/outgoing.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
 import { type AmqpLink, AmqpRefusal, described } from "./amqp-link.ts";
 import { amqp10Error } from "./errors.ts";
 
@@ -14,6 +15,7 @@ export interface NodeSinkOptions {
   readonly kind: "queue" | "topic";
   /** The node's address as the broker writes it. */
   readonly address: string;
+  readonly priority?: RowPriority | undefined;
 }
 
 /** Enough to keep a connection busy, and within what the client holds. */
@@ -86,10 +88,12 @@ class Publisher {
   }
 
   /** The client holds it until the broker gives credit. */
-  #send({ id, body }: Outgoing): Promise<void> {
+  #send({ id, row, body }: Outgoing): Promise<void> {
+    const priority = priorityOf(row, this.#options.priority, noPriority);
     const encoded = rhea.message.encode({
       message_id: id,
       durable: true,
+      ...(priority === undefined ? {} : { priority }),
       content_type: "application/json",
       body: rhea.message.data_section(body),
     });
@@ -141,3 +145,5 @@ class Publisher {
     return amqp10Error("AMQP10-TOO-LARGE", text, { details, ...(cause === undefined ? {} : { cause }) });
   }
 }
+
+const noPriority = (text: string, field: string): Error => amqp10Error("AMQP10-PRIORITY", text, { details: { field } });

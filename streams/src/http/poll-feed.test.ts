@@ -116,24 +116,28 @@ for (const [name, options] of [
   ["a polled address with a cursor", { cursor: { field: "id", parameter: "after" } }],
   ["a polled address with links to pages", { next: "link" }],
 ] as const)
-  cursorFeedContract(name, async () => {
-    const bodies: string[] = [];
-    const { url, server } = await serve((request, response) => {
-      const asked = new URL(request.url ?? "", "http://x");
-      response.setHeader("content-type", "application/x-ndjson");
-      if (!("next" in options)) return void response.end(behindId(bodies, asked));
-      const page = Number(asked.searchParams.get("page") ?? 0);
-      const isFull = bodies.length >= (page + 1) * PAGE;
-      if (isFull) response.setHeader("link", `</orders?page=${page + 1}&shop=1>; rel="next"; title="a, b"`);
-      response.end(bodies.slice(page * PAGE, (page + 1) * PAGE).join("\n"));
-    });
-    return {
-      connect: () => feedOf(url, options),
-      send: async (more) => void bodies.push(...more),
-      breakConnections: () => server.closeAllConnections(),
-      close: async () => stop(server),
-    };
-  });
+  cursorFeedContract(
+    name,
+    async () => {
+      const bodies: string[] = [];
+      const { url, server } = await serve((request, response) => {
+        const asked = new URL(request.url ?? "", "http://x");
+        response.setHeader("content-type", "application/x-ndjson");
+        if (!("next" in options)) return void response.end(behindId(bodies, asked));
+        const page = Number(asked.searchParams.get("page") ?? 0);
+        const isFull = bodies.length >= (page + 1) * PAGE;
+        if (isFull) response.setHeader("link", `</orders?page=${page + 1}&shop=1>; rel="next"; title="a, b"`);
+        response.end(bodies.slice(page * PAGE, (page + 1) * PAGE).join("\n"));
+      });
+      return {
+        connect: () => feedOf(url, options),
+        send: async (more) => void bodies.push(...more),
+        breakConnections: () => server.closeAllConnections(),
+        close: async () => stop(server),
+      };
+    },
+    { unsettledMax: 3 * PAGE },
+  );
 
 describe("a polled address", () => {
   test("is asked with the conditions of its last answer, and an unchanged one gives nothing", async () => {

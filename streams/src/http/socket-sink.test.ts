@@ -57,10 +57,14 @@ const acknowledge = (text: string, socket: WebSocket): Framed => {
 for (const ack of [false, true])
   sinkContract(`a WebSocket ${ack ? "with" : "without"} acknowledgements`, async () => {
     const received: Json[] = [];
-    const { url, stop } = await targetOf((text, socket) => {
+    const { url, sockets, stop } = await targetOf((text, socket) => {
       received.push(ack ? acknowledge(text, socket).data : (JSON.parse(text) as Json));
     });
-    return { connect: () => sinkOf(url, { ack }), content: async () => received, close: async () => stop() };
+    const breakConnections = (): void => {
+      for (const socket of sockets.clients) socket.terminate();
+    };
+    const close = async (): Promise<void> => stop();
+    return { connect: () => sinkOf(url, { ack }), content: async () => received, breakConnections, close };
   });
 
 describe("a delivery over a WebSocket", () => {

@@ -84,7 +84,7 @@ for (const [name, options] of [
   ["a keyed webhook", { keyed: true }],
   ["a signed webhook", { signing: { keys, id: "g/out", clock } }],
 ] as const) {
-  sinkContract(name, async () => {
+  const target = async () => {
     const { url, received, server } = await targetOf();
     return {
       connect: () => webhookSink({ url, ...options }),
@@ -106,7 +106,9 @@ for (const [name, options] of [
       },
       close: async () => stop(server),
     };
-  });
+  };
+  // A keyed message is a request.
+  sinkContract(name, target, { many: "keyed" in options ? 60 : 1100 });
 }
 
 async function failureOf(

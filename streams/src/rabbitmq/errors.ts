@@ -39,4 +39,9 @@ export const rabbitmqError = defineErrors({
     summary: "The queue is no stream, so it has no offsets to be read by.",
     remedy: "Read it as `/queue/<name>`, or declare it with `x-queue-type: stream`.",
   },
+  "RABBITMQ-PRIORITY": {
+    kind: "rejected",
+    summary: "A row has no usable value in the field that its message's priority is taken from.",
+    remedy: "Priorities are whole numbers from 0 to 255; correct the rows, or the option `priority` of the address.",
+  },
 });

@@ -2,13 +2,15 @@
 import { isJsonObject, type Json } from "@millrace/engine";
 import type { ConsumeMessage } from "amqplib";
 
-/** Puts a body into `{exchange, key, id, redelivered, headers, data}`; `id` is null where the sender gave none. */
+/** Puts a body into `{exchange, key, id, priority, redelivered, headers, data}`; `id` and `priority` are null where the sender gave none. */
 export function envelopeOf({ fields, properties }: ConsumeMessage): (data: Json) => Json {
   const id: unknown = properties.messageId;
+  const priority: unknown = properties.priority;
   return (data) => ({
     exchange: fields.exchange,
     key: fields.routingKey,
     id: typeof id === "string" ? id : null,
+    priority: typeof priority === "number" ? priority : null,
     redelivered: fields.redelivered,
     headers: headerJson(properties.headers ?? {}),
     data,

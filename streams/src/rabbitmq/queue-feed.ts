@@ -27,7 +27,7 @@ export interface QueueFeedOptions {
   readonly prefetch: number;
   /** No two messages of the queue have one `message-id`. */
   readonly hasIds: boolean;
-  /** Messages are `{exchange, key, id, redelivered, headers, data}`. */
+  /** Messages are `{exchange, key, id, priority, redelivered, headers, data}`. */
   readonly envelope: boolean;
   /** A message that was delivered more often is a dead letter. Only quorum queues count. */
   readonly deliveriesMax?: number;

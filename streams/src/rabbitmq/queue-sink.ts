@@ -7,6 +7,7 @@ import { isJsonObject, type Json } from "@millrace/engine";
 import type { ConfirmChannel, Message } from "amqplib";
 import { outgoingOf, Unfinished } from "../resilience/outgoing.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
 import { rabbitmqError } from "./errors.ts";
 import type { RabbitLink } from "./rabbit-link.ts";
 
@@ -20,12 +21,14 @@ export interface QueueSinkOptions {
   readonly key: string;
   /** Field of a row with its routing key, instead. */
   readonly keyField?: string;
+  readonly priority?: RowPriority | undefined;
 }
 
 interface Routed {
   readonly id: string;
   readonly key: string;
   readonly body: Buffer;
+  readonly priority: number | undefined;
 }
 
 /** Enough to keep a connection busy. */
@@ -48,7 +51,14 @@ export function queueSink(options: QueueSinkOptions): SinkDriver<RabbitLink> {
     async deliver(_link, slices) {
       const messages = slices
         .flatMap((slice) => outgoingOf(options.id, slice))
-        .map(({ id, row, body }): Routed => ({ id, body, key: keyOf(row, options) }));
+        .map(
+          ({ id, row, body }): Routed => ({
+            id,
+            body,
+            key: keyOf(row, options),
+            priority: priorityOf(row, options.priority, noPriority),
+          }),
+        );
       await unfinished.finish(messages, IN_FLIGHT_MAX, async (some) => publisher?.publish(some));
       return null;
     },
@@ -99,9 +109,15 @@ class Publisher {
   }
 
   /** Resolves with why the broker did not take it, if so. */
-  #send({ id, key, body }: Routed): Promise<Error | undefined> {
+  #send({ id, key, body, priority }: Routed): Promise<Error | undefined> {
     const { exchange = "" } = this.#options;
-    const properties = { persistent: true, mandatory: true, messageId: id, contentType: "application/json" };
+    const properties = {
+      persistent: true,
+      mandatory: true,
+      messageId: id,
+      contentType: "application/json",
+      ...(priority === undefined ? {} : { priority }),
+    };
     return new Promise((resolve) => {
       this.#channel.publish(exchange, key, body, properties, (error: unknown) => {
         if (error === null && !this.#returned.has(id)) this.#unfinished.took(id);
@@ -125,6 +141,9 @@ function channelFailure(error: Error & { code?: number }): Error {
   const isSize = error.code === PRECONDITION_FAILED && /message size/i.test(error.message);
   return isSize ? rabbitmqError("RABBITMQ-TOO-LARGE", error.message, { cause: error }) : error;
 }
+
+const noPriority = (text: string, field: string): Error =>
+  rabbitmqError("RABBITMQ-PRIORITY", text, { details: { field } });
 
 function keyOf(row: Json, { key, keyField, exchange }: QueueSinkOptions): string {
   return keyField === undefined ? key : routingKey(row, keyField, exchange);

@@ -44,6 +44,8 @@ const PREFETCH = 1000;
 const EXPIRY = "1d";
 /** In which the broker notices that the other end of a connection is gone, and hands its messages to others. */
 const HEARTBEAT_S = 30;
+/** Of the protocol. A queue has as many as it was made with. */
+const PRIORITY_MAX = 255;
 const VHOST = "/";
 /** The broker's own, which it admits from its own machine only. */
 const GUEST = "guest";
@@ -83,8 +85,10 @@ export function rabbitmqSource(address: RabbitmqAddress, env: Env, options: Rabb
 export function rabbitmqSink(address: RabbitmqAddress, env: Env, options: RabbitmqSinkOptions): SinkConnector {
   const { id, key } = options;
   const isQueue = address.kind === "queue";
+  const priority = address.options.get("priority");
   const driver = queueSink({
     id,
+    priority: priority === undefined ? undefined : { said: priority, most: PRIORITY_MAX },
     ...(isQueue ? { queue: address.target } : { exchange: address.target }),
     key: address.options.get("key") ?? (isQueue ? address.target : ""),
     ...(key === undefined ? {} : { keyField: key }),

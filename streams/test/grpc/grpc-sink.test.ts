@@ -25,6 +25,8 @@ function sinkOf(box: GrpcBox, method: BoxMethod, options: Partial<GrpcSinkOption
   return grpcSink(box.address(method, "sink"), by, how)();
 }
 
+/** More than are on their way at once, where that is said. */
+const MANY = 60;
 const KEYED = { message: "item", id: "key" };
 const WAYS: readonly (readonly [string, BoxMethod, Partial<GrpcSinkOptions>])[] = [
   ["a method that takes a message as it is", "Add", {}],
@@ -35,14 +37,18 @@ const WAYS: readonly (readonly [string, BoxMethod, Partial<GrpcSinkOptions>])[] 
 ];
 
 for (const [name, method, options] of WAYS.slice(1))
-  sinkContract(name, async () => {
-    const box = await GrpcBox.start();
-    return {
-      connect: () => sinkOf(box, method, options),
-      content: async () => box.held.map(({ item }) => item),
-      close: () => box.close(),
-    };
-  });
+  sinkContract(
+    name,
+    async () => {
+      const box = await GrpcBox.start();
+      return {
+        connect: () => sinkOf(box, method, options),
+        content: async () => box.held.map(({ item }) => item),
+        close: () => box.close(),
+      };
+    },
+    { many: MANY },
+  );
 
 function slice(rows: readonly Json[], from = 0): InputSlice {
   return { lane: "l", input: 0, batch: new RowBatch(rows), positions: Positions.dense(from, rows.length), late: [] };

@@ -117,11 +117,7 @@ export class Scope {
   }
 }
 
-export function caseOf(
-  number: CaseNumber,
-  statement: string,
-  body: (scope: Scope) => Promise<void>,
-): ConnectorCase {
+export function caseOf(number: CaseNumber, statement: string, body: (scope: Scope) => Promise<void>): ConnectorCase {
   const run = async (): Promise<void> => {
     const scope = new Scope();
     try {
@@ -141,7 +137,7 @@ export const ODD_TEXTS: readonly string[] = [
   "line\nbreak\r\nand\ttab",
   " spaces around ",
   "0x12 is no number",
-  "\\u0041 \\n ${x} {{y}}",
+  "\\u0041 \\n {{y}} $x",
 ];
 /** Of two bytes each: less than what lines and brokers take by default. */
 export const LARGE_CHARS = 450_000;

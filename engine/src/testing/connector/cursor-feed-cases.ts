@@ -30,18 +30,22 @@ async function settling(listener: Listener, count: number): Promise<void> {
 export function cursorCases(queue: Queue, options: CursorFeedCaseOptions): readonly ConnectorCase[] {
   const { jsonOnly = false, charsMax = LARGE_CHARS } = options;
   return [
-    caseOf(1, "it shows its connection, ends when it is told to, and settling after that does no harm", async (scope) => {
-      const harness = await queue(scope);
-      const feed = harness.connect();
-      expect(feed.connection().state).toBe("idle");
-      const listener = new Listener(scope, feed);
-      await listener.isUp();
-      await harness.send(bodies(0, 3));
-      await listener.until(3);
-      await listener.stop();
-      listener.settleGroups();
-      expect(feed.connection().state).toBe("idle");
-    }),
+    caseOf(
+      1,
+      "it shows its connection, ends when it is told to, and settling after that does no harm",
+      async (scope) => {
+        const harness = await queue(scope);
+        const feed = harness.connect();
+        expect(feed.connection().state).toBe("idle");
+        const listener = new Listener(scope, feed);
+        await listener.isUp();
+        await harness.send(bodies(0, 3));
+        await listener.until(3);
+        await listener.stop();
+        listener.settleGroups();
+        expect(feed.connection().state).toBe("idle");
+      },
+    ),
     caseOf(5, "it hands over what was sent, in order, before and while it listens", async (scope) => {
       const harness = await queue(scope);
       await harness.send(bodies(0, 20));
@@ -64,7 +68,9 @@ export function cursorCases(queue: Queue, options: CursorFeedCaseOptions): reado
         await settling(listener, from + 3);
       }
       for (let key = 0; key < 3; key++)
-        expect(listener.messages.filter((_, i) => i % 3 === key)).toEqual(messages(0, 12).filter((_, i) => i % 3 === key));
+        expect(listener.messages.filter((_, i) => i % 3 === key)).toEqual(
+          messages(0, 12).filter((_, i) => i % 3 === key),
+        );
     }),
     caseOf(9, "a cursor is plain data", async (scope) => {
       const harness = await queue(scope);
@@ -83,7 +89,10 @@ export function cursorCases(queue: Queue, options: CursorFeedCaseOptions): reado
       await settling(listener, 3);
       expect(listener.taken).toMatchObject([
         { message: { id: 0 } },
-        { message: "{", error: { code: "MSG-DECODE", kind: "rejected", place: { stream: expect.stringMatching(/./) } } },
+        {
+          message: "{",
+          error: { code: "MSG-DECODE", kind: "rejected", place: { stream: expect.stringMatching(/./) } },
+        },
         { message: { id: 1 } },
       ]);
     }),

@@ -28,18 +28,22 @@ export function listeningCases(queue: Queue, { jsonOnly = false, charsMax = LARG
     return listener;
   };
   return [
-    caseOf(1, "it shows its connection, ends when it is told to, and settling after that does no harm", async (scope) => {
-      const harness = await queue(scope);
-      const feed = harness.connect(10);
-      expect(feed.connection().state).toBe("idle");
-      const listener = new Listener(scope, feed);
-      await listening(harness, listener);
-      await harness.send(bodies(0, 3));
-      await listener.until(3);
-      await listener.stop();
-      listener.settle(0, 3);
-      expect(feed.connection().state).toBe("idle");
-    }),
+    caseOf(
+      1,
+      "it shows its connection, ends when it is told to, and settling after that does no harm",
+      async (scope) => {
+        const harness = await queue(scope);
+        const feed = harness.connect(10);
+        expect(feed.connection().state).toBe("idle");
+        const listener = new Listener(scope, feed);
+        await listening(harness, listener);
+        await harness.send(bodies(0, 3));
+        await listener.until(3);
+        await listener.stop();
+        listener.settle(0, 3);
+        expect(feed.connection().state).toBe("idle");
+      },
+    ),
     caseOf(2, "it ends when it is told to with messages on their way", async (scope) => {
       const harness = await queue(scope);
       const listener = new Listener(scope, harness.connect(5));
@@ -64,7 +68,10 @@ export function listeningCases(queue: Queue, { jsonOnly = false, charsMax = LARG
       const { taken } = await heard(scope, ['{"id":0}', "{", '{"id":1}']);
       expect(taken).toMatchObject([
         { message: { id: 0 } },
-        { message: "{", error: { code: "MSG-DECODE", kind: "rejected", place: { stream: expect.stringMatching(/./) } } },
+        {
+          message: "{",
+          error: { code: "MSG-DECODE", kind: "rejected", place: { stream: expect.stringMatching(/./) } },
+        },
         { message: { id: 1 } },
       ]);
     }),
@@ -75,7 +82,11 @@ export function listeningCases(queue: Queue, { jsonOnly = false, charsMax = LARG
         rows.map((row) => JSON.stringify(row)),
       );
       // Compared by hand: a difference would print all of it.
-      expect(sorted(came).map((row) => JSON.stringify(row) === JSON.stringify(rows[row.id]))).toEqual([true, true, true]);
+      expect(sorted(came).map((row) => JSON.stringify(row) === JSON.stringify(rows[row.id]))).toEqual([
+        true,
+        true,
+        true,
+      ]);
     }),
   ];
 }
@@ -112,17 +123,21 @@ export function waitingCases(queue: Queue, { jsonOnly = false, settlesAlone = tr
   const listen = (scope: Scope, harness: FeedHarness, unsettledMax = UNSETTLED_MAX): Listener =>
     new Listener(scope, harness.connect(unsettledMax));
   return [
-    caseOf(5, "it hands over what was sent, once, before and while it listens; in order, if it says so", async (scope) => {
-      const harness = await queue(scope);
-      await harness.send(bodies(0, 20));
-      const listener = listen(scope, harness);
-      await listener.until(20);
-      await harness.send(bodies(20, 20));
-      await listener.until(40);
-      const inOrder = listener.feed.capabilities?.ordered === true ? listener.messages : sorted(listener.messages);
-      expect(inOrder).toEqual(messages(0, 40));
-      expect(listener.lost).toEqual([]);
-    }),
+    caseOf(
+      5,
+      "it hands over what was sent, once, before and while it listens; in order, if it says so",
+      async (scope) => {
+        const harness = await queue(scope);
+        await harness.send(bodies(0, 20));
+        const listener = listen(scope, harness);
+        await listener.until(20);
+        await harness.send(bodies(20, 20));
+        await listener.until(40);
+        const inOrder = listener.feed.capabilities?.ordered === true ? listener.messages : sorted(listener.messages);
+        expect(inOrder).toEqual(messages(0, 40));
+        expect(listener.lost).toEqual([]);
+      },
+    ),
     caseOf(8, "the messages of each key come in order, however few at a time", async (scope) => {
       const harness = await queue(scope);
       if (harness.connect(1).capabilities?.ordered !== true) leaveOut("it declares no order");
@@ -130,7 +145,9 @@ export function waitingCases(queue: Queue, { jsonOnly = false, settlesAlone = tr
       const listener = listen(scope, harness, 4);
       await settling(listener, 30);
       for (let key = 0; key < 3; key++)
-        expect(listener.messages.filter((_, i) => i % 3 === key)).toEqual(messages(0, 30).filter((_, i) => i % 3 === key));
+        expect(listener.messages.filter((_, i) => i % 3 === key)).toEqual(
+          messages(0, 30).filter((_, i) => i % 3 === key),
+        );
     }),
     caseOf(12, "what was handed over and never settled comes again, all of it, as often as it takes", async (scope) => {
       const harness = await queue(scope);
@@ -181,7 +198,9 @@ export function waitingCases(queue: Queue, { jsonOnly = false, settlesAlone = tr
       await second.until(5);
       await quiet();
       const settled = new Set(first.messages.filter((_, i) => i % 2 === 1));
-      expect(sorted(second.messages)).toEqual(messages(0, 10).filter((row) => ![...settled].some((one) => same(one, row))));
+      expect(sorted(second.messages)).toEqual(
+        messages(0, 10).filter((row) => ![...settled].some((one) => same(one, row))),
+      );
     }),
     ...heldCases(queue, listen),
     ...brokenCases(queue, listen),
@@ -216,19 +235,23 @@ function heldCases(queue: Queue, listen: Listen): readonly ConnectorCase[] {
       await settling(listener, 30);
       expect(sorted(listener.messages)).toEqual(messages(0, 30));
     }),
-    caseOf(16, "one that may hold no more gets the same again when it has ended, and no more than that", async (scope) => {
-      const harness = await queue(scope);
-      await harness.send(bodies(0, 30));
-      const full = listen(scope, harness, 10);
-      await full.until(10);
-      await full.stop();
-      const again = listen(scope, harness, 10);
-      await again.until(10);
-      await quiet();
-      expect(again.taken.length).toBe(10);
-      await settling(again, 30);
-      expect(sorted(again.messages)).toEqual(messages(0, 30));
-    }),
+    caseOf(
+      16,
+      "one that may hold no more gets the same again when it has ended, and no more than that",
+      async (scope) => {
+        const harness = await queue(scope);
+        await harness.send(bodies(0, 30));
+        const full = listen(scope, harness, 10);
+        await full.until(10);
+        await full.stop();
+        const again = listen(scope, harness, 10);
+        await again.until(10);
+        await quiet();
+        expect(again.taken.length).toBe(10);
+        await settling(again, 30);
+        expect(sorted(again.messages)).toEqual(messages(0, 30));
+      },
+    ),
     caseOf(17, "ten times as much as may be unsettled comes whole, and never more than that at once", async (scope) => {
       const harness = await queue(scope);
       const listener = listen(scope, harness, 10);
@@ -262,27 +285,31 @@ function brokenCases(queue: Queue, listen: Listen): readonly ConnectorCase[] {
       }
       await listener.isUp();
     }),
-    caseOf(19, "what is not settled when its connection breaks is settled late, or comes again, and is never lost", async (scope) => {
-      const harness = await queue(scope);
-      if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
-      await harness.send(bodies(0, 6));
-      const listener = listen(scope, harness);
-      await listener.until(6);
-      harness.breakConnections();
-      listener.settle(0, 6);
-      await harness.send(bodies(6, 1));
-      await vi.waitFor(() => {
+    caseOf(
+      19,
+      "what is not settled when its connection breaks is settled late, or comes again, and is never lost",
+      async (scope) => {
+        const harness = await queue(scope);
+        if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
+        await harness.send(bodies(0, 6));
+        const listener = listen(scope, harness);
+        await listener.until(6);
+        harness.breakConnections();
+        listener.settle(0, 6);
+        await harness.send(bodies(6, 1));
+        await vi.waitFor(() => {
+          listener.settle(0, listener.taken.length);
+          expect(distinct(listener)).toEqual(messages(0, 7));
+        }, WAIT);
+        await quiet();
         listener.settle(0, listener.taken.length);
-        expect(distinct(listener)).toEqual(messages(0, 7));
-      }, WAIT);
-      await quiet();
-      listener.settle(0, listener.taken.length);
-      await quiet();
-      await listener.stop();
-      const next = listen(scope, harness);
-      await harness.send(bodies(7, 1));
-      await vi.waitFor(() => expect(distinct(next).at(-1)).toEqual(messages(7, 1)[0]), WAIT);
-    }),
+        await quiet();
+        await listener.stop();
+        const next = listen(scope, harness);
+        await harness.send(bodies(7, 1));
+        await vi.waitFor(() => expect(distinct(next).at(-1)).toEqual(messages(7, 1)[0]), WAIT);
+      },
+    ),
   ];
 }
 

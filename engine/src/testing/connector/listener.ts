@@ -74,4 +74,5 @@ export const quiet = (): Promise<void> => sleep(systemEnv(), QUIET_MS, new Abort
 
 export const messages = (from: number, n: number): Json[] =>
   Array.from({ length: n }, (_, i) => ({ id: from + i, name: `név "${from + i}"` }));
-export const bodies = (from: number, n: number): string[] => messages(from, n).map((message) => JSON.stringify(message));
+export const bodies = (from: number, n: number): string[] =>
+  messages(from, n).map((message) => JSON.stringify(message));
