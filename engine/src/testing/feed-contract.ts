@@ -5,7 +5,7 @@
 import type { Feed } from "../source/feed.ts";
 import { type ConnectorSuite, leaveOut, registerSuite, type Scope } from "./connector/cases.ts";
 import { type CursorFeedCaseOptions, cursorCases } from "./connector/cursor-feed-cases.ts";
-import { declaredOf, type FeedCaseOptions, listeningCases, lossyCases, waitingCases } from "./connector/feed-cases.ts";
+import { declaredOf, type FeedCaseOptions, holdingCases, listeningCases, lossyCases, waitingCases } from "./connector/feed-cases.ts";
 
 /** One queue, however many feeds come and go in front of it. */
 export interface FeedHarness {
@@ -34,13 +34,16 @@ export interface CursorFeedHarness {
 export interface FeedContractOptions extends FeedCaseOptions {
   /** It waits for no receipts: what it cannot take is lost. Default false. */
   readonly isLossy?: boolean;
+  /** It holds its sender back while so many are unsettled, and nobody keeps what was sent before it listened, or over a connection that broke. */
+  readonly holdsBackAt?: number;
   /** Cases that another suite puts this connector to, and which. */
   readonly elsewhere?: { readonly cases: readonly number[]; readonly where: string };
 }
 
 /** `make` makes a fresh, empty queue that somebody may send to before and after the first feed. */
 export function feedContract(name: string, make: () => Promise<FeedHarness>, options: FeedContractOptions = {}): void {
-  const kind = options.isLossy === true ? "a feed that does not wait" : "a feed that waits";
+  const waits = options.holdsBackAt === undefined ? "a feed that waits" : "a feed that holds its sender back";
+  const kind = options.isLossy === true ? "a feed that does not wait" : waits;
   registerSuite(`${name} is ${kind}`, feedSuite(make, options));
 }
 
@@ -56,10 +59,13 @@ export function cursorFeedContract(
 /** The cases, for whoever runs them otherwise than as tests. */
 export function feedSuite(
   make: () => Promise<FeedHarness>,
-  { isLossy = false, elsewhere, ...options }: FeedContractOptions = {},
+  { isLossy = false, holdsBackAt, elsewhere, ...options }: FeedContractOptions = {},
 ): ConnectorSuite {
   const queue = opened(make);
-  const all = [...listeningCases(queue, options), ...(isLossy ? lossyCases(queue) : waitingCases(queue, options))];
+  const all = [...listeningCases(queue, options)];
+  if (isLossy || holdsBackAt !== undefined) all.push(...lossyCases(queue));
+  else all.push(...waitingCases(queue, options));
+  if (holdsBackAt !== undefined) all.push(...holdingCases(queue, holdsBackAt));
   const cases = all.map((one) =>
     elsewhere?.cases.includes(one.number) === true ? { ...one, run: async () => leaveOut(elsewhere.where) } : one,
   );

@@ -95,7 +95,7 @@ describe.skipIf(mosquittoMissing)(
           breakConnections: () => wire.snap(),
           close: async () => undefined,
         };
-      });
+      }, { overruns: true });
     }
 
     sinkContract("an MQTT topic", async () => {

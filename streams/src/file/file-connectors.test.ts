@@ -36,9 +36,11 @@ function maker(
   connect: (path: string) => SourceConnector,
   encode: (rows: readonly JsonObject[]) => string,
   bad: readonly string[],
+  /** Of a source that takes lines as long as the default says. */
+  connectUsual = connect,
 ): SourceMaker {
   return {
-    holding: (rows) => fileOf(name, encode(rows), connect),
+    holding: (rows) => fileOf(name, encode(rows), connectUsual),
     async holdingBad(rows) {
       const lines = encode(rows).split(/(?<=\n)/);
       const headed = lines.length - rows.length;
@@ -67,7 +69,7 @@ sourceContract(
     `"${long}"`,
     "nul\0",
     "[1] 2",
-  ]),
+  ], (path) => ndjsonSource({ path }, env)),
 );
 sourceContract(
   "a CSV file",
@@ -79,7 +81,7 @@ sourceContract(
     "a,\0,c,d",
     'a,"b"c,d,e',
     'open,"quote,x,y',
-  ]),
+  ], (path) => csvSource({ path }, env)),
 );
 sourceContract(
   "a followed file",

@@ -63,6 +63,7 @@ export class MqttLink {
     });
     const connected = new Promise<void>((resolve) => {
       link.client.once("connect", ({ sessionPresent, properties }) => {
+        link.#takeWhatIsSent();
         link.hasSession = sessionPresent;
         link.sendMax = properties?.receiveMaximum ?? ALL_AT_ONCE;
         resolve();
@@ -113,6 +114,16 @@ export class MqttLink {
   #tell(tell: (receiver: MqttReceiver) => void): void {
     if (this.#receiver === undefined) this.#early.push(tell);
     else tell(this.#receiver);
+  }
+
+  /**
+   * The client breaks a connection over which it gets more messages of quality 2 than it asked for. A broker that counts wrongly, as
+   * mosquitto 2.0.11 does once some are acknowledged, would send the same again over the next one, for ever. It is told the number
+   * when the connection is made; what comes beyond it is taken, and bounded by the broker's own queue.
+   */
+  #takeWhatIsSent(): void {
+    // Private to the client in its types only.
+    (this.client as unknown as { _receiveMaximum: number })._receiveMaximum = ALL_AT_ONCE;
   }
 
   /**

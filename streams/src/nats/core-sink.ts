@@ -16,8 +16,13 @@ export function coreSink(subject: string): SinkDriver<NatsConnection> {
         refuseTooLarge(nc, body);
         nc.publish(subject, body);
       }
-      await nc.flush();
+      // The client forgets who waits for a flush when the connection ends.
+      await Promise.race([nc.flush(), endOf(nc)]);
       return null;
     },
   };
+}
+
+async function endOf(nc: NatsConnection): Promise<never> {
+  throw (await nc.closed()) ?? new Error("the connection ended before the server had taken everything");
 }

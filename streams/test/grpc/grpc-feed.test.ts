@@ -37,7 +37,8 @@ for (const [name, method, options] of [
         close: () => box.close(),
       };
     },
-    { jsonOnly: true },
+    // A page of 7 waits to be settled before the next is asked for.
+    { jsonOnly: true, ...(method === "List" ? { unsettledMax: 21 } : {}) },
   );
 
 /** A feed that runs. */
