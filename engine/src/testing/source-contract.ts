@@ -290,6 +290,6 @@ function sampleRows(n: number): readonly JsonObject[] {
 }
 
 function oddRows(): readonly JsonObject[] {
-  const amounts = [0, -1, 1e-7, 0.1 + 0.2, 1e21, -1.5e300, 9_007_199_254_740_991, null];
+  const amounts = [0, -1, 1e-7, 0.1 + 0.2, 1_234_567_890.125, -1e-300, 9_007_199_254_740_991, null];
   return ODD_TEXTS.map((name, id) => ({ id, name, amount: amounts[id] ?? null, ok: id % 3 === 0 }));
 }

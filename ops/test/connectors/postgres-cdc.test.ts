@@ -612,14 +612,14 @@ nodes:
 function bodiesOf(feed: Feed): Feed {
   const bodyOf = (row: Json): Json => JSON.parse(((row as JsonObject).after as { body: string }).body) as Json;
   return {
-    connection: () => feed.connection(),
+    ...feed,
     run: (intake, signal) =>
       feed.run(
         {
           ...intake,
           cursor: intake.cursor,
-          takeGroup: ({ items, cursor }) =>
-            intake.takeGroup({ items: items.map(({ message }) => ({ message: bodyOf(message) })), cursor }),
+          takeGroup: ({ items, ...group }) =>
+            intake.takeGroup({ ...group, items: items.map(({ message }) => ({ message: bodyOf(message) })) }),
         },
         signal,
       ),

@@ -16,7 +16,7 @@ import {
   type SqlAddress,
   systemEnv,
 } from "@millrace/engine";
-import { sourceContract } from "@millrace/engine/testing";
+import { feedContract, sourceContract } from "@millrace/engine/testing";
 import { postgresFeed, postgresSink, postgresSource } from "@millrace/streams/postgres";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -29,6 +29,15 @@ import { sqlTables } from "./sql-tables.ts";
 
 const env = systemEnv();
 const SKIPPED = postgresMissing === undefined ? "" : ` (skipped: ${postgresMissing})`;
+
+/** A feed of rows, of which only the body is shown. */
+function bodiesOf(feed: Feed): Feed {
+  return {
+    ...feed,
+    run: (into, signal) =>
+      feed.run({ ...into, take: (row, receipt) => into.take((row as { readonly body: Json }).body, receipt) }, signal),
+  };
+}
 
 describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
   let server: ServerProcess;
@@ -81,6 +90,27 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
       missing: async () => ({ connector: source("none", ending), close: async () => undefined }),
     });
   }
+
+  feedContract(
+    "an outbox of PostgreSQL",
+    async () => {
+      const outbox = `outbox_of_${++count}`;
+      await db.query(`create table ${outbox} (n bigserial primary key, body json)`);
+      const proxy = await TcpProxy.to(server);
+      const path = `//postgres@${proxy.address}/postgres/outbox/${outbox}?key=n`;
+      const parsed = parsePostgresAddress(path, "source");
+      if ("fault" in parsed) throw new Error(parsed.fault);
+      return {
+        connect: (takenMax) => bodiesOf(postgresFeed(parsed, env, { policy: QUICK, pollMs: 10, takenMax })),
+        async send(bodies) {
+          await db.query(`insert into ${outbox} (body) select unnest($1::text[])::json`, [bodies]);
+        },
+        breakConnections: () => proxy.snap(),
+        close: () => proxy.close(),
+      };
+    },
+    { jsonOnly: true },
+  );
 
   sqlTables({
     name: "PostgreSQL",

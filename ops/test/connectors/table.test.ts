@@ -4,6 +4,9 @@ import { join } from "node:path";
 import {
   type ActivemqAddress,
   type Amqp10Address,
+  type Feed,
+  type GrpcAddress,
+  type GrpcListenAddress,
   type JmsAddress,
   type KafkaAddress,
   type MqttAddress,
@@ -12,6 +15,7 @@ import {
   parseAmqp10Address,
   parseGraph,
   parseGrpcAddress,
+  parseGrpcListenAddress,
   parseJmsAddress,
   parseKafkaAddress,
   parseMqttAddress,
@@ -31,19 +35,19 @@ import {
   type SqliteAddress,
   systemEnv,
 } from "@millrace/engine";
-import { activemqSink } from "@millrace/streams/activemq";
-import { amqp10Sink } from "@millrace/streams/amqp10";
-import { grpcSink, serviceMethod } from "@millrace/streams/grpc";
-import { socketSink, webhookSink } from "@millrace/streams/http";
-import { jmsSink } from "@millrace/streams/jms";
+import { activemqFeed, activemqSink } from "@millrace/streams/activemq";
+import { amqp10Feed, amqp10Sink } from "@millrace/streams/amqp10";
+import { type GrpcFeedOptions, grpcFeed, grpcSink, intakeFeed, serviceMethod } from "@millrace/streams/grpc";
+import { eventStreamFeed, pollFeed, socketFeed, socketSink, webhookSink } from "@millrace/streams/http";
+import { jmsFeed, jmsSink } from "@millrace/streams/jms";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
-import { mqttSink } from "@millrace/streams/mqtt";
+import { mqttFeed, mqttSink } from "@millrace/streams/mqtt";
 import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
-import { natsSink, natsSource } from "@millrace/streams/nats";
-import { postgresSink, postgresSource } from "@millrace/streams/postgres";
+import { natsFeed, natsSink, natsSource } from "@millrace/streams/nats";
+import { postgresFeed, postgresSink, postgresSource } from "@millrace/streams/postgres";
 import { unixWorkers } from "@millrace/streams/process";
-import { rabbitmqSink, rabbitmqSource } from "@millrace/streams/rabbitmq";
-import { redisSink, redisSource } from "@millrace/streams/redis";
+import { rabbitmqFeed, rabbitmqSink, rabbitmqSource } from "@millrace/streams/rabbitmq";
+import { redisFeed, redisSink, redisSource } from "@millrace/streams/redis";
 import { s3Sink, s3Source } from "@millrace/streams/s3";
 import { sqliteSink, sqliteSource } from "@millrace/streams/sqlite";
 import { expect, test } from "vitest";
@@ -121,8 +125,8 @@ const yes = (is: boolean | undefined): string => (is === true ? "yes" : "no");
 
 const testedOf = (scheme: string): string => OF_SCHEME.get(scheme) ?? TESTED;
 
-function mqttAddress(path: string): MqttAddress {
-  const parsed = parseMqttAddress(`//h${path}`, "sink");
+function mqttAddress(path: string, side: "source" | "sink" = "sink"): MqttAddress {
+  const parsed = parseMqttAddress(`//h${path}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
@@ -133,20 +137,20 @@ function rabbitmqAddress(path: string, side: "source" | "sink" = "sink"): Rabbit
   return parsed;
 }
 
-function activemqAddress(path: string): ActivemqAddress {
-  const parsed = parseActivemqAddress(`//h${path}`, "sink");
+function activemqAddress(path: string, side: "source" | "sink" = "sink"): ActivemqAddress {
+  const parsed = parseActivemqAddress(`//h${path}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
 
-function amqp10Address(path: string): Amqp10Address {
-  const parsed = parseAmqp10Address(`//h${path}`, "sink");
+function amqp10Address(path: string, side: "source" | "sink" = "sink"): Amqp10Address {
+  const parsed = parseAmqp10Address(`//h${path}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
 
-function jmsAddress(path: string): JmsAddress {
-  const parsed = parseJmsAddress(`//h:1${path}`, "sink");
+function jmsAddress(path: string, side: "source" | "sink" = "sink"): JmsAddress {
+  const parsed = parseJmsAddress(`//h:1${path}`, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
@@ -170,26 +174,48 @@ function s3Address(options: string, side: "source" | "sink"): S3Address {
   return parsed;
 }
 
-function grpcMethod(): SinkConnector {
+function grpcMethod() {
   const text = 'syntax = "proto3"; message A {} service S { rpc M(A) returns (A); }';
-  const method = serviceMethod({ text, imported: () => undefined }, "S", "M", { description: {}, address: {} });
-  const parsed = parseGrpcAddress("//h/S/M", "sink");
-  if ("fault" in parsed) throw new Error(parsed.fault);
-  return grpcSink(parsed, env, { method, channel: {}, sink: "g/s" })();
+  return serviceMethod({ text, imported: () => undefined }, "S", "M", { description: {}, address: {} });
 }
 
-/** A feed is no source connector: it cannot be read again. One that `waits` for receipts slows its broker, and hands back what was not settled. */
-const feedRow = (scheme: string, path: string, waits: boolean, tested = testedOf(scheme)): string[] => [
-  `\`${scheme}:\` ${path}`,
-  "source",
-  "no",
-  yes(waits),
-  yes(waits),
-  yes(waits),
-  "no",
-  "",
-  tested,
-];
+function grpcAddress(side: "source" | "sink"): GrpcAddress {
+  const parsed = parseGrpcAddress("//h/S/M", side);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+const grpcMethodSink = (): SinkConnector =>
+  grpcSink(grpcAddress("sink"), env, { method: grpcMethod(), channel: {}, sink: "g/s" })();
+const grpcMethodFeed = (options: Partial<GrpcFeedOptions>): Feed =>
+  grpcFeed(grpcAddress("source"), env, { method: grpcMethod(), channel: {}, ...options })();
+
+function listenAddress(): GrpcListenAddress {
+  const parsed = parseGrpcListenAddress("//127.0.0.1:1");
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+/** A feed is no source connector: it cannot be read again, at most from its cursor. */
+function feedRow(
+  scheme: string,
+  path: string,
+  feed: Feed,
+  { tested = testedOf(scheme), ends = "no", label = `\`${scheme}:\`` } = {},
+): string[] {
+  const { resume = false, ordered, pause, nack } = feed.capabilities ?? {};
+  return [
+    `${label} ${path}`,
+    "source",
+    resume ? "from its cursor" : "no",
+    yes(ordered),
+    yes(pause),
+    yes(nack),
+    ends,
+    "",
+    tested,
+  ];
+}
 
 function sourceRow(scheme: string, path: string, source: SourceConnector, bounded: SourceConnector): string[] {
   const { replay, ordered, nack } = source.capabilities;
@@ -214,25 +240,26 @@ function rows(): readonly (readonly string[])[] {
   const mysql = (path: string): SourceConnector => mysqlSource(mysqlAddress(path, "source"), env);
   const rabbitmq = (path: string): SourceConnector =>
     rabbitmqSource(rabbitmqAddress(path, "source"), env, { id: "g/s" });
+  const mqtt = (path: string): Feed => mqttFeed(mqttAddress(path, "source"), env, { id: "g/s" });
   const sink = (path: string): SinkConnector => natsSink(address(path, "sink"), { id: "g/s", key: "k" }, env);
   return [
     sourceRow("nats", "stream", source("/jetstream/S"), source("/jetstream/S?until=now")),
     sourceRow("nats", "bucket", source("/kv/B"), source("/kv/B?until=now")),
-    feedRow("nats", "core subject", false),
+    feedRow("nats", "core subject", natsFeed(address("/core/s", "source"), env)),
     sinkRow("nats", "stream", sink("/jetstream/s")),
     sinkRow("nats", "bucket", sink("/kv/B")),
     sinkRow("nats", "core subject", sink("/core/s")),
     sourceRow("kafka", "topic", kafka("/t"), kafka("/t?until=now")),
     sinkRow("kafka", "topic", kafkaSink(kafkaAddress("/t", "sink"), { id: "g/s" }, env)),
     sourceRow("redis", "stream", redis("/stream/s"), redis("/stream/s?until=now")),
-    feedRow("redis", "channel", false),
+    feedRow("redis", "channel", redisFeed(redisAddress("/channel/c", "source"), env)),
     sinkRow("redis", "stream", redisSink(redisAddress("/stream/s", "sink"), "g/s", env)),
     sinkRow("redis", "channel", redisSink(redisAddress("/channel/c", "sink"), "g/s", env)),
     sourceRow("postgres", "table", postgres("/table/t?cursor=id"), postgres("/table/t?cursor=id&until=now")),
-    // A feed that settles: what it does is proved by the outbox's own tests.
-    ["`postgres:` outbox", "source", "no", "no", "yes", "no", "no", "", POSTGRES],
-    // A feed with a cursor that settles: its slot forgets what is durable.
-    ["`postgres:` changes", "source", "no", "yes", "yes", "yes", "with `until=now`", "", POSTGRES],
+    feedRow("postgres", "outbox", postgresFeed(postgresAddress("/outbox/o", "source"), env)),
+    feedRow("postgres", "changes", postgresFeed(postgresAddress("/cdc/p?slot=s", "source"), env), {
+      ends: "with `until=now`",
+    }),
     sinkRow("postgres", "table", postgresSink(postgresAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
     sourceRow("mysql", "table", mysql("/table/t?cursor=id"), mysql("/table/t?cursor=id&until=now")),
     sinkRow("mysql", "table", mysqlSink(mysqlAddress("/table/t", "sink"), { id: "g/s", key: ["id"] }, env)),
@@ -243,28 +270,31 @@ function rows(): readonly (readonly string[])[] {
       sqliteSource(sqliteAddress("&cursor=id&until=now", "source"), env),
     ),
     sinkRow("sqlite", "table", sqliteSink(sqliteAddress("", "sink"), { id: "g/s", key: ["id"] }, env)),
-    feedRow("mqtt", "topic, quality 1 or 2", true),
-    feedRow("mqtt", "topic, quality 0", false),
-    // Feeds with a cursor, and without: what they do is proved by their own tests.
-    ["`https:`, `http://` poll", "source", "from its cursor", "yes", "yes", "no", "no", "", testedOf("http")],
-    ["`sse+https:` stream of events", "source", "from its cursor", "yes", "yes", "no", "no", "", testedOf("sse+https")],
-    ["`wss:` WebSocket", "source", "no", "yes", "yes", "no", "no", "", testedOf("wss")],
-    ["`wss:` WebSocket, `ack`", "source", "no", "yes", "yes", "yes", "no", "", testedOf("wss")],
+    feedRow("mqtt", "topic, quality 1 or 2", mqtt("/topic/t?qos=1")),
+    feedRow("mqtt", "topic, quality 0", mqtt("/topic/t?qos=0")),
+    feedRow("http", "poll", pollFeed({ url: "https://h/", schedule: { everyMs: 1000 } }, env), {
+      label: "`https:`, `http://`",
+    }),
+    feedRow("sse+https", "stream of events", eventStreamFeed({ url: "https://h/" }, env)),
+    feedRow("wss", "WebSocket", socketFeed({ url: "wss://h/" }, env)),
+    feedRow("wss", "WebSocket, `ack`", socketFeed({ url: "wss://h/", ack: true }, env)),
     sinkRow("wss", "WebSocket", socketSink({ url: "wss://h/", sink: "g/s" }, env)),
     sinkRow("wss", "WebSocket, `ack`", socketSink({ url: "wss://h/", sink: "g/s", ack: true }, env)),
     sinkRow("https", "webhook", webhookSink({ url: "https://h/" })),
     sinkRow("mqtt", "topic", mqttSink(mqttAddress("/topic/t"), env, { id: "g/s" })),
-    feedRow("rabbitmq", "queue, exchange", true),
+    feedRow("rabbitmq", "queue, exchange", rabbitmqFeed(rabbitmqAddress("/queue/q", "source"), env, { id: "g/s" })),
     sourceRow("rabbitmq", "stream", rabbitmq("/stream/s"), rabbitmq("/stream/s?until=now")),
     sinkRow("rabbitmq", "queue", rabbitmqSink(rabbitmqAddress("/queue/q"), env, { id: "g/s" })),
     sinkRow("rabbitmq", "exchange", rabbitmqSink(rabbitmqAddress("/exchange/x"), env, { id: "g/s" })),
-    feedRow("activemq", "queue, topic", true),
+    feedRow("activemq", "queue, topic", activemqFeed(activemqAddress("/queue/q", "source"), env, { id: "g/s" })),
     sinkRow("activemq", "queue, topic", activemqSink(activemqAddress("/queue/q"), env, { id: "g/s" })),
-    feedRow("amqp10", "queue", true),
+    feedRow("amqp10", "queue", amqp10Feed(amqp10Address("/queue/q", "source"), env, { id: "g/s" })),
     // A subscription of the other broker is not durable.
-    feedRow("amqp10", "topic", true, ACTIVEMQ),
+    feedRow("amqp10", "topic", amqp10Feed(amqp10Address("/topic/t", "source"), env, { id: "g/s" }), {
+      tested: ACTIVEMQ,
+    }),
     sinkRow("amqp10", "queue, topic", amqp10Sink(amqp10Address("/queue/q"), env, { id: "g/s" })),
-    feedRow("jms", "queue, topic", true),
+    feedRow("jms", "queue, topic", jmsFeed(jmsAddress("/queue/q", "source"), env, NO_CLIENT)),
     sinkRow("jms", "queue, topic", jmsSink(jmsAddress("/queue/q"), env, NO_CLIENT)),
     sourceRow(
       "s3",
@@ -273,21 +303,12 @@ function rows(): readonly (readonly string[])[] {
       s3Source(s3Address("?until=now", "source"), env),
     ),
     sinkRow("s3", "objects", s3Sink(s3Address("", "sink"), { id: "g/s" }, env)),
-    // Feeds with a cursor, and without: what they do is proved by their own tests.
-    [
-      "`grpc:` method, `cursor`",
-      "source",
-      "from its cursor",
-      "yes",
-      "yes",
-      "no",
-      "with `until=end`",
-      "",
-      testedOf("grpc"),
-    ],
-    ["`grpc:` method", "source", "no", "yes", "yes", "no", "with `until=end`", "", testedOf("grpc")],
-    sinkRow("grpc", "method", grpcMethod()),
-    feedRow("grpc+listen", "events that are published", true),
+    feedRow("grpc", "method, `cursor`", grpcMethodFeed({ cursor: { field: "id", request: "after" } }), {
+      ends: "with `until=end`",
+    }),
+    feedRow("grpc", "method", grpcMethodFeed({}), { ends: "with `until=end`" }),
+    sinkRow("grpc", "method", grpcMethodSink()),
+    feedRow("grpc+listen", "events that are published", intakeFeed(listenAddress(), env)),
   ];
 }
 
@@ -311,4 +332,76 @@ test("the examples of JMS clients in the documentation are graphs", () => {
   expect("problems" in parsed ? parsed.problems : new Set(parsed.graph.nodes.keys())).toEqual(
     new Set(["orders", "shipped", "prices", "board"]),
   );
+});
+
+const HTTP = "streams/src/http/";
+const HERE = "ops/test/connectors/";
+const GRPC = "streams/test/grpc/";
+/** The suite that puts each row of the table to its cases: the file, and the name that it has there. */
+const SUITES: ReadonlyMap<string, readonly [file: string, name: string]> = new Map([
+  ["`nats:` stream source", [`${HERE}nats.test.ts`, "sourceContract(`a JetStream stream"]],
+  ["`nats:` bucket source", [`${HERE}nats.test.ts`, 'sourceContract("the changes of a key-value bucket"']],
+  ["`nats:` core subject source", [`${HERE}nats.test.ts`, 'feedContract(\n"a core subject"']],
+  ["`nats:` stream sink", [`${HERE}nats.test.ts`, 'sinkContract("a JetStream subject"']],
+  ["`nats:` bucket sink", [`${HERE}nats.test.ts`, 'sinkContract("a key-value bucket"']],
+  ["`nats:` core subject sink", [`${HERE}nats.test.ts`, 'sinkContract("a core subject"']],
+  ["`kafka:` topic source", [`${HERE}kafka.test.ts`, "sourceContract(`a topic"]],
+  ["`kafka:` topic sink", [`${HERE}kafka.test.ts`, 'sinkContract("a topic"']],
+  ["`redis:` stream source", [`${HERE}redis.test.ts`, "sourceContract(`a Redis stream"]],
+  ["`redis:` channel source", [`${HERE}redis.test.ts`, 'feedContract(\n"a Redis channel"']],
+  ["`redis:` stream sink", [`${HERE}redis.test.ts`, 'sinkContract("a Redis stream"']],
+  ["`redis:` channel sink", [`${HERE}redis.test.ts`, 'sinkContract("a Redis channel"']],
+  ["`postgres:` table source", [`${HERE}postgres.test.ts`, "sourceContract(`a PostgreSQL table"]],
+  ["`postgres:` outbox source", [`${HERE}postgres.test.ts`, 'feedContract(\n"an outbox of PostgreSQL"']],
+  ["`postgres:` changes source", [`${HERE}postgres-cdc.test.ts`, 'cursorFeedContract(\n"a publication of PostgreSQL"']],
+  ["`postgres:` table sink", [`${HERE}sql-tables.ts`, "sinkContract(`a ${db.name} table"]],
+  ["`mysql:` table source", [`${HERE}mysql.test.ts`, "sourceContract(`a MariaDB table"]],
+  ["`mysql:` table sink", [`${HERE}sql-tables.ts`, "sinkContract(`a ${db.name} table"]],
+  ["`sqlite:` table source", [`${HERE}sqlite.test.ts`, "sourceContract(`a SQLite table"]],
+  ["`sqlite:` table sink", [`${HERE}sql-tables.ts`, "sinkContract(`a ${db.name} table"]],
+  ["`mqtt:` topic, quality 1 or 2 source", [`${HERE}mqtt.test.ts`, "feedContract(\n`an MQTT topic with quality"]],
+  [
+    "`mqtt:` topic, quality 0 source",
+    [`${HERE}mqtt.test.ts`, 'feedContract(\n"an MQTT topic with quality of service 0"'],
+  ],
+  ["`https:`, `http://` poll source", [`${HTTP}poll-feed.test.ts`, "cursorFeedContract(\nname"]],
+  [
+    "`sse+https:` stream of events source",
+    [`${HTTP}event-stream-feed.test.ts`, 'cursorFeedContract("a stream of events"'],
+  ],
+  ["`wss:` WebSocket source", [`${HTTP}socket-feed.test.ts`, 'feedContract(\n"a WebSocket"']],
+  [
+    "`wss:` WebSocket, `ack` source",
+    [`${HTTP}socket-feed.test.ts`, 'feedContract(\n"a WebSocket with acknowledgements"'],
+  ],
+  ["`wss:` WebSocket sink", [`${HTTP}socket-sink.test.ts`, "sinkContract(`a WebSocket"]],
+  ["`wss:` WebSocket, `ack` sink", [`${HTTP}socket-sink.test.ts`, "sinkContract(`a WebSocket"]],
+  ["`https:` webhook sink", [`${HTTP}webhook-sink.test.ts`, "sinkContract(name"]],
+  ["`mqtt:` topic sink", [`${HERE}mqtt.test.ts`, 'sinkContract("an MQTT topic"']],
+  ["`rabbitmq:` queue, exchange source", [`${HERE}rabbitmq.test.ts`, "feedContract(`a ${type} queue of RabbitMQ"]],
+  ["`rabbitmq:` stream source", [`${HERE}rabbitmq-streams.ts`, "sourceContract(`a stream of RabbitMQ"]],
+  ["`rabbitmq:` queue sink", [`${HERE}rabbitmq.test.ts`, 'sinkContract("a queue of RabbitMQ"']],
+  ["`rabbitmq:` exchange sink", [`${HERE}rabbitmq.test.ts`, 'sinkContract("an exchange of RabbitMQ"']],
+  ["`activemq:` queue, topic source", [`${HERE}activemq.test.ts`, 'feedContract("a queue of ActiveMQ"']],
+  ["`activemq:` queue, topic sink", [`${HERE}activemq.test.ts`, 'sinkContract("a queue of ActiveMQ"']],
+  ["`amqp10:` queue source", [`${HERE}amqp10.test.ts`, "feedContract(`a queue over AMQP 1.0"]],
+  ["`amqp10:` topic source", [`${HERE}amqp10.test.ts`, "feedContract(`a topic over AMQP 1.0"]],
+  ["`amqp10:` queue, topic sink", [`${HERE}amqp10.test.ts`, "sinkContract(`a queue over AMQP 1.0"]],
+  ["`jms:` queue, topic source", [`${HERE}jms.test.ts`, "feedContract(\nname"]],
+  ["`jms:` queue, topic sink", [`${HERE}jms.test.ts`, "sinkContract(\nname"]],
+  ["`s3:` objects source", [`${HERE}s3.test.ts`, "sourceContract(`objects of NDJSON"]],
+  ["`s3:` objects sink", [`${HERE}s3.test.ts`, "sinkContract(`objects of ${format}"]],
+  ["`grpc:` method, `cursor` source", [`${GRPC}grpc-feed.test.ts`, "cursorFeedContract(\nname"]],
+  ["`grpc:` method source", [`${GRPC}grpc-feed.test.ts`, 'feedContract(\n"a stream of answers without a cursor"']],
+  ["`grpc:` method sink", [`${GRPC}grpc-sink.test.ts`, "sinkContract(\nname"]],
+  ["`grpc+listen:` events that are published source", [`${GRPC}intake-feed.test.ts`, 'feedContract(\n"an intake"']],
+]);
+
+test("every row of the table is put to the cases of a suite, and every suite that is named here is there", () => {
+  const labels = rows().map(([label, as]) => `${label} ${as}`);
+  expect(new Set(SUITES.keys())).toEqual(new Set(labels));
+  for (const [label, [file, name]] of SUITES) {
+    const text = readFileSync(join(import.meta.dirname, "../../..", file), "utf8").replaceAll(/\n\s+/g, "\n");
+    expect(text.includes(name) || text.includes(name.replace("\n", "")), label).toBe(true);
+  }
 });

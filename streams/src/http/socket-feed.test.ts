@@ -99,6 +99,24 @@ feedContract(
   { jsonOnly: true },
 );
 
+feedContract(
+  "a WebSocket",
+  async () => {
+    const { url, server, sockets } = await serve();
+    return {
+      connect: () => feedOf(url),
+      async send(bodies) {
+        for (const client of sockets.clients) for (const body of bodies) client.send(body);
+      },
+      breakConnections() {
+        for (const client of sockets.clients) client.terminate();
+      },
+      close: async () => stop(server, sockets),
+    };
+  },
+  { holdsBackAt: 1000 },
+);
+
 class Running {
   readonly taken: { readonly message: Json; readonly receipt: FeedReceipt | undefined; readonly error?: unknown }[] =
     [];

@@ -20,8 +20,13 @@ export function postgresSource(address: SqlAddress, env: Env, options: SqlSource
   return resilientSource(postgresConnection(serversOf(address, options), env), driver);
 }
 
+export interface PostgresFeedOptions extends SqlSourceOptions {
+  /** Most rows of an outbox that are taken and not yet done. Default 1000. */
+  readonly takenMax?: number;
+}
+
 /** An outbox, or changes. */
-export function postgresFeed(address: SqlAddress, env: Env, options: SqlSourceOptions = {}): Feed {
+export function postgresFeed(address: SqlAddress, env: Env, options: PostgresFeedOptions = {}): Feed {
   return address.kind === "cdc" ? changesOf(address, env, options) : outboxOf(address, env, options);
 }
 
@@ -44,11 +49,14 @@ function changesOf(address: SqlAddress, env: Env, options: SqlSourceOptions): Fe
   return resilientFeed(postgresConnection(servers, env), driver, env);
 }
 
-function outboxOf(address: SqlAddress, env: Env, options: SqlSourceOptions): Feed {
-  const { pollMs } = options;
+function outboxOf(address: SqlAddress, env: Env, options: PostgresFeedOptions): Feed {
+  const { pollMs, takenMax } = options;
   const key = address.options.get("key") ?? "id";
   const outbox = { ...tableOf(address), key, mark: address.options.get("mark") };
-  const driver = outboxFeed({ ...outbox, ...(pollMs === undefined ? {} : { pollMs }) }, env);
+  const driver = outboxFeed(
+    { ...outbox, ...(pollMs === undefined ? {} : { pollMs }), ...(takenMax === undefined ? {} : { takenMax }) },
+    env,
+  );
   return resilientFeed(postgresConnection(serversOf(address, options), env), driver, env);
 }
 

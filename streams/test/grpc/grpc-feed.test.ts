@@ -1,7 +1,7 @@
 /** Methods as feeds: what is read, where it goes on, and what a call that fails means. */
 import { status } from "@grpc/grpc-js";
 import { type Feed, type FeedGroup, type FeedReceipt, type Json, type JsonObject, systemEnv } from "@millrace/engine";
-import { cursorFeedContract } from "@millrace/engine/testing";
+import { cursorFeedContract, feedContract } from "@millrace/engine/testing";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type GrpcFeedOptions, grpcFeed } from "../../src/grpc/mod.ts";
 import { type BoxMethod, boxMethod, GrpcBox, type HeldTime, heldTime, serve } from "./grpc-box.ts";
@@ -40,6 +40,21 @@ for (const [name, method, options] of [
     // A page of 7 waits to be settled before the next is asked for.
     { jsonOnly: true, ...(method === "List" ? { unsettledMax: 21 } : {}) },
   );
+
+feedContract(
+  "a stream of answers without a cursor",
+  async () => {
+    const box = await GrpcBox.start();
+    return {
+      connect: () => feedOf(box, "Follow"),
+      // What was offered before it is called comes, too.
+      send: async (bodies) => box.offer(bodies.map((body) => JSON.parse(body) as JsonObject)),
+      breakConnections: () => box.breakCalls(),
+      close: () => box.close(),
+    };
+  },
+  { jsonOnly: true, holdsBackAt: 1000 },
+);
 
 /** A feed that runs. */
 class Running {

@@ -108,7 +108,7 @@ feedContract(
       close: async () => publisher.close(),
     };
   },
-  { jsonOnly: true },
+  { jsonOnly: true, settlesInOrder: true },
 );
 
 /** A feed that runs; nothing is durable before the test says so. */

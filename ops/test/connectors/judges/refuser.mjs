@@ -3,10 +3,13 @@
  * accepted it writes to its output, a line each, the first of which is its port.
  */
 import { createRequire } from "node:module";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const rhea = createRequire(import.meta.url)("rhea");
 const LINK_BYTES_MAX = 1000;
+const TURN_MS = 2;
 const container = rhea.create_container();
+let turn = Promise.resolve();
 /** How often a message was given back, by its id. */
 const given = new Map();
 
@@ -19,8 +22,13 @@ container.on("receiver_open", ({ receiver }) => {
 container.on("message", ({ receiver, delivery, message }) => {
   const { address } = receiver.remote.attach.target;
   const text = message.body.content.toString();
-  if (text.includes("bad")) refuse(address, receiver, delivery, message);
-  else accept(delivery, text);
+  // One after the other: the library tells outcomes of one turn together, and takes them for the same.
+  turn = turn
+    .then(() => sleep(TURN_MS))
+    .then(() => {
+      if (text.includes("bad")) refuse(address, receiver, delivery, message);
+      else accept(delivery, text);
+    });
 });
 
 function refuse(address, receiver, delivery, { message_id: id, body }) {
@@ -39,8 +47,11 @@ function accept(delivery, text) {
   process.stdout.write(`${text}\n`);
 }
 
-container.options.receiver_options = { autoaccept: false, credit_window: 100 };
 container.on("disconnected", () => undefined);
 container.on("error", () => undefined);
-const server = container.listen({ port: 0, host: "127.0.0.1" });
+const server = container.listen({
+  port: 0,
+  host: "127.0.0.1",
+  receiver_options: { autoaccept: false, credit_window: 100 },
+});
 server.on("listening", () => process.stdout.write(`${server.address().port}\n`));
