@@ -25,6 +25,8 @@ describe("a postgres: address", () => {
     ["//a/shop/cdc/p", "source", "add `?slot=<name>`"],
     ["//a/shop/cdc/p?slot=A-b", "source", "option `slot`: expected 1 to 63 of the characters"],
     ["//a/shop/cdc/p?slot=s&temporary=true", "source", "add `gap=record`"],
+    ["//a/shop/cdc/p?slot=s&temporary=true&gap=record&snapshot=initial", "source", "leave out `temporary`"],
+    ["//a/shop/cdc/p?slot=s&snapshot=all", "source", "option `snapshot`"],
     ["//a/shop/cdc/p?slot=s&cursor=id", "source", "unknown option `cursor`"],
     ["//a/shop/cdc/p?slot=s", "sink", "expected a path /<database>/table/<name>"],
     ["//a/shop/tabel/x", "sink", "expected a path /<database>/table/<name>"],

@@ -33,6 +33,7 @@ const CDC: Checks = {
   temporary: oneOf("true", "false"),
   gap: oneOf("stop", "record"),
   until: oneOf("now"),
+  snapshot: oneOf("none", "initial"),
   ...TLS,
 };
 
@@ -94,6 +95,9 @@ function missingOption(kind: string, side: Side, options: ReadonlyMap<string, st
 
 function slotFault(options: ReadonlyMap<string, string>): string | undefined {
   if (!options.has("slot")) return "changes are kept for one reader by a replication slot: add `?slot=<name>`";
-  if (options.get("temporary") !== "true" || options.get("gap") === "record") return undefined;
+  if (options.get("temporary") !== "true") return undefined;
+  if (options.get("snapshot") === "initial")
+    return "rows are followed by changes without a gap only if the slot stays: leave out `temporary`";
+  if (options.get("gap") === "record") return undefined;
   return "a temporary slot is gone with its connection, and so is what changes until the next one: add `gap=record`";
 }

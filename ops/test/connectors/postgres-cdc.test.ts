@@ -1,8 +1,6 @@
 /** Changes of PostgreSQL's tables, from a real server. */
 import {
   type Feed,
-  type FeedGroup,
-  type FeedIntake,
   type FeedItem,
   type Json,
   type JsonObject,
@@ -20,6 +18,7 @@ import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
+import { FeedListener } from "./feed-listener.ts";
 import { numbers, QUICK, RunningGraph, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -27,64 +26,11 @@ const SKIPPED = postgresMissing === undefined ? "" : ` (skipped: ${postgresMissi
 /** Only what hangs takes so long. */
 const LIMIT_MS = 120_000;
 
-/** A feed that runs, and what it handed over. Nothing is durable before a test says so. */
-class Listener {
-  readonly groups: FeedGroup[] = [];
-  readonly ended: Promise<unknown>;
-  readonly #feed: Feed;
-  readonly #stop = new AbortController();
-  #settled = 0;
-  isSettling = false;
-
-  constructor(feed: Feed, cursor?: Json) {
-    const intake: FeedIntake = {
-      cursor,
-      takeGroup: (group) => {
-        this.groups.push(group);
-        if (this.isSettling) this.settle();
-      },
-      take: () => expect.unreachable(),
-      reject: () => expect.unreachable(),
-      lose: () => expect.unreachable(),
-    };
-    this.#feed = feed;
-    this.ended = feed.run(intake, this.#stop.signal).then(() => "end", reportOf);
-  }
-
-  get status() {
-    return this.#feed.connection();
-  }
-
-  get rows(): readonly JsonObject[] {
-    return this.groups.flatMap(({ items }) => items.map(({ message }) => message as JsonObject));
-  }
-
-  /** Of the last group that is settled. */
-  get cursor(): Json | undefined {
-    return this.groups[this.#settled - 1]?.cursor;
-  }
-
-  async until(count: number): Promise<readonly JsonObject[]> {
-    await vi.waitFor(() => expect(this.rows.length).toBeGreaterThanOrEqual(count), WAIT);
-    expect(this.rows).toHaveLength(count);
-    return this.rows;
-  }
-
-  settle(groups: number = this.groups.length): void {
-    while (this.#settled < groups) this.groups[this.#settled++]?.settle?.();
-  }
-
-  async stop(): Promise<void> {
-    this.#stop.abort();
-    await this.ended;
-  }
-}
-
 describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () => {
   let server: ServerProcess;
   let db: pg.Client;
   let count = 0;
-  const listening: Listener[] = [];
+  const listening: FeedListener[] = [];
   const q = pg.escapeIdentifier;
 
   const connected = (): Promise<pg.Client> => postgresClient(server);
@@ -133,8 +79,8 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
     return postgresFeed(parsed, env, { policy: QUICK });
   }
 
-  function listen(to: Published, { options = "", cursor, at }: ListenOptions = {}): Listener {
-    const listener = new Listener(feedOf(to, options, at), cursor);
+  function listen(to: Published, { options = "", cursor, at }: ListenOptions = {}): FeedListener {
+    const listener = new FeedListener(feedOf(to, options, at), cursor);
     listening.push(listener);
     return listener;
   }
@@ -400,7 +346,7 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
     );
   }
 
-  const confirmedBy = ({ cursor }: Listener): unknown => (cursor as { readonly lsn: string } | undefined)?.lsn;
+  const confirmedBy = ({ cursor }: FeedListener): unknown => (cursor as { readonly lsn: string } | undefined)?.lsn;
 
   async function invalidate(to: Published): Promise<void> {
     await configure("set max_slot_wal_keep_size = '1MB'");

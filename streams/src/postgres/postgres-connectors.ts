@@ -41,6 +41,7 @@ function changesOf(address: SqlAddress, env: Env, options: SqlSourceOptions): Fe
       isTemporary: asked.get("temporary") === "true",
       gap: asked.get("gap") === "record" ? "record" : "stop",
       untilNow: asked.get("until") === "now",
+      beginsWithRows: asked.get("snapshot") === "initial",
       probeEveryMs,
       probeTimeoutMs,
     },

@@ -10,10 +10,14 @@ import { cursorOf } from "./change-cursor.ts";
 import { ChangeProgress } from "./change-progress.ts";
 import { ChangeStream } from "./change-stream.ts";
 import type { SlotOptions } from "./replication-slot.ts";
+import { OID_MAX, throughOf } from "./rows-read.ts";
+import { TableRows } from "./table-rows.ts";
 
 export interface ChangeFeedOptions extends SlotOptions {
   /** Ends with the last transaction that has committed when the feed is first opened. */
   readonly untilNow: boolean;
+  /** A source that begins now also reads the rows that are there. */
+  readonly beginsWithRows: boolean;
   readonly probeEveryMs: number;
   readonly probeTimeoutMs: number;
 }
@@ -32,14 +36,20 @@ export function changeFeed(options: ChangeFeedOptions, env: Env): FeedDriver<Cli
     isFinal: (error) => error instanceof MillraceError && FINAL.has(error.code),
     async listen(client, intake) {
       progress.taken ??= cursorOf(intake.cursor);
-      const started = (process: number, now: bigint): void => {
+      const started = (now: bigint, process = earlier): void => {
         earlier = process;
         if (options.untilNow) end ??= now;
       };
-      const config = sessionConfig(client);
-      const stream = { ...options, env, client, config, intake, progress, earlier, started, end: () => end };
-      await new ChangeStream(stream).run();
+      const session = { ...options, env, client, config: sessionConfig(client), intake, progress, started };
+      if (hasRowsToRead(options, progress)) await new TableRows({ ...session, earlier }).run();
+      await new ChangeStream({ ...session, earlier, end: () => end }).run();
       hasEnded = true;
     },
   };
+}
+
+/** What was begun is finished, whatever the address says by now. */
+function hasRowsToRead({ beginsWithRows }: ChangeFeedOptions, { taken }: ChangeProgress): boolean {
+  if (taken === undefined) return beginsWithRows;
+  return taken.rows !== undefined && throughOf(taken.rows) < OID_MAX;
 }

@@ -39,6 +39,12 @@ export function rowCount(message: ChangeMessage): number {
   return message.tag === "truncate" ? message.relations.length : 1;
 }
 
+/** The oid of the table of each row. */
+export function tablesOf(message: ChangeMessage): readonly number[] {
+  const relations = message.tag === "truncate" ? message.relations : [message.relation];
+  return relations.map(({ relationOid }) => relationOid);
+}
+
 /** @param ordinal of the first row in its transaction */
 export async function changeRows(
   message: ChangeMessage,

@@ -2,28 +2,26 @@
  * One connection's stream of changes. Transactions come whole and in the order of their commits; each is handed on as a group, a large one
  * as several that follow one another. While what was handed on is not durable the socket is not read, so the server waits.
  */
-import { type Env, type FeedIntake, type FeedItem, messageOf, type Timer } from "@millrace/engine";
+import { type Env, type FeedItem, messageOf, type Timer } from "@millrace/engine";
 import type { Client, ClientConfig } from "pg";
 import { LogicalReplicationService } from "pg-logical-replication";
 import { within } from "../../resilience/within.ts";
 import { whileBusy } from "../../sql/busy-sessions.ts";
-import type { ChangeProgress } from "./change-progress.ts";
-import { type ChangeMessage, changeRows, rowCount, type Transaction, transactionOf } from "./change-rows.ts";
+import { cursorAt } from "./change-cursor.ts";
+import { type ChangeMessage, changeRows, rowCount, type Transaction, tablesOf, transactionOf } from "./change-rows.ts";
 import { ColumnTypes } from "./column-types.ts";
 import { type ChangePoint, isBefore, lsnOf, lsnText } from "./lsn.ts";
 import { type RawMessage, RawPgoutput } from "./raw-pgoutput.ts";
-import { openSlot, type SlotOptions } from "./replication-slot.ts";
+import { isInRows } from "./rows-read.ts";
+import { enterSlot, type SlotEntry } from "./slot-entry.ts";
 
-export interface ChangeStreamOptions extends SlotOptions {
+export interface ChangeStreamOptions extends SlotEntry {
   readonly env: Env;
   /** A session for questions, to the same server. */
   readonly client: Client;
   readonly config: ClientConfig;
-  readonly intake: FeedIntake;
-  readonly progress: ChangeProgress;
-  /** Processes of the server that streamed to this source before. */
-  readonly earlier: number | undefined;
-  readonly started: (process: number, now: bigint) => void;
+  /** @param process of the server, that streams */
+  readonly started: (now: bigint, process: number) => void;
   /** Where the source ends; asked once it has started. */
   readonly end: () => bigint | undefined;
   readonly probeEveryMs: number;
@@ -119,19 +117,12 @@ export class ChangeStream {
   }
 
   async #open(client: Client): Promise<string> {
-    const { intake, progress, earlier, started } = this.#options;
-    const { cursor, now, gap } = await openSlot(client, this.#options, progress.taken, earlier);
+    const { cursor, now } = await enterSlot(client, this.#options, () => this.#confirmSoon());
     // The library's types leave it out.
     this.#process = (client as Client & { readonly processID: number }).processID;
     this.#system = cursor.system;
     this.#begin = cursor.lsn;
-    started(this.#process, now);
-    if (gap === undefined) progress.taken = cursor;
-    else {
-      const { publication, slot } = this.#options;
-      const message = { publication, slot, from: lsnText(gap.from), to: lsnText(gap.to) };
-      progress.hand(intake, { items: [{ message, error: gap.error }], bytes: 0 }, cursor, () => this.#confirmSoon());
-    }
+    this.#options.started(now, this.#process);
     return lsnText(cursor.lsn);
   }
 
@@ -177,9 +168,11 @@ export class ChangeStream {
     this.#ordinal += rowCount(message);
     // A transaction that was taken in part comes again from its beginning.
     if (!this.#isNew({ lsn: transaction.lsn, ord: this.#ordinal - 1 })) return;
+    const wasRead = tablesOf(message).map((oid) => isInRows(this.#options.progress.taken?.rows, oid, transaction.lsn));
+    if (!wasRead.includes(false)) return;
     const rows = await changeRows(message, transaction, ordinal, this.#types);
     for (const [i, { row, bytes }] of rows.entries()) {
-      if (!this.#isNew({ lsn: transaction.lsn, ord: ordinal + i })) continue;
+      if (wasRead[i] === true || !this.#isNew({ lsn: transaction.lsn, ord: ordinal + i })) continue;
       // What is large by itself is a group by itself, so that the log can refuse it alone.
       if (this.#chunk.bytes + bytes > GROUP_BYTES_MAX) await this.#hand({ lsn: transaction.lsn, ord: ordinal + i });
       this.#chunk.items.push({ message: row });
@@ -212,7 +205,7 @@ export class ChangeStream {
     this.#isFull = false;
     if (this.#isOver) return;
     this.#chunk = { items: [], bytes: 0 };
-    progress.hand(intake, chunk, { system: this.#system, ...point }, () => this.#confirmSoon());
+    progress.hand(intake, chunk, cursorAt(this.#system, point, progress.taken?.rows), () => this.#confirmSoon());
   }
 
   /** What was sent before may still wait to be processed. */
@@ -238,7 +231,7 @@ export class ChangeStream {
     const isDue = behind >= FOLLOW_BYTES || env.clock.monotonic() - this.#followedMs >= FOLLOW_MS || isLast;
     if (behind <= 0n || !isDue) return;
     this.#followedMs = env.clock.monotonic();
-    const cursor = { system: this.#system, lsn, ord: 0 };
+    const cursor = cursorAt(this.#system, { lsn, ord: 0 }, progress.taken?.rows);
     progress.hand(intake, { items: [], bytes: 0 }, cursor, () => this.#confirmSoon());
   }
 
