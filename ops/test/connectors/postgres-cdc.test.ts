@@ -242,6 +242,27 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
     LIMIT_MS,
   );
 
+  test("over another connection the server is told no more than what is durable", async () => {
+    const to = await published();
+    const proxy = await TcpProxy.to(server);
+    const listener = listen(to, { at: proxy.address });
+    await add(to, [1]);
+    await add(to, [2]);
+    await listener.until(2);
+    const { active_pid: first, confirmed_flush_lsn: before } = (await slotRow(to)) ?? {};
+    proxy.cut();
+    proxy.mend();
+    const told = "select pid, flush_lsn from pg_stat_replication where flush_lsn is not null and pid = $1";
+    await vi.waitFor(async () => {
+      const now = (await slotRow(to))?.active_pid;
+      expect([null, first]).not.toContain(now);
+      expect((await db.query(told, [now])).rows).toHaveLength(1);
+    }, WAIT);
+    expect((await slotRow(to))?.confirmed_flush_lsn).toBe(before);
+    await listener.stop();
+    await proxy.close();
+  });
+
   test("a transaction that was durable in part is taken from there on", async () => {
     const to = await published();
     await add(to, numbers(0, 5000));

@@ -58,8 +58,6 @@ export class ChangeStream {
   #isOver = false;
   #process = 0;
   #system = "";
-  /** Where the stream began: the server has been told no more than that before anything is durable. */
-  #begin = 0n;
   #transaction: Transaction | undefined;
   #ordinal = 0;
   #chunk: Chunk = { items: [], bytes: 0 };
@@ -121,7 +119,6 @@ export class ChangeStream {
     // The library's types leave it out.
     this.#process = (client as Client & { readonly processID: number }).processID;
     this.#system = cursor.system;
-    this.#begin = cursor.lsn;
     this.#options.started(now, this.#process);
     return lsnText(cursor.lsn);
   }
@@ -254,7 +251,8 @@ export class ChangeStream {
 
   /** The library confirms the byte behind what it is given. */
   async #confirm(asks: boolean): Promise<void> {
-    const durable = this.#options.progress.confirmed ?? this.#begin;
+    const durable = this.#options.progress.confirmed;
+    if (durable === undefined) return;
     await this.#service.acknowledge(lsnText(durable - 1n), asks).catch((error: unknown) => this.#broken(error));
   }
 

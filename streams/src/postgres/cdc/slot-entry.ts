@@ -22,6 +22,8 @@ export async function enterSlot(client: Client, entry: SlotEntry, confirmed: () 
   const { taken } = progress;
   const start = await openSlot(client, entry, taken, earlier);
   const rows = taken === undefined && beginsWithRows ? NO_ROWS_READ : taken?.rows;
+  // Where a source begins everything is durable; what it has taken since need not be, when it comes back over another connection.
+  progress.confirmed ??= start.cursor.lsn;
   const cursor = cursorAt(start.cursor.system, start.cursor, rows);
   if (start.gap === undefined) progress.taken = cursor;
   else {
