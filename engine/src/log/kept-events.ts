@@ -32,11 +32,11 @@ async function isLeft(log: KeptLog, stream: string): Promise<boolean> {
   return (await log.prunedEnd?.(stream)) === undefined;
 }
 
-/** Events of a stream in order: those that a prune carried, then all that are left. */
-export async function* oldestFirst(log: KeptLog, stream: string, filter?: EventFilter): AsyncGenerator<RecordedEvent> {
+/** Events of a stream in order, from a revision on: those that a prune carried, then all that are left. */
+export async function* oldestFirst(log: KeptLog, stream: string, from = 0): AsyncGenerator<RecordedEvent> {
   const carried = await log.carried?.(stream);
-  yield* carriedOf(carried, filter);
-  const options = { from: (carried?.revision ?? -1) + 1, ...(filter === undefined ? {} : { filter }) };
+  yield* carriedOf(carried, undefined).filter(({ revision }) => revision >= from);
+  const options = { from: Math.max(from, (carried?.revision ?? -1) + 1) };
   for await (const events of log.readStream(stream, options)) yield* events;
 }
 

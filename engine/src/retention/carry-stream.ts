@@ -59,12 +59,14 @@ export async function carryNode(options: NodeCarryOptions): Promise<NodeCarry | 
  *
  * @param key under which an event is replaced by a later one; `undefined`: it does not count
  * @param each called with each event that was not carried before
+ * @param from revision below which nobody asks for anything
  */
 export async function carryEvents(
   { log, stream }: Pick<NodeCarryOptions, "log" | "stream">,
   end: number,
   key: (event: RecordedEvent) => string | undefined,
   each: (event: RecordedEvent) => void = () => undefined,
+  from = 0,
 ): Promise<StreamCarry | undefined> {
   const carried = await log.carried?.(stream);
   const counting = new Map<string, number>();
@@ -75,7 +77,7 @@ export async function carryEvents(
     counting.set(name, event.position);
   };
   for (const event of carried?.events ?? []) count(event);
-  let revision = carried?.revision ?? -1;
+  let revision = Math.max(carried?.revision ?? -1, from - 1);
   reading: for await (const events of log.readStream(stream, { from: revision + 1 })) {
     for (const event of events) {
       if (event.position >= end) break reading;

@@ -1,4 +1,5 @@
 /** How far a group is done, kept in a stream of its own so that a restart goes on from there: at least once, never past. */
+import { newestFirst } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { type GroupDefinition, groupStreams } from "./group-settings.ts";
 import { type Author, dataOf, isClientEvent, jsonEvent } from "./stored-event.ts";
@@ -9,30 +10,20 @@ export class GroupCheckpoint {
   /** Everything below was settled when it was last written. */
   written: number;
   readonly #context: EndpointContext;
-  readonly #stream: string;
+  readonly #definition: GroupDefinition;
   readonly #author: Author;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(context: EndpointContext, stream: string, author: Author, written: number) {
+  private constructor(context: EndpointContext, definition: GroupDefinition, author: Author, written: number) {
     this.#context = context;
-    this.#stream = stream;
+    this.#definition = definition;
     this.#author = author;
     this.written = written;
   }
 
   /** As it was last written; where the group begins before it was. */
   static async open(context: EndpointContext, definition: GroupDefinition, author: Author): Promise<GroupCheckpoint> {
-    const stream = groupStreams(definition).checkpoint;
-    let written = definition.begin;
-    // A group of the same name that was deleted has left its own behind, out of sight.
-    const { metadata } = await context.states.of(stream);
-    for await (const [event] of context.log.readStream(stream, { direction: "backward", limit: 1 })) {
-      if (event === undefined || event.type !== CHECKPOINT_TYPE || !isClientEvent(event)) continue;
-      if (event.revision < metadata.truncateBefore) continue;
-      const { next } = JSON.parse(dataOf(event).toString("utf8")) as { readonly next: number };
-      written = Math.max(written, next);
-    }
-    return new GroupCheckpoint(context, stream, author, written);
+    return new GroupCheckpoint(context, definition, author, await settledUpTo(context, definition));
   }
 
   /** One write at a time; a place that is written already is not written again. */
@@ -42,10 +33,39 @@ export class GroupCheckpoint {
       .catch(() => {})
       .then(async () => {
         if (next <= this.written) return;
-        const event = jsonEvent(this.#context.env.random.bytes(16), CHECKPOINT_TYPE, JSON.stringify({ next }));
-        await this.#context.stateWriter.append(this.#stream, "any", [event], this.#author);
+        const { env, streams, stateWriter } = this.#context;
+        const position = await streams.positionBehind(this.#definition.stream, next);
+        const event = jsonEvent(env.random.bytes(16), CHECKPOINT_TYPE, JSON.stringify({ next, position }));
+        await stateWriter.append(groupStreams(this.#definition).checkpoint, "any", [event], this.#author);
         this.written = next;
       });
     return this.#writing;
   }
+}
+
+/** The first place of a group that is not known to be settled for good. */
+export async function settledUpTo(
+  { log, states, streams }: Pick<EndpointContext, "log" | "states" | "streams">,
+  definition: GroupDefinition,
+): Promise<number> {
+  const { begin, beginPosition } = definition;
+  const stream = groupStreams(definition).checkpoint;
+  // A group of the same name that was deleted has left its own behind, out of sight.
+  const { metadata } = await states.of(stream);
+  const placeNow = async ({ next, position }: Settled): Promise<number> =>
+    position === undefined ? next : streams.numberFrom(definition.stream, position);
+  const first = await placeNow({ next: begin, position: beginPosition });
+  for await (const event of newestFirst(log, stream)) {
+    if (event.type !== CHECKPOINT_TYPE || !isClientEvent(event)) continue;
+    if (event.revision < metadata.truncateBefore) break;
+    return Math.max(first, await placeNow(JSON.parse(dataOf(event).toString("utf8")) as Settled));
+  }
+  return first;
+}
+
+/** What a checkpoint says. */
+interface Settled {
+  readonly next: number;
+  /** Of a virtual stream, see `ServedStreams.positionBehind`. */
+  readonly position?: number | undefined;
 }

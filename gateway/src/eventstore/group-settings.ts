@@ -38,7 +38,12 @@ export interface GroupDefinition extends GroupName {
   readonly filter: string | undefined;
   /** The first place to be delivered, as `from` meant it when the group was made. */
   readonly begin: number;
+  /** Of a virtual stream: position behind what is numbered below {@link begin}, if there was so much. */
+  readonly beginPosition?: number;
 }
+
+/** What a client says of a group; where it begins follows. */
+export type WantedGroup = Omit<GroupDefinition, "begin" | "beginPosition">;
 
 export const ALL = "$all";
 const NAME_BYTES_MAX = 1000;
@@ -47,7 +52,7 @@ const TICKS_PER_MS = 10_000;
 const TIME_MAX_MS = 24 * 3600 * 1000;
 
 /** `CreateReq.Options` and `UpdateReq.Options`. @throws EVENTSTORE-INVALID */
-export function readDefinition(options: WireMessage): Omit<GroupDefinition, "begin"> {
+export function readDefinition(options: WireMessage): WantedGroup {
   const settings = options.message(3);
   const isAll = options.has(5);
   const target = options.message(isAll ? 5 : 4);

@@ -4,6 +4,7 @@ import type { EndpointContext } from "./endpoint-context.ts";
 import { type LinkTarget, targetOf } from "./event-messages.ts";
 import { ALL, filterOptions, type GroupDefinition } from "./group-settings.ts";
 import { isHidden } from "./hidden-events.ts";
+import { withKept } from "./kept-event.ts";
 import { type NameFilter, readFilter } from "./name-filter.ts";
 import { isClientEvent, LINK_TYPE, writeBody } from "./stored-event.ts";
 import { firstVisible, isSoftDeleted, isTooOld } from "./stream-metadata.ts";
@@ -114,7 +115,7 @@ export function groupEvent(
     revision,
     correlationId: Buffer.from(event.context.correlationId).toString("hex"),
     record: recordBytes(event, describe),
-    target: resolveLinks && event.type === LINK_TYPE && isClientEvent(event) ? targetOf(event) : undefined,
+    target: linkOf(event, resolveLinks),
   };
 }
 
@@ -125,15 +126,15 @@ export function recordBytes(event: RecordedEvent, describe: EndpointContext["des
 }
 
 /** The event that a link points at; nothing when it is not there. */
-export async function linked(
-  { stream, revision }: LinkTarget,
-  context: EndpointContext,
-): Promise<RecordBytes | undefined> {
-  for await (const [event] of context.log.readStream(stream, { from: revision, limit: 1 })) {
-    if (event?.revision !== revision) continue;
-    const { timeMs } = event;
-    const record = recordBytes(event, context.describe);
-    return (await isHidden({ stream, revision, timeMs }, context)) ? undefined : record;
-  }
-  return undefined;
+export async function linked(target: LinkTarget, context: EndpointContext): Promise<RecordBytes | undefined> {
+  const found = await withKept(context.log, target, (event) => {
+    return { timeMs: event.timeMs, record: recordBytes(event, context.describe) };
+  });
+  if (found === undefined || (await isHidden({ ...target, timeMs: found.timeMs }, context))) return undefined;
+  return found.record;
+}
+
+/** What an event points at, of those whose links are resolved. */
+export function linkOf(event: RecordedEvent, resolveLinks: boolean): LinkTarget | undefined {
+  return resolveLinks && event.type === LINK_TYPE && isClientEvent(event) ? targetOf(event) : undefined;
 }

@@ -13,6 +13,7 @@ import { type GroupEvent, GroupSource, groupEvent, linked } from "./group-source
 import { type Delivery, GroupSubscriber } from "./group-subscriber.ts";
 import { statusOf } from "./grpc-status.ts";
 import { InFlightEvents } from "./in-flight.ts";
+import { withKept } from "./kept-event.ts";
 import { type ParkedEvent, ParkedEvents } from "./parked-events.ts";
 import type { Author } from "./stored-event.ts";
 
@@ -209,14 +210,12 @@ export class Group {
   }
 
   async #replayed({ revision, target }: ParkedEvent): Promise<Delivery | undefined> {
-    const { log } = this.#context;
-    for await (const [event] of log.readStream(target.stream, { from: target.revision, limit: 1 })) {
-      if (event?.revision !== target.revision) continue;
-      const { stream, settings } = this.definition;
-      const place = stream === event.stream ? event.revision : event.position;
-      return this.#delivery(groupEvent(event, place, settings.resolveLinks, this.#context), revision);
-    }
-    return undefined;
+    const { stream, settings } = this.definition;
+    const event = await withKept(this.#context.log, target, (kept) => {
+      const place = stream === kept.stream ? kept.revision : kept.position;
+      return groupEvent(kept, place, settings.resolveLinks, this.#context);
+    });
+    return event && this.#delivery(event, revision);
   }
 
   async #delivery(event: GroupEvent, parked: number | undefined): Promise<Delivery> {

@@ -1,8 +1,17 @@
 /** The persistent subscriptions of a log: made, changed and deleted by events of one stream, which is read once. */
+import { type EventLog, oldestFirst, type RecordedEvent } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { eventStoreError } from "./errors.ts";
 import { Group } from "./group.ts";
-import { ALL, type GroupDefinition, type GroupName, groupKey, groupStreams } from "./group-settings.ts";
+import {
+  ALL,
+  type GroupDefinition,
+  type GroupName,
+  groupKey,
+  groupStreams,
+  type WantedGroup,
+} from "./group-settings.ts";
+import type { Place } from "./read-request.ts";
 import { type Author, dataOf, isClientEvent, jsonEvent } from "./stored-event.ts";
 import { Turnstile } from "./turnstile.ts";
 
@@ -11,7 +20,7 @@ export function isGroupState(stream: string): boolean {
   return stream === CONFIG_STREAM || stream.startsWith("$persistentsubscription-");
 }
 
-const CONFIG_STREAM = "$persistentSubscriptionConfig";
+export const CONFIG_STREAM = "$persistentSubscriptionConfig";
 const DEFINED = "$GroupDefined";
 const DELETED = "$GroupDeleted";
 const GROUPS_MAX = 1000;
@@ -48,22 +57,22 @@ export class Groups {
   }
 
   /** @throws EVENTSTORE-GROUP-EXISTS */
-  async create(wanted: Omit<GroupDefinition, "begin">, author: Author): Promise<void> {
+  async create(wanted: WantedGroup, author: Author): Promise<void> {
     await this.#change(wanted, async (before) => {
       if (before !== undefined) throw exists(wanted);
       if (this.#definitions.size >= GROUPS_MAX)
         throw eventStoreError("EVENTSTORE-INVALID", `there are ${GROUPS_MAX} persistent subscriptions already`);
-      await this.#define({ ...wanted, begin: await this.#beginOf(wanted) }, author);
+      await this.#define({ ...wanted, ...(await this.#beginOf(wanted)) }, author);
     });
   }
 
   /** Subscribers are ended, and come back to the new settings. @throws EVENTSTORE-GROUP-MISSING */
-  async update(wanted: Omit<GroupDefinition, "begin">, author: Author): Promise<void> {
+  async update(wanted: WantedGroup, author: Author): Promise<void> {
     await this.#change(wanted, async (before) => {
       if (before === undefined) throw missing(wanted);
       await this.#close(wanted, "its settings were changed");
-      const begin = before.settings.from === wanted.settings.from ? before.begin : await this.#beginOf(wanted);
-      await this.#define({ ...wanted, filter: wanted.filter ?? before.filter, begin }, author);
+      const begin = before.settings.from === wanted.settings.from ? beginIn(before) : await this.#beginOf(wanted);
+      await this.#define({ ...wanted, filter: wanted.filter ?? before.filter, ...begin }, author);
     });
   }
 
@@ -115,9 +124,16 @@ export class Groups {
     await this.#context.stateWriter.delete(stream, "any", author);
   }
 
-  async #beginOf({ stream, settings }: Omit<GroupDefinition, "begin">): Promise<number> {
-    if (settings.from === "start") return 0;
-    if (settings.from !== "end") return settings.from;
+  async #beginOf({ stream, settings }: WantedGroup): Promise<Begin> {
+    const { streams } = this.#context;
+    const begin = await this.#numberOf(stream, settings.from);
+    const beginPosition = await streams.positionBehind(stream, begin);
+    return beginPosition === undefined ? { begin } : { begin, beginPosition };
+  }
+
+  async #numberOf(stream: string, from: Place): Promise<number> {
+    if (from === "start") return 0;
+    if (from !== "end") return from;
     const { log, streams } = this.#context;
     return stream === ALL ? log.durableEnd : (await streams.head(stream)) + 1;
   }
@@ -131,15 +147,35 @@ export class Groups {
   }
 
   async #fold(): Promise<void> {
-    for await (const batch of this.#context.log.readStream(CONFIG_STREAM)) {
-      for (const event of batch.filter(isClientEvent)) {
-        // Written by this class alone: clients may not write to streams of the system's own.
-        const definition = JSON.parse(dataOf(event).toString("utf8")) as GroupDefinition;
-        if (event.type === DEFINED) this.#definitions.set(groupKey(definition), definition);
-        else if (event.type === DELETED) this.#definitions.delete(groupKey(definition));
-      }
-    }
+    for (const [key, definition] of await groupDefinitions(this.#context.log)) this.#definitions.set(key, definition);
   }
+}
+
+type Begin = Pick<GroupDefinition, "begin" | "beginPosition">;
+
+function beginIn({ begin, beginPosition }: GroupDefinition): Begin {
+  return beginPosition === undefined ? { begin } : { begin, beginPosition };
+}
+
+/** The groups that there are, by key. */
+export async function groupDefinitions(log: EventLog): Promise<Map<string, GroupDefinition>> {
+  const definitions = new Map<string, GroupDefinition>();
+  for await (const event of oldestFirst(log, CONFIG_STREAM)) {
+    const change = groupChange(event);
+    if (change?.isDeleted === false) definitions.set(groupKey(change.definition), change.definition);
+    else if (change !== undefined) definitions.delete(groupKey(change.definition));
+  }
+  return definitions;
+}
+
+/** What an event of {@link CONFIG_STREAM} says; of a group that is deleted the name only. */
+export function groupChange(
+  event: RecordedEvent,
+): { readonly definition: GroupDefinition; readonly isDeleted: boolean } | undefined {
+  if (!isClientEvent(event) || (event.type !== DEFINED && event.type !== DELETED)) return undefined;
+  // Written by `Groups` alone: clients may not write to streams of the system's own.
+  const definition = JSON.parse(dataOf(event).toString("utf8")) as GroupDefinition;
+  return { definition, isDeleted: event.type === DELETED };
 }
 
 function missing({ stream, group }: GroupName): Error {

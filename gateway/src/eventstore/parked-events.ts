@@ -1,4 +1,5 @@
 /** Events that subscribers could not handle: links to them in a stream of their group, until somebody asks for a replay. */
+import { oldestFirst } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { type LinkTarget, targetOf } from "./event-messages.ts";
 import { type GroupName, groupStreams } from "./group-settings.ts";
@@ -46,11 +47,11 @@ export class ParkedEvents {
     const { log } = this.#context;
     const from = await this.#first(await log.head(this.#stream));
     const parked: ParkedEvent[] = [];
-    for await (const batch of log.readStream(this.#stream, { from, limit: Math.min(limit, REPLAY_MAX) })) {
-      for (const event of batch) {
-        const target = targetOf(event);
-        if (target !== undefined) parked.push({ revision: event.revision, target });
-      }
+    let left = Math.min(limit, REPLAY_MAX);
+    for await (const event of oldestFirst(log, this.#stream, from)) {
+      if (left-- <= 0) break;
+      const target = targetOf(event);
+      if (target !== undefined) parked.push({ revision: event.revision, target });
     }
     return parked;
   }

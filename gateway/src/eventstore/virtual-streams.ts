@@ -85,6 +85,31 @@ export class ServedStreams {
     return list === undefined ? -1 : (await lists.countOf(list)) - 1;
   }
 
+  /**
+   * Position behind the events of a virtual stream that are numbered below `number`: unlike a number it means the same to an index
+   * that is made again after a prune. Nothing of a stream of the log, and while there are not so many events.
+   */
+  async positionBehind(stream: string, number: number): Promise<number | undefined> {
+    const list = virtualList(stream);
+    if (this.#log.lists === undefined || list === undefined) return undefined;
+    if (number <= 0) return 0;
+    const last = await this.#log.lists.positionOf(list, number - 1);
+    return last === undefined ? undefined : last + 1;
+  }
+
+  /** Number, as they are now, of a virtual stream's first event at or behind a position; how many there are when none is. */
+  async numberFrom(stream: string, position: number): Promise<number> {
+    const list = virtualList(stream);
+    if (this.#log.lists === undefined || list === undefined) return 0;
+    let [low, high] = [0, await this.#log.lists.countOf(list)];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (((await this.#log.lists.positionOf(list, middle)) ?? position) < position) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** As `EventLog.readStream`; the events of a virtual stream are {@link VirtualLink}s. */
   read(
     stream: string,

@@ -8,7 +8,7 @@ import { ArchiveThread } from "./archive-thread.ts";
 import { type LegalHold, legalHolds, placeHold, releaseHold, tellPruned } from "./legal-holds.ts";
 import type { ArchivedLogRange, CareRequest, ErasureAnswer, LogCare, PrunedLogRange } from "./log-care.ts";
 import { PruneCarry } from "./prune-carry.ts";
-import { heldBy, hostNeeds } from "./retention-needs.ts";
+import { heldBy } from "./retention-needs.ts";
 
 /** Segments that take longer than a thread takes to start. */
 const LARGE_BYTES = 1024 * 1024;
@@ -62,7 +62,7 @@ export class OpenLogCare implements LogCare {
       const carried = new PruneCarry({ log, env, projections, abandoned: new Set(abandon) });
       const pruned = await log.retention.prune({
         beforeMs,
-        needs: async (end) => [...(await hostNeeds(log, log.base)), ...(await carried.needs(end))],
+        needs: (end) => carried.needs(end),
         heldBy: (from, end) => heldBy(log, holds, from, end),
         beforeForgetting: async (from, end) => {
           staged = await payloads.stage(await hashesIn(log, from, end));

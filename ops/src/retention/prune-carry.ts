@@ -1,5 +1,6 @@
-/** What one prune carries, and who needs what it would take: of graphs and of projections. */
+/** What one prune carries, and who needs what it would take: of graphs, of projections, and of persistent subscriptions. */
 import { carryEvents, type Env, messageOf, type RecordedEvent, type StreamCarry } from "@millrace/engine";
+import { carryGroups, isGroupState } from "@millrace/gateway";
 import type { ProjectionRunner } from "@millrace/projections";
 import type { EmbeddedLog, RetentionNeed } from "@millrace/streams/embedded";
 import { ERASURE_STREAM } from "../personal/erase-subject.ts";
@@ -15,7 +16,12 @@ const SYSTEM_STREAMS: readonly (readonly [string, (event: RecordedEvent) => stri
   ["$projections-$all", ({ revision }) => String(revision)],
 ];
 
-export const CARRIED_SYSTEM_STREAMS: ReadonlySet<string> = new Set(SYSTEM_STREAMS.map(([stream]) => stream));
+const CARRIED: ReadonlySet<string> = new Set(SYSTEM_STREAMS.map(([stream]) => stream));
+
+/** A stream of the system of which what still counts is carried. */
+export function isCarried(stream: string): boolean {
+  return CARRIED.has(stream) || isGroupState(stream);
+}
 
 export interface PruneCarryOptions {
   readonly log: EmbeddedLog;
@@ -61,12 +67,23 @@ export class PruneCarry {
       const carry = await carryEvents({ log, stream }, end, key);
       if (carry !== undefined) system.push(carry);
     }
+    const groups = await carryGroups(log, env, end);
+    const unread = groups.unread.map(({ stream, group, position }) => ({
+      code: "HELD-GROUP",
+      name: `the persistent subscription ${group} on ${stream}, which has not come so far`,
+      position,
+      place: { stream },
+      remedy: `let the subscribers of ${group} catch up, or delete it with an EventStoreDB client`,
+    }));
     const refused = rows.refused.map(({ projection, position, error }) => ({
       code: "HELD-PROJECTION",
       name: `the projection ${projection}, which cannot fold the event at position ${position}: ${messageOf(error)}`,
       position,
       remedy: `millrace projection ls says why ${projection} stands still`,
     }));
-    return { carries: [...graphs.carries, ...rows.carries, ...system], needs: [...graphs.needs, ...refused] };
+    return {
+      carries: [...graphs.carries, ...rows.carries, ...groups.carries, ...system],
+      needs: [...graphs.needs, ...unread, ...refused],
+    };
   }
 }

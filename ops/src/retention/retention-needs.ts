@@ -1,19 +1,8 @@
-/** What a host still needs of its log besides its graphs: asked before anything is pruned. It errs on the side of keeping. */
+/** What holds single segments: legal holds, and system streams that nobody here knows how to carry. */
 import { type EventLog, METASTREAM } from "@millrace/engine";
 import type { RetentionNeed } from "@millrace/streams/embedded";
 import { isHeld, type LegalHold } from "./legal-holds.ts";
-import { CARRIED_SYSTEM_STREAMS } from "./prune-carry.ts";
-
-/** Of the EventStoreDB protocol: which groups there are. Each goes on from a position of its own. */
-const GROUPS_STREAM = "$persistentSubscriptionConfig";
-
-/** @param base first position that can be read */
-export async function hostNeeds(log: EventLog, base: number): Promise<readonly RetentionNeed[]> {
-  if ((await log.head(GROUPS_STREAM)) < 0) return [];
-  const remedy = "none: an EventStoreDB client has made one, and where it is with it is in its own streams";
-  const place = { stream: GROUPS_STREAM };
-  return [{ code: "HELD-GROUPS", name: "persistent subscriptions", position: base, place, remedy }];
-}
+import { isCarried } from "./prune-carry.ts";
 
 /** Who holds the events of `[from, end)`; `undefined` when nobody does. */
 export async function heldBy(
@@ -27,7 +16,7 @@ export async function heldBy(
       const { stream, position } = event;
       const hold = holds.find((candidate) => isHeld(candidate, event));
       if (hold !== undefined) return heldByLaw(hold, position);
-      if (CARRIED_SYSTEM_STREAMS.has(stream) || stream.startsWith(METASTREAM)) continue;
+      if (isCarried(stream) || stream.startsWith(METASTREAM)) continue;
       if (stream.startsWith("$") && (await log.head(stream)) === event.revision)
         return { code: "HELD-STREAM", name: `the stream ${stream}`, position, place: { stream } };
     }

@@ -1,12 +1,12 @@
 /** The examples of `ops/docs/eventstore-clients.md`, run as they stand against a served graph. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { pythonClients } from "../../bin/python-clients.mjs";
+import { freePort } from "../free-port.ts";
 import { millrace, type Running, root, start } from "../millrace.ts";
 
 const page = readFileSync(join(root, "ops", "docs", "eventstore-clients.md"), "utf8");
@@ -40,17 +40,6 @@ nodes:
   large:  { kind: filter, input: orders, where: "event.amount > 10" }
   table:  { kind: sink, input: large, to: "projection:large-orders", key: [id] }
 `;
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-}
 
 function runExample(command: string, args: readonly string[], input: string): string {
   const env = { ...process.env, MILLRACE_EVENTSTORE: connectionString };

@@ -223,11 +223,6 @@ it(
 
 it.each([
   ["HELD-LEGAL", "case-7", async (log: HeldLog): Promise<void> => void (await log.hold())],
-  [
-    "HELD-GROUPS",
-    "EventStoreDB",
-    async (log: HeldLog): Promise<void> => void (await log.event("$persistentSubscriptionConfig")),
-  ],
   ["HELD-STREAM", undefined, async (log: HeldLog): Promise<void> => void (await log.event("$settings"))],
 ] as const)(
   "%s holds a prune, with what ends it",

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import { careOfHost } from "../../src/cli/ask-host.ts";
 import { asked } from "../../src/cli/with-care.ts";
 import type { LogCare } from "../../src/retention/log-care.ts";
+import { freePort } from "../free-port.ts";
 import { type Finished, lastJson, millrace, type Running, start } from "../millrace.ts";
 import { makeSmallLog } from "./small-log.ts";
 
@@ -39,12 +40,19 @@ export class RunningHost {
   readonly care: LogCare = careOfHost(join(this.data, "care"));
   #process: Running | undefined;
   #url = "";
+  readonly #eventStorePort: number;
+  /** Connection string for EventStoreDB clients, of a host that serves them. */
+  eventStore = "";
   /** When all of the log's first events were there, and none of the graph. */
   madeMs = 0;
 
+  private constructor(eventStorePort: number) {
+    this.#eventStorePort = eventStorePort;
+  }
+
   /** @param events in the log before the graph's own */
-  static async make(events: number): Promise<RunningHost> {
-    const host = new RunningHost();
+  static async make(events: number, { eventStore = false } = {}): Promise<RunningHost> {
+    const host = new RunningHost(eventStore ? await freePort() : 0);
     writeFileSync(join(host.directory, "graph.yaml"), GRAPH);
     await makeSmallLog(host.data, events);
     host.madeMs = Date.now();
@@ -54,9 +62,13 @@ export class RunningHost {
 
   async start(): Promise<void> {
     const args = ["serve", join(this.directory, "graph.yaml"), "--port", "0", "--data", this.data, "--json"];
-    this.#process = start(args);
-    const { url } = JSON.parse(await this.#process.line(/^\{"url"/)) as { readonly url: string };
-    this.#url = url;
+    this.#process = start([...args, "--eventstore-port", String(this.#eventStorePort)]);
+    const told = JSON.parse(await this.#process.line(/^\{"url"/)) as {
+      readonly url: string;
+      readonly eventStore?: string;
+    };
+    this.#url = told.url;
+    this.eventStore = told.eventStore ?? "";
   }
 
   async kill(): Promise<void> {
