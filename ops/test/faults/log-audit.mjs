@@ -53,6 +53,16 @@ export function startAppender(directory, run, acknowledged) {
   return { child, exited, begun: Promise.race([begun, exited]) };
 }
 
+/** Runs `round` with at most `most` of `count` at a time, each with a log of its own, and adds up what they found. */
+export async function inRounds(count, most, round) {
+  const total = {};
+  for (let left = count; left > 0; left -= most) {
+    const found = await round(Math.min(left, most));
+    for (const [what, number] of Object.entries(found)) total[what] = (total[what] ?? 0) + number;
+  }
+  return total;
+}
+
 const LIFE_MS_MAX = 400;
 
 /** A moment to die: while it appends, or, one time in three, while it still starts and recovers. */

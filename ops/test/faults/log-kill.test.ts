@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { killLog } from "./log-kill.mjs";
 
-/** `LOG_KILLS=200` is the long form. */
+/** `LOG_KILLS=1000` is the long form. */
 const KILLS = Number(process.env.LOG_KILLS ?? 20);
 
 it(

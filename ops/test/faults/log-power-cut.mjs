@@ -3,11 +3,18 @@
  * before the cut was asked for count. The last line of stdout is a JSON object.
  */
 import { pathToFileURL } from "node:url";
-import { Acknowledged, audit, Moments, startAppender } from "./log-audit.mjs";
+import { Acknowledged, audit, inRounds, Moments, startAppender } from "./log-audit.mjs";
 import { Volume, whyNot } from "./power.mjs";
+
+/** So that no volume is filled up. */
+const CUTS_PER_VOLUME = 50;
 
 /** @returns {Promise<{ cuts: number, acknowledged: number, events: number, lost: number, tailsCut: number }>} */
 export async function cutPowerOfLog(cuts) {
+  return { cuts, ...(await inRounds(cuts, CUTS_PER_VOLUME, cutPowerOfOneVolume)) };
+}
+
+async function cutPowerOfOneVolume(cuts) {
   const volume = new Volume();
   const acknowledged = new Acknowledged();
   const moments = new Moments();
@@ -33,7 +40,7 @@ export async function cutPowerOfLog(cuts) {
   } finally {
     volume.remove();
   }
-  return { cuts, acknowledged: acknowledged.count, events, lost: 0, tailsCut };
+  return { acknowledged: acknowledged.count, events, lost: 0, tailsCut };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { cutPowerOfLog } from "./log-power-cut.mjs";
 import { whyNot } from "./power.mjs";
 
-/** `LOG_POWER_CUTS=50` (or 200) is the long form; `MILLRACE_SKIP_POWER_CUT=reason` skips. */
+/** `LOG_POWER_CUTS=200` is the long form; `MILLRACE_SKIP_POWER_CUT=reason` skips. */
 const CUTS = Number(process.env.LOG_POWER_CUTS ?? 5);
 const reason = whyNot();
 
