@@ -91,6 +91,23 @@ describe("the language", () => {
     expect(await client.getProjectionState(name)).toEqual({ types: ["Counted", "Counted", "Counted"] });
   });
 
+  it("events whose type is that of a handler with a meaning of its own are events like others", async () => {
+    const stream = fresh("named-");
+    const types = ["Counted", "$init", "$initShared", "$created", "$deleted", "$any", "Counted"];
+    await client.appendToStream(
+      stream,
+      types.map((type) => jsonEvent({ type, data: { n: 1 } })),
+    );
+    const of = (rest: string): string =>
+      `fromStream("${stream}").foreachStream().when({ $init: () => ({ n: 0, gone: 0, made: 0 }),
+        $created: (s) => { s.made += 1; }, $deleted: (s) => { s.gone += 1; }, ${rest} })`;
+    const partition = { partition: stream };
+    const own = await projected(of("Counted: (s) => { s.n += 1; }"));
+    expect(await client.getProjectionState(own, partition)).toEqual({ n: 2, gone: 0, made: 1 });
+    const any = await projected(of("$any: (s) => { s.n += 1; }"));
+    expect(await client.getProjectionState(any, partition)).toEqual({ n: 7, gone: 0, made: 1 });
+  });
+
   it("partitionBy and $initShared: a state per key, one that all share, nothing for events without a key", async () => {
     const stream = fresh("shared-");
     await count(stream, 0, 1, 2, 3, 4);

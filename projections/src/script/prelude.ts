@@ -14,6 +14,8 @@ export const PRELUDE = `"use strict";
   const options = {};
   const steps = [];
   let handlers = null, partitionOf = null, biState = false;
+  // Of these a script says something else than what it does with events of that type.
+  const meant = ["$init", "$initShared", "$any", "$created", "$deleted"];
   const names = (list) => (Array.isArray(list[0]) ? list[0] : [...list]);
   const text = (value, what) => {
     if (typeof value !== "string" || value === "") throw new Error(what + " must be a text");
@@ -106,7 +108,7 @@ export const PRELUDE = `"use strict";
     const isDeletion = raw.isDeletion === true;
     const handler = isDeletion
       ? handlers.$deleted
-      : Object.hasOwn(handlers, raw.eventType) ? handlers[raw.eventType] : handlers.$any;
+      : Object.hasOwn(handlers, raw.eventType) && !meant.includes(raw.eventType) ? handlers[raw.eventType] : handlers.$any;
     if (handler === undefined) return;
     const partition = isDeletion ? raw.streamId : partitionFor(event);
     if (partition === undefined || (isDeletion && !source.byStream)) return;
@@ -129,7 +131,7 @@ export const PRELUDE = `"use strict";
   globalThis.__describe = () => {
     const types = handlers === null || handlers.$any
       ? null
-      : Object.keys(handlers).filter((name) => !["$init", "$initShared", "$any", "$deleted", "$created"].includes(name));
+      : Object.keys(handlers).filter((name) => !meant.includes(name));
     return JSON.stringify({ ...source, options, types, deletions: handlers !== null && handlers.$deleted !== undefined, emits: true });
   };
   globalThis.__load = (json) => {
