@@ -1,4 +1,6 @@
 /** What persistent subscriptions promise when subscribers are slow, leave, or the server goes down. */
+import { randomUUID } from "node:crypto";
+import { connect as connectHttp2 } from "node:http2";
 import {
   binaryEvent,
   END,
@@ -10,7 +12,10 @@ import {
   type PersistentSubscriptionToStreamResolvedEvent as Received,
   START,
 } from "@eventstore/db-client";
+import { CreateReq } from "@eventstore/db-client/generated/persistent_pb.js";
+import { Empty, StreamIdentifier } from "@eventstore/db-client/generated/shared_pb.js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ask, frame } from "./raw-call.ts";
 import { type ServedLog, serveLog } from "./served-log.ts";
 
 type Client = InstanceType<typeof EventStoreDBClient>;
@@ -34,6 +39,28 @@ const numberOf = ({ event }: Received): number => (event ? (event.data as { read
 async function create(changes: Partial<PersistentSubscriptionToStreamSettings> = {}): Promise<void> {
   const settings = persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START, ...changes });
   await client.createPersistentSubscriptionToStream("s", "g", settings);
+}
+
+/** Which this client does not know by name, others do. */
+async function createPinnedByCorrelation(): Promise<void> {
+  const settings = new CreateReq.Settings();
+  settings.setConsumerStrategy("PinnedByCorrelation");
+  settings.setMessageTimeoutMs(60_000);
+  const from = new CreateReq.StreamOptions();
+  const name = new StreamIdentifier();
+  name.setStreamName(Buffer.from("s"));
+  from.setStreamIdentifier(name);
+  from.setStart(new Empty());
+  const options = new CreateReq.Options();
+  options.setStream(from);
+  options.setGroupName("g");
+  options.setSettings(settings);
+  const request = new CreateReq();
+  request.setOptions(options);
+  const session = connectHttp2(`http://${served.address}`);
+  const path = "/event_store.client.persistent_subscriptions.PersistentSubscriptions/Create";
+  expect(await ask(session, path, frame(request.serializeBinary()))).toMatchObject({ status: 0 });
+  session.destroy();
 }
 
 interface Subscriber {
@@ -145,6 +172,50 @@ describe("a persistent subscription", () => {
     const holders = both.map(({ received }) => new Set(received.map(({ event }) => event?.streamId)));
     expect([...(holders[0] ?? [])].filter((stream) => holders[1]?.has(stream))).toEqual([]);
     expect(both[0]?.received.every(({ link }) => link?.streamId === "s")).toBe(true);
+  });
+
+  it("keeps a correlation with one subscriber when it is pinned by that", async () => {
+    await createPinnedByCorrelation();
+    const both = [subscribe(ack), subscribe(ack)];
+    await expect
+      .poll(async () => (await client.getPersistentSubscriptionToStreamInfo("s", "g")).connections.length)
+      .toBe(2);
+    const correlations = Array.from({ length: 12 }, () => randomUUID());
+    for (const round of [0, 1, 2]) {
+      const events = correlations.map(($correlationId) =>
+        jsonEvent({ type: "Counted", data: { n: round }, metadata: { $correlationId } }),
+      );
+      await client.appendToStream("s", events);
+    }
+    await expect.poll(() => both.reduce((sum, { received }) => sum + received.length, 0)).toBe(36);
+    const correlationOf = ({ event }: Received): unknown =>
+      (event?.metadata as { readonly $correlationId?: string } | undefined)?.$correlationId;
+    const [first, second] = both.map(({ received }) => new Set(received.map(correlationOf)));
+    expect([...(first ?? [])].filter((correlation) => second?.has(correlation))).toEqual([]);
+    expect((first?.size ?? 0) + (second?.size ?? 0)).toBe(12);
+  });
+
+  it("replays as many parked events as are asked for, the oldest first", async () => {
+    await create();
+    await client.appendToStream("s", numbers(0, 5));
+    const first = subscribe((one, of) => of.nack("park", "no", one));
+    await expect.poll(parked).toBe(5);
+    await first.subscription.unsubscribe();
+    const second = subscribe(ack);
+    await client.replayParkedMessagesToStream("s", "g", { stopAt: 2 });
+    await expect.poll(() => seen(second)).toEqual([0, 1]);
+    await expect.poll(parked).toBe(3);
+    await client.replayParkedMessagesToStream("s", "g");
+    await expect.poll(() => seen(second)).toEqual([0, 1, 2, 3, 4]);
+    await expect.poll(parked).toBe(0);
+  });
+
+  it("parks what a subscriber stops at, and ends it", async () => {
+    await create();
+    await client.appendToStream("s", numbers(0, 1));
+    const stopping = subscribe((one, of) => of.nack("stop", "no more", one));
+    await expect.poll(() => stopping.failure?.type).toBe("persistent-subscription-dropped");
+    await expect.poll(parked).toBe(1);
   });
 
   it("refuses more subscribers than it may have", async () => {
