@@ -72,7 +72,7 @@ class Stand {
       graphRevision: 1,
       node: "node",
     };
-    const snapshots = new SnapshotStore(this.store, log.id, () => log.durableEnd);
+    const snapshots = new SnapshotStore(this.store, log);
     const shared = { log, stream: STREAM, behavior, lanes: [lane], snapshots };
     const { chain, epoch } = await env.until(takeOver({ ...shared, env, host: "host", context, stateSince: 0 }));
     this.chain = chain;

@@ -96,6 +96,8 @@ export class CommittedActor extends Turnable {
   #backoff: Timer | undefined;
   #watermark: number;
   #snapshotAtStep = 0;
+  /** Of steps since the last snapshot. */
+  #unsnapshotBytes = 0;
   #busy = false;
   /** `waiting` was told of a failure that no step has come after. */
   #isWaiting = false;
@@ -384,6 +386,7 @@ export class CommittedActor extends Turnable {
     const named = this.#payloads.hold(step);
     this.#behavior.seal();
     this.#chain.fold(step);
+    this.#unsnapshotBytes += payload.length;
     const expected = this.#chain.revision++;
     meterStep(this.meter, this.node, { work, emits, drops: step.dropped, dead });
     const snapshot = this.#snapshotIfDue();
@@ -451,9 +454,13 @@ export class CommittedActor extends Turnable {
     if (snapshots === undefined || behavior.snapshot === undefined) return undefined;
     if (this.#chain.steps - this.#snapshotAtStep < snapshots.everySteps) return undefined;
     this.#snapshotAtStep = this.#chain.steps;
-    const taken = SnapshotStore.take(context.codeVersion, behavior.stateVersion ?? 1, this.#chain, behavior.snapshot());
+    const stepBytes = this.#unsnapshotBytes;
+    this.#unsnapshotBytes = 0;
+    const { codeVersion, graphRevision } = context;
+    const of = { codeVersion, graphRevision, stateVersion: behavior.stateVersion ?? 1 };
+    const taken = SnapshotStore.take(of, this.#chain, behavior.snapshot());
     return (position) => {
-      snapshots.write(stream, position, taken).catch((error: unknown) => this.#wait(error));
+      snapshots.write(stream, position, taken, stepBytes).catch((error: unknown) => this.#wait(error));
     };
   }
 

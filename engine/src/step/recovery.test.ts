@@ -39,7 +39,7 @@ class Stand {
   readonly storage = new SimulatedLog({ env: this.env, random: this.env.random.fork("log") });
   readonly log: EventLog = this.storage.open(this.env);
   readonly store = new SortedMapStore();
-  readonly snapshots = new SnapshotStore(this.store, this.log.id, () => this.log.durableEnd);
+  readonly snapshots = new SnapshotStore(this.store, this.log);
   lane = new LaneCursor({ name: "src#0>node", path: 0, input: 0, feedback: false, origin: NOWHERE });
   behavior = new Tally();
 
@@ -180,7 +180,12 @@ describe("a snapshot at recovery", () => {
     await stand.append(stepOf(5), 0);
     chain.fold(stepOf(5));
     chain.revision++;
-    await stand.snapshots.write(STREAM, 1, SnapshotStore.take("code 1", 1, chain, state));
+    await stand.snapshots.write(
+      STREAM,
+      1,
+      SnapshotStore.take({ codeVersion: "code 1", stateVersion: 1, graphRevision: 1 }, chain, state),
+      0,
+    );
     await stand.append(stepOf(9, { state: [] }), 0);
     return stand;
   }

@@ -39,7 +39,7 @@ let snapshots: SnapshotStore;
 beforeEach(async () => {
   storage = new SimulatedLog({ env, random: env.random.fork("log") });
   const log = storage.open(env);
-  snapshots = new SnapshotStore(new SortedMapStore(), log.id, () => log.durableEnd);
+  snapshots = new SnapshotStore(new SortedMapStore(), log);
   const owned = sampleEvent({ type: OWNED, payload: encodeOwned({ epoch: 0, host: "h" }) });
   await env.until(log.append(to(STREAM, owned)));
   // Positions: owned 0, then a step at every odd position and something else at every even one.
@@ -69,8 +69,9 @@ async function snapshotAfter(steps: number): Promise<void> {
   const log = storage.open(env);
   const fold = new StreamFold({ log, stream: STREAM, behavior, snapshots: undefined, codeVersion: "1", stateSince: 0 });
   await env.until(fold.foldTail(2 * steps));
-  const taken = SnapshotStore.take("1", 1, fold.chain, behavior.snapshot());
-  await snapshots.write(STREAM, 2 * steps - 1, taken);
+  const of = { codeVersion: "1", stateVersion: 1, graphRevision: 1 };
+  const taken = SnapshotStore.take(of, fold.chain, behavior.snapshot());
+  await snapshots.write(STREAM, 2 * steps - 1, taken, taken.body.length);
 }
 
 describe("a stream folded up to a position", () => {
@@ -96,6 +97,40 @@ describe("a stream folded up to a position", () => {
       };
       expect([end, await foldedAt(end)]).toEqual([end, expected]);
     }
+  });
+
+  it("begins at the newest of several snapshots that is not later", async () => {
+    for (const steps of [1, 3, 5]) await snapshotAfter(steps);
+    for (const [end, steps, after] of [
+      [2, 1, 0],
+      [3, 1, 0],
+      [4, 2, 1],
+      [7, 3, 0],
+      [9, 4, 1],
+      [11, 5, 0],
+    ] as const)
+      expect([end, await foldedAt(end)]).toEqual([end, expect.objectContaining({ total: steps, folded: after })]);
+  });
+
+  it("leaves snapshots for those after it where the node has none, in their right places", async () => {
+    const log = storage.open(env);
+    const close = new SnapshotStore(new SortedMapStore(), log, 2);
+    const at = async (end: number): Promise<readonly [total: number, folded: number]> => {
+      const behavior = new FoldOnly();
+      const options = { log, stream: STREAM, behavior, snapshots: close, codeVersion: "1", stateSince: 0 };
+      const fold = new StreamFold({ ...options, leavesSnapshots: true });
+      await env.until(fold.restore(end));
+      await env.until(fold.foldTail(end));
+      return [behavior.total, behavior.folded];
+    };
+    expect(await at(2 * STEPS + 1)).toEqual([STEPS, STEPS]);
+    for (let end = 0; end <= 2 * STEPS + 1; end++) {
+      const [total, folded] = await at(end);
+      expect([end, total]).toEqual([end, stepsBelow(end)]);
+      expect(folded).toBeLessThanOrEqual(2);
+    }
+    // The node itself, whose state may be of another shape as it runs, begins at none of these.
+    expect(close.read(STREAM, { codeVersion: "1", stateVersion: 1, stateSince: 0 })).toBeUndefined();
   });
 
   it("does not begin at a snapshot of other code", async () => {

@@ -7,7 +7,7 @@ import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { engineError } from "../errors.ts";
 import type { EventLog, RecordedEvent } from "../log/event-log.ts";
 import { type CarriedState, decodeCarriedState } from "./carried-state.ts";
-import type { SnapshotStore } from "./snapshot-store.ts";
+import { type Snapshot, SnapshotStore } from "./snapshot-store.ts";
 import { StepChain } from "./step-chain.ts";
 import { OWNED, ownedOf, STEP, stepOf } from "./step-record.ts";
 
@@ -20,12 +20,21 @@ export interface StreamFoldOptions {
   readonly codeVersion: string;
   /** First graph revision whose state events the behavior understands; what came before counts for cursors only. */
   readonly stateSince: number;
+  /** Leaves snapshots of its own behind, for folds like it, where there are none: of nodes that take none as they run. Default false. */
+  readonly leavesSnapshots?: boolean;
 }
+
+/** Snapshots of folds are not for nodes, which may have a state of another shape as they run. */
+const folded = (codeVersion: string): string => `folded ${codeVersion}`;
 
 export class StreamFold {
   chain: StepChain = new StepChain();
   readonly #options: StreamFoldOptions;
   #hasState = false;
+  /** Since the snapshot that the fold began with or left. */
+  #steps = 0;
+  #stepBytes = 0;
+  #snapshotBytes = 0;
 
   constructor(options: StreamFoldOptions) {
     this.#options = options;
@@ -43,12 +52,10 @@ export class StreamFold {
    * @throws NODE-STATE what was carried cannot be read by this code
    */
   async restore(end: number = Number.POSITIVE_INFINITY): Promise<void> {
-    const { snapshots, stream, behavior, codeVersion } = this.#options;
+    const { stream, behavior } = this.#options;
     const carried = await carriedState(this.#options.log, stream);
-    const found =
-      behavior.restore === undefined ? undefined : snapshots?.read(stream, codeVersion, behavior.stateVersion ?? 1);
-    const isNewer = found !== undefined && found.chain.revision > (carried?.chain.revision ?? -1);
-    if (isNewer && (await this.#isBefore(found.chain.revision, end))) {
+    const found = behavior.restore === undefined ? undefined : this.#snapshot(end);
+    if (found !== undefined && found.chain.revision > (carried?.chain.revision ?? -1)) {
       behavior.restore?.(found.state);
       this.chain = found.chain;
       this.#follow();
@@ -71,10 +78,14 @@ export class StreamFold {
   async foldTail(end: number = Number.POSITIVE_INFINITY): Promise<void> {
     const { log, stream } = this.#options;
     for await (const events of log.readStream(stream, { from: this.chain.revision + 1 })) {
-      for (const event of events) {
-        if (event.position >= end) return;
+      const wanted = events.filter(({ position }) => position < end);
+      // Not waited for one by one: events of a batch may not outlive the next wait.
+      const left = wanted.map((event) => {
         this.fold(event);
-      }
+        return this.#leaveSnapshot(event);
+      });
+      await Promise.all(left);
+      if (wanted.length < events.length) return;
     }
   }
 
@@ -104,12 +115,33 @@ export class StreamFold {
     this.#follow();
   }
 
-  async #isBefore(revision: number, end: number): Promise<boolean> {
-    if (end === Number.POSITIVE_INFINITY) return true;
-    const { log, stream } = this.#options;
-    for await (const [event] of log.readStream(stream, { from: revision, limit: 1 }))
-      return event !== undefined && event.position < end;
-    return false;
+  /** The newest one of before `end`, of the node or of a fold. */
+  #snapshot(end: number): Snapshot | undefined {
+    const { snapshots, stream, behavior, codeVersion, stateSince, leavesSnapshots = false } = this.#options;
+    const wanted = { stateVersion: behavior.stateVersion ?? 1, stateSince, end };
+    const taken = snapshots?.read(stream, { ...wanted, codeVersion });
+    if (!leavesSnapshots) return taken;
+    const left = snapshots?.read(stream, { ...wanted, codeVersion: folded(codeVersion) });
+    return (left?.chain.revision ?? -1) > (taken?.chain.revision ?? -1) ? left : taken;
+  }
+
+  /** Where more was folded since the last one than a snapshot takes. */
+  #leaveSnapshot({ type, position, payload, context }: RecordedEvent): Promise<void> | undefined {
+    const { snapshots, stream, behavior, codeVersion, leavesSnapshots = false } = this.#options;
+    if (!leavesSnapshots || type !== STEP || snapshots === undefined || behavior.snapshot === undefined) return;
+    this.#steps++;
+    this.#stepBytes += payload.length;
+    if (this.#steps < snapshots.everySteps || this.#stepBytes < this.#snapshotBytes) return;
+    const { stateVersion = 1 } = behavior;
+    const of = { codeVersion: folded(codeVersion), stateVersion, graphRevision: context.graphRevision };
+    const taken = SnapshotStore.take(of, this.chain, behavior.snapshot());
+    this.#snapshotBytes = taken.body.length;
+    if (this.#stepBytes < this.#snapshotBytes) return;
+    const stepBytes = this.#stepBytes;
+    this.#steps = 0;
+    this.#stepBytes = 0;
+    // Without it the next fold is slower, and nothing else.
+    return snapshots.write(stream, position, taken, stepBytes).catch(() => undefined);
   }
 
   #follow(): void {

@@ -43,7 +43,7 @@ beforeEach(() => {
     log,
     env,
     host: "test",
-    snapshots: new SnapshotStore(store, log.id, () => log.durableEnd),
+    snapshots: new SnapshotStore(store, log),
     untilDone: false,
     report: (thrown) => {
       throw thrown;

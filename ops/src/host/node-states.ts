@@ -121,7 +121,7 @@ export class NodeStates implements NodeStateReader {
     const stateSince = deployment.stateSince[node] ?? 0;
     const codeVersion = deployment.hash.slice(0, CODE_VERSION_DIGITS);
     const stream = streamOf(graph, node);
-    const fold = new StreamFold({ log, stream, behavior, snapshots, codeVersion, stateSince });
+    const fold = new StreamFold({ log, stream, behavior, snapshots, codeVersion, stateSince, leavesSnapshots: true });
     return { model, deployment, behavior, fold };
   }
 

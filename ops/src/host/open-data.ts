@@ -193,7 +193,7 @@ class Data implements OpenedData {
     this.keys = keys;
     this.audit = audit;
     this.cosigning = cosigning;
-    this.snapshots = new SnapshotStore(store, log.id, () => log.durableEnd);
+    this.snapshots = new SnapshotStore(store, log);
     this.#index = index;
     this.#store = store;
     this.#env = env;

@@ -8,7 +8,7 @@ export function hostOver(log: EventLog, options: Partial<ConstructorParameters<t
     log,
     env: systemEnv(),
     host: "test",
-    snapshots: new SnapshotStore(memoryOrderedStore(), log.id, () => log.durableEnd),
+    snapshots: new SnapshotStore(memoryOrderedStore(), log),
     untilDone: false,
     report: (thrown) => {
       throw thrown;

@@ -206,7 +206,7 @@ class Simulation {
   /** Now and then the cache is gone. */
   #snapshots(): SnapshotStore {
     if (this.#random.chance(0.2)) this.#store = new SimulatedStore();
-    return new SnapshotStore(this.#store, this.#log.id, () => this.#log.durableEnd, SNAPSHOT_EVERY_STEPS);
+    return new SnapshotStore(this.#store, this.#log, SNAPSHOT_EVERY_STEPS);
   }
 
   #stopHost(): void {
