@@ -1,5 +1,5 @@
 /**
- * npm run bench -- <name> [--json] [--repeats N] [--seconds N]: builds what is stale, installs the peers to compare with, runs
+ * npm run bench -- <name> [--json] [--repeats N] [--seconds N] [--events N]: builds what is stale, installs the peers to compare with, runs
  * one bench in a process of its own. With --json the last line of stdout is one object with the figures.
  */
 import { spawnSync } from "node:child_process";
@@ -50,16 +50,19 @@ const { values, positionals } = parseArgs({
     json: { type: "boolean", default: false },
     repeats: { type: "string" },
     seconds: { type: "string" },
+    events: { type: "string" },
     inside: { type: "boolean", default: false },
   },
 });
 const [name] = positionals;
 if (name === undefined || !names().includes(name)) {
-  console.error(`usage: npm run bench -- <name> [--json] [--repeats N] [--seconds N]\nbenches: ${names().join(", ")}`);
+  console.error(
+    `usage: npm run bench -- <name> [--json] [--repeats N] [--seconds N] [--events N]\nbenches: ${names().join(", ")}`,
+  );
   process.exit(2);
 }
 if (values.inside) {
-  const numbers = Object.entries({ repeats: values.repeats, seconds: values.seconds });
+  const numbers = Object.entries({ repeats: values.repeats, seconds: values.seconds, events: values.events });
   const options = Object.fromEntries(
     numbers.flatMap(([key, text]) => (text === undefined ? [] : [[key, Number(text)]])),
   );

@@ -51,7 +51,7 @@ const JUDGES = [
     command: goClient.judge,
     args: [],
     skip: process.env.MILLRACE_SKIP_EVENTSTORE_GO,
-    features: 13,
+    features: 18,
   },
 ];
 

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/kurrent-io/KurrentDB-Client-Go/kurrentdb"
@@ -322,5 +324,158 @@ var features = []struct {
 			}
 		}
 		same(strings.Join(seen, " "), "0/0 1/0 2/0 3/0 1/1 3/0")
+	}},
+	{"subscribe to all, by expression, with checkpoints", func() {
+		stream := fresh("only")
+		_, err := add(fresh("other"), kurrentdb.Any{}, numbers(0, 300, "Counted"))
+		check(err)
+		subscription, err := client.SubscribeToAll(ctx, kurrentdb.SubscribeToAllOptions{
+			From:               kurrentdb.End{},
+			MaxSearchWindow:    16,
+			CheckpointInterval: 1,
+			Filter:             &kurrentdb.SubscriptionFilter{Type: kurrentdb.StreamFilterType, Regex: "^" + stream + "$"},
+		})
+		check(err)
+		defer subscription.Close()
+		result, err := add(fresh("other"), kurrentdb.Any{}, numbers(0, 200, "Counted"))
+		check(err)
+		_, err = add(stream, kurrentdb.Any{}, numbers(7, 1, "Counted"))
+		check(err)
+		checkpoints := 0
+		for {
+			one := subscription.Recv()
+			if one.SubscriptionDropped != nil {
+				panic(one.SubscriptionDropped.Error)
+			}
+			if one.CheckPointReached != nil && one.CheckPointReached.Commit+200 >= result.CommitPosition {
+				checkpoints++
+			}
+			if one.EventAppeared != nil {
+				same(number(one.EventAppeared.Event), 7)
+				break
+			}
+		}
+		if checkpoints == 0 {
+			panic("no checkpoint")
+		}
+	}},
+	{"metadata: max count, truncation, max age", func() {
+		stream := fresh("s")
+		_, err := add(stream, kurrentdb.Any{}, numbers(0, 6, "Counted"))
+		check(err)
+		few := kurrentdb.StreamMetadata{}
+		few.SetMaxCount(3)
+		few.AddCustomProperty("owner", "me")
+		_, err = client.SetStreamMetadata(ctx, stream, kurrentdb.AppendToStreamOptions{StreamState: kurrentdb.NoStream{}}, few)
+		check(err)
+		told, err := client.GetStreamMetadata(ctx, stream, kurrentdb.ReadStreamOptions{})
+		check(err)
+		same([]any{*told.MaxCount(), told.CustomProperty("owner")}, []any{3, "me"})
+		same(forwards(stream, 100), []int{3, 4, 5})
+		late := kurrentdb.StreamMetadata{}
+		late.SetTruncateBefore(5)
+		_, err = client.SetStreamMetadata(ctx, stream, kurrentdb.AppendToStreamOptions{StreamState: kurrentdb.Revision(0)}, late)
+		check(err)
+		same(forwards(stream, 100), []int{5})
+		young := kurrentdb.StreamMetadata{}
+		young.SetMaxAge(time.Hour)
+		_, err = client.SetStreamMetadata(ctx, stream, kurrentdb.AppendToStreamOptions{StreamState: kurrentdb.Any{}}, young)
+		check(err)
+		same(forwards(stream, 100), []int{0, 1, 2, 3, 4, 5})
+	}},
+	{"persistent subscription: info, list, update, delete", func() {
+		stream := fresh("s")
+		settings := kurrentdb.SubscriptionSettingsDefault()
+		settings.MaxRetryCount = 3
+		options := kurrentdb.PersistentStreamSubscriptionOptions{StartFrom: kurrentdb.Revision(2), Settings: &settings}
+		check(client.CreatePersistentSubscription(ctx, stream, "group", options))
+		info, err := client.GetPersistentSubscriptionInfo(ctx, stream, "group", kurrentdb.GetPersistentSubscriptionOptions{})
+		check(err)
+		same([]any{info.EventSource, info.GroupName, info.Settings.MaxRetryCount}, []any{stream, "group", 3})
+		settings.MaxRetryCount = 7
+		check(client.UpdatePersistentSubscription(ctx, stream, "group", options))
+		listed, err := client.ListPersistentSubscriptionsForStream(ctx, stream, kurrentdb.ListPersistentSubscriptionsOptions{})
+		check(err)
+		same([]any{len(listed), listed[0].GroupName, listed[0].EventSource}, []any{1, "group", stream})
+		info, err = client.GetPersistentSubscriptionInfo(ctx, stream, "group", kurrentdb.GetPersistentSubscriptionOptions{})
+		check(err)
+		same(info.Settings.MaxRetryCount, 7)
+		check(client.DeletePersistentSubscription(ctx, stream, "group", kurrentdb.DeletePersistentSubscriptionOptions{}))
+		_, err = client.GetPersistentSubscriptionInfo(ctx, stream, "group", kurrentdb.GetPersistentSubscriptionOptions{})
+		refused(kurrentdb.ErrorCodeResourceNotFound, err)
+	}},
+	{"persistent subscription to all, shared", func() {
+		group, kind := fresh("group"), fresh("Shared")
+		check(client.CreatePersistentSubscriptionToAll(ctx, group, kurrentdb.PersistentAllSubscriptionOptions{
+			StartFrom: kurrentdb.Start{},
+			Filter:    &kurrentdb.SubscriptionFilter{Type: kurrentdb.EventFilterType, Prefixes: []string{kind}},
+		}))
+		subscription, err := client.SubscribeToPersistentSubscriptionToAll(
+			ctx, group, kurrentdb.SubscribeToPersistentSubscriptionOptions{})
+		check(err)
+		defer subscription.Close()
+		_, err = add(fresh("s"), kurrentdb.Any{}, append(numbers(0, 5, "Counted"), numbers(5, 3, kind)...))
+		check(err)
+		seen := []int{}
+		for len(seen) < 3 {
+			received := subscription.Recv()
+			if received.SubscriptionDropped != nil {
+				panic(received.SubscriptionDropped.Error)
+			}
+			if received.EventAppeared == nil {
+				continue
+			}
+			seen = append(seen, number(received.EventAppeared.Event.Event))
+			check(subscription.Ack(received.EventAppeared.Event))
+		}
+		same(seen, []int{5, 6, 7})
+		check(client.DeletePersistentSubscriptionToAll(ctx, group, kurrentdb.DeletePersistentSubscriptionOptions{}))
+	}},
+	{"projection: create, state, result, statistics", func() {
+		projections := kurrentdb.NewProjectionClientFromExistingClient(client)
+		category, name := "acc"+strings.ReplaceAll(uuid.NewString(), "-", ""), fresh("projection")
+		_, err := add(category+"-a", kurrentdb.Any{}, numbers(1, 3, "Counted"))
+		check(err)
+		handlers := "{ $init: () => ({ sum: 0 }), Counted: (s, e) => { s.sum += e.data.n; } }"
+		query := fmt.Sprintf(`fromCategory("%s").when(%s)`, category, handlers)
+		check(projections.Create(ctx, name, query, kurrentdb.CreateProjectionOptions{}))
+		sums := func(wanted float64) {
+			for sum := -1.0; sum != wanted; {
+				state, err := projections.GetState(ctx, name, kurrentdb.GetStateProjectionOptions{})
+				check(err)
+				if fields := state.GetStructValue().GetFields(); fields["sum"] != nil {
+					sum = fields["sum"].GetNumberValue()
+				}
+			}
+		}
+		sums(6)
+		status, err := projections.GetStatus(ctx, name, kurrentdb.GenericProjectionOptions{})
+		check(err)
+		same([]any{status.Name, status.Mode, status.Status}, []any{name, "Continuous", "Running"})
+		check(projections.Disable(ctx, name, kurrentdb.GenericProjectionOptions{}))
+		status, err = projections.GetStatus(ctx, name, kurrentdb.GenericProjectionOptions{})
+		check(err)
+		same(status.Status, "Stopped")
+		check(projections.Enable(ctx, name, kurrentdb.GenericProjectionOptions{}))
+		check(projections.Reset(ctx, name, kurrentdb.ResetProjectionOptions{}))
+		_, err = add(category+"-b", kurrentdb.Any{}, numbers(4, 1, "Counted"))
+		check(err)
+		sums(10)
+		check(projections.Update(ctx, name, query+".outputState()", kurrentdb.UpdateProjectionOptions{}))
+		sums(10)
+		result, err := projections.GetResult(ctx, name, kurrentdb.GetResultProjectionOptions{})
+		check(err)
+		same(result.GetStructValue().GetFields()["sum"].GetNumberValue(), 10)
+		all, err := projections.ListContinuous(ctx, kurrentdb.GenericProjectionOptions{})
+		check(err)
+		names := []string{}
+		for _, one := range all {
+			names = append(names, one.Name)
+		}
+		if !slices.Contains(names, name) || !slices.Contains(names, "$by_category") {
+			panic(fmt.Sprint(names))
+		}
+		check(projections.Abort(ctx, name, kurrentdb.GenericProjectionOptions{}))
+		check(projections.Delete(ctx, name, kurrentdb.DeleteProjectionOptions{}))
 	}},
 }
