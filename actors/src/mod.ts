@@ -7,6 +7,7 @@ export type { Outcome } from "./calculator/calculator-host.ts";
 export type { CalculatorContext, PlacedPayload } from "./calculator/calculator-module.ts";
 export type { CalculatorPayloads, ReaderModule } from "./calculator/calculator-payloads.ts";
 export type { CalculatorLimits } from "./calculator/calculator-worker-host.ts";
+export { stripTypes } from "./calculator/module-hooks.ts";
 export {
   type LooseCalculator,
   loadProcessCalculator,

@@ -51,6 +51,29 @@ export default {
     gives: [1, 2, 2, 4, 3, 6],
   },
   {
+    name: "a script in a sandbox, in a thread",
+    node: "use: ./boxed.ts, sandbox: true, config: { base: 10 }, limits: { load: 1m }",
+    files: {
+      "boxed.ts": `let base = 0;
+export default {
+  init(config: { base: number }): void { base = config.base; },
+  calculate: async ({ n }: { n: number }, { node }: { node: string }) => [{ n: base + n, node }, typeof process],
+};
+`,
+    },
+    gives: [1, 2, 3].flatMap((n) => [{ n: 10 + n, node: "calc" }, "undefined"]),
+  },
+  {
+    name: "an export of a script in a sandbox, in a process, keeps state",
+    node: "use: ./boxes.js, export: total, sandbox: true, isolation: process, limits: { load: 1m }",
+    files: {
+      "boxes.js": `let sum = 0;
+export const total = { calculate: ({ n }) => (sum += n), snapshot: () => sum, restore(state) { sum = state ?? 0; } };
+`,
+    },
+    gives: [1, 3, 6],
+  },
+  {
     name: "a Python function that imports its neighbour and yields",
     node: "use: ./plain.py",
     files: {

@@ -3,10 +3,31 @@
  * newer Nodes): lines and columns stay as they are, enums and namespaces are refused. Nothing is cached on disk.
  */
 import { createRequire, register } from "node:module";
+import { actorError } from "../errors.ts";
 
 /** The stripper's entry, for a worker that cannot resolve packages of its own. */
 export function stripperPath(): string {
   return createRequire(import.meta.url).resolve("amaro");
+}
+
+/** JavaScript of a TypeScript module, line for line. @throws CALC-LOAD with the place of what is more than types */
+export function stripTypes(source: string, file: string): string {
+  const { transformSync } = createRequire(import.meta.url)("amaro") as typeof import("amaro");
+  try {
+    return transformSync(source, { mode: "strip-only" }).code;
+  } catch (error) {
+    const { message = String(error), startLine, startColumn } = error as Partial<StripError>;
+    const line = startLine === undefined ? {} : { line: startLine };
+    const place = { file, ...line, ...(startColumn === undefined ? {} : { column: startColumn + 1 }) };
+    throw actorError("CALC-LOAD", `${file} does not load: ${message}`, { place, cause: error });
+  }
+}
+
+/** What the stripper throws. */
+interface StripError {
+  readonly message: string;
+  readonly startLine: number;
+  readonly startColumn: number;
 }
 
 /**

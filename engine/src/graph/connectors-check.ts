@@ -221,6 +221,7 @@ const PROCESS_ONLY = /\.(?:py|jar|java)$/;
 /** Compiled code, whose faults are those of the process that it runs in. */
 const LIBRARY = /\.so$/;
 const WASM = /\.wasm$/;
+const SCRIPT = /\.m?[jt]s$/;
 
 function checkIsolation(node: DraftNode, use: string, problems: ProblemList): void {
   const isolation = node.text("isolation");
@@ -238,7 +239,23 @@ function checkIsolation(node: DraftNode, use: string, problems: ProblemList): vo
     problems.add("GRAPH-SCHEMA", path("interpreter"), "only a process has an interpreter: `isolation: process`", "key");
   if (!isPure && isolation === "inline")
     problems.add("GRAPH-SCHEMA", path("isolation"), "only a calculator that is `pure: true` runs inline", "key");
+  checkSandbox(node, use, problems);
   checkCompiled(node, use, problems);
+}
+
+/** What has the language and nothing else, and can be ended when it does not end. */
+function checkSandbox(node: DraftNode, use: string, problems: ProblemList): void {
+  if (!node.flag("sandbox")) return;
+  const path: Path = ["nodes", node.name, "sandbox"];
+  if (!SCRIPT.test(use))
+    problems.add("GRAPH-SCHEMA", path, `a sandbox runs .ts, .mts, .js and .mjs, and not \`${use}\``, "key");
+  if (node.flag("pure"))
+    problems.add(
+      "GRAPH-SCHEMA",
+      path,
+      "a sandbox is in a thread or process, where a loop can be ended: take `pure` away",
+      "key",
+    );
 }
 
 function checkCompiled(node: DraftNode, use: string, problems: ProblemList): void {

@@ -387,6 +387,14 @@ tests:
       "4:51 GRAPH-SCHEMA only a calculator that is `pure: true` runs inline",
     ],
     [
+      "it: { kind: calculator, input: in, use: ./a.py, sandbox: true }",
+      "4:51 GRAPH-SCHEMA a sandbox runs .ts, .mts, .js and .mjs, and not `./a.py`",
+    ],
+    [
+      "it: { kind: calculator, input: in, use: ./a.ts, pure: true, sandbox: true }",
+      "4:63 GRAPH-SCHEMA a sandbox is in a thread or process, where a loop can be ended: take `pure` away",
+    ],
+    [
       "it: { kind: calculator, input: in, use: ./a.ts, interpreter: node }",
       "4:51 GRAPH-SCHEMA only a process has an interpreter: `isolation: process`",
     ],

@@ -4,7 +4,7 @@ import type { DraftNode } from "./draft.ts";
 import type { ProblemList } from "./problem.ts";
 
 /** Settings of code that runs here. */
-const OF_CODE = ["export", "pure", "isolation", "interpreter", "limits", "config"] as const;
+const OF_CODE = ["export", "pure", "isolation", "sandbox", "interpreter", "limits", "config"] as const;
 
 export function checkRest(node: DraftNode, use: string, problems: ProblemList): void {
   const path = ["nodes", node.name];

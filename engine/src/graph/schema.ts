@@ -231,6 +231,11 @@ const calculator = closed(
         "Where the code runs. Default: inline for `pure` modules, a process for .py, .java, .jar and .so, else a thread.",
       ),
     ),
+    sandbox: Type.Optional(
+      flag(
+        "Runs a script in an interpreter that has the language and nothing else: no files, network, modules or timers. Default false.",
+      ),
+    ),
     interpreter: Type.Optional(
       text("Program that runs it, a path from the graph file or a name on PATH. Default: python3, java, or this Node."),
     ),

@@ -18,9 +18,11 @@ import {
   type PureNode,
 } from "@millrace/engine";
 import { unixWorkers } from "@millrace/streams/process";
+import type { ScriptOptions } from "../calculator/script-module.ts";
 import { languageOf, programFor } from "./calculator-process.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { type HostedLibrary, hostedLibrary, processOf } from "./hosted-library.ts";
+import { type HostedScript, hostedScript, scriptProcess } from "./hosted-script.ts";
 import { restOptions } from "./rest-options.ts";
 
 type CalculatorModel = Extract<AnyNodeModel, { kind: "calculator" }>;
@@ -37,14 +39,14 @@ export async function compileCalculator(
   await context.pin(use);
   if (runsInProcess(use, isolation)) return compileProcess(model, context);
   const { pure, config, export: name } = model.definition;
-  const library = libraryIn(model, context);
+  const hosted = libraryIn(model, context) ?? scriptIn(model, context);
   const options = {
-    url: library?.url ?? pathToFileURL(context.path(use)).href,
+    url: hosted?.url ?? pathToFileURL(context.path(use)).href,
     pure: pure ?? false,
-    ...(name === undefined ? {} : { export: name }),
+    ...(name === undefined || hosted !== undefined ? {} : { export: name }),
     ...limitsOf(model),
     ...(config === undefined ? {} : { config: config as Json }),
-    ...(library === undefined ? {} : { config: library.config }),
+    ...(hosted === undefined ? {} : { config: hosted.config }),
     payloads: payloadsOf(model, context),
   };
   const load = () => calculator(options, context.options.env);
@@ -85,6 +87,17 @@ function libraryIn(model: CalculatorModel, context: CompileContext): HostedLibra
   });
 }
 
+/** The module that stands for a script in its sandbox. */
+function scriptIn(model: CalculatorModel, context: CompileContext): HostedScript | undefined {
+  return model.definition.sandbox === true ? hostedScript(scriptOptions(model, context)) : undefined;
+}
+
+function scriptOptions({ definition }: CalculatorModel, context: CompileContext): ScriptOptions {
+  const { use, config, limits = {}, export: name = "" } = definition;
+  const memoryMib = limits.memoryMib ?? MEMORY_MIB;
+  return { file: context.path(use), export: name, config: (config ?? null) as Json, memoryMib };
+}
+
 function warnOfFaults({ name, definition: { use, isolation } }: CalculatorModel, context: CompileContext): void {
   const { file, line, column } = context.place(name, "isolation");
   const where = [file, line, column].filter((part) => part !== undefined).join(":");
@@ -120,6 +133,7 @@ function processOptions(model: CalculatorModel, context: CompileContext): Proces
     command,
     ...(name === undefined ? {} : { export: name }),
     ...processOf(origin, memoryMib),
+    ...(model.definition.sandbox === true ? scriptProcess(scriptOptions(model, context)) : {}),
     overheadMib,
     payloads: payloadsOf(model, context),
     ...limitsOf(model),

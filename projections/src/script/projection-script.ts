@@ -4,13 +4,7 @@
  * everywhere at the same event; its memory is bounded.
  */
 import type { Json } from "@millrace/engine";
-import type {
-  QuickJSContext,
-  QuickJSHandle,
-  QuickJSRuntime,
-  QuickJSSyncVariant,
-  QuickJSWASMModule,
-} from "quickjs-emscripten-core";
+import type { QuickJSContext, QuickJSHandle, QuickJSRuntime, QuickJSWASMModule } from "quickjs-emscripten-core";
 import { PRELUDE } from "./prelude.ts";
 import { reasonOf, ScriptFailure } from "./script-failure.ts";
 
@@ -89,14 +83,6 @@ export interface ScriptLimits {
 }
 
 const MEMORY_BYTES_MAX = 64 << 20;
-/** Node has it; the types of Node 20 do not. */
-declare const WebAssembly: {
-  readonly Memory: new (pages: { readonly initial: number; readonly maximum: number }) => object;
-};
-
-const PAGE_BYTES = 64 << 10;
-/** What the interpreter begins with. */
-const PAGES_MIN = 256;
 const STACK_BYTES_MAX = 512 << 10;
 const STEPS_MAX = 1000;
 const QUERY_CHARS_MAX = 256 << 10;
@@ -119,22 +105,6 @@ export function compileProjectionScript(
     script.dispose();
     throw thrown;
   }
-}
-
-/**
- * Loads an interpreter for one script, only when there is one: most hosts run none. Its memory cannot grow beyond the limit; the
- * limit that the interpreter keeps itself sees single allocations only, not what they come to.
- */
-export async function loadInterpreter({
-  memoryBytesMax = MEMORY_BYTES_MAX,
-}: ScriptLimits = {}): Promise<QuickJSWASMModule> {
-  const { newQuickJSWASMModuleFromVariant, newVariant } = await import("quickjs-emscripten-core");
-  // Its types are written as CommonJS, where the default is one deeper than in the module that is loaded.
-  const loaded = (await import("@jitl/quickjs-wasmfile-release-sync")) as { readonly default: unknown };
-  const variant = loaded.default as QuickJSSyncVariant;
-  const maximum = Math.max(PAGES_MIN, Math.floor(memoryBytesMax / PAGE_BYTES));
-  const wasmMemory = new WebAssembly.Memory({ initial: PAGES_MIN, maximum });
-  return newQuickJSWASMModuleFromVariant(newVariant(variant, { wasmMemory }));
 }
 
 export class ProjectionScript {

@@ -1,8 +1,8 @@
 /** The inside of a script's thread: one script, one call at a time. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { loadInterpreter } from "./interpreter.ts";
 import {
   compileProjectionScript,
-  loadInterpreter,
   type ProjectionScript,
   type ScriptEvent,
   type ScriptLimits,

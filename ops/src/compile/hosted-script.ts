@@ -1,0 +1,29 @@
+/** A script in a sandbox, where Node runs it: as a module whose configuration says which file it stands for. */
+import { fileURLToPath } from "node:url";
+import type { Json } from "@millrace/engine";
+import type { ScriptOptions } from "../calculator/script-module.ts";
+
+export interface HostedScript {
+  readonly url: string;
+  readonly config: Json;
+}
+
+const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const MODULE = new URL(`../calculator/script-module.${extension}`, import.meta.url);
+
+/** In a thread of its own, so that one module is one script. */
+export function hostedScript(script: ScriptOptions): HostedScript {
+  return { url: MODULE.href, config: { ...script } };
+}
+
+interface ProcessScript {
+  readonly file: string;
+  /** The part of the module that may keep state. */
+  readonly export: string;
+  readonly config: Json;
+}
+
+/** The same in a process of its own. */
+export function scriptProcess(script: ScriptOptions): ProcessScript {
+  return { file: fileURLToPath(MODULE), export: "stateful", config: { ...script } };
+}
