@@ -71,6 +71,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
   readonly #progress = new Int32Array(new SharedArrayBuffer(4));
   #worker: Worker | undefined;
   #batches = 0;
+  #isLoading = false;
   #starts = 0;
   #failures = 0;
   #lastFailure: MillraceError | undefined;
@@ -120,7 +121,9 @@ export class CalculatorWorkerHost implements CalculatorHost {
     worker.stdout.pipe(process.stderr, { end: false });
     this.#worker = worker;
     this.#listen(worker);
+    this.#isLoading = true;
     const answer = await this.#answer(worker, this.#loadMs);
+    this.#isLoading = false;
     if (answer instanceof MillraceError)
       throw actorError("CALC-LOAD", `${pathOf(this.#url)} does not load: ${answer.message}`, { cause: answer });
     if (answer.type === "refused") throw refusalOf(answer.error);
@@ -206,7 +209,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
       this.#settle?.(casualty);
     };
     worker.on("message", (message: unknown) => {
-      if (this.#worker === worker && isAnswer(message, this.#batches)) this.#settle?.(message);
+      if (this.#worker === worker && isAnswer(message, this.#isLoading ? null : this.#batches)) this.#settle?.(message);
     });
     worker.on("error", (error: Error & { code?: string }) => end(casualtyOf(error, this.#memoryMib)));
     worker.on("exit", (code) => end(actorError("CALC-EXIT", `the calculator ended its worker with exit code ${code}`)));
@@ -251,11 +254,11 @@ interface Suspect {
   readonly attempts: number;
 }
 
-/** The port is open to the module too: what is no answer, or one to another batch, is none of ours. */
-function isAnswer(message: unknown, batch: number): message is WorkerMessage {
+/** The port is open to the module too: what is no answer, or one to another batch, is none of ours. `null`: it is being loaded. */
+function isAnswer(message: unknown, batch: number | null): message is WorkerMessage {
   if (typeof message !== "object" || message === null) return false;
   const { type, id } = message as { readonly type?: unknown; readonly id?: unknown };
-  return type === "done" ? id === batch : type === "ready" || type === "refused";
+  return batch === null ? type === "ready" || type === "refused" : type === "done" && id === batch;
 }
 
 /** A batch does not reach into a suspect; a suspect goes alone, so that its next failure costs nobody else. */

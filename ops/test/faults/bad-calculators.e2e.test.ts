@@ -33,7 +33,7 @@ const ACTS = {
   "floods its output":
     '(row) => { for (let i = 0; i < 5000; i++) { console.log("x".repeat(200)); console.error("y".repeat(200)); } return { n: row.n }; }',
   "speaks to the host behind its back":
-    'async (row) => { (await import("node:worker_threads")).parentPort.postMessage("rubbish"); return { n: row.n }; }',
+    'async (row) => { (await import("node:worker_threads")).parentPort.postMessage("rubbish"); (await import("node:worker_threads")).parentPort.postMessage({ type: "ready" }); return { n: row.n }; }',
 } as const;
 
 type Act = keyof typeof ACTS;
