@@ -147,6 +147,25 @@ describe("PayloadExchange", () => {
     expect([lent.token, lent.release(), lent.release()]).toEqual([undefined, true, false]);
   });
 
+  it("never waits for room that its caller has (P-R18)", async () => {
+    const secondOf = async (off: readonly PayloadRuleId[]): Promise<string> => {
+      const m = await machine(1000, off);
+      const step = m.exchange.scope();
+      await m.until(m.exchange.intern(bytesOf(600, 1), "raw", step));
+      // The step gives its room back when it has put all that it makes; the second never comes to an end without that.
+      let asked = 0;
+      const put = m.store.put.bind(m.store);
+      m.store.put = (bytes, format) => {
+        if (++asked > 100) throw new Error("it waits for ever");
+        return put(bytes, format);
+      };
+      const second = m.exchange.intern(bytesOf(600, 2), "raw", step);
+      return m.until(second.then(() => "put", String));
+    };
+    expect(await secondOf([])).toBe("put");
+    expect(await secondOf(["P-R18"])).toContain("it waits for ever");
+  });
+
   it("waits with a code when the disk is full, and goes on when it is not", async () => {
     const m = await machine();
     m.disk.capacityBytes = 10;

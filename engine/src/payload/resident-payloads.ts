@@ -40,6 +40,9 @@ export class ResidentPayloads {
   async put(entry: PayloadEntry, bytes: Uint8Array): Promise<void> {
     if (entry.token !== undefined) return;
     let token = await this.#store.put(bytes, entry.reference.format);
+    // Off: room is waited for, which whoever has it may only give back once this is done.
+    while (token === undefined && !this.#options.rules["P-R18"])
+      token = await this.#store.put(bytes, entry.reference.format);
     for (const other of this.#options.entries.values()) {
       if (token !== undefined) break;
       if (other === entry || other.token === undefined || other.readers > 0) continue;
