@@ -17,6 +17,8 @@ const noMount = noAddon ?? process.env.MILLRACE_SKIP_LOOP;
 const KILLS = times(25, 500);
 /** At lines of the protocol; `npm test` has some of them among the tests of the crates. */
 const POINT_KILLS = 10_000;
+/** What a dead process held is free again after so long. */
+const FREED_MS_MAX = 2000;
 const PUTS = times(5000, 100_000);
 /** How long the leases of those who hold on last, at least. */
 const HELD_MS = times(0, 60_000);
@@ -49,8 +51,11 @@ describe.skipIf(noAddon)(`payloads by reference${noAddon ? ` (skipped: ${noAddon
         { cwd: join(root, "native"), env: { ...process.env, PAYLOAD_KILLS: String(POINT_KILLS) } },
       );
       const figures = /^\d+ kills.*$/m.exec(stdout)?.[0] ?? "";
-      tell(context, figures);
+      const byKeeper = /^freed by the keeper.*$/m.exec(stdout)?.[0] ?? "";
+      tell(context, `${figures}; ${byKeeper}`);
       expect(figures).toMatch(new RegExp(`^${POINT_KILLS} kills, all freed`));
+      for (const said of [figures, byKeeper])
+        expect(Number(/after (\d+) ms/.exec(said)?.[1])).toBeLessThanOrEqual(FREED_MS_MAX);
     },
     limitMs(120_000),
   );

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Actor, Place, pattern, put, seen, until, written};
-use millrace_lodge::Point;
+use millrace_lodge::{Point, Terms};
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
@@ -89,5 +89,22 @@ fn what_the_dead_held_is_freed_whenever_they_died() {
     }
     freed_after.sort();
     let longest = freed_after.last().expect("one kill at least");
-    println!("{kills} kills, all freed after {longest:?} at most, {:?} in the median", freed_after[kills / 2]);
+    let (longest, median) = (longest.as_millis(), freed_after[kills / 2].as_millis());
+    println!("{kills} kills, all freed after {longest} ms at most, {median} ms in the median");
+}
+
+/// Nobody sweeps: the keeper of the owner finds out, with the terms that a host has.
+#[test]
+fn what_the_dead_held_is_freed_without_being_asked_for() {
+    let place = Place::new();
+    let owner = place.open(|options| options.terms = Terms::default());
+    let token = put(&owner, &pattern(1, LENGTH));
+    let mut actor = Actor::start(&place, &[]);
+    assert_eq!(actor.ask(&format!("acquire {}", written(&token))).as_deref(), Some("held"));
+    owner.discard(&token);
+    assert_eq!(owner.stats().payloads, 1, "a living reader keeps it");
+    actor.signal(libc::SIGKILL);
+    let died = Instant::now();
+    until("what the dead held is freed", || owner.stats().payloads == 0);
+    println!("freed by the keeper after {} ms", died.elapsed().as_millis());
 }
