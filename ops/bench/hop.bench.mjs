@@ -266,5 +266,6 @@ export async function main({ repeats = 5 } = {}) {
       nact: ratio(figures, "one supervised actor", "nact: one actor"),
       nodeRed: ratio(figures, six, "Node-RED: five function nodes"),
     },
+    messagesPerSecond: Object.fromEntries([...figures].map(([name, { ns }]) => [name, Math.round(1e9 / ns)])),
   };
 }

@@ -14,8 +14,8 @@
  * - `fanOutHeader`, `fanOutRead`: 10 MB sent through sockets to eight processes, to a reference that each of them takes; the first looks
  *   at the first byte, the second at every byte, on both sides of the ratio
  *
- * `exchangeUs`: what one exchange takes in this process, by size: bytes are put, the reference is taken, the first byte read, both given
- * back.
+ * `exchange` is a whole hand-over in this process by size: numbers are put, their reference taken, the first and the last read, all given
+ * back; in microseconds, and how many times that the same numbers take as JSON, written and parsed.
  */
 import { fork } from "node:child_process";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
@@ -37,7 +37,16 @@ const ROUND_TRIPS = 200;
 /** First byte of a line whose payload is to be taken: `+`. */
 const TAKEN = 0x2b;
 const CONSUMERS = 8;
-const EXCHANGED = { "1 KB": 1000, "10 KB": 10_000, "100 KB": 100_000, "1 MB": MB, "10 MB": 10 * MB };
+/** Sizes in bytes, and how often each is exchanged in a round. */
+const EXCHANGED = [
+  ["1 KB", 1000, 200],
+  ["10 KB", 10_000, 200],
+  ["100 KB", 100_000, 50],
+  ["1 MB", MB, 10],
+  ["10 MB", 10 * MB, 5],
+];
+/** One in so many exchanges is done as JSON too. */
+const JSON_SHARE = 10;
 
 const memoryDir = () =>
   mkdtempSync(join(statSync("/dev/shm", { throwIfNoEntry: false }) ? "/dev/shm" : tmpdir(), "millrace-bench-"));
@@ -85,9 +94,7 @@ async function figures(store, dir, repeats) {
       fanOutHeader: over(fanned, SENT, HANDED),
       fanOutRead: over(fanned, SENT_READ, HANDED_READ),
     },
-    exchangeUs: Object.fromEntries(
-      Object.keys(EXCHANGED).map((size) => [size, Number((exchanged.get(EXCHANGE + size).ns / 1000).toPrecision(3))]),
-    ),
+    exchange: exchangeFigures(exchanged),
     ns: Object.fromEntries([...local, ...remote, ...fanned].map(([name, { ns }]) => [name, Math.round(ns)])),
   };
 }
@@ -110,6 +117,7 @@ const SENT_READ = "10 MB to eight processes by sockets, read";
 const HANDED = "10 MB to eight processes by reference";
 const HANDED_READ = "10 MB to eight processes by reference, read";
 const EXCHANGE = "exchange of ";
+const SERIALISED = "JSON of ";
 const ROUND_TRIP = "round trip with a reference to 10 MB";
 
 async function localVariants(store) {
@@ -207,15 +215,36 @@ function sampleRows() {
 
 /** As a producer and a consumer do it in turn. */
 function exchangeVariants(store) {
-  return Object.entries(EXCHANGED).map(([size, length]) => {
-    const source = Buffer.alloc(length, 7);
-    const run = async () => {
-      const token = await store.put(source, "raw");
-      await read(store, token);
-      await store.discard(token);
-    };
-    return { name: EXCHANGE + size, n: length < MB ? 200 : 10, run };
+  return EXCHANGED.flatMap(([size, bytes, n]) => {
+    const numbers = Float64Array.from({ length: bytes / 8 }, (_, i) => i / 7);
+    return [
+      { name: EXCHANGE + size, n, run: () => exchange(store, numbers) },
+      { name: SERIALISED + size, n: Math.ceil(n / JSON_SHARE), run: () => serialise(numbers) },
+    ];
   });
+}
+
+async function exchange(store, numbers) {
+  const token = await putOf(store, new Uint8Array(numbers.buffer), "raw");
+  const lease = await store.acquire(token);
+  const { buffer, byteOffset, byteLength } = lease.bytes;
+  const read = new Float64Array(buffer, byteOffset, byteLength / 8);
+  must(read[0] === 0 && read.at(-1) === numbers.at(-1));
+  must(lease.release());
+  await store.discard(token);
+}
+
+function serialise(numbers) {
+  must(JSON.parse(JSON.stringify(Array.from(numbers))).at(-1) === numbers.at(-1));
+}
+
+function exchangeFigures(figures) {
+  const figure = ([size]) => {
+    const { ns } = figures.get(EXCHANGE + size);
+    const timesFaster = Math.round(figures.get(SERIALISED + size).ns / ns);
+    return [size, { us: Number((ns / 1000).toPrecision(3)), timesFaster }];
+  };
+  return Object.fromEntries(EXCHANGED.map(figure));
 }
 
 async function fanOutVariants(store, consumers) {

@@ -5,10 +5,10 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { DeadLetter } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lastJson, root } from "../millrace.ts";
 import { limitMs, tell } from "./form.ts";
 import { GraphFolder, type Summary } from "./graph-folder.ts";
 import { BOMBS, HOSTILE_SCRIPT, hostileRows, type Prize } from "./hostile-scripts.ts";
-import { lastJson, root } from "../millrace.ts";
 
 const SECRET = "the-secret-of-this-host-4711";
 const VARIABLE = "HOSTILE_PRIZE";
