@@ -158,7 +158,7 @@ function jmsAddress(path: string, side: "source" | "sink" = "sink"): JmsAddress 
 /** Nothing is started for what it declares. */
 const NO_CLIENT = {
   id: "g/s",
-  client: {},
+  clientAt: () => ({}),
   program: { command: { command: "java", args: [], env: {} }, launcher: unixWorkers(env) },
 };
 

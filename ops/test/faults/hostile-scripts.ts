@@ -41,7 +41,7 @@ const WAYS: readonly string[] = [
   "(() => { try { null.x; } catch (error) { return error.constructor.constructor('return this')(); } })()",
   "(() => { try { (function deep() { deep(); })(); } catch (error) { return error.constructor.constructor('return this')(); } })()",
   "(() => { let sites; Error.prepareStackTrace = (_, all) => { sites = all; }; new Error().stack; Error.prepareStackTrace = undefined; return sites?.[0]?.getThis?.() ?? globalThis; })()",
-  "(() => { let seen; const trap = new Proxy({}, { get: (_, key, self) => { seen = self; return undefined; } }); `${Object.keys(trap)}`; trap.x; return seen.constructor ?? globalThis; })()",
+  "(() => { let seen; const trap = new Proxy({}, { get: (_, key, self) => { seen = self; return undefined; } }); String(Object.keys(trap)); trap.x; return seen.constructor ?? globalThis; })()",
 ];
 
 /** What is done with `g`; each gives something that could be shown, or leaves a mark. */
