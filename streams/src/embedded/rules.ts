@@ -15,6 +15,8 @@ export type Rule =
   | "L-R6"
   /** A prepared segment is named durably before its first block. */
   | "L-R7"
+  /** The seal of a segment is durable before the first block of the next one is written. */
+  | "L-R8"
   /** The manifest is synced before it is renamed. */
   | "L-R9"
   /** The lock is on the descriptor that writes the segment. */
@@ -33,6 +35,8 @@ export type Rule =
   | "L-R15"
   /** Heads are the index plus a fold of the log. */
   | "L-R16"
+  /** Segments are those that the manifest names. */
+  | "L-R17"
   /** Readers see only the durable end. */
   | "L-R21"
   /** The manifest is written before files are unlinked. */

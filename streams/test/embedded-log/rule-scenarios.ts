@@ -8,7 +8,6 @@ import { retentionScenarios } from "./retention-scenarios.ts";
 import type { Scenario } from "./scenario.ts";
 
 const PAGE = 4096;
-const _FIRST_BLOCK = PAGE;
 
 export const scenarios: readonly Scenario[] = [
   ...retentionScenarios,
@@ -90,6 +89,18 @@ export const scenarios: readonly Scenario[] = [
       await stage.machine.env.advance(50);
       while (process.log.health.activeSegment === 1) await stage.appended(process, ["a"], stage.bytes(7000));
       await stage.machine.env.advance(stage.random.unit() * 5);
+      stage.machine.powerCut(process);
+      await stage.reopenAndCheck();
+    },
+  },
+  {
+    rule: "L-R8",
+    title: "power is cut as soon as the first append in the next segment is acknowledged",
+    seeds: 80,
+    async run(stage) {
+      const process = await stage.machine.open();
+      await stage.machine.env.advance(50);
+      while (process.log.health.activeSegment === 1) await stage.appended(process, ["a"], stage.bytes(7000));
       stage.machine.powerCut(process);
       await stage.reopenAndCheck();
     },
@@ -233,6 +244,24 @@ export const scenarios: readonly Scenario[] = [
       if (next === undefined) return;
       await stage.appended(next, ["a"], stage.bytes(100));
       await stage.machine.env.until(stage.model.check(next.log));
+    },
+  },
+  {
+    rule: "L-R17",
+    title: "two sealed segments change places",
+    seeds: 5,
+    async run(stage) {
+      const process = await stage.machine.open();
+      while (process.log.health.activeSegment < 3) {
+        await stage.appended(process, ["a"], stage.bytes(7000));
+        await stage.machine.env.advance(50);
+      }
+      stage.machine.kill(process);
+      const [first, second] = [stage.machine.segment(1), stage.machine.segment(2)];
+      const bytes = stage.machine.disk.bytesOf(first);
+      stage.machine.disk.put(first, stage.machine.disk.bytesOf(second));
+      stage.machine.disk.put(second, bytes);
+      await stage.mustRefuse("LOG-MANIFEST");
     },
   },
   {
