@@ -175,7 +175,7 @@ function s3Address(options: string, side: "source" | "sink"): S3Address {
 }
 
 function grpcMethod() {
-  const text = 'syntax = "proto3"; message A {} service S { rpc M(A) returns (A); }';
+  const text = 'syntax = "proto3"; message A { string id = 1; string after = 2; } service S { rpc M(A) returns (A); }';
   return serviceMethod({ text, imported: () => undefined }, "S", "M", { description: {}, address: {} });
 }
 
