@@ -80,7 +80,7 @@ export { AGGREGATES, type AggregateCall, type AggregateFunction, parseAggregate 
 export { type Computed, compileExpression, type Expression, type Selected } from "./expression/expression.ts";
 export { expressionError } from "./expression/expression-errors.ts";
 export { didYouMean } from "./expression/nearest.ts";
-export { COMPARISONS, type SelectionKernel } from "./expression/selection-kernel.ts";
+export { COMPARISONS, type PreparedCondition, type SelectionKernel } from "./expression/selection-kernel.ts";
 export type { Anchor } from "./frame/anchor.ts";
 export { approximateBytes } from "./frame/approximate-bytes.ts";
 export { type Batch, ColumnBatch, EMPTY_BATCH, RowBatch } from "./frame/batch.ts";

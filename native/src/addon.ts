@@ -58,6 +58,15 @@ export interface Addon {
     into: Uint32Array,
     at: number,
   ): number;
+  selectCondition(
+    steps: Uint32Array,
+    cells: readonly (Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array)[],
+    limits: Float64Array,
+    entries: readonly Uint8Array[],
+    n: number,
+    into: Uint32Array,
+    at: number,
+  ): number;
   readonly WindowGroups: new (sizeMs: number, cells: Uint32Array) => WindowGroups;
   readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
 }

@@ -7,12 +7,16 @@ import type { ColumnBatch } from "../frame/batch.ts";
 import type { DictionaryColumn } from "../frame/column.ts";
 import type { CelNode } from "./cel.ts";
 import type { Cells } from "./comparisons.ts";
+import type { IndexArena } from "./index-arena.ts";
 import { Lift } from "./lift.ts";
 import type { Mask } from "./mask.ts";
 import { compileRow } from "./row.ts";
 import { NO_SCOPE, readsOf } from "./syntax.ts";
 
 export type MaskForm = (batch: ColumnBatch) => Mask | null;
+
+/** Indices of the messages that pass; `null` where the condition is another, or not sure. */
+export type SelectionForm = (batch: ColumnBatch, indices: IndexArena) => Uint32Array | null;
 
 export interface Numbers {
   readonly values: Cells;

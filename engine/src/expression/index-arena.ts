@@ -5,7 +5,7 @@
 import type { Cells, Comparison } from "./comparisons.ts";
 import type { Mask } from "./mask.ts";
 import { ofMask, scriptSelection } from "./script-selection.ts";
-import type { SelectionKernel } from "./selection-kernel.ts";
+import type { PreparedCondition, SelectionKernel } from "./selection-kernel.ts";
 
 const BLOCK = 65_536;
 /** Calling a kernel of another language costs more than it saves for fewer messages. */
@@ -37,6 +37,17 @@ export class IndexArena {
   comparing(op: Comparison, cells: Cells, limit: number, n: number): Uint32Array | null {
     const block = this.#room(n);
     return this.#cut(this.#kernelFor(n).comparing(op, cells, limit, n, block, this.#used));
+  }
+
+  /** Whether {@link condition} has an answer for so many messages. */
+  picksConditions(n: number): boolean {
+    return this.#kernelFor(n).condition !== undefined;
+  }
+
+  /** Indices below `n` for which the condition holds, or `null` if it is unsure of one of them. */
+  condition(condition: PreparedCondition, n: number): Uint32Array | null {
+    const block = this.#room(n);
+    return this.#cut(this.#kernelFor(n).condition?.(condition, n, block, this.#used) ?? -1);
   }
 
   /** Indices below `n` for which `test` holds, asked in order. */

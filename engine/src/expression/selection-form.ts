@@ -1,25 +1,22 @@
 /**
  * The two most frequent kinds of conditions, those on one dictionary column and a number compared with a constant: the indices of
- * the messages that pass, in one loop. What else there is goes by a mask.
+ * the messages that pass, in one loop; and those that a kernel puts together of such parts. What else there is goes by a mask.
  */
-import type { ColumnBatch } from "../frame/batch.ts";
 import { reusedNumbers } from "./arithmetic.ts";
 import type { CelNode } from "./cel.ts";
-import { dictionaryOf, gathered, liftOf, NOTHING } from "./columnar.ts";
-import type { IndexArena } from "./index-arena.ts";
+import { dictionaryOf, gathered, liftOf, NOTHING, type SelectionForm } from "./columnar.ts";
+import { conditionForm, limitOf } from "./condition-form.ts";
 import type { Lift } from "./lift.ts";
-import { type Limited, limitedBy } from "./mask-form.ts";
+import type { Limited } from "./mask-form.ts";
 import { NO_SCOPE, pathOf } from "./syntax.ts";
-
-/** `null` where the condition is another, or not sure. */
-export type SelectionForm = (batch: ColumnBatch, indices: IndexArena) => Uint32Array | null;
 
 export function selectionForm(node: CelNode): SelectionForm {
   const lift = liftOf(node);
   const lifted = lift === undefined ? NOTHING : liftedSelection(lift);
   const limited = limitOf(node);
   const compared = limited === undefined ? NOTHING : limitSelection(limited);
-  return (batch, indices) => lifted(batch, indices) ?? compared(batch, indices);
+  const combined = conditionForm(node);
+  return (batch, indices) => lifted(batch, indices) ?? compared(batch, indices) ?? combined(batch, indices);
 }
 
 function liftedSelection(lift: Lift): SelectionForm {
@@ -40,18 +37,4 @@ function limitSelection({ op, operand, limit }: Limited): SelectionForm {
     if (column?.type !== "number" || column.nulls !== null) return null;
     return indices.comparing(op, gathered(column.values, null, batch, reused).values, limit, batch.n);
   };
-}
-
-function limitOf(node: CelNode): Limited | undefined {
-  switch (node.op) {
-    case "<":
-    case "<=":
-    case ">":
-    case ">=":
-    case "==":
-    case "!=":
-      return limitedBy(node.op, node.args);
-    default:
-      return undefined;
-  }
 }

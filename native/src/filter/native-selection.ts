@@ -10,5 +10,7 @@ export function nativeSelection(): SelectionKernel | undefined {
     comparing: (op, cells, limit, n, into, at) =>
       addon.selectComparing(COMPARISONS.indexOf(op), cells, limit, n, into, at),
     ofEntries: (entries, codes, n, into, at) => addon.selectEntries(entries, codes, n, into, at),
+    condition: ({ steps, cells, limits, entries }, n, into, at) =>
+      addon.selectCondition(steps, cells, limits, entries, n, into, at),
   };
 }

@@ -1,5 +1,12 @@
 /** Messages picked by the addon against the same by TypeScript: the same indices, for any frame, and nothing where it is unsure. */
-import { COMPARISONS, ColumnBatch, compileExpression, Dictionary, type SelectionKernel } from "@millrace/engine";
+import {
+  COMPARISONS,
+  ColumnBatch,
+  compileExpression,
+  Dictionary,
+  type PreparedCondition,
+  type SelectionKernel,
+} from "@millrace/engine";
 import { nativeSelection } from "@millrace/native";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -12,13 +19,24 @@ const INTS = [0, 15, 14, 16, -1, 2 ** 31 - 1, -(2 ** 31)];
 const TEXTS = ["ATL", "", "é", "é", "\ud800", "😀", "x".repeat(5000)];
 const LIMITS = ["0", "15", "14.999", "-0.0", "9007199254740993", "1e300"];
 
-const conditionArb = fc.oneof(
+/** Of one part; some fail for some messages or all. */
+const partArb = fc.oneof(
   fc
     .tuple(fc.constantFrom("i", "f"), fc.constantFrom(...COMPARISONS), fc.constantFrom(...LIMITS))
     .map(([field, op, limit]) => `event.${field} ${op} ${limit}`),
   fc.constantFrom("event.s == 'ATL'", "event.s < 'z'", "event.w != ''", "event.s < 3", "size(event.s) > 1"),
-  fc.constantFrom("event.i > 3 && event.s != ''", "event.f > 0 || event.z < 3", "!(event.z == 15) && event.i > 0"),
+  fc.constantFrom("event.b", "15 > event.i", "event.z < 3", "event.s == 3", "size(event.s) / size(event.s) == 1"),
 );
+const combinedArb = fc.letrec<{ condition: string; combined: string }>((tie) => ({
+  condition: fc.oneof({ depthSize: "small" }, partArb, tie("combined")),
+  combined: fc.oneof(
+    fc
+      .tuple(tie("condition"), fc.constantFrom("&&", "||"), tie("condition"))
+      .map(([left, op, right]) => `(${left}) ${op} (${right})`),
+    tie("condition").map((condition) => `!(${condition})`),
+  ),
+})).combined;
+const conditionArb = fc.oneof(partArb, { arbitrary: combinedArb, weight: 2 });
 
 /** `size` rows drawn from a seed: large frames would take long to be made one by one. */
 function frameOf(size: number, seed: number, isSelected: boolean): ColumnBatch {
@@ -34,6 +52,7 @@ function frameOf(size: number, seed: number, isSelected: boolean): ColumnBatch {
     new Map([
       ["i", { type: "number", values: Int32Array.from(of(INTS)), nulls: null }],
       ["f", { type: "number", values: Float64Array.from(of(DOUBLES)), nulls: null }],
+      ["b", { type: "boolean", values: Uint8Array.from(of([0, 1])), nulls: null }],
       ["z", { type: "number", values: Float64Array.from(of(DOUBLES)), nulls: Uint8Array.from(of([0, 0, 1])) }],
       ["s", { type: "dictionary", codes: Uint32Array.from(codes), dictionary, nulls: null }],
       ["w", { type: "dictionary", codes: Uint16Array.from(codes), dictionary, nulls: null }],
@@ -45,8 +64,9 @@ function frameOf(size: number, seed: number, isSelected: boolean): ColumnBatch {
 }
 
 /** Counts what it passes on, so that no test passes because nothing was native. */
-function counted(): { kernel: SelectionKernel; calls: () => number } {
+function counted(): { kernel: SelectionKernel; calls: () => number; conditions: () => number } {
   let calls = 0;
+  let conditions = 0;
   const native = kernel();
   const counting =
     <A extends readonly unknown[]>(pick: (...call: A) => number) =>
@@ -58,16 +78,22 @@ function counted(): { kernel: SelectionKernel; calls: () => number } {
     kernel: {
       comparing: counting(native.comparing),
       ofEntries: counting(native.ofEntries),
+      condition: (...call) => {
+        const end = native.condition?.(...call) ?? -1;
+        if (end >= 0) conditions++;
+        return end;
+      },
     },
     calls: () => calls,
+    conditions: () => conditions,
   };
 }
 
 describe.skipIf(skipped !== undefined)(`selections by the addon${skipped ? ` (skipped: ${skipped})` : ""}`, () => {
   it("are those of TypeScript, frame after frame", () => {
-    const { kernel: native, calls } = counted();
+    const { kernel: native, calls, conditions } = counted();
     const sizeArb = fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 505, max: 1100 }));
-    const framesArb = fc.array(fc.tuple(sizeArb, fc.nat(), fc.boolean()), { maxLength: 3 });
+    const framesArb = fc.array(fc.tuple(sizeArb, fc.nat(), fc.boolean()), { minLength: 1, maxLength: 3 });
     fc.assert(
       fc.property(conditionArb, framesArb, (source, frames) => {
         const script = compileExpression(source);
@@ -85,6 +111,7 @@ describe.skipIf(skipped !== undefined)(`selections by the addon${skipped ? ` (sk
       { numRuns: 500 },
     );
     expect(calls()).toBeGreaterThan(50);
+    expect(conditions()).toBeGreaterThan(50);
   });
 
   it("refuse arrays that do not fit together", () => {
@@ -93,5 +120,23 @@ describe.skipIf(skipped !== undefined)(`selections by the addon${skipped ? ` (sk
     expect(() => kernel().comparing("<", Int32Array.of(1, 2, 3), 1, 3, into, 0)).toThrow(/room/);
     expect(() => kernel().ofEntries(Uint8Array.of(1), Uint16Array.of(0, 0), 2, into, 3)).toThrow(/room/);
     expect(kernel().ofEntries(Uint8Array.of(1), Uint32Array.of(0, 1), 2, into, 0)).toBe(-1);
+  });
+
+  it("refuse conditions that do not fit together", () => {
+    const [flags, and] = [7, 8];
+    const picked = (steps: readonly number[], cells: PreparedCondition["cells"], n: number): number => {
+      const limits = new Float64Array(cells.length);
+      const entries = cells.map(() => new Uint8Array(0));
+      const condition = { steps: Uint32Array.from(steps), cells, limits, entries };
+      return kernel().condition?.(condition, n, new Uint32Array(3), 0) ?? Number.NaN;
+    };
+    const two = Uint8Array.of(1, 1);
+    expect(picked([flags, flags, and], [two, two], 2)).toBe(2);
+    expect(() => picked([flags, flags, and], [two], 2)).toThrow(/every part has its cells/);
+    expect(() => picked([flags, flags, and], [two, Int32Array.of(1, 1)], 2)).toThrow(/cells of its kind/);
+    expect(() => picked([flags, flags], [two, two], 2)).toThrow(/puts all of its parts together/);
+    expect(() => picked([flags, and], [two], 2)).toThrow(/puts all of its parts together/);
+    expect(() => picked([flags], [two], 3)).toThrow(/has a cell/);
+    expect(() => picked([flags], [new Uint8Array(4)], 4)).toThrow(/room/);
   });
 });

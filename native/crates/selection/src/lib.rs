@@ -1,6 +1,10 @@
 //! Which messages of a frame pass a condition, as ascending indices: the loops of `engine/src/expression/script-selection.ts`, held
 //! against those by `ops/test/native/selection.test.ts`.
 
+mod condition;
+
+pub use condition::{Step, condition};
+
 /// What a caller asked for that does not fit together.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused(pub &'static str);
