@@ -25,6 +25,9 @@ const env = systemEnv();
 const START_MS = 240_000;
 const QUORUM = { durable: true, arguments: { "x-queue-type": "quorum" } };
 
+/** The test takes its messages one by one. */
+const FEW = { many: 60 };
+
 describe.skipIf(rabbitmqMissing)(
   `RabbitMQ${rabbitmqMissing === undefined ? "" : ` (skipped: ${rabbitmqMissing})`}`,
   () => {
@@ -159,7 +162,7 @@ describe.skipIf(rabbitmqMissing)(
         breakConnections,
         close: async () => void (await channel.deleteQueue(queue)),
       };
-    });
+    }, FEW);
 
     sinkContract("an exchange of RabbitMQ", async () => {
       const [exchange, queue] = [next("x"), next("q")];
@@ -176,7 +179,7 @@ describe.skipIf(rabbitmqMissing)(
         breakConnections,
         close: async () => void (await channel.deleteQueue(queue)),
       };
-    });
+    }, FEW);
 
     test("rows say the priority of their messages, which come by it and tell it", async () => {
       const queue = next("q");
