@@ -149,37 +149,45 @@ describe.skipIf(rabbitmqMissing)(
       };
     });
 
-    sinkContract("a queue of RabbitMQ", async () => {
-      const queue = next("q");
-      await channel.assertQueue(queue, QUORUM);
-      const seen: Json[] = [];
-      return {
-        connect: () => sink(`/queue/${queue}`, undefined, wire.address),
-        async content() {
-          seen.push(...(await drain(queue)));
-          return seen;
-        },
-        breakConnections,
-        close: async () => void (await channel.deleteQueue(queue)),
-      };
-    }, FEW);
+    sinkContract(
+      "a queue of RabbitMQ",
+      async () => {
+        const queue = next("q");
+        await channel.assertQueue(queue, QUORUM);
+        const seen: Json[] = [];
+        return {
+          connect: () => sink(`/queue/${queue}`, undefined, wire.address),
+          async content() {
+            seen.push(...(await drain(queue)));
+            return seen;
+          },
+          breakConnections,
+          close: async () => void (await channel.deleteQueue(queue)),
+        };
+      },
+      FEW,
+    );
 
-    sinkContract("an exchange of RabbitMQ", async () => {
-      const [exchange, queue] = [next("x"), next("q")];
-      await channel.assertExchange(exchange, "fanout");
-      await channel.assertQueue(queue, QUORUM);
-      await channel.bindQueue(queue, exchange, "");
-      const seen: Json[] = [];
-      return {
-        connect: () => sink(`/exchange/${exchange}`, undefined, wire.address),
-        async content() {
-          seen.push(...(await drain(queue)));
-          return seen;
-        },
-        breakConnections,
-        close: async () => void (await channel.deleteQueue(queue)),
-      };
-    }, FEW);
+    sinkContract(
+      "an exchange of RabbitMQ",
+      async () => {
+        const [exchange, queue] = [next("x"), next("q")];
+        await channel.assertExchange(exchange, "fanout");
+        await channel.assertQueue(queue, QUORUM);
+        await channel.bindQueue(queue, exchange, "");
+        const seen: Json[] = [];
+        return {
+          connect: () => sink(`/exchange/${exchange}`, undefined, wire.address),
+          async content() {
+            seen.push(...(await drain(queue)));
+            return seen;
+          },
+          breakConnections,
+          close: async () => void (await channel.deleteQueue(queue)),
+        };
+      },
+      FEW,
+    );
 
     test("rows say the priority of their messages, which come by it and tell it", async () => {
       const queue = next("q");

@@ -10,8 +10,6 @@ export interface CursorFeedCaseOptions {
   readonly jsonOnly?: boolean;
   /** How many may be handed over and not settled, after which nothing more comes. Default 1000. */
   readonly unsettledMax?: number;
-  /** Longest text of a message that the way there takes. Default half a million characters. */
-  readonly charsMax?: number;
 }
 
 type Queue = (scope: Scope) => Promise<CursorFeedHarness>;
@@ -28,7 +26,7 @@ async function settling(listener: Listener, count: number): Promise<void> {
 
 /** What a feed hands over with a cursor is settled at once unless a case says otherwise. */
 export function cursorCases(queue: Queue, options: CursorFeedCaseOptions): readonly ConnectorCase[] {
-  const { jsonOnly = false, charsMax = LARGE_CHARS } = options;
+  const { jsonOnly = false } = options;
   return [
     caseOf(
       1,
@@ -97,7 +95,7 @@ export function cursorCases(queue: Queue, options: CursorFeedCaseOptions): reado
       ]);
     }),
     caseOf(21, "a large message comes whole, and its neighbours with it", async (scope) => {
-      const rows = ["a", "é".repeat(charsMax), "b"].map((name, id) => ({ id, name }));
+      const rows = ["a", "é".repeat(LARGE_CHARS), "b"].map((name, id) => ({ id, name }));
       const came = await heard(scope, queue, rows);
       // Compared by hand: a difference would print all of it.
       expect(came.map((row, i) => JSON.stringify(row) === JSON.stringify(rows[i]))).toEqual([true, true, true]);

@@ -14,15 +14,13 @@ export interface FeedCaseOptions {
   readonly settlesInOrder?: boolean;
   /** The broker is known to send more than it was told once something is settled. Default false. */
   readonly overruns?: boolean;
-  /** Longest text of a message that the way there takes. Default half a million characters. */
-  readonly charsMax?: number;
 }
 
 /** A fresh, empty queue. */
 type Queue = (scope: Scope) => Promise<FeedHarness>;
 
 /** Of feeds whatever they promise: what is sent while one listens comes. */
-export function listeningCases(queue: Queue, { jsonOnly = false, charsMax = LARGE_CHARS }: FeedCaseOptions) {
+export function listeningCases(queue: Queue, { jsonOnly = false }: FeedCaseOptions) {
   const heard = async (scope: Scope, sent: readonly string[]): Promise<Listener> => {
     const harness = await queue(scope);
     const listener = new Listener(scope, harness.connect(UNSETTLED_MAX));
@@ -80,7 +78,7 @@ export function listeningCases(queue: Queue, { jsonOnly = false, charsMax = LARG
       ]);
     }),
     caseOf(21, "a large message comes whole, and its neighbours with it", async (scope) => {
-      const rows = ["a", "é".repeat(charsMax), "b"].map((name, id) => ({ id, name }));
+      const rows = ["a", "é".repeat(LARGE_CHARS), "b"].map((name, id) => ({ id, name }));
       const { messages: came } = await heard(
         scope,
         rows.map((row) => JSON.stringify(row)),
