@@ -38,7 +38,9 @@ export {
   cloudEventFromEnvelope,
   cloudEventFromHeaders,
   cloudEventToHeaders,
+  cloudEventToParts,
   hasCloudEventHeaders,
+  percentEncoded,
 } from "./cloudevents/cloud-event-headers.ts";
 export { cloudEventError } from "./cloudevents/errors.ts";
 export type { ConnectionState, ConnectionStatus } from "./connection/connection-status.ts";

@@ -1,6 +1,6 @@
 /**
  * CloudEvents in binary mode: attributes are headers, the data is the body. Header names have a prefix that each protocol has chosen:
- * `ce-` (HTTP, NATS), `ce_` (Kafka), `cloudEvents:` or `cloudEvents_` (AMQP).
+ * `ce-` (HTTP, NATS), `ce_` (Kafka), `cloudEvents:` or `cloudEvents_` (AMQP), none (MQTT).
  */
 import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 
@@ -33,32 +33,61 @@ export interface BinaryCloudEvent {
 
 /** An event as a request over HTTP has it (HTTP protocol binding §3.1). */
 export function cloudEventToHeaders(event: JsonObject): BinaryCloudEvent {
-  const { data, data_base64: base64, datacontenttype, ...attributes } = event;
+  const { attributes, contentType, body } = cloudEventToParts(event);
   const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(attributes)) headers[`ce-${name}`] = encoded(String(value));
-  const isJson = typeof datacontenttype !== "string" || /\bjson\b/i.test(datacontenttype);
-  if (typeof base64 === "string")
-    return { headers: typed(headers, datacontenttype), body: Buffer.from(base64, "base64") };
-  if (data === undefined) return { headers: typed(headers, datacontenttype), body: new Uint8Array() };
+  for (const [name, value] of Object.entries(attributes)) headers[`ce-${name}`] = percentEncoded(value);
+  return { headers: contentType === undefined ? headers : { ...headers, "content-type": contentType }, body };
+}
+
+export interface CloudEventParts {
+  /** All but `datacontenttype`, by their names. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly contentType: string | undefined;
+  /** The data. */
+  readonly body: Uint8Array;
+}
+
+/** What of an event goes where in binary mode, before a protocol has put it into its own form. */
+export function cloudEventToParts(event: JsonObject): CloudEventParts {
+  const { data, data_base64: base64, datacontenttype, ...others } = event;
+  const attributes = Object.fromEntries(Object.entries(others).map(([name, value]) => [name, String(value)]));
+  const contentType = typeof datacontenttype === "string" ? datacontenttype : undefined;
+  if (typeof base64 === "string") return { attributes, contentType, body: Buffer.from(base64, "base64") };
+  if (data === undefined) return { attributes, contentType, body: new Uint8Array() };
+  const isJson = contentType === undefined || /\bjson\b/i.test(contentType);
   const text = isJson || typeof data !== "string" ? JSON.stringify(data) : data;
-  return { headers: typed(headers, datacontenttype ?? "application/json"), body: Buffer.from(text, "utf8") };
+  return { attributes, contentType: contentType ?? "application/json", body: Buffer.from(text, "utf8") };
 }
 
-/** Rows of brokers with `envelope=true` have headers beside their data. */
+/**
+ * Rows of brokers with `envelope=true` have headers beside their data: `headers`, or `properties` (AMQP 1.0, MQTT), and a `contentType`
+ * where the protocol has a place of its own for it.
+ */
 export function cloudEventFromEnvelope(row: Json): Json {
-  if (!isJsonObject(row) || !isJsonObject(row.headers ?? null)) return row;
-  const headers = row.headers as JsonObject;
+  if (!isJsonObject(row)) return row;
+  const said = row.headers ?? row.properties ?? null;
+  if (!isJsonObject(said)) return row;
   const body = row.data === undefined ? row.value : row.data;
+  const type = typeof row.contentType === "string" ? row.contentType : undefined;
   // In structured mode the event is the body, whatever the headers say.
-  return hasCloudEventHeaders(headers) ? cloudEventFromHeaders(headers, body, false) : (body ?? null);
+  if (type !== undefined && STRUCTURED.test(type)) return body ?? null;
+  const typed = type === undefined ? {} : { "content-type": type };
+  // Only messages of NATS have a subject and headers, and it takes over what HTTP says of values.
+  const isEncoded = row.headers !== undefined && row.subject !== undefined;
+  if (hasCloudEventHeaders(said)) return cloudEventFromHeaders({ ...typed, ...said }, body, isEncoded);
+  if (row.topic === undefined || row.qos === undefined || typeof said.specversion !== "string") return body ?? null;
+  // MQTT has no prefix.
+  return {
+    ...said,
+    ...(type === undefined ? {} : { datacontenttype: type }),
+    ...(body === undefined ? {} : { data: body }),
+  };
 }
 
-function typed(headers: Record<string, string>, type: Json | undefined): Readonly<Record<string, string>> {
-  return typeof type === "string" ? { ...headers, "content-type": type } : headers;
-}
+const STRUCTURED = /^application\/cloudevents\+json\b/i;
 
 /** All that is no printable ASCII, and spaces, quotes and percent signs (§3.1.3.2). */
-function encoded(text: string): string {
+export function percentEncoded(text: string): string {
   return text.replace(/[^!#$&-~]/gu, (character) => {
     if (character === "'") return character;
     return [...Buffer.from(character, "utf8")]

@@ -30,12 +30,18 @@ export function checkCloudEvents(node: DraftNode, target: Target, problems: Prob
   if (NO_EVENTS.has(scheme)) add("GRAPH-CAP", "format", `${scheme}: has no CloudEvents`);
   if (node.has("personal"))
     add("GRAPH-CAP", "personal", "fields of events are not sealed, because they lie in their `data`");
-  const isWebhook = node.kind === "sink" && (scheme === "https" || scheme === "http");
-  if (node.map("cloudevents").mode !== undefined && !isWebhook)
-    problems.add(
-      "GRAPH-CAP",
-      ["nodes", node.name, "cloudevents", "mode"],
-      "only requests over HTTP have a mode",
-      "key",
-    );
+  const fault =
+    node.kind === "sink" ? modeFault(node.map("cloudevents").mode, target, node.has("registry")) : undefined;
+  if (fault !== undefined) problems.add("GRAPH-CAP", ["nodes", node.name, "cloudevents", "mode"], fault, "key");
+}
+
+/** Brokers whose messages have headers. */
+const WITH_HEADERS: ReadonlySet<string> = new Set(["kafka", "nats", "rabbitmq", "amqp10", "mqtt"]);
+
+function modeFault(mode: unknown, { scheme, address }: Target, hasRegistry: boolean): string | undefined {
+  if (mode === undefined || scheme === "https" || scheme === "http") return undefined;
+  const isBucket = scheme === "nats" && /^\/\/[^/]+\/kv\//.test(address);
+  if (!WITH_HEADERS.has(scheme) || isBucket) return `messages of ${isBucket ? "a bucket" : `${scheme}:`} have no mode`;
+  if (mode === "batch") return "only requests over HTTP hold several events";
+  return hasRegistry ? "values of a schema registry have no mode" : undefined;
 }

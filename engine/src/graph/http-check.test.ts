@@ -87,7 +87,20 @@ nodes:
     [`to: "wss://h/in", http: { every: 1s }`, /GRAPH-SCHEMA/],
     [`to: "wss://h/in", http: { allow: [x] }`, /GRAPH-SCHEMA `x` is no network/],
     [`to: "https://h/in", cloudevents: { type: t }`, /GRAPH-SCHEMA `cloudevents` needs `format: cloudevents`/],
-    [`to: "wss://h/in", format: cloudevents, cloudevents: { mode: binary }`, /GRAPH-CAP only requests over HTTP/],
+    [`to: "wss://h/in", format: cloudevents, cloudevents: { mode: binary }`, /GRAPH-CAP messages of wss: have no mode/],
+    [`to: "redis://h/stream/s", format: cloudevents, cloudevents: { mode: binary }`, /messages of redis: have no mode/],
+    [
+      `to: "nats://h/kv/b", key: [k], format: cloudevents, cloudevents: { mode: binary }`,
+      /messages of a bucket have no/,
+    ],
+    [
+      `to: "mqtt://h/topic/t", format: cloudevents, cloudevents: { mode: batch }`,
+      /only requests over HTTP hold several/,
+    ],
+    [
+      `to: "kafka://h/t", format: cloudevents, cloudevents: { mode: binary }, registry: { url: "https://r.example" }`,
+      /values of a schema registry have no mode/,
+    ],
     [`to: "projection:p", format: cloudevents`, /GRAPH-CAP projection: has no CloudEvents/],
     [`to: "stdout:", http: { ack: true }`, /GRAPH-CAP `http`: only addresses on the web are called/],
   ])("%s is refused", (rest, problem) => {

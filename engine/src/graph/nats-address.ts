@@ -19,7 +19,7 @@ const NAME = /^[A-Za-z0-9_-]+$/;
 const OPTIONS: Readonly<Record<"source" | "sink", Readonly<Record<NatsKind, Readonly<Record<string, OptionCheck>>>>>> =
   {
     source: {
-      core: {},
+      core: { envelope: oneOf("true", "false") },
       jetstream: {
         filter: (value) => (PATTERN.test(value) ? undefined : "expected a subject"),
         gap: oneOf("stop", "record"),

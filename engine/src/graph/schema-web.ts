@@ -204,7 +204,7 @@ export const cloudEvents = closed(
     mode: Type.Optional(
       choice(
         ["batch", "structured", "binary"],
-        "Of http(s) addresses: lists of events, one event in a request, or one with its attributes as headers. Default batch.",
+        "Lists of events (http and https only, and their default), one event in a message (the default of brokers), or one with its attributes as headers.",
       ),
     ),
   },

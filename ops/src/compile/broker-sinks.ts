@@ -35,6 +35,8 @@ export interface SinkScope {
   readonly context: CompileContext;
   readonly place: Place;
   readonly registry?: SinkRegistryDefinition | undefined;
+  /** Rows are events, in this mode. */
+  readonly events?: "structured" | "binary" | undefined;
   readonly grpc?: SinkGrpcDefinition | undefined;
   readonly jms?: JmsDefinition | undefined;
   /** The place of a key of the node. */
@@ -62,21 +64,22 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
 
 async function kafka(
   address: string,
-  { id, keys, context, place, placeOf, registry }: SinkScope,
+  { id, keys, context, place, placeOf, registry, events }: SinkScope,
 ): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
   const parsed = addressOf(address, parseKafkaAddress, "sink", context, place);
   const { kafkaSink } = await import("@millrace/streams/kafka");
   const options = { id, ca: certificates(parsed.options.get("ca"), context, place), ...keyOf(keys) };
   const format = await encoderOf(registry, parsed.topic, context, (...keys) => placeOf("registry", ...keys));
-  return () => kafkaSink(parsed, { ...options, format: format() }, env, resilience);
+  const mode = registry === undefined ? events : undefined;
+  return () => kafkaSink(parsed, { ...options, events: mode, format: format() }, env, resilience);
 }
 
-async function nats(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+async function nats(address: string, { id, keys, context, place, events }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
   const parsed = addressOf(address, parseNatsAddress, "sink", context, place);
   const { natsSink } = await import("@millrace/streams/nats");
-  return () => natsSink(parsed, { id, ...keyOf(keys) }, env, resilience);
+  return () => natsSink(parsed, { id, events, ...keyOf(keys) }, env, resilience);
 }
 
 async function redis(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
@@ -102,19 +105,22 @@ async function mysql(address: string, { id, keys, context, place }: SinkScope): 
   return () => mysqlSink(parsed, { id, key: keys, policy, ca }, env);
 }
 
-async function mqtt(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+async function mqtt(address: string, { id, context, place, events }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseMqttAddress, "sink", context, place);
   const { mqttSink } = await import("@millrace/streams/mqtt");
-  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  const options = { id, events, tls: tlsOf(parsed.options, context, place), policy };
   return () => mqttSink(parsed, env, options);
 }
 
-async function rabbitmq(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+async function rabbitmq(
+  address: string,
+  { id, keys, context, place, events }: SinkScope,
+): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRabbitmqAddress, "sink", context, place);
   const { rabbitmqSink } = await import("@millrace/streams/rabbitmq");
-  const options = { id, tls: tlsOf(parsed.options, context, place), policy, key: keys[0] };
+  const options = { id, events, tls: tlsOf(parsed.options, context, place), policy, key: keys[0] };
   return () => rabbitmqSink(parsed, env, options);
 }
 
@@ -126,11 +132,11 @@ async function activemq(address: string, { id, context, place }: SinkScope): Pro
   return () => activemqSink(parsed, env, options);
 }
 
-async function amqp10(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+async function amqp10(address: string, { id, context, place, events }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseAmqp10Address, "sink", context, place);
   const { amqp10Sink } = await import("@millrace/streams/amqp10");
-  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  const options = { id, events, tls: tlsOf(parsed.options, context, place), policy };
   return () => amqp10Sink(parsed, env, options);
 }
 

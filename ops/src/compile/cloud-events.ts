@@ -26,6 +26,22 @@ export function pushOfEvents(node: SourceModel): HttpPushOptions {
   return node.definition.format === FORMAT ? { read: (message) => cloudEventItem({ message }, node.name) } : {};
 }
 
+/** How a broker's messages carry the events of a sink; `undefined`: rows are none. */
+export function eventModeOf({ format, cloudevents }: SinkModel["definition"]): "structured" | "binary" | undefined {
+  if (format !== FORMAT) return undefined;
+  return cloudevents?.mode === "binary" ? "binary" : "structured";
+}
+
+/** Events of a broker may have their attributes beside the message. */
+export function addressOfEvents({ definition: { format, from } }: SourceModel, address: string): string {
+  const hasEnvelope = ENVELOPED.some((scheme) => from.startsWith(`${scheme}:`)) && !/[?&]envelope=/.test(address);
+  if (format !== FORMAT || !hasEnvelope || /^\/\/[^/]+\/kv\//.test(address)) return address;
+  return `${address}${address.includes("?") ? "&" : "?"}envelope=true`;
+}
+
+/** Brokers whose messages have headers. */
+const ENVELOPED = ["kafka", "nats", "rabbitmq", "amqp10", "mqtt"];
+
 /** `undefined`: messages leave as they are. */
 function eventAttributes({ name, definition }: SinkModel, graph: string): CloudEventAttributes | undefined {
   if (definition.format !== FORMAT) return undefined;

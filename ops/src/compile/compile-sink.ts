@@ -10,7 +10,7 @@ import {
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
 import { BROKER_SINKS } from "./broker-sinks.ts";
-import { sinkOfEvents } from "./cloud-events.ts";
+import { eventModeOf, sinkOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { withSecrets } from "./secrets.ts";
 import { callOptions } from "./web-sources.ts";
@@ -117,6 +117,7 @@ async function sinkConnector(
     place,
     placeOf: (...keys) => context.place(name, ...keys),
     registry: definition.registry,
+    events: eventModeOf(definition),
     grpc: definition.grpc,
     jms: definition.jms,
   });

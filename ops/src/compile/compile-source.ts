@@ -25,7 +25,7 @@ import {
 import type { FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
 import { BROKER_SOURCES, type FedSource } from "./broker-sources.ts";
-import { feedOfEvents, pushOfEvents, sourceOfEvents } from "./cloud-events.ts";
+import { addressOfEvents, feedOfEvents, pushOfEvents, sourceOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { webFeed } from "./web-sources.ts";
 import { webhookKeys } from "./webhook-keys.ts";
@@ -61,7 +61,7 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       const id = streamOf(context.model.name, name);
       const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
       const { registry, grpc, jms } = definition;
-      const opened = await open(address, { id, context, place, placeOf, registry, grpc, jms });
+      const opened = await open(addressOfEvents(node, address), { id, context, place, placeOf, registry, grpc, jms });
       return "feed" in opened ? feedNode(node, opened, context) : sourceNode(node, opened.connector, context);
     }
   }

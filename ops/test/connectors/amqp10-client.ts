@@ -19,6 +19,8 @@ export interface Drained {
   readonly id: string;
   readonly data: string;
   readonly properties: Readonly<Record<string, unknown>>;
+  /** The content type. */
+  readonly type: string | undefined;
 }
 
 export interface Sent {
@@ -170,6 +172,7 @@ function textOf(message: Message | undefined): string {
   return Buffer.isBuffer(content) ? content.toString() : "";
 }
 
-function drained({ message_id: id, application_properties: properties }: Message, data: string): Drained {
-  return { id: String(id ?? ""), data, properties: (properties ?? {}) as Record<string, unknown> };
+function drained(message: Message, data: string): Drained {
+  const { message_id: id, application_properties: properties, content_type: type } = message;
+  return { id: String(id ?? ""), data, properties: (properties ?? {}) as Record<string, unknown>, type };
 }

@@ -5,7 +5,8 @@ import { amqp10Feed, amqp10Sink } from "@millrace/streams/amqp10";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
-import { Amqp10Client } from "./amqp10-client.ts";
+import { Amqp10Client, type Drained } from "./amqp10-client.ts";
+import { byHand, EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { QUICK, slice, WAIT } from "./running-graph.ts";
 
@@ -139,6 +140,39 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
       await from.end();
       expect(from.taken).toMatchObject([9, 7, 4, 0].map((urgency) => ({ priority: urgency, data: { urgency } })));
     });
+
+    test(
+      "events are in messages and properties as the specification wants them, both ways",
+      async () => {
+        const names = [next("e"), next("e"), next("e"), next("e")];
+        for (const name of names) await broker.makeQueue(name);
+        const seen = new Map<string, Drained[]>(names.map((name) => [name, []]));
+        const places = names.map((name) => {
+          const path = `amqp10://127.0.0.1:${broker.port}${pathOf(name)}`;
+          return { name, source: path, sink: path };
+        });
+        await expectEvents({
+          ...byHand("cloudEvents:"),
+          places,
+          send: (queue, messages) =>
+            client.publish(
+              node(queue),
+              messages.map(({ body, headers, contentType }) => ({
+                ...{ body, properties: headers },
+                ...(contentType === undefined ? {} : { type: contentType }),
+              })),
+            ),
+          async read(queue) {
+            const messages = await client.drain(node(queue), seen.get(queue));
+            return messages.map(({ data, properties, type }) => ({
+              ...{ body: data, contentType: type },
+              headers: properties as Record<string, string>,
+            }));
+          },
+        });
+      },
+      EVENTS_LIMIT_MS,
+    );
 
     test("a large message goes there and back", async () => {
       const queue = next("q");

@@ -16,10 +16,12 @@ import {
 } from "@millrace/engine";
 import { sinkContract, sourceContract } from "@millrace/engine/testing";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
+import { type CloudEvent, Kafka as CloudEvents, type KafkaMessage } from "cloudevents";
 import { Partitioners } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
 import { isFull } from "../faults/form.ts";
+import { EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
 
 const env = systemEnv();
@@ -91,6 +93,41 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         const connect = () => sink(topic, "g/out", undefined, server.wire.address);
         return { connect, content: () => topics.rows(topic), breakConnections, close: async () => undefined };
       });
+
+      test(
+        "events are in records and headers as the reference library has them, both ways",
+        async () => {
+          const names = [await topics.make(), await topics.make(), await topics.make(), await topics.make()];
+          const places = names.map((name) => {
+            const path = `kafka://${server.address}/${name}`;
+            return { name, source: path, sink: path };
+          });
+          await expectEvents({
+            places,
+            typeHeader: "content-type",
+            send: (topic, messages) =>
+              topics.raw(
+                topic,
+                messages.map(({ body, headers }) => ({ value: body, headers: { ...headers } })),
+              ),
+            read: async (topic) =>
+              (await topics.read(topic)).map(({ value, headers }) => ({
+                body: value ?? "",
+                headers: Object.fromEntries(Object.entries(headers).map(([name, said]) => [name, String(said)])),
+              })),
+            toBinary(event) {
+              const { value, headers } = CloudEvents.binary(event) as KafkaMessage;
+              const set = Object.entries(headers).filter(([, said]) => said !== undefined);
+              return { body: JSON.stringify(value), headers: Object.fromEntries(set) as Record<string, string> };
+            },
+            ofBinary({ body, headers: { "millrace-id": _, ...headers } }) {
+              const message = { headers, value: JSON.parse(body), body, key: "" };
+              return CloudEvents.toEvent<unknown>(message as never) as CloudEvent<unknown>;
+            },
+          });
+        },
+        EVENTS_LIMIT_MS,
+      );
 
       test("keys, headers and tombstones are in the row where the address says so", async () => {
         const topic = await topics.make();

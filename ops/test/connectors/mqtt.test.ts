@@ -6,11 +6,13 @@ import { join } from "node:path";
 import { type Feed, type Json, type MqttAddress, parseMqttAddress, systemEnv } from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { mqttFeed, mqttSink } from "@millrace/streams/mqtt";
+import { type CloudEvent, MQTT, type MQTTMessage } from "cloudevents";
 import { connectAsync, type MqttClient } from "mqtt";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { mosquittoMissing, opensslMissing, startMosquitto } from "../../services/mosquitto-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { EVENTS_LIMIT_MS, expectEvents, type WireMessage } from "./broker-events.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -69,33 +71,37 @@ describe.skipIf(mosquittoMissing)(
     };
 
     for (const qos of [1, 2] as const) {
-      feedContract(`an MQTT topic with quality of service ${qos}`, async () => {
-        const topic = next("t");
-        const id = next("g/in");
-        // A session gets what is sent after its subscription.
-        const first = feed(`/topic/${topic}?qos=${qos}`, id);
-        const stop = new AbortController();
-        const running = first.run(
-          {
-            cursor: undefined,
-            take: () => undefined,
-            takeGroup: () => undefined,
-            reject: () => undefined,
-            lose: () => undefined,
-          },
-          stop.signal,
-        );
-        await vi.waitFor(() => expect(first.connection().state).toBe("up"), WAIT);
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        stop.abort();
-        await running;
-        return {
-          connect: (most) => feed(`/topic/${topic}?qos=${qos}&prefetch=${most}`, id, wire.address),
-          send: (bodies) => publish(topic, bodies, qos),
-          breakConnections: () => wire.snap(),
-          close: async () => undefined,
-        };
-      }, { overruns: true });
+      feedContract(
+        `an MQTT topic with quality of service ${qos}`,
+        async () => {
+          const topic = next("t");
+          const id = next("g/in");
+          // A session gets what is sent after its subscription.
+          const first = feed(`/topic/${topic}?qos=${qos}`, id);
+          const stop = new AbortController();
+          const running = first.run(
+            {
+              cursor: undefined,
+              take: () => undefined,
+              takeGroup: () => undefined,
+              reject: () => undefined,
+              lose: () => undefined,
+            },
+            stop.signal,
+          );
+          await vi.waitFor(() => expect(first.connection().state).toBe("up"), WAIT);
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          stop.abort();
+          await running;
+          return {
+            connect: (most) => feed(`/topic/${topic}?qos=${qos}&prefetch=${most}`, id, wire.address),
+            send: (bodies) => publish(topic, bodies, qos),
+            breakConnections: () => wire.snap(),
+            close: async () => undefined,
+          };
+        },
+        { overruns: true },
+      );
     }
 
     sinkContract("an MQTT topic", async () => {
@@ -139,12 +145,60 @@ describe.skipIf(mosquittoMissing)(
       };
       const running = live.run(intake, stop.signal);
       await vi.waitFor(
-        () => expect(taken).toEqual([[{ topic: `${topic}/a`, qos: 0, retain: true, data: { n: 2 } }, false]]),
+        () =>
+          expect(taken).toEqual([
+            [{ topic: `${topic}/a`, qos: 0, retain: true, contentType: null, properties: {}, data: { n: 2 } }, false],
+          ]),
         WAIT,
       );
       stop.abort();
       await running;
     });
+
+    test(
+      "events are in messages and properties as the reference library has them, both ways",
+      async () => {
+        const names = numbers(0, 4).map(() => next("e"));
+        const seen = new Map<string, WireMessage[]>(names.map((name) => [name, []]));
+        const watcher = await connect();
+        watcher.on("message", (topic, body, { properties: { contentType, userProperties = {} } = {} }) => {
+          seen
+            .get(topic)
+            ?.push({ body: body.toString(), headers: { ...userProperties } as Record<string, string>, contentType });
+        });
+        await watcher.subscribeAsync(names, { qos: 1 });
+        const places = names.map((name) => {
+          const path = `mqtt://${server.address}/topic/${name}?qos=1`;
+          return { name, source: path, sink: path };
+        });
+        await expectEvents({
+          places,
+          async send(topic, messages) {
+            for (const { body, headers, contentType } of messages) {
+              const type = contentType === undefined ? {} : { contentType };
+              // The client writes no properties at all in a way that the broker does not understand.
+              const user = Object.keys(headers).length === 0 ? {} : { userProperties: { ...headers } };
+              await client.publishAsync(topic, body, { qos: 1, properties: { ...type, ...user } });
+            }
+          },
+          read: async (topic) => seen.get(topic) ?? [],
+          toBinary(event) {
+            const { body, headers, PUBLISH } = MQTT.binary(event) as MQTTMessage<unknown>;
+            const said = Object.entries(headers).filter(([, value]) => typeof value === "string");
+            const { datacontenttype: _, ...others } = Object.fromEntries(said) as Record<string, string>;
+            return { body: JSON.stringify(body), headers: others, contentType: PUBLISH?.["Content Type"] };
+          },
+          ofBinary({ body, headers, contentType }) {
+            const data = JSON.parse(body) as unknown;
+            const message = { body: data, payload: data, headers, PUBLISH: { "Content Type": contentType } };
+            const event = MQTT.toEvent<unknown>(message as unknown as MQTTMessage<unknown>) as CloudEvent<unknown>;
+            return event.cloneWith({ datacontenttype: contentType ?? "" });
+          },
+        });
+        await watcher.endAsync(true);
+      },
+      EVENTS_LIMIT_MS,
+    );
 
     test("a password is used, and never shown; hosts that are down are passed over", async () => {
       const closed = await startMosquitto(["allow_anonymous false"]).catch((error: unknown) => error as Error);

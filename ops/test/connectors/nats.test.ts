@@ -13,10 +13,13 @@ import {
 import { feedContract, sinkContract, sourceContract } from "@millrace/engine/testing";
 import { natsFeed, natsSink, natsSource } from "@millrace/streams/nats";
 import { connect, headers, type NatsConnection, nanos } from "nats";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { natsServers, startNats, withPassword } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { byHand, EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
+import { ListeningFeed } from "./listening-feed.ts";
+import { WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
 const POLICY = { backoffMs: 10, backoffMaxMs: 50, suspendMs: 100, probeTimeoutMs: 1000 };
@@ -225,6 +228,60 @@ describe.skipIf(servers.length === 0)("NATS", () => {
           data: { n: 1 },
         });
         await reader.close();
+      });
+
+      test(
+        "events are in messages and headers as the specification wants them, both ways",
+        async () => {
+          const names = numbers(0, 4).map(() => next("E"));
+          const places = names.map((name) => ({
+            name,
+            source: `nats://${server.address}/jetstream/${name}`,
+            sink: `nats://${server.address}/jetstream/${name}.a`,
+          }));
+          const jsm = await nc.jetstreamManager();
+          for (const name of names) await jsm.streams.add({ name, subjects: [`${name}.>`] });
+          const kept = byHand("ce-", { write: encodeURIComponent, read: decodeURIComponent });
+          await expectEvents({
+            places,
+            typeHeader: "content-type",
+            async send(place, messages) {
+              for (const { body, headers: said } of messages) {
+                const head = headers();
+                for (const [name, value] of Object.entries(said)) head.set(name, value);
+                await nc.jetstream().publish(`${place}.a`, body, { headers: head });
+              }
+            },
+            async read(place) {
+              const { state } = (await jsm.streams.info(place)) as { readonly state: { readonly messages: number } };
+              const found = numbers(1, state.messages).map((seq) => jsm.streams.getMessage(place, { seq }));
+              return (await Promise.all(found)).map(({ data, header }) => ({
+                body: Buffer.from(data).toString(),
+                headers: Object.fromEntries(header.keys().map((name) => [name.toLowerCase(), header.get(name)])),
+              }));
+            },
+            // The type of the data is an attribute like any other.
+            toBinary(event) {
+              const { body, headers: said, contentType = "" } = kept.toBinary(event);
+              return { body, headers: { ...said, "ce-datacontenttype": encodeURIComponent(contentType) } };
+            },
+            ofBinary: kept.ofBinary,
+          });
+        },
+        EVENTS_LIMIT_MS,
+      );
+
+      test("an envelope of a core subject has the subject and the headers", async () => {
+        const subject = next("core.");
+        const listening = new ListeningFeed(natsFeed(address(`/core/${subject}?envelope=true`), env, POLICY));
+        const head = headers();
+        head.set("Trace", "x");
+        // What is sent before it listens is not seen by anybody.
+        await vi.waitFor(() => {
+          nc.publish(subject, '{"n":1}', { headers: head });
+          expect(listening.taken[0]).toEqual({ subject, headers: { Trace: "x" }, data: { n: 1 } });
+        }, WAIT);
+        await listening.end();
       });
 
       test("what retention removed unread is reported as an exact range, at opening and on the way", async () => {

@@ -19,6 +19,7 @@ import { type RabbitServer, rabbitmqMissing, startRabbit } from "../../services/
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
+import { byHand, EVENTS_LIMIT_MS, expectEvents, type WireMessage } from "./broker-events.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -224,12 +225,57 @@ describe.skipIf(rabbitmqMissing)(
       await vi.waitFor(() => expect(taken.length).toBe(2), WAIT);
       const usual = { exchange, priority: null, redelivered: false };
       expect(taken).toEqual([
-        { ...usual, key: "eu.hu", id: "g/out/l/5/0", headers: {}, data: { region: "eu.hu" } },
-        { ...usual, key: "eu.at", id: null, headers: { n: 1, bytes: { base64: "YWI=" } }, data: 1 },
+        {
+          ...{ ...usual, key: "eu.hu", id: "g/out/l/5/0", contentType: "application/json" },
+          ...{ headers: {}, data: { region: "eu.hu" } },
+        },
+        {
+          ...{ ...usual, key: "eu.at", id: null, contentType: null },
+          ...{ headers: { n: 1, bytes: { base64: "YWI=" } }, data: 1 },
+        },
       ]);
       await end();
       await to.close();
     });
+
+    test(
+      "events are in messages and headers as the specification wants them, both ways",
+      async () => {
+        const names = numbers(0, 4).map(() => next("e"));
+        const seen = new Map<string, WireMessage[]>(names.map((name) => [name, []]));
+        for (const name of names) await channel.assertQueue(name, QUORUM);
+        const places = names.map((name) => {
+          const path = `rabbitmq://${broker.server.address}/queue/${name}`;
+          return { name, source: path, sink: path };
+        });
+        await expectEvents({
+          ...byHand("cloudEvents:"),
+          places,
+          async send(queue, messages) {
+            for (const { body, headers, contentType } of messages)
+              channel.sendToQueue(queue, Buffer.from(body), {
+                headers,
+                ...(contentType === undefined ? {} : { contentType }),
+              });
+            await channel.waitForConfirms();
+          },
+          async read(queue) {
+            const messages = seen.get(queue) ?? [];
+            for (;;) {
+              const message = await channel.get(queue, { noAck: true });
+              if (message === false) return messages;
+              const { headers = {}, contentType } = message.properties;
+              messages.push({
+                body: message.content.toString(),
+                headers: headers as Record<string, string>,
+                contentType,
+              });
+            }
+          },
+        });
+      },
+      EVENTS_LIMIT_MS,
+    );
 
     test("what no queue is bound for or has no key is a dead letter, and the rest is there once", async () => {
       const [exchange, queue, from] = [next("x"), next("q"), next("q")];

@@ -1,5 +1,6 @@
 /** Feeds and sinks by what an `amqp10:` address names, over AMQP 1.0. */
 import type { Amqp10Address, Env, Feed, SinkConnector } from "@millrace/engine";
+import type { EventMode } from "../format/event-message.ts";
 import { Connection } from "../resilience/connection.ts";
 import { policyOf, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
@@ -42,11 +43,16 @@ export function amqp10Feed(address: Amqp10Address, env: Env, options: Amqp10Opti
   return resilientFeed(connectionOf(address, env, options, prefetch, subscription), driver, env);
 }
 
-export function amqp10Sink(address: Amqp10Address, env: Env, options: Amqp10Options): SinkConnector {
+export interface Amqp10SinkOptions extends Amqp10Options {
+  /** Rows are events, in this mode. */
+  readonly events?: EventMode | undefined;
+}
+
+export function amqp10Sink(address: Amqp10Address, env: Env, options: Amqp10SinkOptions): SinkConnector {
   const { kind, target } = address;
   const said = address.options.get("priority");
   const priority = said === undefined ? undefined : { said, most: PRIORITY_MAX };
-  const driver = nodeSink({ id: options.id, kind, address: target, priority });
+  const driver = nodeSink({ id: options.id, kind, address: target, priority, events: options.events });
   return resilientSink(connectionOf(address, env, options, 0), driver);
 }
 

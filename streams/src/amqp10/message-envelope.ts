@@ -5,15 +5,16 @@ import type { Message } from "rhea";
 /** Of a message whose sender says nothing, as the protocol has it. */
 const PRIORITY = 4;
 
-/** Puts a body into `{address, id, subject, priority, redelivered, properties, data}`; what the sender left out is null. */
+/** Puts a body into `{address, id, subject, priority, redelivered, contentType, properties, data}`; what the sender left out is null. */
 export function envelopeOf(message: Message, { address }: { readonly address: string }): (data: Json) => Json {
-  const { message_id: id, subject, application_properties: properties, priority } = message;
+  const { message_id: id, subject, content_type: contentType, application_properties: properties, priority } = message;
   return (data) => ({
     address,
     id: valueJson(id),
     subject: valueJson(subject),
     priority: typeof priority === "number" ? priority : PRIORITY,
     redelivered: isRedelivered(message),
+    contentType: valueJson(contentType),
     properties: Object.fromEntries(
       Object.entries((properties ?? {}) as Record<string, unknown>).map(([name, value]) => [name, valueJson(value)]),
     ),

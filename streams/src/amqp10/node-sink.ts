@@ -3,6 +3,7 @@
  * have an id of their own, by which a receiver knows those that come twice.
  */
 import rhea, { type Delivery, type EventContext, type Sender } from "rhea";
+import { type EventMode, prefixed } from "../format/event-message.ts";
 import { type Outgoing, outgoingOf, Unfinished } from "../resilience/outgoing.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
@@ -16,6 +17,8 @@ export interface NodeSinkOptions {
   /** The node's address as the broker writes it. */
   readonly address: string;
   readonly priority?: RowPriority | undefined;
+  /** Rows are events, in this mode. */
+  readonly events?: EventMode | undefined;
 }
 
 /** Enough to keep a connection busy, and within what the client holds. */
@@ -34,7 +37,7 @@ export function nodeSink(options: NodeSinkOptions): SinkDriver<AmqpLink> {
       await publisher.opened();
     },
     async deliver(_link, slices) {
-      const messages = slices.flatMap((slice) => outgoingOf(options.id, slice));
+      const messages = slices.flatMap((slice) => outgoingOf(options.id, slice, options.events));
       await unfinished.finish(messages, IN_FLIGHT_MAX, async (some) => publisher?.publish(some));
       return null;
     },
@@ -88,13 +91,14 @@ class Publisher {
   }
 
   /** The client holds it until the broker gives credit. */
-  #send({ id, row, body }: Outgoing): Promise<void> {
+  #send({ id, row, body, contentType, attributes }: Outgoing): Promise<void> {
     const priority = priorityOf(row, this.#options.priority, noPriority);
     const encoded = rhea.message.encode({
       message_id: id,
       durable: true,
       ...(priority === undefined ? {} : { priority }),
-      content_type: "application/json",
+      content_type: contentType,
+      application_properties: prefixed("cloudEvents:", attributes),
       body: rhea.message.data_section(body),
     });
     const most = this.#sender.max_message_size;

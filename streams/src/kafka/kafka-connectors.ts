@@ -9,6 +9,7 @@ import {
   type SourceReader,
   sleep,
 } from "@millrace/engine";
+import type { EventMode } from "../format/event-message.ts";
 import { jsonDecoder, type MessageDecoder, type MessageEncoder } from "../format/message-format.ts";
 import type { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
@@ -94,18 +95,20 @@ export interface KafkaSinkOptions {
   readonly ca?: string | undefined;
   /** What values are. Default JSON. */
   readonly format?: MessageEncoder | undefined;
+  /** Rows are events, in this mode. */
+  readonly events?: EventMode | undefined;
 }
 
 export function kafkaSink(
   address: KafkaAddress,
-  { id, key, ca, format }: KafkaSinkOptions,
+  { id, key, ca, format, events }: KafkaSinkOptions,
   env: Env,
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
   // The address was checked: it is one of them.
   const compression = address.options.get("compression") as Compression | undefined;
   const keyed = key === undefined ? {} : { key };
-  const driver = topicSink({ topic: address.topic, id, format, compression, ...keyed });
+  const driver = topicSink({ topic: address.topic, id, format, compression, events, ...keyed });
   const connection = kafkaConnection(kafkaServersOf(address, ca, policy), env);
   const sink = resilientSink(connection, driver);
   if (format === undefined) return sink;

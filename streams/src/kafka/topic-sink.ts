@@ -7,6 +7,7 @@
  * Offsets that are committed in a transaction could hold the cursor, too, but brokers forget them after a week without a member.
  */
 import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
+import { type EventMode, messageParts, prefixed } from "../format/event-message.ts";
 import { type EncodeMessage, jsonEncoder, type MessageEncoder } from "../format/message-format.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import type { Compression } from "./compression.ts";
@@ -22,6 +23,8 @@ export interface TopicSinkOptions {
   readonly key?: string;
   /** What values are. Default JSON. */
   readonly format?: MessageEncoder | undefined;
+  /** Rows are events, and values are as that says. */
+  readonly events?: EventMode | undefined;
   /** Default: none. */
   readonly compression?: Compression | undefined;
 }
@@ -47,7 +50,7 @@ interface Opened {
 export const MESSAGE_ID = "millrace-id";
 
 export function topicSink(options: TopicSinkOptions): SinkDriver<KafkaClient> {
-  const { topic, id, key, format = jsonEncoder } = options;
+  const { topic, id, key, format = jsonEncoder, events } = options;
   const prefix = `${encodeURIComponent(id)}/`;
   let opened: Opened | undefined;
   let turn = 0;
@@ -61,7 +64,9 @@ export function topicSink(options: TopicSinkOptions): SinkDriver<KafkaClient> {
       if (opened === undefined) throw new Error("the sink was not opened");
       const { writer, partitions, present, from } = opened;
       const place = (row: Json): Place => placed(row, key, turn % partitions, partitions, topic);
-      const records = recordsOf(slices, prefix, present, place, await format.prepared());
+      const encode = await format.prepared();
+      const message = events === undefined ? encoded(encode) : (row: Json): Message => eventOf(row, events);
+      const records = recordsOf(slices, prefix, present, place, message);
       turn++;
       const ends = records.size === 0 ? new Map<number, number>() : await writer.write(topic, records);
       opened = { ...opened, ends: { ...opened.ends, ...Object.fromEntries(ends) } };
@@ -153,7 +158,7 @@ function recordsOf(
   prefix: string,
   present: Set<string>,
   place: (row: Json) => Place,
-  encode: EncodeMessage,
+  message: (row: Json) => Message,
 ): ReadonlyMap<number, readonly OutgoingRecord[]> {
   const records = new Map<number, OutgoingRecord[]>();
   for (const { lane, batch, positions } of slices) {
@@ -164,11 +169,25 @@ function recordsOf(
       const row = batch.row(i);
       const { partition, key } = place(row);
       const rows = records.get(partition) ?? [];
-      rows.push({ key, value: encode(row), headers: { [MESSAGE_ID]: id } });
+      const { value, headers } = message(row);
+      rows.push({ key, value, headers: { ...headers, [MESSAGE_ID]: id } });
       records.set(partition, rows);
     }
   }
   return records;
+}
+
+type Message = Pick<OutgoingRecord, "value" | "headers">;
+
+const encoded =
+  (encode: EncodeMessage) =>
+  (row: Json): Message => ({ value: encode(row), headers: {} });
+
+/** As Kafka's binding has it: `ce_` before the names, `content-type` for that of the data or the event. */
+function eventOf(row: Json, events: EventMode): Message {
+  const { body, contentType, attributes } = messageParts(row, events);
+  const type = contentType === undefined ? {} : { "content-type": contentType };
+  return { value: body, headers: { ...prefixed("ce_", attributes), ...type } };
 }
 
 /** @throws KAFKA-KEY */

@@ -1,6 +1,7 @@
 /** Feeds and sinks by what an `mqtt:` address names, over MQTT 5. The client's own reconnecting is off. */
 import { durationMs, type Env, type Feed, type MqttAddress, type SinkConnector } from "@millrace/engine";
 import type { IClientOptions } from "mqtt";
+import type { EventMode } from "../format/event-message.ts";
 import { Connection } from "../resilience/connection.ts";
 import { hostAndPort, policyOf, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
@@ -32,9 +33,14 @@ export function mqttFeed(address: MqttAddress, env: Env, options: MqttOptions): 
   return resilientFeed(connectionOf(address, env, options, sessionOf(address, options.id)), driver, env);
 }
 
-export function mqttSink(address: MqttAddress, env: Env, options: MqttOptions): SinkConnector {
+export interface MqttSinkOptions extends MqttOptions {
+  /** Rows are events, in this mode. */
+  readonly events?: EventMode | undefined;
+}
+
+export function mqttSink(address: MqttAddress, env: Env, options: MqttSinkOptions): SinkConnector {
   const retain = address.options.get("retain") === "true";
-  const driver = topicSink({ topic: address.target, qos: address.qos, retain });
+  const driver = topicSink({ topic: address.target, qos: address.qos, retain, events: options.events });
   return resilientSink(connectionOf(address, env, options, { clean: true }), driver);
 }
 

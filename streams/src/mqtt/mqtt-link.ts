@@ -14,6 +14,13 @@ export interface MqttMessage {
   readonly dup: boolean;
   /** Of the session; the broker gives it to another message once this one is acknowledged. Absent for quality of service 0. */
   readonly messageId?: number;
+  readonly properties?: MqttProperties;
+}
+
+/** What the sender says beside the message. A name that is said several times has all its values. */
+export interface MqttProperties {
+  readonly contentType?: string;
+  readonly userProperties?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 export interface MqttReceiver {
@@ -101,8 +108,9 @@ export class MqttLink {
 
   #arrived(packet: WirePacket): void {
     if (packet.cmd === "publish") {
-      const { topic, payload, qos, retain, dup, messageId } = packet as unknown as MqttMessage;
-      const message = { topic, payload, qos, retain, dup, ...(messageId === undefined ? {} : { messageId }) };
+      const { topic, payload, qos, retain, dup, messageId, properties } = packet as unknown as MqttMessage;
+      const said = properties === undefined ? {} : { properties };
+      const message = { topic, payload, qos, retain, dup, ...(messageId === undefined ? {} : { messageId }), ...said };
       this.#tell((receiver) => receiver.received(message));
     } else if (packet.cmd === "pubrel") {
       this.#tell((receiver) => receiver.released(packet.messageId ?? 0));

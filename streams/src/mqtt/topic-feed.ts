@@ -9,7 +9,7 @@ import type { MqttLink, MqttMessage } from "./mqtt-link.ts";
 export interface TopicFeedOptions {
   readonly filter: string;
   readonly qos: 0 | 1 | 2;
-  /** Messages are `{topic, qos, retain, data}`. */
+  /** Messages are `{topic, qos, retain, contentType, properties, data}`. */
   readonly envelope: boolean;
 }
 
@@ -87,4 +87,8 @@ export function topicFeed({ filter, qos, envelope }: TopicFeedOptions): FeedDriv
 const isSame = (held: MqttMessage, { dup, topic, payload }: MqttMessage): boolean =>
   dup && held.topic === topic && Buffer.compare(held.payload, payload) === 0;
 
-const enveloped = ({ topic, qos, retain }: MqttMessage, data: Json): Json => ({ topic, qos, retain, data });
+/** What the sender left out is null; its own properties are those of the user. */
+function enveloped({ topic, qos, retain, properties: said = {} }: MqttMessage, data: Json): Json {
+  const { contentType = null, userProperties = {} } = said;
+  return { topic, qos, retain, contentType, properties: { ...userProperties }, data };
+}

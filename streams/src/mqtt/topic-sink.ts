@@ -1,4 +1,7 @@
 /** Publishes to a topic. With quality of service 1 or 2 the broker has said that it took every message. */
+import type { Json } from "@millrace/engine";
+import type { IClientPublishOptions } from "mqtt";
+import { type EventMode, messageParts } from "../format/event-message.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import type { MqttLink } from "./mqtt-link.ts";
 
@@ -7,12 +10,14 @@ export interface TopicSinkOptions {
   readonly qos: 0 | 1 | 2;
   /** The broker keeps the last message for who comes later. */
   readonly retain: boolean;
+  /** Rows are events, in this mode. */
+  readonly events?: EventMode | undefined;
 }
 
 /** Enough to keep a connection busy. */
 const IN_FLIGHT_MAX = 1000;
 
-export function topicSink({ topic, qos, retain }: TopicSinkOptions): SinkDriver<MqttLink> {
+export function topicSink({ topic, qos, retain, events }: TopicSinkOptions): SinkDriver<MqttLink> {
   return {
     guarantee: "at-least-once",
     open: async () => undefined,
@@ -26,10 +31,21 @@ export function topicSink({ topic, qos, retain }: TopicSinkOptions): SinkDriver<
       for (let from = 0; from < rows.length; from += step) {
         const sent = rows
           .slice(from, from + step)
-          .map((row) => link.client.publishAsync(topic, JSON.stringify(row), { qos, retain }));
+          .map((row) => messageOf(row, events))
+          .map(({ body, options }) => link.client.publishAsync(topic, body, { qos, retain, ...options }));
         await Promise.race([Promise.all(sent), broken]);
       }
       return null;
     },
   };
+}
+
+/** Attributes of an event are properties by their own names. */
+function messageOf(row: Json, events: EventMode | undefined): { body: Buffer; options: IClientPublishOptions } {
+  const { body, contentType, attributes } = messageParts(row, events);
+  if (events === undefined) return { body, options: {} };
+  const type = contentType === undefined ? {} : { contentType };
+  // The client writes no properties at all in a way that brokers do not understand.
+  const user = events === "structured" ? {} : { userProperties: { ...attributes } };
+  return { body, options: { properties: { ...type, ...user } } };
 }

@@ -1,13 +1,17 @@
 /** A core NATS subject as a feed. What is sent while the connection is down is not seen by anybody. */
-import type { NatsConnection } from "nats";
+import type { Json } from "@millrace/engine";
+import type { Msg, NatsConnection } from "nats";
 import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import { headersJson } from "./row-decoder.ts";
 
-export function coreFeed(subject: string): FeedDriver<NatsConnection> {
+/** @param envelope messages are `{subject, headers, data}` */
+export function coreFeed(subject: string, envelope = false): FeedDriver<NatsConnection> {
   return {
     async listen(nc, intake) {
       nc.subscribe(subject, {
         callback: (error, message) => {
-          if (error === null) takeJson(intake, message.data, message.subject);
+          if (error === null)
+            takeJson(intake, message.data, message.subject, undefined, envelope ? around(message) : undefined);
           else intake.lose(1, error.message);
         },
       });
@@ -15,3 +19,7 @@ export function coreFeed(subject: string): FeedDriver<NatsConnection> {
     },
   };
 }
+
+const around =
+  ({ subject, headers }: Msg) =>
+  (data: Json): Json => ({ subject, headers: headersJson(headers), data });

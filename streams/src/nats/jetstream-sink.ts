@@ -6,14 +6,18 @@
  */
 import type { InputSlice, Json } from "@millrace/engine";
 import { AckPolicy, DeliverPolicy, ErrorCode, type NatsConnection, type NatsError, type PubAck } from "nats";
+import type { EventMode } from "../format/event-message.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { natsError } from "./errors.ts";
+import { messageOf, type OutgoingMessage } from "./outgoing-message.ts";
 import { type PulledMessage, pullNow } from "./pull-consumer.ts";
 
 export interface JetStreamSinkOptions {
   readonly subject: string;
   /** Names the sink among all that write to the stream: graph and node. */
   readonly id: string;
+  /** Rows are events, in this mode. */
+  readonly events?: EventMode | undefined;
 }
 
 /** More does not make it faster (ops/docs/connectors.md). */
@@ -21,7 +25,7 @@ const IN_FLIGHT_MAX = 256;
 const ANSWER_MS = 5000;
 const MESSAGE_ID = "Nats-Msg-Id";
 
-export function jetStreamSink({ subject, id }: JetStreamSinkOptions): SinkDriver<NatsConnection> {
+export function jetStreamSink({ subject, id, events }: JetStreamSinkOptions): SinkDriver<NatsConnection> {
   const prefix = `${encodeURIComponent(id)}/`;
   let present: Present = NOTHING;
   return {
@@ -30,9 +34,11 @@ export function jetStreamSink({ subject, id }: JetStreamSinkOptions): SinkDriver
       present = await presentBehind(nc, subject, sequenceOf(committed), prefix);
     },
     async deliver(nc, slices) {
-      const sequence = await publishAll(nc, subject, messagesOf(slices, prefix), present).catch((error: unknown) => {
-        throw described(error, subject);
-      });
+      const sequence = await publishAll(nc, subject, messagesOf(slices, prefix, events), present).catch(
+        (error: unknown) => {
+          throw described(error, subject);
+        },
+      );
       present = { ids: new Set(), sequence };
       return { sequence };
     },
@@ -51,9 +57,8 @@ function sequenceOf(committed: Json | undefined): number {
   return (committed as { readonly sequence: number } | undefined)?.sequence ?? 0;
 }
 
-interface Outgoing {
+interface Outgoing extends OutgoingMessage {
   readonly id: string;
-  readonly body: string;
 }
 
 /** The sequence of the last message that the stream has now. */
@@ -69,11 +74,11 @@ async function publishAll(
   const answered = async (left: number): Promise<void> => {
     while (inFlight.length > left) last = Math.max(last, (await (inFlight.shift() as Promise<PubAck>)).seq);
   };
-  for (const { id, body } of messages) {
+  for (const { id, body, said, headerBytes } of messages) {
     if (ids.has(id)) continue;
-    refuseTooLarge(nc, body);
+    refuseTooLarge(nc, body, headerBytes);
     await answered(IN_FLIGHT_MAX - 1);
-    const ack = js.publish(subject, body, { msgID: id, timeout: ANSWER_MS });
+    const ack = js.publish(subject, body, { msgID: id, timeout: ANSWER_MS, ...said });
     // One that is not awaited because an earlier one failed is looked for in the stream.
     ack.catch(() => undefined);
     inFlight.push(ack);
@@ -82,20 +87,23 @@ async function publishAll(
   return last;
 }
 
-function* messagesOf(slices: readonly InputSlice[], prefix: string): Generator<Outgoing> {
+function* messagesOf(
+  slices: readonly InputSlice[],
+  prefix: string,
+  events: EventMode | undefined,
+): Generator<Outgoing> {
   for (const { lane, batch, positions } of slices) {
     const of = `${prefix}${encodeURIComponent(lane)}`;
     for (let i = 0; i < batch.n; i++)
-      yield { id: `${of}/${positions.pos(i)}/${positions.ord(i)}`, body: JSON.stringify(batch.row(i)) };
+      yield { id: `${of}/${positions.pos(i)}/${positions.ord(i)}`, ...messageOf(batch.row(i), events) };
   }
 }
 
 /** @throws NATS-TOO-LARGE */
-export function refuseTooLarge(nc: NatsConnection, body: string): void {
+export function refuseTooLarge(nc: NatsConnection, body: Uint8Array, headerBytes = 0): void {
   const most = nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
-  // Characters are bytes or more of them.
-  if (body.length * 3 <= most || Buffer.byteLength(body) + HEADER_BYTES <= most) return;
-  throw natsError("NATS-TOO-LARGE", `a message of ${Buffer.byteLength(body)} bytes exceeds the server's ${most}`);
+  if (body.length + headerBytes + HEADER_BYTES <= most) return;
+  throw natsError("NATS-TOO-LARGE", `a message of ${body.length} bytes exceeds the server's ${most}`);
 }
 
 const HEADER_BYTES = 1024;

@@ -38,7 +38,7 @@ async function putAll(nc: NatsConnection, bucket: string, field: string, slices:
   const js = nc.jetstream();
   const inFlight: Promise<unknown>[] = [];
   for (const row of slices.flatMap(({ batch }) => batch.rows())) {
-    const body = JSON.stringify(row);
+    const body = Buffer.from(JSON.stringify(row));
     refuseTooLarge(nc, body);
     if (inFlight.length === IN_FLIGHT_MAX) await inFlight.shift();
     const put = js.publish(`$KV.${bucket}.${keyOf(row, field, bucket)}`, body, { timeout: ANSWER_MS });

@@ -8,6 +8,7 @@ import {
   type SourceConnector,
 } from "@millrace/engine";
 import type { NatsConnection } from "nats";
+import type { EventMode } from "../format/event-message.ts";
 import type { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
@@ -50,7 +51,11 @@ export function natsSource(address: NatsAddress, env: Env, options: NatsSourceOp
 
 /** A core subject. */
 export function natsFeed(address: NatsAddress, env: Env, policy?: Partial<ResiliencePolicy>): Feed {
-  return resilientFeed(connectionOf(address, env, policy), coreFeed(address.target), env);
+  return resilientFeed(
+    connectionOf(address, env, policy),
+    coreFeed(address.target, address.options.get("envelope") === "true"),
+    env,
+  );
 }
 
 export interface NatsSinkOptions {
@@ -58,11 +63,13 @@ export interface NatsSinkOptions {
   readonly id: string;
   /** Field of a row that its key in a bucket is in. */
   readonly key?: string;
+  /** Rows are events, in this mode. A bucket has no headers. */
+  readonly events?: EventMode | undefined;
 }
 
 export function natsSink(
   address: NatsAddress,
-  { id, key = "" }: NatsSinkOptions,
+  { id, key = "", events }: NatsSinkOptions,
   env: Env,
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
@@ -70,9 +77,9 @@ export function natsSink(
   const connection = connectionOf(address, env, policy);
   switch (kind) {
     case "core":
-      return resilientSink(connection, coreSink(target));
+      return resilientSink(connection, coreSink(target, events));
     case "jetstream":
-      return resilientSink(connection, jetStreamSink({ subject: target, id }));
+      return resilientSink(connection, jetStreamSink({ subject: target, id, events }));
     case "kv":
       return resilientSink(connection, kvSink({ bucket: target, key }));
   }

@@ -1,5 +1,6 @@
 /** From messages of a stream to rows. */
-import { engineError, type Json, type MillraceError, messageOf } from "@millrace/engine";
+import { engineError, type Json, type JsonObject, type MillraceError, messageOf } from "@millrace/engine";
+import type { MsgHdrs } from "nats";
 import type { PulledMessage } from "./pull-consumer.ts";
 
 /** @throws MSG-DECODE */
@@ -16,9 +17,13 @@ export const envelopeRow: RowDecoder = (message) => ({
   subject: message.subject,
   sequence: message.sequence,
   time: new Date(message.timeMs).toISOString(),
-  headers: Object.fromEntries(message.headers?.keys().map((key) => [key, message.headers?.get(key) ?? ""]) ?? []),
+  headers: headersJson(message.headers),
   data: parsed(message.data, message),
 });
+
+export function headersJson(headers: MsgHdrs | undefined): JsonObject {
+  return Object.fromEntries(headers?.keys().map((key) => [key, headers.get(key)]) ?? []);
+}
 
 /** `{key, value, operation, revision, time}`: one change of a key-value bucket. `value` is null unless it was put. */
 export function changeRow(bucket: string): RowDecoder {

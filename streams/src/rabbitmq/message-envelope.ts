@@ -2,16 +2,17 @@
 import { isJsonObject, type Json } from "@millrace/engine";
 import type { ConsumeMessage } from "amqplib";
 
-/** Puts a body into `{exchange, key, id, priority, redelivered, headers, data}`; `id` and `priority` are null where the sender gave none. */
+/** Puts a body into `{exchange, key, id, priority, redelivered, contentType, headers, data}`; what the sender left out is null. */
 export function envelopeOf({ fields, properties }: ConsumeMessage): (data: Json) => Json {
-  const id: unknown = properties.messageId;
+  const text = (value: unknown): Json => (typeof value === "string" ? value : null);
   const priority: unknown = properties.priority;
   return (data) => ({
     exchange: fields.exchange,
     key: fields.routingKey,
-    id: typeof id === "string" ? id : null,
+    id: text(properties.messageId),
     priority: typeof priority === "number" ? priority : null,
     redelivered: fields.redelivered,
+    contentType: text(properties.contentType),
     headers: headerJson(properties.headers ?? {}),
     data,
   });

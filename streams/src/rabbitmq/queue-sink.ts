@@ -5,7 +5,8 @@
  */
 import { isJsonObject, type Json } from "@millrace/engine";
 import type { ConfirmChannel, Message } from "amqplib";
-import { outgoingOf, Unfinished } from "../resilience/outgoing.ts";
+import { type EventMode, prefixed } from "../format/event-message.ts";
+import { type Outgoing, outgoingOf, Unfinished } from "../resilience/outgoing.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
 import { rabbitmqError } from "./errors.ts";
@@ -22,12 +23,12 @@ export interface QueueSinkOptions {
   /** Field of a row with its routing key, instead. */
   readonly keyField?: string;
   readonly priority?: RowPriority | undefined;
+  /** Rows are events, in this mode. */
+  readonly events?: EventMode | undefined;
 }
 
-interface Routed {
-  readonly id: string;
+interface Routed extends Outgoing {
   readonly key: string;
-  readonly body: Buffer;
   readonly priority: number | undefined;
 }
 
@@ -50,13 +51,12 @@ export function queueSink(options: QueueSinkOptions): SinkDriver<RabbitLink> {
     },
     async deliver(_link, slices) {
       const messages = slices
-        .flatMap((slice) => outgoingOf(options.id, slice))
+        .flatMap((slice) => outgoingOf(options.id, slice, options.events))
         .map(
-          ({ id, row, body }): Routed => ({
-            id,
-            body,
-            key: keyOf(row, options),
-            priority: priorityOf(row, options.priority, noPriority),
+          (message): Routed => ({
+            ...message,
+            key: keyOf(message.row, options),
+            priority: priorityOf(message.row, options.priority, noPriority),
           }),
         );
       await unfinished.finish(messages, IN_FLIGHT_MAX, async (some) => publisher?.publish(some));
@@ -109,13 +109,14 @@ class Publisher {
   }
 
   /** Resolves with why the broker did not take it, if so. */
-  #send({ id, key, body, priority }: Routed): Promise<Error | undefined> {
+  #send({ id, key, body, contentType, attributes, priority }: Routed): Promise<Error | undefined> {
     const { exchange = "" } = this.#options;
     const properties = {
       persistent: true,
       mandatory: true,
       messageId: id,
-      contentType: "application/json",
+      headers: prefixed("cloudEvents:", attributes),
+      ...(contentType === undefined ? {} : { contentType }),
       ...(priority === undefined ? {} : { priority }),
     };
     return new Promise((resolve) => {

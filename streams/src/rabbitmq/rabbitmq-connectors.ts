@@ -7,6 +7,7 @@ import {
   type SinkConnector,
   type SourceConnector,
 } from "@millrace/engine";
+import type { EventMode } from "../format/event-message.ts";
 import { Connection } from "../resilience/connection.ts";
 import { hostAndPort, policyOf, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
@@ -37,6 +38,8 @@ export interface RabbitmqSourceOptions extends RabbitmqOptions {
 export interface RabbitmqSinkOptions extends RabbitmqOptions {
   /** Field of a row with its routing key. Absent: the address says it, or it is the name of the queue. */
   readonly key?: string | undefined;
+  /** Rows are events, in this mode. */
+  readonly events?: EventMode | undefined;
 }
 
 const PREFETCH = 1000;
@@ -83,12 +86,13 @@ export function rabbitmqSource(address: RabbitmqAddress, env: Env, options: Rabb
 }
 
 export function rabbitmqSink(address: RabbitmqAddress, env: Env, options: RabbitmqSinkOptions): SinkConnector {
-  const { id, key } = options;
+  const { id, key, events } = options;
   const isQueue = address.kind === "queue";
   const priority = address.options.get("priority");
   const driver = queueSink({
     id,
     priority: priority === undefined ? undefined : { said: priority, most: PRIORITY_MAX },
+    events,
     ...(isQueue ? { queue: address.target } : { exchange: address.target }),
     key: address.options.get("key") ?? (isQueue ? address.target : ""),
     ...(key === undefined ? {} : { keyField: key }),

@@ -4,24 +4,26 @@
  */
 import { createHash } from "node:crypto";
 import type { InputSlice, Json } from "@millrace/engine";
+import { type EventMode, type MessageParts, messageParts } from "../format/event-message.ts";
 
-export interface Outgoing {
+export interface Outgoing extends MessageParts {
   /** Made of sink, lane, position and ordinal. At most 255 bytes, which is what protocols take. */
   readonly id: string;
   readonly row: Json;
-  /** The row as JSON. */
-  readonly body: Buffer;
 }
 
 const SHORT_BYTES_MAX = 255;
 const ORIGIN_CHARS = 22;
 
-/** @param sink names the sink among all that write there: graph and node */
-export function outgoingOf(sink: string, { lane, batch, positions }: InputSlice): Outgoing[] {
+/**
+ * @param sink names the sink among all that write there: graph and node
+ * @param events rows are events; absent: any JSON
+ */
+export function outgoingOf(sink: string, { lane, batch, positions }: InputSlice, events?: EventMode): Outgoing[] {
   return batch.rows().map((row, i) => ({
     id: messageId(`${sink}/${lane}`, `/${positions.pos(i)}/${positions.ord(i)}`),
     row,
-    body: Buffer.from(JSON.stringify(row)),
+    ...messageParts(row, events),
   }));
 }
 
