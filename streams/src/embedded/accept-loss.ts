@@ -11,6 +11,7 @@ import { lockDirectory } from "./directory-lock.ts";
 import { hexOf } from "./little-endian.ts";
 import { type AssessedLoss, assessLoss, type Loss, type LossOptions } from "./loss.ts";
 import { MANIFEST_NAME, type Manifest, ManifestFile } from "./manifest.ts";
+import { withCarry } from "./rebuilt-manifest.ts";
 import { ALL_RULES_HOLD } from "./rules.ts";
 import { readFully, segmentPath, serialOf, writeFully } from "./segment-files.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
@@ -131,9 +132,10 @@ class Acceptance {
 
   async #writeManifest(isCut: boolean): Promise<void> {
     const { disk, directory, env } = this.#options;
-    const { kept, manifest: known } = this.#assessed;
+    const { kept } = this.#assessed;
+    const known = await withCarry(disk, directory, this.#assessed);
     const file = new ManifestFile(disk, directory, known, crc32c, ALL_RULES_HOLD);
-    const next = this.#next(isCut);
+    const next = this.#next(isCut, known);
     if (!isCut) {
       const { segmentBytes } = known;
       const context = { disk, directory, env, crc: crc32c, rulesOff: ALL_RULES_HOLD, segmentBytes };
@@ -145,9 +147,9 @@ class Acceptance {
     await file.update(({ gen }) => ({ ...next, gen }));
   }
 
-  #next(isCut: boolean): Manifest {
+  #next(isCut: boolean, manifest: Manifest): Manifest {
     const { by } = this.#options;
-    const { kept, loss, manifest, epoch } = this.#assessed;
+    const { kept, loss, epoch } = this.#assessed;
     const { serial, expected, seals } = kept;
     const through = isCut ? serial : serial - 1;
     const earlier = (manifest.former ?? []).map((id) => ({ ...id, through: Math.min(id.through, through) }));

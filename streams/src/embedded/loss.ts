@@ -3,6 +3,7 @@
  * are counted by stream, so that whoever decides knows what it is about. They cannot be kept: positions have no gaps.
  */
 import { type Disk, MillraceError } from "@millrace/engine";
+import type { LeafChecks } from "./archived-listing.ts";
 import { BLOCK_HEADER_BYTES, BLOCK_SEAL, getBlockHeader, isZero } from "./block.ts";
 import { type Carry, readCarry } from "./carry.ts";
 import { crc32c } from "./crc32c.ts";
@@ -10,7 +11,7 @@ import { type Fault, readFile, type WholePart, wholePart } from "./damage.ts";
 import { decodeNames, TYPE_NAME } from "./dictionary.ts";
 import { alignUp, viewOf } from "./little-endian.ts";
 import { MANIFEST_NAME, type Manifest, readManifest } from "./manifest.ts";
-import { rebuiltManifest } from "./rebuilt-manifest.ts";
+import { type RebuiltManifest, rebuiltManifest } from "./rebuilt-manifest.ts";
 import {
   isControlAt,
   positionAt,
@@ -58,6 +59,8 @@ export interface LossOptions {
   readonly directory: string;
   /** Up to which position others have seen the log with this id durable. */
   readonly seenEnd: (logId: string) => Promise<number>;
+  /** For archives of a log whose manifest is lost; default: leaf hashes are counted only. */
+  readonly checks?: LeafChecks;
 }
 
 /** A loss, and what is needed in order to accept it. */
@@ -66,6 +69,8 @@ export interface AssessedLoss {
   /** What can be kept. */
   readonly kept: WholePart;
   readonly manifest: Manifest;
+  /** What a manifest that was made again has to name beside the segments. */
+  readonly carry: Carry | undefined;
   /** Newest writer incarnation that was met. */
   readonly epoch: number;
 }
@@ -77,9 +82,10 @@ export interface AssessedLoss {
  */
 export async function assessLoss(options: LossOptions): Promise<AssessedLoss | undefined> {
   const { disk, directory, seenEnd } = options;
-  const { manifest, fault: lostManifest } = await knownManifest(disk, directory);
+  const { manifest, carry, fault: lostManifest } = await knownManifest(options);
   const seen = await seenEnd(manifest.logId);
   const records = new Records();
+  if (carry !== undefined) records.carry(carry);
   if (manifest.carry !== null) records.carry(await readCarry(disk, directory, manifest.carry));
   const visit = (bytes: Buffer, holdsTo: number): void => records.keep(bytes, holdsTo);
   const kept = await wholePart({ disk, directory, manifest, seenEnd: seen, visit });
@@ -96,20 +102,20 @@ export async function assessLoss(options: LossOptions): Promise<AssessedLoss | u
   const unreadable = Math.max(0, to - from - readable);
   const { logId } = manifest;
   const loss = { code, message, file, offset, logId, from, to, unreadable, streams, bytes };
-  return { loss, kept, manifest, epoch: Math.max(manifest.epoch, records.epoch) };
+  return { loss, kept, manifest, carry, epoch: Math.max(manifest.epoch, records.epoch) };
 }
 
 /** A manifest that is damaged or gone is made again; its fault stands for the whole log's. */
-async function knownManifest(disk: Disk, directory: string): Promise<{ manifest: Manifest; fault?: Fault }> {
+async function knownManifest({ disk, directory, checks }: LossOptions): Promise<RebuiltManifest & { fault?: Fault }> {
   try {
     const manifest = await readManifest(disk, directory, crc32c);
-    if (manifest !== undefined) return { manifest };
+    if (manifest !== undefined) return { manifest, carry: undefined };
   } catch (thrown) {
     if (!(thrown instanceof MillraceError && thrown.code === "LOG-MANIFEST")) throw thrown;
   }
   const file = `${directory}/${MANIFEST_NAME}`;
   const fault = { code: "LOG-MANIFEST", message: "the manifest is damaged or missing", file };
-  return { manifest: await rebuiltManifest(disk, directory), fault };
+  return { ...(await rebuiltManifest(disk, directory, checks)), fault };
 }
 
 /** What is behind the part that can be kept, in the order of the segments; returns how many bytes of blocks that is. */

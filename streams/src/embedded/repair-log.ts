@@ -3,17 +3,19 @@
  * archive. Everything is compared with the hashes of the manifest before it takes the damaged file's place, which is kept aside.
  * Nothing is cut, guessed or left out, so the log's history stays what it was.
  */
-import type { Disk, Env } from "@millrace/engine";
+import { type Disk, type Env, MillraceError } from "@millrace/engine";
 import { ArchiveFile, writeArchive } from "./archive-file.ts";
 import { archiveDirectory, archivePath } from "./archive-names.ts";
-import { isAsSealed, type LeavesOf, sourceOf } from "./archive-segment.ts";
+import { isAsSealed, sourceOf } from "./archive-segment.ts";
+import type { LeafChecks } from "./archived-listing.ts";
 import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { crc32c } from "./crc32c.ts";
 import { lockDirectory } from "./directory-lock.ts";
-import { idOfSegment, type Manifest, type SealedSegment } from "./manifest.ts";
+import { idOfSegment, type Manifest, readManifest, type SealedSegment } from "./manifest.ts";
 import { readLogManifest } from "./open-stored-log.ts";
 import { readWhole, sha256 } from "./pruned-leaves.ts";
+import { restoreManifest } from "./restored-manifest.ts";
 import { type ScrubFinding, scrubLog } from "./scrub-log.ts";
 import { segmentPath, unlinkIfThere, writeFully } from "./segment-files.ts";
 import { PAGE_SIZE_BYTES, SEGMENT_HEADER_BYTES } from "./segment-header.ts";
@@ -21,12 +23,11 @@ import type { SegmentSource } from "./segment-readers.ts";
 import { SegmentReaders } from "./segment-readers.ts";
 import { storedBatches } from "./stored-records.ts";
 
-export interface RepairOptions {
+export interface RepairOptions extends LeafChecks {
   readonly disk: Disk;
   readonly env: Env;
   /** Of the log. */
   readonly directory: string;
-  readonly leavesOf: LeavesOf;
   /** See {@link scrubLog}. */
   readonly seenEnd: (logId: string) => Promise<number>;
   readonly kernels?: Pick<BlockKernels, "checkRecords">;
@@ -43,19 +44,29 @@ const PIECE_BYTES = 256 * 1024;
 const LOCK_WAIT_MS = 1000;
 const noPause = async (): Promise<void> => undefined;
 
-/** @throws LOG-LOCKED the log is open; LOG-MANIFEST its manifest is damaged */
+/** @throws LOG-LOCKED the log is open; LOG-MANIFEST its manifest is lost, and why it cannot be made again; LOG-FORK */
 export async function repairLog(options: RepairOptions): Promise<RepairReport> {
   const { disk, directory, env } = options;
-  const manifest = await readLogManifest(disk, directory);
   const lock = await lockDirectory(disk, directory, env, LOCK_WAIT_MS);
   try {
-    const { findings } = await scrubLog({ ...options, pause: noPause });
     const repaired: string[] = [];
+    if (await isManifestLost(options)) repaired.push(await restoreManifest({ ...options, checks: options }));
+    const manifest = await readLogManifest(disk, directory);
+    const { findings } = await scrubLog({ ...options, pause: noPause });
     for (const finding of findings) if (await repairFile(options, manifest, finding)) repaired.push(finding.file);
     if (repaired.length === 0) return { repaired, findings };
     return { repaired, findings: (await scrubLog({ ...options, pause: noPause })).findings };
   } finally {
     await lock.release();
+  }
+}
+
+async function isManifestLost({ disk, directory }: RepairOptions): Promise<boolean> {
+  try {
+    return (await readManifest(disk, directory, crc32c)) === undefined;
+  } catch (thrown) {
+    if (thrown instanceof MillraceError && thrown.code === "LOG-MANIFEST") return true;
+    throw thrown;
   }
 }
 

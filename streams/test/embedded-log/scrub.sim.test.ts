@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { storedRecords } from "@millrace/engine";
 import { SimulatedMount } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
+import type { LeafChecks } from "../../src/embedded/archived-listing.ts";
 import { openStoredLog } from "../../src/embedded/open-stored-log.ts";
 import { type RepairReport, repairLog } from "../../src/embedded/repair-log.ts";
 import { type ScrubReport, scrubLog } from "../../src/embedded/scrub-log.ts";
@@ -32,10 +33,14 @@ function scrub(log: ArchivedLog): Promise<ScrubReport> {
   return log.until(scrubLog({ disk, directory: DIRECTORY, seenEnd, pause: async () => undefined }));
 }
 
-function repair(log: ArchivedLog): Promise<RepairReport> {
+function repair(
+  log: ArchivedLog,
+  seen: number = log.process.log.durableEnd,
+  checks: Partial<LeafChecks> = {},
+): Promise<RepairReport> {
   const disk = new SimulatedMount(log.machine.disk);
-  const seenEnd = async (): Promise<number> => log.process.log.durableEnd;
-  return log.until(repairLog({ disk, env: log.machine.env, directory: DIRECTORY, leavesOf, seenEnd }));
+  const seenEnd = async (): Promise<number> => seen;
+  return log.until(repairLog({ disk, env: log.machine.env, directory: DIRECTORY, leavesOf, seenEnd, ...checks }));
 }
 
 /** A hash over every stored record, or the code with which reading ended. */
@@ -167,6 +172,49 @@ describe("a repair", () => {
     expect(log.machine.disk.has(`${damaged[0]}.damaged`)).toBe(true);
     await log.open();
     expect(await log.check()).toEqual([]);
+  });
+
+  it.each(["gone", "flipped"])("makes a manifest again that is %s, from segments and archive", async (how) => {
+    const log = await scrubbed();
+    const manifest = `${DIRECTORY}/MANIFEST`;
+    const carry = `${DIRECTORY}/carry-0000000002.json`;
+    const [whole, carried, before] = [await readAll(log), log.machine.disk.bytesOf(carry), log.process.log.id];
+    log.machine.disk.remove(carry);
+    if (how === "gone") log.machine.disk.remove(manifest);
+    else log.machine.disk.flipBit(manifest, 50);
+    expect(await repair(log)).toEqual({ repaired: [manifest], findings: [] });
+    expect(Buffer.compare(log.machine.disk.bytesOf(carry), carried)).toBe(0);
+    expect(await readAll(log)).toBe(whole);
+    log.machine.forgetWitnesses();
+    await log.open();
+    expect(log.process.log.id).toBe(before);
+    await log.append(["all"], 700);
+    await log.fill(6);
+    await log.archive();
+    expect(await log.check()).toEqual([]);
+    await log.reopen();
+    expect(await log.check()).toEqual([]);
+  });
+
+  it("says what of a lost manifest is missing elsewhere, and changes nothing", async () => {
+    const log = await scrubbed();
+    log.machine.disk.remove(`${DIRECTORY}/MANIFEST`);
+    const refused = async (path: string, change: () => void): Promise<void> => {
+      const bytes = log.machine.disk.bytesOf(path);
+      change();
+      const image = [...log.machine.disk.image().keys()];
+      await expect(repair(log), path).rejects.toMatchObject({ place: { file: path } });
+      expect([...log.machine.disk.image().keys()]).toEqual(image);
+      log.machine.disk.put(path, bytes);
+    };
+    for (const path of [log.archived(1, "zst"), log.archived(1, "leaves"), log.machine.segment(3)])
+      await refused(path, () => log.machine.disk.remove(path));
+    for (const path of [log.archived(1, "zst"), log.archived(1, "leaves"), log.machine.segment(3)])
+      await refused(path, () => log.machine.disk.flipBit(path, 5000 % log.machine.disk.bytesOf(path).length));
+    await expect(repair(log, log.process.log.durableEnd + 1)).rejects.toMatchObject({ code: "LOG-MANIFEST" });
+    const forked = { checkLeaves: async () => Promise.reject(Object.assign(new Error("fork"), { code: "LOG-FORK" })) };
+    await expect(repair(log, undefined, forked)).rejects.toMatchObject({ code: "LOG-FORK" });
+    expect(await repair(log)).toMatchObject({ findings: [] });
   });
 
   it("leaves alone what nothing else has", async () => {

@@ -16,6 +16,7 @@ import {
 } from "@millrace/streams/embedded";
 import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
+import { archiveMaking } from "../../retention/archive-making.ts";
 import type { HeldEvents, LegalHold } from "../../retention/legal-holds.ts";
 import { type AcceptedLogLoss, acceptLogLoss, logLoss, seenEndOf } from "../../retention/log-loss.ts";
 import { EXIT } from "../failure.ts";
@@ -87,7 +88,11 @@ export interface RepairCommandOptions extends LogOptions {
 export async function repair({ data, reason, acceptLoss = false, json = false }: RepairCommandOptions): Promise<void> {
   const directory = await logDirectory(data);
   const { repaired, findings } = await mend(directory);
-  if (!json) for (const file of repaired) writeLine(`${file} is again what was written`);
+  if (!json)
+    for (const file of repaired)
+      writeLine(
+        `${file} is ${file.endsWith("/MANIFEST") ? "made again from what it described" : "again what was written"}`,
+      );
   const loss = await logLoss(directory);
   if (!json && loss !== undefined) writeLoss(loss);
   const accepted = acceptLoss && loss !== undefined ? await acceptLogLoss(directory, asked(reason)) : undefined;
@@ -114,6 +119,7 @@ async function mend({ log, audit }: DataDirectory): Promise<Awaited<ReturnType<t
       directory: log,
       seenEnd: seenEndOf(audit),
       leavesOf,
+      checkLeaves: signedLeaves(audit),
       ...kernels(),
     });
   } catch (thrown) {
@@ -121,6 +127,15 @@ async function mend({ log, audit }: DataDirectory): Promise<Awaited<ReturnType<t
     if (code !== "LOG-MANIFEST") throw thrown;
     return { repaired: [], findings: [{ code, message, file: place?.file ?? log }] };
   }
+}
+
+/** What a tree has signed of a log, if there is one. */
+function signedLeaves(audit: string): (logId: string, first: number, leaves: Uint8Array) => Promise<void> {
+  return async (logId, first, leaves) => {
+    if ((await seenEndOf(audit)(logId)) === 0) return;
+    const pause = async (): Promise<void> => undefined;
+    await (await archiveMaking(audit, logId, false, pause)).checkLeaves(first, leaves);
+  };
 }
 
 function writeLoss({ code, message, file, offset, from, to, unreadable, streams, bytes }: Loss): void {
