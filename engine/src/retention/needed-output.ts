@@ -1,12 +1,14 @@
 /**
  * Which output of committed nodes still waits in the log for a receiver: a node that starts again sends it from there, so the steps
- * that emitted it must not go (R21). Found from the log alone, whether the graph runs or not.
+ * that emitted it must not go (R21). Found from the log alone, whether the graph runs or not. Of a receiver on another host the log
+ * has what it said itself.
  */
 import { comparePoints, type Point, START, wholly } from "../frame/point.ts";
 import type { EventLog } from "../log/event-log.ts";
 import { type PlanEdge, type PlanLane, type PlanNode, planGraph } from "../runtime/plan.ts";
 import type { CutPoint } from "../runtime/revision-cut.ts";
 import { streamOf } from "../runtime/stream-of.ts";
+import { HEARD, heardLanes } from "../step/heard-cursors.ts";
 import { type PackedChain, packChain, unpackChain } from "../step/packed-chain.ts";
 import { StepChain } from "../step/step-chain.ts";
 import { STEP, stepOf } from "../step/step-record.ts";
@@ -14,6 +16,8 @@ import { STEP, stepOf } from "../step/step-record.ts";
 export interface NeededOutputOptions {
   readonly log: EventLog;
   readonly graph: string;
+  /** In force: what receivers on other hosts said under another means other lanes. */
+  readonly revision: number;
   /** The graph as it would start now. Sources need no partitions. */
   readonly nodes: readonly PlanNode[];
   readonly edges: readonly PlanEdge[];
@@ -39,7 +43,11 @@ export interface NeededOutput {
 
 /** @throws PLAN-ROUTES, PLAN-DANGLING, PLAN-CYCLE */
 export async function neededOutput(options: NeededOutputOptions): Promise<readonly NeededOutput[]> {
-  const waiting = waitingLanes(options, planGraph(options.nodes, options.edges).lanes);
+  const { log, graph, revision } = options;
+  const heard = new Map<string, Point>();
+  for (const { lane, durable } of await heardLanes(log, streamOf(graph, HEARD), revision))
+    if (lane !== undefined) heard.set(lane, durable);
+  const waiting = waitingLanes(options, heard, planGraph(options.nodes, options.edges).lanes);
   for (const [receiver, lanes] of byReceiver(waiting)) await follow(options, receiver, lanes);
   const needed: NeededOutput[] = [];
   for (const { lane, cursor, target } of waiting) {
@@ -60,7 +68,12 @@ interface WaitingLane {
   cursor: Point;
 }
 
-function waitingLanes(options: NeededOutputOptions, lanes: readonly PlanLane[]): WaitingLane[] {
+/** @param heard by lane, how far receivers on other hosts said that they are */
+function waitingLanes(
+  options: NeededOutputOptions,
+  heard: ReadonlyMap<string, Point>,
+  lanes: readonly PlanLane[],
+): WaitingLane[] {
   const { chains, begins, sourceEnds } = options;
   return lanes.flatMap((lane) => {
     const emitted = chains.get(lane.origin.node)?.nextSeq.get(lane.origin.part) ?? 0;
@@ -68,7 +81,7 @@ function waitingLanes(options: NeededOutputOptions, lanes: readonly PlanLane[]):
     const begin = begins.find(({ origin }) => origin === lane.origin.name);
     const known = chains.get(lane.receiver)?.lanes.get(lane.name)?.cursor ?? START;
     const begun = begin === undefined ? START : wholly(begin.pos);
-    const cursor = comparePoints(begun, known) > 0 ? begun : known;
+    const cursor = [begun, known, heard.get(lane.name) ?? START].reduce((a, b) => (comparePoints(a, b) < 0 ? b : a));
     const target = wholly(next - 1);
     return next > 0 && comparePoints(cursor, target) < 0 ? [{ lane, target, cursor }] : [];
   });

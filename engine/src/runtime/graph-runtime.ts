@@ -8,7 +8,7 @@ import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { type ErrorReport, engineError, MillraceError, reportOf } from "../errors.ts";
 import type { EventLog } from "../log/event-log.ts";
 import type { PayloadHolds } from "../payload/frame-holds.ts";
-import { HeardCursors } from "../step/heard-cursors.ts";
+import { HEARD, HeardCursors } from "../step/heard-cursors.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
@@ -355,8 +355,6 @@ export class GraphRuntime {
 }
 
 const TAIL_WATCH_MS = 20;
-/** Where in the log it stands how far receivers on other hosts are; no node has this name. */
-const HEARD = "~lanes";
 
 function newRunner(node: ProgramNode, chain: Chain | undefined, context: RunnerContext): NodeRunner {
   switch (node.role) {

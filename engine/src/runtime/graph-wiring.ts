@@ -60,7 +60,8 @@ export class GraphWiring {
     for (const origin of plan.origins) {
       const address = new OriginAddress();
       this.#origins.set(origin.name, address);
-      const ledger = ledgerOf(origin, heard);
+      const lanes = plan.lanes.filter((lane) => lane.origin === origin);
+      const ledger = ledgerOf(origin, lanes, heard);
       this.#controls.set(origin.name, carriers?.control(origin, address, ledger) ?? address);
     }
     this.#edgesFrom = groupBy(plan.edges.keys(), (i) => (plan.edges[i] as PlanEdge).from);
@@ -122,9 +123,11 @@ export class GraphWiring {
   }
 }
 
-function ledgerOf({ name }: PlanOrigin, heard: HeardCursors | undefined): OriginLedger {
+function ledgerOf({ name }: PlanOrigin, lanes: readonly PlanLane[], heard: HeardCursors | undefined): OriginLedger {
+  const names = new Map(lanes.map((lane) => [lane.path, lane.name]));
   return {
     isOver: heard?.lane(name, ALL_PATHS) !== undefined,
-    write: async (path, durable, durableAnchor) => heard?.note({ origin: name, path, durable, durableAnchor }),
+    write: async (path, durable, durableAnchor) =>
+      heard?.note({ origin: name, path, lane: names.get(path), durable, durableAnchor }),
   };
 }

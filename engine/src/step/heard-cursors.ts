@@ -14,6 +14,8 @@ import { packState } from "../log/packed-payload.ts";
 import { type Env, sleep } from "../time/clock.ts";
 
 export const LANES_HEARD = "LanesHeard";
+/** In whose stream of the graph it stands; no node has this name. */
+export const HEARD = "~lanes";
 
 /** The path of all lanes of an origin: they are over. */
 export const ALL_PATHS = -1;
@@ -24,25 +26,43 @@ export interface HeardLane {
   readonly origin: string;
   /** Of the lane at its receiver; {@link ALL_PATHS} of an origin on another host that is over. */
   readonly path: number;
+  /** Name of the lane, which says the same without the plan's numbers; absent: of all paths, or not written down. */
+  readonly lane?: string | undefined;
   readonly durable: Point;
   readonly durableAnchor: Anchor;
 }
 
-type Packed = readonly [origin: string, path: number, pos: number, ord: number, anchorPos: number, watermark: number];
+type Packed = readonly [
+  origin: string,
+  path: number,
+  pos: number,
+  ord: number,
+  anchorPos: number,
+  watermark: number,
+  lane?: string,
+];
 
 const heardSchema: EventSchema<readonly HeardLane[]> = defineEventSchema({
   type: LANES_HEARD,
   version: 1,
   // Written by `#write` below.
   parse: (payload) =>
-    (payload as unknown as readonly Packed[]).map(([origin, path, pos, ord, anchorPos, watermark]) => {
-      return { origin, path, durable: { pos, ord }, durableAnchor: { pos: anchorPos, watermark } };
+    (payload as unknown as readonly Packed[]).map(([origin, path, pos, ord, anchorPos, watermark, lane]) => {
+      const where = { origin, path, ...(lane === undefined ? {} : { lane }) };
+      return { ...where, durable: { pos, ord }, durableAnchor: { pos: anchorPos, watermark } };
     }),
 });
 
 /** What a `LanesHeard` event says of the lanes to other hosts. @throws EVENT-SCHEMA, EVENT-PAYLOAD */
 export function heardLanesOf(event: RecordedEvent): readonly HeardLane[] {
   return heardSchema.decode(event);
+}
+
+/** What was written down last, under this revision of the graph. */
+export async function heardLanes(log: EventLog, stream: string, graphRevision: number): Promise<readonly HeardLane[]> {
+  for await (const newest of newestFirst(log, stream, { types: [LANES_HEARD] }))
+    return newest.context.graphRevision === graphRevision ? heardLanesOf(newest) : [];
+  return [];
 }
 
 export interface HeardCursorsOptions {
@@ -69,11 +89,7 @@ export class HeardCursors {
   /** Reads what was written down under the same graph revision. */
   static async open(options: HeardCursorsOptions): Promise<HeardCursors> {
     const { log, stream, context } = options;
-    for await (const newest of newestFirst(log, stream, { types: [LANES_HEARD] })) {
-      const isOurs = newest.context.graphRevision === context.graphRevision;
-      return new HeardCursors(options, isOurs ? heardLanesOf(newest) : []);
-    }
-    return new HeardCursors(options, []);
+    return new HeardCursors(options, await heardLanes(log, stream, context.graphRevision));
   }
 
   lane(origin: string, path: number): HeardLane | undefined {
@@ -109,8 +125,9 @@ export class HeardCursors {
   async #write(): Promise<void> {
     const { log, stream, context, env } = this.#options;
     const id = env.random.bytes(16);
-    const lanes = [...this.#lanes.values()].map(({ origin, path, durable, durableAnchor }): Packed => {
-      return [origin, path, durable.pos, durable.ord, durableAnchor.pos, durableAnchor.watermark];
+    const lanes = [...this.#lanes.values()].map(({ origin, path, lane, durable, durableAnchor }): Packed => {
+      const packed = [origin, path, durable.pos, durable.ord, durableAnchor.pos, durableAnchor.watermark] as const;
+      return lane === undefined ? packed : [...packed, lane];
     });
     const event = {
       id,

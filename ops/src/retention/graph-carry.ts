@@ -151,7 +151,8 @@ class CarriedGraph {
       Array.from(redriven, ([node, events]) => [`${redriveSourceOf(node)}#0`, events.at(-1)?.revision ?? -1]),
     );
     const chains = this.#chains;
-    const needed = await neededOutput({ log, graph, nodes, edges, begins: now.begins, chains, sourceEnds, end });
+    const { revision, begins } = now;
+    const needed = await neededOutput({ log, graph, revision, nodes, edges, begins, chains, sourceEnds, end });
     return needed.map(({ node, receiver, after, position }) => {
       if (position !== undefined) return heldOutput(graph, node, receiver, position);
       const [target = receiver, events = []] = [...redriven].find(([name]) => redriveSourceOf(name) === node) ?? [];

@@ -65,7 +65,7 @@ function neededBy(
   carries: readonly NodeCarry[],
   end: number,
 ): ReturnType<typeof neededOutput> {
-  const { graph, begins = [] } = program;
+  const { graph, revision, begins = [] } = program;
   const nodes = program.nodes.map((node): PlanNode => {
     return { name: node.name, role: node.role, ports: node.role === "source" ? [] : node.make().ports, partitions: [] };
   });
@@ -74,7 +74,7 @@ function neededBy(
   });
   const chains = new Map<string, StepChain>();
   for (const { stream, chain } of carries) chains.set(stream.slice(graph.length + 1), chain);
-  return neededOutput({ log: client, graph, nodes, edges, begins, chains, end });
+  return neededOutput({ log: client, graph, revision, nodes, edges, begins, chains, end });
 }
 
 function foldsNothing(): CommittedBehavior {
