@@ -32,7 +32,12 @@ module.exports = {
       from: { path: `^(${workspaces.join("|")})/` },
       to: {
         path: anyOf(workspaces),
-        pathNot: ["^$1/", "^[^/]+/src/mod\\.ts$", "^engine/src/testing/mod\\.ts$", "^streams/src/[^/]+/mod\\.ts$"],
+        pathNot: [
+          "^$1/",
+          "^[^/]+/src/mod\\.ts$",
+          "^engine/src/testing/mod\\.ts$",
+          "^(?:streams|projections)/src/[^/]+/mod\\.ts$",
+        ],
       },
     },
     {

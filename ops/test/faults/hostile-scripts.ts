@@ -106,7 +106,6 @@ const deeds = ({ secretFile, secretVariable, marks, url, module }: Prize): reado
 export const BOMBS: readonly (readonly [code: string, codes: readonly string[]])[] = [
   ["for (;;);", ["CALC-TIMEOUT"]],
   ["(async () => { for (;;) await null; })()", ["CALC-TIMEOUT"]],
-  ["/^(a+)+$/.test('a'.repeat(60) + 'b')", ["CALC-TIMEOUT"]],
   ["(() => { const kept = []; for (;;) kept.push(new ArrayBuffer(1e6)); })()", ["CALC-OOM"]],
   ["(() => { const kept = []; for (;;) kept.push({ kept }); })()", ["CALC-OOM"]],
   ["(() => { let text = 'x'; for (;;) text += text; })()", ["CALC-OOM", "CALC-THREW"]],
