@@ -5,7 +5,14 @@
 import type { Feed } from "../source/feed.ts";
 import { type ConnectorSuite, leaveOut, registerSuite, type Scope } from "./connector/cases.ts";
 import { type CursorFeedCaseOptions, cursorCases } from "./connector/cursor-feed-cases.ts";
-import { declaredOf, type FeedCaseOptions, holdingCases, listeningCases, lossyCases, waitingCases } from "./connector/feed-cases.ts";
+import {
+  declaredOf,
+  type FeedCaseOptions,
+  holdingCases,
+  listeningCases,
+  lossyCases,
+  waitingCases,
+} from "./connector/feed-cases.ts";
 
 /** One queue, however many feeds come and go in front of it. */
 export interface FeedHarness {

@@ -25,9 +25,9 @@ export interface MappedPayloadStoreOptions {
   /** Bytes of the store's files, of all processes together; what is there is not taken back. Default: no limit. */
   readonly machineBytesMax?: number;
   /** Payloads that this process may lease; beyond them its readers copy. Default 4096, 64 bytes of memory each. */
-  readonly slots?: number;
+  readonly slots?: number | undefined;
   /** How long a process may stand still and keep its leases. Default 5000. */
-  readonly leaseMs?: number;
+  readonly leaseMs?: number | undefined;
 }
 
 /** A lease whose bytes are the store's own memory. */

@@ -10,6 +10,10 @@ export interface PayloadStoreOptions {
   readonly env: Env;
   /** Bytes of payloads that this process may hold. Default 256 MiB. */
   readonly bytesMax?: number;
+  /** Of a mapped store: payloads that this process may lease; beyond them its readers copy. Default 4096. */
+  readonly slots?: number | undefined;
+  /** Of a mapped store: how long a process may stand still and keep its leases, in ms. Default 5000. */
+  readonly leaseMs?: number | undefined;
 }
 
 export interface OpenedPayloadStore {
@@ -21,7 +25,7 @@ export interface OpenedPayloadStore {
 }
 
 /** @throws PAYLOAD-FAILED the directory cannot be used at all */
-export function openPayloadStore({ dir, env, bytesMax }: PayloadStoreOptions): OpenedPayloadStore {
+export function openPayloadStore({ dir, env, bytesMax, slots, leaseMs }: PayloadStoreOptions): OpenedPayloadStore {
   const limits = bytesMax === undefined ? {} : { bytesMax };
   const state = addonState();
   const copied = (reason: string): OpenedPayloadStore => ({
@@ -31,7 +35,7 @@ export function openPayloadStore({ dir, env, bytesMax }: PayloadStoreOptions): O
   });
   if (!state.inUse) return copied(`the native addon is not in use: ${state.reason}`);
   try {
-    return { store: openMappedPayloadStore({ dir, ...limits }), kind: "mapped" };
+    return { store: openMappedPayloadStore({ dir, ...limits, slots, leaseMs }), kind: "mapped" };
   } catch (error) {
     const { cause } = error as Error;
     return copied(messageOf(cause ?? error));

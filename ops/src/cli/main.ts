@@ -14,6 +14,8 @@ import {
   jsonOption,
   limitOption,
   PORT,
+  payloadLeaseOption,
+  payloadLeasesOption,
   payloadMibOption,
   payloadsOption,
   portOption,
@@ -55,6 +57,8 @@ program
   )
   .addOption(payloadsOption())
   .addOption(payloadMibOption())
+  .addOption(payloadLeasesOption())
+  .addOption(payloadLeaseOption())
   .addOption(witnessOption())
   .addOption(witnessAllowOption())
   .addOption(jsonOption())
@@ -472,6 +476,8 @@ program
   .addOption(edgesOption())
   .addOption(payloadsOption())
   .addOption(payloadMibOption())
+  .addOption(payloadLeasesOption())
+  .addOption(payloadLeaseOption())
   .addOption(witnessOption())
   .addOption(witnessAllowOption())
   .addOption(jsonOption())

@@ -35,6 +35,16 @@ export const payloadMibOption = (): Option =>
   new Option("--payload-mib <n>", "memory for payloads; what finds no room is read from disk (default 1024)").argParser(
     (text) => integer(text, 1, 1_048_576),
   );
+export const payloadLeasesOption = (): Option =>
+  new Option(
+    "--payload-leases <n>",
+    "payloads that a process reads at once; beyond them it copies (default 4096)",
+  ).argParser((text) => integer(text, 2, 1_048_576));
+export const payloadLeaseOption = (): Option =>
+  new Option(
+    "--payload-lease-ms <n>",
+    "how long a process may stand still and keep what it reads (default 5000)",
+  ).argParser((text) => integer(text, 100, 3_600_000));
 
 export const witnessOption = (): Option =>
   new Option(

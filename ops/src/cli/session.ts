@@ -27,13 +27,14 @@ import { describeEvent } from "../host/describe-event.ts";
 import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
 import { type EventStoreOptions, openEventStore, reservedStreams } from "../host/event-store.ts";
 import { logHealth } from "../host/health-log.ts";
-import { HostPayloads } from "../host/host-payloads.ts";
+import { HostPayloads, type PayloadMemory } from "../host/host-payloads.ts";
 import { HostPersonal } from "../host/host-personal.ts";
 import { NodeStates } from "../host/node-states.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
 import { registerPayloadMetrics } from "../host/payload-metrics.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
+
 import { registerWitnessMetrics } from "../host/witness-metrics.ts";
 import { openCareSocket } from "../retention/care-socket.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
@@ -56,10 +57,7 @@ export interface SessionOptions {
   readonly edges?: string;
   /** Nodes to run here; the others run on other hosts. Absent: all. */
   readonly nodes?: readonly string[];
-  /** Folder of the payload store in memory; absent: one of this user and data directory. */
-  readonly payloads?: string | undefined;
-  /** Bytes of payloads in memory; absent: 1 GiB. */
-  readonly payloadBytes?: number | undefined;
+  readonly payloads?: PayloadMemory | undefined;
   /** Who is asked to cosign the log's checkpoints. */
   readonly witnesses?: WitnessOptions | undefined;
 }
@@ -90,7 +88,6 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     env,
     data: options.data,
     memory: options.payloads,
-    bytesMax: options.payloadBytes,
   });
   const personal = new HostPersonal();
   const graphs = await compileAll(loaded, options, env, { tables, payloads, personal });

@@ -31,10 +31,19 @@ export interface HostPayloadsOptions {
   readonly env: Env;
   /** Data directory of the host. */
   readonly data: string;
-  /** Folder of the store in memory. Default: one of this user and data directory on /dev/shm, else among temporary files. */
-  readonly memory?: string | undefined;
-  /** Bytes of payloads in memory. Default 1 GiB. */
+  readonly memory?: PayloadMemory | undefined;
+}
+
+/** Where payloads are in memory, and how much of it they take. */
+export interface PayloadMemory {
+  /** Default: one of this user and data directory on /dev/shm, else among temporary files. */
+  readonly dir?: string | undefined;
+  /** Bytes of payloads. Default 1 GiB. */
   readonly bytesMax?: number | undefined;
+  /** Payloads that a process reads at once; beyond them it copies. Default 4096. */
+  readonly slots?: number | undefined;
+  /** How long a process may stand still and keep what it reads, in ms. Default 5000. */
+  readonly leaseMs?: number | undefined;
 }
 
 /** How payloads were handed over, for people and programs. */
@@ -56,9 +65,10 @@ export class HostPayloads {
   #exchange: PayloadExchange | undefined;
 
   constructor(options: HostPayloadsOptions) {
-    const { env, data, bytesMax = BYTES_MAX } = options;
-    const dir = options.memory === undefined ? memoryDirectory(data) : resolve(options.memory);
-    this.#store = new LateStore(() => openPayloadStore({ dir, env, bytesMax }), dir);
+    const { env, data, memory = {} } = options;
+    const { bytesMax = BYTES_MAX, slots, leaseMs } = memory;
+    const dir = memory.dir === undefined ? memoryDirectory(data) : resolve(memory.dir);
+    this.#store = new LateStore(() => openPayloadStore({ dir, env, bytesMax, slots, leaseMs }), dir);
   }
 
   /** @throws PAYLOAD-FAILED the archive cannot be read */

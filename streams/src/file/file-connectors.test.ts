@@ -63,25 +63,23 @@ const long = "x".repeat(1000);
 
 sourceContract(
   "an NDJSON file",
-  maker("rows.ndjson", (path) => ndjsonSource({ path, lineBytesMax: 200 }, env), ndjson, [
-    '{"id":',
-    "\u00ff",
-    `"${long}"`,
-    "nul\0",
-    "[1] 2",
-  ], (path) => ndjsonSource({ path }, env)),
+  maker(
+    "rows.ndjson",
+    (path) => ndjsonSource({ path, lineBytesMax: 200 }, env),
+    ndjson,
+    ['{"id":', "\u00ff", `"${long}"`, "nul\0", "[1] 2"],
+    (path) => ndjsonSource({ path }, env),
+  ),
 );
 sourceContract(
   "a CSV file",
-  maker("rows.csv", (path) => csvSource({ path, lineBytesMax: 200 }, env), csv, [
-    "1,2",
-    "1,2,3,4,5",
-    "a,b\u00ff,c,d",
-    `${long},,,`,
-    "a,\0,c,d",
-    'a,"b"c,d,e',
-    'open,"quote,x,y',
-  ], (path) => csvSource({ path }, env)),
+  maker(
+    "rows.csv",
+    (path) => csvSource({ path, lineBytesMax: 200 }, env),
+    csv,
+    ["1,2", "1,2,3,4,5", "a,b\u00ff,c,d", `${long},,,`, "a,\0,c,d", 'a,"b"c,d,e', 'open,"quote,x,y'],
+    (path) => csvSource({ path }, env),
+  ),
 );
 sourceContract(
   "a followed file",

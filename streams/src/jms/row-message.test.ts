@@ -5,7 +5,8 @@ import { type MessageOptions, messageOf } from "./row-message.ts";
 const OPTIONS: MessageOptions = { body: "text", properties: [], bytesMax: 1000 };
 
 function made(row: Parameters<typeof messageOf>[0]["row"], options: Partial<MessageOptions> = {}) {
-  return messageOf({ id: "g/s/l/1/0", row, body: Buffer.from(JSON.stringify(row)) }, { ...OPTIONS, ...options });
+  const body = Buffer.from(JSON.stringify(row));
+  return messageOf({ id: "g/s/l/1/0", row, body, contentType: undefined, attributes: {} }, { ...OPTIONS, ...options });
 }
 
 function fault(make: () => unknown): unknown {

@@ -5,10 +5,11 @@ import type { PayloadReport } from "../../host/host-payloads.ts";
 import type { RunningGraph } from "../../host/running-graph.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
+import { type PayloadFlags, payloadMemory } from "../payload-flags.ts";
 import { openSession, type Session } from "../session.ts";
 import { onInterruption } from "../signals.ts";
 
-export interface RunOptions extends WitnessFlags {
+export interface RunOptions extends WitnessFlags, PayloadFlags {
   readonly data: string;
   readonly untilDone?: boolean;
   readonly port?: number;
@@ -16,8 +17,6 @@ export interface RunOptions extends WitnessFlags {
   readonly edges?: string;
   readonly nodes?: readonly string[];
   readonly json?: boolean;
-  readonly payloads?: string;
-  readonly payloadMib?: number;
 }
 
 /** The last line of stdout with `--json`. Counts are those of this run; a run that was continued counts from there. */
@@ -54,8 +53,7 @@ export async function run(file: string, options: RunOptions): Promise<void> {
     ...(edges === undefined ? {} : { edges }),
     ...(nodes === undefined ? {} : { nodes }),
     witnesses: witnessOptions(options),
-    payloads: options.payloads,
-    payloadBytes: options.payloadMib === undefined ? undefined : options.payloadMib * MIB,
+    payloads: payloadMemory(options),
   });
   const started = performance.now();
   announce(session, json);

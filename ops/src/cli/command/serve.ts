@@ -8,10 +8,11 @@ import { opsError } from "../../errors.ts";
 import { VERSION } from "../../version.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
+import { type PayloadFlags, payloadMemory } from "../payload-flags.ts";
 import { openSession, type Session, type SessionOptions } from "../session.ts";
 import { onInterruption } from "../signals.ts";
 
-export interface ServeOptions extends WitnessFlags {
+export interface ServeOptions extends WitnessFlags, PayloadFlags {
   readonly data?: string;
   readonly port: number;
   /** Absent or 0: not served. */
@@ -20,13 +21,10 @@ export interface ServeOptions extends WitnessFlags {
   readonly eventstoreKey?: string;
   readonly speed?: number;
   readonly edges?: string;
-  readonly payloads?: string;
-  readonly payloadMib?: number;
   readonly json?: boolean;
 }
 
 const DATA = "./.millrace";
-const MIB = 1024 * 1024;
 const DEMO_DATA = join(DATA, "demo");
 /** Six hours of event time per second: a day passes in four seconds, the half year of the flights in twelve minutes. */
 const DEMO_SPEED = 6 * 3600;
@@ -49,16 +47,13 @@ export async function serve(files: readonly string[], options: ServeOptions): Pr
 function sessionOptions(files: readonly string[], options: ServeOptions): SessionOptions {
   const { data = DATA, port, speed, edges } = options;
   const choices = { ...(speed === undefined ? {} : { speed }), ...(edges === undefined ? {} : { edges }) };
-  const { payloads, payloadMib } = options;
-  const payloadBytes = payloadMib === undefined ? undefined : payloadMib * MIB;
   const witnesses = witnessOptions(options);
   return {
     files,
     data,
     port,
     untilDone: false,
-    payloads,
-    payloadBytes,
+    payloads: payloadMemory(options),
     witnesses,
     ...choices,
     ...eventStoreOf(options),
