@@ -65,7 +65,11 @@ describe("payloads of edges between hosts", () => {
   });
 
   const open = async (name: string, nodes: readonly string[], transport: Transport) => {
-    const payloads = new HostPayloads({ env, data: join(directory, name), memory: { dir: join(directory, `${name}-memory`) } });
+    const payloads = new HostPayloads({
+      env,
+      data: join(directory, name),
+      memory: { dir: join(directory, `${name}-memory`) },
+    });
     const log = memoryEventLog({ env });
     await payloads.open(log, join(directory, name, "payloads"));
     const runsHere = (node: string): boolean => nodes.includes(node);
