@@ -27,7 +27,9 @@ import { type ServiceMethod, serviceMethod } from "../../src/grpc/mod.ts";
 export const BOX = `
   syntax = "proto3";
   package test;
-  message Item { int64 id = 1; string name = 2; optional double amount = 3; optional bytes filling = 4; }
+  import "google/protobuf/struct.proto";
+  message Inner { repeated google.protobuf.Value list = 1; }
+  message Item { int64 id = 1; string name = 2; optional double amount = 3; optional bytes filling = 4; Inner inner = 5; }
   message Ask { optional int64 after = 1; optional string token = 2; }
   message Page { repeated Item items = 1; optional int64 last = 2; int64 upto = 3; string next = 4; }
   message Put { string key = 1; Item item = 2; }
