@@ -1,12 +1,12 @@
-import { reportOf } from "@millrace/engine";
+import { type Json, reportOf } from "@millrace/engine";
 import { describe, expect, test } from "vitest";
+import { messageParts } from "../format/event-message.ts";
 import { type MessageOptions, messageOf } from "./row-message.ts";
 
 const OPTIONS: MessageOptions = { body: "text", properties: [], bytesMax: 1000 };
 
-function made(row: Parameters<typeof messageOf>[0]["row"], options: Partial<MessageOptions> = {}) {
-  const body = Buffer.from(JSON.stringify(row));
-  return messageOf({ id: "g/s/l/1/0", row, body, contentType: undefined, attributes: {} }, { ...OPTIONS, ...options });
+function made(row: Json, options: Partial<MessageOptions> = {}) {
+  return messageOf({ id: "g/s/l/1/0", row, ...messageParts(row, undefined) }, { ...OPTIONS, ...options });
 }
 
 function fault(make: () => unknown): unknown {
