@@ -341,38 +341,38 @@ const GRPC = "streams/test/grpc/";
 const SUITES: ReadonlyMap<string, readonly [file: string, name: string]> = new Map([
   ["`nats:` stream source", [`${HERE}nats.test.ts`, "sourceContract(`a JetStream stream"]],
   ["`nats:` bucket source", [`${HERE}nats.test.ts`, 'sourceContract("the changes of a key-value bucket"']],
-  ["`nats:` core subject source", [`${HERE}nats.test.ts`, 'feedContract(\n"a core subject"']],
+  ["`nats:` core subject source", [`${HERE}nats.test.ts`, 'feedContract("a core subject"']],
   ["`nats:` stream sink", [`${HERE}nats.test.ts`, 'sinkContract("a JetStream subject"']],
   ["`nats:` bucket sink", [`${HERE}nats.test.ts`, 'sinkContract("a key-value bucket"']],
   ["`nats:` core subject sink", [`${HERE}nats.test.ts`, 'sinkContract("a core subject"']],
   ["`kafka:` topic source", [`${HERE}kafka.test.ts`, "sourceContract(`a topic"]],
   ["`kafka:` topic sink", [`${HERE}kafka.test.ts`, 'sinkContract("a topic"']],
   ["`redis:` stream source", [`${HERE}redis.test.ts`, "sourceContract(`a Redis stream"]],
-  ["`redis:` channel source", [`${HERE}redis.test.ts`, 'feedContract(\n"a Redis channel"']],
+  ["`redis:` channel source", [`${HERE}redis.test.ts`, 'feedContract("a Redis channel"']],
   ["`redis:` stream sink", [`${HERE}redis.test.ts`, 'sinkContract("a Redis stream"']],
   ["`redis:` channel sink", [`${HERE}redis.test.ts`, 'sinkContract("a Redis channel"']],
   ["`postgres:` table source", [`${HERE}postgres.test.ts`, "sourceContract(`a PostgreSQL table"]],
-  ["`postgres:` outbox source", [`${HERE}postgres.test.ts`, 'feedContract(\n"an outbox of PostgreSQL"']],
-  ["`postgres:` changes source", [`${HERE}postgres-cdc.test.ts`, 'cursorFeedContract(\n"a publication of PostgreSQL"']],
+  ["`postgres:` outbox source", [`${HERE}postgres.test.ts`, 'feedContract("an outbox of PostgreSQL"']],
+  ["`postgres:` changes source", [`${HERE}postgres-cdc.test.ts`, 'cursorFeedContract("a publication of PostgreSQL"']],
   ["`postgres:` table sink", [`${HERE}sql-tables.ts`, "sinkContract(`a "]],
   ["`mysql:` table source", [`${HERE}mysql.test.ts`, "sourceContract(`a MariaDB table"]],
   ["`mysql:` table sink", [`${HERE}sql-tables.ts`, "sinkContract(`a "]],
   ["`sqlite:` table source", [`${HERE}sqlite.test.ts`, "sourceContract(`a SQLite table"]],
   ["`sqlite:` table sink", [`${HERE}sql-tables.ts`, "sinkContract(`a "]],
-  ["`mqtt:` topic, quality 1 or 2 source", [`${HERE}mqtt.test.ts`, "feedContract(\n`an MQTT topic with quality"]],
+  ["`mqtt:` topic, quality 1 or 2 source", [`${HERE}mqtt.test.ts`, "feedContract(`an MQTT topic with quality"]],
   [
     "`mqtt:` topic, quality 0 source",
-    [`${HERE}mqtt.test.ts`, 'feedContract(\n"an MQTT topic with quality of service 0"'],
+    [`${HERE}mqtt.test.ts`, 'feedContract("an MQTT topic with quality of service 0"'],
   ],
-  ["`https:`, `http://` poll source", [`${HTTP}poll-feed.test.ts`, "cursorFeedContract(\nname"]],
+  ["`https:`, `http://` poll source", [`${HTTP}poll-feed.test.ts`, "cursorFeedContract(name"]],
   [
     "`sse+https:` stream of events source",
     [`${HTTP}event-stream-feed.test.ts`, 'cursorFeedContract("a stream of events"'],
   ],
-  ["`wss:` WebSocket source", [`${HTTP}socket-feed.test.ts`, 'feedContract(\n"a WebSocket"']],
+  ["`wss:` WebSocket source", [`${HTTP}socket-feed.test.ts`, 'feedContract("a WebSocket"']],
   [
     "`wss:` WebSocket, `ack` source",
-    [`${HTTP}socket-feed.test.ts`, 'feedContract(\n"a WebSocket with acknowledgements"'],
+    [`${HTTP}socket-feed.test.ts`, 'feedContract("a WebSocket with acknowledgements"'],
   ],
   ["`wss:` WebSocket sink", [`${HTTP}socket-sink.test.ts`, "sinkContract(`a WebSocket"]],
   ["`wss:` WebSocket, `ack` sink", [`${HTTP}socket-sink.test.ts`, "sinkContract(`a WebSocket"]],
@@ -387,21 +387,21 @@ const SUITES: ReadonlyMap<string, readonly [file: string, name: string]> = new M
   ["`amqp10:` queue source", [`${HERE}amqp10.test.ts`, "feedContract(`a queue over AMQP 1.0"]],
   ["`amqp10:` topic source", [`${HERE}amqp10.test.ts`, "feedContract(`a topic over AMQP 1.0"]],
   ["`amqp10:` queue, topic sink", [`${HERE}amqp10.test.ts`, "sinkContract(`a queue over AMQP 1.0"]],
-  ["`jms:` queue, topic source", [`${HERE}jms.test.ts`, "feedContract(\nname"]],
-  ["`jms:` queue, topic sink", [`${HERE}jms.test.ts`, "sinkContract(\nname"]],
+  ["`jms:` queue, topic source", [`${HERE}jms.test.ts`, "feedContract(name"]],
+  ["`jms:` queue, topic sink", [`${HERE}jms.test.ts`, "sinkContract(name"]],
   ["`s3:` objects source", [`${HERE}s3.test.ts`, "sourceContract(`objects of NDJSON"]],
   ["`s3:` objects sink", [`${HERE}s3.test.ts`, "sinkContract(`objects of "]],
-  ["`grpc:` method, `cursor` source", [`${GRPC}grpc-feed.test.ts`, "cursorFeedContract(\nname"]],
-  ["`grpc:` method source", [`${GRPC}grpc-feed.test.ts`, 'feedContract(\n"a stream of answers without a cursor"']],
-  ["`grpc:` method sink", [`${GRPC}grpc-sink.test.ts`, "sinkContract(\nname"]],
-  ["`grpc+listen:` events that are published source", [`${GRPC}intake-feed.test.ts`, 'feedContract(\n"an intake"']],
+  ["`grpc:` method, `cursor` source", [`${GRPC}grpc-feed.test.ts`, "cursorFeedContract(name"]],
+  ["`grpc:` method source", [`${GRPC}grpc-feed.test.ts`, 'feedContract("a stream of answers without a cursor"']],
+  ["`grpc:` method sink", [`${GRPC}grpc-sink.test.ts`, "sinkContract(name"]],
+  ["`grpc+listen:` events that are published source", [`${GRPC}intake-feed.test.ts`, 'feedContract("an intake"']],
 ]);
 
 test("every row of the table is put to the cases of a suite, and every suite that is named here is there", () => {
   const labels = rows().map(([label, as]) => `${label} ${as}`);
   expect(new Set(SUITES.keys())).toEqual(new Set(labels));
   for (const [label, [file, name]] of SUITES) {
-    const text = readFileSync(join(import.meta.dirname, "../../..", file), "utf8").replaceAll(/\n\s+/g, "\n");
-    expect(text.includes(name) || text.includes(name.replace("\n", "")), label).toBe(true);
+    const text = readFileSync(join(import.meta.dirname, "../../..", file), "utf8").replaceAll(/\(\n\s+/g, "(");
+    expect(text.includes(name), label).toBe(true);
   }
 });
