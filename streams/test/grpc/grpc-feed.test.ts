@@ -53,7 +53,7 @@ feedContract(
       close: () => box.close(),
     };
   },
-  { jsonOnly: true, holdsBackAt: 1000 },
+  { jsonOnly: true, isFlat: true, holdsBackAt: 1000 },
 );
 
 /** A feed that runs. */

@@ -8,6 +8,8 @@ import { bodies, Listener, messages, quiet, WAIT } from "./listener.ts";
 export interface FeedCaseOptions {
   /** What is no JSON has no id there, so its sender cannot be told that it came. */
   readonly jsonOnly?: boolean;
+  /** Messages have the fields `id` and `name`, and no others. Default false. */
+  readonly isFlat?: boolean;
   /** What is settled is not sent again. Otherwise it is, until all that was sent with it is settled, too. */
   readonly settlesAlone?: boolean;
   /** What is settled is told to the sender in the order in which it came. */
@@ -20,7 +22,7 @@ export interface FeedCaseOptions {
 type Queue = (scope: Scope) => Promise<FeedHarness>;
 
 /** Of feeds whatever they promise: what is sent while one listens comes. */
-export function listeningCases(queue: Queue, { jsonOnly = false }: FeedCaseOptions) {
+export function listeningCases(queue: Queue, { jsonOnly = false, isFlat = false }: FeedCaseOptions) {
   const heard = async (scope: Scope, sent: readonly string[]): Promise<Listener> => {
     const harness = await queue(scope);
     const listener = new Listener(scope, harness.connect(UNSETTLED_MAX));
@@ -58,7 +60,8 @@ export function listeningCases(queue: Queue, { jsonOnly = false }: FeedCaseOptio
       expect(listener.taken.length).toBe(then);
     }),
     caseOf(7, "texts of every kind come unchanged", async (scope) => {
-      const rows = ODD_TEXTS.map((text, id) => ({ id, name: text, inner: { list: [text, null, true, -0.5, []] } }));
+      const inner = (text: string): object => (isFlat ? {} : { inner: { list: [text, null, true, -0.5, []] } });
+      const rows = ODD_TEXTS.map((name, id) => ({ id, name, ...inner(name) }));
       const listener = await heard(
         scope,
         rows.map((row) => JSON.stringify(row)),
