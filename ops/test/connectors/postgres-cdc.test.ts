@@ -102,7 +102,7 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
         connect: () => bodiesOf(feedOf(to, "", proxy.address)),
         send: async (bodies) => {
           // Each a transaction, unless they are many.
-          const size = bodies.length > 100 ? 50 : 1;
+          const size = bodies.length > 100 ? 500 : 1;
           for (let from = 0; from < bodies.length; from += size) {
             const some = bodies.slice(from, from + size);
             await db.query(`insert into ${q(to.table)} (body) select unnest($1::text[])`, [some]);
@@ -115,7 +115,7 @@ describe.skipIf(postgresMissing)(`changes of PostgreSQL's tables${SKIPPED}`, () 
         close: () => proxy.close(),
       };
     },
-    { jsonOnly: true },
+    { jsonOnly: true, forgetsDurable: true, unsettledMax: 8192 },
   );
 
   test("values have the form that a table's rows have", async () => {

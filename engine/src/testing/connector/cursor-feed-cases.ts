@@ -8,6 +8,8 @@ import { bodies, Listener, messages, quiet, WAIT } from "./listener.ts";
 export interface CursorFeedCaseOptions {
   /** There, a body is always a message. */
   readonly jsonOnly?: boolean;
+  /** The source forgets what is durable, so that it can be gone on with from the newest durable cursor only. Default false. */
+  readonly forgetsDurable?: boolean;
   /** How many may be handed over and not settled, after which nothing more comes. Default 1000. */
   readonly unsettledMax?: number;
 }
@@ -111,7 +113,7 @@ async function heard(scope: Scope, queue: Queue, rows: readonly Json[]): Promise
   return listener.messages;
 }
 
-function resumingCases(queue: Queue, { unsettledMax = 1000 }: CursorFeedCaseOptions): readonly ConnectorCase[] {
+function resumingCases(queue: Queue, { unsettledMax = 1000, forgetsDurable = false }: CursorFeedCaseOptions): readonly ConnectorCase[] {
   return [
     caseOf(11, "it goes on behind whichever cursor was durable, and repeats nothing before it", async (scope) => {
       const harness = await queue(scope);
@@ -123,8 +125,9 @@ function resumingCases(queue: Queue, { unsettledMax = 1000 }: CursorFeedCaseOpti
       await first.stop();
       await harness.send(bodies(20, 5));
       let before = 0;
-      for (const { items, cursor } of first.groups) {
+      for (const [i, { items, cursor }] of first.groups.entries()) {
         before += items.length;
+        if (forgetsDurable && i < first.groups.length - 1) continue;
         const later = listen(scope, harness, structuredClone(cursor));
         await settling(later, 25 - before);
         await quiet();
