@@ -121,7 +121,7 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
               return { body: JSON.stringify(value), headers: Object.fromEntries(set) as Record<string, string> };
             },
             ofBinary({ body, headers: { "millrace-id": _, ...headers } }) {
-              const message = { headers, value: JSON.parse(body), body, key: "" };
+              const message = { headers, value: JSON.parse(body), body };
               return CloudEvents.toEvent<unknown>(message as never) as CloudEvent<unknown>;
             },
           });

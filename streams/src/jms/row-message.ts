@@ -21,7 +21,10 @@ const ID_PROPERTY = "millrace_id";
 const PRIORITY_MAX = 9;
 
 /** @throws JMS-ROW, JMS-TOO-LARGE */
-export function messageOf({ id, row, body }: Outgoing, options: MessageOptions): WireMessage {
+export function messageOf(
+  { id, row, body }: Pick<Outgoing, "id" | "row" | "body">,
+  options: MessageOptions,
+): WireMessage {
   if (body.length > options.bytesMax) {
     const text = `a message has ${body.length} bytes, and \`jms.bytesMax\` is ${options.bytesMax}`;
     throw jmsError("JMS-TOO-LARGE", text);
