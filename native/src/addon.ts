@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 14;
+const INTERFACE = 15;
 
 export interface Addon {
   interfaceVersion(): number;
