@@ -79,7 +79,7 @@ it("says what is lost, cuts when it is told to, and leaves a log that auditors c
 it("makes a lost manifest again from segments and archive, under the same id, or says what is missing", async () => {
   const data = join(directory, "archived");
   await makeSmallLog(data, 900);
-  const origin = (await millrace(["audit", "key", "--data", data])).stdout;
+  const known = (await millrace(["audit", "key", "--data", data])).stdout.trim();
   await millrace(["log", "archive", "--older-than", "0", "--no-parquet", "--data", data]);
   const [manifest, packed] = [join(data, "log", "MANIFEST"), join(data, "log", "archive", "0000000001.zst")];
   const leaves = packed.replace("zst", "leaves");
@@ -88,8 +88,8 @@ it("makes a lost manifest again from segments and archive, under the same id, or
   expect(said.stdout).toBe(`${manifest} is made again from what it described\nok: 1 files repaired\n`);
   expect(said.code).toBe(0);
   await addEvents(data, 5);
-  expect((await millrace(["audit", "verify", "--data", data])).stdout).toMatch(/^ok: 905 of 905 /);
-  expect((await millrace(["audit", "key", "--data", data])).stdout).toBe(origin);
+  const verified = await millrace(["audit", "verify", "--data", data, "--key", known]);
+  expect(verified.stdout).toMatch(/^ok: 905 of 905 /);
 
   for (const path of [packed, leaves]) {
     const bytes = readFileSync(path);
@@ -101,7 +101,6 @@ it("makes a lost manifest again from segments and archive, under the same id, or
     writeFileSync(path, bytes);
   }
   expect((await repair(data)).code).toBe(0);
-  await millrace(["log", "archive", "--older-than", "0", "--no-parquet", "--data", data]);
   await millrace(["log", "prune", "--older-than", "0", "--data", data]);
   rmSync(manifest);
   const pruned = await repair(data, "--accept-loss", "--reason", "no copy is left");
