@@ -113,7 +113,10 @@ async function heard(scope: Scope, queue: Queue, rows: readonly Json[]): Promise
   return listener.messages;
 }
 
-function resumingCases(queue: Queue, { unsettledMax = 1000, forgetsDurable = false }: CursorFeedCaseOptions): readonly ConnectorCase[] {
+function resumingCases(
+  queue: Queue,
+  { unsettledMax = 1000, forgetsDurable = false }: CursorFeedCaseOptions,
+): readonly ConnectorCase[] {
   return [
     caseOf(11, "it goes on behind whichever cursor was durable, and repeats nothing before it", async (scope) => {
       const harness = await queue(scope);

@@ -8,6 +8,7 @@ import type { CutPoint } from "../../runtime/revision-cut.ts";
 import { type ProtocolRules, type RuleId, rulesWithout } from "../../step/protocol-rules.ts";
 import { SnapshotStore } from "../../step/snapshot-store.ts";
 import type { SeededRandom } from "../seeded-random.ts";
+import { SortedMapStore } from "../sorted-map-store.ts";
 import { type VirtualEnv, virtualEnv } from "../virtual-env.ts";
 import { checkOutcome } from "./checks/check-outcome.ts";
 import { FaultPlan } from "./fault-plan.ts";
@@ -18,7 +19,6 @@ import { SimulatedLog } from "./simulated-log.ts";
 import { SimulatedNetwork } from "./simulated-network.ts";
 import { type PruneFault, simulatedPrune } from "./simulated-prune.ts";
 import { type SourceFaults, simulatedSource } from "./simulated-source.ts";
-import { SimulatedStore } from "./simulated-store.ts";
 import { SimulatedTarget, simulatedSink } from "./simulated-target.ts";
 
 export interface SimulationOptions {
@@ -79,7 +79,7 @@ class Simulation {
   #host: SimulatedHost | undefined;
   /** Owners of before that do not know it yet. */
   #stale: SimulatedHost[] = [];
-  #store = new SimulatedStore();
+  #store = new SortedMapStore();
   #hosts = 0;
   #restartMs = 0;
   #crashes = 0;
@@ -205,7 +205,7 @@ class Simulation {
 
   /** Now and then the cache is gone. */
   #snapshots(): SnapshotStore {
-    if (this.#random.chance(0.2)) this.#store = new SimulatedStore();
+    if (this.#random.chance(0.2)) this.#store = new SortedMapStore();
     return new SnapshotStore(this.#store, this.#log, SNAPSHOT_EVERY_STEPS);
   }
 
