@@ -134,7 +134,7 @@ export const ODD_TEXTS: readonly string[] = [
   "árvíztűrő tükörfúrógép",
   "😀 \u2028 \ufeff",
   'a "quoted", comma; semicolon',
-  "line\nbreak\r\nand\ttab",
+  "line\nbreak\rand\ttab",
   " spaces around ",
   "0x12 is no number",
   "\\u0041 \\n {{y}} $x",
