@@ -40,6 +40,8 @@ export function outboxFeed(options: OutboxOptions, env: Env): FeedDriver<Client>
       for (;;) {
         if (settled.size > 0) await outbox.finish([...settled], taken, settled);
         const n = taken.size < (options.takenMax ?? TAKEN_MAX) ? await outbox.take(intake, taken, settled) : 0;
+        // Who takes nothing would not hear that the connection has ended.
+        if (n === 0 && taken.size > 0) await client.query("select 1");
         if (n === 0) await sleep(env, taken.size > 0 ? DURABLE_MS : (options.pollMs ?? POLL_MS));
       }
     },
