@@ -14,7 +14,8 @@ import {
   LeftOut,
   unproved,
 } from "../src/testing/connector/cases.ts";
-import { type FeedHarness, feedContract, feedSuite } from "../src/testing/feed-contract.ts";
+import type { FeedHarness } from "../src/testing/connector/feed-harness.ts";
+import { feedContract, feedSuite } from "../src/testing/feed-contract.ts";
 import { sinkContract, sinkSuite } from "../src/testing/sink-contract.ts";
 import { sourceContract, sourceSuite } from "../src/testing/source-contract.ts";
 

@@ -1,10 +1,11 @@
 export { PAYLOAD_RULE_IDS, type PayloadRuleId, payloadRulesWithout } from "../payload/payload-rules.ts";
 export { RULE_IDS, type RuleId } from "../step/protocol-rules.ts";
+export type { CursorFeedHarness, FeedHarness } from "./connector/feed-harness.ts";
 export { type CoordinationHarness, coordinationContract, type MakeCoordination } from "./coordination-contract.ts";
 export type { EventLogHarness, MakeEventLog } from "./event-log/harness.ts";
 export { type ModelAppend, type ModelEvent, ModelLog, sliceFrom } from "./event-log/model-log.ts";
 export { eventLogContract } from "./event-log-contract.ts";
-export { type CursorFeedHarness, cursorFeedContract, type FeedHarness, feedContract } from "./feed-contract.ts";
+export { cursorFeedContract, feedContract } from "./feed-contract.ts";
 export type { MakeOrderedStore, OrderedStoreHarness } from "./ordered-store/harness.ts";
 export { orderedStoreContract } from "./ordered-store-contract.ts";
 export { type MakePayloadStore, type PayloadStoreHarness, payloadStoreContract } from "./payload-store-contract.ts";

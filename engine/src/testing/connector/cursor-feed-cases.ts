@@ -1,8 +1,8 @@
 /** The cases of a feed that keeps a cursor beside what was taken. */
 import { expect, vi } from "vitest";
 import type { Json } from "../../frame/json.ts";
-import type { CursorFeedHarness } from "../feed-contract.ts";
 import { type ConnectorCase, caseOf, LARGE_CHARS, leaveOut, ODD_TEXTS, type Scope } from "./cases.ts";
+import type { CursorFeedHarness } from "./feed-harness.ts";
 import { bodies, Listener, messages, quiet, WAIT } from "./listener.ts";
 
 export interface CursorFeedCaseOptions {

@@ -1,8 +1,8 @@
 /** The cases of a feed that waits for receipts, and of one that does not. */
 import { expect, vi } from "vitest";
 import type { Feed } from "../../source/feed.ts";
-import type { FeedHarness } from "../feed-contract.ts";
 import { type ConnectorCase, caseOf, LARGE_CHARS, leaveOut, ODD_TEXTS, type Scope } from "./cases.ts";
+import type { FeedHarness } from "./feed-harness.ts";
 import { bodies, Listener, messages, quiet, WAIT } from "./listener.ts";
 
 export interface FeedCaseOptions {

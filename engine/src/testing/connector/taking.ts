@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { reportOf } from "../../errors.ts";
 import type { Json } from "../../frame/json.ts";
 import type { RejectedInput, SourceConnector, SourceMark, SourceReader } from "../../source/source-connector.ts";
+import { systemEnv } from "../../time/system-env.ts";
 
 export interface Taken {
   readonly messages: readonly (readonly [pos: number, row: Json])[];
@@ -20,6 +21,7 @@ export interface TakingOptions {
   between?(batches: number): unknown;
 }
 
+const { turns } = systemEnv();
 /** Attempts to open again, each of which the connection's own back-off precedes. */
 const ATTEMPTS_MAX = 200;
 /** A source that has not ended after so many reads without anything never will. */
@@ -98,7 +100,7 @@ export async function takeAll(
       expect(batch.through).toBeGreaterThanOrEqual(Math.max(last, through));
       through = batch.through;
       between?.(sizes.length);
-      for (let turn = 0; turn < pauseTurns; turn++) await new Promise((turned) => setImmediate(turned));
+      for (let turn = 0; turn < pauseTurns; turn++) await new Promise<void>((turned) => turns.yieldToIo(turned));
     }
   } finally {
     await reader.close();
