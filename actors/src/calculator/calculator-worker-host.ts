@@ -14,6 +14,7 @@ import {
   type Timer,
 } from "@millrace/engine";
 import { actorError } from "../errors.ts";
+import { BufferWatch } from "./buffer-watch.ts";
 import { reported } from "./calculator-error.ts";
 import type { CalculatorHost, Outcome } from "./calculator-host.ts";
 import { type CalculatorContext, pathOf } from "./calculator-module.ts";
@@ -31,7 +32,7 @@ import type { LentToWorker } from "./worker-payloads.ts";
 export interface CalculatorLimits {
   /** Longest that one row may take, in ms: it is ended after at least this and at most twice this. Default 1000. */
   readonly deadlineMs?: number;
-  /** Heap of the worker in MiB. Default 256. */
+  /** Heap of the worker in MiB, and as much again in buffers. Default 256. */
   readonly memoryMib?: number;
   /** How often a row may end the worker before it is given up. Default 2. */
   readonly attemptsMax?: number;
@@ -52,6 +53,7 @@ export interface CalculatorInfo {
   readonly details: Json;
 }
 
+const MIB = 1024 * 1024;
 const BOOTSTRAP = `
 const { workerData } = require("node:worker_threads");
 require("node:module").register(workerData.hooks, { data: workerData.stripper });
@@ -79,6 +81,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
   #settle: ((answer: WorkerMessage | MillraceError) => void) | undefined;
   /** Runs out when the worker is quiet for too long. */
   #quiet: Timer | undefined;
+  #buffers: BufferWatch | undefined;
 
   constructor(options: WorkerOptions, env: Env) {
     this.#url = options.url;
@@ -147,6 +150,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
       const answer = await this.#batch(part, context, payloads);
       if (!(answer instanceof MillraceError)) {
         payloads.note(answer.use);
+        if (answer.bufferBytes > this.#memoryMib * MIB) await this.#replace();
         for (const outcome of answer.outcomes) outcomes.push(await outcomeOf(outcome, answer.hasPayloads, payloads));
         continue;
       }
@@ -176,21 +180,33 @@ export class CalculatorWorkerHost implements CalculatorHost {
     return answer;
   }
 
+  /** What it holds between batches is no message's doing, and needed by none: the next batch begins with another worker. */
+  async #replace(): Promise<void> {
+    this.#failures++;
+    this.#lastFailure = usedTooMuch(this.#memoryMib);
+    await this.close();
+  }
+
   /** The worker's next message, or what ended it. A worker that makes no progress for `quietMs` is ended. */
   #answer(worker: Worker, quietMs: number): Promise<WorkerMessage | MillraceError> {
     return new Promise((resolve) => {
       this.#settle = (answer) => {
         this.#settle = undefined;
         this.#quiet?.cancel();
+        this.#buffers?.stop();
         resolve(answer);
       };
       const settle = this.#settle;
+      const end = (casualty: MillraceError): void => void this.close().then(() => settle(casualty));
+      this.#buffers = new BufferWatch(worker, this.#env, this.#memoryMib * MIB, () =>
+        end(usedTooMuch(this.#memoryMib)),
+      );
       const watch = (): Timer => {
         const at = Atomics.load(this.#progress, 0);
         const check = (): void => {
           if (this.#settle !== settle) return;
           if (Atomics.load(this.#progress, 0) !== at) this.#quiet = watch();
-          else void this.close().then(() => settle(actorError("CALC-TIMEOUT", `no result after ${quietMs} ms`)));
+          else end(actorError("CALC-TIMEOUT", `no result after ${quietMs} ms`));
         };
         // An answer that waits while this thread was busy is read first.
         return this.#env.timers.after(quietMs, () => this.#env.turns.yieldToIo(() => this.#env.turns.yieldToIo(check)));
@@ -231,6 +247,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
     this.#worker = undefined;
     // A row that nobody waits for any more must not hold the process until its deadline.
     this.#quiet?.cancel();
+    this.#buffers?.stop();
     await worker?.terminate();
   }
 }
@@ -271,10 +288,13 @@ function boundOf(from: number, end: number, suspects: ReadonlyMap<number, Suspec
 
 function casualtyOf(error: Error & { code?: string }, memoryMib: number): MillraceError {
   if (error.code === "ERR_WORKER_OUT_OF_MEMORY") {
-    return actorError("CALC-OOM", `the calculator used more than ${memoryMib} MiB of memory`, { cause: error });
+    return usedTooMuch(memoryMib, error);
   }
   return actorError("CALC-EXIT", `the calculator's worker failed: ${error.message}`, { cause: error });
 }
+
+const usedTooMuch = (memoryMib: number, cause?: Error): MillraceError =>
+  actorError("CALC-OOM", `the calculator used more than ${memoryMib} MiB of memory`, cause && { cause });
 
 function refusalOf({ code, message, place }: ReportedError): MillraceError {
   return new MillraceError(code, errorEntry(code)?.kind ?? "terminal", message, { place });

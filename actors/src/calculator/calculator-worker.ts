@@ -3,6 +3,7 @@
  * of the row at work is in shared memory, so that whoever must end this thread knows which message is to blame.
  */
 
+import { getHeapStatistics } from "node:v8";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Json, MillraceError, Place } from "@millrace/engine";
 import { didNotLoad, threw } from "./calculator-error.ts";
@@ -53,6 +54,8 @@ export type WorkerMessage =
       /** Some message has a draft of a payload in it. */
       readonly hasPayloads: boolean;
       readonly use: PayloadUse;
+      /** What the worker has of memory beside its heap. */
+      readonly bufferBytes: number;
     };
 
 function reportOf(error: MillraceError): ReportedError {
@@ -99,7 +102,8 @@ async function handle(
     hasPayloads = bytes > 0 || transfer.size > 0;
     if (bytes >= PART_BYTES_MAX) break;
   }
-  const message = { type: "done", id: request.id, outcomes, hasPayloads, use: payloads.use } as const;
+  const bufferBytes = getHeapStatistics().external_memory;
+  const message = { type: "done", id: request.id, outcomes, hasPayloads, use: payloads.use, bufferBytes } as const;
   return { message, transfer: [...transfer] };
 }
 

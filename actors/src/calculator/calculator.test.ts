@@ -120,6 +120,19 @@ test("leaving the process or filling the memory ends the worker, not the host", 
   expect(result.out).toEqual([1, 2, 3]);
 });
 
+test("buffers that are kept from batch to batch cost the worker, and no message", async () => {
+  const source = `
+    const kept = [];
+    export default (row) => { kept.push(Buffer.alloc(24 << 20, 1)); return kept.length; };
+  `;
+  const behavior = await committed(source, { memoryMib: 64, deadlineMs: 5000 });
+  const held: Json[] = [];
+  for (let n = 0; n < 6; n++) held.push(...(await step(behavior, [n])).out);
+  // The third is over the limit, its worker is replaced.
+  expect(held).toEqual([1, 2, 3, 1, 2, 3]);
+  expect(behavior.describe?.()).toMatchObject({ failures: 2, lastFailure: expect.stringContaining("CALC-OOM") });
+});
+
 test("stray rejections and throws in callbacks harm no message", async () => {
   const behavior = await committed(`
     export default async (row) => {

@@ -111,8 +111,9 @@ describe("a calculator that", () => {
       "in.ndjson": ROWS.map((row) => JSON.stringify(row)).join("\n"),
       "leaking.yaml": LEAK,
       "leak.mjs":
-        "export default (row) => { if (row.n !== 2) return row; for (const kept = []; ; ) kept.push(new Array(1e6).fill(kept.length)); };\n",
-      "leak.ndjson": '{"n":1}\n{"n":2}\n{"n":3}\n',
+        "const more = { 2: (n) => new Array(1e6).fill(n), 4: (n) => Buffer.alloc(1 << 22, n) };\n" +
+        "export default (row) => { if (!(row.n in more)) return row; for (const kept = []; ; ) kept.push(more[row.n](kept.length)); };\n",
+      "leak.ndjson": [1, 2, 3, 4, 5].map((n) => `{"n":${n}}\n`).join(""),
     });
     server = await folder.serve(["bystander.yaml", "hostile.yaml", "leaking.yaml"]);
     const ticksNow = async (): Promise<number> => (await server.status("bystander")).messagesOut;
@@ -147,12 +148,12 @@ describe("a calculator that", () => {
     expect(out().find(({ n }) => n === numberOf("returns NaN"))).toEqual({ n: numberOf("returns NaN"), ratio: null });
   });
 
-  it("leaks its heap gives a dead letter with its limit; its neighbours pass", () => {
+  it("leaks its heap, or buffers, gives a dead letter with its limit; its neighbours pass", () => {
     const leaked = letters.filter(({ graph }) => graph === "leaking");
-    expect(leaked.map(({ error, input }) => [error.code, input])).toEqual([["CALC-OOM", { n: 2 }]]);
-    expect(leaked[0]?.error.message).toContain("256 MiB");
-    expect(folder.rows("leak.ndjson")).toEqual([{ n: 1 }, { n: 3 }]);
-    expectBalance({ rowsIn: 3, rowsOut: 2, deadLetters: leaked.length });
+    expect(leaked.map(({ error, input }) => [error.code, input])).toEqual([2, 4].map((n) => ["CALC-OOM", { n }]));
+    for (const { error } of leaked) expect(error.message).toContain("256 MiB");
+    expect(folder.rows("leak.ndjson")).toEqual([{ n: 1 }, { n: 3 }, { n: 5 }]);
+    expectBalance({ rowsIn: 5, rowsOut: 3, deadLetters: leaked.length });
   });
 
   it("does any of it loses no row, and keeps the order of those that pass", () => {
