@@ -19,6 +19,7 @@ import { sinkContract, sourceContract } from "@millrace/engine/testing";
 import { fileSource } from "@millrace/streams/file";
 import { s3Sink, s3Source } from "@millrace/streams/s3";
 import { Bool, Float64, Int32, Table, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
+import { parse } from "csv-parse/sync";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { HttpGate } from "../../services/http-gate.ts";
@@ -111,11 +112,8 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
 
   function csvRows(prefix: string): readonly Json[] {
     return bucket.keys(prefix).flatMap((key) => {
-      const [, ...lines] = bucket.text(key).trimEnd().split("\n");
-      return lines.map((line): Json => {
-        const [, id, name = "", amount] = /^(\d+),"(.*)",(.*)$/.exec(line) ?? [];
-        return { id: Number(id), name: name.replaceAll('""', '"'), amount: Number(amount) };
-      });
+      const rows: Record<string, string>[] = parse(bucket.text(key), { columns: true });
+      return rows.map(({ id, name = "", amount }): Json => ({ id: Number(id), name, amount: Number(amount) }));
     });
   }
 
