@@ -69,7 +69,7 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
     mysqlSource(address(table, `?cursor=id${options}`), env, { policy: QUICK, pollMs: 20 });
   const sink = (table: string, key: readonly string[] = ["id"]): SinkConnector =>
     mysqlSink(address(table, "", "sink"), { id: "g/out", key, policy: QUICK }, env);
-  const made = async (columns = "id bigint primary key, name text, amount double, ok bool"): Promise<string> => {
+  const made = async (columns = "id bigint primary key, name mediumtext, amount double, ok bool"): Promise<string> => {
     const table = next();
     await db.query(`create table ${name(table)} (${columns})`);
     return table;
@@ -117,6 +117,7 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
     address: (host) => `mysql://root@${host}/shop`,
     numbered: "bigint primary key auto_increment",
     counter: "bigint auto_increment unique",
+    text: "mediumtext",
     arrival: { column: "n bigint primary key auto_increment, ", order: "n" },
     pause: "select sleep(0.003)",
   });

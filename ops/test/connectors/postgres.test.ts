@@ -130,6 +130,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     address: (host) => `postgres://postgres@${host}/postgres`,
     numbered: "bigint generated always as identity primary key",
     counter: "bigserial",
+    text: "text",
     arrival: { column: "", order: "ctid" },
     pause: "select pg_sleep(0.003)",
   });

@@ -33,6 +33,8 @@ export interface SqlFile {
   /** Types of columns that the database numbers itself: as the primary key, and otherwise. */
   readonly numbered: string;
   readonly counter: string;
+  /** Type of a column for texts of any length. */
+  readonly text: string;
   /** Waits for 3 ms. */
   readonly pause: string;
 }
@@ -51,7 +53,7 @@ export interface SqlTables extends SqlFile {
 export function sqlFile(db: SqlFile): void {
   for (const key of [["id"], []]) {
     sinkContract(`a ${db.name} table ${key.length === 0 ? "without" : "with"} a key`, async () => {
-      const table = await db.made(`id bigint not null, name text, amount double precision, n ${db.counter}`);
+      const table = await db.made(`id bigint not null, name ${db.text}, amount double precision, n ${db.counter}`);
       if (key.length > 0)
         await db.query(`create unique index ${db.quoted(`${table} by id`)} on ${db.quoted(table)} (id)`);
       return {

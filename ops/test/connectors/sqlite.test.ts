@@ -115,6 +115,7 @@ describe.skipIf(sqliteMissing)(`SQLite${SKIPPED}`, () => {
     sink,
     numbered: NUMBERED,
     counter: NUMBERED,
+    text: "text",
     pause: PAUSE,
   });
 
