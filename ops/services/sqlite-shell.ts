@@ -22,7 +22,8 @@ export class SqliteShell {
     // What it complains of comes the same way as rows, and so before the mark.
     this.#child = spawn("sh", ["-c", 'exec sqlite3 "$0" 2>&1', path], { stdio: "pipe" });
     this.#child.stdin.on("error", () => undefined);
-    this.#child.stdout.on("data", (chunk: Buffer) => this.#take(chunk.toString()));
+    // A character may come in two pieces.
+    this.#child.stdout.setEncoding("utf8").on("data", (text: string) => this.#take(text));
     this.#child.once("exit", () => {
       for (const { reject } of this.#waiting.splice(0)) reject(new Error("the shell has ended"));
     });

@@ -175,6 +175,8 @@ export function rabbitmqStreams(broker: () => RabbitServer, client: () => Patien
         key: stream,
         id: "m",
         redelivered: false,
+        contentType: null,
+        priority: null,
         headers: { kind: "a", "x-stream-offset": 0 },
         data: 7,
       },

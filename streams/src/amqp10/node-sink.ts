@@ -99,7 +99,7 @@ class Publisher {
       ...(priority === undefined ? {} : { priority }),
       content_type: contentType,
       application_properties: prefixed("cloudEvents:", attributes),
-      body: rhea.message.data_section(body),
+      body: rhea.message.data_section(Buffer.from(inBasicPlane(body))),
     });
     const most = this.#sender.max_message_size;
     if (most > 0 && encoded.length > most)
@@ -151,3 +151,24 @@ class Publisher {
 }
 
 const noPriority = (text: string, field: string): Error => amqp10Error("AMQP10-PRIORITY", text, { details: { field } });
+
+/** The first byte in UTF-8 of a character beyond the basic plane, and of no other. */
+const BEYOND_BASIC = 0xf0;
+
+/**
+ * JSON with escapes for the characters that ActiveMQ, which takes it for a text of JMS, keeps as two halves and gives other readers in bytes
+ * that are no UTF-8.
+ */
+function inBasicPlane(json: Uint8Array): Uint8Array {
+  if (!json.some((byte) => byte >= BEYOND_BASIC)) return json;
+  const escaped = (character: string): string =>
+    character
+      .split("")
+      .map((half) => `\\u${half.charCodeAt(0).toString(16)}`)
+      .join("");
+  return Buffer.from(
+    Buffer.from(json)
+      .toString()
+      .replaceAll(/[\u{10000}-\u{10ffff}]/gu, escaped),
+  );
+}
