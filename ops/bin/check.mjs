@@ -4,14 +4,8 @@ import { spawnSync } from "node:child_process";
 import { root } from "./setup.mjs";
 
 const gates = ["lint", "build", "native", "typecheck", "deps", "knip", "unit", "unit:typescript"];
-/** What has both ways behind it and no other test that holds them against each other; `npm run unit:typescript` runs everything. */
-const TYPESCRIPT = [
-  "ops/test/flights",
-  "ops/test/payloads",
-  "ops/test/past",
-  "ops/test/examples",
-  "ops/test/calculators.e2e",
-];
+/** The demo and looks at the past of graphs, end to end; `npm run unit:typescript` runs everything. */
+const TYPESCRIPT = ["ops/test/flights", "ops/test/past"];
 const argumentsOf = { native: ["--", "--test"], "unit:typescript": ["--", ...TYPESCRIPT] };
 const keepGoing = process.argv.includes("--keep-going");
 const failed = [];

@@ -6,13 +6,15 @@ import { join } from "node:path";
 import type { DeadLetter } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { lastJson, root } from "../millrace.ts";
-import { limitMs, tell } from "./form.ts";
+import { isFull, limitMs, tell } from "./form.ts";
 import { GraphFolder, type Summary } from "./graph-folder.ts";
 import { BOMBS, HOSTILE_SCRIPT, hostileRows, type Prize } from "./hostile-scripts.ts";
 
 const SECRET = "the-secret-of-this-host-4711";
 const VARIABLE = "HOSTILE_PRIZE";
 const SCRIPTS_MIN = 1000;
+/** Of the bombs, each of which takes its deadline twice, the short form has one in so many: a loop, a heap, a depth. */
+const SHORT_EVERY = 3;
 /** Names that a script finds only where a host put them. */
 const OF_HOSTS = /\b(?:process|require|fetch|setTimeout|WebAssembly|Buffer|global|console|Worker|std|performance)\b/;
 
@@ -137,13 +139,14 @@ describe("scripts in a sandbox that have no end, or no bound", () => {
   it(
     "are ended with their code; the others go on as if they had not been there",
     async () => {
-      const rows = BOMBS.flatMap(([code], i) => [{ n: 2 * i, code }, { n: 2 * i + 1 }]);
+      const bombs = BOMBS.filter((_, i) => isFull || i % SHORT_EVERY === 0);
+      const rows = bombs.flatMap(([code], i) => [{ n: 2 * i, code }, { n: 2 * i + 1 }]);
       await prison.run("sandbox: true, deadline: 2s, limits: { memoryMib: 32, load: 2m }", rows);
       const letters: readonly DeadLetter[] = await prison.folder.deadLetters();
       const codeOf = (n: number): string | undefined =>
         letters.find(({ input }) => (input as { readonly n: number }).n === n)?.error.code;
-      for (const [i, [, codes]] of BOMBS.entries()) expect(codes, BOMBS[i]?.[0]).toContain(codeOf(2 * i));
-      const good = BOMBS.map((_, i) => ({ n: 2 * i + 1, polluted: null }));
+      for (const [i, [code, codes]] of bombs.entries()) expect(codes, code).toContain(codeOf(2 * i));
+      const good = bombs.map((_, i) => ({ n: 2 * i + 1, polluted: null }));
       expect(prison.folder.rows("out.ndjson")).toEqual(good);
     },
     limitMs(300_000),

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { killLog } from "./log-kill.mjs";
 
 /** `LOG_KILLS=1000` is the long form. */
-const KILLS = Number(process.env.LOG_KILLS ?? 20);
+const KILLS = Number(process.env.LOG_KILLS ?? 10);
 
 it(
   `loses nothing acknowledged and doubles nothing over ${KILLS} kills of an appending process`,

@@ -14,7 +14,7 @@ import { killPayloads } from "./payload-kill.mjs";
 
 const noAddon = process.env.MILLRACE_SKIP_RUST;
 const noMount = noAddon ?? process.env.MILLRACE_SKIP_LOOP;
-const KILLS = times(25, 500);
+const KILLS = times(15, 500);
 /** At lines of the protocol; `npm test` has some of them among the tests of the crates. */
 const POINT_KILLS = 10_000;
 /** What a dead process held is free again after so long. */
