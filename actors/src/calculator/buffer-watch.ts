@@ -2,7 +2,6 @@
  * Memory that a worker thread takes beside its heap. The limits of a thread count its heap only: one that fills buffers would take the
  * whole process with it. So it is looked at while the thread is at work, and by the thread itself after each batch.
  */
-import type { Worker } from "node:worker_threads";
 import type { Env, Timer } from "@millrace/engine";
 
 /** Most batches are done before the first look. A thread that writes at the speed of memory gets this far in the meantime. */
@@ -17,7 +16,7 @@ interface MeasuredWorker {
 
 /** Of one batch, from its start until {@link stop}. */
 export class BufferWatch {
-  readonly #worker: Worker & MeasuredWorker;
+  readonly #worker: MeasuredWorker;
   readonly #env: Env;
   readonly #bytesMax: number;
   readonly #onTooMuch: () => void;
@@ -26,7 +25,7 @@ export class BufferWatch {
   #residentBefore: number | undefined;
   #isOver = false;
 
-  constructor(worker: Worker, env: Env, bytesMax: number, onTooMuch: () => void) {
+  constructor(worker: object, env: Env, bytesMax: number, onTooMuch: () => void) {
     this.#worker = worker;
     this.#env = env;
     this.#bytesMax = bytesMax;
