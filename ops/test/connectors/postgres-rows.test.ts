@@ -184,7 +184,10 @@ describe.skipIf(postgresMissing)(`rows and then changes of PostgreSQL's tables${
       await last(to, listener);
       await expectCopy(to, listener.rows);
       const back = listener.rows.filter(({ op }) => op === "truncate");
-      expect(back).toMatchObject([{ schema: "public", table: to.tables[1], snapshot: true, cascade: false }]);
+      // Once, or again when the link was not whole at once.
+      expect(back.length).toBeGreaterThan(0);
+      const taken = { schema: "public", table: to.tables[1], snapshot: true, cascade: false };
+      for (const row of back) expect(row).toMatchObject(taken);
       const reads = listener.rows.filter(({ op }) => op === "read").map(({ table }) => table);
       expect(reads.filter((table) => table === to.tables[0])).toHaveLength(1000);
       expect(reads.filter((table) => table === to.tables[1]).length).toBeGreaterThan(20_000);
