@@ -1,6 +1,8 @@
 import type { Delivery, Transport } from "@millrace/engine";
 import type { SeededRandom } from "@millrace/engine/testing";
 
+const LATE_MS = 100;
+
 /** Mistreats what comes over a real transport. */
 export class ChaosTransport implements Transport {
   readonly bodyBytesMax: number;
@@ -27,6 +29,11 @@ export class ChaosTransport implements Transport {
     options: { readonly credit?: number } = {},
   ): ReturnType<Transport["subscribe"]> {
     let held: Delivery | undefined;
+    const letGo = (late: Delivery | undefined): void => {
+      if (late === undefined || held !== late) return;
+      held = undefined;
+      receive(late);
+    };
     const subscribing = this.#inner.subscribe(
       subject,
       (delivery) => {
@@ -38,15 +45,16 @@ export class ChaosTransport implements Transport {
         } else if (held === undefined && this.#random.chance(0.02)) {
           this.overtaken++;
           held = delivery;
+          // The one that is to overtake it needs credit; if none comes, it was the last and arrives late.
+          void subscribing.then((subscription) => subscription.grant(1));
+          setTimeout(letGo, LATE_MS, delivery);
         } else {
           receive(delivery);
           if (this.#random.chance(0.02)) {
             this.repeated++;
             receive({ ...delivery, ack: () => undefined });
           }
-          const late = held;
-          held = undefined;
-          if (late !== undefined) receive(late);
+          letGo(held);
         }
       },
       options,
