@@ -7,12 +7,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeStep, SnapshotStore, STEP, StreamFold, systemEnv } from "@millrace/engine";
-import { nativeBlocks, openLmdbStore } from "@millrace/native";
-import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
-import { IndexThread } from "../dist/host/index-thread.js";
+import { encodeStep, SnapshotStore, STEP, StreamFold } from "@millrace/engine";
+import { openLmdbStore } from "@millrace/native";
 import { benchContext } from "./bench-context.mjs";
 import { median } from "./measure.mjs";
+import { openLog } from "./open-log.mjs";
 
 const EVENTS = 10_000_000;
 const TENTH = 10;
@@ -27,22 +26,6 @@ const STATES = 200;
 const ROWS = 1000;
 const STEPS_STREAM = "bench/node";
 const PAYLOAD = Buffer.alloc(120, 7);
-const env = systemEnv();
-
-async function open(directory) {
-  const indexStore = await openLmdbStore({ dir: join(directory, "index") });
-  const kernels = nativeBlocks();
-  const log = await openEmbeddedLog({
-    directory: join(directory, "log"),
-    disk: systemDisk(),
-    env,
-    indexStore,
-    indexer: new IndexThread({ store: indexStore, kernels }).of,
-    kernels,
-  });
-  const close = () => log.close().then(() => indexStore.close());
-  return { log, close };
-}
 
 function eventOf(i) {
   const id = Buffer.alloc(16);
@@ -85,7 +68,7 @@ async function opening(directory, repeats) {
   for (let i = 0; i < repeats; i++) {
     const before = process.cpuUsage();
     const startedMs = performance.now();
-    const { close } = await open(directory);
+    const { close } = await openLog(directory);
     took.push(performance.now() - startedMs);
     const { user, system } = process.cpuUsage(before);
     cpu.push((user + system) / 1000);
@@ -99,7 +82,7 @@ async function rebuilt(directory) {
   rmSync(join(directory, "index"), { recursive: true });
   const before = process.cpuUsage();
   const startedMs = performance.now();
-  const { log, close } = await open(directory);
+  const { log, close } = await openLog(directory);
   await log.indexed();
   const ms = performance.now() - startedMs;
   const { user, system } = process.cpuUsage(before);
@@ -110,7 +93,7 @@ async function rebuilt(directory) {
 
 /** What a log of this many events costs. It is there already up to a sample of events. */
 async function costs(directory, events, sample, repeats) {
-  const { log, close } = await open(directory);
+  const { log, close } = await openLog(directory);
   await grow(log, events - sample);
   const appendCpuNs = await cpuNsOf(sample, () => grow(log, events));
   const scanned = [];
@@ -152,7 +135,7 @@ function stepOf(i) {
 
 /** How long the state at a position takes, in ms, at positions drawn all over the log. */
 async function stateTimes(directory, steps) {
-  const { log, close } = await open(directory);
+  const { log, close } = await openLog(directory);
   const store = await openLmdbStore({ dir: join(directory, "snapshots") });
   const snapshots = new SnapshotStore(store, log);
   for (let from = log.durableEnd; from < steps; from += EVENTS_PER_APPEND * APPENDS_AT_ONCE) {

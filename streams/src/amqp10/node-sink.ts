@@ -8,6 +8,7 @@ import { type Outgoing, outgoingOf, Unfinished } from "../resilience/outgoing.ts
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
 import { type AmqpLink, AmqpRefusal, described } from "./amqp-link.ts";
+import { inBasicPlane } from "./basic-plane.ts";
 import { amqp10Error } from "./errors.ts";
 
 export interface NodeSinkOptions {
@@ -99,7 +100,7 @@ class Publisher {
       ...(priority === undefined ? {} : { priority }),
       content_type: contentType,
       application_properties: prefixed("cloudEvents:", attributes),
-      body: rhea.message.data_section(Buffer.from(inBasicPlane(body))),
+      body: rhea.message.data_section(inBasicPlane(body, contentType)),
     });
     const most = this.#sender.max_message_size;
     if (most > 0 && encoded.length > most)
@@ -151,24 +152,3 @@ class Publisher {
 }
 
 const noPriority = (text: string, field: string): Error => amqp10Error("AMQP10-PRIORITY", text, { details: { field } });
-
-/** The first byte in UTF-8 of a character beyond the basic plane, and of no other. */
-const BEYOND_BASIC = 0xf0;
-
-/**
- * JSON with escapes for the characters that ActiveMQ, which takes it for a text of JMS, keeps as two halves and gives other readers in bytes
- * that are no UTF-8.
- */
-function inBasicPlane(json: Uint8Array): Uint8Array {
-  if (!json.some((byte) => byte >= BEYOND_BASIC)) return json;
-  const escaped = (character: string): string =>
-    character
-      .split("")
-      .map((half) => `\\u${half.charCodeAt(0).toString(16)}`)
-      .join("");
-  return Buffer.from(
-    Buffer.from(json)
-      .toString()
-      .replaceAll(/[\u{10000}-\u{10ffff}]/gu, escaped),
-  );
-}
