@@ -35,7 +35,7 @@ module.exports = {
         pathNot: [
           "^$1/",
           "^[^/]+/src/mod\\.ts$",
-          "^engine/src/testing/mod\\.ts$",
+          "^engine/src/(?:testing|worker)/mod\\.ts$",
           "^(?:streams|projections)/src/[^/]+/mod\\.ts$",
         ],
       },

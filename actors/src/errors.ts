@@ -1,5 +1,5 @@
 /** The error catalogue of the node behaviors. */
-import { defineErrors } from "@millrace/engine";
+import { defineErrors } from "@millrace/engine/worker";
 
 export const actorError = defineErrors({
   "EXPR-RESULT": {

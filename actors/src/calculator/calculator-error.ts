@@ -1,5 +1,6 @@
 /** Turns what a calculator threw, which may be anything, into an error with the place in its module. */
-import { errorEntry, MillraceError, messageOf, type Place } from "@millrace/engine";
+import type { Place } from "@millrace/engine";
+import { errorEntry, MillraceError, messageOf } from "@millrace/engine/worker";
 import { actorError } from "../errors.ts";
 import { pathOf } from "./calculator-module.ts";
 

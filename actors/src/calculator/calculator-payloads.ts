@@ -2,16 +2,8 @@
  * Payloads of a calculator's messages: those that its rows name are lent to the code where they are, and bytes that it returns
  * are put into the host's store, or travel inline, before the log hears of them.
  */
-import {
-  inlineValue,
-  isFormat,
-  type Json,
-  type LentPayload,
-  PAYLOAD_KEY,
-  type PayloadExchange,
-  type PayloadFormat,
-  type PayloadIntake,
-} from "@millrace/engine";
+import type { Json, LentPayload, PayloadExchange, PayloadFormat, PayloadIntake } from "@millrace/engine";
+import { inlineValue, isFormat, PAYLOAD_KEY } from "@millrace/engine/worker";
 import type { PlacedPayload } from "./calculator-module.ts";
 
 /** Where worker threads find what reads the store: a module with `openPayloadReader(directory)`. */

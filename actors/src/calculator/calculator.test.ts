@@ -55,6 +55,14 @@ test("a TypeScript module is loaded without its types, and may expand and drop m
   expect((await step(behavior, [{ n: 0 }, { n: 1 }, { n: 2 }])).out).toEqual([{ one: true }, { n: 2 }, { n: 20 }]);
 });
 
+test("its thread loads nothing of what only a host needs", async () => {
+  const behavior = await committed(`
+    import Module from "node:module";
+    export default () => Object.keys(Module._cache).filter((path) => /node_modules.(ajv|yaml|msgpackr)./.test(path));
+  `);
+  expect((await step(behavior, [{}])).out).toEqual([]);
+});
+
 test("whatever a module throws rejects its own message, with the place in the source", async () => {
   const url = moduleOf(`type N = number;
 export default (row: { n: N }) => {

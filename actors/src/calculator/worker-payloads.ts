@@ -1,15 +1,7 @@
 /** The payloads of a batch inside of a worker: opened where they are, given back when their row is done. */
 import { open } from "node:fs/promises";
-import {
-  isFormat,
-  type Json,
-  type LentPayload,
-  type PayloadFormat,
-  type PayloadLease,
-  type PayloadStore,
-  payloadError,
-  payloadOf,
-} from "@millrace/engine";
+import type { Json, LentPayload, PayloadFormat, PayloadLease, PayloadStore } from "@millrace/engine";
+import { isFormat, payloadError, payloadOf } from "@millrace/engine/worker";
 import type { OpenedPayload, PayloadContext, PlacedPayload } from "./calculator-module.ts";
 import {
   type PayloadDraft,

@@ -1,6 +1,6 @@
 /** The inside of a decoding thread: decodes one row group per request and hands its buffers over. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { messageOf } from "@millrace/engine";
+import { messageOf } from "@millrace/engine/worker";
 import { ParquetFile } from "./parquet-file.ts";
 import { buffersOf, type RowGroup } from "./row-group.ts";
 

@@ -1,6 +1,6 @@
 /** The inside of a database's thread: answers one question after the other. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { messageOf } from "@millrace/engine";
+import { messageOf } from "@millrace/engine/worker";
 import { SqliteFailure, SqliteFile, type SqliteRow, type SqliteValue } from "./sqlite-file.ts";
 
 export interface SqliteWorkerData {

@@ -2,7 +2,8 @@
  * Frames of the calculator protocol `abacus/1` (native/sdk/PROTOCOL.md): u32 length, little-endian, of what follows; a byte
  * that says what it is; a msgpack map. Unknown fields are skipped, so that either side may be newer.
  */
-import { invariant, type Json, type Place, type StateEvent } from "@millrace/engine";
+import type { Json, Place, StateEvent } from "@millrace/engine";
+import { invariant } from "@millrace/engine/worker";
 import { Packr, Unpackr } from "msgpackr";
 import type { PlacedPayload } from "../calculator-module.ts";
 

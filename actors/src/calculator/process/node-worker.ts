@@ -4,7 +4,8 @@
  */
 import { connect, type Socket } from "node:net";
 import { pathToFileURL } from "node:url";
-import { isFormat, type Json, MillraceError, type StateEvent, systemEnv, WORKER_SOCKET } from "@millrace/engine";
+import type { Json, StateEvent } from "@millrace/engine";
+import { isFormat, MillraceError, systemEnv, WORKER_SOCKET } from "@millrace/engine/worker";
 import { actorError } from "../../errors.ts";
 import { didNotLoad, threw } from "../calculator-error.ts";
 import { type CalculatorModule, calculatorOf, type PlacedPayload } from "../calculator-module.ts";
