@@ -3,13 +3,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
+import { times } from "../faults/form.ts";
 import { eventually, GraphFolder } from "../faults/graph-folder.ts";
 import { lastJson, millrace, start } from "../millrace.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
 
 const kind = kafkaKinds().at(-1);
 const ROWS = 10_000;
-const KILLS = 2;
+const KILLS = times(1, 2);
 const SHARED_ROWS = 20_000;
 
 function linesOf(path: string): readonly string[] {

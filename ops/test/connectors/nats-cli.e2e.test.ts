@@ -5,12 +5,13 @@ import { connect, type NatsConnection } from "nats";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { natsServers, startNats } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
+import { times } from "../faults/form.ts";
 import { eventually, GraphFolder } from "../faults/graph-folder.ts";
 import { lastJson, millrace, start } from "../millrace.ts";
 
 const [kind] = natsServers();
 const ROWS = 10_000;
-const KILLS = 3;
+const KILLS = times(1, 3);
 const SHARED_ROWS = 40_000;
 
 function linesOf(path: string): readonly string[] {

@@ -17,6 +17,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { type RabbitServer, rabbitmqMissing, startRabbit } from "../../services/rabbitmq-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
 import { byHand, EVENTS_LIMIT_MS, expectEvents, type WireMessage } from "./broker-events.ts";
@@ -24,6 +25,7 @@ import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
 const START_MS = 240_000;
+const KILLS = times(1, 3);
 const QUORUM = { durable: true, arguments: { "x-queue-type": "quorum" } };
 
 /** The test takes its messages one by one. */
@@ -463,8 +465,8 @@ nodes:
           );
         let running = run();
         try {
-          for (let kill = 1; kill <= 3; kill++) {
-            await reaches((total / 5) * kill);
+          for (let kill = 1; kill <= KILLS; kill++) {
+            await reaches((total / (KILLS + 2)) * kill);
             running.child.kill("SIGKILL");
             await running.finished;
             running = run();
@@ -477,7 +479,7 @@ nodes:
         }
         rows.push(...(await drain(to, ids)));
         console.log(
-          `rabbitmq ${broker.server.greeting}: ${total} messages, 3 kills -9 of millrace: ${total - new Set(rows).size} lost, ${rows.length - total} twice, of these ${ids.size - total} under another id`,
+          `rabbitmq ${broker.server.greeting}: ${total} messages, ${KILLS} kills -9 of millrace: ${total - new Set(rows).size} lost, ${rows.length - total} twice, of these ${ids.size - total} under another id`,
         );
         expect([...new Set(rows)].map(Number).sort((a, b) => a - b)).toEqual(numbers(0, total));
         expect(ids.size).toBe(total);

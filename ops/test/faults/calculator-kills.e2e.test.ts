@@ -3,12 +3,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SeededRandom } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
-import { limitMs } from "./form.ts";
+import { limitMs, times } from "./form.ts";
 import { eventually, GraphFolder } from "./graph-folder.ts";
 
 const ROWS = 1500;
-const PROCESS_KILLS = 5;
-const HOST_KILLS = 3;
+const PROCESS_KILLS = times(2, 5);
+const HOST_KILLS = times(1, 3);
 
 const GRAPH = `name: totals
 nodes:
