@@ -42,6 +42,7 @@ export interface OrderedReader {
 
 /** Reads inside a transaction see its own writes. */
 export interface OrderedWriter extends OrderedReader {
+  /** Both arrays may be used again when it returns. */
   put(table: string, key: Key, value: Uint8Array): void;
   delete(table: string, key: Key): void;
   /** Deletes every key in `[gte, lt)`. */

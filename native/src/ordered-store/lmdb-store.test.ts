@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { orderedStoreContract } from "@millrace/engine/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { markClosed, takeClosedMark } from "./closed-mark.ts";
 import { openLmdbStore } from "./lmdb-store.ts";
 
 const freshDir = (): string => mkdtempSync(join(tmpdir(), "millrace-lmdb-"));
@@ -106,6 +107,32 @@ describe("opening an LMDB store", () => {
     await expectRebuilt();
   });
 
+  /** Pages that hold keys far from either end. */
+  function damageMiddle(): void {
+    const bytes = readFileSync(join(dir, "data.mdb"));
+    const file = openSync(join(dir, "data.mdb"), "r+");
+    for (let i = 5000; i < 15_000; i += 10) {
+      const at = bytes.indexOf(Buffer.concat([key(i), Buffer.alloc(100, i)]));
+      writeSync(file, Buffer.alloc(4096, 0xa7), 0, 4096, at - (at % 4096));
+    }
+  }
+
+  it("looks for damage everywhere unless the data is as it was closed", async () => {
+    const store = await openLmdbStore({ dir });
+    expect(takeClosedMark(dir)).toBe(false);
+    await store.transact((tx) => {
+      for (let i = 0; i < 20_000; i++) tx.put("t", key(i), new Uint8Array(100).fill(i));
+    });
+    await store.close();
+    damageMiddle();
+    markClosed(dir);
+    const trusted = await openLmdbStore({ dir });
+    expect(trusted.rebuilt).toBe(false);
+    await trusted.close();
+    expect([takeClosedMark(dir), takeClosedMark(dir)]).toEqual([true, false]);
+    await expectRebuilt();
+  });
+
   const built = join(import.meta.dirname, "../../dist/mod.js");
   it.skipIf(!existsSync(built))("keeps what was committed when its process is killed", async () => {
     const script = `
@@ -116,6 +143,7 @@ describe("opening an LMDB store", () => {
       process.kill(process.pid, "SIGKILL");`;
     const child = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
     expect(child.signal).toBe("SIGKILL");
+    expect(takeClosedMark(dir)).toBe(false);
     const store = await openLmdbStore({ dir });
     expect(store.rebuilt).toBe(false);
     expect([...(store.get("t", Uint8Array.of(1)) ?? [])]).toEqual([7]);

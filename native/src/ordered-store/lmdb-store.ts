@@ -20,6 +20,7 @@ import {
   storeError,
 } from "@millrace/engine";
 import { ABORT, open, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
+import { markClosed, takeClosedMark } from "./closed-mark.ts";
 import { storeFailure } from "./failure.ts";
 import { freeBytes, Growth } from "./growth.ts";
 import { probe } from "./probe.ts";
@@ -84,7 +85,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<LmdbStor
   try {
     const rebuilt = options.shared !== true && (await wipeIfDamaged(dir, settings));
     await mkdir(dir, { recursive: true });
-    return new Lmdb(dir, openRoot(settings), rebuilt);
+    return new Lmdb(dir, openRoot(settings), rebuilt, options.shared === true);
   } catch (error) {
     openDirs.delete(dir);
     throw storeFailure(error, dir);
@@ -107,7 +108,7 @@ function settingsOf({ dir, mapBytes = MAP_BYTES }: LmdbStoreOptions): Readonly<R
 async function wipeIfDamaged(dir: string, settings: Settings): Promise<boolean> {
   const file = join(dir, "data.mdb");
   if (!existsSync(file) || statSync(file).size === 0) return false;
-  const verdict = await probe(settings);
+  const verdict = await probe(settings, takeClosedMark(dir));
   if (verdict.answer === "sound") return false;
   if (verdict.answer === "unknown") {
     throw storeError("STORE-FAILED", `the store at ${dir} cannot be opened: ${verdict.reason}`, { details: { dir } });
@@ -125,6 +126,7 @@ function openRoot(settings: Settings): RootDatabase<Uint8Array, Key> {
 class Lmdb implements LmdbStore {
   readonly rebuilt: boolean;
   readonly dir: string;
+  readonly #shared: boolean;
   readonly #root: RootDatabase<Uint8Array, Key>;
   readonly #tables = new Map<string, number>();
   /** Tables that the running transaction began; they become known when it commits. */
@@ -140,8 +142,9 @@ class Lmdb implements LmdbStore {
   #running = false;
   #closing: Promise<void> | undefined;
 
-  constructor(dir: string, root: RootDatabase<Uint8Array, Key>, rebuilt: boolean) {
+  constructor(dir: string, root: RootDatabase<Uint8Array, Key>, rebuilt: boolean, shared: boolean) {
     this.dir = dir;
+    this.#shared = shared;
     this.#root = root;
     this.rebuilt = rebuilt;
     this.#readTables();
@@ -228,6 +231,7 @@ class Lmdb implements LmdbStore {
     await Promise.allSettled(this.#inFlight);
     try {
       await this.#root.close();
+      if (!this.#shared && this.#broken === undefined) markClosed(this.dir);
     } finally {
       openDirs.delete(this.dir);
     }

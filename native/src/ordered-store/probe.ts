@@ -14,6 +14,8 @@ export type Verdict =
 const PROBE_MS_MAX = 60_000;
 /** Reading is bounded, so that a large store opens soon; the pages that every read passes are read first. */
 const WALK_MS_MAX = 2000;
+/** Of a store that was closed and has not been written to since, only so many entries are read at either end. */
+const GLANCE_ENTRIES = 1024;
 
 /** LMDB's own codes are below this, system codes above. */
 const LMDB_CODE_MAX = -30_700;
@@ -21,28 +23,53 @@ const LMDB_CODE_MAX = -30_700;
 const INNOCENT_CODES: ReadonlySet<number> = new Set([-30_790, -30_789, -30_785]);
 const DAMAGED_SIGNALS: ReadonlySet<string> = new Set(["SIGBUS", "SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE"]);
 
+/** MDB_CORRUPTED, for what LMDB does not notice. */
+const ENTRIES_MISSING = -30_796;
+
 /** Runs without our sources, which may not be JavaScript yet: it needs only the path of `lmdb` and the options. */
 const PROBE = `
 const { open } = require(process.argv[1]);
 const options = JSON.parse(process.argv[2]);
 const until = Date.now() + Number(process.argv[3]);
+const glance = Number(process.argv[4]);
 try {
   const root = open({ ...options, readOnly: true, keyEncoding: "binary", encoding: "binary" });
-  root.getStats();
-  let seen = 0;
-  for (const { value } of root.getRange({ start: Buffer.from([0]) })) {
-    if (value === undefined) throw new Error("a key without a value");
-    if ((++seen & 1023) === 0 && Date.now() > until) break;
-  }
+  const { entryCount } = root.getStats();
+  const walk = (range) => {
+    let seen = 0;
+    for (const { value } of root.getRange(range)) {
+      if (value === undefined) throw new Error("a key without a value");
+      if ((++seen & 1023) === 0 && Date.now() > until) return entryCount;
+    }
+    return seen;
+  };
+  const ends = Math.min(glance, entryCount);
+  const wanted = glance > 0 ? 2 * ends : entryCount;
+  const seen =
+    glance > 0
+      ? walk({ start: Buffer.from([0]), limit: ends }) + walk({ start: Buffer.from([255]), reverse: true, limit: ends })
+      : walk({ start: Buffer.from([0]) });
+  // LMDB takes some damaged pages for the end of the keys.
+  if (seen < wanted) throw Object.assign(new Error("entries are missing"), { code: ${ENTRIES_MISSING} });
   process.exit(0);
 } catch (error) {
   process.stdout.write(JSON.stringify({ code: error.code, message: String(error.message) }), () => process.exit(3));
 }`;
 
-/** Opens the environment at `options.path` in a child process and reads it. */
-export function probe(options: { readonly path: string; readonly [name: string]: unknown }): Promise<Verdict> {
+/** Opens the environment at `options.path` in a child process and reads it; little of it when `wasClosed`. */
+export function probe(
+  options: { readonly path: string; readonly [name: string]: unknown },
+  wasClosed: boolean,
+): Promise<Verdict> {
   const lmdb = createRequire(import.meta.url).resolve("lmdb");
-  const args = ["-e", PROBE, lmdb, JSON.stringify(options), String(WALK_MS_MAX)];
+  const args = [
+    "-e",
+    PROBE,
+    lmdb,
+    JSON.stringify(options),
+    String(WALK_MS_MAX),
+    String(wasClosed ? GLANCE_ENTRIES : 0),
+  ];
   return new Promise((resolve) => {
     execFile(process.execPath, args, { timeout: PROBE_MS_MAX, env: childEnv() }, (error, stdout) => {
       resolve(error === null ? { answer: "sound" } : judge(error, stdout));

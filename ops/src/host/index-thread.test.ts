@@ -25,7 +25,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function open(entry: URL, smallEventsMax = 0): Promise<EmbeddedLog> {
+function open(entry: URL, smallEventsMax = 0, tailEventsMax = 1_000_000): Promise<EmbeddedLog> {
   return openEmbeddedLog({
     directory: join(folder, "log"),
     disk: systemDisk(),
@@ -34,6 +34,7 @@ function open(entry: URL, smallEventsMax = 0): Promise<EmbeddedLog> {
     indexer: new IndexThread({ store, kernels: undefined, entry, smallEventsMax }).of,
     segmentBytes: 1024 * 1024,
     indexLingerMs: 1,
+    tailEventsMax,
   });
 }
 
@@ -68,6 +69,22 @@ describe.runIf(existsSync(BUILT))("the index thread", () => {
     const again = await open(BUILT);
     expect(await again.head("stream-0")).toBe(Math.floor(11_999 / STREAMS));
     expect(await payloads(again.read({ filter: { types: ["Third"] } }))).toEqual(numbers(12_000, (i) => i % 3 === 0));
+    await again.close();
+  });
+
+  test("what it makes of a log without an index is found", async () => {
+    const log = await open(BUILT);
+    await appendTo(log, 0, 3000);
+    await log.close();
+    await store.close();
+    store = await openLmdbStore({ dir: join(folder, "another") });
+    const again = await open(BUILT, 0, 100);
+    expect(again.health.indexLag).toBe(0);
+    expect(await again.head("stream-0")).toBe(Math.floor(2999 / STREAMS));
+    expect(await payloads(again.readStream("stream-3"))).toEqual(numbers(3000, (i) => i % STREAMS === 3));
+    await appendTo(again, 3000, 3100);
+    await again.indexed();
+    expect(await payloads(again.read({ filter: { types: ["Third"] } }))).toEqual(numbers(3100, (i) => i % 3 === 0));
     await again.close();
   });
 

@@ -8,6 +8,7 @@ import { invariant, MillraceError } from "@millrace/engine";
 import type { LmdbStore } from "@millrace/native";
 import {
   type BlockKernels,
+  type CatchUpJob,
   type IndexerSettings,
   type IndexJob,
   inlineIndexer,
@@ -55,19 +56,27 @@ export class IndexThread implements LogIndexer {
   };
 
   async index(job: IndexJob): Promise<void> {
-    const { store, smallEventsMax = SMALL_EVENTS_MAX } = this.#options;
+    const { smallEventsMax = SMALL_EVENTS_MAX } = this.#options;
     if (this.#worker === undefined && job.events <= smallEventsMax) {
       await this.#inline?.index(job);
       return;
     }
+    await this.#do({ index: job });
+  }
+
+  catchUp(job: CatchUpJob): Promise<void> {
+    return this.#do({ catchUp: job });
+  }
+
+  async #do(request: IndexWorkerRequest): Promise<void> {
     this.#worker ??= this.#start();
-    const failure = await this.#ask(this.#worker, job);
+    const failure = await this.#ask(this.#worker, request);
     if (failure !== undefined) {
       await this.#end();
       const { code, kind, message, place, details } = failure;
       throw new MillraceError(code, kind, message, { place, ...(details === undefined ? {} : { details }) });
     }
-    store.refresh();
+    this.#options.store.refresh();
   }
 
   /** After the job that it may be doing. */

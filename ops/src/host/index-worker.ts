@@ -2,7 +2,13 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { type ErrorReport, reportOf } from "@millrace/engine";
 import { nativeBlocks, openLmdbStore } from "@millrace/native";
-import { type IndexerSettings, type IndexJob, inlineIndexer, systemDisk } from "@millrace/streams/embedded";
+import {
+  type CatchUpJob,
+  type IndexerSettings,
+  type IndexJob,
+  inlineIndexer,
+  systemDisk,
+} from "@millrace/streams/embedded";
 
 export interface IndexWorkerData {
   readonly settings: IndexerSettings;
@@ -10,7 +16,7 @@ export interface IndexWorkerData {
   readonly store: string;
 }
 
-export type IndexWorkerRequest = IndexJob | "close";
+export type IndexWorkerRequest = { readonly index: IndexJob } | { readonly catchUp: CatchUpJob } | "close";
 
 /** `undefined` when it was done. */
 export type IndexWorkerAnswer = ErrorReport | undefined;
@@ -24,7 +30,8 @@ async function serve(port: MessagePort, { settings, store: dir }: IndexWorkerDat
   opening.catch(() => undefined);
   const answer = async (request: IndexWorkerRequest): Promise<void> => {
     const { store, indexer } = await opening;
-    if (request !== "close") return indexer.index(request);
+    if (request !== "close")
+      return "index" in request ? indexer.index(request.index) : indexer.catchUp(request.catchUp);
     port.close();
     await indexer.close();
     await store.close();

@@ -63,11 +63,6 @@ export class IndexFollower {
     });
   }
 
-  /** Indexes everything durable now. @throws what the indexer answers */
-  async catchUp(): Promise<void> {
-    while (this.#hasWork()) await this.#indexSome();
-  }
-
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#rest.abort();

@@ -41,9 +41,14 @@ export type PostingKind = (typeof POSTING_KINDS)[number];
 
 export function positionKey(position: number): Buffer {
   const key = Buffer.allocUnsafe(8);
-  key.writeUIntBE(Math.floor(position / 2 ** 16), 0, 6);
-  key.writeUInt16BE(position % 2 ** 16, 6);
+  putPosition(key, 0, position);
   return key;
+}
+
+/** {@link positionKey} as part of a longer key. */
+export function putPosition(key: Buffer, at: number, position: number): void {
+  key.writeUInt32BE(Math.floor(position / 2 ** 32), at);
+  key.writeUInt32BE(position % 2 ** 32, at + 4);
 }
 
 export function streamKey(stream: number, revision: number): Buffer {
@@ -91,7 +96,7 @@ export function encodeLocations(
   offsets: readonly number[],
 ): Buffer {
   const first = events[0] as number;
-  const value = Buffer.allocUnsafe(12 + events.length * 8);
+  const value = Buffer.allocUnsafe(locationsBytes(events.length));
   positionKey(base + first).copy(value, 0);
   const view = viewOf(value);
   view.setUint32(8, serial);
@@ -102,6 +107,16 @@ export function encodeLocations(
     at += 8;
   }
   return value;
+}
+
+export const locationsBytes = (events: number): number => 12 + events * 8;
+
+/** {@link encodeLocations} of one event. */
+export function putLocation(value: Buffer, view: DataView, serial: number, position: number, offset: number): void {
+  putPosition(value, 0, position);
+  view.setUint32(8, serial);
+  view.setUint32(12, 0);
+  view.setUint32(16, offset);
 }
 
 export function decodeLocations(value: Uint8Array): RecordLocation[] {

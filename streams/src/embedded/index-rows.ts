@@ -4,11 +4,13 @@
  */
 import type { OrderedWriter } from "@millrace/engine";
 import type { ScannedBlock } from "./block-scanner.ts";
+import { CorrelationLists } from "./correlation-lists.ts";
 import { decodeNames, type Name, TYPE_NAME } from "./dictionary.ts";
 import {
   BLOCK_TABLE,
   ENTRY_RECORDS_MAX,
   encodeLocations,
+  locationsBytes,
   NAME_TABLE,
   NUMBER_TABLE,
   nameKey,
@@ -17,10 +19,13 @@ import {
   type PostingKind,
   positionKey,
   postingPrefix,
+  putLocation,
+  putPosition,
   STREAM_TABLE,
   streamKey,
 } from "./index-keys.ts";
 import { categoryRows, type StreamCategories, type StreamRows, startRows, textKey, writeAnchor } from "./list-rows.ts";
+import { viewOf } from "./little-endian.ts";
 import { encodeBlock, numberIn } from "./log-index.ts";
 import { CORRELATION, graphAt, ID_BYTES, nodeAt, RECORD_HEADER_BYTES, revisionAt, streamAt, typeAt } from "./record.ts";
 import { tagsAt } from "./record-tags.ts";
@@ -38,15 +43,17 @@ export class IndexRows {
   readonly #types = new Postings<number>();
   readonly #graphs = new Postings<number>();
   readonly #nodes = new Postings<number>();
-  readonly #correlations = new Postings<string>();
+  readonly #correlations = new CorrelationLists();
   readonly #tags = new Postings<string>();
-  /** A copy: the bytes that it comes from are read into again. */
-  readonly #correlation: Uint32Array = new Uint32Array(ID_BYTES / 4);
-  #correlated: number[] | undefined;
 
   constructor(serial: number, first: number) {
     this.serial = serial;
     this.#first = first;
+  }
+
+  /** What the run's control records say, as far as they are read. */
+  get names(): readonly Name[] {
+    return this.#names;
   }
 
   addBlock(block: BlockLocation): void {
@@ -69,7 +76,7 @@ export class IndexRows {
     this.#types.of(typeAt(view, at)).push(event);
     if (graphAt(view, at) !== 0) this.#graphs.of(graphAt(view, at)).push(event);
     if (nodeAt(view, at) !== 0) this.#nodes.of(nodeAt(view, at)).push(event);
-    this.#correlatedWith(bytes, view, at + CORRELATION).push(event);
+    this.#correlations.add(event, view, at + CORRELATION);
     for (const tag of tagsAt(bytes, view, at)) this.#tags.of(tag).push(event);
   }
 
@@ -87,18 +94,22 @@ export class IndexRows {
     for (const [tag, events] of this.#tags.lists) this.#writeList(tx, postingPrefix("tag", textKey(tag)), events);
     this.#writePostings(tx, "graph", this.#graphs.lists);
     this.#writePostings(tx, "node", this.#nodes.lists);
-    for (const [id, events] of this.#correlations.lists) {
-      this.#writePosting(tx, postingPrefix("correlation", Buffer.from(id, "latin1")), events);
-    }
+    this.#writeCorrelations(tx);
   }
 
-  /** Neighbours usually belong together, so the last list is tried before the id is looked up. */
-  #correlatedWith(bytes: Buffer, view: DataView, at: number): number[] {
-    const last = this.#correlated;
-    if (last !== undefined && sameId(this.#correlation, view, at)) return last;
-    for (let i = 0; i < ID_BYTES / 4; i++) this.#correlation[i] = view.getUint32(at + 4 * i);
-    this.#correlated = this.#correlations.of(bytes.toString("latin1", at, at + ID_BYTES));
-    return this.#correlated;
+  /** Nearly an entry for every event, so its bytes are used again: a store copies what is put. */
+  #writeCorrelations(tx: OrderedWriter): void {
+    const prefix = postingPrefix("correlation", Buffer.alloc(ID_BYTES));
+    const key = Buffer.concat([prefix, positionKey(0)]);
+    const id = key.subarray(prefix.length - ID_BYTES, prefix.length);
+    const value = Buffer.alloc(locationsBytes(1));
+    const view = viewOf(value);
+    const single = (event: number): void => {
+      putPosition(key, prefix.length, this.#first + event);
+      putLocation(value, view, this.serial, this.#first + event, this.#offsets[event] as number);
+      tx.put(POSTING_TABLE, key, value);
+    };
+    this.#correlations.visit(id, single, (events) => this.#writePosting(tx, key.subarray(0, prefix.length), events));
   }
 
   #writePostings(tx: OrderedWriter, kind: PostingKind, lists: ReadonlyMap<number, readonly number[]>): void {
@@ -123,11 +134,6 @@ export class IndexRows {
     const part = events.slice(at, at + ENTRY_RECORDS_MAX);
     return encodeLocations(this.serial, this.#first, part, this.#offsets);
   }
-}
-
-function sameId(id: Uint32Array, view: DataView, at: number): boolean {
-  for (let i = 0; i < id.length; i++) if (id[i] !== view.getUint32(at + 4 * i)) return false;
-  return true;
 }
 
 /** Events by key. Most events have the key of the one before, so its list is kept at hand. */

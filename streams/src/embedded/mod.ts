@@ -10,6 +10,7 @@ export { prunedBelow } from "./kept-range.ts";
 export { type ListedSegments, listSegments } from "./list-segments.ts";
 export { indexWitness } from "./log-index.ts";
 export {
+  type CatchUpJob,
   type IndexerSettings,
   type IndexJob,
   inlineIndexer,

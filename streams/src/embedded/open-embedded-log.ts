@@ -23,7 +23,7 @@ import { EventId } from "./event-id.ts";
 import { IndexFollower } from "./index-follower.ts";
 import { type KeptFrom, keptFrom, retryPruned } from "./kept-range.ts";
 import { alignUp } from "./little-endian.ts";
-import { LogIndex } from "./log-index.ts";
+import { type IndexCursor, LogIndex } from "./log-index.ts";
 import { type IndexerSettings, inlineIndexer, type LogIndexer } from "./log-indexer.ts";
 import { LogReader } from "./log-reader.ts";
 import { LogRetention } from "./log-retention.ts";
@@ -112,6 +112,11 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
   }
 }
 
+/** Behind what the index holds. */
+interface IndexPlace extends FilePlace {
+  readonly position: number;
+}
+
 /** Builds the parts of one log around what recovery found. */
 class Opening {
   readonly #options: EmbeddedLogOptions;
@@ -171,7 +176,9 @@ class Opening {
     const { logId, segmentBytes } = manifest.current;
     const carry =
       manifest.current.carry === null ? new Carry() : await readCarry(disk, directory, manifest.current.carry);
-    const place = await this.#indexPlace(logId, keptFrom(manifest.current), carry);
+    const indexer = this.#indexer(segmentBytes);
+    const indexed = await this.#indexPlace(logId, keptFrom(manifest.current), carry);
+    const place = await this.#caughtUp(indexer, logId, indexed, recovered.next.position);
     const tail = new TailTable(place.position);
     const heads = new StreamHeads(this.#names, this.#index, tail);
     const idOf = (serial: number): string => idOfSegment(manifest.current, serial);
@@ -195,14 +202,14 @@ class Opening {
     const follower = new IndexFollower({
       env,
       logId,
-      indexer: this.#indexer(segmentBytes),
+      indexer,
       tail,
       names: this.#names,
       lingerMs: this.#options.indexLingerMs ?? 50,
       urgentEvents: this.#tailEventsMax / 2,
       onProgress: () => commits.fire(),
     });
-    await this.#fold(scanner, files, tail, heads, follower, place, recovered.next.position);
+    await this.#fold(scanner, files, tail, heads, place, recovered.next.position);
     const recent = new RecentAppends(this.#options.recentAppends ?? 16_384);
     await this.#recall(reader, scanner, files, recent, recovered.next.position);
     const lastTimeMs = Math.max(carry.timeMs, await timeOfLast(reader, recovered.next.position));
@@ -313,7 +320,7 @@ class Opening {
   }
 
   /** Where the fold begins: behind what the index holds, which is made again when it is another log's or ends below the base. */
-  async #indexPlace(logId: string, kept: KeptFrom, carry: Carry): Promise<FilePlace & { readonly position: number }> {
+  async #indexPlace(logId: string, kept: KeptFrom, carry: Carry): Promise<IndexPlace> {
     const cursor = this.#index.cursor();
     if (cursor === undefined || cursor.logId !== logId || cursor.pos < kept.position) {
       await this.#index.wipe();
@@ -322,10 +329,28 @@ class Opening {
       carry.teach(this.#names);
       return { ...kept, offset: SEGMENT_HEADER_BYTES };
     }
-    this.#names.restoreNextNumbers(cursor.names);
     // Pruned by a version that did not give the index what it needs then.
     if (this.#index.carriedBase() < kept.position) await carry.writeTo(this.#options.indexStore, kept.position);
+    return this.#behind(cursor);
+  }
+
+  #behind(cursor: IndexCursor): IndexPlace {
+    this.#names.restoreNextNumbers(cursor.names);
     return { serial: cursor.serial, offset: cursor.offset + cursor.bytes, position: cursor.pos };
+  }
+
+  /** What would fill half of the tail is not folded but indexed at once, and found there. */
+  async #caughtUp(indexer: LogIndexer, logId: string, from: IndexPlace, end: number): Promise<IndexPlace> {
+    if (end - from.position <= this.#tailEventsMax / 2) return from;
+    try {
+      await indexer.catchUp({ logId, from, end, names: this.#names.nextNumbers() });
+    } catch (thrown) {
+      await indexer.close();
+      throw thrown;
+    }
+    const cursor = this.#index.cursor();
+    invariant(cursor?.pos === end, "what was indexed ends where the log does");
+    return this.#behind(cursor);
   }
 
   /** Index at its position + fold of the log to the durable end, before the first append (L-R16). */
@@ -334,12 +359,10 @@ class Opening {
     files: SegmentReaders,
     tail: TailTable,
     heads: StreamHeads,
-    follower: IndexFollower,
-    from: FilePlace & { readonly position: number },
+    from: IndexPlace,
     end: number,
   ): Promise<void> {
     if (tail.end >= end) return;
-    const boundEvents = this.#tailEventsMax / 2;
     for await (const blocks of scanner.blocks(from, end)) {
       for (const block of blocks) {
         const { header, view, bytes, serial, offset } = block;
@@ -353,7 +376,6 @@ class Opening {
         });
         tail.addBlock({ ...header, serial, offset, bytes: alignUp(header.bytes, this.#align) });
       }
-      if (tail.size > boundEvents) await follower.catchUp();
     }
   }
 

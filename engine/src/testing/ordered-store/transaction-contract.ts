@@ -20,6 +20,21 @@ function outcome(make: MakeOrderedStore): void {
       expect(await store.transact((tx) => tx.get("t", bytes(1)))).toBeUndefined();
     }));
 
+  it("keep what was put though its bytes are used again", () =>
+    withStore(make, async (store) => {
+      const key = bytes(1);
+      const value = bytes(1);
+      await store.transact((tx) => {
+        for (let i = 1; i < 4; i++) {
+          key[0] = i;
+          value[0] = i + 10;
+          tx.put("t", key, value);
+        }
+        value[0] = 99;
+      });
+      expect(entries(store.range("t"))).toEqual(["01=0b", "02=0c", "03=0d"]);
+    }));
+
   it("leave nothing behind when the function throws, in any table", () =>
     withStore(make, async (store) => {
       await store.transact((tx) => tx.put("t", bytes(1), bytes(1)));
