@@ -35,7 +35,7 @@ export const logError = defineErrors({
   "LOG-CLOSED": { kind: "terminal", summary: "The log was closed.", remedy: "Open it again." },
   "LOG-LAG": {
     kind: "transient",
-    summary: "Indexes are too far behind the log to accept more.",
-    remedy: "Wait; if it lasts, look at the index follower's health.",
+    summary: "The index or the audit tree is too far behind the log to accept more.",
+    remedy: "Wait; if it lasts, look at the health of the follower that the details name.",
   },
 });

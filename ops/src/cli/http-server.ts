@@ -12,6 +12,7 @@ import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
 import { reservedStreams } from "../host/event-store.ts";
 import type { HostPayloads } from "../host/host-payloads.ts";
+import { registerLogMetrics } from "../host/log-metrics.ts";
 import { LOOPBACK } from "../host/loopback.ts";
 import { NodeStates } from "../host/node-states.ts";
 import type { OpenedData } from "../host/open-data.ts";
@@ -40,6 +41,7 @@ export async function openHttpServer({
   const token = process.env.MILLRACE_TOKEN;
   const metrics = new Registry();
   registerPayloadMetrics(metrics, payloads);
+  registerLogMetrics(metrics, data.log, data.audit);
   if (data.cosigning !== undefined) registerWitnessMetrics(metrics, data.cosigning);
   const app = buildGateway({
     host: opened.host,

@@ -50,6 +50,8 @@ export interface OpenDataOptions {
   readonly onFatal: (error: MillraceError) => void;
   /** Witnesses that are asked for cosignatures. Default none. */
   readonly witnesses?: WitnessOptions | undefined;
+  /** Records that may wait to be signed before appends are refused. Default 4,194,304: some seconds of a log that takes as many as it can. */
+  readonly treeLagMax?: number;
 }
 
 /** @throws HOST-DATA, LOG-LOCKED and other refusals of the log and its stores */
@@ -63,7 +65,13 @@ export async function openData(options: OpenDataOptions): Promise<OpenedData> {
   }
 }
 
-async function open({ path, env, onFatal, witnesses }: OpenDataOptions): Promise<OpenedData> {
+async function open({
+  path,
+  env,
+  onFatal,
+  witnesses,
+  treeLagMax = TREE_LAG_MAX,
+}: OpenDataOptions): Promise<OpenedData> {
   const directory = dataDirectory(path);
   await mkdir(directory.root, { recursive: true, mode: 0o700 });
   // Each step is undone when a later one fails.
@@ -85,7 +93,7 @@ async function open({ path, env, onFatal, witnesses }: OpenDataOptions): Promise
       });
       const keys = await openKeys(log, directory, env);
       await tellPruned(log, env);
-      const audit = await openTree(log, directory, env);
+      const audit = await openTree(log, directory, env, treeLagMax);
       const cosigning = await openCosigning(log, audit, directory, env, witnesses);
       return new Data(directory, log, keys, audit, cosigning, indexer, index, store, env);
     } catch (thrown) {
@@ -110,16 +118,25 @@ async function openKeys(log: EmbeddedLog, { keys: directory }: DataDirectory, en
   }
 }
 
+const TREE_LAG_MAX = 4_194_304;
+
 /** Closes the log again when it is not what was signed. @throws LOG-FORK, AUDIT-AHEAD */
-async function openTree(log: EmbeddedLog, { audit }: DataDirectory, env: Env): Promise<AuditTree> {
+async function openTree(log: EmbeddedLog, { audit }: DataDirectory, env: Env, treeLagMax: number): Promise<AuditTree> {
   try {
     const tree = await openAuditTree({ log, disk: systemDisk(), directory: audit, env, hasher: nativeTreeHasher() });
     tree.start();
+    log.bound({ name: "audit tree", lag: () => treeLag(tree), lagMax: treeLagMax });
     return tree;
   } catch (thrown) {
     await log.close();
     throw thrown;
   }
+}
+
+/** A tree that has failed follows no more: its state says so, and nothing waits for it. */
+function treeLag(tree: AuditTree): number {
+  const { state, lag } = tree.status();
+  return state === "failed" ? 0 : lag;
 }
 
 /** A tree that has failed has no key that could be proven; its own state says why. */

@@ -18,6 +18,7 @@ import {
 import type { BlockWriter } from "./block-writer.ts";
 import { type Dictionary, encodeNames, NAME_BYTES_MAX, type Name, type NameKind, TYPE_NAME } from "./dictionary.ts";
 import { EventId } from "./event-id.ts";
+import type { LagBounds } from "./lag-bound.ts";
 import type { OpenBlock } from "./open-block.ts";
 import type { RecentAppends } from "./recent-appends.ts";
 import { APPEND_RECORDS_MAX, type ContextNumbers, ID_BYTES, type RecordPlace, recordBytesOf } from "./record.ts";
@@ -34,6 +35,8 @@ export interface AppenderParts {
   readonly appendBytesMax: number;
   /** Events that may be waiting for the index. */
   readonly tailEventsMax: number;
+  /** Other followers that may hold appends back. */
+  readonly bounds: LagBounds;
   /** Answers whether the append is the one that begins at `position`, once that is durable. */
   readonly recall: (appends: readonly StreamAppend[], position: number) => Promise<AppendResult | undefined>;
   /** Position of a stream's event, durable or in flight; `undefined` when there is none. */
@@ -164,14 +167,14 @@ export class Appender {
     if (appends.length !== 1 || this.#controls.length > 0) return false;
     const { stream, expected, events } = appends[0] as StreamAppend;
     if (events.length !== 1) return false;
-    const { heads, tail, recent, tailEventsMax, writer } = this.#parts;
+    const { heads, tail, recent, tailEventsMax, bounds, writer } = this.#parts;
     const event = events[0] as EventInput;
     const state = heads.find(stream);
     if (state === undefined || !isAsExpected(state.head, expected) || event.id.length !== ID_BYTES) return false;
     this.#id.read(event.id);
     if (mayBeRepeated(expected) && recent.find(this.#id, state.number) >= 0) return false;
     const bytes = recordBytesOf(event.payload.length);
-    if (tail.size >= tailEventsMax || !writer.hasRoom(bytes)) return false;
+    if (tail.size >= tailEventsMax || bounds.isReached || !writer.hasRoom(bytes)) return false;
     const type = this.#typeNumberOf(event.type);
     const numbers = this.#resolve(event.context);
     if (type === undefined || numbers === undefined) return false;
@@ -342,15 +345,14 @@ export class Appender {
     const records = this.#eventCount + this.#controls.length + (names === undefined ? 0 : 1);
     for (const control of this.#controls) bytes += recordBytesOf(control.payload.length);
     if (names !== undefined) bytes += recordBytesOf(bytesOfNames(names));
-    const { tail, tailEventsMax, appendBytesMax } = this.#parts;
+    const { tail, tailEventsMax, bounds, appendBytesMax } = this.#parts;
     if (bytes > appendBytesMax || records > APPEND_RECORDS_MAX) {
       const details = { bytes, bytesMax: appendBytesMax, records, recordsMax: APPEND_RECORDS_MAX };
       throw logError("LOG-TOO-LARGE", `an append of ${bytes} bytes in ${records} records is too large`, { details });
     }
-    if (tail.size + records > tailEventsMax) {
-      const details = { waiting: tail.size, waitingMax: tailEventsMax };
-      throw logError("LOG-LAG", `${tail.size} events wait for the index`, { retryAfterMs: RETRY_AFTER_MS, details });
-    }
+    if (tail.size + records > tailEventsMax) throw lagging("index", { waiting: tail.size, waitingMax: tailEventsMax });
+    const excess = bounds.look();
+    if (excess !== undefined) throw lagging(excess.name, excess);
     return bytes;
   }
 
@@ -474,4 +476,12 @@ function bytesOfNames(names: Map<string, readonly [NameKind, string]>): number {
     bytes += 8 + length;
   }
   return bytes;
+}
+
+function lagging(
+  name: string,
+  { waiting, waitingMax }: { readonly waiting: number; readonly waitingMax: number },
+): Error {
+  const details = { follower: name, waiting, waitingMax };
+  return logError("LOG-LAG", `${waiting} events wait for the ${name}`, { retryAfterMs: RETRY_AFTER_MS, details });
 }

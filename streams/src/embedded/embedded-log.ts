@@ -30,6 +30,7 @@ import { ConditionalAppends } from "./conditional-appends.ts";
 import type { DirectoryLock } from "./directory-lock.ts";
 import { embeddedLogError } from "./errors.ts";
 import type { IndexFollower } from "./index-follower.ts";
+import type { BoundedFollower, LagBounds } from "./lag-bound.ts";
 import { ListedEvents, type ListedEventsParts } from "./listed-events.ts";
 import type { LogReader } from "./log-reader.ts";
 import type { LogRetention } from "./log-retention.ts";
@@ -74,6 +75,7 @@ export interface EmbeddedLogParts extends Pick<ListedEventsParts, "names" | "ind
   readonly files: SegmentReaders;
   readonly follower: IndexFollower;
   readonly commits: CommitSignal;
+  readonly bounds: LagBounds;
   readonly retention: LogRetention;
   readonly tailCut: TailCut | undefined;
   readonly onFatal: (error: MillraceError) => void;
@@ -125,6 +127,11 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
       index: follower.failure === undefined ? undefined : reportOf(follower.failure),
       tailCut,
     };
+  }
+
+  /** From now on appends are refused with LOG-LAG while the follower is too far behind, until what is returned is called. */
+  bound(follower: BoundedFollower): () => void {
+    return this.#parts.bounds.add(follower);
   }
 
   append(appends: readonly StreamAppend[]): Promise<AppendResult> {
@@ -231,10 +238,11 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
 
   /** Called by the writer when a block is on disk, before its callers are told. */
   publish(block: BlockLocation): void {
-    const { tail, commits, follower } = this.#parts;
+    const { tail, bounds, commits, follower } = this.#parts;
     this.#durableEnd = Math.max(this.#durableEnd, block.first + block.count);
     this.#chain = block.headCrc;
     tail.addBlock(block);
+    bounds.look();
     commits.fire();
     follower.wake();
   }

@@ -22,6 +22,7 @@ import { EmbeddedLog } from "./embedded-log.ts";
 import { EventId } from "./event-id.ts";
 import { IndexFollower } from "./index-follower.ts";
 import { type KeptFrom, keptFrom, retryPruned } from "./kept-range.ts";
+import { LagBounds } from "./lag-bound.ts";
 import { alignUp } from "./little-endian.ts";
 import { type IndexCursor, LogIndex } from "./log-index.ts";
 import { type IndexerSettings, inlineIndexer, type LogIndexer } from "./log-indexer.ts";
@@ -251,6 +252,7 @@ class Opening {
     );
     const appendBytesMax =
       Math.min(BLOCK_BYTES_MAX, segmentBytes - SEGMENT_HEADER_BYTES - sealBytes(this.#align)) - BLOCK_HEADER_BYTES;
+    const bounds = new LagBounds();
     const appender: Appender = new Appender(
       {
         env,
@@ -261,6 +263,7 @@ class Opening {
         writer,
         appendBytesMax,
         tailEventsMax: this.#tailEventsMax,
+        bounds,
         recall: (appends, position) => recallAppend(log, reader, appends, position),
         positionOf: (stream, revision) => positionOf(heads, this.#index, stream, revision),
       },
@@ -297,6 +300,7 @@ class Opening {
         files,
         follower,
         commits,
+        bounds,
         retention,
         tailCut: recovered.cut,
         onFatal: this.#options.onFatal ?? (() => undefined),

@@ -284,3 +284,24 @@ describe("the index", () => {
     expect(events).toHaveLength(10);
   });
 });
+
+describe("a follower that is not the log's own", () => {
+  it("holds appends back while it is too far behind, and no longer than it is one", async () => {
+    const bench = new Bench("bound");
+    const process = await bench.machine.open();
+    let followed = 0;
+    const free = process.log.bound({ name: "tree", lag: () => process.log.durableEnd - followed, lagMax: 3 });
+    for (let i = 0; i < 3; i++) await bench.append(process, "a", 100);
+    const details = { follower: "tree", waiting: 3, waitingMax: 3 };
+    await expect(bench.append(process, "a", 100)).rejects.toMatchObject({
+      code: "LOG-LAG",
+      kind: "transient",
+      details,
+    });
+    followed = 1;
+    await bench.append(process, "a", 100);
+    await expect(bench.append(process, "a", 100)).rejects.toMatchObject({ code: "LOG-LAG" });
+    free();
+    await bench.append(process, "a", 100);
+  });
+});
