@@ -27,11 +27,14 @@ import { describeEvent } from "../host/describe-event.ts";
 import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
 import { type EventStoreOptions, openEventStore, reservedStreams } from "../host/event-store.ts";
 import { logHealth } from "../host/health-log.ts";
+import type { HostData } from "../host/host-data.ts";
 import { HostPayloads, type PayloadMemory } from "../host/host-payloads.ts";
 import { HostPersonal } from "../host/host-personal.ts";
+import { type LogAddress, logAddress } from "../host/log-address.ts";
 import { NodeStates } from "../host/node-states.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
+import { openRemoteData } from "../host/open-remote-data.ts";
 import { registerPayloadMetrics } from "../host/payload-metrics.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
 
@@ -45,6 +48,8 @@ export interface SessionOptions {
   readonly files: readonly string[];
   /** Data directory. */
   readonly data: string;
+  /** Address of the log in EventStoreDB; absent: it is in the data directory. */
+  readonly log?: string;
   /** Absent: no HTTP. 0: any free port. */
   readonly port?: number;
   /** Absent: no EventStoreDB endpoint. */
@@ -64,7 +69,7 @@ export interface SessionOptions {
 
 export interface Session {
   readonly opened: OpenedHost;
-  readonly data: OpenedData;
+  readonly data: HostData;
   readonly graphs: readonly CompiledGraph[];
   readonly payloads: HostPayloads;
   /** Where the console is; absent without HTTP. */
@@ -75,13 +80,15 @@ export interface Session {
 }
 
 /**
- * @throws GRAPH-INVALID with every problem, HOST-REVISION, HOST-PORT, LOG-LOCKED and other refusals of the log
+ * @throws GRAPH-INVALID with every problem, HOST-REVISION, HOST-PORT, HOST-REMOTE-LOG, LOG-LOCKED and other refusals of the log
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   exitOnUncaught();
   const env = systemEnv();
   const loaded = options.files.map(loadGraph);
   refuseProblems(loaded);
+  const remote = options.log === undefined ? undefined : logAddress(options.log);
+  if (remote !== undefined) refuseUnserved(loaded, options);
   for (const port of [options.port, options.eventStore?.port]) if (port !== undefined) await requireFreePort(port);
   const tables = new ProjectionTables();
   const payloads = new HostPayloads({
@@ -96,26 +103,20 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
     if (edges !== undefined) opening.onFailure(() => edges.close());
     const runsHere = placement(graphs, options, edges);
-    const { witnesses } = options;
-    const data = await openData({ path: options.data, env, onFatal: exitOnFatal, witnesses });
+    const { data, own } = await openLog(options, remote, env);
     const opened = await start(data, graphs, tables, options, env, { edges, runsHere, payloads, personal });
     opening.onFailure(() => opened.close("the server could not be opened"));
-    const server = options.port === undefined ? undefined : await listen(opened, data, options.port, env, payloads);
+    const server =
+      options.port === undefined ? undefined : await listen(opened, { data, own }, options.port, env, payloads);
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
-    const care = new OpenLogCare({
-      data,
-      env,
-      projections: opened.projections,
-      payloads: async () => payloads.exchange,
-    });
-    const careSocket = await openCareSocket(data.directory.care, care);
+    const care = own && (await openCare(own, opened, payloads, env));
     const endHealthLog = logHealth(opened.health, env, (line) => void process.stderr.write(`${line}\n`));
     const close = async (reason: string): Promise<void> => {
       endHealthLog();
       await eventStore?.close();
       await server?.close();
-      await Promise.all([careSocket.close(), care.close()]);
+      await care?.close();
       await opened.close(reason);
     };
     return { opened, data, graphs, payloads, url: server?.url, eventStore: eventStore?.connectionString, close };
@@ -136,6 +137,51 @@ class Opening {
   async undo(): Promise<void> {
     for (const close of this.#undo.reverse()) await close();
   }
+}
+
+interface OpenedLog {
+  readonly data: HostData;
+  /** The same, where the log is in the data directory. */
+  readonly own: OpenedData | undefined;
+}
+
+async function openLog(
+  { data: path, witnesses }: SessionOptions,
+  log: LogAddress | undefined,
+  env: Env,
+): Promise<OpenedLog> {
+  if (log !== undefined) return { data: await openRemoteData({ path, env, log }), own: undefined };
+  const own = await openData({ path, env, onFatal: exitOnFatal, witnesses });
+  return { data: own, own };
+}
+
+/** What keepers of the log may ask of this host. */
+async function openCare(
+  data: OpenedData,
+  { projections }: OpenedHost,
+  payloads: HostPayloads,
+  env: Env,
+): Promise<{ close(): Promise<void> }> {
+  const care = new OpenLogCare({ data, env, projections, payloads: async () => payloads.exchange });
+  const socket = await openCareSocket(data.directory.care, care);
+  const close = async (): Promise<void> => {
+    await Promise.all([socket.close(), care.close()]);
+  };
+  return { close };
+}
+
+/** @throws HOST-REMOTE-LOG what only a host with a log of its own does */
+function refuseUnserved(loaded: readonly LoadedGraph[], { eventStore, witnesses }: SessionOptions): void {
+  const refuse = (what: string): never => {
+    throw opsError("HOST-REMOTE-LOG", what);
+  };
+  if (eventStore !== undefined)
+    refuse("EventStoreDB clients ask EventStoreDB itself: there is no second endpoint for it");
+  if (witnesses !== undefined) refuse("witnesses cosign the tree over a log in the data directory");
+  for (const { model } of loaded)
+    for (const { name, kind, definition } of model?.nodes.values() ?? [])
+      if (kind === "source" && definition.personal !== undefined)
+        refuse(`source ${name} has personal fields, whose keys are kept beside a log in the data directory`);
 }
 
 /** Which nodes run here; absent: all. @throws HOST-EDGES, CLI-USAGE */
@@ -190,10 +236,10 @@ async function compileAll(
 }
 
 async function start(
-  data: OpenedData,
+  data: HostData,
   graphs: readonly CompiledGraph[],
   tables: ProjectionTables,
-  { untilDone }: SessionOptions,
+  { untilDone, log: remote }: SessionOptions,
   env: Env,
   sharing: {
     readonly edges: EdgeBroker | undefined;
@@ -205,7 +251,9 @@ async function start(
   const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
   const by = { principal: "cli", reason: "" };
   const traceRatio = Number(process.env.MILLRACE_TRACE_RATIO ?? 0);
-  return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio, ...sharing });
+  // Several hosts may be at one log, also on one machine, and an owner's name in it is one of them.
+  const hostName = remote !== undefined ? `${hostname()}/${process.pid}` : hostname();
+  return openHost({ data, env, hostName, graphs, tables, by, untilDone, report, traceRatio, ...sharing });
 }
 
 const LOOPBACK = "127.0.0.1";
@@ -228,7 +276,7 @@ async function requireFreePort(port: number): Promise<void> {
 
 async function listen(
   opened: OpenedHost,
-  data: OpenedData,
+  { data, own }: OpenedLog,
   port: number,
   env: Env,
   payloads: HostPayloads,
@@ -250,12 +298,12 @@ async function listen(
     version: VERSION,
     hostName: hostname(),
     describeEvent,
-    reveal: data.keys.reveal,
+    ...(data.keys === undefined ? {} : { reveal: data.keys.reveal }),
     isReserved: reservedStreams(opened.host),
     // TypeBox schemas are JSON.
     graphSchema: graphSchema as unknown as JsonObject,
     consoleDir: consoleDirectory(),
-    audit: auditFiles(systemDisk(), data.directory.audit, data.log.id),
+    ...(own === undefined ? {} : { audit: auditFiles(systemDisk(), own.directory.audit, own.log.id) }),
     ...(token === undefined ? {} : { guard: { token } }),
     report: (thrown, correlationId) => void process.stderr.write(`${correlationId} ${messageOf(thrown)}\n`),
   });

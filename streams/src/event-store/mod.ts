@@ -2,3 +2,4 @@
 export type { ConnectionOptions } from "./connection.ts";
 export { eventStoreLogError } from "./errors.ts";
 export { type EventStoreLog, type EventStoreLogOptions, openEventStoreLog } from "./event-store-log.ts";
+export type { Outage } from "./server.ts";

@@ -11,6 +11,7 @@ import { onInterruption } from "../signals.ts";
 
 export interface RunOptions extends WitnessFlags, PayloadFlags {
   readonly data: string;
+  readonly log?: string;
   readonly untilDone?: boolean;
   readonly port?: number;
   readonly speed?: number;
@@ -41,13 +42,14 @@ const PORT = 8080;
 const MIB = 1024 * 1024;
 
 export async function run(file: string, options: RunOptions): Promise<void> {
-  const { data, untilDone = false, speed, edges, nodes, json = false } = options;
+  const { data, log, untilDone = false, speed, edges, nodes, json = false } = options;
   const port = options.port ?? (untilDone ? undefined : PORT);
   const interruption = onInterruption();
   const session = await openSession({
     files: [file],
     data,
     untilDone,
+    ...(log === undefined ? {} : { log }),
     ...(port === undefined ? {} : { port }),
     ...(speed === undefined ? {} : { speed }),
     ...(edges === undefined ? {} : { edges }),
