@@ -43,6 +43,7 @@ import { openCareSocket } from "../retention/care-socket.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
 import { VERSION } from "../version.ts";
 import { type LoadedGraph, loadGraph } from "./load-graph.ts";
+import { refuseUnserved } from "./refuse-unserved.ts";
 
 export interface SessionOptions {
   readonly files: readonly string[];
@@ -168,20 +169,6 @@ async function openCare(
     await Promise.all([socket.close(), care.close()]);
   };
   return { close };
-}
-
-/** @throws HOST-REMOTE-LOG what only a host with a log of its own does */
-function refuseUnserved(loaded: readonly LoadedGraph[], { eventStore, witnesses }: SessionOptions): void {
-  const refuse = (what: string): never => {
-    throw opsError("HOST-REMOTE-LOG", what);
-  };
-  if (eventStore !== undefined)
-    refuse("EventStoreDB clients ask EventStoreDB itself: there is no second endpoint for it");
-  if (witnesses !== undefined) refuse("witnesses cosign the tree over a log in the data directory");
-  for (const { model } of loaded)
-    for (const { name, kind, definition } of model?.nodes.values() ?? [])
-      if (kind === "source" && definition.personal !== undefined)
-        refuse(`source ${name} has personal fields, whose keys are kept beside a log in the data directory`);
 }
 
 /** Which nodes run here; absent: all. @throws HOST-EDGES, CLI-USAGE */

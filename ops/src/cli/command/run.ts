@@ -1,4 +1,4 @@
-import { type GraphStatus, messageOf } from "@millrace/engine";
+import { type GraphStatus, MillraceError, messageOf } from "@millrace/engine";
 import { type WitnessFlags, witnessOptions } from "../../audit/witness-options.ts";
 import { opsError } from "../../errors.ts";
 import type { PayloadReport } from "../../host/host-payloads.ts";
@@ -82,11 +82,11 @@ function announce({ url, graphs }: Session, json: boolean): void {
   else writeLine(`${graph} runs at ${url}`);
 }
 
-/** Resolves when everything is drained and projections show it. @throws HOST-PARKED */
+/** Resolves when everything is drained and projections show it. @throws HOST-PARKED, NODE-FENCED */
 async function whenDone({ opened, graphs }: Session): Promise<"done"> {
   const name = graphs[0]?.model.name ?? "";
   const running = opened.host.running(name);
-  await Promise.race([running.runtime.whenFinished, parked(running)]);
+  await Promise.race([running.runtime.whenFinished, parked(running), fenced(running)]);
   await running.stream.settled();
   await opened.projections.reached(opened.log.durableEnd);
   return "done";
@@ -98,6 +98,16 @@ function parked(running: RunningGraph): Promise<never> {
       const message = `${nodes.join(", ")} gave up: ${error.code} ${error.message}`;
       reject(opsError("HOST-PARKED", message, { place: { graph: running.name, ...error.place } }));
     });
+  });
+}
+
+function fenced(running: RunningGraph): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    running.onFenced(({ code, kind, message }) =>
+      reject(
+        new MillraceError(code, kind, `another host runs this graph: ${message}`, { place: { graph: running.name } }),
+      ),
+    );
   });
 }
 
