@@ -97,11 +97,11 @@ it("a host is refused what only one with its own log does", () => {
     expect(loaded.problems).toEqual([]);
     return [loaded];
   };
-  const witnesses = { witnesses: [], allow: [], onChange: () => undefined };
   const refused = expect.objectContaining({ code: "HOST-REMOTE-LOG" });
   expect(() => refuseUnserved(load(""), {})).not.toThrow();
-  expect(() => refuseUnserved(load(""), { eventStore: { port: 0 } })).toThrow(refused);
-  expect(() => refuseUnserved(load(""), { witnesses })).toThrow(refused);
+  expect(() => refuseUnserved(load(""), { eventStore: {} })).toThrow(refused);
+  expect(() => refuseUnserved(load(""), { witnesses: {} })).toThrow(refused);
+  expect(() => refuseUnserved(load(""), { nodes: ["in"] })).toThrow(refused);
   expect(() => refuseUnserved(load(", personal: { subject: who, fields: [mail] }"), {})).toThrow(refused);
 });
 
