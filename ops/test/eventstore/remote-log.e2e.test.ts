@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { openStopped } from "../../src/cli/stopped-server.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
-import { type Finished, lastJson } from "../millrace.ts";
+import { type Finished, lastJson, start } from "../millrace.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { type ServedLog, serveLog } from "./served-log.ts";
 
@@ -126,12 +126,13 @@ function filesIn(directory: string): readonly string[] {
   return files.filter((file) => statSync(file).isFile());
 }
 
-describe("a host whose log is in EventStoreDB", () => {
+describe("a host whose log is in EventStoreDB", { timeout: 60_000 }, () => {
   it("goes on after kill -9, where an append had happened and was not answered", async () => {
-    const served = keep(await serveLog("memory"));
+    const served = keep(await serveLog("memory", { positions: "sparse" }));
     const node = keep(await ClusterNode.open(served.address));
     const far = folder();
-    const killed = far.begin(clear(node.address));
+    const args = ["serve", "graph.yaml", "--port", "0", "--data", far.data];
+    const killed = start(args, { cwd: far.path, env: clear(node.address) });
     node.beforeAnswer = async () => {
       if (!(await isUnderWay(served))) return;
       killed.child.kill("SIGKILL");
@@ -144,7 +145,7 @@ describe("a host whose log is in EventStoreDB", () => {
   });
 
   it("waits while the server is away, says so, and goes on when it is back and another node leads", async () => {
-    const served = keep(await serveLog("memory"));
+    const served = keep(await serveLog("memory", { positions: "sparse" }));
     const other = keep(await ClusterNode.open(served.address));
     const node = keep(await ClusterNode.open(served.address));
     const far = folder();
@@ -162,7 +163,7 @@ describe("a host whose log is in EventStoreDB", () => {
   });
 
   it("stops when another host takes its graph over, which goes on where it was", async () => {
-    const served = keep(await serveLog("memory"));
+    const served = keep(await serveLog("memory", { positions: "sparse" }));
     const node = keep(await ClusterNode.open(served.address));
     // Both reach the file: a takeover finds only what the log and the targets have.
     const out = folder({});
