@@ -255,6 +255,19 @@ describe("a committed actor", () => {
     expect(stand.actor?.watermark).toBe(100);
   });
 
+  it("advances as far when a lane falls silent in the same step as after it", async () => {
+    const silent = emptyFrame(0, 0, { watermark: 100, idle: true, mark: { epoch: 0, n: 1 } });
+    const advances = async (...parts: readonly (readonly Frame[])[]): Promise<readonly number[]> => {
+      const stand = new Stand();
+      await stand.start();
+      for (const frames of parts) await stand.take(...frames);
+      return stand.behavior.advances;
+    };
+    const said = sampleFrame(0, [1], { watermark: 100 });
+    expect(await advances([said], [silent])).toEqual([100]);
+    expect(await advances([said, silent])).toEqual([100]);
+  });
+
   it("has a tick that does not fall when the wall clock does (R13)", async () => {
     const stand = new Stand();
     await stand.start();

@@ -94,8 +94,12 @@ describe("the watermark of a node (R20)", () => {
     expect(leastWatermark([lane(9), lane(4), lane(1, true), lane(2, false, true)])).toBe(4);
   });
 
+  it("is the furthest of its lanes where all are idle, as it would be had they fallen silent one by one", () => {
+    expect(leastWatermark([lane(3, true), lane(7, true), lane(5, true), lane(9, true, true)])).toBe(7);
+  });
+
   it("is unknown where no lane has a say", () => {
-    expect(leastWatermark([lane(1, true)])).toBeUndefined();
+    expect(leastWatermark([lane(2, false, true)])).toBeUndefined();
     expect(leastWatermark([])).toBeUndefined();
   });
 });

@@ -56,12 +56,18 @@ export class StepChain {
   }
 }
 
-/** Minimum over lanes that are not idle and not feedback; `undefined` when there is none (R20). */
+/**
+ * Minimum over lanes that are not idle, feedback ones left out (R20). Where all of them are idle none holds the node back, so the
+ * furthest counts: what a lane said before it fell silent must not depend on whether both came in one step. `undefined`: no lanes.
+ */
 export function leastWatermark(lanes: Iterable<{ progress: LaneProgress; feedback: boolean }>): number | undefined {
   let least: number | undefined;
+  let furthest: number | undefined;
   for (const { progress, feedback } of lanes) {
-    if (progress.idle || feedback) continue;
-    if (least === undefined || progress.watermark < least) least = progress.watermark;
+    if (feedback) continue;
+    const { watermark, idle } = progress;
+    if (furthest === undefined || watermark > furthest) furthest = watermark;
+    if (!idle && (least === undefined || watermark < least)) least = watermark;
   }
-  return least;
+  return least ?? furthest;
 }

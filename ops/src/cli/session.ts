@@ -1,20 +1,7 @@
 /** What `run` and `serve` share: graph files compiled, a data directory opened, graphs started, the server listening. */
 import { createServer } from "node:net";
 import { hostname } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import {
-  type Env,
-  errnoOf,
-  formatProblem,
-  graphError,
-  graphSchema,
-  type JsonObject,
-  messageOf,
-  systemEnv,
-} from "@millrace/engine";
-import { auditFiles } from "@millrace/projections";
-import { systemDisk } from "@millrace/streams/embedded";
+import { type Env, errnoOf, formatProblem, graphError, messageOf, systemEnv } from "@millrace/engine";
 import type { WitnessOptions } from "../audit/witness-options.ts";
 import type { CompileOptions } from "../compile/compile-context.ts";
 import { compileGraph } from "../compile/compile-graph.ts";
@@ -22,26 +9,21 @@ import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
 import { exitOnUncaught } from "../fast-exit.ts";
 import { dataDirectory } from "../host/data-directory.ts";
-import { deadLetterReader } from "../host/dead-letters.ts";
-import { describeEvent } from "../host/describe-event.ts";
 import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
-import { type EventStoreOptions, openEventStore, reservedStreams } from "../host/event-store.ts";
+import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
 import { logHealth } from "../host/health-log.ts";
 import type { HostData } from "../host/host-data.ts";
 import { HostPayloads, type PayloadMemory } from "../host/host-payloads.ts";
 import { HostPersonal } from "../host/host-personal.ts";
 import { type LogAddress, logAddress } from "../host/log-address.ts";
-import { NodeStates } from "../host/node-states.ts";
+import { LOOPBACK } from "../host/loopback.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
 import { openRemoteData } from "../host/open-remote-data.ts";
-import { registerPayloadMetrics } from "../host/payload-metrics.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
-
-import { registerWitnessMetrics } from "../host/witness-metrics.ts";
 import { openCareSocket } from "../retention/care-socket.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
-import { VERSION } from "../version.ts";
+import type { HttpServerOptions } from "./http-server.ts";
 import { type LoadedGraph, loadGraph } from "./load-graph.ts";
 import { refuseUnserved } from "./refuse-unserved.ts";
 
@@ -108,7 +90,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const opened = await start(data, graphs, tables, options, env, { edges, runsHere, payloads, personal });
     opening.onFailure(() => opened.close("the server could not be opened"));
     const server =
-      options.port === undefined ? undefined : await listen(opened, { data, own }, options.port, env, payloads);
+      options.port === undefined ? undefined : await listen({ opened, data, env, payloads, port: options.port });
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
     const care = own && (await openCare(own, opened, payloads, env));
@@ -243,8 +225,6 @@ async function start(
   return openHost({ data, env, hostName, graphs, tables, by, untilDone, report, traceRatio, ...sharing });
 }
 
-const LOOPBACK = "127.0.0.1";
-
 /** Finds out before anything is opened, so that a second server changes nothing. */
 async function requireFreePort(port: number): Promise<void> {
   const probe = createServer();
@@ -261,48 +241,7 @@ async function requireFreePort(port: number): Promise<void> {
   }
 }
 
-async function listen(
-  opened: OpenedHost,
-  { data, own }: OpenedLog,
-  port: number,
-  env: Env,
-  payloads: HostPayloads,
-): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const [{ buildGateway }, { Registry }] = await Promise.all([import("@millrace/gateway"), import("prom-client")]);
-  const token = process.env.MILLRACE_TOKEN;
-  const metrics = new Registry();
-  registerPayloadMetrics(metrics, payloads);
-  if (data.cosigning !== undefined) registerWitnessMetrics(metrics, data.cosigning);
-  const app = buildGateway({
-    host: opened.host,
-    log: opened.log,
-    projections: opened.projections,
-    deadLetters: deadLetterReader(opened.projections),
-    nodeStates: new NodeStates({ log: opened.log, snapshots: data.snapshots, env }),
-    metrics,
-    health: opened.health,
-    env,
-    version: VERSION,
-    hostName: hostname(),
-    describeEvent,
-    ...(data.keys === undefined ? {} : { reveal: data.keys.reveal }),
-    isReserved: reservedStreams(opened.host),
-    // TypeBox schemas are JSON.
-    graphSchema: graphSchema as unknown as JsonObject,
-    consoleDir: consoleDirectory(),
-    ...(own === undefined ? {} : { audit: auditFiles(systemDisk(), own.directory.audit, own.log.id) }),
-    ...(token === undefined ? {} : { guard: { token } }),
-    report: (thrown, correlationId) => void process.stderr.write(`${correlationId} ${messageOf(thrown)}\n`),
-  });
-  try {
-    const url = await app.listen({ host: LOOPBACK, port });
-    return { url, close: () => app.close() };
-  } catch (cause) {
-    throw opsError("HOST-PORT", `port ${port} cannot be used: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function consoleDirectory(): string {
-  const entry = fileURLToPath(import.meta.resolve("@millrace/gateway"));
-  return join(dirname(dirname(entry)), "dist-console");
+async function listen(options: HttpServerOptions): ReturnType<typeof import("./http-server.ts").openHttpServer> {
+  const { openHttpServer } = await import("./http-server.ts");
+  return openHttpServer(options);
 }

@@ -6,6 +6,7 @@ import { opsError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { describeEvent } from "./describe-event.ts";
 import { GRAPHS_STREAM } from "./graph-stream.ts";
+import { LOOPBACK } from "./loopback.ts";
 import type { OpenedHost } from "./open-host.ts";
 
 export interface EventStoreOptions {
@@ -20,8 +21,6 @@ export interface OpenedEventStore {
   readonly connectionString: string;
   close(): Promise<void>;
 }
-
-const LOOPBACK = "127.0.0.1";
 
 /** Streams of graphs, also those that have no events yet. */
 export function reservedStreams(host: Pick<OpenedHost["host"], "list">): (stream: string) => boolean {

@@ -29,7 +29,6 @@ import { runProjections } from "./run-projections.ts";
 export interface OpenedData extends HostData {
   readonly log: EmbeddedLog;
   readonly keys: SubjectKeys;
-  /** Follows the log from its opening to its close. */
   readonly audit: AuditTree;
 }
 

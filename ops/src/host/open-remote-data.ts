@@ -59,6 +59,7 @@ class RemoteData implements HostData {
   readonly log: EventStoreLog;
   readonly snapshots: SnapshotStore;
   readonly keys = undefined;
+  readonly audit = undefined;
   readonly cosigning = undefined;
   readonly #servers: string;
   readonly #store: OrderedStore;

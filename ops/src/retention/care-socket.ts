@@ -8,7 +8,6 @@ import { once } from "node:events";
 import { chmod, mkdir, unlink } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { errnoOf, reportOf } from "@millrace/engine";
-import { Check, Errors } from "typebox/value";
 import { opsError } from "../errors.ts";
 import { withSocketPath } from "./care-address.ts";
 import { CARE_REQUESTS, type CareVerb, type LogCare } from "./log-care.ts";
@@ -86,6 +85,8 @@ async function asked(line: string, care: LogCare): Promise<unknown> {
   // An own key of the catalogue.
   const known = verb as CareVerb;
   const schema = CARE_REQUESTS[known];
+  // Loaded with the first request: most hosts never get one.
+  const { Check, Errors } = await import("typebox/value");
   if (!Check(schema, request)) {
     const [first] = Errors(schema, request);
     throw opsError("HOST-CARE", `the request ${known} cannot be read: ${first?.instancePath} ${first?.message}`);

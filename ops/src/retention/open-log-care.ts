@@ -7,8 +7,6 @@ import { archiveMaking } from "./archive-making.ts";
 import { ArchiveThread } from "./archive-thread.ts";
 import { type LegalHold, legalHolds, placeHold, releaseHold, tellPruned } from "./legal-holds.ts";
 import type { ArchivedLogRange, CareRequest, ErasureAnswer, LogCare, PrunedLogRange } from "./log-care.ts";
-import { PruneCarry } from "./prune-carry.ts";
-import { heldBy } from "./retention-needs.ts";
 
 /** Segments that take longer than a thread takes to start. */
 const LARGE_BYTES = 1024 * 1024;
@@ -55,6 +53,11 @@ export class OpenLogCare implements LogCare {
     const { data, env, projections } = this.#options;
     const { log } = data;
     return this.#inTurn(async () => {
+      // They know the endpoint for other clients, which a host without one need not load.
+      const [{ PruneCarry }, { heldBy }] = await Promise.all([
+        import("./prune-carry.ts"),
+        import("./retention-needs.ts"),
+      ]);
       await projections.reached(log.durableEnd);
       const holds = await legalHolds(log);
       const payloads = await this.#options.payloads();
