@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { openStopped } from "../../src/cli/stopped-server.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
-import { type Finished, lastJson, start } from "../millrace.ts";
+import { type Finished, lastJson, type Running, start } from "../millrace.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { type ServedLog, serveLog } from "./served-log.ts";
 
@@ -47,6 +47,12 @@ function folder(files: Readonly<Record<string, string>> = FILES): GraphFolder {
   const made = new GraphFolder(files);
   keep({ close: async () => made.remove() });
   return made;
+}
+
+/** A host that never hears from its server again would wait for it for ever: it ends with the test, whatever became of that. */
+function host(running: Running): Running {
+  keep({ close: async () => void running.child.kill("SIGKILL") });
+  return running;
 }
 
 const clear = (address: string): NodeJS.ProcessEnv => ({ MILLRACE_LOG: `esdb://${address}?tls=false` });
@@ -132,7 +138,7 @@ describe("a host whose log is in EventStoreDB", { timeout: 60_000 }, () => {
     const node = keep(await ClusterNode.open(served.address));
     const far = folder();
     const args = ["serve", "graph.yaml", "--port", "0", "--data", far.data];
-    const killed = start(args, { cwd: far.path, env: clear(node.address) });
+    const killed = host(start(args, { cwd: far.path, env: clear(node.address) }));
     node.beforeAnswer = async () => {
       if (!(await isUnderWay(served))) return;
       killed.child.kill("SIGKILL");
@@ -156,7 +162,7 @@ describe("a host whose log is in EventStoreDB", { timeout: 60_000 }, () => {
       await running.errorLine(/not ready: log: ESDB-UNREACHABLE/);
       await node.listen();
     };
-    const running = far.begin(clear(node.address));
+    const running = host(far.begin(clear(node.address)));
     expect(await running.finished).toMatchObject({ code: 0 });
     expect(node.leads).toBe(false);
     await expectSame(far.lines("sums.csv"), served);
@@ -171,10 +177,10 @@ describe("a host whose log is in EventStoreDB", { timeout: 60_000 }, () => {
     const [first, second] = [folder(files), folder(files)];
     let taken: Promise<Finished> | undefined;
     node.beforeAnswer = async () => {
-      if (taken === undefined && (await isUnderWay(served))) taken = second.run(clear(served.address));
+      if (taken === undefined && (await isUnderWay(served))) taken = host(second.begin(clear(served.address))).finished;
       await taken;
     };
-    const { code, stdout } = await first.run(clear(node.address));
+    const { code, stdout } = await host(first.begin(clear(node.address))).finished;
     expect(await taken).toMatchObject({ code: 0, stderr: "" });
     expect(code).toBe(1);
     expect(lastJson(stdout)).toMatchObject({ error: { code: "NODE-FENCED" } });
