@@ -88,6 +88,17 @@ export const opsError = defineErrors({
     summary: "The data directory cannot be written to, or its disk fails.",
     remedy: "Look at the directory's permissions, its file system and the space on it; nothing was changed.",
   },
+  "HOST-LOG": {
+    kind: "rejected",
+    summary: "A data directory belongs to another log than the one that is named.",
+    remedy:
+      "Name the log that the directory was made with (`--log`, or MILLRACE_LOG; without either it is the directory's own), or another directory.",
+  },
+  "HOST-REMOTE-LOG": {
+    kind: "rejected",
+    summary: "The log is in EventStoreDB, and what is asked is only done with a log in the data directory.",
+    remedy: "Use EventStoreDB's own means, which the documentation names, or keep the log in the data directory.",
+  },
   "HOST-EMPTY": {
     kind: "rejected",
     summary: "A directory holds no Millrace data.",

@@ -60,17 +60,20 @@ export async function foldUpTo(log: EventLog, projection: Projection, moment: Mo
   return { position: end, rows, shapes };
 }
 
+type TimedLog = Pick<EventLog, "base" | "durableEnd" | "read">;
+
 /**
  * The first position whose event is later than `timeMs`. Time never falls with position, so it is found by halving.
  *
  * @throws LOG-PRUNED that position was pruned
  */
-export async function positionAfter(log: EventLog, timeMs: number): Promise<number> {
+export async function positionAfter(log: TimedLog, timeMs: number): Promise<number> {
   const base = log.base ?? 0;
   let low = base;
   let high = log.durableEnd;
   while (low < high) {
-    const middle = (low + high) >>> 1;
+    // Positions of a log in EventStoreDB are places in its files: they outgrow 32 bits.
+    const middle = Math.floor((low + high) / 2);
     if ((await timeAt(log, middle)) <= timeMs) low = middle + 1;
     else high = middle;
   }
@@ -79,7 +82,7 @@ export async function positionAfter(log: EventLog, timeMs: number): Promise<numb
   return low;
 }
 
-async function timeAt(log: EventLog, position: number): Promise<number> {
+async function timeAt(log: TimedLog, position: number): Promise<number> {
   for await (const [event] of log.read({ from: position, limit: 1 })) if (event !== undefined) return event.timeMs;
   return Number.POSITIVE_INFINITY;
 }

@@ -50,6 +50,8 @@ export interface RuntimePorts {
   /** Holds payloads for as long as steps and frames of this graph need them. Default none. */
   readonly payloads?: PayloadHolds | undefined;
   readonly onLifecycle?: (event: LifecycleEvent) => void;
+  /** Somebody else owns a node's stream, or the log was closed: the graph has stopped for good. */
+  readonly onFenced?: (error: ErrorReport) => void;
 }
 
 export class GraphRuntime {
@@ -296,6 +298,7 @@ export class GraphRuntime {
       this.#failure = reportOf(error);
       this.#waiting.set(node, this.#failure);
       void this.#supervisor.stop();
+      this.#ports.onFenced?.(this.#failure);
       return;
     }
     // It does not wait any more for what it waited for before.

@@ -15,6 +15,9 @@ export const EXIT = {
 
 const CODES: Readonly<Record<string, number>> = {
   "CLI-UNREACHABLE": EXIT.unreachable,
+  "ESDB-UNREACHABLE": EXIT.unreachable,
+  "ESDB-TLS": EXIT.unreachable,
+  "ESDB-DENIED": EXIT.notPermitted,
   "HTTP-FORBIDDEN": EXIT.notPermitted,
   "HTTP-UNAUTHORIZED": EXIT.notPermitted,
   "HOST-PARKED": EXIT.findings,

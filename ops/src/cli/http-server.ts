@@ -11,11 +11,11 @@ import { opsError } from "../errors.ts";
 import { deadLetterReader } from "../host/dead-letters.ts";
 import { describeEvent } from "../host/describe-event.ts";
 import { reservedStreams } from "../host/event-store.ts";
+import type { HostData } from "../host/host-data.ts";
 import type { HostPayloads } from "../host/host-payloads.ts";
 import { registerLogMetrics } from "../host/log-metrics.ts";
 import { LOOPBACK } from "../host/loopback.ts";
 import { NodeStates } from "../host/node-states.ts";
-import type { OpenedData } from "../host/open-data.ts";
 import type { OpenedHost } from "../host/open-host.ts";
 import { registerPayloadMetrics } from "../host/payload-metrics.ts";
 import { registerWitnessMetrics } from "../host/witness-metrics.ts";
@@ -23,7 +23,7 @@ import { VERSION } from "../version.ts";
 
 export interface HttpServerOptions {
   readonly opened: OpenedHost;
-  readonly data: OpenedData;
+  readonly data: HostData;
   /** 0: any free one. */
   readonly port: number;
   readonly env: Env;
@@ -55,12 +55,12 @@ export async function openHttpServer({
     version: VERSION,
     hostName: hostname(),
     describeEvent,
-    reveal: data.keys.reveal,
+    ...(data.keys === undefined ? {} : { reveal: data.keys.reveal }),
     isReserved: reservedStreams(opened.host),
     // TypeBox schemas are JSON.
     graphSchema: graphSchema as unknown as JsonObject,
     consoleDir: consoleDirectory(),
-    audit: auditFiles(systemDisk(), data.directory.audit, data.log.id),
+    ...(data.audit === undefined ? {} : { audit: auditFiles(systemDisk(), data.directory.audit, data.log.id) }),
     ...(token === undefined ? {} : { guard: { token } }),
     report: (thrown, correlationId) => void process.stderr.write(`${correlationId} ${messageOf(thrown)}\n`),
   });

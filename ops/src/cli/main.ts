@@ -13,6 +13,7 @@ import {
   integer,
   jsonOption,
   limitOption,
+  logOption,
   PORT,
   payloadLeaseOption,
   payloadLeasesOption,
@@ -43,6 +44,7 @@ program
   .description("run a graph file; its console is at the port")
   .argument("<graph>", "graph file, YAML or JSON")
   .addOption(dataOption().default(DATA))
+  .addOption(logOption())
   .option(
     "--until-done",
     "end when all bounded sources are read and everything is durable; without HTTP unless --port is given",
@@ -464,6 +466,7 @@ program
   .description("run graphs with console and API; without graph files, the demo")
   .argument("[graphs...]", "graph files")
   .addOption(dataOption(`; ${DATA}, for the demo ${DATA}/demo, if not given`))
+  .addOption(logOption())
   .addOption(portOption("HTTP port on 127.0.0.1, 0 for any that is free").default(PORT))
   .addOption(
     new Option("--eventstore-port [port]", "serve the log to EventStoreDB clients too; 0 does not")

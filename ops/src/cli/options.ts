@@ -9,6 +9,11 @@ export const portOption = (what = "HTTP port on 127.0.0.1"): Option =>
   new Option("--port <port>", what).argParser((text) => integer(text, 0, 65_535));
 export const dataOption = (more = ""): Option =>
   new Option("--data <dir>", `data directory: the event log and all that follows from it${more}`);
+export const logOption = (): Option =>
+  new Option(
+    "--log <address>",
+    "keep the event log in EventStoreDB, esdb://host:2113 or esdb+discover://cluster; what holds a password is best in the variable",
+  ).env("MILLRACE_LOG");
 export const jsonOption = (): Option => new Option("--json", "one JSON object on stdout instead of text");
 export const urlOption = (): Option =>
   new Option("--url <url>", "address of the server").default(`http://127.0.0.1:${PORT}`).env("MILLRACE_URL");

@@ -12,21 +12,27 @@ import { dataDirectory } from "../host/data-directory.ts";
 import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBroker } from "../host/edge-broker.ts";
 import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
 import { logHealth } from "../host/health-log.ts";
+import type { HostData } from "../host/host-data.ts";
 import { HostPayloads, type PayloadMemory } from "../host/host-payloads.ts";
 import { HostPersonal } from "../host/host-personal.ts";
+import { type LogAddress, logAddress } from "../host/log-address.ts";
 import { LOOPBACK } from "../host/loopback.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
+import { openRemoteData } from "../host/open-remote-data.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
 import { openCareSocket } from "../retention/care-socket.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
 import type { HttpServerOptions } from "./http-server.ts";
 import { type LoadedGraph, loadGraph } from "./load-graph.ts";
+import { refuseUnserved } from "./refuse-unserved.ts";
 
 export interface SessionOptions {
   readonly files: readonly string[];
   /** Data directory. */
   readonly data: string;
+  /** Address of the log in EventStoreDB; absent: it is in the data directory. */
+  readonly log?: string;
   /** Absent: no HTTP. 0: any free port. */
   readonly port?: number;
   /** Absent: no EventStoreDB endpoint. */
@@ -46,7 +52,7 @@ export interface SessionOptions {
 
 export interface Session {
   readonly opened: OpenedHost;
-  readonly data: OpenedData;
+  readonly data: HostData;
   readonly graphs: readonly CompiledGraph[];
   readonly payloads: HostPayloads;
   /** Where the console is; absent without HTTP. */
@@ -57,13 +63,15 @@ export interface Session {
 }
 
 /**
- * @throws GRAPH-INVALID with every problem, HOST-REVISION, HOST-PORT, LOG-LOCKED and other refusals of the log
+ * @throws GRAPH-INVALID with every problem, HOST-REVISION, HOST-PORT, HOST-REMOTE-LOG, LOG-LOCKED and other refusals of the log
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   exitOnUncaught();
   const env = systemEnv();
   const loaded = options.files.map(loadGraph);
   refuseProblems(loaded);
+  const remote = options.log === undefined ? undefined : logAddress(options.log);
+  if (remote !== undefined) refuseUnserved(loaded, options);
   for (const port of [options.port, options.eventStore?.port]) if (port !== undefined) await requireFreePort(port);
   const tables = new ProjectionTables();
   const payloads = new HostPayloads({
@@ -78,27 +86,20 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
     if (edges !== undefined) opening.onFailure(() => edges.close());
     const runsHere = placement(graphs, options, edges);
-    const { witnesses } = options;
-    const data = await openData({ path: options.data, env, onFatal: exitOnFatal, witnesses });
+    const { data, own } = await openLog(options, remote, env);
     const opened = await start(data, graphs, tables, options, env, { edges, runsHere, payloads, personal });
     opening.onFailure(() => opened.close("the server could not be opened"));
     const server =
       options.port === undefined ? undefined : await listen({ opened, data, env, payloads, port: options.port });
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
-    const care = new OpenLogCare({
-      data,
-      env,
-      projections: opened.projections,
-      payloads: async () => payloads.exchange,
-    });
-    const careSocket = await openCareSocket(data.directory.care, care);
+    const care = own && (await openCare(own, opened, payloads, env));
     const endHealthLog = logHealth(opened.health, env, (line) => void process.stderr.write(`${line}\n`));
     const close = async (reason: string): Promise<void> => {
       endHealthLog();
       await eventStore?.close();
       await server?.close();
-      await Promise.all([careSocket.close(), care.close()]);
+      await care?.close();
       await opened.close(reason);
     };
     return { opened, data, graphs, payloads, url: server?.url, eventStore: eventStore?.connectionString, close };
@@ -119,6 +120,37 @@ class Opening {
   async undo(): Promise<void> {
     for (const close of this.#undo.reverse()) await close();
   }
+}
+
+interface OpenedLog {
+  readonly data: HostData;
+  /** The same, where the log is in the data directory. */
+  readonly own: OpenedData | undefined;
+}
+
+async function openLog(
+  { data: path, witnesses }: SessionOptions,
+  log: LogAddress | undefined,
+  env: Env,
+): Promise<OpenedLog> {
+  if (log !== undefined) return { data: await openRemoteData({ path, env, log }), own: undefined };
+  const own = await openData({ path, env, onFatal: exitOnFatal, witnesses });
+  return { data: own, own };
+}
+
+/** What keepers of the log may ask of this host. */
+async function openCare(
+  data: OpenedData,
+  { projections }: OpenedHost,
+  payloads: HostPayloads,
+  env: Env,
+): Promise<{ close(): Promise<void> }> {
+  const care = new OpenLogCare({ data, env, projections, payloads: async () => payloads.exchange });
+  const socket = await openCareSocket(data.directory.care, care);
+  const close = async (): Promise<void> => {
+    await Promise.all([socket.close(), care.close()]);
+  };
+  return { close };
 }
 
 /** Which nodes run here; absent: all. @throws HOST-EDGES, CLI-USAGE */
@@ -173,10 +205,10 @@ async function compileAll(
 }
 
 async function start(
-  data: OpenedData,
+  data: HostData,
   graphs: readonly CompiledGraph[],
   tables: ProjectionTables,
-  { untilDone }: SessionOptions,
+  { untilDone, log: remote }: SessionOptions,
   env: Env,
   sharing: {
     readonly edges: EdgeBroker | undefined;
@@ -188,7 +220,9 @@ async function start(
   const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
   const by = { principal: "cli", reason: "" };
   const traceRatio = Number(process.env.MILLRACE_TRACE_RATIO ?? 0);
-  return openHost({ data, env, hostName: hostname(), graphs, tables, by, untilDone, report, traceRatio, ...sharing });
+  // Several hosts may be at one log, also on one machine, and an owner's name in it is one of them.
+  const hostName = remote !== undefined ? `${hostname()}/${process.pid}` : hostname();
+  return openHost({ data, env, hostName, graphs, tables, by, untilDone, report, traceRatio, ...sharing });
 }
 
 /** Finds out before anything is opened, so that a second server changes nothing. */

@@ -4,15 +4,17 @@ import { MillraceError, type Mutation, PayloadArchive, systemEnv } from "@millra
 import { systemDisk } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { dataDirectory } from "../host/data-directory.ts";
+import { requireOwnLog } from "../host/log-place.ts";
 import { openStoppedData } from "../host/open-data.ts";
 import { exitOnFatal } from "../host/open-host.ts";
 import type { LogCare } from "../retention/log-care.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
 import { careOfHost, isRunning } from "./ask-host.ts";
 
-/** @throws HOST-EMPTY, HOST-BUSY, HOST-LOST, HOST-CARE, and what the care throws */
+/** @throws HOST-EMPTY, HOST-REMOTE-LOG, HOST-BUSY, HOST-LOST, HOST-CARE, and what the care throws */
 export async function withCare(path: string, use: (care: LogCare) => Promise<void>): Promise<void> {
   const { care: socket } = dataDirectory(path);
+  await requireOwnLog(dataDirectory(path), "retention, legal holds and erasure");
   if (await isRunning(socket)) return use(careOfHost(socket));
   const env = systemEnv();
   const data = await openStoppedData({ path, env, onFatal: exitOnFatal }).catch(async (thrown: unknown) => {

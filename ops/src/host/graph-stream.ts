@@ -10,12 +10,14 @@ import {
   type EventLog,
   type EventSchema,
   type Json,
+  MillraceError,
   type Mutation,
   newestFirst,
   oldestFirst,
   packState,
   type RecordedEvent,
   type StateEvent,
+  type StreamAppend,
 } from "@millrace/engine";
 import { prunedBelow } from "@millrace/streams/embedded";
 
@@ -176,10 +178,16 @@ export class GraphStream {
   async deploy(deployment: Deployment, by: Mutation): Promise<void> {
     const deployed = this.#inputs([{ type: GRAPH_DEPLOYED, payload: { ...deployment } }], by);
     const added = this.#inputs([{ type: GRAPH_ADDED, payload: {} }], by);
-    await this.#log.append([
-      { stream: graphStreamOf(this.#graph), expected: "none", events: deployed },
-      { stream: GRAPHS_STREAM, expected: "any", events: added },
-    ]);
+    const first: StreamAppend = { stream: graphStreamOf(this.#graph), expected: "none", events: deployed };
+    const listed: StreamAppend = { stream: GRAPHS_STREAM, expected: "any", events: added };
+    try {
+      await this.#log.append([first, listed]);
+    } catch (thrown) {
+      if (!(thrown instanceof MillraceError && thrown.code === "LOG-ONE-STREAM")) throw thrown;
+      // A graph that is listed and has no revision is passed over; one that is not listed would not be found.
+      await this.#log.append([listed]);
+      await this.#log.append([first]);
+    }
   }
 
   async #append(events: readonly GraphEvent[], by: Mutation): Promise<number> {

@@ -2,7 +2,7 @@ import type { GraphStatus, NodeStatus } from "@millrace/engine";
 import type { AuditStatus, ProjectionStatus, WitnessStatus } from "@millrace/projections";
 import type { EmbeddedLogHealth } from "@millrace/streams/embedded";
 import { describe, expect, it } from "vitest";
-import { healthReport } from "./health.ts";
+import { healthReport, ownLogChecks, remoteLogCheck } from "./health.ts";
 
 const LOG = { state: "open", activeSegment: 3 } as EmbeddedLogHealth;
 const TABLE: ProjectionStatus = {
@@ -21,8 +21,15 @@ const graph = (...nodes: readonly Pick<NodeStatus, "node" | "state" | "reason">[
 const TREE: AuditStatus = { state: "live", size: 10, lag: 2, lagMs: 5, failure: undefined, rebuilt: undefined };
 
 type Health = Parameters<typeof healthReport>;
-const failing = (log: Health[0], tables: Health[1], graphs: Health[2], audit: Health[3] = TREE): readonly string[] =>
-  healthReport(log, tables, graphs, audit).checks.flatMap(({ name, ok, detail }) => (ok ? [] : [`${name}: ${detail}`]));
+const failing = (
+  log: EmbeddedLogHealth,
+  tables: Health[1],
+  graphs: Health[2],
+  audit: AuditStatus = TREE,
+): readonly string[] =>
+  healthReport(ownLogChecks(log, audit), tables, graphs).checks.flatMap(({ name, ok, detail }) =>
+    ok ? [] : [`${name}: ${detail}`],
+  );
 
 const WITNESS: WitnessStatus = {
   name: "w.example",
@@ -35,7 +42,7 @@ const WITNESS: WitnessStatus = {
 };
 
 describe("a witness", () => {
-  const check = (witness: WitnessStatus): unknown => healthReport(LOG, [], [], TREE, [witness]).checks[2];
+  const check = (witness: WitnessStatus): unknown => ownLogChecks(LOG, TREE, [witness])[2];
 
   it("that is away is shown with its lag and code, and takes no host out of service", () => {
     const failure = { code: "WITNESS-UNAVAILABLE", kind: "transient", message: "no answer" } as const;
@@ -83,4 +90,11 @@ describe("a host is ready", () => {
       "graph g: running; out parked: SINK-FAILED: no space",
     ]);
   });
+});
+
+it("says since when a log in EventStoreDB does not answer, and what was heard last", () => {
+  expect(remoteLogCheck(undefined, "a:2113,b:2113", 0)).toMatchObject({ ok: true });
+  const outage = { sinceMs: 1000, reason: "connect ECONNREFUSED" };
+  const detail = "ESDB-UNREACHABLE: EventStoreDB (a:2113) has not answered for 4 s: connect ECONNREFUSED";
+  expect(remoteLogCheck(outage, "a:2113", 5000)).toEqual({ name: "log", ok: false, detail });
 });

@@ -3,19 +3,34 @@ import type { GraphStatus } from "@millrace/engine";
 import type { HealthCheck, HealthReport } from "@millrace/gateway";
 import type { AuditStatus, ProjectionStatus, WitnessStatus } from "@millrace/projections";
 import type { EmbeddedLogHealth } from "@millrace/streams/embedded";
+import type { Outage } from "@millrace/streams/event-store";
 
 /** A projection this far behind answers with old news; a tree this far behind proves too little. */
 const LAG_MS_MAX = 30_000;
 
 export function healthReport(
-  log: EmbeddedLogHealth,
+  log: readonly HealthCheck[],
   projections: readonly ProjectionStatus[],
   graphs: readonly GraphStatus[],
+): HealthReport {
+  return { checks: [...log, ...projections.map(projectionCheck), ...graphs.map(graphCheck)] };
+}
+
+/** Of a log in the data directory, and of those who vouch for it. */
+export function ownLogChecks(
+  log: EmbeddedLogHealth,
   audit: AuditStatus,
   witnesses: readonly WitnessStatus[] = [],
-): HealthReport {
-  const about = [logCheck(log), auditCheck(audit), ...witnesses.map(witnessCheck)];
-  return { checks: [...about, ...projections.map(projectionCheck), ...graphs.map(graphCheck)] };
+): readonly HealthCheck[] {
+  return [logCheck(log), auditCheck(audit), ...witnesses.map(witnessCheck)];
+}
+
+/** Of a log in EventStoreDB. */
+export function remoteLogCheck(outage: Outage | undefined, servers: string, nowMs: number): HealthCheck {
+  if (outage === undefined) return { name: "log", ok: true, detail: `EventStoreDB answers (${servers})` };
+  const seconds = Math.round(Math.max(0, nowMs - outage.sinceMs) / 1000);
+  const detail = `ESDB-UNREACHABLE: EventStoreDB (${servers}) has not answered for ${seconds} s: ${outage.reason}`;
+  return { name: "log", ok: false, detail };
 }
 
 function logCheck({ state, preparation, activeSegment }: EmbeddedLogHealth): HealthCheck {

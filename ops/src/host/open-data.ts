@@ -2,21 +2,15 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, stat } from "node:fs/promises";
 import { type Env, MillraceError, messageOf, type OrderedStore, SnapshotStore, SubjectKeys } from "@millrace/engine";
+import type { HealthCheck } from "@millrace/gateway";
 import { nativeBlocks, nativeFileLock, nativeTreeHasher, openLmdbStore } from "@millrace/native";
 import {
   type AuditTree,
   auditWitnesses,
   type Cosigning,
-  DEAD_LETTERS,
-  deadLetterCountProjection,
-  deadLetterProjection,
-  graphProjection,
   openAuditTree,
-  type Projection,
   type ProjectionRunner,
-  projectionRunner,
   startCosigning,
-  tableProjection,
 } from "@millrace/projections";
 import { type EmbeddedLog, openEmbeddedLog, systemDisk, type Witness } from "@millrace/streams/embedded";
 import type { WitnessOptions } from "../audit/witness-options.ts";
@@ -25,22 +19,17 @@ import { closeBeforeExit } from "../fast-exit.ts";
 import { finishErasures } from "../personal/erase-subject.ts";
 import { tellPruned } from "../retention/legal-holds.ts";
 import { type DataDirectory, dataDirectory } from "./data-directory.ts";
-import { type DeclaredProjection, deployments } from "./graph-stream.ts";
+import type { DeclaredProjection } from "./graph-stream.ts";
+import { ownLogChecks } from "./health.ts";
+import type { HostData } from "./host-data.ts";
 import { IndexThread } from "./index-thread.ts";
+import { refuseRemote } from "./log-place.ts";
+import { runProjections } from "./run-projections.ts";
 
-export interface OpenedData {
-  readonly directory: DataDirectory;
+export interface OpenedData extends HostData {
   readonly log: EmbeddedLog;
-  readonly snapshots: SnapshotStore;
-  /** Of personal values. */
   readonly keys: SubjectKeys;
-  /** Follows the log from its opening to its close. */
   readonly audit: AuditTree;
-  /** Has witnesses cosign what the tree signs; absent when none were given, or nothing can be signed. */
-  readonly cosigning: Cosigning | undefined;
-  /** Starts a runner for the projections of the log and these further ones. @throws HOST-PROJECTION */
-  project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner>;
-  close(): Promise<void>;
 }
 
 export interface OpenDataOptions {
@@ -54,7 +43,7 @@ export interface OpenDataOptions {
   readonly treeLagMax?: number;
 }
 
-/** @throws HOST-DATA, LOG-LOCKED and other refusals of the log and its stores */
+/** @throws HOST-DATA, HOST-LOG, LOG-LOCKED and other refusals of the log and its stores */
 export async function openData(options: OpenDataOptions): Promise<OpenedData> {
   try {
     return await open(options);
@@ -73,6 +62,7 @@ async function open({
   treeLagMax = TREE_LAG_MAX,
 }: OpenDataOptions): Promise<OpenedData> {
   const directory = dataDirectory(path);
+  await refuseRemote(directory);
   await mkdir(directory.root, { recursive: true, mode: 0o700 });
   // Each step is undone when a later one fails.
   const index = await openLmdbStore({ dir: directory.index });
@@ -219,16 +209,12 @@ class Data implements OpenedData {
     });
   }
 
+  checks(): readonly HealthCheck[] {
+    return ownLogChecks(this.log.health, this.audit.status(), this.cosigning?.status());
+  }
+
   async project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner> {
-    const known = [...(await deployments(this.log, this.#env)).values()].flatMap(({ projections }) => projections);
-    const projections = [
-      graphProjection(),
-      deadLetterProjection(),
-      deadLetterCountProjection(),
-      ...tables([...declared, ...known]),
-    ];
-    this.#runner = projectionRunner({ log: this.log, store: this.#store, projections, env: this.#env });
-    this.#runner.start();
+    this.#runner = await runProjections(this.log, this.#store, declared, this.#env);
     return this.#runner;
   }
 
@@ -242,24 +228,4 @@ class Data implements OpenedData {
     await this.#index.close();
     this.#release();
   }
-}
-
-const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
-const RESERVED: ReadonlySet<string> = new Set(["graphs", DEAD_LETTERS, "dead-letter-counts"]);
-
-/** One projection per name; sinks of several graphs may write to one if they agree on its key. */
-function tables(declared: readonly DeclaredProjection[]): readonly Projection[] {
-  const byName = new Map<string, { key: readonly string[]; streams: Set<string> }>();
-  for (const { name, key, streams } of declared) {
-    if (!NAME.test(name))
-      throw opsError("HOST-PROJECTION", `projection ${name}: names are lower-case letters, digits and . _ -`);
-    if (RESERVED.has(name))
-      throw opsError("HOST-PROJECTION", `projection ${name}: the host itself has one of this name`);
-    const table = byName.get(name) ?? { key, streams: new Set<string>() };
-    if (JSON.stringify(table.key) !== JSON.stringify(key))
-      throw opsError("HOST-PROJECTION", `projection ${name} is declared with the keys [${table.key}] and [${key}]`);
-    for (const stream of streams) table.streams.add(stream);
-    byName.set(name, table);
-  }
-  return Array.from(byName, ([name, { key, streams }]) => tableProjection({ name, key, streams: [...streams].sort() }));
 }

@@ -8,14 +8,14 @@ import { deadLettersAtEnd } from "./dead-letters.ts";
 import type { EdgeBroker, RunsHere } from "./edge-broker.ts";
 import { healthReport } from "./health.ts";
 import { Host } from "./host.ts";
+import type { HostData } from "./host-data.ts";
 import type { HostPayloads } from "./host-payloads.ts";
 import type { HostPersonal } from "./host-personal.ts";
-import type { OpenedData } from "./open-data.ts";
 import type { ProjectionTables } from "./projection-tables.ts";
 import { tracedLog } from "./traced-log.ts";
 
 export interface OpenHostOptions {
-  readonly data: OpenedData;
+  readonly data: HostData;
   readonly env: Env;
   readonly hostName: string;
   readonly graphs: readonly CompiledGraph[];
@@ -67,7 +67,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     payloads,
     personal,
   } = options;
-  personal?.open(data.keys);
+  if (data.keys !== undefined) personal?.open(data.keys);
   const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
   const projections = await data
     .project(graphs.flatMap((graph) => graph.projections))
@@ -107,8 +107,7 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     await close("another graph was refused");
     throw thrown;
   }
-  const health = (): HealthReport =>
-    healthReport(data.log.health, projections.list(), host.list(), data.audit.status(), data.cosigning?.status());
+  const health = (): HealthReport => healthReport(data.checks(), projections.list(), host.list());
   return { host, log, projections, health, close };
 }
 

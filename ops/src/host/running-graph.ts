@@ -7,6 +7,7 @@ import {
   type CutPoint,
   type EdgeMeter,
   type Env,
+  type ErrorReport,
   type EventLog,
   type GraphProgram,
   GraphRuntime,
@@ -53,6 +54,8 @@ export class RunningGraph {
   readonly #redriven: Set<string>;
   readonly #deployment: Deployment;
   readonly #onParked: ((event: Extract<LifecycleEvent, { type: "NodeParked" }>) => void)[] = [];
+  readonly #onFenced: ((error: ErrorReport) => void)[] = [];
+  #isFenced = false;
   #runtime: GraphRuntime;
   #program: GraphProgram;
 
@@ -136,6 +139,7 @@ export class RunningGraph {
     const { state, startedMs } = this.status();
     if (state !== "stopped" && state !== "failed") throw this.#wrongState("start");
     await this.#runtime.stop();
+    this.#isFenced = false;
     if (startedMs > 0) this.#runtime = this.#newRuntime();
     const nodes = this.#program.nodes.map(({ name, kind }) => ({ node: name, kind }));
     await this.stream.append([{ type: "GraphStarted", payload: { nodes } }], by);
@@ -145,6 +149,8 @@ export class RunningGraph {
   async stop(by: Mutation): Promise<void> {
     if (this.#runtime.state === "stopped") return;
     await this.#runtime.stop();
+    // Another host runs it.
+    if (this.#isFenced) return;
     await this.stream.append([{ type: "GraphStopped", payload: {} }], by);
   }
 
@@ -164,6 +170,11 @@ export class RunningGraph {
   /** Calls back when nodes were given up. */
   onParked(call: (event: Extract<LifecycleEvent, { type: "NodeParked" }>) => void): void {
     this.#onParked.push(call);
+  }
+
+  /** Calls back when another host has taken the graph over. */
+  onFenced(call: (error: ErrorReport) => void): void {
+    this.#onFenced.push(call);
   }
 
   /**
@@ -209,6 +220,10 @@ export class RunningGraph {
       runsHere: this.#ports.runsHere,
       payloads: this.#ports.payloads?.exchange,
       onLifecycle: (event) => this.#happened(event),
+      onFenced: (error) => {
+        this.#isFenced = true;
+        for (const call of this.#onFenced) call(error);
+      },
     });
   }
 

@@ -6,6 +6,7 @@ import { type Env, type EventLog, systemEnv } from "@millrace/engine";
 import { type EventStoreEndpointOptions, eventStoreEndpoint } from "@millrace/gateway";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+import { sparseLog } from "./sparse-log.ts";
 
 export const LOGS = ["memory", "embedded"] as const;
 export type LogKind = (typeof LOGS)[number];
@@ -25,6 +26,8 @@ export interface ServeOptions extends Partial<Omit<EventStoreEndpointOptions, "l
   readonly logAppendBytesMax?: number;
   /** Of the log on disk. */
   readonly segmentBytes?: number;
+  /** Of the log in memory: with gaps, as those of EventStoreDB. Default: without. */
+  readonly positions?: "sparse";
 }
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
@@ -34,7 +37,10 @@ export async function serveLog(kind: LogKind, options: ServeOptions = {}): Promi
   const env: Env = options.env ?? machine;
   const { logAppendBytesMax: appendBytesMax } = options;
   const limits = appendBytesMax === undefined ? {} : { appendBytesMax };
-  if (kind === "memory") return serve(memoryEventLog({ env, ...limits }), options, undefined, async () => {});
+  if (kind === "memory") {
+    const log = memoryEventLog({ env, ...limits });
+    return serve(options.positions === "sparse" ? sparseLog(log) : log, options, undefined, async () => {});
+  }
   const directory = await mkdtemp(join(tmpdir(), "millrace-eventstore-"));
   let indexStore = memoryOrderedStore();
   const open = (index?: "made again"): Promise<EventLog> => {

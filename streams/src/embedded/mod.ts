@@ -4,6 +4,7 @@ export { type AcceptedLoss, acceptLoss } from "./accept-loss.ts";
 export type { ArchiveMaking, TwinWriter } from "./archive-segment.ts";
 export { type BlockFields, type BlockKernels, blockKernels } from "./block-kernels.ts";
 export { type Crc32c, crc32c } from "./crc32c.ts";
+export { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
 export type { EmbeddedLog, EmbeddedLogHealth } from "./embedded-log.ts";
 export { embeddedLogError } from "./errors.ts";
 export { prunedBelow } from "./kept-range.ts";

@@ -59,14 +59,26 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   "not-leader",
 ]);
 
+/** What the client says when no node of a cluster told who leads it; such an error has no type. */
+const UNDISCOVERED = /^Failed to discover/;
+/** What TLS says when the two sides do not trust or understand each other; the client calls the server unavailable then. */
+const UNTRUSTED = /certificate|altnames|wrong version number|packet length too long|\bCERT_|\bERR_(?:TLS|SSL)_/i;
+
 export function isUnreachable(thrown: unknown): boolean {
-  return UNREACHABLE.has(typeOf(thrown));
+  if (typeOf(thrown) === "") return UNDISCOVERED.test(messageOf(thrown));
+  return UNREACHABLE.has(typeOf(thrown)) && !isUntrusted(thrown);
+}
+
+function isUntrusted(thrown: unknown): boolean {
+  return typeOf(thrown) === "unavailable" && UNTRUSTED.test(messageOf(thrown));
 }
 
 /** An error of a read as one of this log. */
 export function readError(cause: unknown): MillraceError {
   const options: ErrorOptions = { cause };
   if (isUnreachable(cause)) return eventStoreLogError("ESDB-UNREACHABLE", "EventStoreDB does not answer", options);
+  if (isUntrusted(cause))
+    return eventStoreLogError("ESDB-TLS", "there is no trusted connection to EventStoreDB", options);
   if (typeOf(cause) === "access-denied")
     return eventStoreLogError("ESDB-DENIED", "EventStoreDB denies access", options);
   return eventStoreLogError("ESDB-FAILED", `EventStoreDB refused a request: ${messageOf(cause)}`, options);

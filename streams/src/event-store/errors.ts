@@ -12,6 +12,12 @@ export const eventStoreLogError = defineErrors({
     summary: "The EventStoreDB server does not answer.",
     remedy: "Look at the server and the network; calls work again as soon as it does.",
   },
+  "ESDB-TLS": {
+    kind: "terminal",
+    summary: "The EventStoreDB server's certificate is not trusted, or one side speaks TLS and the other does not.",
+    remedy:
+      "Name the authority that signed it with tlsCAFile, use a host name that the certificate has, and let tls be what the server speaks.",
+  },
   "ESDB-DENIED": {
     kind: "terminal",
     summary: "The EventStoreDB server refuses the credentials, or they do not allow this.",

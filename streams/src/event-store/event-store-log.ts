@@ -27,12 +27,13 @@ import {
   asReading,
   type Client,
   type ConnectionOptions,
-  connect,
   isUnreachable,
   type Reading,
   readError,
   typeOf,
 } from "./connection.ts";
+import { logName } from "./log-name.ts";
+import { type Outage, Server } from "./server.ts";
 import { type ClientRecord, positionOf, recordedEvent, wireBytes, wireEvent } from "./wire-event.ts";
 
 export interface EventStoreLogOptions extends ConnectionOptions {
@@ -41,6 +42,18 @@ export interface EventStoreLogOptions extends ConnectionOptions {
   readonly appendBytesMax?: number;
   /** 32 hex digits that name this log; default made from the hosts of the connection string. */
   readonly id?: string;
+  /**
+   * Stream whose first event names the log in place of {@link id}: it is made where it is missing. So a log that was replaced
+   * by another one behind the same hosts is told from it.
+   */
+  readonly namedBy?: string;
+  /** How long calls are made again while nobody answers, with the same ids, in ms. Default 0. Another leader is always followed. */
+  readonly patienceMs?: number;
+}
+
+export interface EventStoreLog extends EventLog {
+  /** Absent while the server answers. */
+  readonly outage: Outage | undefined;
 }
 
 const APPEND_BYTES_MAX = 1 << 20;
@@ -48,27 +61,34 @@ const APPEND_BYTES_MAX = 1 << 20;
 const BUFFERED_EVENTS = 256;
 const RECONNECT_MS = { first: 100, most: 5000 };
 
-/** Connects. @throws ESDB-CONFIG, ESDB-UNREACHABLE, ESDB-DENIED */
-export async function openEventStoreLog(options: EventStoreLogOptions): Promise<EventLog> {
-  const client = connect(options);
+/** Connects; nothing is tried again yet if nobody answers. @throws ESDB-CONFIG, ESDB-UNREACHABLE, ESDB-TLS, ESDB-DENIED */
+export async function openEventStoreLog(options: EventStoreLogOptions): Promise<EventStoreLog> {
+  const { env, namedBy, patienceMs = 0 } = options;
+  const opening = new Server(options);
   try {
-    return new EventStoreLog(client, options, await endOf(client));
+    const durableEnd = await endOf(opening);
+    const named = namedBy === undefined ? undefined : await logName(opening, namedBy, env);
+    const id = named ?? options.id ?? idOf(options.connectionString);
+    return new ServedLog(opening.patient(patienceMs), { ...options, id }, durableEnd);
   } catch (thrown) {
-    await client.dispose();
-    throw thrown;
+    await opening.dispose();
+    throw readError(thrown);
   }
 }
+
+/** Begins a read, behind the last event that was returned of it. */
+type StartReading = (client: Client, last: RecordedEvent | undefined) => Reading;
 
 interface Resolved {
   readonly event?: ClientRecord;
 }
 
-class EventStoreLog implements EventLog {
+class ServedLog implements EventStoreLog {
   readonly id: string;
   readonly appendBytesMax: number;
   /** A request that is lost with its connection does not take the next ones with it. */
   readonly appendsAheadMax = 1;
-  readonly #client: Client;
+  readonly #server: Server;
   readonly #env: Env;
   /** Appends under way, by what they append. */
   readonly #underWay = new Map<string, Promise<AppendResult>>();
@@ -78,10 +98,10 @@ class EventStoreLog implements EventLog {
   readonly #followed: Promise<void>;
   #durableEnd: number;
 
-  constructor(client: Client, options: EventStoreLogOptions, durableEnd: number) {
-    this.id = options.id ?? idOf(options.connectionString);
+  constructor(server: Server, options: EventStoreLogOptions & { readonly id: string }, durableEnd: number) {
+    this.id = options.id;
     this.appendBytesMax = options.appendBytesMax ?? APPEND_BYTES_MAX;
-    this.#client = client;
+    this.#server = server;
     this.#env = options.env;
     this.#durableEnd = durableEnd;
     this.#followed = this.#followEnd();
@@ -89,6 +109,10 @@ class EventStoreLog implements EventLog {
 
   get durableEnd(): number {
     return this.#durableEnd;
+  }
+
+  get outage(): Outage | undefined {
+    return this.#server.outage;
   }
 
   async append(appends: readonly StreamAppend[]): Promise<AppendResult> {
@@ -111,30 +135,34 @@ class EventStoreLog implements EventLog {
     // Backwards the server begins before a position, forwards with it.
     const start = isBackward ? (from === undefined ? END : from + 1) : (from ?? 0);
     const maxCount = filter === undefined ? limit : undefined;
-    return this.#read(options, () =>
-      asReading(
-        this.#client.readAll(
+    return this.#read(options, (client, last) => {
+      const place = last?.position ?? start;
+      return asReading(
+        client.readAll(
           {
             direction: isBackward ? BACKWARDS : FORWARDS,
-            fromPosition: typeof start === "number" ? placeOf(start) : start,
-            ...(maxCount === undefined ? {} : { maxCount }),
+            fromPosition: typeof place === "number" ? placeOf(place) : place,
+            requiresLeader: true,
+            ...(maxCount === undefined || last !== undefined ? {} : { maxCount }),
           },
           { highWaterMark: BUFFERED_EVENTS },
         ),
-      ),
-    );
+      );
+    });
   }
 
   readStream(stream: string, options: ReadOptions = {}): AsyncIterable<readonly RecordedEvent[]> {
     const { from, direction } = options;
     const isBackward = direction === "backward";
-    return this.#read(options, () =>
+    const start = from === undefined ? (isBackward ? END : START) : BigInt(from);
+    return this.#read(options, (client, last) =>
       asReading(
-        this.#client.readStream(
+        client.readStream(
           stream,
           {
             direction: isBackward ? BACKWARDS : FORWARDS,
-            fromRevision: from === undefined ? (isBackward ? END : START) : BigInt(from),
+            fromRevision: last === undefined ? start : BigInt(last.revision),
+            requiresLeader: true,
           },
           { highWaterMark: BUFFERED_EVENTS },
         ),
@@ -169,10 +197,11 @@ class EventStoreLog implements EventLog {
   }
 
   async close(): Promise<void> {
+    this.#server.end();
     while (this.#underWay.size > 0) await Promise.allSettled([...this.#underWay.values()]);
     this.#closing.abort();
     await this.#followed;
-    await this.#client.dispose();
+    await this.#server.dispose();
   }
 
   #mustBeOpen(): void {
@@ -222,7 +251,9 @@ class EventStoreLog implements EventLog {
     const before = this.#durableEnd;
     try {
       const expectedRevision = revisionOf(expected);
-      const answer = await this.#client.appendToStream(stream, events.map(wireEvent), { expectedRevision });
+      const options = { expectedRevision, requiresLeader: true } as const;
+      const sent = events.map(wireEvent);
+      const answer = await this.#server.call((client) => client.appendToStream(stream, sent, options));
       const position = Number(answer.position?.commit ?? 0n);
       const revision = Number(answer.nextExpectedRevision);
       this.#reach(position + 1);
@@ -236,27 +267,29 @@ class EventStoreLog implements EventLog {
   /** The server says where the last event is; positions have gaps on some. */
   async #firstPosition({ stream, events }: StreamAppend, revision: number, position: number): Promise<number> {
     if (events.length === 1) return position;
-    const options = { fromRevision: BigInt(revision - events.length + 1), maxCount: 1 };
-    let first = position;
-    // To its end: a read of this client that is left early is never closed.
-    for await (const { event } of this.#client.readStream(stream, options))
-      if (event !== undefined) first = positionOf(event as ClientRecord);
-    return first;
+    const options = { fromRevision: BigInt(revision - events.length + 1), maxCount: 1, requiresLeader: true };
+    return this.#server.call(async (client) => {
+      let first = position;
+      // To its end: a read of this client that is left early is never closed.
+      for await (const { event } of client.readStream(stream, options))
+        if (event !== undefined) first = positionOf(event as ClientRecord);
+      return first;
+    });
   }
 
   #lastOf(stream: string): AsyncIterable<readonly RecordedEvent[]> {
-    const options = { direction: BACKWARDS, fromRevision: END, maxCount: 1 } as const;
-    return this.#batches(() => asReading(this.#client.readStream(stream, options)), this.#closing.signal);
+    const options = { direction: BACKWARDS, fromRevision: END, maxCount: 1, requiresLeader: true } as const;
+    return this.#batches((client) => asReading(client.readStream(stream, options)), this.#closing.signal);
   }
 
   /** Up to the durable end as it is at this call. */
-  #read(options: ReadOptions, start: () => Reading): AsyncIterable<readonly RecordedEvent[]> {
+  #read(options: ReadOptions, start: StartReading): AsyncIterable<readonly RecordedEvent[]> {
     return this.#limited(options, start, this.#durableEnd);
   }
 
   async *#limited(
     { limit = Number.POSITIVE_INFINITY, filter, direction }: ReadOptions,
-    start: () => Reading,
+    start: StartReading,
     end: number,
   ): AsyncGenerator<readonly RecordedEvent[]> {
     this.#mustBeOpen();
@@ -271,19 +304,34 @@ class EventStoreLog implements EventLog {
     }
   }
 
-  /** What one read of the client returns; a stream that is not there has nothing. */
-  async *#batches(start: () => Reading, signal: AbortSignal): AsyncGenerator<readonly RecordedEvent[]> {
-    const reading = start();
-    try {
-      for await (const batch of arrivals<Resolved>(reading, signal)) {
-        const events = batch.flatMap(({ event }) => (event === undefined ? [] : [recordedEvent(event)]));
-        if (events.length > 0) yield events;
+  /**
+   * What one read of the client returns; a stream that is not there has nothing. A read that is cut begins again at the last event
+   * that it returned.
+   */
+  async *#batches(start: StartReading, signal: AbortSignal): AsyncGenerator<readonly RecordedEvent[]> {
+    let last: RecordedEvent | undefined;
+    let tries = this.#server.begin();
+    for (;;) {
+      const { client } = this.#server;
+      const reading = start(client, last);
+      try {
+        for await (const batch of arrivals<Resolved>(reading, signal)) {
+          const events = batch
+            .flatMap(({ event }) => (event === undefined ? [] : [recordedEvent(event)]))
+            .filter(({ position }) => position !== last?.position);
+          this.#server.answered();
+          if (events.length === 0) continue;
+          last = events.at(-1);
+          tries = this.#server.begin();
+          yield events;
+        }
+        return;
+      } catch (thrown) {
+        if (typeOf(thrown) === "stream-not-found") return;
+        if (!(await this.#server.isWorthAnother(tries, thrown, client))) throw readError(thrown);
+      } finally {
+        await reading.cancel().catch(() => {});
       }
-    } catch (thrown) {
-      if (typeOf(thrown) === "stream-not-found") return;
-      throw readError(thrown);
-    } finally {
-      await reading.cancel().catch(() => {});
     }
   }
 
@@ -295,7 +343,12 @@ class EventStoreLog implements EventLog {
     let waitMs = RECONNECT_MS.first;
     while (!over.aborted) {
       const fromPosition = from() === 0 ? START : placeOf(from() - 1);
-      const subscription = this.#client.subscribeToAll({ fromPosition }, { highWaterMark: BUFFERED_EVENTS });
+      const { client } = this.#server;
+      const subscription = client.subscribeToAll(
+        { fromPosition, requiresLeader: true },
+        { highWaterMark: BUFFERED_EVENTS },
+      );
+      subscription.on("confirmation", () => this.#server.answered());
       try {
         yield [];
         for await (const batch of arrivals<Resolved>(subscription as unknown as Readable, over)) {
@@ -304,6 +357,7 @@ class EventStoreLog implements EventLog {
         }
       } catch (thrown) {
         if (!isUnreachable(thrown)) throw readError(thrown);
+        this.#server.lost(thrown, client);
       } finally {
         await subscription.unsubscribe().catch(() => {});
       }
@@ -326,15 +380,13 @@ class EventStoreLog implements EventLog {
   }
 }
 
-async function endOf(client: Client): Promise<number> {
-  try {
+function endOf(server: Server): Promise<number> {
+  const options = { direction: BACKWARDS, fromPosition: END, maxCount: 1, requiresLeader: true } as const;
+  return server.call(async (client) => {
     let end = 0;
-    for await (const { event } of client.readAll({ direction: BACKWARDS, fromPosition: END, maxCount: 1 }))
-      if (event !== undefined) end = positionOf(event) + 1;
+    for await (const { event } of client.readAll(options)) if (event !== undefined) end = positionOf(event) + 1;
     return end;
-  } catch (thrown) {
-    throw readError(thrown);
-  }
+  });
 }
 
 /** Hosts name a log that has no name of its own; credentials and options do not. */

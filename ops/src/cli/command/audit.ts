@@ -24,6 +24,7 @@ import { base64 } from "../../audit/bundled-event.ts";
 import { type WantedFlags, wantedWitnesses } from "../../audit/witness-options.ts";
 import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
+import { requireOwnLog } from "../../host/log-place.ts";
 import { EXIT } from "../failure.ts";
 import { timeText, writeJson, writeLine } from "../output.ts";
 
@@ -208,6 +209,7 @@ async function withLog(data: string, use: (log: StoredLog, directory: DataDirect
   const directory = dataDirectory(data);
   const found = await stat(directory.log).catch(() => undefined);
   if (found === undefined) throw opsError("HOST-EMPTY", `${directory.root} holds no Millrace data`);
+  await requireOwnLog(directory, "proofs are made of the files of a log");
   const log = await openStoredLog(systemDisk(), directory.log, nativeBlocks());
   try {
     await use(log, directory);

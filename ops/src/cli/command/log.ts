@@ -16,6 +16,7 @@ import {
 } from "@millrace/streams/embedded";
 import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
+import { requireOwnLog } from "../../host/log-place.ts";
 import { archiveMaking } from "../../retention/archive-making.ts";
 import type { HeldEvents, LegalHold } from "../../retention/legal-holds.ts";
 import { type AcceptedLogLoss, acceptLogLoss, logLoss, seenEndOf } from "../../retention/log-loss.ts";
@@ -167,6 +168,7 @@ async function logDirectory(data: string): Promise<DataDirectory> {
   const directory = dataDirectory(data);
   if ((await stat(directory.log).catch(() => undefined)) === undefined)
     throw opsError("HOST-EMPTY", `${directory.root} holds no Millrace data`);
+  await requireOwnLog(directory, "segments are those of a log in the data directory");
   return directory;
 }
 

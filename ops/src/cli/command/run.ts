@@ -1,4 +1,4 @@
-import { type GraphStatus, messageOf } from "@millrace/engine";
+import { type GraphStatus, MillraceError, messageOf } from "@millrace/engine";
 import { type WitnessFlags, witnessOptions } from "../../audit/witness-options.ts";
 import { opsError } from "../../errors.ts";
 import type { PayloadReport } from "../../host/host-payloads.ts";
@@ -11,6 +11,7 @@ import { onInterruption } from "../signals.ts";
 
 export interface RunOptions extends WitnessFlags, PayloadFlags {
   readonly data: string;
+  readonly log?: string;
   readonly untilDone?: boolean;
   readonly port?: number;
   readonly speed?: number;
@@ -41,13 +42,14 @@ const PORT = 8080;
 const MIB = 1024 * 1024;
 
 export async function run(file: string, options: RunOptions): Promise<void> {
-  const { data, untilDone = false, speed, edges, nodes, json = false } = options;
+  const { data, log, untilDone = false, speed, edges, nodes, json = false } = options;
   const port = options.port ?? (untilDone ? undefined : PORT);
   const interruption = onInterruption();
   const session = await openSession({
     files: [file],
     data,
     untilDone,
+    ...(log === undefined ? {} : { log }),
     ...(port === undefined ? {} : { port }),
     ...(speed === undefined ? {} : { speed }),
     ...(edges === undefined ? {} : { edges }),
@@ -80,11 +82,11 @@ function announce({ url, graphs }: Session, json: boolean): void {
   else writeLine(`${graph} runs at ${url}`);
 }
 
-/** Resolves when everything is drained and projections show it. @throws HOST-PARKED */
+/** Resolves when everything is drained and projections show it. @throws HOST-PARKED, NODE-FENCED */
 async function whenDone({ opened, graphs }: Session): Promise<"done"> {
   const name = graphs[0]?.model.name ?? "";
   const running = opened.host.running(name);
-  await Promise.race([running.runtime.whenFinished, parked(running)]);
+  await Promise.race([running.runtime.whenFinished, parked(running), fenced(running)]);
   await running.stream.settled();
   await opened.projections.reached(opened.log.durableEnd);
   return "done";
@@ -96,6 +98,16 @@ function parked(running: RunningGraph): Promise<never> {
       const message = `${nodes.join(", ")} gave up: ${error.code} ${error.message}`;
       reject(opsError("HOST-PARKED", message, { place: { graph: running.name, ...error.place } }));
     });
+  });
+}
+
+function fenced(running: RunningGraph): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    running.onFenced(({ code, kind, message }) =>
+      reject(
+        new MillraceError(code, kind, `another host runs this graph: ${message}`, { place: { graph: running.name } }),
+      ),
+    );
   });
 }
 

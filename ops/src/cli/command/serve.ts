@@ -14,6 +14,7 @@ import { onInterruption } from "../signals.ts";
 
 export interface ServeOptions extends WitnessFlags, PayloadFlags {
   readonly data?: string;
+  readonly log?: string;
   readonly port: number;
   /** Absent or 0: not served. */
   readonly eventstorePort?: number;
@@ -45,8 +46,12 @@ export async function serve(files: readonly string[], options: ServeOptions): Pr
 }
 
 function sessionOptions(files: readonly string[], options: ServeOptions): SessionOptions {
-  const { data = DATA, port, speed, edges } = options;
-  const choices = { ...(speed === undefined ? {} : { speed }), ...(edges === undefined ? {} : { edges }) };
+  const { data = DATA, log, port, speed, edges } = options;
+  const choices = {
+    ...(log === undefined ? {} : { log }),
+    ...(speed === undefined ? {} : { speed }),
+    ...(edges === undefined ? {} : { edges }),
+  };
   const witnesses = witnessOptions(options);
   return {
     files,
@@ -77,7 +82,8 @@ function eventStoreOf(options: ServeOptions): Pick<SessionOptions, "eventStore">
  * a directory beside the old one.
  */
 async function openDemo(served: ServeOptions): Promise<Session> {
-  const { data = DEMO_DATA, port, speed = DEMO_SPEED } = served;
+  const { data = DEMO_DATA, log, port, speed = DEMO_SPEED } = served;
+  if (log !== undefined) throw opsError("CLI-USAGE", "the demo keeps its log in its data directory; name a graph file");
   const files = DEMO_FOLDERS.map((name) => join(examples(), name, "graph.yaml"));
   const options = {
     files,
