@@ -10,6 +10,7 @@ import { sampleEvent, to } from "../testing/sample-events.ts";
 import { SimulatedLog } from "../testing/simulation/simulated-log.ts";
 import { BUG, POISON, Tally } from "../testing/tally.ts";
 import { virtualEnv } from "../testing/virtual-env.ts";
+import type { Timers } from "../time/clock.ts";
 import { GraphRuntime, type LifecycleEvent } from "./graph-runtime.ts";
 import type { CommittedNode, GraphProgram, ProgramEdge, ProgramNode } from "./program.ts";
 
@@ -101,12 +102,28 @@ class CollectingSink implements CommittedBehavior {
   fold(): void {}
 }
 
+/** A source that is there and has nothing to give. */
+function endless(name: string): ProgramNode {
+  const connector: SourceConnector = {
+    capabilities: { replay: true, ordered: true, bounded: false },
+    partitions: async () => ["0"],
+    open: async () => ({ read: () => new Promise(() => undefined), close: async () => undefined }),
+  };
+  return { name, kind: "source", role: "source", connector };
+}
+
+function chainOf(nodes: readonly ProgramNode[]): ProgramEdge[] {
+  return nodes.slice(1).map((node, i) => ({ from: (nodes[i] as ProgramNode).name, to: node.name }));
+}
+
 class Stand {
   readonly env = virtualEnv("runtime");
   readonly storage = new SimulatedLog({ env: this.env, random: this.env.random.fork("log") });
   readonly delivered: Json[] = [];
   readonly lifecycle: LifecycleEvent[] = [];
   readonly failuresToOpen: unknown[] = [];
+  /** How many the graph has set. */
+  timers = 0;
   runtime!: GraphRuntime;
 
   source(rows: readonly Json[], delayMs = 0): ProgramNode {
@@ -135,21 +152,24 @@ class Stand {
 
   /** The nodes one after another, or along `edges`. */
   async start(nodes: readonly ProgramNode[], more: Partial<GraphProgram> = {}): Promise<GraphRuntime> {
-    const edges: ProgramEdge[] = nodes
-      .slice(1)
-      .map((node, i) => ({ from: (nodes[i] as ProgramNode).name, to: node.name }));
     const program: GraphProgram = {
       graph: "g",
       revision: 1,
       codeVersion: "1",
       durability: "durable",
       nodes,
-      edges,
+      edges: chainOf(nodes),
       supervision: { jitter: 0 },
       ...more,
     };
+    const timers: Timers = {
+      after: (delayMs, fire) => {
+        this.timers++;
+        return this.env.timers.after(delayMs, fire);
+      },
+    };
     this.runtime = new GraphRuntime(program, {
-      env: this.env,
+      env: { ...this.env, timers },
       log: this.storage.open(this.env),
       host: "host",
       onLifecycle: (event) => this.lifecycle.push(event),
@@ -265,6 +285,23 @@ describe("a graph", () => {
     await stand.env.until(runtime.resume());
     await stand.env.until(runtime.whenFinished);
     expect(stand.delivered).toHaveLength(200);
+  });
+
+  it.each([
+    ["two fused nodes and", false],
+    ["a source that has ended beside", true],
+  ])("with %s a source that has nothing to give hardly wakes up", async (_what, hasEnded) => {
+    const stand = new Stand();
+    const make = (): PureBehavior => ({ ...passOn(), row: (row) => row });
+    const nodes = [endless("src"), stand.pure("one", { make }), stand.pure("two", { make }), stand.sink()];
+    const ended = { ...stand.source(numbers(10)), name: "ended" };
+    const edges = [...chainOf(nodes), { from: "ended", to: "sink" }];
+    await (hasEnded ? stand.start([...nodes, ended], { edges }) : stand.start(nodes));
+    await stand.env.advance(60_000);
+    expect(stand.delivered).toHaveLength(hasEnded ? 10 : 0);
+    const before = stand.timers;
+    await stand.env.advance(60_000);
+    expect(stand.timers - before).toBeLessThanOrEqual(hasEnded ? 120 : 0);
   });
 
   it("stops for good when it is told to", async () => {

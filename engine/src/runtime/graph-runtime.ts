@@ -14,7 +14,7 @@ import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
 import { DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import { Supervisor } from "../supervision/supervisor.ts";
-import type { Env } from "../time/clock.ts";
+import type { Env, Timer } from "../time/clock.ts";
 import { CommittedRunner } from "./committed-runner.ts";
 import { describeGraph, type NodeView } from "./describe-graph.ts";
 import { type Chain, chainsOf } from "./fusion.ts";
@@ -71,7 +71,8 @@ export class GraphRuntime {
   #state: GraphState = "stopped";
   #startedMs = 0;
   #checkArmed = false;
-  #tailWatch = false;
+  #tailWatch: Timer | undefined;
+  #tailWatchMs = TAIL_WATCH_MS;
   #failure: ErrorReport | null = null;
 
   constructor(program: GraphProgram, ports: RuntimePorts) {
@@ -128,6 +129,7 @@ export class GraphRuntime {
   async stop(): Promise<void> {
     if (this.#state === "stopped") return;
     this.#state = "stopped";
+    this.#tailWatch?.cancel();
     await this.#supervisor.stop();
     await this.#ports.carriers?.close?.();
   }
@@ -309,6 +311,9 @@ export class GraphRuntime {
   /** Something moved: after the present turn, see whether everything is done. */
   #progressed(): void {
     if (this.#checkArmed || (this.#state !== "running" && this.#state !== "draining")) return;
+    this.#tailWatch?.cancel();
+    this.#tailWatch = undefined;
+    this.#tailWatchMs = TAIL_WATCH_MS;
     this.#checkArmed = true;
     this.#ports.env.turns.yieldToIo(() => {
       this.#checkArmed = false;
@@ -334,11 +339,10 @@ export class GraphRuntime {
     if (this.#state === "draining") this.#checkDrained();
     if (this.#state !== "running") return;
     const runners = [...this.#runners.values()];
-    const lasting = runners.filter((runner) => !(runner instanceof PureRunner));
-    if (lasting.length === 0 || lasting.some((runner) => runner.isFinished)) this.#watchTail();
-    if (!runners.every((runner) => runner.isFinished)) return;
-    if (this.#ports.carriers?.mayEnd?.() === false) {
-      this.#watchTail();
+    const lasting = runners.filter((r) => r instanceof SourceRunner || r instanceof CommittedRunner);
+    const isDone = runners.every((runner) => runner.isFinished);
+    if (!isDone || this.#ports.carriers?.mayEnd?.() === false) {
+      if (isDone || lasting.length === 0 || lasting.some((runner) => runner.isFinished)) this.#watchTail();
       return;
     }
     this.#state = "finished";
@@ -346,18 +350,22 @@ export class GraphRuntime {
     this.#resolveFinished();
   }
 
-  /** Near the end, progress may come without an event (a mailbox emptied by a pure node): look again after a while. */
+  /**
+   * Near the end, progress may come without an event (a mailbox emptied by a pure node): look again after a while. A source that
+   * ended beside one that has no end keeps a graph there for ever, so the looks become rare while nothing moves.
+   */
   #watchTail(): void {
-    if (this.#tailWatch) return;
-    this.#tailWatch = true;
-    this.#ports.env.timers.after(TAIL_WATCH_MS, () => {
-      this.#tailWatch = false;
-      this.#progressed();
+    if (this.#tailWatch !== undefined) return;
+    this.#tailWatch = this.#ports.env.timers.after(this.#tailWatchMs, () => {
+      this.#tailWatch = undefined;
+      this.#checkFinished();
     });
+    this.#tailWatchMs = Math.min(2 * this.#tailWatchMs, TAIL_WATCH_MAX_MS);
   }
 }
 
 const TAIL_WATCH_MS = 20;
+const TAIL_WATCH_MAX_MS = 500;
 
 function newRunner(node: ProgramNode, chain: Chain | undefined, context: RunnerContext): NodeRunner {
   switch (node.role) {
