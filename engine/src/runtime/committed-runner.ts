@@ -7,6 +7,7 @@ import { LaneCursor } from "../step/lane-cursor.ts";
 import { LatencyWindow } from "../step/latency-window.ts";
 import { Outbox } from "../step/outbox.ts";
 import { type Recovered, takeOver, unacknowledged } from "../step/recovery.ts";
+import type { PortFilter } from "../step/step-outputs.ts";
 import type { NodeRunner, RunnerContext } from "./node-runner.ts";
 import type { PlanOrigin } from "./plan.ts";
 import type { CommittedNode, ProgramNode } from "./program.ts";
@@ -182,7 +183,7 @@ export class CommittedRunner implements NodeRunner {
       lanes: this.#lanes,
       outboxes: this.#outboxes,
       context: { ...this.#eventContext(), epoch: recovered.epoch },
-      durability: program.durability,
+      leavesEarly: this.#leavesEarly(),
       snapshots: this.#context.snapshots,
       chain,
       rules: this.#context.rules,
@@ -191,6 +192,17 @@ export class CommittedRunner implements NodeRunner {
       waiting: (error) => this.#context.waiting(this.name, error),
       progressed: this.#context.progressed,
     });
+  }
+
+  /** R16: outputs of a relaxed graph leave early where a lost tail takes back what all their receivers made of them, too. */
+  #leavesEarly(): PortFilter {
+    const { program, wiring, sharesFate } = this.#context;
+    if (program.durability !== "relaxed") return () => false;
+    const early = wiring
+      .originsOf(this.name)
+      .filter((origin) => wiring.lanesOf(origin).every((lane) => sharesFate(lane.receiver)))
+      .map((origin) => origin.part);
+    return (port) => early.includes(port);
   }
 
   /** An output port as it must be after a start: everything that some lane has not durably passed waits to be sent again. */

@@ -5,6 +5,7 @@ import { engineError } from "../errors.ts";
 import { RowBatch } from "../frame/batch.ts";
 import type { Json } from "../frame/json.ts";
 import { Positions } from "../frame/positions.ts";
+import type { SinkGuarantee } from "../sink/sink-guarantee.ts";
 import type { SourceConnector } from "../source/source-connector.ts";
 import { sampleEvent, to } from "../testing/sample-events.ts";
 import { SimulatedLog } from "../testing/simulation/simulated-log.ts";
@@ -151,7 +152,11 @@ class Stand {
   }
 
   /** The nodes one after another, or along `edges`. */
-  async start(nodes: readonly ProgramNode[], more: Partial<GraphProgram> = {}): Promise<GraphRuntime> {
+  async start(
+    nodes: readonly ProgramNode[],
+    more: Partial<GraphProgram> = {},
+    runsHere?: (node: string) => boolean,
+  ): Promise<GraphRuntime> {
     const program: GraphProgram = {
       graph: "g",
       revision: 1,
@@ -172,6 +177,7 @@ class Stand {
       env: { ...this.env, timers },
       log: this.storage.open(this.env),
       host: "host",
+      runsHere,
       onLifecycle: (event) => this.lifecycle.push(event),
     });
     await this.env.until(this.runtime.start());
@@ -319,6 +325,49 @@ describe("a graph", () => {
   it("is refused before anything runs when it cannot be planned", async () => {
     const stand = new Stand();
     await expect(stand.start([stand.source([1]), stand.pure("map")])).rejects.toMatchObject({ code: "PLAN-DANGLING" });
+  });
+});
+
+describe("outputs of a relaxed graph", () => {
+  async function sentEarly(
+    guarantee: SinkGuarantee | undefined,
+    runsHere?: (node: string) => boolean,
+  ): Promise<number> {
+    const stand = new Stand();
+    const sink = { ...stand.sink(), make: () => Object.assign(new CollectingSink([]), { guarantee }) } as ProgramNode;
+    const slowly = (): CommittedBehavior => {
+      const tally = new Tally();
+      const take = tally.take.bind(tally);
+      tally.take = (draft, slice) => {
+        stand.storage.faults.commitMs = 100_000;
+        take(draft, slice);
+      };
+      return tally;
+    };
+    const nodes = [stand.source(numbers(10)), stand.tally(slowly), sink];
+    const runtime = await stand.start(nodes, { durability: "relaxed" }, runsHere);
+    await stand.env.advance(500);
+    const { messages = 0 } = runtime.edge("tally -> sink") ?? {};
+    await stand.env.until(runtime.stop());
+    return messages;
+  }
+
+  it.each([undefined, "offset"] as const)(
+    "leave early to a receiver that goes back with the log: %s",
+    async (guarantee) => {
+      expect(await sentEarly(guarantee)).toBe(10);
+    },
+  );
+
+  it.each(["key", "transaction", "at-least-once", "best-effort"] as const)(
+    "wait for the disk before a target that keeps what it has: %s",
+    async (guarantee) => {
+      expect(await sentEarly(guarantee)).toBe(0);
+    },
+  );
+
+  it("wait for the disk before a host with a log of its own", async () => {
+    expect(await sentEarly(undefined, (node) => node !== "sink")).toBe(0);
   });
 });
 

@@ -237,6 +237,7 @@ export class GraphRuntime {
         return Math.max(startedAt, ...committed().map((runner) => runner.position));
       },
       cursorOf: (lane) => this.#cursorOf(lane),
+      sharesFate: (node) => this.#sharesFate(node),
       failed: (node, error) => this.#failed(node, error),
       waiting: (node, error) => {
         if (error === undefined) this.#waiting.delete(node);
@@ -244,6 +245,14 @@ export class GraphRuntime {
       },
       progressed: () => this.#progressed(),
     };
+  }
+
+  /** A file is cut back to what the log says; every other target keeps what it was given. */
+  #sharesFate(name: string): boolean {
+    const node = this.#nodes.get(name);
+    if (node?.role !== "committed" || this.#ports.runsHere?.(name) === false) return false;
+    const { guarantee } = node.make();
+    return guarantee === undefined || guarantee === "offset";
   }
 
   #makeRunners(context: RunnerContext): void {

@@ -31,6 +31,8 @@ export interface RunnerContext {
   readonly startEpoch: number;
   /** The receiver's cursor of a lane: once its node has recovered, or as it was last heard of from another host. */
   readonly cursorOf: (lane: PlanLane) => Pick<LaneCursor, "durable" | "durableAnchor"> | undefined;
+  /** Whether a lost tail of this host's log takes back all that a node has done: it is here, and has no effect that stays (R16). */
+  readonly sharesFate: (node: string) => boolean;
   readonly failed: (node: string, error: unknown) => void;
   readonly waiting: (node: string, error: unknown) => void;
   /** Something was read, committed or finished: the graph may be done. */

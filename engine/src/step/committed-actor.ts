@@ -29,7 +29,7 @@ import { leastWatermark, type StepChain } from "./step-chain.ts";
 import { StepDraft } from "./step-draft.ts";
 import { StepFlights } from "./step-flight.ts";
 import { StepIntake } from "./step-intake.ts";
-import { emittedOf, type OutputProgress, StepOutputs } from "./step-outputs.ts";
+import { emittedOf, type OutputProgress, type PortFilter, StepOutputs } from "./step-outputs.ts";
 import { StepPayloads } from "./step-payloads.ts";
 import { type DeadLettered, encodeStep, STEP, STEP_SCHEMA, type StepRecord } from "./step-record.ts";
 import { type StepRequest, StepRequests, type StepRun } from "./step-requests.ts";
@@ -49,8 +49,11 @@ export interface CommittedActorOptions {
   /** By port of the behavior. */
   readonly outboxes: ReadonlyMap<string, Outbox>;
   readonly context: Omit<EventContext, "causationId" | "correlationId">;
-  /** `relaxed`: outputs leave when their step is appended, not when it is durable; only to receivers in the same log (R16). */
-  readonly durability: "durable" | "relaxed";
+  /**
+   * Whether outputs of a port leave when their step is appended, not when it is durable: only to receivers that a lost tail of
+   * this log takes back with it (R16). Default: none do.
+   */
+  readonly leavesEarly?: PortFilter;
   readonly snapshots: SnapshotStore | undefined;
   /** Holds the payloads that steps name, from the draft until the outputs hold them; absent: there are none. */
   readonly payloads?: PayloadHolds | undefined;
@@ -70,6 +73,8 @@ export interface CommittedActorOptions {
   readonly waiting: (error: unknown) => void;
 }
 
+const noPort: PortFilter = () => false;
+const everyPort: PortFilter = () => true;
 const STEP_MESSAGES_MAX = 4096;
 /** Room for the event's own fields beside its payload. */
 const STEP_ENVELOPE_BYTES = 4096;
@@ -392,15 +397,16 @@ export class CommittedActor extends Turnable {
     const snapshot = this.#snapshotIfDue();
     const cause = traceOf(work);
     const trace = { causationId: id, correlationId: cause?.correlationId ?? id };
-    const early = this.#options.durability === "relaxed" || !this.#rules.R16;
-    if (early) this.#outputs.release(emits, trace, out);
+    const { leavesEarly = noPort } = this.#options;
+    const isEarly = this.#rules.R16 ? leavesEarly : everyPort;
+    this.#outputs.release(emits, trace, out, isEarly);
     this.#flights.launch({
       event: this.#stepEvent(trace, cause?.causationId ?? id, payload),
       expected,
       landed: (position) => {
         this.position = position + 1;
         this.meter.steps++;
-        if (!early) this.#outputs.release(emits, trace, out);
+        this.#outputs.release(emits, trace, out, (port) => !isEarly(port));
         if (named !== undefined) this.#payloads.landed(named);
         settle(work, this.#options.latency, this.#scheduler.env.clock.monotonic());
         if (request !== undefined) this.#requests.land(request, position);

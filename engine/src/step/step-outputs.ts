@@ -20,6 +20,10 @@ export interface OutputProgress {
   readonly idle: boolean;
 }
 
+export type PortFilter = (port: string) => boolean;
+
+const allPorts: PortFilter = () => true;
+
 export class StepOutputs {
   readonly #outboxes: ReadonlyMap<string, Outbox>;
 
@@ -58,17 +62,18 @@ export class StepOutputs {
     return numbered;
   }
 
-  /** Sends a step's emits. Only the last of a port carries the exact watermark. */
-  release(emits: readonly NumberedEmit[], trace: Trace, progress: OutputProgress): void {
+  /** Sends what a step emits on the ports that `leaves` names. Only the last of a port carries the exact watermark. */
+  release(emits: readonly NumberedEmit[], trace: Trace, progress: OutputProgress, leaves: PortFilter = allPorts): void {
     emits.forEach(({ port, firstSeq, batch }, i) => {
+      if (!leaves(port)) return;
       const exact = !emits.some((later, k) => k > i && later.port === port);
       this.#outboxes.get(port)?.emit({ firstSeq, batch, ...progress, exact }, trace);
     });
-    this.progress(progress);
+    this.progress(progress, leaves);
   }
 
-  progress({ watermark, idle }: OutputProgress): void {
-    for (const outbox of this.#outboxes.values()) outbox.progress(watermark, idle);
+  progress({ watermark, idle }: OutputProgress, leaves: PortFilter = allPorts): void {
+    for (const [port, outbox] of this.#outboxes) if (leaves(port)) outbox.progress(watermark, idle);
   }
 }
 
