@@ -16,6 +16,8 @@ import {
   PureActor,
   pureResult,
   RowBatch,
+  rxBehavior,
+  rxEach,
   Scheduler,
   START,
   systemEnv,
@@ -183,6 +185,28 @@ const own = [
   },
 ];
 
+/** The same six nodes as RxJS pipes: what crosses RxJS is a frame, or each message of it. */
+const piped = [
+  {
+    name: "six actors, RxJS over frames",
+    n: N,
+    run: (n) =>
+      actors(
+        increments.map((fn) =>
+          rxBehavior((frames) => frames.pipe(Rx.map((all) => all.map((message) => message.map(fn(message.value)))))),
+        ),
+      )(n),
+  },
+  {
+    name: "six actors, RxJS over messages",
+    n: N,
+    run: (n) =>
+      actors(increments.map((fn) => rxEach((each) => each.pipe(Rx.map((message) => message.map(fn(message.value)))))))(
+        n,
+      ),
+  },
+];
+
 /** Peers live in a package of their own, installed by the bench that needs them, and are loaded only where they run. */
 function peerRequire() {
   return createRequire(new URL("./peers/package.json", import.meta.url));
@@ -231,7 +255,7 @@ const peers = [
 
 /** Every variant, for a process that runs just one of them. */
 export function variants() {
-  return [...own, ...peers];
+  return [...own, ...piped, ...peers];
 }
 
 /** Node-RED brings globals of its own, so it is measured in a process of its own; CPU ns per message of five function nodes. */
@@ -265,6 +289,11 @@ export async function main({ repeats = 5 } = {}) {
       effect: ratio(figures, six, "effect: six chunked Stream.map"),
       nact: ratio(figures, "one supervised actor", "nact: one actor"),
       nodeRed: ratio(figures, six, "Node-RED: five function nodes"),
+    },
+    /** How much longer a message takes where nodes are RxJS pipes instead of functions. */
+    rxjsCost: {
+      frames: ratio(figures, six, "six actors, RxJS over frames"),
+      messages: ratio(figures, six, "six actors, RxJS over messages"),
     },
     messagesPerSecond: Object.fromEntries([...figures].map(([name, { ns }]) => [name, Math.round(1e9 / ns)])),
   };

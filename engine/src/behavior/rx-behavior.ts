@@ -3,8 +3,9 @@
  * that fed the frame returns. Each emission is made from a message of the frame by `message.map(value)`, so that it keeps the
  * message's place (R4). Operators that wait, merge messages or remember earlier frames do not belong into a pure node.
  *
- * Cost: six {@link rxBehavior} in a row take 1.1 times as long per message as six plain functions, because batches cross RxJS
- * and not messages; six {@link rxEach} take 2.2 times as long, as every operator is called for every message.
+ * Cost: each message becomes an object that knows its place, and so does each result. With {@link rxEach} every operator is called
+ * for every message besides; with {@link rxBehavior} once a frame, because batches cross RxJS and not messages. `npm run bench -- hop`
+ * prints both against plain functions, as `rxjsCost`.
  */
 import { Observable, type Subscriber, type Subscription } from "rxjs";
 import { defineErrors, type MillraceError } from "../errors.ts";
@@ -50,28 +51,33 @@ export class Message<T extends Json = Json> {
 export function rxBehavior(
   build: (messages$: Observable<readonly Message[]>) => Observable<readonly Message[]>,
 ): PureBehavior {
-  const pipe = new Pipe<readonly Message[]>(build, (messages, take) => messages.forEach(take));
+  const pipe = new Pipe(build);
   return behaviorOf(pipe, (messages) => pipe.feed(messages));
 }
 
 /** A pipe over single messages: reads better, costs more. */
 export function rxEach(build: (message$: Observable<Message>) => Observable<Message>): PureBehavior {
-  const pipe = new Pipe<Message>(build, (message, take) => take(message));
+  const pipe = new Pipe(build);
   return behaviorOf(pipe, (messages) => {
     for (const message of messages) pipe.feed(message);
   });
 }
 
-function behaviorOf<T>(pipe: Pipe<T>, feed: (messages: readonly Message[]) => void): PureBehavior {
+function behaviorOf<T extends readonly Message[] | Message>(
+  pipe: Pipe<T>,
+  feed: (messages: readonly Message[]) => void,
+): PureBehavior {
   return {
     kind: "pure",
     ports: ["out"],
     transform(batch: Batch): PureResult {
       const frame = {};
-      const messages = batch.rows().map((row, i) => new Message(row, i, frame));
+      const rows = batch.rows();
+      const messages = new Array<Message>(rows.length);
+      for (let i = 0; i < rows.length; i++) messages[i] = new Message(rows[i] as Json, i, frame);
       const emitted = pipe.during(frame, () => feed(messages));
-      if (isOneToOne(emitted, messages.length))
-        return pureResult(new RowBatch(emitted.map((message) => message.value)));
+      const values = oneToOne(emitted, rows.length);
+      if (values !== undefined) return pureResult(new RowBatch(values));
       // A pipe may reorder what it emits; a lane may not (R6).
       const ordered = [...emitted].sort((a, b) => a.index - b.index);
       return pureResult(
@@ -82,27 +88,34 @@ function behaviorOf<T>(pipe: Pipe<T>, feed: (messages: readonly Message[]) => vo
   };
 }
 
-function isOneToOne(emitted: readonly Message[], n: number): boolean {
-  return emitted.length === n && emitted.every((message, i) => message.index === i);
+/** The values, if there is one for each of `n` messages, in their order. */
+function oneToOne(emitted: readonly Message[], n: number): readonly Json[] | undefined {
+  if (emitted.length !== n) return undefined;
+  const values = new Array<Json>(n);
+  for (let i = 0; i < n; i++) {
+    const message = emitted[i] as Message;
+    if (message.index !== i) return undefined;
+    values[i] = message.value;
+  }
+  return values;
 }
 
+const NONE: readonly Message[] = [];
+
 /** A subscribed pipe. It is built with the first frame, and again after it failed. */
-class Pipe<T> {
+class Pipe<T extends readonly Message[] | Message> {
   readonly #build: (in$: Observable<T>) => Observable<T>;
-  readonly #each: (emission: T, take: (message: Message) => void) => void;
   #input: Subscriber<T> | undefined;
   #subscription: Subscription | undefined;
   #frame: object | undefined;
-  #emitted: Message[] = [];
+  #emitted: readonly Message[] = NONE;
+  /** The same, where it is no array of the pipe's. */
+  #own: Message[] | undefined;
   #failure: unknown;
   #hasFailed = false;
 
-  constructor(
-    build: (in$: Observable<T>) => Observable<T>,
-    each: (emission: T, take: (message: Message) => void) => void,
-  ) {
+  constructor(build: (in$: Observable<T>) => Observable<T>) {
     this.#build = build;
-    this.#each = each;
   }
 
   feed(item: T): void {
@@ -113,7 +126,8 @@ class Pipe<T> {
   during(frame: object, feed: () => void): readonly Message[] {
     // What was emitted between the frames is reported with the next one: nobody else would hear of it.
     if (this.#hasFailed) throw this.#takeFailure();
-    this.#emitted = [];
+    this.#emitted = NONE;
+    this.#own = undefined;
     this.#frame = frame;
     try {
       if (this.#subscription === undefined) this.#subscribe();
@@ -139,15 +153,34 @@ class Pipe<T> {
     });
   }
 
-  #take(emission: T): void {
+  #take(emission: readonly Message[] | Message): void {
     try {
-      this.#each(emission, (message) => {
-        if (this.#frame === undefined || message.frame !== this.#frame) throw strayed(this.#frame === undefined);
-        this.#emitted.push(message);
-      });
+      if (emission instanceof Message) this.#add(this.#checked(emission));
+      else this.#takeAll(emission);
     } catch (thrown) {
       this.#fail(thrown);
     }
+  }
+
+  /** A pipe over frames mostly answers a frame with one array, which needs no copy. */
+  #takeAll(messages: readonly Message[]): void {
+    for (let i = 0; i < messages.length; i++) this.#checked(messages[i]);
+    if (this.#emitted === NONE) this.#emitted = messages;
+    else for (let i = 0; i < messages.length; i++) this.#add(messages[i] as Message);
+  }
+
+  #add(message: Message): void {
+    if (this.#own === undefined) {
+      this.#own = [...this.#emitted];
+      this.#emitted = this.#own;
+    }
+    this.#own.push(message);
+  }
+
+  #checked(message: Message | undefined): Message {
+    const frame = this.#frame;
+    if (frame === undefined || message?.frame !== frame) throw strayed(frame === undefined);
+    return message;
   }
 
   #fail(thrown: unknown): void {

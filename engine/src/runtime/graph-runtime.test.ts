@@ -1,6 +1,8 @@
+import { filter, map } from "rxjs";
 import { describe, expect, it } from "vitest";
 import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
 import { type PureBehavior, pureResult } from "../behavior/pure-behavior.ts";
+import { type Message, rxBehavior, rxEach } from "../behavior/rx-behavior.ts";
 import { engineError } from "../errors.ts";
 import { RowBatch } from "../frame/batch.ts";
 import type { Json } from "../frame/json.ts";
@@ -222,6 +224,27 @@ describe("a graph", () => {
     await stand.env.until(runtime.whenFinished);
     expect(stand.delivered).toEqual([1, 2, 4]);
     expect(runtime.status()).toMatchObject({ messagesIn: 4, messagesOut: 3, deadLettered: 1 });
+  });
+
+  it("runs RxJS pipes as nodes, over frames and over messages, and dead-letters what fails in them", async () => {
+    const stand = new Stand();
+    const tenfold = (message: Message): Message => message.map((message.value as number) * 10);
+    const frames = (): PureBehavior => rxBehavior((in$) => in$.pipe(map((messages) => messages.map(tenfold))));
+    const messages = (): PureBehavior =>
+      rxEach((in$) =>
+        in$.pipe(
+          filter(({ value }) => (value as number) > 20),
+          map((message) => {
+            if (message.value === 50) throw new Error("fifty");
+            return message;
+          }),
+        ),
+      );
+    const pipes = [stand.pure("frames", { make: frames }), stand.pure("messages", { make: messages })];
+    const runtime = await stand.start([stand.source(numbers(20)), ...pipes, stand.sink()]);
+    await stand.env.until(runtime.whenFinished);
+    expect(stand.delivered).toEqual(numbers(20).flatMap((n) => (n < 3 || n === 5 ? [] : [10 * n])));
+    expect(runtime.status()).toMatchObject({ messagesIn: 20, messagesOut: 17, deadLettered: 1 });
   });
 
   it("counts as dropped what lossy overflow shed, once", async () => {
