@@ -369,11 +369,13 @@ export class GraphRuntime {
       this.#tailWatch = undefined;
       this.#checkFinished();
     });
-    this.#tailWatchMs = Math.min(2 * this.#tailWatchMs, TAIL_WATCH_MAX_MS);
+    this.#tailWatchMs = Math.min(TAIL_WATCH_GROWTH * this.#tailWatchMs, TAIL_WATCH_MAX_MS);
   }
 }
 
 const TAIL_WATCH_MS = 20;
+/** An end is found late by no more than a quarter of the wait for it. */
+const TAIL_WATCH_GROWTH = 1.25;
 const TAIL_WATCH_MAX_MS = 500;
 
 function newRunner(node: ProgramNode, chain: Chain | undefined, context: RunnerContext): NodeRunner {
