@@ -1,6 +1,7 @@
 /*
  * Preloaded into a process, fails its disk calls on purpose, by file, as libfiu cannot:
  *   BLOCK_WRITE_FAILS_AT=n   the n-th synchronous write to a log segment fails with EIO, and every one after it
+ *   BLOCK_WRITE_KILLS_AT=n   the process is killed within the n-th synchronous write to a log segment, which has done the first half of it
  *   SEGMENT_SYNC_FAILS=n     the first n syncs of a segment in preparation fail with EIO
  *   STORE_SYNC_FAILS_AT=n    the n-th sync of an LMDB file fails with EIO
  *   DATABASE_FULL_FROM=n     from the n-th write to a SQLite file or its journal on so many writes fail with ENOSPC:
@@ -10,10 +11,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SECTOR_BYTES 512
 
 static int isNamed(int fd, const char *suffix) {
   char link[64], path[4096];
@@ -28,11 +32,20 @@ static int numberOf(const char *name) {
   return text == NULL ? 0 : atoi(text);
 }
 
+static int isBlockWrite(int fd) { return (fcntl(fd, F_GETFL) & O_DSYNC) != 0 && isNamed(fd, ".seg"); }
+
 static int isFailingWrite(int fd) {
   static int writes = 0;
   int failsAt = numberOf("BLOCK_WRITE_FAILS_AT");
-  if (failsAt == 0 || (fcntl(fd, F_GETFL) & O_DSYNC) == 0 || !isNamed(fd, ".seg")) return 0;
+  if (failsAt == 0 || !isBlockWrite(fd)) return 0;
   return __atomic_add_fetch(&writes, 1, __ATOMIC_SEQ_CST) >= failsAt;
+}
+
+static int isLastWrite(int fd) {
+  static int writes = 0;
+  int killsAt = numberOf("BLOCK_WRITE_KILLS_AT");
+  if (killsAt == 0 || !isBlockWrite(fd)) return 0;
+  return __atomic_add_fetch(&writes, 1, __ATOMIC_SEQ_CST) == killsAt;
 }
 
 static int isFailingSync(int fd) {
@@ -71,6 +84,10 @@ ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
     return -1;
   }
   if (next == NULL) next = dlsym(RTLD_NEXT, "pwrite64");
+  if (isLastWrite(fd)) {
+    next(fd, bytes, count / SECTOR_BYTES / 2 * SECTOR_BYTES, offset);
+    kill(getpid(), SIGKILL);
+  }
   return next(fd, bytes, count, offset);
 }
 

@@ -1,15 +1,15 @@
 /** Disks that are full, or fail. */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { millrace } from "../millrace.ts";
 import { expectBalance } from "./balance.ts";
+import { noCompiler, preload } from "./disk-faults.ts";
 import { limitMs } from "./form.ts";
 import { eventually, GraphFolder, type Server } from "./graph-folder.ts";
 
 const noMount = process.env.MILLRACE_SKIP_LOOP;
-const noCompiler = process.env.MILLRACE_SKIP_CC;
 
 const folders: GraphFolder[] = [];
 afterEach(() => {
@@ -116,18 +116,11 @@ async function expectCopied(folder: GraphFolder, rows: readonly string[]): Promi
 }
 
 describe.skipIf(noCompiler)(`a failing disk${noCompiler ? ` (skipped: ${noCompiler})` : ""}`, () => {
-  function preload(folder: GraphFolder): NodeJS.ProcessEnv {
-    const library = join(folder.path, "disk-faults.so");
-    copyFileSync(join(import.meta.dirname, "disk-faults.c"), join(folder.path, "disk-faults.c"));
-    execFileSync("cc", ["-shared", "-fPIC", "-O1", "-o", library, join(folder.path, "disk-faults.c"), "-ldl"]);
-    return { LD_PRELOAD: library };
-  }
-
   it.each([1, 9])(
     "at block write %i of the log ends the process with 70 and LOG-FSYNC; the next one has the right result",
     async (write) => {
       const { folder, rows } = copying();
-      const failing = await folder.run({ ...preload(folder), BLOCK_WRITE_FAILS_AT: String(write) });
+      const failing = await folder.run({ ...preload(folder.path), BLOCK_WRITE_FAILS_AT: String(write) });
       expect(failing.stderr).toContain("LOG-FSYNC");
       expect(failing).toMatchObject({ code: 70, signal: null });
       await folder.finish();
@@ -140,7 +133,7 @@ describe.skipIf(noCompiler)(`a failing disk${noCompiler ? ` (skipped: ${noCompil
     "at the first sync ends the process before anything has begun; the next one has the right result",
     async () => {
       const { folder, rows } = copying();
-      const { code, stderr } = await folder.run({ ...preload(folder), SEGMENT_SYNC_FAILS: "1" });
+      const { code, stderr } = await folder.run({ ...preload(folder.path), SEGMENT_SYNC_FAILS: "1" });
       expect(code).toBe(1);
       expect(stderr).toMatch(/HOST-DATA .*EIO/);
       await folder.finish();
@@ -153,7 +146,7 @@ describe.skipIf(noCompiler)(`a failing disk${noCompiler ? ` (skipped: ${noCompil
     "at sync %i of an index or a projection costs nothing but doing it again",
     async (sync) => {
       const { folder, rows } = copying();
-      const { code, stderr } = await folder.run({ ...preload(folder), STORE_SYNC_FAILS_AT: String(sync) });
+      const { code, stderr } = await folder.run({ ...preload(folder.path), STORE_SYNC_FAILS_AT: String(sync) });
       expect(code).toBe(0);
       expect(stderr).toContain("Input/output error");
       await expectCopied(folder, rows);

@@ -36,8 +36,11 @@ export class Acknowledged {
 }
 
 /** Starts an appender; what it prints goes to `acknowledged`. */
-export function startAppender(directory, run, acknowledged) {
-  const child = spawn(process.execPath, [APPENDER, directory, String(run)], { stdio: ["ignore", "pipe", "pipe"] });
+export function startAppender(directory, run, acknowledged, env = {}) {
+  const child = spawn(process.execPath, [APPENDER, directory, String(run)], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
   let said = "";
   child.stdout.setEncoding("latin1").on("data", (chunk) => acknowledged.take(chunk));
   const begun = new Promise((resolve) => child.stdout.once("data", resolve));

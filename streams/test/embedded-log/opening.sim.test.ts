@@ -1,7 +1,9 @@
+import type { Disk } from "@millrace/engine";
+import { SimulatedMount } from "@millrace/engine/testing";
 import { memoryOrderedStore } from "@millrace/streams/memory";
 import { describe, expect, it } from "vitest";
 import { CURSOR_KEY, CURSOR_TABLE } from "../../src/embedded/index-keys.ts";
-import { DIRECTORY, LogMachine, type LogProcess } from "./log-machine.ts";
+import { DIRECTORY, LogMachine, type LogProcess, SEGMENT_BYTES } from "./log-machine.ts";
 import { gather, LogModel } from "./log-model.ts";
 import { LogWorkload } from "./log-workload.ts";
 
@@ -127,6 +129,69 @@ describe("opening a log", () => {
     await bench.check(await bench.machine.open());
   });
 });
+
+describe("what opening reads of segments", () => {
+  /** Of a log whose last segment is as full as it gets; by file, how often each of its bytes was read. */
+  async function readsOf(active: number): Promise<ReadonlyMap<string, number>> {
+    const bench = new Bench("reads");
+    const process = await bench.machine.open();
+    const rollsNext = (): boolean => {
+      const bytes = bench.machine.disk.bytesOf(bench.machine.segment(active));
+      return bytes.findLastIndex((byte) => byte !== 0) > SEGMENT_BYTES - 4 * 4096;
+    };
+    while (process.log.health.activeSegment < active || !rollsNext()) {
+      await bench.append(process, "a", 3000);
+      await bench.machine.env.advance(50);
+    }
+    await bench.machine.env.until(process.log.indexed());
+    bench.machine.kill(process);
+    const read = new Map<string, number>();
+    const disk = countingReads(new SimulatedMount(bench.machine.disk), (path, bytes) =>
+      read.set(path, (read.get(path) ?? 0) + bytes / SEGMENT_BYTES),
+    );
+    // What it recalls of the last appends, for retries, is bounded by their number and read by itself.
+    const opened = await bench.machine.open({ disk, recentAppends: 1 });
+    expect(opened.log.health.activeSegment).toBe(active);
+    const reads = new Map(read);
+    await bench.check(opened);
+    return reads;
+  }
+
+  it("is the last one and the one prepared, once, and places of the others, however many they are", async () => {
+    for (const active of [3, 9]) {
+      const reads = await readsOf(active);
+      const machine = new LogMachine("names");
+      const of = (serial: number): number => reads.get(machine.segment(serial)) ?? 0;
+      // Headers and what stands around the last event are read again.
+      expect(of(active)).toBeGreaterThan(0.99);
+      expect(of(active)).toBeLessThan(2);
+      expect(of(active + 1)).toBeGreaterThan(0.9);
+      expect(of(active + 1)).toBeLessThan(1.2);
+      for (let serial = 1; serial < active; serial++) expect(of(serial), `segment ${serial}`).toBeLessThan(0.4);
+    }
+  });
+});
+
+/** A disk that tells how many bytes of which file were read. */
+function countingReads(disk: Disk, count: (path: string, bytes: number) => void): Disk {
+  return new Proxy(disk, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target) as unknown;
+      if (typeof value !== "function") return value;
+      if (name !== "open") return value.bind(target);
+      return async (path: string, ...rest: unknown[]) => {
+        const file = (await value.call(target, path, ...rest)) as Awaited<ReturnType<Disk["open"]>>;
+        const read = file.read.bind(file);
+        file.read = async (into, position) => {
+          const bytes = await read(into, position);
+          count(path, bytes);
+          return bytes;
+        };
+        return file;
+      };
+    },
+  });
+}
 
 describe("witnesses", () => {
   async function twoMoments(): Promise<{
