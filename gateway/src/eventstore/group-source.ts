@@ -4,7 +4,7 @@ import type { EndpointContext } from "./endpoint-context.ts";
 import { type LinkTarget, targetOf } from "./event-messages.ts";
 import { ALL, filterOptions, type GroupDefinition } from "./group-settings.ts";
 import { isHidden } from "./hidden-events.ts";
-import { withKept } from "./kept-event.ts";
+import { isPruned, withKept } from "./kept-event.ts";
 import { type NameFilter, readFilter } from "./name-filter.ts";
 import { isClientEvent, LINK_TYPE, writeBody } from "./stored-event.ts";
 import { firstVisible, isSoftDeleted, isTooOld } from "./stream-metadata.ts";
@@ -48,9 +48,16 @@ export class GroupSource {
     this.#filter = options && readFilter(options);
   }
 
-  /** The next events; none when all there are were read. */
-  read(): Promise<readonly GroupEvent[]> {
-    return this.#definition.stream === ALL ? this.#readAll() : this.#readStream(this.#definition.stream);
+  /** The next events; none when all there are were read. A group that begins at what was pruned begins with the first that was not. */
+  async read(): Promise<readonly GroupEvent[]> {
+    const { stream } = this.#definition;
+    const read = (): Promise<readonly GroupEvent[]> => (stream === ALL ? this.#readAll() : this.#readStream(stream));
+    try {
+      return await read();
+    } catch (thrown) {
+      this.next = await placeBehindPruned(this.#context, stream, this.next, thrown);
+      return read();
+    }
   }
 
   /** Resolves when there may be more. Ask first, then read. */
@@ -98,6 +105,24 @@ export class GroupSource {
     }
     return taken;
   }
+}
+
+/**
+ * Where a group goes on whose next event was pruned. It has none to miss: what one has yet to read holds a prune, so this one was made
+ * later than that.
+ *
+ * @throws the failure, when it is another
+ */
+export async function placeBehindPruned(
+  { log, streams }: Pick<EndpointContext, "log" | "streams">,
+  stream: string,
+  place: number,
+  failure: unknown,
+): Promise<number> {
+  if (!isPruned(failure)) throw failure;
+  const first = stream === ALL ? (log.base ?? 0) : await streams.firstKept(stream);
+  if (first <= place) throw failure;
+  return first;
 }
 
 export function groupEvent(

@@ -26,7 +26,7 @@ async function readAll(call: GrpcCall, context: EndpointContext, request: ReadRe
   const end = log.durableEnd;
   const direction = isBackward ? "backward" : "forward";
   await sendBatches(call, context, request, {
-    from: allStart(request.from, isBackward, end),
+    from: allStart(request.from, isBackward, log.base ?? 0, end),
     count,
     read: (from) => log.read({ from, direction }),
     placeOf: ({ position }) => position,
@@ -36,8 +36,8 @@ async function readAll(call: GrpcCall, context: EndpointContext, request: ReadRe
 }
 
 /** Forwards from a position begins with it, backwards with what is before it: positions are places between events there. */
-function allStart(from: Place, isBackward: boolean, end: number): number {
-  if (from === "start") return isBackward ? -1 : 0;
+function allStart(from: Place, isBackward: boolean, base: number, end: number): number {
+  if (from === "start") return isBackward ? -1 : base;
   const at = from === "end" ? end : Math.min(from, end);
   return isBackward ? at - 1 : at;
 }
@@ -57,7 +57,10 @@ async function readStream(
     await call.send(new WireWriter().message(4, (it) => it.message(1, (name) => name.text(3, stream))).finish());
     return;
   }
-  const first = firstVisible(metadata, head);
+  const visible = firstVisible(metadata, head);
+  // Whoever names a revision is told when it was pruned; the start is where the stream begins now.
+  const isFromStart = request.from === "start" && !request.isBackward;
+  const first = isFromStart ? Math.max(visible, await streams.firstKept(stream)) : visible;
   const nowMs = env.clock.now();
   await sendBatches(call, context, request, {
     from: streamStart(request, first, head),

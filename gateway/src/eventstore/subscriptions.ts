@@ -17,7 +17,8 @@ const NS_PER_MS = 1_000_000;
 /** @throws EVENTSTORE-INVALID a filter's expression, once it takes too long */
 export async function subscribeToAll(call: GrpcCall, context: EndpointContext, request: ReadRequest): Promise<void> {
   const { log } = context;
-  const from = typeof request.from === "number" ? request.from + 1 : request.from === "end" ? log.durableEnd : 0;
+  const first = request.from === "end" ? log.durableEnd : (log.base ?? 0);
+  const from = typeof request.from === "number" ? request.from + 1 : first;
   const progress = new Progress(call, context, request, from);
   if (!(await confirm(call, context))) return;
   while (!call.signal.aborted) {
@@ -107,7 +108,12 @@ export async function subscribeToStream(
   const { streams, tail, states } = context;
   if ((await states.of(stream)).isTombstoned) throw deleted(stream);
   const { from } = request;
-  let next = typeof from === "number" ? from + 1 : from === "end" ? (await streams.head(stream)) + 1 : 0;
+  let next =
+    typeof from === "number"
+      ? from + 1
+      : from === "end"
+        ? (await streams.head(stream)) + 1
+        : await streams.firstKept(stream);
   if (!(await confirm(call, context))) return;
   for (let isLive = false; !call.signal.aborted; isLive = true) {
     const changed = tail.next(stream, call.signal);

@@ -3,37 +3,43 @@ import type { RecordedEvent } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
 import type { LinkTarget } from "./event-messages.ts";
 import { ALL, filterOptions, type GroupDefinition } from "./group-settings.ts";
-import { linkOf } from "./group-source.ts";
-import { isPruned, withKept } from "./kept-event.ts";
+import { linkOf, placeBehindPruned } from "./group-source.ts";
+import { withKept } from "./kept-event.ts";
 import { readFilter } from "./name-filter.ts";
 import { firstVisible, isSoftDeleted, isTooOld } from "./stream-metadata.ts";
 import { VirtualLink } from "./virtual-streams.ts";
 
 export type UnreadContext = Pick<EndpointContext, "log" | "streams" | "states" | "env">;
 
-/**
- * Position of the oldest event that a group reads from `place` on, or that a link among them points at; nothing when it reads none,
- * or begins below what there is, so that it cannot go on whatever is kept.
- */
+/** Position of the oldest event that a group reads from `place` on, or that a link among them points at; nothing when it reads none. */
 export async function firstUnread(
+  context: UnreadContext,
+  definition: GroupDefinition,
+  place: number,
+): Promise<number | undefined> {
+  try {
+    return await firstUnreadFrom(context, definition, place);
+  } catch (thrown) {
+    const kept = await placeBehindPruned(context, definition.stream, place, thrown);
+    return firstUnreadFrom(context, definition, kept);
+  }
+}
+
+async function firstUnreadFrom(
   context: UnreadContext,
   definition: GroupDefinition,
   place: number,
 ): Promise<number | undefined> {
   const { resolveLinks } = definition.settings;
   let first = Number.POSITIVE_INFINITY;
-  try {
-    for await (const events of unread(context, definition, place)) {
-      const [oldest] = events;
-      if (oldest === undefined) continue;
-      first = Math.min(first, oldest.position);
-      if (!resolveLinks) break;
-      // A virtual link is where the event is that it points at.
-      const links = events.flatMap((event) => (event instanceof VirtualLink ? [] : (linkOf(event, true) ?? [])));
-      for (const link of links) first = Math.min(first, (await positionOf(context, link)) ?? Number.POSITIVE_INFINITY);
-    }
-  } catch (thrown) {
-    if (!isPruned(thrown)) throw thrown;
+  for await (const events of unread(context, definition, place)) {
+    const [oldest] = events;
+    if (oldest === undefined) continue;
+    first = Math.min(first, oldest.position);
+    if (!resolveLinks) break;
+    // A virtual link is where the event is that it points at.
+    const links = events.flatMap((event) => (event instanceof VirtualLink ? [] : (linkOf(event, true) ?? [])));
+    for (const link of links) first = Math.min(first, (await positionOf(context, link)) ?? Number.POSITIVE_INFINITY);
   }
   return Number.isFinite(first) ? first : undefined;
 }

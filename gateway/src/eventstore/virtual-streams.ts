@@ -14,6 +14,7 @@ import {
   type ReadOptions,
   type RecordedEvent,
 } from "@millrace/engine";
+import { isPruned } from "./kept-event.ts";
 import { LINK_TYPE, linkPayload } from "./stored-event.ts";
 import { isUuid, uuidBytes } from "./uuid.ts";
 
@@ -108,6 +109,33 @@ export class ServedStreams {
       else high = middle;
     }
     return low;
+  }
+
+  /**
+   * The first revision that can be read, behind what was pruned; one behind the last when nothing is left. As after a scavenge of
+   * EventStoreDB, this is where a stream begins for whoever asks for its start.
+   */
+  async firstKept(stream: string): Promise<number> {
+    const base = this.#log.base ?? 0;
+    if (base === 0) return 0;
+    if (this.#log.lists !== undefined && isVirtual(stream)) return this.numberFrom(stream, base);
+    let [low, high] = [0, (await this.#log.head(stream)) + 1];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (await this.#isKept(stream, middle)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  async #isKept(stream: string, revision: number): Promise<boolean> {
+    try {
+      for await (const _ of this.#log.readStream(stream, { from: revision, limit: 1 })) break;
+      return true;
+    } catch (thrown) {
+      if (isPruned(thrown)) return false;
+      throw thrown;
+    }
   }
 
   /** As `EventLog.readStream`; the events of a virtual stream are {@link VirtualLink}s. */

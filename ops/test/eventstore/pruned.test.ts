@@ -1,8 +1,15 @@
 /** What clients are told of streams whose events were pruned: over gRPC and over REST, also by an index that was made again. */
 import { createHash } from "node:crypto";
-import { EventStoreDBClient, jsonEvent, NO_STREAM } from "@eventstore/db-client";
+import {
+  EventStoreDBClient,
+  jsonEvent,
+  NO_STREAM,
+  persistentSubscriptionToAllSettingsFromDefaults,
+  persistentSubscriptionToStreamSettingsFromDefaults,
+  START,
+} from "@eventstore/db-client";
 import { type EventLog, type StoredRecords, storedRecords, systemEnv } from "@millrace/engine";
-import { buildGateway } from "@millrace/gateway";
+import { buildGateway, carryGroups } from "@millrace/gateway";
 import type { EmbeddedLog } from "@millrace/streams/embedded";
 import { Registry } from "prom-client";
 import { afterEach, expect, it } from "vitest";
@@ -90,10 +97,29 @@ const codeOf = (doing: Promise<unknown>): Promise<unknown> =>
     (thrown: { readonly type?: string }) => thrown.type,
   );
 
-async function revisions(client: EventStoreDBClient, stream: string): Promise<readonly unknown[]> {
+async function revisions(
+  client: EventStoreDBClient,
+  stream: string,
+  fromRevision: bigint | typeof START = START,
+): Promise<readonly unknown[]> {
   const read: unknown[] = [];
-  for await (const { event } of client.readStream(stream, { fromRevision: "start" })) read.push(event?.revision);
+  for await (const { event } of client.readStream(stream, { fromRevision })) read.push(event?.revision);
   return read;
+}
+
+/** Revision of the first event that comes of a subscription. */
+async function firstOf(
+  subscription: AsyncIterable<{ readonly event?: { readonly revision: bigint; readonly streamId: string } }> & {
+    unsubscribe(): Promise<void>;
+  },
+  stream: string,
+): Promise<bigint | undefined> {
+  try {
+    for await (const { event } of subscription) if (event?.streamId === stream) return event.revision;
+    return undefined;
+  } finally {
+    await subscription.unsubscribe();
+  }
 }
 
 it("keeps closed streams closed, deleted ones deleted and metadata in force", async () => {
@@ -128,8 +154,9 @@ it("keeps closed streams closed, deleted ones deleted and metadata in force", as
     expect(await post("deleted")).toEqual({ status: 409, code: "EVENTSTORE-DELETED" });
     const { metadata: found } = await client.getStreamMetadata("limited");
     expect(found).toEqual(metadata);
-    // Of what $maxCount lets through one is pruned: never less than was asked for without a word.
-    expect(await codeOf(revisions(client, "limited"))).not.toBe("done");
+    // Of what $maxCount lets through one is pruned: never less than was asked for without a word, but a start is the first there is.
+    expect(await codeOf(revisions(client, "limited", 3n))).not.toBe("done");
+    expect(await revisions(client, "limited")).toEqual([4n]);
     expect(await post("plain", "none")).toEqual({ status: 410, code: "LOG-PRUNED" });
   };
   await told();
@@ -149,4 +176,48 @@ it("keeps closed streams closed, deleted ones deleted and metadata in force", as
   expect(await revisions(faces.client, "deleted")).toEqual([4n]);
   await faces.client.appendToStream("limited", early());
   expect(await revisions(faces.client, "limited")).toEqual([4n, 5n]);
+}, 60_000);
+
+it("begins for whoever asks for the start with the first event that was not pruned", async () => {
+  let served = await serveLog("embedded", { segmentBytes: SEGMENT_BYTES });
+  let faces = facesOf(served);
+  opened.push(async () => {
+    await faces.close();
+    await served.close();
+  });
+  await fill(faces);
+  const base = BigInt(await pruneAll(served.log));
+  expect(base).toBeGreaterThan(25n);
+  for (const index of ["kept", "made again"] as const) {
+    const { client } = faces;
+    const group = `group-${index}`;
+    const stream = persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START, resolveLinkTos: true });
+    for (const name of ["filling", "$et-Filled"]) {
+      await client.createPersistentSubscriptionToStream(name, group, stream);
+      const taking = client.subscribeToPersistentSubscriptionToStream(name, group);
+      expect(await firstOf(taking, "filling"), name).toBe(base);
+    }
+    const all = persistentSubscriptionToAllSettingsFromDefaults({ startFrom: START });
+    await client.createPersistentSubscriptionToAll(group, all);
+    expect(await firstOf(client.subscribeToPersistentSubscriptionToAll(group), "filling")).toBe(base);
+
+    // What was delivered and is not acknowledged holds the next prune.
+    const { unread } = await carryGroups(served.log, systemEnv(), served.log.durableEnd);
+    const held = unread.filter((one) => one.group === group).map(({ stream, position }) => [stream, BigInt(position)]);
+    expect(held.sort()).toEqual(["$all", "$et-Filled", "filling"].map((name) => [name, base]));
+
+    expect((await revisions(client, "filling"))[0]).toBe(base);
+    expect(await codeOf(revisions(client, "filling", base - 1n))).not.toBe("done");
+    for (const name of ["filling", "$et-Filled"]) {
+      const options = { fromRevision: START, resolveLinkTos: true } as const;
+      expect(await firstOf(client.subscribeToStream(name, options), "filling"), name).toBe(base);
+    }
+    expect(await firstOf(client.subscribeToAll({ fromPosition: START }), "filling")).toBe(base);
+    for await (const { event } of client.readAll({ fromPosition: START, maxCount: 1 }))
+      expect(event?.revision).toBe(base);
+    if (index === "made again") break;
+    await faces.close();
+    served = await served.reopened("made again");
+    faces = facesOf(served);
+  }
 }, 60_000);
