@@ -1,6 +1,7 @@
 /** Single events that outlive a prune because a group has parked them: carried under a name of their own, which no stream has. */
-import { type EventLog, MillraceError, type RecordedEvent } from "@millrace/engine";
+import type { EventLog, RecordedEvent } from "@millrace/engine";
 import type { LinkTarget } from "./event-messages.ts";
+import { isPruned } from "./pruned.ts";
 
 /** Under which name an event is carried that a group still needs. */
 export function keptEventName({ stream, revision }: LinkTarget): string {
@@ -22,8 +23,4 @@ export async function withKept<T>(
   }
   const [kept] = (await log.carried?.(keptEventName(target)))?.events ?? [];
   return kept && use(kept);
-}
-
-export function isPruned(thrown: unknown): boolean {
-  return thrown instanceof MillraceError && thrown.code === "LOG-PRUNED";
 }

@@ -14,7 +14,7 @@ import {
   type ReadOptions,
   type RecordedEvent,
 } from "@millrace/engine";
-import { isPruned } from "./kept-event.ts";
+import { isPruned } from "./pruned.ts";
 import { LINK_TYPE, linkPayload } from "./stored-event.ts";
 import { isUuid, uuidBytes } from "./uuid.ts";
 
