@@ -41,7 +41,6 @@ export async function openHttpServer({
   const token = process.env.MILLRACE_TOKEN;
   const metrics = new Registry();
   registerPayloadMetrics(metrics, payloads);
-  registerLogMetrics(metrics, data.log, data.audit);
   if (data.cosigning !== undefined) registerWitnessMetrics(metrics, data.cosigning);
   const app = buildGateway({
     host: opened.host,

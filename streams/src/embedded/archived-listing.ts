@@ -1,6 +1,7 @@
 /**
  * What a lost manifest said of archived segments, made again from the archive itself: the packed segment has header, chain and seal,
- * and everything is compared with everything else. A pruned segment has nothing that says it; then the manifest cannot be made again.
+ * and everything is compared with everything else. Of pruned segments it stands in the record of the prune, which is compared with their
+ * leaf hashes and with the chain of what is left.
  */
 import { createHash } from "node:crypto";
 import { type Disk, storedRecords } from "@millrace/engine";
@@ -11,12 +12,14 @@ import { blockKernels } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { type Expected, walkSegment } from "./block-walk.ts";
 import { Carry } from "./carry.ts";
+import { type CarryFile, carryFileAt, StoredCarry, serialOfCarry } from "./carry-file.ts";
 import { crc32c } from "./crc32c.ts";
 import type { Name } from "./dictionary.ts";
 import { embeddedLogError } from "./errors.ts";
 import { viewOf } from "./little-endian.ts";
-import type { SealedSegment } from "./manifest.ts";
+import { idOfSegment, type SealedSegment } from "./manifest.ts";
 import { readWhole, sha256 } from "./pruned-leaves.ts";
+import { type PrunedRecord, prunedRecords } from "./pruned-record.ts";
 import { timeMsAt } from "./record.ts";
 import { ALL_RULES_HOLD } from "./rules.ts";
 import { decodeSegmentHeader, PAGE_SIZE_BYTES, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment-header.ts";
@@ -35,7 +38,11 @@ export interface ArchivedListing {
   readonly segments: Readonly<Record<string, SealedSegment>>;
   /** What the next block must be. */
   readonly next: Readonly<Expected>;
+  /** What is to be carried of them: what a file has, and what records add to it. */
+  readonly carried: CarryFile | null;
   readonly carry: Carry;
+  /** What was pruned before. */
+  readonly pruned: PrunedRecord | undefined;
 }
 
 interface ListingOptions {
@@ -50,20 +57,58 @@ interface ListingOptions {
 /**
  * `undefined` when nothing is archived that is not here.
  *
- * @throws LOG-MANIFEST a segment was pruned, or is neither here nor in the archive; LOG-ARCHIVE, LOG-FORK
+ * @throws LOG-MANIFEST a segment was pruned and nothing says what it was, or is neither here nor in the archive; LOG-ARCHIVE, LOG-FORK
  */
 export async function archivedListing(options: ListingOptions): Promise<ArchivedListing | undefined> {
   const { disk, directory, here } = options;
   const kinds = await archivedKinds(disk, directory);
   const last = Math.max(0, ...[...kinds.keys()].filter((serial) => !here.has(serial)));
   if (last === 0) return undefined;
-  const listing = new Listing(options);
-  for (let serial = 1; serial <= last; serial++) {
-    const found = kinds.get(serial) ?? new Set<ArchiveKind>();
-    if (found.has("zst")) await listing.add(serial, found.has("parquet"));
-    else throw refuse(options, serial, found);
-  }
+  const isThere = (serial: number): boolean => here.has(serial) || kinds.get(serial)?.has("zst") === true;
+  const missing = firstMissing(last, (serial) => kinds.get(serial)?.has("zst") === true);
+  const pruned = await prunedBefore(options, last, isThere);
+  if (pruned === undefined && missing !== undefined) throw refuse(options, missing, kinds.get(missing) ?? new Set());
+  const listing = await Listing.begin(options, pruned, last + 1);
+  for (let serial = pruned?.serial ?? 1; serial <= last; serial++)
+    await listing.add(serial, kinds.get(serial)?.has("parquet") === true);
   return listing.done();
+}
+
+function firstMissing(last: number, isThere: (serial: number) => boolean): number | undefined {
+  for (let serial = 1; serial <= last; serial++) if (!isThere(serial)) return serial;
+  return undefined;
+}
+
+/** The record of the fewest segments with which everything else is there; none is needed when all is. */
+async function prunedBefore(
+  { disk, directory }: ListingOptions,
+  last: number,
+  isThere: (serial: number) => boolean,
+): Promise<PrunedRecord | undefined> {
+  const isWholeFrom = (first: number): boolean => {
+    for (let serial = first; serial <= last; serial++) if (!isThere(serial)) return false;
+    return true;
+  };
+  if (isWholeFrom(1)) return undefined;
+  return (await prunedRecords(disk, directory)).find(({ serial }) => isWholeFrom(serial));
+}
+
+/** The newest carry that ends before what has to be read for it; it must be whole by itself, as no manifest has its hash. */
+async function carriedUpTo(
+  { disk, directory }: ListingOptions,
+  from: number,
+  to: number,
+): Promise<{ readonly file: CarryFile; readonly serial: number }> {
+  const names = (await disk.list(directory)).flatMap((file) => {
+    const serial = serialOfCarry(file);
+    return serial === undefined || serial < from || serial > to ? [] : [{ file, serial }];
+  });
+  for (const { file, serial } of names.sort((a, b) => b.serial - a.serial)) {
+    const found = await carryFileAt(disk, directory, file);
+    if (found !== undefined) return { file: found, serial };
+  }
+  const why = "the manifest is lost, and so is what is carried of pruned segments (carry-….bin); put back either";
+  throw embeddedLogError("LOG-MANIFEST", why, { place: { file: `${directory}/MANIFEST` } });
 }
 
 async function archivedKinds(disk: Disk, directory: string): Promise<Map<number, Set<ArchiveKind>>> {
@@ -79,7 +124,7 @@ async function archivedKinds(disk: Disk, directory: string): Promise<Map<number,
 function refuse({ directory }: ListingOptions, serial: number, found: ReadonlySet<ArchiveKind>): Error {
   const packed = archivePath(directory, serial, "zst");
   const why = found.has("leaves")
-    ? `segment ${serial} was pruned or its archive is missing: its place in the chain stood in the manifest only`
+    ? `segment ${serial} was pruned or its archive is missing, and no record of a prune (pruned-….json) says which`
     : `segment ${serial} is missing, and so is its archive`;
   return embeddedLogError("LOG-MANIFEST", `the manifest is lost, and ${why}; put back ${packed} or the manifest`, {
     place: { file: packed },
@@ -94,13 +139,55 @@ class Listing {
   readonly #carry = new Carry();
   readonly #streams = new Map<number, string>();
   #learned = 0;
+  #carried: CarryFile | null = null;
+  /** Records from this segment on are to be added to what is carried. */
+  #addsFrom = 1;
+  #pruned: PrunedRecord | undefined;
 
-  constructor(options: ListingOptions) {
+  private constructor(options: ListingOptions) {
     this.#options = options;
   }
 
+  /** @param end behind the last segment that is not here itself */
+  static async begin(options: ListingOptions, pruned: PrunedRecord | undefined, end: number): Promise<Listing> {
+    const listing = new Listing(options);
+    if (pruned !== undefined) await listing.#beginBehind(pruned, end);
+    return listing;
+  }
+
+  async #beginBehind(pruned: PrunedRecord, end: number): Promise<void> {
+    const { disk, directory } = this.#options;
+    this.#pruned = pruned;
+    for (let serial = 1; serial < pruned.serial; serial++) await this.#addPruned(pruned, serial);
+    const { file, serial } = await carriedUpTo(this.#options, pruned.serial, end);
+    this.#carried = file;
+    this.#addsFrom = serial;
+    for await (const { kind, number, name } of (await StoredCarry.open(disk, directory, file)).names())
+      if (kind === "stream") this.#streams.set(number, name);
+  }
+
+  /** @throws LOG-ARCHIVE its leaf hashes are not those that were written; LOG-FORK */
+  async #addPruned(pruned: PrunedRecord, serial: number): Promise<void> {
+    const { disk, directory, checks } = this.#options;
+    const path = archivePath(directory, serial, "leaves");
+    const leaves = await readWhole(disk, path);
+    const segment = pruned.segments[String(serial)];
+    if (segment === undefined || sha256(leaves) !== segment.archive?.leavesHash)
+      throw archiveDamaged(path, "the leaf hashes are not those that were written");
+    await checks?.checkLeaves?.(idOfSegment(pruned, serial), segment.firstPos, leaves);
+    this.#segments[String(serial)] = segment;
+    Object.assign(this.#next, { seq: segment.sealSeq + 1, prev: segment.sealHead, position: segment.endPos });
+  }
+
   done(): ArchivedListing {
-    return { headers: this.#headers, segments: this.#segments, next: this.#next, carry: this.#carry };
+    return {
+      headers: this.#headers,
+      segments: this.#segments,
+      next: this.#next,
+      carried: this.#carried,
+      carry: this.#carry,
+      pruned: this.#pruned,
+    };
   }
 
   async add(serial: number, hasTwin: boolean): Promise<void> {
@@ -163,7 +250,7 @@ class Listing {
     for await (const batch of storedBatches(blocks, { kernels: blockKernels(crc32c), files }, firstPos, endPos)) {
       if (checks !== undefined) computed.push(await checks.leavesOf(batch));
       for (const record of storedRecords(batch)) {
-        this.#carry.add(record, (number) => this.#streamName(number));
+        if (serial >= this.#addsFrom) this.#carry.add(record, (number) => this.#streamName(number));
         if (!record.isControl) times.push(timeMsAt(viewOf(record.header), 0));
       }
     }

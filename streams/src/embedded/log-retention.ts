@@ -23,13 +23,15 @@ import {
   sweepCarriedStreams,
   writeCarriedStreams,
 } from "./carried-streams.ts";
-import { CARRY_FORMAT, Carry, readCarry, sweepCarries, writeCarry } from "./carry.ts";
+import { Carry } from "./carry.ts";
+import { lacksTypes, StoredCarry, sweepCarries, writeCarry } from "./carry-file.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";
 import type { LogIndex } from "./log-index.ts";
 import type { Manifest, ManifestFile, PrunedPositions, SealedSegment } from "./manifest.ts";
 import { prunedLeaves } from "./pruned-leaves.ts";
+import { prunedRecordOf, sweepPrunedRecords, writePrunedRecord } from "./pruned-record.ts";
 import { type ArchiverSettings, archiveJob, type SegmentArchiver } from "./segment-archiver.ts";
 import { segmentPath, unlinkIfThere } from "./segment-files.ts";
 import type { SegmentReaders } from "./segment-readers.ts";
@@ -115,6 +117,26 @@ export interface ArchivedRange {
   readonly segments: readonly SegmentInfo[];
   /** Why a further segment that is old enough stayed; `undefined` when none did. */
   readonly waitsFor: string | undefined;
+}
+
+/** What the manifest is once these segments are pruned. */
+function withoutRecordsOf(
+  serials: readonly number[],
+  by: Mutation,
+  carriedStreams: CarriedStreamsFile | undefined,
+  manifest: Manifest,
+): Manifest {
+  const pruned = serials.map((serial) => {
+    const segment = manifest.segments[String(serial)];
+    invariant(segment !== undefined, "only listed segments are pruned");
+    return [String(serial), { ...segment, state: "pruned" as const }] as const;
+  });
+  const next = {
+    ...manifest,
+    segments: { ...manifest.segments, ...Object.fromEntries(pruned) },
+    ...(carriedStreams === undefined ? {} : { carriedStreams }),
+  };
+  return { ...next, lastPruned: { from: keptFrom(manifest).position, to: keptFrom(next).position, by } };
 }
 
 export function infoOf(serial: number, sealed: SealedSegment, segmentBytes: number): SegmentInfo {
@@ -412,25 +434,16 @@ export class LogRetention {
         for (const kind of ["zst", "parquet"] as const) await unlinkIfThere(disk, archivePath(directory, serial, kind));
       await disk.syncDirectory(archiveDirectory(directory));
     };
+    const record = prunedRecordOf(withoutRecordsOf(serials, by, carriedStreams, this.#manifest));
+    invariant(record !== undefined, "something is pruned");
+    await writePrunedRecord(disk, directory, record);
     if (rulesOff.has("L-R24")) await remove();
-    const from = this.keptFrom.position;
-    await manifest.update((current) => {
-      const pruned = serials.map((serial) => {
-        const segment = current.segments[String(serial)];
-        invariant(segment !== undefined, "only listed segments are pruned");
-        return [String(serial), { ...segment, state: "pruned" as const }] as const;
-      });
-      const next = {
-        ...current,
-        segments: { ...current.segments, ...Object.fromEntries(pruned) },
-        ...(carriedStreams === undefined ? {} : { carriedStreams }),
-      };
-      return { ...next, lastPruned: { from, to: keptFrom(next).position, by } };
-    });
+    await manifest.update((current) => withoutRecordsOf(serials, by, carriedStreams, current));
     if (!rulesOff.has("L-R24")) await remove();
     await this.#parts.files.forgetBelow(this.keptFrom.serial);
     await sweepCarries(disk, directory, this.#manifest);
     await sweepCarriedStreams(disk, directory, this.#manifest);
+    await sweepPrunedRecords(disk, directory, this.#manifest);
   }
 
   /** Gives the index the ends of streams, before what it leads to is gone. */
@@ -439,7 +452,7 @@ export class LogRetention {
     await this.#completeCarry();
     const { carry: file } = this.#manifest;
     if (file === null) return;
-    const carry = await readCarry(disk, directory, file);
+    const carry = await StoredCarry.open(disk, directory, file);
     await carry.writeTo(index.store, this.#endOf(serials.at(-1) as number));
   }
 
@@ -447,16 +460,15 @@ export class LogRetention {
   async #completeCarry(): Promise<void> {
     const { disk, directory, names, manifest } = this.#parts;
     const { carry: file, base, first } = this.#manifest;
-    if (file === null || file.format === CARRY_FORMAT) return;
-    const carry = await readCarry(disk, directory, file);
+    if (file === null || !lacksTypes(file)) return;
     const known = new Carry();
     for await (const batch of this.#parts.stored(this.keptFrom.position, base)) {
       for (const record of storedRecords(batch)) known.add(record, (number) => names.nameOf("stream", number));
       await this.#parts.pause();
     }
-    for (const [stream, end] of known.ends)
-      if (carry.ends.get(stream)?.revision === end.revision) carry.ends.set(stream, end);
-    const written = await writeCarry(disk, directory, first, carry, file);
+    // Names were kept by every version.
+    known.names.length = 0;
+    const written = await writeCarry(disk, directory, first, file, known);
     await manifest.update((current) => ({ ...current, carry: written }));
     await sweepCarries(disk, directory, this.#manifest);
   }

@@ -5,10 +5,11 @@
 import { type Disk, MillraceError } from "@millrace/engine";
 import type { LeafChecks } from "./archived-listing.ts";
 import { BLOCK_HEADER_BYTES, BLOCK_SEAL, getBlockHeader, isZero } from "./block.ts";
-import { type Carry, readCarry } from "./carry.ts";
+import type { Carry } from "./carry.ts";
+import { StoredCarry } from "./carry-file.ts";
 import { crc32c } from "./crc32c.ts";
 import { type Fault, readFile, type WholePart, wholePart } from "./damage.ts";
-import { decodeNames, TYPE_NAME } from "./dictionary.ts";
+import { decodeNames, type Name, TYPE_NAME } from "./dictionary.ts";
 import { alignUp, viewOf } from "./little-endian.ts";
 import { MANIFEST_NAME, type Manifest, readManifest } from "./manifest.ts";
 import { type RebuiltManifest, rebuiltManifest } from "./rebuilt-manifest.ts";
@@ -85,8 +86,8 @@ export async function assessLoss(options: LossOptions): Promise<AssessedLoss | u
   const { manifest, carry, fault: lostManifest } = await knownManifest(options);
   const seen = await seenEnd(manifest.logId);
   const records = new Records();
-  if (carry !== undefined) records.carry(carry);
-  if (manifest.carry !== null) records.carry(await readCarry(disk, directory, manifest.carry));
+  for (const name of carry?.names ?? []) records.learn(name);
+  for await (const name of (await StoredCarry.open(disk, directory, manifest.carry)).names()) records.learn(name);
   const visit = (bytes: Buffer, holdsTo: number): void => records.keep(bytes, holdsTo);
   const kept = await wholePart({ disk, directory, manifest, seenEnd: seen, visit });
   const fault = lostManifest ?? kept.fault;
@@ -147,8 +148,8 @@ class Records {
   /** Behind the last position of a block that is lost. */
   lostEnd = 0;
 
-  carry({ names }: Carry): void {
-    for (const { kind, number, name } of names) if (kind === "stream") this.#names.set(number, name);
+  learn({ kind, number, name }: Name): void {
+    if (kind === "stream") this.#names.set(number, name);
   }
 
   keep(bytes: Buffer, holdsTo: number): void {
@@ -194,14 +195,11 @@ class Records {
       if (length === 0) return;
       if (recordCrcHolds(view, at, length, crc32c)) {
         if (!isControlAt(view, at)) event(at);
-        else if (typeAt(view, at) === TYPE_NAME) this.#learn(bytes.subarray(at + RECORD_HEADER_BYTES, at + length));
+        else if (typeAt(view, at) === TYPE_NAME)
+          for (const name of decodeNames(bytes.subarray(at + RECORD_HEADER_BYTES, at + length))) this.learn(name);
       }
       at = alignUp(at + length, RECORD_ALIGN);
     }
-  }
-
-  #learn(payload: Buffer): void {
-    for (const { kind, number, name } of decodeNames(payload)) if (kind === "stream") this.#names.set(number, name);
   }
 }
 

@@ -3,14 +3,13 @@
  * to a temporary file, synced, renamed, the directory synced (L-R9), so a crash leaves the old one or the new one.
  */
 import { type Disk, invariant, type Mutation } from "@millrace/engine";
+import { decodeCheckedJson, encodeCheckedJson } from "./checked-json.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
-import { viewOf } from "./little-endian.ts";
 import type { RulesOff } from "./rules.ts";
 
 export const MANIFEST_NAME = "MANIFEST";
 const MANIFEST_FORMAT = 1;
-const CRC_LINE_BYTES = 9;
 
 export interface SealedSegment {
   readonly firstPos: number;
@@ -119,7 +118,7 @@ export function newManifest(logId: string, segmentBytes: number): Manifest {
 }
 
 /** The id that the header of a segment must have. */
-export function idOfSegment({ logId, former = [] }: Manifest, serial: number): string {
+export function idOfSegment({ logId, former = [] }: Pick<Manifest, "logId" | "former">, serial: number): string {
   return former.find(({ through }) => serial <= through)?.logId ?? logId;
 }
 
@@ -140,22 +139,14 @@ export async function readManifest(disk: Disk, directory: string, crc: Crc32c): 
 }
 
 function decodeManifest(bytes: Buffer, path: string, crc: Crc32c): Manifest {
-  const expected = crc(viewOf(bytes), CRC_LINE_BYTES, bytes.length).toString(16).padStart(8, "0");
-  if (bytes.length <= CRC_LINE_BYTES || bytes.toString("latin1", 0, CRC_LINE_BYTES) !== `${expected}\n`) {
+  // With the right checksum it is what `ManifestFile` wrote.
+  const manifest = decodeCheckedJson(bytes, crc) as Manifest | undefined;
+  if (manifest === undefined)
     throw embeddedLogError("LOG-MANIFEST", "the manifest is damaged", { place: { file: path } });
-  }
-  // The checksum holds, so these are the bytes that encodeManifest wrote.
-  const manifest = JSON.parse(bytes.toString("utf8", CRC_LINE_BYTES)) as Manifest;
   if (manifest.format !== MANIFEST_FORMAT) {
     throw embeddedLogError("LOG-SCHEMA", `manifest format ${manifest.format} is not known`, { place: { file: path } });
   }
   return manifest;
-}
-
-function encodeManifest(manifest: Manifest, crc: Crc32c): Buffer {
-  const bytes = Buffer.from(`${" ".repeat(CRC_LINE_BYTES - 1)}\n${JSON.stringify(manifest, null, 1)}\n`, "utf8");
-  bytes.write(crc(viewOf(bytes), CRC_LINE_BYTES, bytes.length).toString(16).padStart(8, "0"), 0, "latin1");
-  return bytes;
 }
 
 /** The manifest in memory and its file; changes are written one after the other. */
@@ -194,7 +185,7 @@ export class ManifestFile {
   async #write(manifest: Manifest): Promise<void> {
     const path = `${this.#directory}/${MANIFEST_NAME}`;
     const temporary = `${path}.tmp`;
-    const bytes = encodeManifest(manifest, this.#crc);
+    const bytes = encodeCheckedJson(manifest, this.#crc);
     const file = await this.#disk.open(temporary, { mode: "create" });
     try {
       invariant((await file.write(bytes, 0)) === bytes.length, "a manifest is written whole or fails");

@@ -13,7 +13,7 @@ import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import { BlockScanner, type FilePlace, type ScannedBlock } from "./block-scanner.ts";
 import { BlockWriter } from "./block-writer.ts";
-import { Carry, readCarry } from "./carry.ts";
+import { StoredCarry } from "./carry-file.ts";
 import { CommitSignal } from "./commit-signal.ts";
 import { crc32c } from "./crc32c.ts";
 import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT, TYPE_TRUNCATED } from "./dictionary.ts";
@@ -175,8 +175,7 @@ class Opening {
     const { env, disk, directory } = this.#options;
     const manifest = recovered.manifest;
     const { logId, segmentBytes } = manifest.current;
-    const carry =
-      manifest.current.carry === null ? new Carry() : await readCarry(disk, directory, manifest.current.carry);
+    const carry = await StoredCarry.open(disk, directory, manifest.current.carry);
     const indexer = this.#indexer(segmentBytes);
     const indexed = await this.#indexPlace(logId, keptFrom(manifest.current), carry);
     const place = await this.#caughtUp(indexer, logId, indexed, recovered.next.position);
@@ -324,13 +323,12 @@ class Opening {
   }
 
   /** Where the fold begins: behind what the index holds, which is made again when it is another log's or ends below the base. */
-  async #indexPlace(logId: string, kept: KeptFrom, carry: Carry): Promise<IndexPlace> {
+  async #indexPlace(logId: string, kept: KeptFrom, carry: StoredCarry): Promise<IndexPlace> {
     const cursor = this.#index.cursor();
     if (cursor === undefined || cursor.logId !== logId || cursor.pos < kept.position) {
       await this.#index.wipe();
-      if (kept.position > 0) await carry.writeNamesTo(this.#options.indexStore);
+      if (kept.position > 0) await carry.writeNamesTo(this.#options.indexStore, this.#names);
       if (kept.position > 0) await carry.writeTo(this.#options.indexStore, kept.position);
-      carry.teach(this.#names);
       return { ...kept, offset: SEGMENT_HEADER_BYTES };
     }
     // Pruned by a version that did not give the index what it needs then.

@@ -4,15 +4,18 @@
  */
 import type { Disk, MillraceError } from "@millrace/engine";
 import { archivedListing, type LeafChecks } from "./archived-listing.ts";
-import { type Carry, writeCarry } from "./carry.ts";
+import { readContents } from "./carried-streams.ts";
+import type { Carry } from "./carry.ts";
+import { writeCarry } from "./carry-file.ts";
 import { crc32c } from "./crc32c.ts";
 import { readFile } from "./damage.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type FormerId, MANIFEST_NAME, type Manifest, newManifest } from "./manifest.ts";
+import type { PrunedRecord } from "./pruned-record.ts";
 import { segmentPath, serialOf } from "./segment-files.ts";
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment-header.ts";
 
-/** What is made again, and what of the archive has to be carried beside it (L-R26). */
+/** What is made again, and what records of the archive add to what it names as carried (L-R26). */
 export interface RebuiltManifest {
   readonly manifest: Manifest;
   readonly carry: Carry | undefined;
@@ -20,7 +23,7 @@ export interface RebuiltManifest {
 
 /**
  * @param checks of leaf hashes; default: their number only
- * @throws LOG-MANIFEST no segment says whose it is, or something was pruned or is missing, of which the manifest alone knew more;
+ * @throws LOG-MANIFEST no segment says whose it is, or something is missing of which the manifest alone knew more;
  * LOG-ARCHIVE, LOG-FORK
  */
 export async function rebuiltManifest(disk: Disk, directory: string, checks?: LeafChecks): Promise<RebuiltManifest> {
@@ -35,12 +38,38 @@ export async function rebuiltManifest(disk: Disk, directory: string, checks?: Le
   const here = new Set(headers.map(({ serial }) => serial));
   const archived = await archivedListing({ disk, directory, here, checks });
   const made = newManifest(last.logId, last.sizeBytes);
-  const former = formerOf([...(archived?.headers ?? []), ...headers], last.logId);
+  const former = formerOf([...(archived?.headers ?? []), ...headers], last.logId, archived?.pruned);
   const manifest = { ...made, prepared: last.serial, ...(former.length === 0 ? {} : { former }) };
   if (archived === undefined) return { manifest, carry: undefined };
-  const { segments, next, carry } = archived;
+  const { segments, next, carried, carry, pruned } = archived;
   const first = Object.keys(segments).length + 1;
-  return { manifest: { ...manifest, first, segments, base: next.position, seq0: next.seq, prev0: next.prev }, carry };
+  const kept = { base: next.position, seq0: next.seq, prev0: next.prev };
+  return {
+    manifest: {
+      ...manifest,
+      ...(await sayingWhatWasPruned(disk, directory, pruned)),
+      first,
+      segments,
+      ...kept,
+      carry: carried,
+    },
+    carry,
+  };
+}
+
+/** @throws LOG-MANIFEST what was carried of streams is missing or damaged */
+async function sayingWhatWasPruned(
+  disk: Disk,
+  directory: string,
+  pruned: PrunedRecord | undefined,
+): Promise<Pick<Manifest, "carriedStreams" | "lastPruned" | "truncated">> {
+  const { carriedStreams, lastPruned, truncated } = pruned ?? {};
+  if (carriedStreams !== undefined) await readContents({ disk, directory }, carriedStreams);
+  return {
+    ...(carriedStreams === undefined ? {} : { carriedStreams }),
+    ...(lastPruned === undefined ? {} : { lastPruned }),
+    ...(truncated === undefined ? {} : { truncated }),
+  };
 }
 
 /** The manifest with the carry that it names durable. */
@@ -49,12 +78,22 @@ export async function withCarry(
   directory: string,
   { manifest, carry }: RebuiltManifest,
 ): Promise<Manifest> {
-  if (carry === undefined) return manifest;
-  return { ...manifest, carry: await writeCarry(disk, directory, manifest.first, carry, null) };
+  if (carry === undefined || isEmpty(carry)) return manifest;
+  return { ...manifest, carry: await writeCarry(disk, directory, manifest.first, manifest.carry, carry) };
 }
 
-function formerOf(headers: readonly SegmentHeader[], logId: string): readonly FormerId[] {
-  const through = new Map<string, number>();
+/** With nothing to add, what is carried already stays as it is. */
+function isEmpty({ ends, names }: Carry): boolean {
+  return ends.size === 0 && names.length === 0;
+}
+
+function formerOf(
+  headers: readonly SegmentHeader[],
+  logId: string,
+  pruned: PrunedRecord | undefined,
+): readonly FormerId[] {
+  const earlier = pruned === undefined ? [] : [...(pruned.former ?? []), { ...pruned, through: pruned.serial - 1 }];
+  const through = new Map(earlier.filter((id) => id.logId !== logId).map((id) => [id.logId, id.through]));
   for (const header of headers) if (header.logId !== logId) through.set(header.logId, header.serial);
   return Array.from(through, ([id, serial]) => ({ logId: id, through: serial }));
 }

@@ -10,11 +10,12 @@ import { BlockScanner } from "./block-scanner.ts";
 import { type Expected, type Walk, type WalkEnd, walkSegment, wholeRecords } from "./block-walk.ts";
 import type { ActiveSegment } from "./block-writer.ts";
 import { sweepCarriedStreams } from "./carried-streams.ts";
-import { sweepCarries } from "./carry.ts";
+import { sweepCarries } from "./carry-file.ts";
 import type { Crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { hexOf, viewOf } from "./little-endian.ts";
 import { idOfSegment, type Manifest, ManifestFile, newManifest, readManifest, type SealedSegment } from "./manifest.ts";
+import { sweepPrunedRecords } from "./pruned-record.ts";
 import type { RulesOff } from "./rules.ts";
 import { decodeSeal, sealBytes } from "./seal.ts";
 import { readFully, segmentPath, serialOf, unlinkIfThere, writeFully } from "./segment-files.ts";
@@ -387,6 +388,7 @@ async function sweep(context: RecoveryContext, manifest: Manifest): Promise<void
   await sweepArchive(disk, directory, (serial) => manifest.segments[String(serial)]?.state === "pruned");
   await sweepCarries(disk, directory, manifest);
   await sweepCarriedStreams(disk, directory, manifest);
+  await sweepPrunedRecords(disk, directory, manifest);
   for (const name of await disk.list(directory)) {
     const path = `${directory}/${name}`;
     const serial = serialOf(name);

@@ -15,6 +15,7 @@ import { lockDirectory } from "./directory-lock.ts";
 import { idOfSegment, type Manifest, readManifest, type SealedSegment } from "./manifest.ts";
 import { readLogManifest } from "./open-stored-log.ts";
 import { readWhole, sha256 } from "./pruned-leaves.ts";
+import { prunedRecordOf, prunedRecords, writePrunedRecord } from "./pruned-record.ts";
 import { restoreManifest } from "./restored-manifest.ts";
 import { type ScrubFinding, scrubLog } from "./scrub-log.ts";
 import { segmentPath, unlinkIfThere, writeFully } from "./segment-files.ts";
@@ -52,6 +53,7 @@ export async function repairLog(options: RepairOptions): Promise<RepairReport> {
     const repaired: string[] = [];
     if (await isManifestLost(options)) repaired.push(await restoreManifest({ ...options, checks: options }));
     const manifest = await readLogManifest(disk, directory);
+    repaired.push(...(await restorePrunedRecord(disk, directory, manifest)));
     const { findings } = await scrubLog({ ...options, pause: noPause });
     for (const finding of findings) if (await repairFile(options, manifest, finding)) repaired.push(finding.file);
     if (repaired.length === 0) return { repaired, findings };
@@ -59,6 +61,15 @@ export async function repairLog(options: RepairOptions): Promise<RepairReport> {
   } finally {
     await lock.release();
   }
+}
+
+/** So that the manifest can be made again the next time; a former version did not write it. */
+async function restorePrunedRecord(disk: Disk, directory: string, manifest: Manifest): Promise<readonly string[]> {
+  const record = prunedRecordOf(manifest);
+  if (record === undefined) return [];
+  const found = (await prunedRecords(disk, directory)).find(({ serial }) => serial === record.serial);
+  if (JSON.stringify(found) === JSON.stringify(record)) return [];
+  return [await writePrunedRecord(disk, directory, record)];
 }
 
 async function isManifestLost({ disk, directory }: RepairOptions): Promise<boolean> {

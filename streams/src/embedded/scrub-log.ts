@@ -12,7 +12,7 @@ import { type BlockKernels, blockKernels } from "./block-kernels.ts";
 import { recordCorrupt, visitRecords } from "./block-records.ts";
 import { BlockScanner, type ScannedBlock } from "./block-scanner.ts";
 import { readContents } from "./carried-streams.ts";
-import { readCarry } from "./carry.ts";
+import { StoredCarry } from "./carry-file.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { idOfSegment, type Manifest, type SealedSegment } from "./manifest.ts";
@@ -87,7 +87,7 @@ class Scrub {
       ({ carry }) => carry,
       async ({ carry }) => {
         if (carry !== null)
-          await this.#noting(undefined, directory, async () => void (await readCarry(disk, directory, carry)));
+          await this.#noting(undefined, directory, async () => void (await StoredCarry.open(disk, directory, carry)));
       },
     );
     manifest = await this.#agreed(

@@ -5,7 +5,8 @@
 import type { Disk, OrderedStore } from "@millrace/engine";
 import { type ArchiveContext, type ArchiveMaking, archiveSegment, type MadeArchive } from "./archive-segment.ts";
 import type { BlockKernels } from "./block-kernels.ts";
-import { Carry, type CarryFile, readCarry, writeCarry } from "./carry.ts";
+import { Carry } from "./carry.ts";
+import { type CarryFile, writeCarry } from "./carry-file.ts";
 import { Dictionary } from "./dictionary.ts";
 import { LogIndex } from "./log-index.ts";
 import type { SealedSegment } from "./manifest.ts";
@@ -62,10 +63,8 @@ export async function archiveJob(
   { serial, sealed, carry: before }: ArchiveJob,
 ): Promise<ArchivedSegment> {
   const { disk, directory, rulesOff } = context;
-  if (before === "keep")
-    return { ...(await archiveSegment(context, serial, sealed, making, new Carry())), carry: null };
-  const carry = before === null ? new Carry() : await readCarry(disk, directory, before);
-  const made = await archiveSegment(context, serial, sealed, making, carry);
-  const isCarried = !rulesOff.has("L-R26");
-  return { ...made, carry: isCarried ? await writeCarry(disk, directory, serial + 1, carry, before) : null };
+  const added = new Carry();
+  const made = await archiveSegment(context, serial, sealed, making, added);
+  if (before === "keep" || rulesOff.has("L-R26")) return { ...made, carry: null };
+  return { ...made, carry: await writeCarry(disk, directory, serial + 1, before, added) };
 }

@@ -113,7 +113,7 @@ describe("each file of a log with an archive", () => {
   const leaves = (serial: number) => (log: ArchivedLog) => log.archived(serial, "leaves");
   const parquet = (serial: number) => (log: ArchivedLog) => log.archived(serial, "parquet");
   const segment = (serial: number) => (log: ArchivedLog) => log.machine.segment(serial);
-  const carry = () => `${DIRECTORY}/carry-0000000002.json`;
+  const carry = () => `${DIRECTORY}/carry-0000000002.bin`;
   const files: readonly (readonly [string, (log: ArchivedLog) => string, string])[] = [
     ["the archive of a segment that is gone", zst(1), "LOG-ARCHIVE"],
     ["its leaf hashes", leaves(1), "LOG-ARCHIVE"],
@@ -177,7 +177,7 @@ describe("a repair", () => {
   it.each(["gone", "flipped"])("makes a manifest again that is %s, from segments and archive", async (how) => {
     const log = await scrubbed();
     const manifest = `${DIRECTORY}/MANIFEST`;
-    const carry = `${DIRECTORY}/carry-0000000002.json`;
+    const carry = `${DIRECTORY}/carry-0000000002.bin`;
     const [whole, carried, before] = [await readAll(log), log.machine.disk.bytesOf(carry), log.process.log.id];
     log.machine.disk.remove(carry);
     if (how === "gone") log.machine.disk.remove(manifest);
