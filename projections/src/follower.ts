@@ -8,18 +8,18 @@ import {
   type ErrorReport,
   type EventLog,
   type OrderedStore,
-  type OrderedWriter,
   type RecordedEvent,
   reportOf,
   sleep,
 } from "@millrace/engine";
-import { carriedRows } from "./carried-rows.ts";
+import { carriedRows, putPart } from "./carried-rows.ts";
 import { projectionError } from "./errors.ts";
 import { type Projection, presentEvent } from "./projection.ts";
 import { type Build, type ProjectionRecord, prepared, readRecord, writeRecord } from "./record.ts";
 import { Shapes } from "./row/row-codec.ts";
 import { RowTable } from "./row/row-table.ts";
-import { NOWHERE, type RowSpace } from "./row/rows.ts";
+import { NOWHERE } from "./row/rows.ts";
+import { tableSpace } from "./row/table-space.ts";
 
 export interface FollowerOptions {
   readonly projection: Projection;
@@ -169,13 +169,7 @@ export class Follower {
     const carried = await carriedRows(log, projection);
     if (carried === undefined) return;
     const { table } = this.#build;
-    const entries = [...carried.rows.all()];
-    for (let at = 0; at < entries.length; at += this.#options.transactionRowsMax) {
-      const part = entries.slice(at, at + this.#options.transactionRowsMax);
-      await store.transact((tx) => {
-        for (const { key, value } of part) tx.put(table, key, value);
-      });
-    }
+    for await (const part of carried.parts()) await store.transact((tx) => putPart(tableSpace(tx, table), part));
     const build = { ...this.#build, position: carried.position, shapes: carried.shapes.all };
     const record = this.#record.next === null ? { ...this.#record, active: build } : { ...this.#record, next: build };
     await store.transact((tx) => writeRecord(tx, projection.name, record));
@@ -230,7 +224,7 @@ export class Follower {
     const { store, projection } = this.#options;
     const record = await store.transact((tx) => {
       this.#rows.written = 0;
-      this.#rows.enter(spaceOf(tx, this.#build.table));
+      this.#rows.enter(tableSpace(tx, this.#build.table));
       const position = fold();
       const build = { ...this.#build, position, shapes: this.#shapes.all };
       const changed =
@@ -305,12 +299,4 @@ class FoldFailure extends Error {
     super("a fold failed", { cause });
     this.index = index;
   }
-}
-
-function spaceOf(tx: OrderedWriter, table: string): RowSpace {
-  return {
-    get: (key) => tx.get(table, key),
-    put: (key, value) => tx.put(table, key, value),
-    delete: (key) => tx.delete(table, key),
-  };
 }

@@ -3,7 +3,7 @@
  * moment asks more than once.
  */
 import type { EventLog } from "@millrace/engine";
-import { carriedRows } from "./carried-rows.ts";
+import { carriedRowsInMemory } from "./carried-rows.ts";
 import { type Projection, presentEvent } from "./projection.ts";
 import { MemoryRows } from "./row/memory-rows.ts";
 import { Shapes } from "./row/row-codec.ts";
@@ -43,7 +43,7 @@ export class Past {
 
 /** Folds everything before `moment`. */
 export async function foldUpTo(log: EventLog, projection: Projection, moment: Moment): Promise<PastRows> {
-  const carried = await carriedRows(log, projection);
+  const carried = await carriedRowsInMemory(log, projection);
   const { rows, shapes } = carried ?? { rows: new MemoryRows(), shapes: new Shapes() };
   const table = new RowTable(projection, shapes, rows);
   const end =

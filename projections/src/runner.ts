@@ -153,7 +153,8 @@ class Runner implements ProjectionRunner {
 
   carry(end: number): Promise<CarriedProjections> {
     const projections = Array.from(this.#followers.values(), ({ projection }) => projection);
-    return carryProjections(this.#options.log, projections, end);
+    const { log, store } = this.#options;
+    return carryProjections(log, store, projections, end);
   }
 
   async rebuild(name: string): Promise<void> {

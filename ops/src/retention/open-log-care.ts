@@ -63,7 +63,7 @@ export class OpenLogCare implements LogCare {
       const payloads = await this.#options.payloads();
       let staged: readonly string[] = [];
       const carried = new PruneCarry({ log, env, projections, abandoned: new Set(abandon) });
-      const pruned = await log.retention.prune({
+      const pruning = log.retention.prune({
         beforeMs,
         needs: (end) => carried.needs(end),
         heldBy: (from, end) => heldBy(log, holds, from, end),
@@ -73,6 +73,7 @@ export class OpenLogCare implements LogCare {
         carry: (end) => carried.carries(end),
         by: abandon.length === 0 ? by : { ...by, reason: `${by.reason} (abandons ${abandon.join(", ")})` },
       });
+      const pruned = await pruning.finally(() => carried.release());
       if (pruned.segments.length > 0) await tellPruned(log, env);
       const forgotten = staged.length === 0 ? { payloads: 0, bytes: 0 } : await payloads.forget(staged);
       return { ...pruned, payloads: forgotten };

@@ -34,6 +34,7 @@ export interface PruneCarryOptions {
 interface Carried {
   readonly carries: readonly StreamCarry[];
   readonly needs: readonly RetentionNeed[];
+  readonly release: () => Promise<void>;
 }
 
 export class PruneCarry {
@@ -47,6 +48,11 @@ export class PruneCarry {
 
   async needs(end: number): Promise<readonly RetentionNeed[]> {
     return (await this.#at(end)).needs;
+  }
+
+  /** Of what is carried nothing can be written any more. */
+  async release(): Promise<void> {
+    await (await this.#newest?.carried.catch(() => undefined))?.release();
   }
 
   async carries(end: number): Promise<readonly StreamCarry[]> {
@@ -84,6 +90,7 @@ export class PruneCarry {
     return {
       carries: [...graphs.carries, ...rows.carries, ...groups.carries, ...system],
       needs: [...graphs.needs, ...unread, ...refused],
+      release: async () => rows.release?.(),
     };
   }
 }

@@ -29,11 +29,6 @@ export class MemoryRows implements RowSpace {
     return this.#rows.size;
   }
 
-  /** Every row, in no order. */
-  all(): Iterable<StoredRow> {
-    return this.#rows.values();
-  }
-
   *range(gte: Uint8Array, lt: Uint8Array, reverse: boolean): Generator<StoredRow> {
     const rows = this.#order();
     const low = seek(rows, gte);

@@ -7,7 +7,14 @@
  * the length and the checksum are of what follows the two.
  */
 import { createHash } from "node:crypto";
-import { type CarriedStream, type Disk, packState, type StreamCarry, unpackState } from "@millrace/engine";
+import {
+  type CarriedStream,
+  type Disk,
+  type DiskFile,
+  packState,
+  type StreamCarry,
+  unpackState,
+} from "@millrace/engine";
 import type { Crc32c } from "./crc32c.ts";
 import type { Dictionary } from "./dictionary.ts";
 import { embeddedLogError } from "./errors.ts";
@@ -24,6 +31,8 @@ const HEADER_BYTES = 8;
 const ENTRY_BYTES = 8;
 const NAME_BYTES = 2;
 const PIECE_BYTES = 1024 * 1024;
+/** Of an entry, with which most names are whole. */
+const BEGIN_BYTES = 256;
 const FILE_NAME = /^streams-\d{10}\.bin$/;
 
 export type CarriedStreamsFile = NonNullable<Manifest["carriedStreams"]>;
@@ -198,25 +207,47 @@ export async function readContents(
   const found = await disk.stat(path);
   if (found === undefined) throw damaged(path, "are missing");
   if (found.sizeBytes !== file.bytes) throw damaged(path);
-  const bytes = Buffer.allocUnsafeSlow(file.bytes);
   const open = await disk.open(path, { mode: "read" });
   try {
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES)
-      await readFully(open, bytes.subarray(at, at + PIECE_BYTES), at, path);
+    if ((await hashOf(open, file.bytes, path)) !== file.sha256) throw damaged(path);
+    return { file, places: await placesIn(open, file.bytes, path) };
   } finally {
     await open.close();
   }
-  if (createHash("sha256").update(bytes).digest("hex") !== file.sha256) throw damaged(path);
-  if (bytes.readUInt32LE(0) !== MAGIC || bytes.readUInt32LE(4) !== VERSION) {
+}
+
+async function hashOf(file: DiskFile, sizeBytes: number, path: string): Promise<string> {
+  const hash = createHash("sha256");
+  const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, sizeBytes));
+  for (let at = 0; at < sizeBytes; at += piece.length) {
+    const bytes = piece.subarray(0, Math.min(piece.length, sizeBytes - at));
+    await readFully(file, bytes, at, path);
+    hash.update(bytes);
+  }
+  return hash.digest("hex");
+}
+
+/** Of a file whose hash holds; what is carried of a stream is passed over. */
+async function placesIn(file: DiskFile, sizeBytes: number, path: string): Promise<ReadonlyMap<string, Place>> {
+  const read = async (length: number, offset: number): Promise<Buffer> => {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    await readFully(file, bytes, offset, path);
+    return bytes;
+  };
+  const header = await read(HEADER_BYTES, 0);
+  if (header.readUInt32LE(0) !== MAGIC || header.readUInt32LE(4) !== VERSION) {
     throw embeddedLogError("LOG-SCHEMA", "the format of the carried streams is not known", { place: { file: path } });
   }
   const places = new Map<string, Place>();
-  for (let offset = HEADER_BYTES; offset < bytes.length; ) {
-    const length = bytes.readUInt32LE(offset);
-    places.set(nameIn(bytes.subarray(offset + ENTRY_BYTES)).stream, { offset, length });
+  for (let offset = HEADER_BYTES; offset < sizeBytes; ) {
+    const begin = await read(Math.min(BEGIN_BYTES, sizeBytes - offset), offset);
+    const length = begin.readUInt32LE(0);
+    const nameEnd = ENTRY_BYTES + NAME_BYTES + begin.readUInt16LE(ENTRY_BYTES);
+    const named = nameEnd <= begin.length ? begin : await read(nameEnd, offset);
+    places.set(nameIn(named.subarray(ENTRY_BYTES)).stream, { offset, length });
     offset += ENTRY_BYTES + length;
   }
-  return { file, places };
+  return places;
 }
 
 function nameIn(content: Buffer): { readonly stream: string; readonly at: number } {

@@ -15,7 +15,7 @@ const FREE = {
 };
 /** How many stops are tried, and how long after each other, in ms of the simulated disk. */
 const STOPS = 12;
-const STOP_MS = 2.5;
+const STOP_MS = 4;
 
 interface Made {
   readonly log: ArchivedLog;
