@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import { Acknowledged, audit, inRounds, Moments, startAppender } from "./log-audit.mjs";
 
 /** A log is read as a whole after each kill: with many kills of one, that would be most of the time. */
-const KILLS_PER_LOG = 100;
+const KILLS_PER_LOG = 25;
 
 /** @returns {Promise<{ kills: number, acknowledged: number, events: number, lost: number, tailsCut: number }>} */
 export async function killLog(kills) {
