@@ -11,7 +11,8 @@ export const embeddedLogError = defineErrors({
   "LOG-MANIFEST": {
     kind: "terminal",
     summary: "The manifest is unreadable, or a segment it names is missing, swapped or of another log.",
-    remedy: "Put the named file back from a copy. Without one, `millrace log repair` makes it again where it can, or says what is lost.",
+    remedy:
+      "Put the named file back from a copy. Without one, `millrace log repair` makes it again where it can, or says what is lost.",
   },
   "LOG-LOCKED": {
     kind: "terminal",
