@@ -41,6 +41,7 @@ export async function openHttpServer({
   const token = process.env.MILLRACE_TOKEN;
   const metrics = new Registry();
   registerPayloadMetrics(metrics, payloads);
+  registerLogMetrics(metrics, data);
   if (data.cosigning !== undefined) registerWitnessMetrics(metrics, data.cosigning);
   const app = buildGateway({
     host: opened.host,

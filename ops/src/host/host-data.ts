@@ -17,6 +17,8 @@ export interface HostData {
   readonly cosigning: Cosigning | undefined;
   /** Of the log, and of what vouches for it. */
   checks(): readonly HealthCheck[];
+  /** Durable events that what follows the log does not have yet, by follower; none of a log that others follow. */
+  lags(): Readonly<Record<string, number>>;
   /** Starts a runner for the projections of the log and these further ones. @throws HOST-PROJECTION */
   project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner>;
   close(): Promise<void>;

@@ -213,6 +213,10 @@ class Data implements OpenedData {
     return ownLogChecks(this.log.health, this.audit.status(), this.cosigning?.status());
   }
 
+  lags(): ReturnType<HostData["lags"]> {
+    return { index: this.log.health.indexLag, "audit tree": this.audit.status().lag };
+  }
+
   async project(declared: readonly DeclaredProjection[]): Promise<ProjectionRunner> {
     this.#runner = await runProjections(this.log, this.#store, declared, this.#env);
     return this.#runner;

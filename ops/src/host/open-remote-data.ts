@@ -86,6 +86,10 @@ class RemoteData implements HostData {
     this.#release = closeBeforeExit(() => store.close());
   }
 
+  lags(): ReturnType<HostData["lags"]> {
+    return {};
+  }
+
   checks(): ReturnType<HostData["checks"]> {
     return [remoteLogCheck(this.log.outage, this.#servers, this.#env.clock.now())];
   }
