@@ -43,6 +43,7 @@ export {
   percentEncoded,
 } from "./cloudevents/cloud-event-headers.ts";
 export { cloudEventError } from "./cloudevents/errors.ts";
+export { Circuit, type CircuitOptions, type CircuitState } from "./connection/circuit.ts";
 export type { ConnectionState, ConnectionStatus } from "./connection/connection-status.ts";
 export type {
   CompareAndSet,

@@ -87,6 +87,15 @@ export class KafkaServer {
     return this.#process.kill();
   }
 
+  /** As those of a {@link ServerProcess}. */
+  remember(): void {
+    this.#process.remember();
+  }
+
+  forget(): void {
+    this.#process.forget();
+  }
+
   async stop(): Promise<void> {
     await this.wire.close();
     // Nothing of it is needed any more, and its orderly end takes seconds.

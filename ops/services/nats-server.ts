@@ -1,6 +1,8 @@
 /** Real NATS servers with JetStream for tests: Debian's, and a newer one if `ops/bin/setup.mjs` could build it. */
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
+import { join } from "node:path";
 import { natsServerBinaries } from "../bin/setup.mjs";
 import { type ServerKind, ServerProcess } from "./server-process.ts";
 
@@ -20,6 +22,22 @@ export function withPassword(kind: ServerKind, user: string, password: string): 
     args: (port, directory) => [...kind.args(port, directory), "--user", user, "--pass", password],
   };
 }
+
+/** The same server with settings in a file, which it reads again when it is told to. `text`: what the file says beside port and folder. */
+export function withSettings(kind: ServerKind, text: string): ServerKind {
+  return {
+    ...kind,
+    prepare: (directory) => writeSettings(directory, text),
+    args: (port, directory) => [...kind.args(port, directory), "--config", join(directory, SETTINGS)],
+  };
+}
+
+/** For {@link ServerProcess.reload}. */
+export function writeSettings(directory: string, text: string): void {
+  writeFileSync(join(directory, SETTINGS), text);
+}
+
+const SETTINGS = "settings.conf";
 
 /** The version that a running server told. */
 export function versionOf(server: ServerProcess): string {

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,10 +93,36 @@ export class ServerProcess {
     await this.#end("SIGKILL");
   }
 
+  /** Where it keeps what it keeps. */
+  get directory(): string {
+    return this.#directory;
+  }
+
+  /** Tells it to read its settings again. */
+  reload(): void {
+    this.#child?.kill("SIGHUP");
+  }
+
+  /** Remembers what a server that does not run has on disk. */
+  remember(): void {
+    rmSync(this.#remembered, { recursive: true, force: true });
+    cpSync(this.#directory, this.#remembered, { recursive: true });
+  }
+
+  /** A power cut may take what was written since, acknowledged or not, from a server that does not sync: gives it what was remembered. */
+  forget(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+    cpSync(this.#remembered, this.#directory, { recursive: true });
+  }
+
   /** Ends it in order and removes its folder. */
   async stop(): Promise<void> {
     await this.#end(this.#kind.stopSignal ?? "SIGTERM");
-    rmSync(this.#directory, { recursive: true, force: true });
+    for (const folder of [this.#directory, this.#remembered]) rmSync(folder, { recursive: true, force: true });
+  }
+
+  get #remembered(): string {
+    return `${this.#directory}-remembered`;
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -8,6 +8,8 @@ export class TcpProxy {
   /** Each end of a connection, with the other one. */
   readonly #open = new Map<Socket, Socket>();
   #isCut = false;
+  /** How long what comes is under way, in ms. */
+  #delayMs = 0;
   /** What the client sends before its answer is withheld. */
   #fatal: string | undefined;
 
@@ -63,6 +65,11 @@ export class TcpProxy {
     }
   }
 
+  /** Connections that are made from now on are slow: what comes goes on so much later, each way, in order. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
   /** Breaks the connection that next sends `text` once the server has answered, and withholds the answer. */
   cutAnswerTo(text: string): void {
     this.#fatal = text;
@@ -102,7 +109,20 @@ export class TcpProxy {
       far.once("data", () => far.destroy());
       far.resume();
     });
+    if (this.#delayMs > 0) {
+      late(near, far, this.#delayMs);
+      late(far, near, this.#delayMs);
+      return;
+    }
     near.pipe(far);
     far.pipe(near);
   }
+}
+
+function late(from: Socket, to: Socket, ms: number): void {
+  from.on("data", (chunk: Buffer) => {
+    setTimeout(() => {
+      if (!to.destroyed) to.write(chunk);
+    }, ms);
+  });
 }

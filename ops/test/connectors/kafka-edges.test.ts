@@ -90,6 +90,7 @@ describe.skipIf(kinds.length === 0)("a graph with edges over Kafka", () => {
           };
           await passed(0.1);
           await server.kill();
+          if (isFull) server.remember();
           await server.start();
           await passed(0.3);
           wire.cut();
@@ -101,12 +102,13 @@ describe.skipIf(kinds.length === 0)("a graph with edges over Kafka", () => {
           if (isFull) {
             await passed(0.7);
             await server.kill();
+            server.forget();
             await server.start();
           }
           await finished;
           const [got, wanted] = [graph.results(), await graph.expected()];
           console.log(
-            `Kafka ${server.version}: ${ROWS} rows, ${faults} faults (kill -9, cut, topics deleted${isFull ? ", kill -9" : ""}): ${differences(got, wanted)}`,
+            `Kafka ${server.version}: ${ROWS} rows, ${faults} faults (kill -9, cut, topics deleted${isFull ? ", power cut" : ""}): ${differences(got, wanted)}`,
           );
           expect(got).toEqual(wanted);
         },

@@ -90,7 +90,6 @@ describe.skipIf(mosquittoMissing)(
             stop.signal,
           );
           await vi.waitFor(() => expect(first.connection().state).toBe("up"), WAIT);
-          await new Promise((resolve) => setTimeout(resolve, 100));
           stop.abort();
           await running;
           return {
@@ -119,7 +118,6 @@ describe.skipIf(mosquittoMissing)(
         return {
           connect: () => feed(`/topic/${topic}?qos=0`, next("g/in"), wire.address),
           send: (bodies) => publish(topic, bodies),
-          listens: () => new Promise((resolve) => setTimeout(resolve, 100)),
           breakConnections: () => wire.snap(),
           close: async () => undefined,
         };

@@ -154,7 +154,6 @@ describe.skipIf(servers.length === 0)("NATS", () => {
               for (const body of bodies) nc.publish(subject, body);
               await nc.flush();
             },
-            listens: () => new Promise((resolve) => setTimeout(resolve, 100)),
             breakConnections,
             close: async () => undefined,
           };

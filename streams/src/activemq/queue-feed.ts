@@ -40,11 +40,14 @@ export function queueFeed(options: QueueFeedOptions): FeedDriver<StompLink> {
   const { destination, envelope } = options;
   return {
     capabilities: { ordered: true, pause: true, nack: true },
-    async listen(link, intake) {
-      link.subscribe(destination, subscriptionHeaders(options), (message) => {
+    subscribes: true,
+    async listen(link, intake, heard) {
+      const subscribed = link.subscribe(destination, subscriptionHeaders(options), (message) => {
         const receipt = receiptOf(link, message, options.idHeader);
         takeJson(intake, message.binaryBody, destination, receipt, envelope ? envelopeOf(message) : undefined);
       });
+      // Its failure is the end of the connection.
+      subscribed.then(heard, () => undefined);
       const reason = await link.ended;
       if (reason instanceof StompRefusal) throw reason;
     },

@@ -89,9 +89,11 @@ export class StompLink {
     return link;
   }
 
-  /** Hands over messages of a destination, none of which counts as taken before it is acknowledged. */
-  subscribe(destination: string, headers: StompHeaders, receive: (message: IMessage) => void): void {
-    this.#client.subscribe(destination, receive, { ...headers, ack: "client-individual" });
+  /** Hands over messages of a destination, none of which counts as taken before it is acknowledged. Resolves when the broker has it. */
+  async subscribe(destination: string, headers: StompHeaders, receive: (message: IMessage) => void): Promise<void> {
+    await this.#answered((receipt) => {
+      this.#client.subscribe(destination, receive, { ...headers, ack: "client-individual", receipt });
+    });
   }
 
   /** Of no use once the connection has ended: the message comes again then. */
@@ -101,15 +103,7 @@ export class StompLink {
 
   /** Resolves when the broker has the message where it promises to keep it. */
   send(destination: string, headers: StompHeaders, body: string): Promise<void> {
-    const receipt = String(++this.#count);
-    return new Promise((resolve, reject) => {
-      if (this.#isEnded) {
-        reject(this.#endReason());
-        return;
-      }
-      this.#receipts.set(receipt, { resolve, reject });
-      this.#client.publish({ destination, headers: { ...headers, receipt }, body });
-    });
+    return this.#answered((receipt) => this.#client.publish({ destination, headers: { ...headers, receipt }, body }));
   }
 
   /** Resolves when the broker has shown that it is alive; at once where it does not show that. */
@@ -120,6 +114,19 @@ export class StompLink {
 
   async end(): Promise<void> {
     await this.#client.deactivate({ force: true });
+  }
+
+  /** Resolves when the broker has given the receipt that `ask` wants of it. */
+  #answered(ask: (receipt: string) => void): Promise<void> {
+    const receipt = String(++this.#count);
+    return new Promise((resolve, reject) => {
+      if (this.#isEnded) {
+        reject(this.#endReason());
+        return;
+      }
+      this.#receipts.set(receipt, { resolve, reject });
+      ask(receipt);
+    });
   }
 
   #socket(host: string, port: number, tls: Tls | undefined): StompSocket {

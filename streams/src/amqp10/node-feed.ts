@@ -35,7 +35,8 @@ const DATA_SECTION = 0x75;
 export function nodeFeed(options: NodeFeedOptions): FeedDriver<AmqpLink> {
   return {
     capabilities: { ordered: true, pause: true, nack: true },
-    async listen(link, intake) {
+    subscribes: true,
+    async listen(link, intake, heard) {
       const receiver = link.connection.open_receiver(receiverOptions(options));
       const refused = new Promise<never>((_, reject) => {
         const ends = (context: EventContext): void => reject(described(context.receiver?.error ?? detached(options)));
@@ -46,7 +47,11 @@ export function nodeFeed(options: NodeFeedOptions): FeedDriver<AmqpLink> {
         if (message !== undefined && delivery !== undefined)
           receive(message, delivery, receiver, link, intake, options);
       });
-      receiver.once("receiver_open", () => void receiver.add_credit(options.prefetch));
+      receiver.once("receiver_open", () => {
+        // What is refused is answered as what is not, but without a source; its end follows.
+        if (receiver.source?.address !== undefined) heard();
+        receiver.add_credit(options.prefetch);
+      });
       const reason = await Promise.race([refused, link.ended]);
       if (reason instanceof AmqpRefusal) throw reason;
     },

@@ -31,13 +31,15 @@ export function destinationFeed(options: DestinationFeedOptions): FeedDriver<Bri
   return {
     capabilities: { ordered: true, pause: true, nack: true },
     isFinal,
-    async listen(link, intake) {
+    subscribes: true,
+    async listen(link, intake, heard) {
       const wanted = { kind, name, selector, subscription, ids, envelope, bytesMax, credit };
       await link
         .listen(wanted, (message) => receive(message, receiptOf(message, link), intake, options))
         .catch((error: unknown) => {
           throw isFinal(error) ? error : withCode(error);
         });
+      heard();
       const reason = await link.ended;
       if (reason instanceof MillraceError) throw reason;
     },

@@ -61,7 +61,8 @@ export function topicFeed({ filter, qos, envelope }: TopicFeedOptions): FeedDriv
     : undefined;
   return {
     ...(qos === 0 ? {} : { capabilities: { ordered: true, pause: true, nack: true } }),
-    async listen(link, intake) {
+    subscribes: true,
+    async listen(link, intake, heard) {
       // Numbers are the session's.
       if (!link.hasSession) held.clear();
       link.listen({
@@ -79,6 +80,7 @@ export function topicFeed({ filter, qos, envelope }: TopicFeedOptions): FeedDriv
         link.ended.then(() => []),
       ]);
       if (granted.some((grant) => grant.qos >= REFUSED)) throw new Error(`the broker refuses ${filter}`);
+      if (granted.length > 0) heard();
       await link.ended;
     },
   };

@@ -7,15 +7,26 @@ import { headersJson } from "./row-decoder.ts";
 /** @param envelope messages are `{subject, headers, data}` */
 export function coreFeed(subject: string, envelope = false): FeedDriver<NatsConnection> {
   return {
-    async listen(nc, intake) {
-      nc.subscribe(subject, {
-        callback: (error, message) => {
-          if (error === null)
-            takeJson(intake, message.data, message.subject, undefined, envelope ? around(message) : undefined);
-          else intake.lose(1, error.message);
-        },
+    subscribes: true,
+    async listen(nc, intake, heard) {
+      let refusal: Error | undefined;
+      const refused = new Promise<void>((resolve) => {
+        nc.subscribe(subject, {
+          callback: (error, message) => {
+            if (error === null)
+              takeJson(intake, message.data, message.subject, undefined, envelope ? around(message) : undefined);
+            else {
+              refusal = error;
+              resolve();
+            }
+          },
+        });
       });
-      await nc.closed();
+      // The server answers in order: it has the subscription, or has refused it before.
+      await nc.flush();
+      if (refusal === undefined) heard();
+      await Promise.race([refused, nc.closed()]);
+      if (refusal !== undefined) throw refusal;
     },
   };
 }

@@ -1,9 +1,10 @@
 /** The sending end of one subject: one message after the other, each until the server has it, whatever happens meanwhile. */
 import { type Env, MillraceError, sleep, transportError } from "@millrace/engine";
-import { ErrorCode, type NatsConnection, type NatsError } from "nats";
+import type { NatsConnection } from "nats";
 import type { Connection } from "../resilience/connection.ts";
 import { transportClosed } from "../resilience/edge-ends.ts";
 import { type EdgeStream, ensureEdgeStream, isSubjectFull } from "./edge-stream.ts";
+import { isNoResponders } from "./publish-failure.ts";
 
 export interface EdgePublisherOptions {
   readonly env: Env;
@@ -59,7 +60,7 @@ export class EdgePublisher {
     try {
       await nc.jetstream().publish(subject, bytes, { msgID: id, timeout: ANSWER_MS });
     } catch (error) {
-      if ((error as NatsError).code === ErrorCode.NoResponders) await ensureEdgeStream(nc, stream);
+      if (isNoResponders(error)) await ensureEdgeStream(nc, stream);
       else if (!isSubjectFull(error)) await connection.suspect(nc);
       throw error;
     }
@@ -67,6 +68,6 @@ export class EdgePublisher {
 }
 
 function waitAfter(error: unknown): number {
-  if ((error as NatsError).code === ErrorCode.NoResponders) return 0;
+  if (isNoResponders(error)) return 0;
   return (error instanceof MillraceError ? error.retryAfterMs : undefined) ?? RETRY_MS;
 }

@@ -5,11 +5,12 @@
  * arrives after that look is caught by the stream's own duplicate window (two minutes, unless it was made otherwise).
  */
 import type { InputSlice, Json } from "@millrace/engine";
-import { AckPolicy, DeliverPolicy, ErrorCode, type NatsConnection, type NatsError, type PubAck } from "nats";
+import { AckPolicy, DeliverPolicy, type NatsConnection, type PubAck } from "nats";
 import type { EventMode } from "../format/event-message.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { natsError } from "./errors.ts";
 import { messageOf, type OutgoingMessage } from "./outgoing-message.ts";
+import { publishFailure } from "./publish-failure.ts";
 import { type PulledMessage, pullNow } from "./pull-consumer.ts";
 
 export interface JetStreamSinkOptions {
@@ -36,7 +37,7 @@ export function jetStreamSink({ subject, id, events }: JetStreamSinkOptions): Si
     async deliver(nc, slices) {
       const sequence = await publishAll(nc, subject, messagesOf(slices, prefix, events), present).catch(
         (error: unknown) => {
-          throw described(error, subject);
+          throw publishFailure(error, subject);
         },
       );
       present = { ids: new Set(), sequence };
@@ -107,11 +108,6 @@ export function refuseTooLarge(nc: NatsConnection, body: Uint8Array, headerBytes
 }
 
 const HEADER_BYTES = 1024;
-
-function described(error: unknown, subject: string): unknown {
-  if ((error as NatsError).code !== ErrorCode.NoResponders) return error;
-  return new Error(`no stream takes ${subject}`, { cause: error });
-}
 
 /** Reads the headers of what the stream has on the subject behind `after`; all of them if it was made anew since. */
 async function presentBehind(nc: NatsConnection, subject: string, after: number, prefix: string): Promise<Present> {

@@ -7,6 +7,7 @@ import type { NatsConnection } from "nats";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { natsError } from "./errors.ts";
 import { refuseTooLarge } from "./jetstream-sink.ts";
+import { publishFailure } from "./publish-failure.ts";
 
 export interface KvSinkOptions {
   readonly bucket: string;
@@ -28,7 +29,9 @@ export function kvSink({ bucket, key }: KvSinkOptions): SinkDriver<NatsConnectio
       });
     },
     async deliver(nc, slices) {
-      await putAll(nc, bucket, key, slices);
+      await putAll(nc, bucket, key, slices).catch((error: unknown) => {
+        throw publishFailure(error, `bucket ${bucket}`);
+      });
       return null;
     },
   };

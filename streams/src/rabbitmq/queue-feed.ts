@@ -38,7 +38,8 @@ export function queueFeed(options: QueueFeedOptions): FeedDriver<RabbitLink> {
   const name = typeof queue === "string" ? queue : queue.name;
   return {
     capabilities: { ordered: true, pause: true, nack: true },
-    async listen(link, intake) {
+    subscribes: true,
+    async listen(link, intake, heard) {
       const channel = await link.model.createChannel();
       const watch = new ChannelWatch(channel);
       if (typeof queue === "string") await channel.checkQueue(queue);
@@ -54,6 +55,7 @@ export function queueFeed(options: QueueFeedOptions): FeedDriver<RabbitLink> {
           else takeJson(intake, message.content, name, receipt, envelope ? envelopeOf(message) : undefined);
         }
       });
+      heard();
       await Promise.race([watch.failed, link.ended]);
     },
   };

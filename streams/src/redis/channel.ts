@@ -6,10 +6,12 @@ import type { SinkDriver } from "../resilience/resilient-sink.ts";
 /** A channel as a feed. */
 export function channelFeed(channel: string): FeedDriver<Redis> {
   return {
-    async listen(redis, intake) {
+    subscribes: true,
+    async listen(redis, intake, heard) {
       const ended = new Promise<void>((resolve) => redis.once("end", () => resolve()));
       redis.on("messageBuffer", (_channel, data) => takeJson(intake, data, channel));
       await redis.subscribe(channel);
+      heard();
       await ended;
     },
   };

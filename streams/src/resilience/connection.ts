@@ -9,6 +9,7 @@
  */
 import {
   backoffDelayMs,
+  Circuit,
   type ConnectionState,
   type ConnectionStatus,
   type Env,
@@ -59,13 +60,15 @@ export class Connection<C> {
   #reason = "";
   #sinceMs: number;
   #connects = 0;
-  #failures = 0;
+  readonly #circuit: Circuit;
   /** Monotonic ms before which nothing is attempted. */
   #notBeforeMs = 0;
 
   constructor(options: ConnectionOptions<C>) {
     this.#options = options;
     this.#policy = { ...DEFAULT_RESILIENCE, ...options.policy };
+    const { suspendAfter: failuresMax, suspendMs: waitMs } = this.#policy;
+    this.#circuit = new Circuit({ failuresMax, waitMs }, options.env.clock);
     this.#sinceMs = options.env.clock.now();
   }
 
@@ -77,7 +80,7 @@ export class Connection<C> {
       reason: this.#reason,
       sinceMs: this.#sinceMs,
       connects: this.#connects,
-      failures: this.#failures,
+      failures: this.#circuit.failures,
     };
   }
 
@@ -171,7 +174,7 @@ export class Connection<C> {
     }
     this.#current = connection;
     this.#connects++;
-    this.#failures = 0;
+    this.#circuit.succeeded();
     this.#notBeforeMs = 0;
     this.#become("up", "");
     void this.#options.driver.ended(connection).then((reason) => {
@@ -184,23 +187,22 @@ export class Connection<C> {
 
   #failedRound(reasons: string, leastMs: number): MillraceError {
     const { env, name } = this.#options;
-    this.#failures++;
-    const suspended = this.#failures >= this.#policy.suspendAfter;
-    const usualMs = suspended ? this.#policy.suspendMs : backoffDelayMs(this.#policy, this.#failures, env);
-    const waitMs = Math.max(usualMs, leastMs);
+    this.#circuit.failed(leastMs);
+    const { failures } = this.#circuit;
+    const suspended = this.#circuit.state === "open";
+    const waitMs = suspended ? this.#circuit.leftMs : Math.max(backoffDelayMs(this.#policy, failures, env), leastMs);
     this.#notBeforeMs = env.clock.monotonic() + waitMs;
     this.#become(suspended ? "suspended" : "backing-off", reasons);
     return connectionError("CONNECTION-FAILED", `cannot connect to ${name}: ${reasons}`, {
       retryAfterMs: waitMs,
-      details: { failures: this.#failures },
+      details: { failures },
     });
   }
 
   #refuseWhileSuspended(): void {
-    if (this.#state !== "suspended") return;
-    const leftMs = Math.ceil(this.#notBeforeMs - this.#options.env.clock.monotonic());
-    if (leftMs <= 0) return;
-    const message = `${this.#options.name} is left alone for ${leftMs} ms more after ${this.#failures} failed rounds: ${this.#reason}`;
+    const { leftMs, failures } = this.#circuit;
+    if (leftMs === 0) return;
+    const message = `${this.#options.name} is left alone for ${leftMs} ms more after ${failures} failed rounds: ${this.#reason}`;
     throw connectionError("CONNECTION-SUSPENDED", message, { retryAfterMs: leftMs });
   }
 

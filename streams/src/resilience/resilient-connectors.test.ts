@@ -198,3 +198,44 @@ describe("a feed that is refused whenever it listens", () => {
     await end();
   });
 });
+
+describe("a feed that subscribes", () => {
+  test("is up when the other end has said that it sends, and shows a refusal until then", async () => {
+    const env = virtualEnv("subscribes");
+    const rounds: { refuse(): void; heard(): void }[] = [];
+    const connection = new Connection({
+      name: "x",
+      endpoints: ["a"],
+      env,
+      driver: {
+        connect: async () => ({}),
+        probe: async () => undefined,
+        ended: () => new Promise(() => undefined),
+        disconnect: async () => undefined,
+      },
+    });
+    const listen = (_: object, _intake: FeedIntake, heard: () => void): Promise<void> =>
+      new Promise((_resolve, reject) => {
+        rounds.push({ refuse: () => reject(new Error("not allowed")), heard });
+      });
+    const feed = resilientFeed(connection, { subscribes: true, listen }, env);
+    const stop = new AbortController();
+    const ignore = (): void => undefined;
+    const intake = { cursor: undefined, take: ignore, takeGroup: ignore, reject: ignore, lose: ignore };
+    const running = feed.run(intake, stop.signal);
+    const shown = (): string => `${feed.connection().state} ${feed.connection().reason}`.trim();
+    await env.advance(10);
+    expect(shown()).toBe("connecting");
+    rounds[0]?.refuse();
+    await env.advance(2000);
+    expect(shown()).toBe("backing-off not allowed");
+    rounds[1]?.heard();
+    expect(shown()).toBe("up");
+    rounds[1]?.refuse();
+    await env.advance(2000);
+    expect(shown()).toBe("backing-off not allowed");
+    stop.abort();
+    rounds[2]?.refuse();
+    await env.until(running);
+  });
+});

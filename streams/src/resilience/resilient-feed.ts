@@ -22,8 +22,13 @@ export interface FeedDriver<C> {
   readonly capabilities?: FeedCapabilities;
   /** Resolves when a connection is wanted; rejects when `signal` aborts. Default: at once. */
   ready?(signal: AbortSignal): Promise<void>;
-  /** Hands what comes over `connection` to `intake`, and resolves when the connection has ended. */
-  listen(connection: C, intake: FeedIntake): Promise<unknown>;
+  /** A connection is of use only once the other end has said that it sends: {@link listen} tells. Default false. */
+  readonly subscribes?: boolean;
+  /**
+   * Hands what comes over `connection` to `intake`, and resolves when the connection has ended. `heard` is called when what is sent
+   * from now on will come.
+   */
+  listen(connection: C, intake: FeedIntake, heard: () => void): Promise<unknown>;
   /** Asked when {@link listen} has resolved: there will never be more. Default false. */
   hasEnded?(): boolean;
   /** Whether what {@link listen} rejected with ends the feed. Default false: it is tried again. */
@@ -39,21 +44,34 @@ const GOOD_AFTER_MS = 10_000;
 export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C>, env: Env): Feed {
   /** Why a connection could not be listened to, until one is proven good: one that is only connected would hide it each time. */
   let refused: string | undefined;
+  /** What is sent comes. */
+  let isHeard = false;
   const listen = async (held: C, intake: FeedIntake): Promise<void> => {
     const isGood = (): void => {
       refused = undefined;
     };
+    const heard = (): void => {
+      isHeard = true;
+      if (driver.subscribes === true) isGood();
+    };
     const timer = env.timers.after(GOOD_AFTER_MS, isGood);
+    if (driver.subscribes !== true) heard();
     try {
-      await driver.listen(held, noticed(intake, isGood));
+      await driver.listen(held, noticed(intake, isGood), heard);
     } finally {
+      isHeard = false;
       timer.cancel();
     }
   };
   return {
     ...(driver.capabilities === undefined ? {} : { capabilities: driver.capabilities }),
-    connection: (): ConnectionStatus =>
-      refused === undefined ? connection.status : { ...connection.status, state: "backing-off", reason: refused },
+    connection(): ConnectionStatus {
+      const { status } = connection;
+      if (refused !== undefined) return { ...status, state: "backing-off", reason: refused };
+      return status.state === "up" && driver.subscribes === true && !isHeard
+        ? { ...status, state: "connecting" }
+        : status;
+    },
     async run(intake, signal) {
       signal.addEventListener("abort", () => void connection.disconnect(), { once: true });
       while (!signal.aborted) {

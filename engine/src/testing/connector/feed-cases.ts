@@ -27,7 +27,7 @@ export function listeningCases(queue: Queue, { jsonOnly = false, isFlat = false 
   const heard = async (scope: Scope, sent: readonly string[]): Promise<Listener> => {
     const harness = await queue(scope);
     const listener = new Listener(scope, harness.connect(UNSETTLED_MAX));
-    await listening(harness, listener);
+    await listener.isUp();
     await harness.send(sent);
     await listener.until(sent.length);
     return listener;
@@ -41,7 +41,7 @@ export function listeningCases(queue: Queue, { jsonOnly = false, isFlat = false 
         const feed = harness.connect(10);
         expect(feed.connection().state).toBe("idle");
         const listener = new Listener(scope, feed);
-        await listening(harness, listener);
+        await listener.isUp();
         await harness.send(bodies(0, 3));
         await listener.until(3);
         await listener.stop();
@@ -52,7 +52,7 @@ export function listeningCases(queue: Queue, { jsonOnly = false, isFlat = false 
     caseOf(2, "it ends when it is told to with messages on their way", async (scope) => {
       const harness = await queue(scope);
       const listener = new Listener(scope, harness.connect(5));
-      await listening(harness, listener);
+      await listener.isUp();
       await harness.send(bodies(0, 40));
       await listener.until(1);
       await listener.stop();
@@ -103,7 +103,7 @@ export function lossyCases(queue: Queue): readonly ConnectorCase[] {
     caseOf(5, "what was sent while it listens is handed over once", async (scope) => {
       const harness = await queue(scope);
       const listener = new Listener(scope, harness.connect(UNSETTLED_MAX));
-      await listening(harness, listener);
+      await listener.isUp();
       await harness.send(bodies(0, 40));
       await listener.until(40);
       await quiet();
@@ -113,13 +113,13 @@ export function lossyCases(queue: Queue): readonly ConnectorCase[] {
       const harness = await queue(scope);
       if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
       const listener = new Listener(scope, harness.connect(UNSETTLED_MAX));
-      await listening(harness, listener);
+      await listener.isUp();
+      const { connects } = listener.feed.connection();
       harness.breakConnections();
-      // What is sent before it listens again is lost, and nobody can tell when it does.
-      await vi.waitFor(async () => {
-        await harness.send(bodies(7, 1));
-        expect(listener.taken.length).toBeGreaterThan(0);
-      }, WAIT);
+      await vi.waitFor(() => expect(listener.feed.connection().connects).toBeGreaterThan(connects), WAIT);
+      await listener.isUp();
+      await harness.send(bodies(7, 1));
+      await listener.until(1);
     }),
   ];
 }
@@ -132,7 +132,7 @@ export function holdingCases(queue: Queue, most: number): readonly ConnectorCase
   const overwhelmed = async (scope: Scope, sent: number): Promise<Listener> => {
     const harness = await queue(scope);
     const listener = new Listener(scope, harness.connect(most));
-    await listening(harness, listener);
+    await listener.isUp();
     const sending = harness.send(large(0, sent).map((message) => JSON.stringify(message)));
     await listener.until(1);
     await quiet();
@@ -146,7 +146,7 @@ export function holdingCases(queue: Queue, most: number): readonly ConnectorCase
     caseOf(8, "the messages of each key come in order", async (scope) => {
       const harness = await queue(scope);
       const listener = new Listener(scope, harness.connect(most));
-      await listening(harness, listener);
+      await listener.isUp();
       for (let from = 0; from < 30; from += 10) await harness.send(bodies(from, 10));
       await settling(listener, 30);
       for (let key = 0; key < 3; key++)
@@ -306,7 +306,7 @@ function heldCases(queue: Queue, listen: Listen, overruns: boolean): readonly Co
     caseOf(17, "ten times as much as may be unsettled comes whole, and never more than that at once", async (scope) => {
       const harness = await queue(scope);
       const listener = listen(scope, harness, 10);
-      await listening(harness, listener);
+      await listener.isUp();
       const sending = harness.send(bodies(0, 100));
       let settled = 0;
       while (settled < 100) {
@@ -365,12 +365,6 @@ function brokenCases(queue: Queue, listen: Listen): readonly ConnectorCase[] {
 }
 
 const UNSETTLED_MAX = 100;
-
-/** Resolves when what is sent will come: where nothing is kept for it, it must listen first. */
-export async function listening(harness: FeedHarness, listener: Listener): Promise<void> {
-  await listener.isUp();
-  await harness.listens?.();
-}
 
 async function settling(listener: Listener, count: number): Promise<void> {
   let settled = 0;

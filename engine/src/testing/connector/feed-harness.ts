@@ -7,8 +7,6 @@ export interface FeedHarness {
   connect(unsettledMax: number): Feed;
   /** Puts bodies into the queue, in order; resolves when they are safe there. */
   send(bodies: readonly string[]): Promise<void>;
-  /** Of a queue that keeps nothing for who does not listen: resolves when the last feed does. */
-  listens?(): Promise<void>;
   /** Breaks what feeds hold now; they may come back at once. Absent: there is nothing that could be broken. */
   breakConnections?(): void;
   close(): Promise<void>;
