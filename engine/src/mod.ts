@@ -119,7 +119,7 @@ export { type JmsAddress, type JmsKind, parseJmsAddress } from "./graph/jms-addr
 export { type KafkaAddress, kafkaEdgesFault, parseKafkaAddress } from "./graph/kafka-address.ts";
 export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } from "./graph/model.ts";
 export { type MqttAddress, parseMqttAddress } from "./graph/mqtt-address.ts";
-export { type NatsAddress, type NatsKind, parseNatsAddress } from "./graph/nats-address.ts";
+export { type NatsAddress, type NatsKind, natsEdgesFault, parseNatsAddress } from "./graph/nats-address.ts";
 export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from "./graph/parse.ts";
 export { formatProblem, type Problem } from "./graph/problem.ts";
 export { parseRabbitmqAddress, type RabbitmqAddress, type RabbitmqKind } from "./graph/rabbitmq-address.ts";

@@ -1,12 +1,23 @@
 /**
- * Edges between hosts over NATS and Kafka against what one would write by hand on the same server in the same run. The edge is
- * the durable one that `via` leads over: rows are encoded as frames, published, delivered, decoded, every row read as an actor
- * would, and acknowledged. Rates of rows by the clock, medians, interleaved; each row is 128 bytes as JSON:
+ * Edges between hosts over NATS and Kafka against what one would write by hand on the same server in the same run. Rates of rows by
+ * the clock, medians, interleaved; each row is 128 bytes as JSON. Both ends are in one process, by hand and not.
  *
- * - `bareNats`: to the client's own publish and subscribe without JetStream, a message for each row, bytes that nobody encodes
- * - `bareNatsFramed`: to the same with 1024 rows in a message, split by hand
- * - `jetStreamAwait`: to awaiting the publication of each row by JetStream
- * - `bareKafkajs`: to batches of 1024 messages, a message for each row, with the client's own producer and consumer
+ * What frames cost and save over core NATS: rows are encoded as edges encode them, published, delivered, decoded, and read by a filter.
+ * Graphs have no edges over core NATS; theirs are the durable ones below. All to the bare client: its own publish and subscribe,
+ * a message for each row, bytes that nobody encodes or reads:
+ *
+ * - `bareNats`: a row in each frame
+ * - `bareNatsFramed`: 1024 rows in a frame; each frame is made of objects, as behind a source of JSON
+ * - `bareNatsColumns`: the same made of columns, as behind a file or a window
+ *
+ * The durable edge that `via` leads over, frames of 1024 rows, kept by the server until they are acknowledged:
+ *
+ * - `bareNatsDurable`: over JetStream, to the bare client of core NATS, which keeps nothing
+ * - `jetStreamAwait`: over JetStream, to awaiting the publication of each row
+ * - `bareKafkajs`: over Kafka, to batches of 1024 messages, a message for each row, with the client's own producer and consumer
+ *
+ * `p99MsAtHalfRate` of these: rows come evenly at half of that rate, a frame waits at most 5 ms for its rows; from when a frame's first
+ * row came to when the actor had it.
  *
  * Then whole graphs between two topics of Kafka, as `millrace run` has them, against the same in other engines, each in a process of
  * its own. What all write is compared with what must come out. Trades per second, from the first row that can come to the last:
@@ -18,9 +29,9 @@
 import { allowTypeScript } from "../bin/typescript.mjs";
 import { FRAME_ROWS, ROW_BYTES } from "./edge/edge-rows.mjs";
 import { compareEngines } from "./edge/engines.mjs";
-import { kafkaPeers } from "./edge/kafka-edges.mjs";
+import { KAFKA_RATIOS, kafkaPeers } from "./edge/kafka-edges.mjs";
 import { keptTrades } from "./edge/kept-trades.mjs";
-import { natsPeers } from "./edge/nats-edges.mjs";
+import { DURABLE, NATS_RATIOS, natsPeers } from "./edge/nats-edges.mjs";
 import { buildEngines } from "./edge/peers.mjs";
 import { Topics } from "./edge/topics.mjs";
 import { tradeWindows } from "./edge/trade-windows.mjs";
@@ -30,23 +41,37 @@ allowTypeScript();
 const { natsServers, startNats } = await import("../services/nats-server.ts");
 const { KafkaServer, kafkaKinds } = await import("../services/kafka-server.ts");
 
-/** The rates of one broker's edge and of what is by hand, as lines, and what the edge's is of the others'. */
-async function compare(peers, repeats) {
+/** What the edges of one broker and what is by hand make of rows, as lines and figures, and the ratios of their rates. */
+async function compare(peers, pairs, repeats) {
   const variants = Object.entries(peers).map(([name, { n, run }]) => {
     return { name, n, run: (k) => run(Math.ceil(k / FRAME_ROWS) * FRAME_ROWS) };
   });
   try {
-    const figures = [...(await measure(variants, { repeats, by: "wall" }))];
-    for (const [name, { ns, min, max }] of figures) {
-      const [rate, low, high] = [ns, max, min].map((each) => Math.round(1e9 / each).toLocaleString("en"));
-      process.stdout.write(`  ${name.padEnd(40)} ${rate.padStart(12)}/s  [${low} … ${high}]\n`);
+    const measured = await measure(variants, { repeats, by: "wall" });
+    const figures = {};
+    for (const [name, { ns, min, max, cpuNs }] of measured) {
+      const [perSecond, low, high] = [ns, max, min].map((each) => Math.round(1e9 / each));
+      const cpuSecondsPerMillion = Number((cpuNs / 1e3).toPrecision(3));
+      const { paced } = peers[name];
+      const p99 = paced === undefined ? {} : { p99MsAtHalfRate: Number((await paced(perSecond / 2)).toPrecision(3)) };
+      figures[name] = { perSecond, range: [low, high], cpuSecondsPerMillion, ...p99 };
+      show(name, figures[name]);
     }
-    const [[, edge], ...others] = figures;
-    const ratios = others.map(([name, { ns }]) => [name, Number((ns / edge.ns).toPrecision(3))]);
-    return { rowsPerSecond: Math.round(1e9 / edge.ns), ratios: Object.fromEntries(ratios) };
+    const ratios = Object.entries(pairs).map(([key, [of, to]]) => {
+      return [key, Number((measured.get(to).ns / measured.get(of).ns).toPrecision(3))];
+    });
+    return { figures, ratios: Object.fromEntries(ratios) };
   } finally {
     await Promise.all(Object.values(peers).map(({ close }) => close()));
   }
+}
+
+/** One line of figures. */
+function show(name, { perSecond, range, cpuSecondsPerMillion, rssMiB, p99MsAtHalfRate }) {
+  const rate = `${perSecond.toLocaleString("en").padStart(12)}/s  [${range.map((each) => each.toLocaleString("en")).join(" … ")}]`;
+  const memory = rssMiB === undefined ? "" : `, ${rssMiB} MiB`;
+  const delay = p99MsAtHalfRate === undefined ? "" : `, p99 ${p99MsAtHalfRate} ms at half the rate`;
+  process.stdout.write(`  ${name.padEnd(40)} ${rate}, ${cpuSecondsPerMillion} s of CPU per million${memory}${delay}\n`);
 }
 
 const TRADES = 200_000;
@@ -54,13 +79,7 @@ const TRADES = 200_000;
 /** What engines make of a graph, as lines and figures, and what Millrace's rate is of the others'. */
 async function engines(topics, graph, repeats) {
   const figures = await compareEngines({ topics, graph, trades: TRADES, repeats });
-  for (const [name, { perSecond, range, cpuSecondsPerMillion, rssMiB, p99MsAtHalfRate }] of figures) {
-    const rate = `${perSecond.toLocaleString("en").padStart(12)}/s  [${range.map((each) => each.toLocaleString("en")).join(" … ")}]`;
-    const delay = p99MsAtHalfRate === undefined ? "" : `, p99 ${p99MsAtHalfRate} ms at half the rate`;
-    process.stdout.write(
-      `  ${name.padEnd(40)} ${rate}, ${cpuSecondsPerMillion} s of CPU per million, ${rssMiB} MiB${delay}\n`,
-    );
-  }
+  for (const [name, figure] of figures) show(name, figure);
   const [[, millrace], ...others] = figures;
   const ratios = others.map(([name, { perSecond }]) => [name, Number((millrace.perSecond / perSecond).toPrecision(3))]);
   return { figures: Object.fromEntries(figures), ratios: Object.fromEntries(ratios) };
@@ -89,13 +108,14 @@ export async function main({ repeats = 5 } = {}) {
   const nats = await startNats(natsKind);
   const kafka = await KafkaServer.start(kafkaKind);
   try {
-    const overNats = await compare(await natsPeers(nats.address), repeats);
-    const overKafka = await compare(await kafkaPeers(kafka.address), repeats);
+    const overNats = await compare(await natsPeers(nats.address), NATS_RATIOS, repeats);
+    const overKafka = await compare(await kafkaPeers(kafka.address), KAFKA_RATIOS, repeats);
     const { windows, kept } = await overTopics(kafka.address, repeats);
     return {
-      rowsPerSecond: overNats.rowsPerSecond,
-      rowsPerSecondKafka: overKafka.rowsPerSecond,
+      rowsPerSecond: overNats.figures[DURABLE].perSecond,
       ratios: { ...overNats.ratios, ...overKafka.ratios, ...windows.ratios, ...kept.ratios },
+      edges: { ...overNats.figures, ...overKafka.figures },
+      edgeProcessMiB: Math.round(process.resourceUsage().maxRSS / 1024),
       engines: { windows: windows.figures, kept: kept.figures },
     };
   } finally {

@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 /**
  * @param {Variant[]} variants
  * @param {{ repeats?: number, by?: "cpu" | "wall" }} [options]
- * @returns {Promise<Map<string, { ns: number, min: number, max: number, wallNs: number }>>} nanoseconds per operation
+ * @returns {Promise<Map<string, { ns: number, min: number, max: number, wallNs: number, cpuNs: number }>>} nanoseconds per operation
  */
 export async function measure(variants, { repeats = 5, by = "cpu" } = {}) {
   const cpu = new Map(variants.map((v) => [v.name, []]));
@@ -36,7 +36,8 @@ export async function measure(variants, { repeats = 5, by = "cpu" } = {}) {
   const figures = new Map();
   for (const { name } of variants) {
     const of = (by === "cpu" ? cpu : wall).get(name);
-    figures.set(name, { ns: median(of), min: Math.min(...of), max: Math.max(...of), wallNs: median(wall.get(name)) });
+    const [wallNs, cpuNs] = [median(wall.get(name)), median(cpu.get(name))];
+    figures.set(name, { ns: median(of), min: Math.min(...of), max: Math.max(...of), wallNs, cpuNs });
   }
   return figures;
 }

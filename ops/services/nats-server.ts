@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { natsServerBinaries } from "../bin/setup.mjs";
+import type { Certificate } from "./certificate.ts";
 import { type ServerKind, ServerProcess } from "./server-process.ts";
 
 /** The servers that this machine has, oldest first; none where `MILLRACE_SKIP_NATS` says why. */
@@ -20,6 +21,14 @@ export function withPassword(kind: ServerKind, user: string, password: string): 
   return {
     ...kind,
     args: (port, directory) => [...kind.args(port, directory), "--user", user, "--pass", password],
+  };
+}
+
+/** The same server, for encrypted connections only. */
+export function withTls(kind: ServerKind, { cert, key }: Certificate): ServerKind {
+  return {
+    ...kind,
+    args: (port, directory) => [...kind.args(port, directory), "--tls", "--tlscert", cert, "--tlskey", key],
   };
 }
 

@@ -1,6 +1,7 @@
 /** A real Redis server for tests, Debian's: every write is on disk before it is answered, as a sink's target should be. */
 import { once } from "node:events";
 import type { Socket } from "node:net";
+import type { Certificate } from "./certificate.ts";
 import { type ServerKind, ServerProcess } from "./server-process.ts";
 
 /** The reason why there is none; `undefined` where there is one. */
@@ -8,6 +9,19 @@ export const redisMissing: string | undefined = process.env.MILLRACE_SKIP_REDIS 
 
 export function startRedis(): Promise<ServerProcess> {
   return ServerProcess.start(REDIS);
+}
+
+/** One that takes encrypted connections only. */
+export function startSecureRedis({ cert, key }: Certificate): Promise<ServerProcess> {
+  return ServerProcess.start({
+    ...REDIS,
+    args: (port, directory) => [
+      ...["--bind", "127.0.0.1", "--port", "0", "--tls-port", String(port), "--dir", directory, "--save", ""],
+      ...["--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no"],
+    ],
+    // It says nothing to who does not encrypt; that it listens is enough.
+    greet: async () => "",
+  });
 }
 
 const REDIS: ServerKind = {

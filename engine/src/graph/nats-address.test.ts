@@ -38,6 +38,7 @@ describe("a nats: address", () => {
     ["//a/jetstream/orders.new", "source", "is no name of a stream"],
     ["//a/kv/a.b", "sink", "is no name of a bucket"],
     ["//a/core/a..b", "source", "is no subject"],
+    ["//a/core/x?ca=ca.pem", "source", "option `ca` needs `tls=true`"],
     ["//a/core/a.>.b", "source", "is no subject"],
     ["//a/core/a.*", "sink", "is no subject to publish to"],
     ["//a/jetstream/S?filtr=x", "source", "unknown option `filtr`; did you mean `filter`?"],

@@ -1,5 +1,5 @@
 /** What a `nats:` address names: a subject, a stream or a key-value bucket of a NATS server. */
-import { type OptionCheck, oneOf, optionFault } from "./address-options.ts";
+import { isSecureOptions, needlessOfTls, type OptionCheck, oneOf, optionFault } from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface NatsAddress extends BrokerAddress {
@@ -39,8 +39,15 @@ export function parseNatsAddress(address: string, side: "source" | "sink"): Nats
   const known = KINDS.find((candidate) => candidate === kind);
   if (known === undefined || target === undefined || rest.length > 0)
     return { fault: "expected a path /core/<subject>, /jetstream/<stream or subject> or /kv/<bucket>" };
-  const fault = targetFault(known, target, side) ?? optionFault(parsed.options, OPTIONS[side][known]);
+  const options = { ...OPTIONS[side][known], ...isSecureOptions };
+  const fault =
+    targetFault(known, target, side) ?? optionFault(parsed.options, options) ?? needlessOfTls(parsed.options, ["ca"]);
   return fault === undefined ? { ...parsed, kind: known, target } : { fault };
+}
+
+/** What is wrong with the options of servers that edges lead over; `undefined`: nothing. */
+export function natsEdgesFault({ options }: BrokerAddress): string | undefined {
+  return optionFault(options, isSecureOptions) ?? needlessOfTls(options, ["ca"]);
 }
 
 function targetFault(kind: NatsKind, target: string, side: "source" | "sink"): string | undefined {

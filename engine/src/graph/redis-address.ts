@@ -1,5 +1,5 @@
 /** What a `redis:` address names: a stream or a channel of a Redis server. */
-import { type OptionCheck, oneOf, optionFault } from "./address-options.ts";
+import { isSecureOptions, needlessOfTls, type OptionCheck, oneOf, optionFault } from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface RedisAddress extends BrokerAddress {
@@ -31,6 +31,7 @@ export function parseRedisAddress(address: string, side: "source" | "sink"): Red
   const known = KINDS.find((candidate) => candidate === kind);
   if (known === undefined || target === undefined || rest.length > 0)
     return { fault: "expected a path /stream/<key> or /channel/<name>" };
-  const fault = optionFault(parsed.options, OPTIONS[side][known]);
+  const options = { ...OPTIONS[side][known], ...isSecureOptions };
+  const fault = optionFault(parsed.options, options) ?? needlessOfTls(parsed.options, ["ca"]);
   return fault === undefined ? { ...parsed, kind: known, target } : { fault };
 }

@@ -46,7 +46,12 @@ async function batchLoop(address) {
 export async function kafkaPeers(address) {
   const open = () => kafkaTransport({ env: systemEnv(), servers: { endpoints: [address] } });
   return {
-    "edge over Kafka": { n: 200 * FRAME_ROWS, ...(await durableEdge(open)) },
-    bareKafkajs: { n: 100 * FRAME_ROWS, ...(await batchLoop(address)) },
+    [DURABLE]: { n: 200 * FRAME_ROWS, ...(await durableEdge(open)) },
+    [BARE]: { n: 100 * FRAME_ROWS, ...(await batchLoop(address)) },
   };
 }
+
+const DURABLE = "edge over Kafka";
+const BARE = "batch loop of kafkajs";
+
+export const KAFKA_RATIOS = { bareKafkajs: [DURABLE, BARE] };

@@ -1,11 +1,13 @@
 /** Edges over NATS, and what one would write by hand on the same server. */
 import { createRequire } from "node:module";
-import { systemEnv } from "@millrace/engine";
+import { RowBatch, systemEnv } from "@millrace/engine";
 import { natsTransport } from "@millrace/streams/nats";
-import { durableEdge, FRAME_ROWS, ROW, ROW_BYTES, ROWS } from "./edge-rows.mjs";
+import { durableEdge, FRAME_ROWS, packed, ROW, ROWS, taken, unpacked } from "./edge-rows.mjs";
 
 const { connect } = createRequire(import.meta.resolve("@millrace/streams/nats"))("nats");
+/** Rows on their way before the sender waits for the server, and messages at least. */
 const PENDING_MAX = 8192;
+const MESSAGES_PENDING_MIN = 32;
 
 /** Subscribes, and resolves `received` when so many rows have come. */
 function counted(connection, subject, rowsOf) {
@@ -27,31 +29,23 @@ function counted(connection, subject, rowsOf) {
   };
 }
 
-async function bareClient(address, subject, bytes, rowsOf) {
+/** Messages from one client to another: `make` gives each, `take` says how many rows it had. */
+async function overCore(address, subject, { perMessage, make, take }) {
   const [sender, receiver] = [await connect({ servers: address }), await connect({ servers: address })];
-  const count = counted(receiver, subject, rowsOf);
+  const count = counted(receiver, subject, take);
   await receiver.flush();
-  const perMessage = rowsOf(bytes);
+  const flushEach = Math.max(MESSAGES_PENDING_MIN, PENDING_MAX / perMessage);
   return {
     async run(n) {
       const received = count.expect(n);
-      const messages = n / perMessage;
-      const flushEach = Math.max(1, PENDING_MAX / perMessage);
-      for (let i = 0; i < messages; i++) {
-        sender.publish(subject, bytes);
+      for (let i = 0; i < n / perMessage; i++) {
+        sender.publish(subject, make(i));
         if (i % flushEach === flushEach - 1) await sender.flush();
       }
       await received;
     },
     close: () => Promise.all([sender.close(), receiver.close()]),
   };
-}
-
-/** Splits by hand: rows of equal length, of which a byte each is read. */
-function splitRows(data) {
-  let rows = 0;
-  for (let at = 0; at < data.length; at += ROW_BYTES) if (data[at] === ROW[0]) rows++;
-  return rows;
 }
 
 async function awaited(address) {
@@ -74,11 +68,33 @@ async function awaited(address) {
 export async function natsPeers(address) {
   const open = () =>
     natsTransport({ env: systemEnv(), servers: { endpoints: [address] }, stream: "EDGES", prefix: "edges" });
-  const framed = Buffer.concat(ROWS.map(() => ROW));
+  const rows = new RowBatch(ROWS);
+  const columns = unpacked(packed(rows));
+  const bare = { perMessage: 1, make: () => ROW, take: () => 1 };
+  const single = { perMessage: 1, make: (i) => packed(rows.slice(i % FRAME_ROWS, (i % FRAME_ROWS) + 1)), take: taken };
+  const framed = (batch) => ({ perMessage: FRAME_ROWS, make: () => packed(batch), take: taken });
   return {
-    "edge over JetStream": { n: 400 * FRAME_ROWS, ...(await durableEdge(open)) },
-    bareNats: { n: 200 * FRAME_ROWS, ...(await bareClient(address, "bare", ROW, () => 1)) },
-    bareNatsFramed: { n: 2000 * FRAME_ROWS, ...(await bareClient(address, "framed", framed, splitRows)) },
-    jetStreamAwait: { n: 4 * FRAME_ROWS, ...(await awaited(address)) },
+    [DURABLE]: { n: 400 * FRAME_ROWS, ...(await durableEdge(open)) },
+    [BARE]: { n: 200 * FRAME_ROWS, ...(await overCore(address, "bare", bare)) },
+    [SINGLE]: { n: 100 * FRAME_ROWS, ...(await overCore(address, "single", single)) },
+    [FRAMED]: { n: 1000 * FRAME_ROWS, ...(await overCore(address, "framed", framed(rows))) },
+    [COLUMNS]: { n: 2000 * FRAME_ROWS, ...(await overCore(address, "columns", framed(columns))) },
+    [AWAITED]: { n: 4 * FRAME_ROWS, ...(await awaited(address)) },
   };
 }
+
+export const DURABLE = "edge over JetStream";
+const BARE = "bare client, core NATS";
+const SINGLE = "core NATS, a row in a frame";
+const FRAMED = "core NATS, frames of rows";
+const COLUMNS = "core NATS, frames of columns";
+const AWAITED = "each publish awaited, JetStream";
+
+/** Which rate is divided by which. */
+export const NATS_RATIOS = {
+  bareNats: [SINGLE, BARE],
+  bareNatsFramed: [FRAMED, BARE],
+  bareNatsColumns: [COLUMNS, BARE],
+  bareNatsDurable: [DURABLE, BARE],
+  jetStreamAwait: [DURABLE, AWAITED],
+};

@@ -79,14 +79,16 @@ async function nats(address: string, { id, keys, context, place, events }: SinkS
   const { env, resilience } = context.options;
   const parsed = addressOf(address, parseNatsAddress, "sink", context, place);
   const { natsSink } = await import("@millrace/streams/nats");
-  return () => natsSink(parsed, { id, events, ...keyOf(keys) }, env, resilience);
+  const tls = tlsOf(parsed.options, context, place);
+  return () => natsSink(parsed, { id, events, tls, ...keyOf(keys) }, env, resilience);
 }
 
 async function redis(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
-  const { env, resilience } = context.options;
+  const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRedisAddress, "sink", context, place);
   const { redisSink } = await import("@millrace/streams/redis");
-  return () => redisSink(parsed, id, env, resilience);
+  const tls = tlsOf(parsed.options, context, place);
+  return () => redisSink(parsed, id, env, { policy, tls });
 }
 
 async function postgres(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {

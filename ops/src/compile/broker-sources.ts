@@ -84,16 +84,18 @@ async function nats(address: string, { context, place }: SourceScope): Promise<B
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseNatsAddress, "source", context, place);
   const { natsFeed, natsSource } = await import("@millrace/streams/nats");
-  if (parsed.kind !== "core") return { connector: natsSource(parsed, env, { policy }) };
-  return { feed: () => natsFeed(parsed, env, policy) };
+  const tls = tlsOf(parsed.options, context, place);
+  if (parsed.kind !== "core") return { connector: natsSource(parsed, env, { policy, tls }) };
+  return { feed: () => natsFeed(parsed, env, policy, tls) };
 }
 
 async function redis(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRedisAddress, "source", context, place);
   const { redisFeed, redisSource } = await import("@millrace/streams/redis");
-  if (parsed.kind === "stream") return { connector: redisSource(parsed, env, { policy }) };
-  return { feed: () => redisFeed(parsed, env, policy) };
+  const tls = tlsOf(parsed.options, context, place);
+  if (parsed.kind === "stream") return { connector: redisSource(parsed, env, { policy, tls }) };
+  return { feed: () => redisFeed(parsed, env, policy, tls) };
 }
 
 async function postgres(address: string, { context, place }: SourceScope): Promise<BrokerSource> {

@@ -41,7 +41,8 @@ describe("the broker of edges", () => {
     ["nats:h", "the address of --edges is wrong: expected //host:port"],
     ["nats://h/a/b", "the address of --edges names servers and an installation"],
     ["nats://h/a.b", "the address of --edges names servers and an installation"],
-    ["nats://h?x=1", "the address of --edges is wrong: it has no options"],
+    ["nats://h?x=1", "the address of --edges is wrong: unknown option `x`"],
+    ["nats://h?ca=ca.pem", "the address of --edges is wrong: option `ca` needs `tls=true`"],
   ])("is not %s", async (address, message) => {
     await expect(open(address)).rejects.toMatchObject({
       code: "HOST-EDGES",

@@ -10,6 +10,7 @@ import {
   type GraphModel,
   type GraphProgram,
   kafkaEdgesFault,
+  natsEdgesFault,
   parseBrokerAddress,
   parseTarget,
   type Transport,
@@ -44,10 +45,15 @@ interface BrokerKind {
 const KINDS: Readonly<Record<Via, BrokerKind>> = {
   nats: {
     port: 4222,
-    fault: ({ options }) => (options.size === 0 ? undefined : "it has no options"),
-    async open(servers, env) {
+    fault: natsEdgesFault,
+    async open(address, env) {
       const { natsTransport } = await import("@millrace/streams/nats");
-      return natsTransport({ env, servers });
+      const { policyOf } = await import("@millrace/streams/resilience");
+      const { options, ...servers } = address;
+      const ca = options.get("ca");
+      const trust = ca === undefined ? {} : { ca: readFileSync(ca, "utf8") };
+      const tls = options.get("tls") === "true" ? trust : undefined;
+      return natsTransport({ env, servers: { ...servers, tls, policy: policyOf(address) } });
     },
   },
   kafka: {

@@ -84,7 +84,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
   sinkContract("a Redis stream", async () => {
     const key = next("s");
     return {
-      connect: () => redisSink(address(`/stream/${key}`, "sink", wire.address), "g/out", env, QUICK),
+      connect: () => redisSink(address(`/stream/${key}`, "sink", wire.address), "g/out", env, { policy: QUICK }),
       content: () => rowsOf(key),
       breakConnections,
       close: async () => undefined,
@@ -98,7 +98,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     listener.on("message", (_channel, text) => seen.push(JSON.parse(text) as Json));
     await listener.subscribe(channel);
     return {
-      connect: () => redisSink(address(`/channel/${channel}`, "sink", wire.address), "g/out", env, QUICK),
+      connect: () => redisSink(address(`/channel/${channel}`, "sink", wire.address), "g/out", env, { policy: QUICK }),
       breakConnections,
       async content() {
         await listener.ping();
@@ -156,7 +156,8 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
 
   test("a late write of a dead incarnation adds nothing, and a target that lost what was committed is refused", async () => {
     const key = next("s");
-    const sink = (): ReturnType<typeof redisSink> => redisSink(address(`/stream/${key}`, "sink"), "g/out", env, QUICK);
+    const sink = (): ReturnType<typeof redisSink> =>
+      redisSink(address(`/stream/${key}`, "sink"), "g/out", env, { policy: QUICK });
     const [dead, alive] = [sink(), sink()];
     await dead.open(undefined);
     await alive.open(undefined);

@@ -2,6 +2,7 @@
 import { type Env, messageOf } from "@millrace/engine";
 import { connect, type NatsConnection } from "nats";
 import { Connection, type ConnectionDriver } from "../resilience/connection.ts";
+import type { Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 
 export interface NatsServers {
@@ -10,6 +11,8 @@ export interface NatsServers {
   /** Without a password it is a token. */
   readonly user?: string;
   readonly password?: string;
+  /** Absent: the connection is not encrypted. */
+  readonly tls?: Tls | undefined;
   readonly policy?: Partial<ResiliencePolicy>;
 }
 
@@ -23,7 +26,7 @@ export function natsConnection(servers: NatsServers, env: Env): Connection<NatsC
 /** How long the client itself waits for a connection; the layer's own time is up before. */
 const CLIENT_TIMEOUT_MS = 60_000;
 
-function natsDriver({ user, password }: NatsServers): ConnectionDriver<NatsConnection> {
+function natsDriver({ user, password, tls }: NatsServers): ConnectionDriver<NatsConnection> {
   const auth = user === undefined ? {} : password === undefined ? { token: user } : { user, pass: password };
   return {
     connect: (endpoint) =>
@@ -34,6 +37,7 @@ function natsDriver({ user, password }: NatsServers): ConnectionDriver<NatsConne
         ignoreClusterUpdates: true,
         timeout: CLIENT_TIMEOUT_MS,
         ...auth,
+        ...(tls === undefined ? {} : { tls }),
       }),
     probe: (connection) => connection.flush(),
     ended: (connection) => connection.closed().then((error) => error ?? undefined, messageOf),

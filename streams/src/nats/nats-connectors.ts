@@ -1,15 +1,9 @@
 /** Sources, feeds and sinks by what a `nats:` address names. */
-import {
-  durationMs,
-  type Env,
-  type Feed,
-  type NatsAddress,
-  type SinkConnector,
-  type SourceConnector,
-} from "@millrace/engine";
+import type { Env, Feed, NatsAddress, SinkConnector, SourceConnector } from "@millrace/engine";
 import type { NatsConnection } from "nats";
 import type { EventMode } from "../format/event-message.ts";
 import type { Connection } from "../resilience/connection.ts";
+import { policyOf, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
@@ -25,6 +19,8 @@ import { bodyRow, changeRow, envelopeRow } from "./row-decoder.ts";
 export interface NatsSourceOptions {
   /** Overrides what the address says of connections. */
   readonly policy?: Partial<ResiliencePolicy> | undefined;
+  /** Absent: the connection is not encrypted. */
+  readonly tls?: Tls | undefined;
   /** Wait for more before the source counts as idle, in ms. Default 250. */
   readonly pollMs?: number;
 }
@@ -32,9 +28,9 @@ export interface NatsSourceOptions {
 /** A stream, or the changes of a bucket. */
 export function natsSource(address: NatsAddress, env: Env, options: NatsSourceOptions = {}): SourceConnector {
   const { kind, target } = address;
-  const { policy, pollMs } = options;
+  const { policy, tls, pollMs } = options;
   const choices = { untilNow: address.options.get("until") === "now", ...(pollMs === undefined ? {} : { pollMs }) };
-  const connection = connectionOf(address, env, policy);
+  const connection = connectionOf(address, env, { policy, tls });
   if (kind === "kv") {
     const bucket = { stream: `KV_${target}`, gap: "ignore", decode: changeRow(target) } as const;
     return resilientSource(connection, jetStreamSource({ ...bucket, ...choices }, env));
@@ -50,9 +46,9 @@ export function natsSource(address: NatsAddress, env: Env, options: NatsSourceOp
 }
 
 /** A core subject. */
-export function natsFeed(address: NatsAddress, env: Env, policy?: Partial<ResiliencePolicy>): Feed {
+export function natsFeed(address: NatsAddress, env: Env, policy?: Partial<ResiliencePolicy>, tls?: Tls): Feed {
   return resilientFeed(
-    connectionOf(address, env, policy),
+    connectionOf(address, env, { policy, tls }),
     coreFeed(address.target, address.options.get("envelope") === "true"),
     env,
   );
@@ -65,16 +61,18 @@ export interface NatsSinkOptions {
   readonly key?: string;
   /** Rows are events, in this mode. A bucket has no headers. */
   readonly events?: EventMode | undefined;
+  /** Absent: the connection is not encrypted. */
+  readonly tls?: Tls | undefined;
 }
 
 export function natsSink(
   address: NatsAddress,
-  { id, key = "", events }: NatsSinkOptions,
+  { id, key = "", events, tls }: NatsSinkOptions,
   env: Env,
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
   const { kind, target } = address;
-  const connection = connectionOf(address, env, policy);
+  const connection = connectionOf(address, env, { policy, tls });
   switch (kind) {
     case "core":
       return resilientSink(connection, coreSink(target, events));
@@ -86,22 +84,18 @@ export function natsSink(
 }
 
 function connectionOf(
-  { endpoints, user, password, options }: NatsAddress,
+  address: NatsAddress,
   env: Env,
-  policy: Partial<ResiliencePolicy> = {},
+  { policy, tls }: Pick<NatsSourceOptions, "policy" | "tls">,
 ): Connection<NatsConnection> {
-  const probe = options.get("probe");
-  const suspend = options.get("suspend");
+  const { endpoints, user, password } = address;
   return natsConnection(
     {
       endpoints,
       ...(user === undefined ? {} : { user }),
       ...(password === undefined ? {} : { password }),
-      policy: {
-        ...(probe === undefined ? {} : { probeEveryMs: durationMs(probe) }),
-        ...(suspend === undefined ? {} : { suspendMs: durationMs(suspend) }),
-        ...policy,
-      },
+      tls,
+      policy: { ...policyOf(address), ...policy },
     },
     env,
   );

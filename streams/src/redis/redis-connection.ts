@@ -2,6 +2,7 @@
 import type { Env } from "@millrace/engine";
 import { Redis } from "ioredis";
 import { Connection, type ConnectionDriver } from "../resilience/connection.ts";
+import { hostAndPort, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 
 export interface RedisServers {
@@ -10,6 +11,8 @@ export interface RedisServers {
   /** Without a password it is the password, as `requirepass` wants it. */
   readonly user?: string;
   readonly password?: string;
+  /** Absent: the connection is not encrypted. */
+  readonly tls?: Tls | undefined;
   /** Number of the database. Default 0. */
   readonly db?: number;
   readonly policy?: Partial<ResiliencePolicy>;
@@ -22,15 +25,16 @@ export function redisConnection(servers: RedisServers, env: Env): Connection<Red
   return new Connection({ name, endpoints, driver, env, ...(policy === undefined ? {} : { policy }) });
 }
 
-function redisDriver({ user, password, db }: RedisServers): ConnectionDriver<Redis> {
+function redisDriver({ user, password, db, tls }: RedisServers): ConnectionDriver<Redis> {
   const auth = user === undefined ? {} : password === undefined ? { password: user } : { username: user, password };
   return {
     async connect(endpoint) {
-      const [, host = "", port = ""] = /^\[?(.*?)\]?:(\d+)$/.exec(endpoint) ?? [];
+      const { host, port } = hostAndPort(endpoint);
       const redis = new Redis({
         host,
-        port: Number(port),
+        port,
         ...auth,
+        ...(tls === undefined ? {} : { tls }),
         db: db ?? 0,
         lazyConnect: true,
         enableOfflineQueue: false,

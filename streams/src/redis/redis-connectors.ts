@@ -1,14 +1,8 @@
 /** Sources, feeds and sinks by what a `redis:` address names. */
-import {
-  durationMs,
-  type Env,
-  type Feed,
-  type RedisAddress,
-  type SinkConnector,
-  type SourceConnector,
-} from "@millrace/engine";
+import type { Env, Feed, RedisAddress, SinkConnector, SourceConnector } from "@millrace/engine";
 import type { Redis } from "ioredis";
 import type { Connection } from "../resilience/connection.ts";
+import { policyOf, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
@@ -21,6 +15,8 @@ import { streamSource } from "./stream-source.ts";
 export interface RedisSourceOptions {
   /** Overrides what the address says of connections. */
   readonly policy?: Partial<ResiliencePolicy> | undefined;
+  /** Absent: the connection is not encrypted. */
+  readonly tls?: Tls | undefined;
   /** Wait for more before the source counts as idle, in ms. Default 250. */
   readonly pollMs?: number;
 }
@@ -29,7 +25,7 @@ const FIELD = "data";
 
 /** A stream. */
 export function redisSource(address: RedisAddress, env: Env, options: RedisSourceOptions = {}): SourceConnector {
-  const { policy, pollMs } = options;
+  const { policy, tls, pollMs } = options;
   const driver = streamSource({
     key: address.target,
     field: address.options.get("field") ?? FIELD,
@@ -37,12 +33,12 @@ export function redisSource(address: RedisAddress, env: Env, options: RedisSourc
     untilNow: address.options.get("until") === "now",
     ...(pollMs === undefined ? {} : { pollMs }),
   });
-  return resilientSource(connectionOf(address, env, policy), driver);
+  return resilientSource(connectionOf(address, env, { policy, tls }), driver);
 }
 
 /** A channel. */
-export function redisFeed(address: RedisAddress, env: Env, policy?: Partial<ResiliencePolicy>): Feed {
-  return resilientFeed(connectionOf(address, env, policy), channelFeed(address.target), env);
+export function redisFeed(address: RedisAddress, env: Env, policy?: Partial<ResiliencePolicy>, tls?: Tls): Feed {
+  return resilientFeed(connectionOf(address, env, { policy, tls }), channelFeed(address.target), env);
 }
 
 /** `id` names the sink among all that write to the target: graph and node. */
@@ -50,32 +46,28 @@ export function redisSink(
   address: RedisAddress,
   id: string,
   env: Env,
-  policy?: Partial<ResiliencePolicy>,
+  { policy, tls }: Pick<RedisSourceOptions, "policy" | "tls"> = {},
 ): SinkConnector {
-  const connection = connectionOf(address, env, policy);
+  const connection = connectionOf(address, env, { policy, tls });
   if (address.kind === "channel") return resilientSink(connection, channelSink(address.target));
   const field = address.options.get("field") ?? FIELD;
   return resilientSink(connection, streamSink({ key: address.target, field, id }));
 }
 
 function connectionOf(
-  { endpoints, user, password, options }: RedisAddress,
+  address: RedisAddress,
   env: Env,
-  policy: Partial<ResiliencePolicy> = {},
+  { policy, tls }: Pick<RedisSourceOptions, "policy" | "tls">,
 ): Connection<Redis> {
-  const probe = options.get("probe");
-  const suspend = options.get("suspend");
+  const { endpoints, user, password, options } = address;
   return redisConnection(
     {
       endpoints,
       ...(user === undefined ? {} : { user }),
       ...(password === undefined ? {} : { password }),
+      tls,
       db: Number(options.get("db") ?? 0),
-      policy: {
-        ...(probe === undefined ? {} : { probeEveryMs: durationMs(probe) }),
-        ...(suspend === undefined ? {} : { suspendMs: durationMs(suspend) }),
-        ...policy,
-      },
+      policy: { ...policyOf(address), ...policy },
     },
     env,
   );
