@@ -108,6 +108,7 @@ export { type BrokerAddress, parseBrokerAddress } from "./graph/broker-address.t
 export { type GraphBuilder, type GraphOptions, graph, type NodeOutput } from "./graph/builder.ts";
 export type { CheckOptions } from "./graph/check.ts";
 export { isModulePath, isServiceAddress } from "./graph/connectors-check.ts";
+export { type CustomAddress, parseCustomAddress } from "./graph/custom-address.ts";
 export { canonicalJson, definitionHash } from "./graph/definition-hash.ts";
 export { durationMs, formatDuration, parseDuration } from "./graph/duration.ts";
 export { type FormatOptions, formatGraph } from "./graph/format.ts";

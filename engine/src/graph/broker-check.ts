@@ -1,6 +1,7 @@
 /** Checks the addresses of brokers, and that what is asked of one lies in what it can do. */
 import { parseActivemqAddress } from "./activemq-address.ts";
 import { parseAmqp10Address } from "./amqp10-address.ts";
+import { parseCustomAddress } from "./custom-address.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseGrpcAddress } from "./grpc-address.ts";
 import { parseGrpcListenAddress } from "./grpc-listen-address.ts";
@@ -37,6 +38,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["sqlite", parseSqliteAddress],
   ["grpc", parseGrpcAddress],
   ["grpc+listen", parseGrpcListenAddress],
+  ["custom", parseCustomAddress],
 ]);
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([

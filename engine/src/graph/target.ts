@@ -26,6 +26,7 @@ export const SOURCE_SCHEMES = [
   "sqlite",
   "grpc",
   "grpc+listen",
+  "custom",
   "https",
   "sse+http",
   "sse+https",
@@ -52,6 +53,7 @@ export const SINK_SCHEMES = [
   "s3",
   "sqlite",
   "grpc",
+  "custom",
   "ws",
   "wss",
 ] as const;

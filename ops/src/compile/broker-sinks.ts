@@ -23,6 +23,7 @@ import { opsError } from "../errors.ts";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { customSink } from "./custom-connector.ts";
 import { grpcSinkOptions } from "./grpc-options.ts";
 import { jmsOptionsOf } from "./jms-bridge.ts";
 import { encoderOf } from "./registry-formats.ts";
@@ -60,6 +61,7 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["s3", s3],
   ["sqlite", sqlite],
   ["grpc", grpc],
+  ["custom", customSink],
 ]);
 
 async function kafka(

@@ -25,6 +25,7 @@ import { opsError } from "../errors.ts";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { customSource } from "./custom-connector.ts";
 import { grpcFeedOptions, servingTlsOf } from "./grpc-options.ts";
 import { jmsOptionsOf } from "./jms-bridge.ts";
 import { decoderOf } from "./registry-formats.ts";
@@ -69,6 +70,7 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["sqlite", sqlite],
   ["grpc", grpc],
   ["grpc+listen", grpcListen],
+  ["custom", customSource],
 ]);
 
 async function kafka(address: string, { context, place, placeOf, registry }: SourceScope): Promise<BrokerSource> {

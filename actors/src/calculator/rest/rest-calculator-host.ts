@@ -25,9 +25,9 @@ import { bytesOf } from "../../sink-payloads.ts";
 import type { CalculatorHost, Outcome } from "../calculator-host.ts";
 import type { CalculatorContext } from "../calculator-module.ts";
 import type { BatchPayloads, CalculatorPayloads } from "../calculator-payloads.ts";
+import { CallCircuit, type CallCircuitOptions } from "./call-circuit.ts";
 import { CONTENT_TYPE, encodeBody, type RestFormat, resultsOf, withDrafts } from "./rest-body.ts";
 import { type Failure, failureOf, refusalOf } from "./rest-failure.ts";
-import { ServiceCircuit, type ServiceCircuitOptions } from "./service-circuit.ts";
 
 export interface RestCalculatorOptions {
   readonly url: string;
@@ -49,7 +49,7 @@ export interface RestCalculatorOptions {
   readonly attemptsMax?: number;
   /** First wait before another attempt, in ms; doubles up to 5000, with a fifth of jitter. Default 100. */
   readonly backoffMs?: number;
-  readonly circuit?: ServiceCircuitOptions;
+  readonly circuit?: CallCircuitOptions;
   /** Most bytes of an answer. Default 16 MiB. */
   readonly answerBytesMax?: number;
   /** Most bytes of payloads in one request, before they become base64. Default 16 MiB. */
@@ -87,7 +87,7 @@ export class RestCalculatorHost implements CalculatorHost {
   readonly #options: RestCalculatorOptions;
   readonly #env: Env;
   readonly #credentials: Credentials;
-  readonly #circuit: ServiceCircuit;
+  readonly #circuit: CallCircuit;
   readonly #closed = new AbortController();
   readonly #name: string;
   #requests = 0;
@@ -104,7 +104,7 @@ export class RestCalculatorHost implements CalculatorHost {
       unavailable: (message, details) => actorError("CALC-UNAVAILABLE", message, details),
       refused: (message) => actorError("CALC-CREDENTIALS", message),
     });
-    this.#circuit = new ServiceCircuit(options.circuit ?? {}, env);
+    this.#circuit = new CallCircuit(options.circuit ?? {}, env);
     const { origin, pathname } = new URL(options.url);
     this.#name = origin + pathname;
   }

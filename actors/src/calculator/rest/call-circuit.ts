@@ -5,20 +5,20 @@
 import { Circuit, type CircuitState, type Env, type MillraceError } from "@millrace/engine";
 import { actorError } from "../../errors.ts";
 
-export interface ServiceCircuitOptions {
+export interface CallCircuitOptions {
   /** Failures in a row that open it. Default 5. */
   readonly failures?: number;
   /** How long it stays open, in ms. Default 10 000. */
   readonly waitMs?: number;
 }
 
-export class ServiceCircuit {
+export class CallCircuit {
   readonly #failuresMax: number;
   readonly #circuit: Circuit;
   #givenUp = 0;
   #reason = "";
 
-  constructor({ failures = 5, waitMs = 10_000 }: ServiceCircuitOptions, env: Env) {
+  constructor({ failures = 5, waitMs = 10_000 }: CallCircuitOptions, env: Env) {
     this.#failuresMax = failures;
     this.#circuit = new Circuit({ failuresMax: failures, waitMs }, env.clock);
   }
