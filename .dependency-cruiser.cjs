@@ -36,7 +36,7 @@ module.exports = {
           "^$1/",
           "^[^/]+/src/mod\\.ts$",
           "^engine/src/(?:testing|worker)/mod\\.ts$",
-          "^(?:streams|projections)/src/[^/]+/mod\\.ts$",
+          "^(?:streams|native|projections)/src/[^/]+/mod\\.ts$",
         ],
       },
     },

@@ -16,7 +16,6 @@ export {
   type MappedPayloadStore,
   type MappedPayloadStoreOptions,
   openMappedPayloadStore,
-  openPayloadReader,
   type PayloadReservation,
 } from "./payload-store/mapped-payload-store.ts";
 export { type OpenedPayloadStore, openPayloadStore, type PayloadStoreOptions } from "./payload-store/payload-store.ts";

@@ -3,16 +3,16 @@
  * through the addon (native/crates/lodge, whose rules P-R1 to P-R22 are the payload protocol). A lease costs the same for a
  * byte and for a gigabyte. Without the addon {@link openFilePayloadStore} does the same by copying.
  */
-import {
-  type LocatedPayload,
-  type PayloadFormat,
-  type PayloadLease,
-  type PayloadPlace,
-  type PayloadStore,
-  type PayloadStoreStats,
-  type PayloadToken,
-  payloadError,
+import type {
+  LocatedPayload,
+  PayloadFormat,
+  PayloadLease,
+  PayloadPlace,
+  PayloadStore,
+  PayloadStoreStats,
+  PayloadToken,
 } from "@millrace/engine";
+import { payloadError } from "@millrace/engine/worker";
 import { type Lodge, type LodgeReservation, type LodgeToken, loadAddon } from "../addon.ts";
 
 export interface MappedPayloadStoreOptions {

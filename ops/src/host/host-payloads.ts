@@ -102,7 +102,7 @@ export class HostPayloads {
   /** For worker threads; absent where memory is not mapped. */
   get reader(): ReaderModule | undefined {
     if (!addonState().inUse) return undefined;
-    return { url: import.meta.resolve("@millrace/native"), directory: this.#store.directory };
+    return { url: import.meta.resolve("@millrace/native/payload-reader"), directory: this.#store.directory };
   }
 
   /** `undefined`: no message ever named a payload. */
