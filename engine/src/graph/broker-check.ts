@@ -7,6 +7,7 @@ import { parseGrpcAddress } from "./grpc-address.ts";
 import { parseGrpcListenAddress } from "./grpc-listen-address.ts";
 import { parseJmsAddress } from "./jms-address.ts";
 import { parseKafkaAddress } from "./kafka-address.ts";
+import { parseMemAddress } from "./mem-address.ts";
 import { parseMqttAddress } from "./mqtt-address.ts";
 import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
@@ -38,12 +39,14 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["sqlite", parseSqliteAddress],
   ["grpc", parseGrpcAddress],
   ["grpc+listen", parseGrpcListenAddress],
+  ["mem", parseMemAddress],
   ["custom", parseCustomAddress],
 ]);
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
 const ONCE: ReadonlyMap<string, string> = new Map([
   ["nats:core", "a core subject keeps nothing"],
   ["redis:channel", "a channel keeps nothing"],
+  ["redis:key", "a key has one value, and not those before"],
   ["mqtt:live", "a topic with quality 0 keeps nothing"],
   ["mqtt:topic", "a topic's broker forgets what was acknowledged"],
   ["rabbitmq:queue", "a queue forgets what was acknowledged"],
@@ -57,11 +60,18 @@ const ONCE: ReadonlyMap<string, string> = new Map([
   ["postgres:outbox", "an outbox's rows are gone once they were read"],
   ["postgres:cdc", "a slot forgets what was confirmed"],
   ["grpc:method", "a service need not say again what it said"],
+  ["mem:queue", "a queue in memory forgets what was taken"],
   ["grpc+listen:listen", "who publishes forgets what was acknowledged"],
 ]);
 
 /** Schemes of sinks whose messages have no key. */
-const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "jms", "s3", "grpc"]);
+const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "jms", "s3", "grpc", "mem"]);
+
+/** Kinds of sinks that write each row under a key, and what is said of one that has none. */
+const KEYED: ReadonlyMap<string, string> = new Map([
+  ["kv", "a key-value bucket needs"],
+  ["key", "keys of Redis need"],
+]);
 
 export const isBroker = (scheme: string): boolean => PARSERS.has(scheme);
 
@@ -87,8 +97,9 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
 export function checkBrokerSink(node: DraftNode, target: Target, problems: ProblemList): void {
   const kind = kindOf(node, "to", target, problems);
   checkFormat(node, target, problems);
-  if (kind === "kv" && node.list("key").length !== 1)
-    problems.add("GRAPH-SCHEMA", ["nodes", node.name], "a key-value bucket needs `key` with one field", "key");
+  const keyed = kind === undefined ? undefined : KEYED.get(kind);
+  if (keyed !== undefined && node.list("key").length !== 1)
+    problems.add("GRAPH-SCHEMA", ["nodes", node.name], `${keyed} \`key\` with one field`, "key");
   if (KEYLESS.has(target.scheme) && node.has("key"))
     problems.add(
       "GRAPH-SCHEMA",

@@ -15,6 +15,7 @@ import { logHealth } from "../host/health-log.ts";
 import type { HostData } from "../host/host-data.ts";
 import { HostPayloads, type PayloadMemory } from "../host/host-payloads.ts";
 import { HostPersonal } from "../host/host-personal.ts";
+import { HostQueues } from "../host/host-queues.ts";
 import { type LogAddress, logAddress } from "../host/log-address.ts";
 import { LOOPBACK } from "../host/loopback.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
@@ -80,7 +81,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     memory: options.payloads,
   });
   const personal = new HostPersonal();
-  const graphs = await compileAll(loaded, options, env, { tables, payloads, personal });
+  const queues = new HostQueues();
+  const graphs = await compileAll(loaded, options, env, { tables, payloads, personal, queues });
   const opening = new Opening();
   try {
     const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
@@ -194,7 +196,7 @@ async function compileAll(
   loaded: readonly LoadedGraph[],
   options: SessionOptions,
   env: Env,
-  ports: Pick<CompileOptions, "tables" | "payloads" | "personal">,
+  ports: Pick<CompileOptions, "tables" | "payloads" | "personal" | "queues">,
 ): Promise<CompiledGraph[]> {
   const { out } = dataDirectory(options.data);
   const speed = options.speed === undefined ? {} : { speed: options.speed };

@@ -7,6 +7,7 @@ import {
   parseGrpcAddress,
   parseJmsAddress,
   parseKafkaAddress,
+  parseMemAddress,
   parseMqttAddress,
   parseMysqlAddress,
   parseNatsAddress,
@@ -61,6 +62,7 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["s3", s3],
   ["sqlite", sqlite],
   ["grpc", grpc],
+  ["mem", mem],
   ["custom", customSink],
 ]);
 
@@ -85,12 +87,12 @@ async function nats(address: string, { id, keys, context, place, events }: SinkS
   return () => natsSink(parsed, { id, events, tls, ...keyOf(keys) }, env, resilience);
 }
 
-async function redis(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+async function redis(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRedisAddress, "sink", context, place);
   const { redisSink } = await import("@millrace/streams/redis");
   const tls = tlsOf(parsed.options, context, place);
-  return () => redisSink(parsed, id, env, { policy, tls });
+  return () => redisSink(parsed, id, env, { policy, tls, ...keyOf(keys) });
 }
 
 async function postgres(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
@@ -181,6 +183,14 @@ async function grpc(
   if (call === undefined) throw opsError("HOST-CONNECTOR", "the node does not say how it calls the method", { place });
   const { grpcSink } = await import("@millrace/streams/grpc");
   return grpcSink(parsed, env, await grpcSinkOptions(call, id, { address: parsed, context, place, placeOf }));
+}
+
+async function mem(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const { name } = addressOf(address, parseMemAddress, "sink", context, place);
+  const { memorySink } = await import("@millrace/streams/memory");
+  const queue = await context.queues.queue(name);
+  return () => memorySink(queue, { id, policy }, env);
 }
 
 function keyOf([key]: readonly string[]): { readonly key?: string } {

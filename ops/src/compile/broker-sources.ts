@@ -9,6 +9,7 @@ import {
   parseGrpcListenAddress,
   parseJmsAddress,
   parseKafkaAddress,
+  parseMemAddress,
   parseMqttAddress,
   parseMysqlAddress,
   parseNatsAddress,
@@ -70,6 +71,7 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["sqlite", sqlite],
   ["grpc", grpc],
   ["grpc+listen", grpcListen],
+  ["mem", mem],
   ["custom", customSource],
 ]);
 
@@ -97,7 +99,7 @@ async function redis(address: string, { context, place }: SourceScope): Promise<
   const { redisFeed, redisSource } = await import("@millrace/streams/redis");
   const tls = tlsOf(parsed.options, context, place);
   if (parsed.kind === "stream") return { connector: redisSource(parsed, env, { policy, tls }) };
-  return { feed: () => redisFeed(parsed, env, policy, tls) };
+  return { feed: () => redisFeed(parsed, env, { policy, tls }), isBounded: parsed.options.get("until") === "now" };
 }
 
 async function postgres(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
@@ -190,4 +192,12 @@ async function grpcListen(address: string, { context, place }: SourceScope): Pro
   const { intakeFeed } = await import("@millrace/streams/grpc");
   const options = { tls: servingTlsOf(parsed, context, place), policy };
   return { feed: () => intakeFeed(parsed, env, options) };
+}
+
+async function mem(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const { name } = addressOf(address, parseMemAddress, "source", context, place);
+  const { memoryFeed } = await import("@millrace/streams/memory");
+  const queue = await context.queues.queue(name);
+  return { feed: () => memoryFeed(queue, env, { policy }) };
 }

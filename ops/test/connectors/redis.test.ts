@@ -1,5 +1,7 @@
 /** Redis connectors against a real server. */
 import {
+  type Feed,
+  isJsonObject,
   type Json,
   parseRedisAddress,
   type RedisAddress,
@@ -11,7 +13,7 @@ import {
 import { feedContract, sinkContract, sourceContract } from "@millrace/engine/testing";
 import { redisFeed, redisSink, redisSource } from "@millrace/streams/redis";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { redisMissing, startRedis } from "../../services/redis-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
@@ -30,6 +32,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     server = await startRedis();
     wire = await TcpProxy.to(server);
     redis = new Redis(server.port, "127.0.0.1");
+    await redis.config("SET", "notify-keyspace-events", "KA");
   });
   afterAll(async () => {
     redis?.disconnect();
@@ -113,7 +116,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     async () => {
       const channel = next("c");
       return {
-        connect: () => redisFeed(address(`/channel/${channel}`, "source", wire.address), env, QUICK),
+        connect: () => redisFeed(address(`/channel/${channel}`, "source", wire.address), env, { policy: QUICK }),
         async send(bodies) {
           for (const body of bodies) await redis.publish(channel, body);
         },
@@ -123,6 +126,116 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     },
     { isLossy: true },
   );
+
+  sinkContract("keys of Redis", async () => {
+    const prefix = next("k[*]");
+    return {
+      connect: () =>
+        redisSink(address(`/key/${encodeURIComponent(prefix)}:`, "sink", wire.address), "g/out", env, {
+          policy: QUICK,
+          key: "id",
+        }),
+      content: () => valuesOf(prefix),
+      breakConnections,
+      close: async () => undefined,
+    };
+  });
+
+  /** By their keys, which are numbers. */
+  const valuesOf = async (prefix: string): Promise<readonly Json[]> => {
+    const all = (await redis.keys("*")).filter((key) => key.startsWith(`${prefix}:`));
+    const numberOf = (key: string): number => Number(key.slice(prefix.length + 1));
+    const keys = all.sort((one, other) => numberOf(one) - numberOf(other));
+    if (keys.length === 0) return [];
+    return (await redis.mget(keys)).map((text) => JSON.parse(text ?? "") as Json);
+  };
+  const keyFeed = (prefix: string, ending = "", unsettledMax = 1000): Feed =>
+    redisFeed(address(`/key/${encodeURIComponent(prefix)}${ending}`, "source", wire.address), env, {
+      policy: QUICK,
+      unsettledMax,
+    });
+
+  feedContract(
+    "keys of Redis",
+    async () => {
+      const prefix = next("k[*]");
+      // With few keys: one that is set while others are still looked for may come twice.
+      const sender = redis.duplicate({ db: 3 });
+      let sent = 0;
+      return {
+        connect: (unsettledMax) => onlyValues(keyFeed(`${prefix}:`, "?db=3", unsettledMax)),
+        async send(bodies) {
+          for (const body of bodies) await sender.set(`${prefix}:${sent++}`, body);
+        },
+        breakConnections,
+        close: async () => sender.disconnect(),
+      };
+    },
+    { holdsBackAt: 20 },
+  );
+
+  test("keys that are there come first, then what is set, expires, is renamed or deleted, and nothing of other keys", async () => {
+    await redis.mset("there:a", "1", "there:b", "2", "ther", "0", "other:a", "0");
+    const { rows, failures } = heard(keyFeed("there:"));
+    const rowsBy = async (n: number): Promise<unknown> => {
+      await vi.waitFor(() => expect(rows.length).toBeGreaterThanOrEqual(n), WAIT);
+      return rows.splice(0);
+    };
+    expect(sortedBy(await rowsBy(2))).toEqual([put("a", 1), put("b", 2)]);
+    await redis.set("other:a", "3");
+    await redis.set("there:a", "4");
+    expect(await rowsBy(1)).toEqual([put("a", 4)]);
+    await redis.rename("there:a", "there:c");
+    expect(sortedBy(await rowsBy(2))).toEqual([gone("a"), put("c", 4)]);
+    await redis.pexpire("there:c", 1);
+    await vi.waitFor(async () => expect(await redis.exists("there:c")).toBe(0), WAIT);
+    await redis.del("there:b");
+    expect(sortedBy(await rowsBy(2))).toEqual([gone("b"), gone("c")]);
+    await redis.lpush("there:list", "x");
+    await vi.waitFor(
+      () => expect(failures).toMatchObject([{ code: "MSG-DECODE", place: { stream: "there:list" } }]),
+      WAIT,
+    );
+  });
+
+  test("keys until now end with what is there, also where the server tells of no changes", async () => {
+    await redis.mset("ended:a", "1", "ended:b", "2");
+    await redis.config("SET", "notify-keyspace-events", "");
+    const { rows, running } = heard(keyFeed("ended:", "?until=now", 1));
+    await running;
+    expect(sortedBy(rows)).toEqual([put("a", 1), put("b", 2)]);
+    const failure = await heard(keyFeed("ended:")).running.catch(reportOf);
+    expect(failure).toMatchObject({
+      code: "REDIS-NOTIFY",
+      kind: "terminal",
+      message: expect.stringContaining("notify-keyspace-events"),
+    });
+    await redis.config("SET", "notify-keyspace-events", "KA");
+  });
+
+  test("keys that one node of a graph sets are another one's changes; a row without a key is refused", async () => {
+    const running = await RunningGraph.start(`name: latest
+nodes:
+  in:   { kind: source, from: "redis://${server.address}/channel/prices" }
+  out:  { kind: sink, input: in, to: "redis://${server.address}/key/price:", key: [id] }
+  keys: { kind: source, from: "redis://${server.address}/key/price:" }
+  all:  { kind: sink, input: keys, to: "redis://${server.address}/stream/prices" }
+`);
+    try {
+      await vi.waitFor(
+        () => expect([running.connection("in"), running.connection("keys")]).toEqual(["up", "up"]),
+        WAIT,
+      );
+      await redis.publish("prices", '{"id":"x","price":1}');
+      const row = put("x", { id: "x", price: 1 });
+      await vi.waitFor(async () => expect(await rowsOf("prices")).toEqual([row]), WAIT);
+    } finally {
+      await running.stop();
+    }
+    const sink = redisSink(address("/key/p:", "sink"), "g/out", env, { policy: QUICK, key: "id" });
+    expect(await sink.deliver([slice(0, [{ id: null }])]).catch(reportOf)).toMatchObject({ code: "REDIS-KEY" });
+    await sink.close();
+  });
 
   test("fields of an entry are the message where the address says so", async () => {
     const key = next("s");
@@ -216,3 +329,50 @@ nodes:
     }
   }, 60_000);
 });
+
+const put = (key: string, value: Json) => ({ key, value, operation: "put" });
+const gone = (key: string) => ({ key, value: null, operation: "delete" });
+
+const sortedBy = (rows: unknown): readonly { readonly key: string }[] =>
+  [...(rows as readonly { readonly key: string }[])].sort((one, other) => one.key.localeCompare(other.key));
+
+/** What a feed hands over, each durable at once. */
+function heard(feed: Feed): { readonly rows: Json[]; readonly failures: unknown[]; readonly running: Promise<void> } {
+  const rows: Json[] = [];
+  const failures: unknown[] = [];
+  const stopping = new AbortController();
+  const unused = (): never => {
+    throw new Error("keys come one by one");
+  };
+  const running = feed.run(
+    {
+      cursor: undefined,
+      take(message, receipt) {
+        rows.push(message);
+        queueMicrotask(() => receipt?.settle?.());
+      },
+      reject: (error) => failures.push(error),
+      takeGroup: unused,
+      lose: unused,
+    },
+    stopping.signal,
+  );
+  onTestFinished(async () => {
+    stopping.abort();
+    await running.catch(() => undefined);
+  });
+  return { rows, failures, running };
+}
+
+/** The feed with the values of its rows as messages, which is what the contract sends. */
+function onlyValues(feed: Feed): Feed {
+  return {
+    ...feed,
+    connection: () => feed.connection(),
+    run: (intake, signal) =>
+      feed.run(
+        { ...intake, take: (row, receipt) => intake.take((isJsonObject(row) ? row.value : null) ?? null, receipt) },
+        signal,
+      ),
+  };
+}

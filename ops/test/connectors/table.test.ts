@@ -41,6 +41,7 @@ import { type GrpcFeedOptions, grpcFeed, grpcSink, intakeFeed, serviceMethod } f
 import { eventStreamFeed, pollFeed, socketFeed, socketSink, webhookSink } from "@millrace/streams/http";
 import { jmsFeed, jmsSink } from "@millrace/streams/jms";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
+import { MemoryQueues, memoryFeed, memorySink } from "@millrace/streams/memory";
 import { mqttFeed, mqttSink } from "@millrace/streams/mqtt";
 import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
 import { natsFeed, natsSink, natsSource } from "@millrace/streams/nats";
@@ -89,6 +90,7 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["http", "Node's HTTP server"],
   ["sse+https", "Node's HTTP server, Millrace's own"],
   ["wss", "ws 8.23.0"],
+  ["mem", "itself"],
 ]);
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
@@ -253,8 +255,10 @@ function rows(): readonly (readonly string[])[] {
     sinkRow("kafka", "topic", kafkaSink(kafkaAddress("/t", "sink"), { id: "g/s" }, env)),
     sourceRow("redis", "stream", redis("/stream/s"), redis("/stream/s?until=now")),
     feedRow("redis", "channel", redisFeed(redisAddress("/channel/c", "source"), env)),
+    feedRow("redis", "keys", redisFeed(redisAddress("/key/k", "source"), env), { ends: "with `until=now`" }),
     sinkRow("redis", "stream", redisSink(redisAddress("/stream/s", "sink"), "g/s", env)),
     sinkRow("redis", "channel", redisSink(redisAddress("/channel/c", "sink"), "g/s", env)),
+    sinkRow("redis", "keys", redisSink(redisAddress("/key/k", "sink"), "g/s", env, { key: "id" })),
     sourceRow("postgres", "table", postgres("/table/t?cursor=id"), postgres("/table/t?cursor=id&until=now")),
     feedRow("postgres", "outbox", postgresFeed(postgresAddress("/outbox/o", "source"), env)),
     feedRow("postgres", "changes", postgresFeed(postgresAddress("/cdc/p?slot=s", "source"), env), {
@@ -309,6 +313,8 @@ function rows(): readonly (readonly string[])[] {
     feedRow("grpc", "method", grpcMethodFeed({}), { ends: "with `until=end`" }),
     sinkRow("grpc", "method", grpcMethodSink()),
     feedRow("grpc+listen", "events that are published", intakeFeed(listenAddress(), env)),
+    feedRow("mem", "queue", memoryFeed(new MemoryQueues().queue("q"), env)),
+    sinkRow("mem", "queue", memorySink(new MemoryQueues().queue("q"), { id: "g/s" }, env)),
   ];
 }
 
@@ -337,6 +343,7 @@ test("the examples of JMS clients in the documentation are graphs", () => {
 const HTTP = "streams/src/http/";
 const HERE = "ops/test/connectors/";
 const GRPC = "streams/test/grpc/";
+const MEMORY = "streams/src/memory/";
 /** The suite that puts each row of the table to its cases: the file, and the name that it has there. */
 const SUITES: ReadonlyMap<string, readonly [file: string, name: string]> = new Map([
   ["`nats:` stream source", [`${HERE}nats.test.ts`, "sourceContract(`a JetStream stream"]],
@@ -349,8 +356,10 @@ const SUITES: ReadonlyMap<string, readonly [file: string, name: string]> = new M
   ["`kafka:` topic sink", [`${HERE}kafka.test.ts`, 'sinkContract("a topic"']],
   ["`redis:` stream source", [`${HERE}redis.test.ts`, "sourceContract(`a Redis stream"]],
   ["`redis:` channel source", [`${HERE}redis.test.ts`, 'feedContract("a Redis channel"']],
+  ["`redis:` keys source", [`${HERE}redis.test.ts`, 'feedContract("keys of Redis"']],
   ["`redis:` stream sink", [`${HERE}redis.test.ts`, 'sinkContract("a Redis stream"']],
   ["`redis:` channel sink", [`${HERE}redis.test.ts`, 'sinkContract("a Redis channel"']],
+  ["`redis:` keys sink", [`${HERE}redis.test.ts`, 'sinkContract("keys of Redis"']],
   ["`postgres:` table source", [`${HERE}postgres.test.ts`, "sourceContract(`a PostgreSQL table"]],
   ["`postgres:` outbox source", [`${HERE}postgres.test.ts`, 'feedContract("an outbox of PostgreSQL"']],
   ["`postgres:` changes source", [`${HERE}postgres-cdc.test.ts`, 'cursorFeedContract("a publication of PostgreSQL"']],
@@ -395,6 +404,8 @@ const SUITES: ReadonlyMap<string, readonly [file: string, name: string]> = new M
   ["`grpc:` method source", [`${GRPC}grpc-feed.test.ts`, 'feedContract("a stream of answers without a cursor"']],
   ["`grpc:` method sink", [`${GRPC}grpc-sink.test.ts`, "sinkContract(name"]],
   ["`grpc+listen:` events that are published source", [`${GRPC}intake-feed.test.ts`, 'feedContract("an intake"']],
+  ["`mem:` queue source", [`${MEMORY}queues.test.ts`, 'feedContract("a queue in memory"']],
+  ["`mem:` queue sink", [`${MEMORY}queues.test.ts`, 'sinkContract("a queue in memory"']],
 ]);
 
 test("every row of the table is put to the cases of a suite, and every suite that is named here is there", () => {

@@ -16,12 +16,15 @@ export type Receiver = (message: QueuedMessage) => void;
 
 interface WaitingPublisher {
   readonly message: TransportMessage;
-  readonly accept: () => void;
+  accept: () => void;
   readonly refuse: (error: Error) => void;
 }
 
 export class SubjectQueue {
   readonly #capacity: number;
+  readonly #bytesMax: number;
+  /** Of all bodies that are pending or unanswered. */
+  #bytes = 0;
   /** By sequence. */
   #pending: QueuedMessage[] = [];
   readonly #unanswered = new Map<number, QueuedMessage>();
@@ -30,15 +33,20 @@ export class SubjectQueue {
   #credit = 0;
   #sequence = 0;
 
-  constructor(capacity: number) {
+  /** @param bytesMax of all bodies together; a larger one still has room in an empty queue. Default: no limit. */
+  constructor(capacity: number, bytesMax: number = Number.POSITIVE_INFINITY) {
     this.#capacity = capacity;
+    this.#bytesMax = bytesMax;
   }
 
-  /** Resolves once there is room for the message. */
-  publish(message: TransportMessage): Promise<void> {
+  /** Resolves once there is room for the message. Whoever aborts before takes it back: it is not in the queue. */
+  publish(message: TransportMessage, signal?: AbortSignal): Promise<void> {
     return new Promise((accept, refuse) => {
-      this.#publishers.push({ message, accept, refuse });
+      signal?.throwIfAborted();
+      const publisher = { message, accept, refuse };
+      this.#publishers.push(publisher);
       this.#admit();
+      if (signal !== undefined && this.#publishers.includes(publisher)) this.#withdrawOn(signal, publisher);
     });
   }
 
@@ -69,7 +77,8 @@ export class SubjectQueue {
     const message = this.#unanswered.get(sequence);
     if (message === undefined || message.attempt !== attempt) return;
     this.#unanswered.delete(sequence);
-    if (!taken) this.#putBack(message);
+    if (taken) this.#bytes -= message.body.length;
+    else this.#putBack(message);
     this.#admit();
   }
 
@@ -77,19 +86,41 @@ export class SubjectQueue {
     this.#receiver = undefined;
     this.#pending = [];
     this.#unanswered.clear();
+    this.#bytes = 0;
     for (const { refuse } of this.#publishers.splice(0)) refuse(error);
   }
 
   #admit(): void {
-    while (this.#pending.length + this.#unanswered.size < this.#capacity) {
-      const next = this.#publishers.shift();
-      if (next === undefined) break;
+    for (let [next] = this.#publishers; next !== undefined && this.#hasRoomFor(next); [next] = this.#publishers) {
+      this.#publishers.shift();
       const { headers, body } = next.message;
+      this.#bytes += body.length;
       this.#pending.push({ headers: { ...headers }, body: new Uint8Array(body), sequence: this.#sequence, attempt: 0 });
       this.#sequence += 1;
       next.accept();
     }
     this.#pump();
+  }
+
+  #hasRoomFor({ message }: WaitingPublisher): boolean {
+    const held = this.#pending.length + this.#unanswered.size;
+    return held === 0 || (held < this.#capacity && this.#bytes + message.body.length <= this.#bytesMax);
+  }
+
+  #withdrawOn(signal: AbortSignal, publisher: WaitingPublisher): void {
+    const { accept, refuse } = publisher;
+    const withdraw = (): void => {
+      const at = this.#publishers.indexOf(publisher);
+      if (at < 0) return;
+      this.#publishers.splice(at, 1);
+      refuse(signal.reason as Error);
+      this.#admit();
+    };
+    signal.addEventListener("abort", withdraw, { once: true });
+    publisher.accept = () => {
+      signal.removeEventListener("abort", withdraw);
+      accept();
+    };
   }
 
   #pump(): void {

@@ -14,4 +14,15 @@ export const redisError = defineErrors({
     remedy:
       "Run it with `appendfsync always`, or accept the loss: delete the key that the message names, and start again.",
   },
+  "REDIS-KEY": {
+    kind: "rejected",
+    summary: "A row for keys of Redis has no text or number in the field that its key is made of.",
+    remedy: "Give every row one in the field named by `key`.",
+  },
+  "REDIS-NOTIFY": {
+    kind: "terminal",
+    summary: "A server does not tell which keys change, so changes of keys cannot be read.",
+    remedy:
+      "Turn notifications on: `notify-keyspace-events KA` in the server's configuration, or `CONFIG SET notify-keyspace-events KA`; let the user `CONFIG GET` it. With `until=now` in the address they are not needed.",
+  },
 });

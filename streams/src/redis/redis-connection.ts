@@ -19,9 +19,21 @@ export interface RedisServers {
 }
 
 export function redisConnection(servers: RedisServers, env: Env): Connection<Redis> {
-  const { endpoints, policy } = servers;
+  return connectionBy(redisDriver(servers), servers, env);
+}
+
+/** Two that are one connection: who has subscribed to something cannot ask for anything else. */
+export interface RedisPair {
+  readonly commands: Redis;
+  readonly notices: Redis;
+}
+
+export function redisPair(servers: RedisServers, env: Env): Connection<RedisPair> {
+  return connectionBy(pairDriver(redisDriver(servers)), servers, env);
+}
+
+function connectionBy<C>(driver: ConnectionDriver<C>, { endpoints, policy }: RedisServers, env: Env): Connection<C> {
   const name = `redis://${endpoints.join(",")}`;
-  const driver = redisDriver(servers);
   return new Connection({ name, endpoints, driver, env, ...(policy === undefined ? {} : { policy }) });
 }
 
@@ -57,6 +69,28 @@ function redisDriver({ user, password, db, tls }: RedisServers): ConnectionDrive
     probe: async (redis) => void (await redis.ping()),
     ended: (redis) => new Promise((resolve) => redis.once("end", () => resolve(errors.get(redis)))),
     disconnect: async (redis) => redis.disconnect(),
+  };
+}
+
+function pairDriver(one: ConnectionDriver<Redis>): ConnectionDriver<RedisPair> {
+  return {
+    async connect(endpoint, signal) {
+      const commands = await one.connect(endpoint, signal);
+      try {
+        return { commands, notices: await one.connect(endpoint, signal) };
+      } catch (error) {
+        await one.disconnect(commands);
+        throw error;
+      }
+    },
+    async probe({ commands, notices }) {
+      await Promise.all([one.probe(commands), one.probe(notices)]);
+    },
+    ended: ({ commands, notices }) => Promise.race([one.ended(commands), one.ended(notices)]),
+    async disconnect({ commands, notices }) {
+      await one.disconnect(commands);
+      await one.disconnect(notices);
+    },
   };
 }
 

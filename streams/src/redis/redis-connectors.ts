@@ -1,14 +1,14 @@
 /** Sources, feeds and sinks by what a `redis:` address names. */
 import type { Env, Feed, RedisAddress, SinkConnector, SourceConnector } from "@millrace/engine";
-import type { Redis } from "ioredis";
-import type { Connection } from "../resilience/connection.ts";
 import { policyOf, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { resilientSource } from "../resilience/resilient-source.ts";
 import { channelFeed, channelSink } from "./channel.ts";
-import { redisConnection } from "./redis-connection.ts";
+import { keyFeed } from "./key-feed.ts";
+import { keySink } from "./key-sink.ts";
+import { type RedisServers, redisConnection, redisPair } from "./redis-connection.ts";
 import { streamSink } from "./stream-sink.ts";
 import { streamSource } from "./stream-source.ts";
 
@@ -33,12 +33,27 @@ export function redisSource(address: RedisAddress, env: Env, options: RedisSourc
     untilNow: address.options.get("until") === "now",
     ...(pollMs === undefined ? {} : { pollMs }),
   });
-  return resilientSource(connectionOf(address, env, { policy, tls }), driver);
+  return resilientSource(redisConnection(serversOf(address, { policy, tls }), env), driver);
 }
 
-/** A channel. */
-export function redisFeed(address: RedisAddress, env: Env, policy?: Partial<ResiliencePolicy>, tls?: Tls): Feed {
-  return resilientFeed(connectionOf(address, env, { policy, tls }), channelFeed(address.target), env);
+export interface RedisFeedOptions extends Pick<RedisSourceOptions, "policy" | "tls"> {
+  /** Most messages of keys that are not durable. Default 1000. */
+  readonly unsettledMax?: number;
+}
+
+/** A channel, or the keys with a prefix. */
+export function redisFeed(address: RedisAddress, env: Env, { policy, tls, unsettledMax }: RedisFeedOptions = {}): Feed {
+  const { kind, target: prefix, options } = address;
+  const servers = serversOf(address, { policy, tls });
+  if (kind === "channel") return resilientFeed(redisConnection(servers, env), channelFeed(prefix), env);
+  const untilNow = options.get("until") === "now";
+  const driver = keyFeed({ prefix, db: servers.db, untilNow, unsettledMax });
+  return resilientFeed(redisPair(servers, env), driver, env);
+}
+
+export interface RedisSinkOptions extends Pick<RedisSourceOptions, "policy" | "tls"> {
+  /** Field of a row that its key is in, of a sink that sets keys. */
+  readonly key?: string;
 }
 
 /** `id` names the sink among all that write to the target: graph and node. */
@@ -46,29 +61,33 @@ export function redisSink(
   address: RedisAddress,
   id: string,
   env: Env,
-  { policy, tls }: Pick<RedisSourceOptions, "policy" | "tls"> = {},
+  { policy, tls, key = "" }: RedisSinkOptions = {},
 ): SinkConnector {
-  const connection = connectionOf(address, env, { policy, tls });
-  if (address.kind === "channel") return resilientSink(connection, channelSink(address.target));
-  const field = address.options.get("field") ?? FIELD;
-  return resilientSink(connection, streamSink({ key: address.target, field, id }));
+  const { kind, target } = address;
+  const connection = redisConnection(serversOf(address, { policy, tls }), env);
+  switch (kind) {
+    case "channel":
+      return resilientSink(connection, channelSink(target));
+    case "key":
+      return resilientSink(connection, keySink({ prefix: target, key }));
+    case "stream": {
+      const field = address.options.get("field") ?? FIELD;
+      return resilientSink(connection, streamSink({ key: target, field, id }));
+    }
+  }
 }
 
-function connectionOf(
+function serversOf(
   address: RedisAddress,
-  env: Env,
   { policy, tls }: Pick<RedisSourceOptions, "policy" | "tls">,
-): Connection<Redis> {
+): RedisServers & { readonly db: number } {
   const { endpoints, user, password, options } = address;
-  return redisConnection(
-    {
-      endpoints,
-      ...(user === undefined ? {} : { user }),
-      ...(password === undefined ? {} : { password }),
-      tls,
-      db: Number(options.get("db") ?? 0),
-      policy: { ...policyOf(address), ...policy },
-    },
-    env,
-  );
+  return {
+    endpoints,
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    tls,
+    db: Number(options.get("db") ?? 0),
+    policy: { ...policyOf(address), ...policy },
+  };
 }
