@@ -213,6 +213,24 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     await redis.config("SET", "notify-keyspace-events", "KA");
   });
 
+  test("a node that reads keys of a server that tells of no changes fails with the reason, and goes on once it tells", async () => {
+    await redis.config("SET", "notify-keyspace-events", "Eg");
+    await redis.set("silent:a", "1");
+    const running = await RunningGraph.start(`name: silent
+nodes:
+  keys: { kind: source, from: "redis://${server.address}/key/silent:" }
+  all:  { kind: sink, input: keys, to: "redis://${server.address}/stream/silent" }
+`);
+    const source = () => running.status().nodes.find(({ node }) => node === "keys");
+    try {
+      await vi.waitFor(() => expect(source()?.lastError).toMatchObject({ code: "REDIS-NOTIFY" }), WAIT);
+      await redis.config("SET", "notify-keyspace-events", "KA");
+      await vi.waitFor(async () => expect(await rowsOf("silent")).toEqual([put("a", 1)]), WAIT);
+    } finally {
+      await running.stop();
+    }
+  });
+
   test("keys that one node of a graph sets are another one's changes; a row without a key is refused", async () => {
     const running = await RunningGraph.start(`name: latest
 nodes:
