@@ -159,6 +159,7 @@ export { parseMysqlAddress, parsePostgresAddress, type SqlAddress, type SqlKind 
 export { parseSqliteAddress, type SqliteAddress } from "./graph/sqlite-address.ts";
 export { type Environment, secretsOf } from "./graph/substitution.ts";
 export { extensionOf, parseTarget, type Target } from "./graph/target.ts";
+export { webhookUrls } from "./graph/webhook-address.ts";
 export type { HostProbe, HostSample } from "./host/host-probe.ts";
 export { type CredentialErrors, type Credentials, credentialsOf, type HttpAuth } from "./http/credentials.ts";
 export type { HttpAnswer, HttpClient, HttpRequest } from "./http/http-client.ts";

@@ -5,7 +5,7 @@ import { checkCloudEvents } from "./cloudevents-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import { checkGrpc } from "./grpc-check.ts";
-import { checkHttpSource, checkSocketSink, forbidHttp, httpKindOf } from "./http-check.ts";
+import { checkHttpSource, checkSocketSink, checkWebhookSink, forbidHttp, httpKindOf } from "./http-check.ts";
 import { checkJms } from "./jms-check.ts";
 import type { Path, ProblemList } from "./problem.ts";
 import { checkRegistry } from "./registry-check.ts";
@@ -156,6 +156,7 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   checkBrokerSink(node, target, problems);
   checkCloudEvents(node, target, problems);
   if (scheme === "ws" || scheme === "wss") checkSocketSink(node, target, problems);
+  else if (scheme === "http" || scheme === "https") checkWebhookSink(node, target, problems);
   else forbidHttp(node, problems);
   checkRegistry(node, scheme, around.fileExists, problems);
   checkGrpc(node, scheme, around.fileExists, problems);
@@ -163,9 +164,6 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   if (KEPT_SINKS.includes(scheme))
     forbid(node, ["reveal"], `what a ${scheme}: sink takes does not leave, and stays sealed`, problems);
   checkSecret(node, scheme === "http" || scheme === "https", problems);
-  if (scheme.startsWith("http") && !address.includes("${") && !URL.canParse(`${scheme}:${address}`)) {
-    problems.add("GRAPH-SCHEMA", path, `\`${scheme}:${address}\` is no URL`);
-  }
 }
 
 const KEPT_SINKS = ["projection", "discard"];

@@ -82,7 +82,15 @@ nodes:
     ).toEqual([]);
   });
 
+  test("may be several hosts that are one service, and only those of some networks", () => {
+    expect(sink(`to: "https://a.example,b.example:8443/in", http: { allow: [10.0.0.0/8] }`)).toEqual([]);
+    expect(sink(`to: "https://\${env:A},\${env:B}/in"`)).toEqual([]);
+  });
+
   test.each([
+    [`to: "https://a.example,b:port/in"`, /GRAPH-SCHEMA `https:\/\/a.example,b:port\/in` is no URL/],
+    [`to: "https://h/in", http: { ack: true }`, /GRAPH-SCHEMA `ack` is not for a webhook/],
+    [`to: "https://h/in", http: { allow: [x] }`, /GRAPH-SCHEMA `x` is no network/],
     [`to: "ws://me@h/in"`, /GRAPH-SCHEMA credentials belong under `http.auth`/],
     [`to: "wss://h/in", http: { every: 1s }`, /GRAPH-SCHEMA/],
     [`to: "wss://h/in", http: { allow: [x] }`, /GRAPH-SCHEMA `x` is no network/],

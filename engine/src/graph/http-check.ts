@@ -6,6 +6,7 @@ import { checkCall, checkServiceAddress } from "./call-check.ts";
 import type { DraftNode } from "./draft.ts";
 import type { ProblemList } from "./problem.ts";
 import type { Target } from "./target.ts";
+import { webhookUrls } from "./webhook-address.ts";
 
 /** Ways in which a web address is used. */
 export type HttpKind = "poll" | "events" | "socket";
@@ -25,6 +26,8 @@ const SETTINGS: Readonly<Record<HttpKind, readonly string[]>> = {
   events: ["events", "silence", "envelope", ...SHARED],
   socket: ["ack", "send", ...SHARED],
 };
+/** Settings of sinks that a webhook has none of. */
+const SOCKET_ONLY = ["ack", "deadline", "auth", "headers"];
 const SHOWN: Readonly<Record<HttpKind, string>> = {
   poll: "an address that is polled",
   events: "a stream of events",
@@ -85,6 +88,18 @@ function checkFormat(node: DraftNode, kind: HttpKind, problems: ProblemList): vo
   if (format === undefined || FORMATS[kind].includes(format)) return;
   const hint = didYouMean(format, FORMATS[kind]) || `; possible are ${FORMATS[kind].join(", ")}`;
   problems.add("GRAPH-CAP", ["nodes", node.name, "format"], `${SHOWN[kind]} is not read as ${format}${hint}`);
+}
+
+/** Hosts are checked when their secrets are known. */
+export function checkWebhookSink(node: DraftNode, target: Target, problems: ProblemList): void {
+  const path = ["nodes", node.name];
+  const address = webAddress(target);
+  if (!address.includes("${") && webhookUrls(address) === undefined)
+    problems.add("GRAPH-SCHEMA", [...path, "to"], `\`${address}\` is no URL`);
+  for (const key of Object.keys(node.map("http")))
+    if (SOCKET_ONLY.includes(key))
+      problems.add("GRAPH-SCHEMA", [...path, "http", key], `\`${key}\` is not for a webhook`, "key");
+  checkCall(node, "http", problems);
 }
 
 export function checkSocketSink(node: DraftNode, target: Target, problems: ProblemList): void {

@@ -96,7 +96,7 @@ export const sinkHttp = closed(
     deadline: Type.Optional(duration("Longest time in which a message must be acknowledged. Default 10s.")),
     ...calling,
   },
-  { description: "How a ws(s) address is written to." },
+  { description: "How a ws(s) address is written to, and with `allow` alone an http(s) address." },
 );
 
 const registry = {

@@ -12,9 +12,7 @@ import { opsError } from "../errors.ts";
 import { BROKER_SINKS } from "./broker-sinks.ts";
 import { eventModeOf, sinkOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
-import { withSecrets } from "./secrets.ts";
-import { callOptions } from "./web-sources.ts";
-import { webhookKeys } from "./webhook-keys.ts";
+import { openSocket, openWebhook } from "./web-sinks.ts";
 
 type SinkModel = Extract<AnyNodeModel, { kind: "sink" }>;
 
@@ -82,28 +80,8 @@ async function sinkConnector(
       (definition.format ?? (address.toLowerCase().endsWith(".csv") ? "csv" : "ndjson")) === "csv" ? "csv" : "ndjson";
     return () => fileSink({ path, format });
   }
-  if (scheme === "http" || scheme === "https") {
-    const { webhookSink } = await import("@millrace/streams/http");
-    const url = withSecrets(`${scheme}:${address}`, context, place);
-    const { secret, format, cloudevents } = definition;
-    const events = format === "cloudevents" ? { events: cloudevents?.mode ?? ("batch" as const) } : {};
-    if (secret === undefined) return () => webhookSink({ url, ...events });
-    const keys = webhookKeys(secret, context, context.place(name, "secret"));
-    const signing = { keys, id: streamOf(context.model.name, name), clock: context.options.env.clock };
-    return () => webhookSink({ url, signing, ...events });
-  }
-  if (scheme === "ws" || scheme === "wss") {
-    const { socketSink } = await import("@millrace/streams/http");
-    const { http = {}, to } = definition;
-    const { env, resilience: policy } = context.options;
-    const options = {
-      ...callOptions(name, to, "to", http, context),
-      sink: streamOf(context.model.name, name),
-      policy,
-      ...(http.ack === undefined ? {} : { ack: http.ack }),
-    };
-    return () => socketSink(options, env);
-  }
+  if (scheme === "http" || scheme === "https") return openWebhook({ name, definition }, context);
+  if (scheme === "ws" || scheme === "wss") return openSocket({ name, definition }, context);
   if (scheme === "stdout") {
     const { stdoutSink } = await import("./stdout-sink.ts");
     return stdoutSink;

@@ -284,7 +284,7 @@ function rows(): readonly (readonly string[])[] {
     feedRow("wss", "WebSocket, `ack`", socketFeed({ url: "wss://h/", ack: true }, env)),
     sinkRow("wss", "WebSocket", socketSink({ url: "wss://h/", sink: "g/s" }, env)),
     sinkRow("wss", "WebSocket, `ack`", socketSink({ url: "wss://h/", sink: "g/s", ack: true }, env)),
-    sinkRow("https", "webhook", webhookSink({ url: "https://h/" })),
+    sinkRow("https", "webhook", webhookSink({ urls: ["https://h/"] }, env)),
     sinkRow("mqtt", "topic", mqttSink(mqttAddress("/topic/t"), env, { id: "g/s" })),
     feedRow("rabbitmq", "queue, exchange", rabbitmqFeed(rabbitmqAddress("/queue/q", "source"), env, { id: "g/s" })),
     sourceRow("rabbitmq", "stream", rabbitmq("/stream/s"), rabbitmq("/stream/s?until=now")),

@@ -111,6 +111,11 @@ test("a sender with another secret is refused, says why it waits, and loses noth
     undefined;
   await vi.waitFor(() => expect(waiting()).toMatchObject({ code: "SINK-FAILED" }), WAIT);
   expect(waiting()?.message).toContain("answered 401: it does not accept the credentials");
+  const { connection } = running.status().nodes.find(({ node }) => node === "out") ?? {};
+  expect(connection).toMatchObject({
+    name: `http://127.0.0.1:${target.port}/api/v1/graphs/inbox/push/in`,
+    reason: expect.stringContaining("answered 401: it does not accept the credentials"),
+  });
   let said = JSON.stringify(running.status());
   for await (const batch of running.log.read({ from: 0 }))
     for (const { payload } of batch) said += Buffer.from(payload).toString("latin1");

@@ -3,15 +3,18 @@ import type { AddressInfo } from "node:net";
 import {
   type InputSlice,
   type Json,
+  type MillraceError,
   Positions,
   RowBatch,
   reportOf,
+  type SinkConnector,
+  sleep,
   systemEnv,
   type WebhookHeaders,
   WebhookKeys,
 } from "@millrace/engine";
 import { sinkContract } from "@millrace/engine/testing";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { type WebhookSinkOptions, webhookSink } from "./webhook-sink.ts";
 
 interface Received {
@@ -36,6 +39,16 @@ function stop(server: Server): void {
   server.close();
   server.closeAllConnections();
 }
+
+/** Goes away and comes back at the same port, a moment later. */
+function restart(server: Server): void {
+  const { port } = server.address() as AddressInfo;
+  stop(server);
+  setImmediate(() => server.listen(port, "127.0.0.1"));
+}
+
+/** Waits are short, and the circuit stays closed. */
+const POLICY = { backoffMs: 1, backoffMaxMs: 10, suspendAfter: 1000 };
 
 /** A web server that notes what it is sent; `answer` may refuse instead. */
 async function targetOf(
@@ -74,7 +87,8 @@ function sliceOf(rows: readonly Json[], first = 0): InputSlice {
   };
 }
 
-const clock = systemEnv().clock;
+const env = systemEnv();
+const { clock } = env;
 const SECRET = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
 const keys = WebhookKeys.parse(SECRET) as WebhookKeys;
 
@@ -87,7 +101,7 @@ for (const [name, options] of [
   const target = async () => {
     const { url, received, server } = await targetOf();
     return {
-      connect: () => webhookSink({ url, ...options }),
+      connect: () => webhookSink({ urls: [url], policy: POLICY, ...options }, env),
       async content() {
         const seen = new Map<string, Json>();
         const messages = received.flatMap(({ body, key, type }, i) => {
@@ -104,6 +118,7 @@ for (const [name, options] of [
         });
         return received[0]?.key === undefined ? messages : [...seen.values()];
       },
+      breakConnections: () => restart(server),
       close: async () => stop(server),
     };
   };
@@ -119,7 +134,7 @@ async function failureOf(
     answer(response);
     return true;
   });
-  const sink = webhookSink({ url, ...options });
+  const sink = webhookSink({ urls: [url], ...options }, env);
   await sink.open(undefined);
   const thrown: unknown = await sink.deliver([sliceOf([1])]).catch((error: unknown) => error);
   await sink.close();
@@ -129,12 +144,12 @@ async function failureOf(
 
 test("a keyed message has the same key in every request, and batches are cut at the limit", async () => {
   const { url, received } = await targetOf();
-  const keyed = webhookSink({ url, keyed: true });
+  const keyed = webhookSink({ urls: [url], keyed: true }, env);
   await keyed.open(undefined);
   await keyed.deliver([sliceOf(["a", "b"], 7)]);
   await keyed.deliver([sliceOf(["b"], 8)]);
   expect(received.map(({ key }) => key)).toEqual(["origin%3Ea%2Fb/7/0", "origin%3Ea%2Fb/8/0", "origin%3Ea%2Fb/8/0"]);
-  const cut = webhookSink({ url, messagesMax: 2 });
+  const cut = webhookSink({ urls: [url], messagesMax: 2 }, env);
   await cut.open(undefined);
   await cut.deliver([sliceOf([1, 2, 3])]);
   expect(received.slice(3).map(({ body }) => body)).toEqual(["[1,2]", "[3]"]);
@@ -152,7 +167,9 @@ test("a target that is overloaded is tried again, when it says", async () => {
   expect(await failureOf({}, (response) => response.writeHead(503, dates).end())).toMatchObject({
     retryAfterMs: 30_000,
   });
-  expect(await failureOf({}, (response) => response.writeHead(500).end())).not.toHaveProperty("retryAfterMs");
+  // As long as any connection waits after the first failure.
+  const { retryAfterMs } = await failureOf({}, (response) => response.writeHead(500).end());
+  expect(retryAfterMs).toBeLessThanOrEqual(100);
 });
 
 test("a target that refuses is not tried again, and its answer is shown without secrets of the address", async () => {
@@ -174,7 +191,7 @@ test.each([401, 403, 407])(
       kind: "transient",
       details: { status, answer: "who are you" },
     });
-    expect(failure.message).toMatch(/ answered \d+: it does not accept the credentials$/);
+    expect(failure.message).toMatch(/: answered \d+: it does not accept the credentials$/);
     expect(failure.message).not.toContain("secret");
   },
 );
@@ -202,7 +219,7 @@ async function idsOf(
   options: Partial<WebhookSinkOptions> = {},
 ): Promise<readonly string[]> {
   const { url, received } = await targetOf();
-  const sink = webhookSink({ url, signing: { keys, id, clock }, ...options });
+  const sink = webhookSink({ urls: [url], signing: { keys, id, clock }, ...options }, env);
   await sink.open(undefined);
   for (const slices of deliveries) await sink.deliver(slices);
   await sink.close();
@@ -240,4 +257,152 @@ test("messages are not sent to where a target redirects them", async () => {
     expect(failure).toMatchObject({ code: "SINK-REFUSED", details: { status } });
   }
   expect(other.received).toEqual([]);
+});
+
+const thrownBy = (delivery: Promise<unknown>): Promise<MillraceError> =>
+  delivery.then(
+    () => Promise.reject(new Error("it was delivered")),
+    (error: MillraceError) => error,
+  );
+
+/** A delivery as a node makes it: what fails for a while is done again. */
+async function delivered(sink: SinkConnector, row: Json): Promise<void> {
+  for (;;) {
+    try {
+      await sink.deliver([sliceOf([row])]);
+      return;
+    } catch (error) {
+      expect(reportOf(error).kind).toBe("transient");
+    }
+  }
+}
+
+describe("the connection of a webhook", () => {
+  test("says why a target that went away is not up, and is up when it has come back", async () => {
+    const { url, received, server } = await targetOf();
+    const sink = webhookSink({ urls: [url], policy: { ...POLICY, backoffMs: 20 } }, env);
+    expect(sink.connection?.()).toMatchObject({ state: "idle", endpoint: null, reason: "" });
+    await sink.deliver([sliceOf([1])]);
+    const [name = ""] = url.split("?");
+    expect(sink.connection?.()).toMatchObject({ name, state: "up", endpoint: name, reason: "", connects: 1 });
+    const { port } = server.address() as AddressInfo;
+    stop(server);
+    await thrownBy(sink.deliver([sliceOf([2])]));
+    expect(sink.connection?.()).toMatchObject({ state: "backing-off", failures: 0 });
+    const { code, message } = await thrownBy(sink.deliver([sliceOf([2])]));
+    expect([code, message]).toEqual(["SINK-FAILED", expect.stringMatching(/\/in: no answer: .*ECONNREFUSED/)]);
+    expect(sink.connection?.()).toMatchObject({ state: "backing-off", failures: 1, reason: message });
+    await new Promise<void>((listening) => server.listen(port, "127.0.0.1", listening));
+    await delivered(sink, 2);
+    expect(sink.connection?.()).toMatchObject({ state: "up", reason: "", connects: 2, failures: 0 });
+    expect(received.map(({ body }) => body)).toEqual(["[1]", "[2]"]);
+    await sink.close();
+    expect(sink.connection?.().state).toBe("idle");
+  });
+
+  test("is left alone after several failures, and one delivery decides whether it is up again", async () => {
+    let isIll = true;
+    let requests = 0;
+    const { url } = await targetOf((_, response) => {
+      requests++;
+      if (isIll) response.writeHead(503).end("later");
+      return isIll;
+    });
+    const policy = { backoffMs: 1, suspendAfter: 3, suspendMs: 50 };
+    const sink = webhookSink({ urls: [url], policy }, env);
+    for (let i = 0; i < 3; i++)
+      expect(await thrownBy(sink.deliver([sliceOf([1])]))).toMatchObject({
+        code: "SINK-FAILED",
+        details: { status: 503, answer: "later", failures: i + 1 },
+      });
+    const status = sink.connection?.();
+    expect(status).toMatchObject({ state: "suspended", reason: expect.stringMatching(/\/in: answered 503$/) });
+    const { code, retryAfterMs = 0 } = await thrownBy(sink.deliver([sliceOf([1])]));
+    expect([code, requests]).toEqual(["CONNECTION-SUSPENDED", 3]);
+    isIll = false;
+    await sleep(env, retryAfterMs);
+    await sink.deliver([sliceOf([1])]);
+    expect([sink.connection?.().state, requests]).toEqual(["up", 4]);
+    await sink.close();
+  });
+
+  test("has the next of several hosts when one takes nothing, and leaves that one alone as long as it wants", async () => {
+    let firstIsAsked = 0;
+    const first = await targetOf((_, response) => {
+      firstIsAsked++;
+      response.writeHead(429, { "retry-after": "3600" }).end();
+      return true;
+    });
+    let isGone = false;
+    const second = await targetOf((_, response) => {
+      if (isGone) response.destroy();
+      return isGone;
+    });
+    const sink = webhookSink(
+      { urls: [first.url, second.url], policy: POLICY, signing: { keys, id: "g/out", clock } },
+      env,
+    );
+    await sink.deliver([sliceOf(["a"])]);
+    expect(sink.connection?.()).toMatchObject({ state: "up", endpoint: second.url.split("?")[0] });
+    isGone = true;
+    await thrownBy(sink.deliver([sliceOf(["b"])]));
+    const { message } = await thrownBy(sink.deliver([sliceOf(["b"])]));
+    expect(message).toMatch(/in: wants to be left alone for \d+ ms more; .*in: no answer: /);
+    isGone = false;
+    await delivered(sink, "b");
+    expect(second.received.map(({ body }) => body)).toEqual(['["a"]', '["b"]']);
+    expect(second.received.map(({ headers }) => headers["webhook-id"])).toEqual(
+      await idsOf("g/out", [[sliceOf(["a"])], [sliceOf(["b"])]]),
+    );
+    expect(firstIsAsked).toBe(1);
+    await sink.close();
+  });
+
+  test("is up where a message is refused, which is not asked of another host", async () => {
+    const refusing = await targetOf((_, response) => {
+      response.writeHead(400).end();
+      return true;
+    });
+    const other = await targetOf();
+    const sink = webhookSink({ urls: [refusing.url, other.url] }, env);
+    for (let i = 0; i < 2; i++) expect((await thrownBy(sink.deliver([sliceOf([1])]))).code).toBe("SINK-REFUSED");
+    expect([sink.connection?.().state, other.received]).toEqual(["up", []]);
+    await sink.close();
+  });
+
+  test("shows no secret, in the path neither, and tells hosts apart that are secrets", async () => {
+    const urls = ["http://127.0.0.1:1/hook/s3cret", "http://127.0.0.2:1/hook/s3cret"];
+    const sink = webhookSink({ urls, secrets: ["s3cret", "127.0.0.1", "127.0.0.2"], policy: POLICY }, env);
+    const { message } = await thrownBy(sink.deliver([sliceOf([1])]));
+    expect(message).toMatch(/^http:\/\/\*\*\*:1\/hook\/\*\*\*: .*; http:\/\/\*\*\*:1\/hook\/\*\*\* \(2\): /);
+    expect(sink.connection?.().name).toBe("http://***:1,***:1/hook/***");
+    expect(JSON.stringify(sink.connection?.())).not.toMatch(/s3cret|127\.0/);
+    await sink.close();
+  });
+});
+
+test("with a list of networks no other private address is posted to; without one any is", async () => {
+  const { url, received } = await targetOf();
+  const elsewhere = webhookSink({ urls: [url], allow: ["10.0.0.0/8"] }, env);
+  const { code, kind, message } = await thrownBy(elsewhere.deliver([sliceOf([1])]));
+  expect([code, kind, message]).toEqual(["SINK-FAILED", "transient", expect.stringContaining("127.0.0.1")]);
+  expect(received).toEqual([]);
+  const here = webhookSink({ urls: [url], allow: ["127.0.0.0/8"] }, env);
+  await here.deliver([sliceOf([1])]);
+  expect(received.length).toBe(1);
+  await here.close();
+});
+
+test("a target that took the messages and never ends its answer has taken them", async () => {
+  const { url } = await targetOf((_, response) => {
+    response.writeHead(200);
+    response.write("thanks");
+    const trickle = setInterval(() => response.write("."), 10);
+    response.on("close", () => clearInterval(trickle));
+    return true;
+  });
+  const sink = webhookSink({ urls: [url], timeoutMs: 100 }, env);
+  await sink.deliver([sliceOf([1])]);
+  expect(sink.connection?.().state).toBe("up");
+  await sink.close();
 });
