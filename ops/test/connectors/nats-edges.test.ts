@@ -7,7 +7,7 @@ import { SeededRandom } from "@millrace/engine/testing";
 import { natsTransport } from "@millrace/streams/nats";
 import { connect } from "nats";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { natsServers, startNats, versionOf } from "../../services/nats-server.ts";
+import { natsServers, startNats, versionOf, withSettings } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { isFull } from "../faults/form.ts";
@@ -105,6 +105,33 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
             `nats-server ${versionOf(server)}: ${ROWS} rows, ${faults} faults (kill -9, cut, ${isNewer ? "stream deleted" : "nothing"}, power cut): ${differences(got, wanted)}`,
           );
           expect(got).toEqual(wanted);
+        },
+        LIMIT_MS,
+      );
+
+      test(
+        "says that the server has no room for what an edge carries, and gives the same when there is room",
+        async () => {
+          const small = await startNats(withSettings(kind, "jetstream { max_file_store: 1MB }\n"));
+          graph.onClose(() => small.stop());
+          const nc = await connect({ servers: small.address });
+          graph.onClose(() => nc.close());
+          const jsm = await nc.jetstreamManager();
+          await jsm.streams.add({ name: "BALLAST", subjects: ["ballast"] });
+          const fill = async (): Promise<void> => {
+            for (;;) await nc.jetstream().publish("ballast", Buffer.alloc(32_000));
+          };
+          await expect(fill()).rejects.toMatchObject({ api_error: { description: "insufficient resources" } });
+          const host = await graph.deploy(open(small.address));
+          const finished = done(host);
+          await vi.waitFor(() => {
+            const { connection } = statusOf(host).edges[0] ?? {};
+            expect(connection).toMatchObject({ state: "backing-off", reason: expect.stringMatching(/ resources/) });
+          }, 20_000);
+          await jsm.streams.purge("BALLAST");
+          await finished;
+          expect(statusOf(host).edges[0]?.connection).toMatchObject({ state: "up", reason: "" });
+          expect(graph.results()).toEqual(await graph.expected());
         },
         LIMIT_MS,
       );

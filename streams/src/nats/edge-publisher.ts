@@ -1,10 +1,10 @@
 /** The sending end of one subject: one message after the other, each until the server has it, whatever happens meanwhile. */
-import { type Env, MillraceError, sleep, transportError } from "@millrace/engine";
-import type { NatsConnection } from "nats";
+import { type Env, MillraceError, messageOf, sleep, transportError } from "@millrace/engine";
+import type { NatsConnection, NatsError } from "nats";
 import type { Connection } from "../resilience/connection.ts";
 import { transportClosed } from "../resilience/edge-ends.ts";
 import { type EdgeStream, ensureEdgeStream, isSubjectFull } from "./edge-stream.ts";
-import { isNoResponders } from "./publish-failure.ts";
+import { isNoResponders, publishFailure } from "./publish-failure.ts";
 
 export interface EdgePublisherOptions {
   readonly env: Env;
@@ -23,6 +23,8 @@ const RETRY_MS = 50;
 export class EdgePublisher {
   readonly #options: EdgePublisherOptions;
   #last: Promise<unknown> = Promise.resolve();
+  /** Why the server, which is there, does not take a message; empty while it does. */
+  refusal = "";
 
   constructor(options: EdgePublisherOptions) {
     this.#options = options;
@@ -36,15 +38,17 @@ export class EdgePublisher {
   }
 
   async #accepted(bytes: Uint8Array, id: string): Promise<void> {
-    const { env, closed } = this.#options;
+    const { env, closed, subject } = this.#options;
     for (let full = 0; ; ) {
       if (closed.aborted) throw transportClosed();
       try {
         await this.#attempt(bytes, id);
+        this.refusal = "";
         return;
       } catch (error) {
         if (closed.aborted) throw transportClosed();
         if (error instanceof MillraceError && error.kind !== "transient") throw error;
+        this.refusal = refusalOf(error, subject);
         const waitMs = isSubjectFull(error) ? Math.min(FULL_MS_MAX, FULL_MS * 2 ** full++) : waitAfter(error);
         await sleep(env, waitMs, closed).catch(() => undefined);
       }
@@ -65,6 +69,12 @@ export class EdgePublisher {
       throw error;
     }
   }
+}
+
+/** A subject that is full is in order, and a failure without the server's word is the connection's, which says so itself. */
+function refusalOf(error: unknown, subject: string): string {
+  const isRefused = (error as NatsError).api_error !== undefined && !isSubjectFull(error);
+  return isRefused ? messageOf(publishFailure(error, subject)) : "";
 }
 
 function waitAfter(error: unknown): number {

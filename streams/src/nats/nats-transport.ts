@@ -73,8 +73,12 @@ class JetStreamTransport implements Transport {
     });
   }
 
+  /** A server that is there and takes nothing, for want of room, is not up for an edge. */
   connection(): ConnectionStatus {
-    return this.#connection.status;
+    const { status } = this.#connection;
+    if (status.state !== "up") return status;
+    const reason = this.#ends.publishers.map(({ refusal }) => refusal).find((refusal) => refusal !== "");
+    return reason === undefined ? status : { ...status, state: "backing-off", reason };
   }
 
   addressOf(subject: string): string {

@@ -26,6 +26,11 @@ export class EdgeEnds<P, S extends { close(): Promise<void> }, M> {
     this.#options = options;
   }
 
+  /** All sending ends there are. */
+  get publishers(): readonly P[] {
+    return [...this.#publishers.values()];
+  }
+
   /** The sending end of a message. @throws TRANSPORT-CLOSED, TRANSPORT-TOO-LARGE */
   publisher(subject: string, { body }: TransportMessage): P {
     const { bodyBytesMax } = this.#options;
