@@ -4,6 +4,11 @@ import { skips } from "./ops/bin/setup.mjs";
 
 const propertySeed = fileURLToPath(import.meta.resolve("./ops/test/property-seed.ts"));
 const workspaces = ["engine", "actors", "streams", "native", "projections", "gateway", "ops"];
+/**
+ * Their tests replace modules, change the environment or count on a process of their own. The files of the others share what a worker
+ * has imported, which takes longer than most of their tests.
+ */
+const isolated: ReadonlySet<string> = new Set(["native", "gateway", "ops"]);
 /** Two files at a time, as most wait for a server or a process. The tests of ops come after all others. */
 const order = (name: string): { readonly maxWorkers: number; readonly sequence: { readonly groupOrder: number } } => ({
   maxWorkers: 2,
@@ -29,6 +34,7 @@ export default defineConfig({
         // Below the limit of a test, so that what did not come is named.
         expect: { poll: { timeout: 15_000 } },
         ...order(name),
+        isolate: isolated.has(name),
         env: skips(),
       },
     })),
