@@ -5,7 +5,7 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { edgeCarriers, parseGraph, systemEnv, type Transport } from "@millrace/engine";
+import { edgeCarriers, heardLanesOf, parseGraph, systemEnv, type Transport } from "@millrace/engine";
 import { memoryTransport } from "@millrace/streams/memory";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
@@ -83,6 +83,14 @@ class TwoHosts {
       await host?.close("it is stopped");
       await data?.close();
     }
+  }
+
+  /** The last message of `sent` that its host has written down as consumed: acknowledgements come after what they acknowledge is seen. */
+  async heard(): Promise<number | undefined> {
+    const { log } = await this.#data("first");
+    for await (const [newest] of log.readStream("shared/~lanes", { direction: "backward", limit: 1 }))
+      if (newest !== undefined) return heardLanesOf(newest)[0]?.durable.pos;
+    return undefined;
   }
 
   /** Beside the graph, or of a log that is opened for nothing else. */
@@ -175,6 +183,7 @@ describe("a graph on two hosts whose logs are pruned", { timeout: TEST_MS }, () 
   });
 
   it("starts again on both, pruned while they were stopped, and comes to the same", async () => {
+    await expect.poll(() => pruned.heard(), POLL).toBe(3 * COUNT - 1);
     await pruned.stop("first", "second");
     for (const name of ["first", "second"] as const) {
       const { base, heldBy } = await pruned.prune(name);
