@@ -16,13 +16,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { systemEnv } from "@millrace/engine";
-import { nativeBlocks, nativeFileLock, nativeTreeHasher, openLmdbStore } from "@millrace/native";
+import { nativeTreeHasher } from "@millrace/native";
 import { openAuditTree } from "@millrace/projections";
-import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
-import { IndexThread } from "../dist/host/index-thread.js";
+import { systemDisk } from "@millrace/streams/embedded";
 import { archiveTurns } from "./archive-turns.mjs";
 import { benchContext } from "./bench-context.mjs";
 import { median } from "./measure.mjs";
+import { openLog } from "./open-log.mjs";
 
 const APPENDERS = [64, 1024];
 const WARM_UP_MS = 500;
@@ -165,16 +165,9 @@ const withoutFollowers = (directory) => openEmbedded(directory, { followed: fals
 
 /** `treed`: whether the Merkle tree is one of the followers. */
 export async function openEmbedded(directory, { prepared = true, followed = true, treed = followed }) {
-  const indexStore = await openLmdbStore({ dir: join(directory, "index") });
-  const kernels = nativeBlocks();
-  const log = await openEmbeddedLog({
-    directory: join(directory, "log"),
-    disk: systemDisk(nativeFileLock()),
-    env: systemEnv(),
-    indexStore,
-    indexer: followed ? new IndexThread({ store: indexStore, kernels }).of : NO_INDEX,
-    kernels,
+  const { log, close } = await openLog(directory, {
     segmentBytes: SEGMENT_BYTES,
+    ...(followed ? {} : { indexer: NO_INDEX }),
     onFatal: (error) => {
       throw error;
     },
@@ -206,8 +199,7 @@ export async function openEmbedded(directory, { prepared = true, followed = true
     },
     close: async () => {
       await tree?.stop();
-      await log.close();
-      await indexStore.close();
+      await close();
     },
   };
 }

@@ -4,8 +4,8 @@ import { nativeBlocks, nativeFileLock, openLmdbStore } from "@millrace/native";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { IndexThread } from "../dist/host/index-thread.js";
 
-/** A log on disk with its index, put together as a host does it. */
-export async function openLog(directory) {
+/** A log on disk with its index, put together as a host does it but for what `different` says. */
+export async function openLog(directory, different = {}) {
   const indexStore = await openLmdbStore({ dir: join(directory, "index") });
   const kernels = nativeBlocks();
   const log = await openEmbeddedLog({
@@ -15,6 +15,7 @@ export async function openLog(directory) {
     indexStore,
     indexer: new IndexThread({ store: indexStore, kernels }).of,
     kernels,
+    ...different,
   });
   return { log, close: () => log.close().then(() => indexStore.close()) };
 }

@@ -1,4 +1,4 @@
-/** The HTTP server of a session. Only who is given a port loads it: it is a third of what a process loads. */
+/** The HTTP server of a session. Only who is given a port loads it, and the gateway with it. */
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,18 +8,15 @@ import { auditFiles } from "@millrace/projections";
 import { systemDisk } from "@millrace/streams/embedded";
 import { Registry } from "prom-client";
 import { opsError } from "../errors.ts";
-import { deadLetterReader } from "../host/dead-letters.ts";
-import { describeEvent } from "../host/describe-event.ts";
 import { reservedStreams } from "../host/event-store.ts";
 import type { HostData } from "../host/host-data.ts";
 import type { HostPayloads } from "../host/host-payloads.ts";
 import { registerLogMetrics } from "../host/log-metrics.ts";
 import { LOOPBACK } from "../host/loopback.ts";
-import { NodeStates } from "../host/node-states.ts";
 import type { OpenedHost } from "../host/open-host.ts";
 import { registerPayloadMetrics } from "../host/payload-metrics.ts";
 import { registerWitnessMetrics } from "../host/witness-metrics.ts";
-import { VERSION } from "../version.ts";
+import { gatewayReads } from "./gateway-reads.ts";
 
 export interface HttpServerOptions {
   readonly opened: OpenedHost;
@@ -44,18 +41,9 @@ export async function openHttpServer({
   registerLogMetrics(metrics, data);
   if (data.cosigning !== undefined) registerWitnessMetrics(metrics, data.cosigning);
   const app = buildGateway({
-    host: opened.host,
-    log: opened.log,
-    projections: opened.projections,
-    deadLetters: deadLetterReader(opened.projections),
-    nodeStates: new NodeStates({ log: opened.log, snapshots: data.snapshots, env }),
+    ...gatewayReads(opened, data, env),
     metrics,
-    health: opened.health,
-    env,
-    version: VERSION,
     hostName: hostname(),
-    describeEvent,
-    ...(data.keys === undefined ? {} : { reveal: data.keys.reveal }),
     isReserved: reservedStreams(opened.host),
     // TypeBox schemas are JSON.
     graphSchema: graphSchema as unknown as JsonObject,

@@ -4,7 +4,7 @@ vi.mock("@millrace/gateway", () => {
   throw new Error("the gateway was loaded");
 });
 
-it("a session loads the gateway, which is a third of what a process loads, only for who is given a port", async () => {
+it("a session loads the gateway only for who is given a port", async () => {
   await expect(import("./session.ts")).resolves.toHaveProperty("openSession");
   await expect(import("./http-server.ts")).rejects.toThrow();
 });

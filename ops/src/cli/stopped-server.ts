@@ -4,18 +4,15 @@ import { buildGateway } from "@millrace/gateway";
 import { Registry } from "prom-client";
 import { opsError } from "../errors.ts";
 import { dataDirectory } from "../host/data-directory.ts";
-import { deadLetterReader } from "../host/dead-letters.ts";
-import { describeEvent } from "../host/describe-event.ts";
 import { SYSTEM } from "../host/graph-stream.ts";
 import type { HostData } from "../host/host-data.ts";
 import { logAddress } from "../host/log-address.ts";
 import { remotePlace } from "../host/log-place.ts";
-import { NodeStates } from "../host/node-states.ts";
 import { openStoppedData } from "../host/open-data.ts";
 import { exitOnFatal, openHost } from "../host/open-host.ts";
 import { openRemoteData } from "../host/open-remote-data.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
-import { VERSION } from "../version.ts";
+import { gatewayReads } from "./gateway-reads.ts";
 
 /** @throws HOST-EMPTY, HOST-RUNNING, HOST-LOG, and what a log in EventStoreDB refuses */
 export async function openStopped(
@@ -38,17 +35,8 @@ export async function openStopped(
   });
   await opened.projections.reached(data.log.durableEnd);
   const app = buildGateway({
-    host: opened.host,
-    log: data.log,
-    projections: opened.projections,
-    deadLetters: deadLetterReader(opened.projections),
-    nodeStates: new NodeStates({ log: data.log, snapshots: data.snapshots, env }),
+    ...gatewayReads(opened, data, env),
     metrics: new Registry(),
-    health: opened.health,
-    env,
-    version: VERSION,
-    describeEvent,
-    ...(data.keys === undefined ? {} : { reveal: data.keys.reveal }),
   });
   const close = async (): Promise<void> => {
     await app.close();

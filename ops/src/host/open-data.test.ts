@@ -17,6 +17,7 @@ test("the audit tree holds appends back while more records than may wait are not
       code: "LOG-LAG",
       details: { follower: "audit tree" },
     });
+    expect(data.lags()).toEqual({ index: 0, "audit tree": 0 });
   } finally {
     await data.close();
     rmSync(path, { recursive: true });

@@ -14,7 +14,7 @@ const EXIT_LOG_STOPPED = 74;
 export const SEGMENT_BYTES = 4 * 1024 * 1024;
 
 const nobody = new Uint8Array(16);
-const context = {
+export const context = {
   causationId: nobody,
   correlationId: nobody,
   principal: "test",

@@ -6,25 +6,13 @@ import { createHash } from "node:crypto";
 import { storedRecords, systemEnv } from "@millrace/engine";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { memoryOrderedStore } from "@millrace/streams/memory";
+import { context } from "./log-appender.mjs";
 
 const SEGMENT_BYTES = 32 * 1024;
 /** More than a reader keeps open. */
 const SEGMENTS = 20;
 const PAYLOAD_BYTES = 3000;
 const ALL = Number.POSITIVE_INFINITY;
-
-const nobody = new Uint8Array(16);
-const context = {
-  causationId: nobody,
-  correlationId: nobody,
-  principal: "test",
-  tenant: "",
-  codeVersion: "1",
-  graph: "",
-  graphRevision: 0,
-  node: "",
-  epoch: 0,
-};
 
 const log = await openEmbeddedLog({
   directory: process.argv[2],

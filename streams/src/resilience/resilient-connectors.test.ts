@@ -131,6 +131,14 @@ function sliceOf(i: number): InputSlice {
   return { lane: "lane", input: 0, batch: new RowBatch([i]), positions: Positions.dense(i, 1), late: [] };
 }
 
+/** A connection that nothing ends. */
+const ALWAYS_THERE = {
+  connect: async (): Promise<object> => ({}),
+  probe: async (): Promise<void> => undefined,
+  ended: (): Promise<never> => new Promise(() => undefined),
+  disconnect: async (): Promise<void> => undefined,
+};
+
 describe("a feed that is refused whenever it listens", () => {
   /** What its status says; `listening` ends the listening of the moment, or lets a message come. */
   async function refused() {
@@ -140,12 +148,7 @@ describe("a feed that is refused whenever it listens", () => {
       name: "x",
       endpoints: ["a"],
       env,
-      driver: {
-        connect: async () => ({}),
-        probe: async () => undefined,
-        ended: () => new Promise(() => undefined),
-        disconnect: async () => undefined,
-      },
+      driver: ALWAYS_THERE,
     });
     const listen = (_: object, intake: FeedIntake): Promise<void> =>
       new Promise((_resolve, reject) => {
@@ -207,12 +210,7 @@ describe("a feed that subscribes", () => {
       name: "x",
       endpoints: ["a"],
       env,
-      driver: {
-        connect: async () => ({}),
-        probe: async () => undefined,
-        ended: () => new Promise(() => undefined),
-        disconnect: async () => undefined,
-      },
+      driver: ALWAYS_THERE,
     });
     const listen = (_: object, _intake: FeedIntake, heard: () => void): Promise<void> =>
       new Promise((_resolve, reject) => {
