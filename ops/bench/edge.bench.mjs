@@ -17,7 +17,7 @@
  * - `bareKafkajs`: over Kafka, to batches of 1024 messages, a message for each row, with the client's own producer and consumer
  *
  * `p99MsAtHalfRate` of these: rows come evenly at half of that rate, a frame waits at most 5 ms for its rows; from when a frame's first
- * row came to when the actor had it.
+ * row came to when the actor had it. The median of as many runs as there are repeats.
  *
  * Then whole graphs between two topics of Kafka, as `millrace run` has them, against the same in other engines, each in a process of
  * its own. What all write is compared with what must come out. Trades per second, from the first row that can come to the last:
@@ -35,7 +35,7 @@ import { DURABLE, NATS_RATIOS, natsPeers } from "./edge/nats-edges.mjs";
 import { buildEngines } from "./edge/peers.mjs";
 import { Topics } from "./edge/topics.mjs";
 import { tradeWindows } from "./edge/trade-windows.mjs";
-import { measure } from "./measure.mjs";
+import { measure, median } from "./measure.mjs";
 
 allowTypeScript();
 const { natsServers, startNats } = await import("../services/nats-server.ts");
@@ -52,8 +52,7 @@ async function compare(peers, pairs, repeats) {
     for (const [name, { ns, min, max, cpuNs }] of measured) {
       const [perSecond, low, high] = [ns, max, min].map((each) => Math.round(1e9 / each));
       const cpuSecondsPerMillion = Number((cpuNs / 1e3).toPrecision(3));
-      const { paced } = peers[name];
-      const p99 = paced === undefined ? {} : { p99MsAtHalfRate: Number((await paced(perSecond / 2)).toPrecision(3)) };
+      const p99 = await pacedFigures(peers[name].paced, perSecond / 2, repeats);
       figures[name] = { perSecond, range: [low, high], cpuSecondsPerMillion, ...p99 };
       show(name, figures[name]);
     }
@@ -64,6 +63,14 @@ async function compare(peers, pairs, repeats) {
   } finally {
     await Promise.all(Object.values(peers).map(({ close }) => close()));
   }
+}
+
+/** The 99th percentile of each of several runs at a rate, and the median of these. */
+async function pacedFigures(paced, rate, repeats) {
+  if (paced === undefined) return {};
+  const runs = [];
+  for (let r = 0; r < repeats; r++) runs.push(Number((await paced(rate)).toPrecision(3)));
+  return { p99MsAtHalfRate: median(runs), p99Runs: runs };
 }
 
 /** One line of figures. */

@@ -75,6 +75,7 @@ export class Topics {
       .split("\n")
       .map((line) => line.split(" ").map(Number));
     const each = steps.length > 1 ? steps[1][0] : 1;
-    return (index) => steps[Math.floor(index / each)]?.[1] ?? Number.NaN;
+    const msEach = rate > 0 ? 1000 / rate : 0;
+    return (index) => (steps[Math.floor(index / each)]?.[1] ?? Number.NaN) + (index % each) * msEach;
   }
 }

@@ -41,9 +41,13 @@ export interface KafkaSecurity {
 
 const CLIENT_ID = "millrace";
 const REQUEST_MS = 15_000;
-/** How often, and how long after each other, a request is made that fails while the cluster is busy with itself. */
+/**
+ * How often, and how long after each other, a request is made that fails while the cluster is busy with itself. Soon at first: the
+ * end of the transaction before, which is what most of them wait for, takes a millisecond or two.
+ */
 const PASSING_TRIES = 100;
-const PASSING_MS = 20;
+const PASSING_MS = 1;
+const PASSING_MS_MAX = 100;
 const LATEST = -1;
 const EARLIEST = -2;
 const ALL_REPLICAS = -1;
@@ -70,6 +74,8 @@ export class KafkajsClient implements KafkaClient {
   readonly #sockets = new Map<Socket, string>();
   /** By address and lane. */
   readonly #brokers = new Map<string, Promise<Broker>>();
+  /** Where groups and transactions are kept, by kind and name, as long as nobody refused to be that. */
+  readonly #coordinators = new Map<string, { readonly host: string; readonly port: number }>();
   /** Rejects what is being asked. */
   readonly #asking = new Set<(reason: Error) => void>();
   #seed: Broker | undefined;
@@ -156,10 +162,12 @@ export class KafkajsClient implements KafkaClient {
   }
 
   async commitOffset(group: string, topic: string, partition: number, offset: number): Promise<void> {
-    const broker = await this.coordinator(group, GROUP);
     const topics = [{ topic, partitions: [{ partition, offset: String(offset) }] }];
-    // As somebody who is in no group: nothing is assigned, and nobody is pushed out of it.
-    await this.#timed(broker.offsetCommit({ groupId: group, groupGenerationId: -1, memberId: "", topics }));
+    await this.persist(async () => {
+      const broker = await this.coordinator(group, GROUP);
+      // As somebody who is in no group: nothing is assigned, and nobody is pushed out of it.
+      return broker.offsetCommit({ groupId: group, groupGenerationId: -1, memberId: "", topics });
+    });
   }
 
   async writer(name: string, compression?: Compression): Promise<KafkaWriter> {
@@ -242,20 +250,25 @@ export class KafkajsClient implements KafkaClient {
 
   /** The broker that keeps a group or a transaction. */
   async coordinator(name: string, type: number = TRANSACTION): Promise<Broker> {
-    const { coordinator } = await this.persist(() =>
-      this.#seedBroker.findGroupCoordinator({ groupId: name, coordinatorType: type }),
-    );
-    return this.#broker(coordinator.host, coordinator.port, "");
+    const key = `${type} ${name}`;
+    let at = this.#coordinators.get(key);
+    if (at === undefined) {
+      const asked = { groupId: name, coordinatorType: type };
+      at = (await this.persist(() => this.#seedBroker.findGroupCoordinator(asked))).coordinator;
+      this.#coordinators.set(key, at);
+    }
+    return this.#broker(at.host, at.port, "");
   }
 
-  /** What fails because the cluster is busy with itself is asked again for a while. */
+  /** What fails because the cluster is busy with itself is asked again for a while, and of whoever keeps the name by then. */
   async persist<T>(ask: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
         return await this.#timed(ask());
       } catch (error) {
         if (!isPassing(error) || tries === PASSING_TRIES || this.#isClosed) throw error;
-        await sleep(this.#env, PASSING_MS * Math.min(tries, 5));
+        if (codeOf(error) !== PROTOCOL.CONCURRENT_TRANSACTIONS) this.#coordinators.clear();
+        await sleep(this.#env, Math.min(PASSING_MS_MAX, PASSING_MS * 2 ** (tries - 1)));
       }
     }
   }

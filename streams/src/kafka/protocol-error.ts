@@ -10,14 +10,15 @@ export const PROTOCOL = {
   OUT_OF_ORDER_SEQUENCE: 45,
   DUPLICATE_SEQUENCE: 46,
   INVALID_PRODUCER_EPOCH: 47,
+  CONCURRENT_TRANSACTIONS: 51,
   UNKNOWN_PRODUCER: 59,
   PRODUCER_FENCED: 90,
   UNKNOWN_TOPIC_ID: 100,
   INCONSISTENT_TOPIC_ID: 103,
 } as const;
 
-/** Coordinators that load or move (14, 15, 16), a transaction before that is just being ended (51). */
-const PASSING: ReadonlySet<number | undefined> = new Set([14, 15, 16, 51]);
+/** Coordinators that load or move, a transaction before that is just being ended. */
+const PASSING: ReadonlySet<number | undefined> = new Set([14, 15, 16, PROTOCOL.CONCURRENT_TRANSACTIONS]);
 
 /** The code of a broker's refusal; `undefined` for any other failure. */
 export function codeOf(error: unknown): number | undefined {
