@@ -119,6 +119,7 @@ export { type HttpKind, httpKindOf, webAddress } from "./graph/http-check.ts";
 export { type JmsAddress, type JmsKind, parseJmsAddress } from "./graph/jms-address.ts";
 export { type KafkaAddress, kafkaEdgesFault, parseKafkaAddress } from "./graph/kafka-address.ts";
 export { type MemAddress, parseMemAddress } from "./graph/mem-address.ts";
+export { type MemredisAddress, parseMemredisAddress } from "./graph/memredis-address.ts";
 export type { AnyNodeModel, EdgeModel, GraphModel, NodeModel, SourcePlaces } from "./graph/model.ts";
 export { type MqttAddress, parseMqttAddress } from "./graph/mqtt-address.ts";
 export { type NatsAddress, type NatsKind, natsEdgesFault, parseNatsAddress } from "./graph/nats-address.ts";

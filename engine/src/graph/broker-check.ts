@@ -8,6 +8,7 @@ import { parseGrpcListenAddress } from "./grpc-listen-address.ts";
 import { parseJmsAddress } from "./jms-address.ts";
 import { parseKafkaAddress } from "./kafka-address.ts";
 import { parseMemAddress } from "./mem-address.ts";
+import { parseMemredisAddress } from "./memredis-address.ts";
 import { parseMqttAddress } from "./mqtt-address.ts";
 import { parseNatsAddress } from "./nats-address.ts";
 import type { ProblemList } from "./problem.ts";
@@ -40,6 +41,7 @@ const PARSERS: ReadonlyMap<string, (address: string, side: Side) => Parsed> = ne
   ["grpc", parseGrpcAddress],
   ["grpc+listen", parseGrpcListenAddress],
   ["mem", parseMemAddress],
+  ["memredis", parseMemredisAddress],
   ["custom", parseCustomAddress],
 ]);
 /** Kinds of sources, by scheme, that cannot be read again, and why. */
@@ -61,11 +63,12 @@ const ONCE: ReadonlyMap<string, string> = new Map([
   ["postgres:cdc", "a slot forgets what was confirmed"],
   ["grpc:method", "a service need not say again what it said"],
   ["mem:queue", "a queue in memory forgets what was taken"],
+  ["memredis:channel", "a channel keeps nothing"],
   ["grpc+listen:listen", "who publishes forgets what was acknowledged"],
 ]);
 
 /** Schemes of sinks whose messages have no key. */
-const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "jms", "s3", "grpc", "mem"]);
+const KEYLESS: ReadonlySet<string> = new Set(["activemq", "amqp10", "jms", "s3", "grpc", "mem", "memredis"]);
 
 /** Kinds of sinks that write each row under a key, and what is said of one that has none. */
 const KEYED: ReadonlyMap<string, string> = new Map([

@@ -13,9 +13,9 @@ import { type EdgeBroker, openEdgeBroker, placedNodes, type RunsHere, requireBro
 import { type EventStoreOptions, openEventStore } from "../host/event-store.ts";
 import { logHealth } from "../host/health-log.ts";
 import type { HostData } from "../host/host-data.ts";
+import { HostMemory } from "../host/host-memory.ts";
 import { HostPayloads, type PayloadMemory } from "../host/host-payloads.ts";
 import { HostPersonal } from "../host/host-personal.ts";
-import { HostQueues } from "../host/host-queues.ts";
 import { type LogAddress, logAddress } from "../host/log-address.ts";
 import { LOOPBACK } from "../host/loopback.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
@@ -81,8 +81,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     memory: options.payloads,
   });
   const personal = new HostPersonal();
-  const queues = new HostQueues();
-  const graphs = await compileAll(loaded, options, env, { tables, payloads, personal, queues });
+  const memory = new HostMemory();
+  const graphs = await compileAll(loaded, options, env, { tables, payloads, personal, memory });
   const opening = new Opening();
   try {
     const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
@@ -196,7 +196,7 @@ async function compileAll(
   loaded: readonly LoadedGraph[],
   options: SessionOptions,
   env: Env,
-  ports: Pick<CompileOptions, "tables" | "payloads" | "personal" | "queues">,
+  ports: Pick<CompileOptions, "tables" | "payloads" | "personal" | "memory">,
 ): Promise<CompiledGraph[]> {
   const { out } = dataDirectory(options.data);
   const speed = options.speed === undefined ? {} : { speed: options.speed };

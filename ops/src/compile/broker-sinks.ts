@@ -8,6 +8,7 @@ import {
   parseJmsAddress,
   parseKafkaAddress,
   parseMemAddress,
+  parseMemredisAddress,
   parseMqttAddress,
   parseMysqlAddress,
   parseNatsAddress,
@@ -63,6 +64,7 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["sqlite", sqlite],
   ["grpc", grpc],
   ["mem", mem],
+  ["memredis", memredis],
   ["custom", customSink],
 ]);
 
@@ -189,8 +191,16 @@ async function mem(address: string, { id, context, place }: SinkScope): Promise<
   const { env, resilience: policy } = context.options;
   const { name } = addressOf(address, parseMemAddress, "sink", context, place);
   const { memorySink } = await import("@millrace/streams/memory");
-  const queue = await context.queues.queue(name);
+  const queue = await context.memory.queue(name);
   return () => memorySink(queue, { id, policy }, env);
+}
+
+async function memredis(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseMemredisAddress, "sink", context, place);
+  const { memredisSink } = await import("@millrace/streams/memory");
+  const redis = await context.memory.redis(env);
+  return () => memredisSink(parsed, id, redis, env, { policy });
 }
 
 function keyOf([key]: readonly string[]): { readonly key?: string } {

@@ -10,6 +10,7 @@ import {
   parseJmsAddress,
   parseKafkaAddress,
   parseMemAddress,
+  parseMemredisAddress,
   parseMqttAddress,
   parseMysqlAddress,
   parseNatsAddress,
@@ -72,6 +73,7 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["grpc", grpc],
   ["grpc+listen", grpcListen],
   ["mem", mem],
+  ["memredis", memredis],
   ["custom", customSource],
 ]);
 
@@ -198,6 +200,15 @@ async function mem(address: string, { context, place }: SourceScope): Promise<Br
   const { env, resilience: policy } = context.options;
   const { name } = addressOf(address, parseMemAddress, "source", context, place);
   const { memoryFeed } = await import("@millrace/streams/memory");
-  const queue = await context.queues.queue(name);
+  const queue = await context.memory.queue(name);
   return { feed: () => memoryFeed(queue, env, { policy }) };
+}
+
+async function memredis(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+  const { env, resilience: policy } = context.options;
+  const parsed = addressOf(address, parseMemredisAddress, "source", context, place);
+  const { memredisFeed, memredisSource } = await import("@millrace/streams/memory");
+  const redis = await context.memory.redis(env);
+  if (parsed.kind === "channel") return { feed: () => memredisFeed(parsed, redis, env, { policy }) };
+  return { connector: memredisSource(parsed, redis, env, { policy }) };
 }

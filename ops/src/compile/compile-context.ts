@@ -6,9 +6,9 @@ import type { Env, GraphModel, PayloadIntake, PersonalIntake, Place, WebhookKeys
 import type { ResiliencePolicy } from "@millrace/streams/resilience";
 import { opsError } from "../errors.ts";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
+import { HostMemory } from "../host/host-memory.ts";
 import type { HostPayloads } from "../host/host-payloads.ts";
 import type { HostPersonal } from "../host/host-personal.ts";
-import { HostQueues } from "../host/host-queues.ts";
 import type { ProjectionTables } from "../host/projection-tables.ts";
 
 export interface CompileOptions {
@@ -23,8 +23,8 @@ export interface CompileOptions {
   readonly payloads?: HostPayloads | undefined;
   /** Keys of personal values; absent: graphs with personal values cannot be compiled. */
   readonly personal?: HostPersonal | undefined;
-  /** Queues between the graphs of the host. Default: the graph has its own. */
-  readonly queues?: HostQueues | undefined;
+  /** What the graphs of the host share in memory. Default: the graph has its own. */
+  readonly memory?: HostMemory | undefined;
   /** Replays every source with an event time at this multiple of event time, whatever the file says. */
   readonly speed?: number;
   /** Overrides what addresses say of connections to brokers. */
@@ -40,13 +40,13 @@ export class CompileContext {
   readonly projections: DeclaredProjection[] = [];
   /** What pushes must be signed with, by source. */
   readonly pushKeys = new Map<string, WebhookKeys>();
-  /** What `mem:` names. */
-  readonly queues: HostQueues;
+  /** What `mem:` and `memredis:` name. */
+  readonly memory: HostMemory;
 
   constructor(model: GraphModel, options: CompileOptions) {
     this.model = model;
     this.options = options;
-    this.queues = options.queues ?? new HostQueues();
+    this.memory = options.memory ?? new HostMemory();
   }
 
   place(node: string, ...keys: readonly string[]): Place {

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openSession } from "../../src/cli/session.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
-import { HostQueues } from "../../src/host/host-queues.ts";
+import { HostMemory } from "../../src/host/host-memory.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { numbers, WAIT } from "./running-graph.ts";
 import { hostOver } from "./test-host.ts";
@@ -30,7 +30,7 @@ nodes:
 
 let directory: string;
 let host: Host;
-let queues: HostQueues;
+let memory: HostMemory;
 const closing: (() => Promise<void>)[] = [];
 
 beforeEach(() => {
@@ -39,7 +39,7 @@ beforeEach(() => {
   writeFileSync(join(directory, "rows.ndjson"), ROWS.map((n) => `{"n":${n}}\n`).join(""));
   host = hostOver(memoryEventLog({ env }));
   closing.push(() => host.close("the test is over"));
-  queues = new HostQueues();
+  memory = new HostMemory();
 });
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
@@ -49,13 +49,13 @@ afterEach(async () => {
 async function add(text: string): Promise<void> {
   const parsed = parseGraph(text);
   if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
-  const options = { dir: directory, out: join(directory, "out"), env, tables: new ProjectionTables(), queues };
+  const options = { dir: directory, out: join(directory, "out"), env, tables: new ProjectionTables(), memory };
   await host.add(await compileGraph(parsed.graph, text, options), { principal: "test", reason: "a test" });
 }
 
 /** Messages that wait, which they go on to do. */
 async function held(): Promise<number> {
-  const { messages } = await queues.queue("orders");
+  const { messages } = await memory.queue("orders");
   let count = 0;
   const counting = (): void => void count++;
   messages.attach(counting, Number.MAX_SAFE_INTEGER);
@@ -98,6 +98,22 @@ test("graphs that are served together share their queues", async () => {
   const session = await openSession({ files, data: join(directory, "data"), untilDone: false });
   closing.push(() => session.close("the test is over"));
   const out = join(directory, "data", "out");
+  await vi.waitFor(() => expect(read(out).length).toBeGreaterThanOrEqual(ROWS.length), WAIT);
+  expect(read(out)).toEqual(ROWS.map((n) => ({ n })));
+});
+
+test("a stream and a channel of the Redis in the process are between graphs what those of a server are", async () => {
+  const out = join(directory, "out");
+  await add(`name: reader
+nodes:
+  live: { kind: source, from: "memredis:channel/live" }
+  out:  { kind: sink, input: live, to: "memredis:stream/heard" }
+  all:  { kind: source, from: "memredis:stream/orders" }
+  ch:   { kind: sink, input: all, to: "memredis:channel/live" }
+  back: { kind: source, from: "memredis:stream/heard" }
+  file: { kind: sink, input: back, to: "file:read.ndjson" }
+`);
+  await add(WRITER.replace("mem:orders", "memredis:stream/orders"));
   await vi.waitFor(() => expect(read(out).length).toBeGreaterThanOrEqual(ROWS.length), WAIT);
   expect(read(out)).toEqual(ROWS.map((n) => ({ n })));
 });

@@ -9,6 +9,7 @@ import {
   type GrpcListenAddress,
   type JmsAddress,
   type KafkaAddress,
+  type MemredisAddress,
   type MqttAddress,
   type NatsAddress,
   parseActivemqAddress,
@@ -18,6 +19,7 @@ import {
   parseGrpcListenAddress,
   parseJmsAddress,
   parseKafkaAddress,
+  parseMemredisAddress,
   parseMqttAddress,
   parseMysqlAddress,
   parseNatsAddress,
@@ -41,7 +43,15 @@ import { type GrpcFeedOptions, grpcFeed, grpcSink, intakeFeed, serviceMethod } f
 import { eventStreamFeed, pollFeed, socketFeed, socketSink, webhookSink } from "@millrace/streams/http";
 import { jmsFeed, jmsSink } from "@millrace/streams/jms";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
-import { MemoryQueues, memoryFeed, memorySink } from "@millrace/streams/memory";
+import {
+  MemoryQueues,
+  MemoryRedis,
+  memoryFeed,
+  memorySink,
+  memredisFeed,
+  memredisSink,
+  memredisSource,
+} from "@millrace/streams/memory";
 import { mqttFeed, mqttSink } from "@millrace/streams/mqtt";
 import { mysqlSink, mysqlSource } from "@millrace/streams/mysql";
 import { natsFeed, natsSink, natsSource } from "@millrace/streams/nats";
@@ -91,10 +101,19 @@ const OF_SCHEME: ReadonlyMap<string, string> = new Map([
   ["sse+https", "Node's HTTP server, Millrace's own"],
   ["wss", "ws 8.23.0"],
   ["mem", "itself"],
+  ["memredis", "itself"],
 ]);
 
 function address(path: string, side: "source" | "sink"): NatsAddress {
   const parsed = parseNatsAddress(`//h${path}`, side);
+  if ("fault" in parsed) throw new Error(parsed.fault);
+  return parsed;
+}
+
+const inMemory = new MemoryRedis(env);
+
+function memredisAddress(text: string, side: "source" | "sink"): MemredisAddress {
+  const parsed = parseMemredisAddress(text, side);
   if ("fault" in parsed) throw new Error(parsed.fault);
   return parsed;
 }
@@ -315,6 +334,15 @@ function rows(): readonly (readonly string[])[] {
     feedRow("grpc+listen", "events that are published", intakeFeed(listenAddress(), env)),
     feedRow("mem", "queue", memoryFeed(new MemoryQueues().queue("q"), env)),
     sinkRow("mem", "queue", memorySink(new MemoryQueues().queue("q"), { id: "g/s" }, env)),
+    sourceRow(
+      "memredis",
+      "stream",
+      memredisSource(memredisAddress("stream/s", "source"), inMemory, env),
+      memredisSource(memredisAddress("stream/s?until=now", "source"), inMemory, env),
+    ),
+    feedRow("memredis", "channel", memredisFeed(memredisAddress("channel/c", "source"), inMemory, env)),
+    sinkRow("memredis", "stream", memredisSink(memredisAddress("stream/s", "sink"), "g/s", inMemory, env)),
+    sinkRow("memredis", "channel", memredisSink(memredisAddress("channel/c", "sink"), "g/s", inMemory, env)),
   ];
 }
 
@@ -344,6 +372,7 @@ const HTTP = "streams/src/http/";
 const HERE = "ops/test/connectors/";
 const GRPC = "streams/test/grpc/";
 const MEMORY = "streams/src/memory/";
+const MEMREDIS = "streams/src/redis/memredis.test.ts";
 /** The suite that puts each row of the table to its cases: the file, and the name that it has there. */
 const SUITES: ReadonlyMap<string, readonly [file: string, name: string]> = new Map([
   ["`nats:` stream source", [`${HERE}nats.test.ts`, "sourceContract(`a JetStream stream"]],
@@ -406,6 +435,10 @@ const SUITES: ReadonlyMap<string, readonly [file: string, name: string]> = new M
   ["`grpc+listen:` events that are published source", [`${GRPC}intake-feed.test.ts`, 'feedContract("an intake"']],
   ["`mem:` queue source", [`${MEMORY}queues.test.ts`, 'feedContract("a queue in memory"']],
   ["`mem:` queue sink", [`${MEMORY}queues.test.ts`, 'sinkContract("a queue in memory"']],
+  ["`memredis:` stream source", [MEMREDIS, "sourceContract(`a stream in memory"]],
+  ["`memredis:` channel source", [MEMREDIS, 'feedContract("a channel in memory"']],
+  ["`memredis:` stream sink", [MEMREDIS, 'sinkContract("a stream in memory"']],
+  ["`memredis:` channel sink", [MEMREDIS, 'sinkContract("a channel in memory"']],
 ]);
 
 test("every row of the table is put to the cases of a suite, and every suite that is named here is there", () => {

@@ -1,4 +1,7 @@
-/** Ports in memory, for tests, simulations and graphs that keep nothing; and the queues between graphs of one process. */
+/** Ports in memory, for tests, simulations and graphs that keep nothing; and queues, streams and channels between graphs of one process. */
+
+export { MemoryRedis, type MemoryRedisOptions } from "../redis/memory-redis.ts";
+export { type MemredisOptions, memredisFeed, memredisSink, memredisSource } from "../redis/memredis-connectors.ts";
 export { MemoryCluster, type MemoryClusterOptions } from "./memory-coordination.ts";
 export { type MemoryEventLogOptions, memoryEventLog } from "./memory-event-log.ts";
 export { memoryOrderedStore } from "./memory-ordered-store.ts";

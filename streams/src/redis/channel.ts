@@ -1,24 +1,22 @@
 /** Redis pub/sub: what is published is seen by who listens, and kept by nobody. */
-import type { Redis } from "ioredis";
 import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
 import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { RedisClient } from "./redis-client.ts";
 
 /** A channel as a feed. */
-export function channelFeed(channel: string): FeedDriver<Redis> {
+export function channelFeed(channel: string): FeedDriver<RedisClient> {
   return {
     subscribes: true,
     async listen(redis, intake, heard) {
-      const ended = new Promise<void>((resolve) => redis.once("end", () => resolve()));
-      redis.on("messageBuffer", (_channel, data) => takeJson(intake, data, channel));
-      await redis.subscribe(channel);
+      await redis.subscribe(channel, (data) => takeJson(intake, data, channel));
       heard();
-      await ended;
+      await redis.ended;
     },
   };
 }
 
 /** Publishes to a channel. The server has taken the messages when it answers. */
-export function channelSink(channel: string): SinkDriver<Redis> {
+export function channelSink(channel: string): SinkDriver<RedisClient> {
   return {
     guarantee: "at-least-once",
     open: async () => undefined,

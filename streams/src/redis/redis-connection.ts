@@ -4,6 +4,7 @@ import { Redis } from "ioredis";
 import { Connection, type ConnectionDriver } from "../resilience/connection.ts";
 import { hostAndPort, type Tls } from "../resilience/endpoint.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { ServerClient } from "./server-client.ts";
 
 export interface RedisServers {
   /** `host:port`, in order of preference. */
@@ -20,6 +21,11 @@ export interface RedisServers {
 
 export function redisConnection(servers: RedisServers, env: Env): Connection<Redis> {
   return connectionBy(redisDriver(servers), servers, env);
+}
+
+/** For streams and channels. */
+export function serverConnection(servers: RedisServers, env: Env): Connection<ServerClient> {
+  return connectionBy(clientDriver(redisDriver(servers)), servers, env);
 }
 
 /** Two that are one connection: who has subscribed to something cannot ask for anything else. */
@@ -69,6 +75,18 @@ function redisDriver({ user, password, db, tls }: RedisServers): ConnectionDrive
     probe: async (redis) => void (await redis.ping()),
     ended: (redis) => new Promise((resolve) => redis.once("end", () => resolve(errors.get(redis)))),
     disconnect: async (redis) => redis.disconnect(),
+  };
+}
+
+function clientDriver(one: ConnectionDriver<Redis>): ConnectionDriver<ServerClient> {
+  return {
+    async connect(endpoint, signal) {
+      const redis = await one.connect(endpoint, signal);
+      return new ServerClient(redis, one.ended(redis));
+    },
+    probe: ({ redis }) => one.probe(redis),
+    ended: ({ ended }) => ended,
+    disconnect: ({ redis }) => one.disconnect(redis),
   };
 }
 

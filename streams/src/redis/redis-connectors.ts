@@ -8,7 +8,8 @@ import { resilientSource } from "../resilience/resilient-source.ts";
 import { channelFeed, channelSink } from "./channel.ts";
 import { keyFeed } from "./key-feed.ts";
 import { keySink } from "./key-sink.ts";
-import { type RedisServers, redisConnection, redisPair } from "./redis-connection.ts";
+import { type RedisServers, redisConnection, redisPair, serverConnection } from "./redis-connection.ts";
+import { FIELD } from "./stream-entry.ts";
 import { streamSink } from "./stream-sink.ts";
 import { streamSource } from "./stream-source.ts";
 
@@ -21,8 +22,6 @@ export interface RedisSourceOptions {
   readonly pollMs?: number;
 }
 
-const FIELD = "data";
-
 /** A stream. */
 export function redisSource(address: RedisAddress, env: Env, options: RedisSourceOptions = {}): SourceConnector {
   const { policy, tls, pollMs } = options;
@@ -33,7 +32,7 @@ export function redisSource(address: RedisAddress, env: Env, options: RedisSourc
     untilNow: address.options.get("until") === "now",
     ...(pollMs === undefined ? {} : { pollMs }),
   });
-  return resilientSource(redisConnection(serversOf(address, { policy, tls }), env), driver);
+  return resilientSource(serverConnection(serversOf(address, { policy, tls }), env), driver);
 }
 
 export interface RedisFeedOptions extends Pick<RedisSourceOptions, "policy" | "tls"> {
@@ -45,7 +44,7 @@ export interface RedisFeedOptions extends Pick<RedisSourceOptions, "policy" | "t
 export function redisFeed(address: RedisAddress, env: Env, { policy, tls, unsettledMax }: RedisFeedOptions = {}): Feed {
   const { kind, target: prefix, options } = address;
   const servers = serversOf(address, { policy, tls });
-  if (kind === "channel") return resilientFeed(redisConnection(servers, env), channelFeed(prefix), env);
+  if (kind === "channel") return resilientFeed(serverConnection(servers, env), channelFeed(prefix), env);
   const untilNow = options.get("until") === "now";
   const driver = keyFeed({ prefix, db: servers.db, untilNow, unsettledMax });
   return resilientFeed(redisPair(servers, env), driver, env);
@@ -64,15 +63,15 @@ export function redisSink(
   { policy, tls, key = "" }: RedisSinkOptions = {},
 ): SinkConnector {
   const { kind, target } = address;
-  const connection = redisConnection(serversOf(address, { policy, tls }), env);
+  const servers = serversOf(address, { policy, tls });
   switch (kind) {
     case "channel":
-      return resilientSink(connection, channelSink(target));
+      return resilientSink(serverConnection(servers, env), channelSink(target));
     case "key":
-      return resilientSink(connection, keySink({ prefix: target, key }));
+      return resilientSink(redisConnection(servers, env), keySink({ prefix: target, key }));
     case "stream": {
       const field = address.options.get("field") ?? FIELD;
-      return resilientSink(connection, streamSink({ key: target, field, id }));
+      return resilientSink(serverConnection(servers, env), streamSink({ key: target, field, id }));
     }
   }
 }

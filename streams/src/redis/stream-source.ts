@@ -13,8 +13,8 @@ import {
   type SourceBatch,
   type SourceReader,
 } from "@millrace/engine";
-import type { Redis } from "ioredis";
 import type { SourceDriver } from "../resilience/resilient-source.ts";
+import type { RedisClient, StreamEntry, StreamLook } from "./redis-client.ts";
 import { idAt, positionOf } from "./stream-position.ts";
 
 export interface StreamSourceOptions {
@@ -28,26 +28,17 @@ export interface StreamSourceOptions {
   readonly pollMs?: number;
 }
 
-type Entry = readonly [id: string, fields: readonly string[]];
-
-interface StreamState {
-  readonly first: string | undefined;
-  readonly last: string;
-  /** The entry at the reader's cursor is still in the stream. */
-  readonly isCursorThere: boolean;
-}
-
 const POLL_MS = 250;
 const NEVER = "0-0";
 const SHOWN_CHARS = 4096;
 
-export function streamSource(options: StreamSourceOptions): SourceDriver<Redis> {
+export function streamSource(options: StreamSourceOptions): SourceDriver<RedisClient> {
   let end: number | undefined;
   return {
     capabilities: { replay: true, ordered: true, bounded: options.untilNow },
     partitions: ["0"],
     async open(redis, _partition, after) {
-      const last = await lastId(redis, options.key);
+      const last = await redis.lastId(options.key);
       if (options.untilNow) end ??= last === NEVER ? -1 : positionOf(last, options.key);
       return new StreamReader(redis, options, after, end);
     },
@@ -55,12 +46,12 @@ export function streamSource(options: StreamSourceOptions): SourceDriver<Redis> 
 }
 
 class StreamReader implements SourceReader {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #options: StreamSourceOptions;
   readonly #end: number | undefined;
   #through: number;
 
-  constructor(redis: Redis, options: StreamSourceOptions, after: number, end: number | undefined) {
+  constructor(redis: RedisClient, options: StreamSourceOptions, after: number, end: number | undefined) {
     this.#redis = redis;
     this.#options = options;
     this.#through = after;
@@ -71,39 +62,24 @@ class StreamReader implements SourceReader {
     if (this.#end !== undefined && this.#through >= this.#end) return "end";
     const { key } = this.#options;
     const block = this.#options.pollMs ?? POLL_MS;
-    // Entries that wait are read together with the stream's state, so that what was trimmed in between cannot be missed.
-    let { entries, state } = await this.#now(messagesMax);
-    if (entries.length === 0 && this.#end === undefined) {
-      await this.#redis.xread("COUNT", 1, "BLOCK", block, "STREAMS", key, idAt(this.#through));
-      ({ entries, state } = await this.#now(messagesMax));
+    let look = await this.#look(messagesMax);
+    if (look.entries.length === 0 && this.#end === undefined) {
+      await this.#redis.wait(key, idAt(this.#through), block);
+      look = await this.#look(messagesMax);
     }
-    const rejected = this.#gap(state);
+    const { entries } = look;
+    const rejected = this.#gap(look);
     if (entries.length === 0 && rejected.length === 0) return this.#end === undefined ? "idle" : "end";
     return this.#batch(entries, rejected);
   }
 
   async close(): Promise<void> {}
 
-  async #now(messagesMax: number): Promise<{ readonly entries: readonly Entry[]; readonly state: StreamState }> {
-    const { key } = this.#options;
-    const answers = await this.#redis
-      .multi()
-      .xrange(key, `(${idAt(this.#through)}`, "+", "COUNT", messagesMax)
-      .xrange(key, idAt(this.#through), idAt(this.#through))
-      .xinfo("STREAM", key)
-      .exec();
-    const [[, entries], [, atCursor], [failure, info]] = answers as unknown as Answers;
-    if (failure !== null) throw missing(failure, key);
-    const first = field(info, "first-entry") as Entry | null;
-    const state = {
-      first: first?.[0],
-      last: String(field(info, "last-generated-id")),
-      isCursorThere: atCursor.length > 0,
-    };
-    return { entries, state };
+  #look(messagesMax: number): Promise<StreamLook> {
+    return this.#redis.look(this.#options.key, idAt(this.#through), messagesMax);
   }
 
-  #batch(entries: readonly Entry[], rejected: RejectedInput[]): SourceBatch {
+  #batch(entries: readonly StreamEntry[], rejected: RejectedInput[]): SourceBatch {
     const { key } = this.#options;
     const rows: Json[] = [];
     const positions: number[] = [];
@@ -133,14 +109,10 @@ class StreamReader implements SourceReader {
     return JSON.parse(value) as Json;
   }
 
-  /**
-   * Trimming takes entries from the front, so while the last one that was read is there, or one before it, all behind it are.
-   *
-   * @throws SOURCE-GAP
-   */
-  #gap({ first, last, isCursorThere }: StreamState): RejectedInput[] {
+  /** What was removed from the front before it was read. @throws SOURCE-GAP */
+  #gap({ first, last, isWhole }: StreamLook): RejectedInput[] {
     const { key, gap } = this.#options;
-    if (this.#through < 0 || isCursorThere) return [];
+    if (this.#through < 0 || isWhole) return [];
     const from = this.#through + 1;
     const to = first === undefined ? positionOf(last, key) : positionOf(first, key) - 1;
     if (to < from) return [];
@@ -149,26 +121,6 @@ class StreamReader implements SourceReader {
     this.#through = to;
     return [{ pos: to, error, input: { stream: key, from: idAt(from), to: idAt(to) } }];
   }
-}
-
-type Answers = readonly [
-  entries: readonly [null, readonly Entry[]],
-  atCursor: readonly [null, readonly Entry[]],
-  info: readonly [Error | null, readonly unknown[]],
-];
-
-async function lastId(redis: Redis, key: string): Promise<string> {
-  const info = await redis.xinfo("STREAM", key).catch((cause: unknown) => {
-    throw missing(cause, key);
-  });
-  return String(field(info as unknown[], "last-generated-id"));
-}
-
-const field = (info: readonly unknown[], name: string): unknown => info[info.indexOf(name) + 1];
-
-function missing(cause: unknown, key: string): unknown {
-  if (!/no such key/i.test(messageOf(cause))) return cause;
-  return engineError("SOURCE-MISSING", `there is no stream ${key}`, { cause, place: { stream: key } });
 }
 
 function gapError(key: string, from: number, to: number): MillraceError {
