@@ -6,6 +6,7 @@ import { type JmsOptions, jmsFeed, jmsSink } from "@millrace/streams/jms";
 import rhea from "rhea";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type ActivemqServer, startActivemq } from "../../services/activemq-server.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { isFull, limitMs, times } from "../faults/form.ts";
 import { Amqp10Client } from "./amqp10-client.ts";
 import { JAKARTA, JAVAX, jmsAddress, jmsMissing, jmsOptions, ownBridges } from "./jms-clients.ts";
@@ -29,6 +30,7 @@ describe.skipIf(jmsMissing)(
   { timeout: LIMIT_MS },
   () => {
     let broker: ActivemqServer;
+    let wire: TcpProxy;
     let client: Amqp10Client;
     let options: JmsOptions;
     let count = 0;
@@ -46,15 +48,17 @@ describe.skipIf(jmsMissing)(
         // Other protocols see what is in a message, not its bytes.
         amqpOptions: "transport.transformer=jms",
       });
+      wire = await TcpProxy.to(broker.openwire);
       client = new Amqp10Client(broker.amqp.port);
       options = await optionsOf(JAKARTA.definition);
     }, START_MS);
     afterAll(async () => {
       await client?.close();
+      await wire?.close();
       await broker?.stomp.stop();
     }, START_MS);
 
-    const at = (path: string): string => `${broker.openwire.address}${path}`;
+    const at = (path: string): string => `${wire.address}${path}`;
     const optionsOf = (definition: JmsDefinition, id = "g/out"): Promise<JmsOptions> =>
       jmsOptions(id, jmsAddress(at("/queue/x"), "source"), definition);
     const feed = (path: string, by = options, id = next("node")): Feed =>
@@ -77,6 +81,7 @@ describe.skipIf(jmsMissing)(
           return {
             connect: (most) => feed(`/queue/${queue}?prefetch=${most}`, by),
             send: (bodies) => publish(queue, bodies),
+            breakConnections: () => wire.snap(),
             close: async () => undefined,
           };
         },
@@ -94,10 +99,11 @@ describe.skipIf(jmsMissing)(
           return {
             connect: (most) => feed(`/topic/${topic}?prefetch=${most}`, by, id),
             send: (bodies) => publish(`topic://${topic}`, bodies),
+            breakConnections: () => wire.snap(),
             close: async () => undefined,
           };
         },
-        { settlesAlone, ...elsewhere([2, 7, 14, 16, 21]) },
+        { settlesAlone, ...elsewhere([2, 7, 14, 16, 18, 21]) },
       );
     const queueSinkContract = (name: string, definition: JmsDefinition): void =>
       sinkContract(
@@ -108,6 +114,7 @@ describe.skipIf(jmsMissing)(
           const by = await optionsOf(definition);
           return {
             connect: () => sink(`/queue/${queue}`, by),
+            breakConnections: () => wire.snap(),
             async content() {
               seen.push(...(await client.drain(queue)).map(({ data }) => JSON.parse(data) as Json));
               return seen;
@@ -115,7 +122,7 @@ describe.skipIf(jmsMissing)(
             close: async () => undefined,
           };
         },
-        { ...HISTORIES, ...elsewhere([3, 4, 9]) },
+        { ...HISTORIES, ...elsewhere([3, 4, 9, 18]) },
       );
 
     // Each connection starts a JVM: the short form has every part once.
@@ -242,7 +249,7 @@ describe.skipIf(jmsMissing)(
     });
 
     test("who may not is told so, at the login and at the queue; who may sends the password by no command line and no environment", async () => {
-      const as = (login: string, queue: string): string => `${login}@${broker.openwire.address}/queue/${queue}`;
+      const as = (login: string, queue: string): string => `${login}@${wire.address}/queue/${queue}`;
       const wrong = jmsSink(jmsAddress(as("ada:wrong", "inner.x"), "sink"), env, options);
       expect(await wrong.deliver([slice(0, [1])]).catch(reportOf)).toMatchObject({
         code: "CONNECTION-FAILED",

@@ -20,6 +20,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { mariadbMissing, startMariadb } from "../../services/mariadb-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { QUICK, slice, WAIT } from "./running-graph.ts";
 import { sqlTables } from "./sql-tables.ts";
 
@@ -28,6 +29,7 @@ const SKIPPED = mariadbMissing === undefined ? "" : ` (skipped: ${mariadbMissing
 
 describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
   let server: ServerProcess;
+  let wire: TcpProxy;
   let db: Connection;
   let count = 0;
   /** Names that only quoting keeps what they are. */
@@ -49,6 +51,7 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
 
   beforeAll(async () => {
     server = await startMariadb();
+    wire = await TcpProxy.to(server);
     const first = await mysql.createConnection({ host: "127.0.0.1", port: server.port, user: "root" });
     await first.query("create database shop character set utf8mb4");
     await first.end();
@@ -56,11 +59,13 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
   }, 60_000);
   afterAll(async () => {
     db?.destroy();
+    await wire?.close();
     await server?.stop();
   });
 
+  const breakConnections = (): void => wire.snap();
   const address = (table: string, options = "", side: "source" | "sink" = "source", user = "root"): SqlAddress => {
-    const path = `//${user}@${server.address}/shop/table/${encodeURIComponent(table)}${options}`;
+    const path = `//${user}@${wire.address}/shop/table/${encodeURIComponent(table)}${options}`;
     const parsed = parseMysqlAddress(path, side);
     if ("fault" in parsed) throw new Error(parsed.fault);
     return parsed;
@@ -92,7 +97,7 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
         await insert(table, rows);
         // The server has no other truth than numbers.
         const messages = rows.map((row) => ({ ...row, ok: row.ok === true ? 1 : 0 }));
-        return { connector: source(table, ending), messages, close: async () => undefined };
+        return { connector: source(table, ending), messages, breakConnections, close: async () => undefined };
       },
       missing: async () => ({ connector: source("none", ending), close: async () => undefined }),
     });
@@ -114,6 +119,7 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
     rowsOf,
     source,
     sink,
+    breakConnections,
     address: (host) => `mysql://root@${host}/shop`,
     numbered: "bigint primary key auto_increment",
     counter: "bigint auto_increment unique",

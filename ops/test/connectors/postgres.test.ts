@@ -41,6 +41,7 @@ function bodiesOf(feed: Feed): Feed {
 
 describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
   let server: ServerProcess;
+  let wire: TcpProxy;
   let db: pg.Client;
   let count = 0;
   /** Names that only quoting keeps what they are. */
@@ -51,15 +52,18 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
 
   beforeAll(async () => {
     server = await startPostgres();
+    wire = await TcpProxy.to(server);
     db = await connected();
   }, 60_000);
   afterAll(async () => {
     await db?.end();
+    await wire?.close();
     await server?.stop();
   });
 
+  const breakConnections = (): void => wire.snap();
   const address = (table: string, options = "", side: "source" | "sink" = "source"): SqlAddress => {
-    const path = `//postgres@${server.address}/postgres/table/${encodeURIComponent(table)}${options}`;
+    const path = `//postgres@${wire.address}/postgres/table/${encodeURIComponent(table)}${options}`;
     const parsed = parsePostgresAddress(path, side);
     if ("fault" in parsed) throw new Error(parsed.fault);
     return parsed;
@@ -85,7 +89,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
       async holding(rows) {
         const table = await made();
         await insert(table, rows);
-        return { connector: source(table, ending), close: async () => undefined };
+        return { connector: source(table, ending), breakConnections, close: async () => undefined };
       },
       missing: async () => ({ connector: source("none", ending), close: async () => undefined }),
     });
@@ -127,6 +131,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     rowsOf,
     source,
     sink,
+    breakConnections,
     address: (host) => `postgres://postgres@${host}/postgres`,
     numbered: "bigint generated always as identity primary key",
     counter: "bigserial",

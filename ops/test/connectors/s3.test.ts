@@ -24,6 +24,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { HttpGate } from "../../services/http-gate.ts";
 import { type S3Server, s3Missing, startS3 } from "../../services/s3-server.ts";
+import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { QUICK, slice } from "./running-graph.ts";
 import { S3Bucket, s3Address } from "./s3-bucket.ts";
 
@@ -35,6 +36,7 @@ const csv = (rows: readonly JsonObject[]): string =>
 
 describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
   let service: S3Server;
+  let wire: TcpProxy;
   let bucket: S3Bucket;
   let count = 0;
   /** Keys that have to be encoded in every place where they stand. */
@@ -43,12 +45,16 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
   beforeAll(async () => {
     service = await startS3();
     bucket = await S3Bucket.make(service, "objects");
+    wire = await TcpProxy.to(service.server);
   }, 30_000);
-  afterAll(() => service?.server.stop());
+  afterAll(async () => {
+    await wire?.close();
+    await service?.server.stop();
+  });
 
   function address(prefix: string, side: "source" | "sink", options = "", at = bucket.name): S3Address {
     const path = prefix.split("/").map(encodeURIComponent).join("/");
-    const parsed = parseS3Address(s3Address(at, path, `http://${service.server.address}`, options), side);
+    const parsed = parseS3Address(s3Address(at, path, `http://${wire.address}`, options), side);
     if ("fault" in parsed) throw new Error(parsed.fault);
     return parsed;
   }
@@ -57,6 +63,7 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
   const sink = (prefix: string, options = "&flush=1ms", id = "g/out"): SinkConnector =>
     s3Sink(address(prefix, "sink", options), { id, policy: QUICK }, env);
   const close = async (): Promise<void> => undefined;
+  const breakConnections = (): void => wire.snap();
 
   /** Several objects, of which some are empty. */
   async function filled<R>(rows: readonly R[], extension: string, text: (rows: readonly R[]) => string | Uint8Array) {
@@ -69,7 +76,11 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
 
   for (const ending of ["&poll=20ms", "&until=now"]) {
     sourceContract(`objects of NDJSON (${ending})`, {
-      holding: async (rows) => ({ connector: source(await filled(rows, "ndjson", ndjson), ending), close }),
+      holding: async (rows) => ({
+        connector: source(await filled(rows, "ndjson", ndjson), ending),
+        breakConnections,
+        close,
+      }),
       async holdingBad(rows) {
         const bad = (part: readonly JsonObject[]): string => `{\n${ndjson(part)}[1] 2\n`;
         const prefix = await filled(rows, "ndjson", bad);
@@ -106,6 +117,7 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
       return {
         connect: () => sink(prefix, `&flush=1ms&format=${format}`),
         content: async () => content(prefix),
+        breakConnections,
         close,
       };
     });

@@ -30,6 +30,8 @@ export interface SqlFile {
   source(table: string): SourceConnector;
   /** Default key: id. */
   sink(table: string, key?: readonly string[]): SinkConnector;
+  /** Breaks the connections of its sources and sinks. Absent: there is nothing that could be broken. */
+  breakConnections?(): void;
   /** Types of columns that the database numbers itself: as the primary key, and otherwise. */
   readonly numbered: string;
   readonly counter: string;
@@ -62,6 +64,7 @@ export function sqlFile(db: SqlFile): void {
           const rows = await db.rowsOf(table, "n");
           return rows.map((row) => ({ ...(row as JsonObject), n: undefined })) as unknown as Json[];
         },
+        ...(db.breakConnections === undefined ? {} : { breakConnections: () => db.breakConnections?.() }),
         close: async () => undefined,
       };
     });
