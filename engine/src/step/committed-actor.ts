@@ -252,7 +252,8 @@ export class CommittedActor extends Turnable {
 
   #draft(): StepDraft {
     const now = this.#scheduler.env.clock.now();
-    return new StepDraft(this.node, this.#rules.R13 ? Math.max(this.#chain.at, now) : now);
+    const at = this.#rules["R13-tick"] ? Math.max(this.#chain.at, now) : now;
+    return new StepDraft(this.node, at, undefined, this.#rules);
   }
 
   #compute(draft: StepDraft, work: readonly StepWork[], request: StepRequest | undefined): void | Promise<void> {
@@ -376,7 +377,7 @@ export class CommittedActor extends Turnable {
       since,
       inputs,
       opened,
-      recorded: draft.recorded,
+      recorded: this.#rules["R13-results"] ? draft.recorded : [],
       state: draft.changes,
       emitted: emits.map(emittedOf),
       dead,

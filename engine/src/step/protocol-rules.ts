@@ -1,7 +1,8 @@
 /**
  * The rules of the step protocol that can be switched off one at a time, for simulations that prove that each is needed: with
  * any of them off, some short schedule of crashes and resends breaks an invariant (step-protocol §9, §10.24). Production runs
- * with {@link ALL_RULES}; each switch is one condition at the place where the rule is kept.
+ * with {@link ALL_RULES}; each switch is one condition at the place where the rule is kept. R13 has three: the tick never falls,
+ * results are recorded, and they stand in the order of the calls.
  */
 
 export const RULE_IDS = [
@@ -12,7 +13,9 @@ export const RULE_IDS = [
   "R10",
   "R11",
   "R12",
-  "R13",
+  "R13-tick",
+  "R13-results",
+  "R13-order",
   "R14",
   "R15",
   "R16",

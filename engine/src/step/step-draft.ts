@@ -4,6 +4,7 @@ import { engineError, invariant, reportOf } from "../errors.ts";
 import type { Batch } from "../frame/batch.ts";
 import type { Json } from "../frame/json.ts";
 import { deadLetterId } from "./dead-letter-id.ts";
+import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 import type { DeadLettered, Dropped } from "./step-record.ts";
 
 /** A step in the making: collects what a behavior does, so that it can become one append or be thrown away (R14). */
@@ -16,14 +17,16 @@ export class StepDraft implements Draft {
   readonly #drops = new Map<string, number>();
   readonly #node: string;
   readonly #replayed: readonly Json[] | undefined;
+  readonly #rules: ProtocolRules;
   /** Output watermark asked for by a node without inputs. */
   watermark: number | undefined;
 
   /** With `replayed`, results come from an earlier execution of the same step, in call order (R13). */
-  constructor(node: string, at: number, replayed?: readonly Json[]) {
+  constructor(node: string, at: number, replayed?: readonly Json[], rules: ProtocolRules = ALL_RULES) {
     this.#node = node;
     this.at = at;
     this.#replayed = replayed;
+    this.#rules = rules;
   }
 
   get drops(): readonly Dropped[] {
@@ -70,9 +73,17 @@ export class StepDraft implements Draft {
   }
 
   async recordAsync<T extends Json>(obtain: () => Promise<T>): Promise<T> {
+    if (!this.#rules["R13-order"]) return this.#recordAnswer(obtain);
     const at = this.recorded.push(null) - 1;
     const value = this.#replayed === undefined ? await obtain() : this.#recordedAt<T>(at);
     this.recorded[at] = value;
+    return value;
+  }
+
+  /** Where a result stands without the rule: behind whatever was answered before it. */
+  async #recordAnswer<T extends Json>(obtain: () => Promise<T>): Promise<T> {
+    const value = await obtain();
+    this.recorded.push(value);
     return value;
   }
 

@@ -168,10 +168,16 @@ export function latestJoin(): CommittedBehavior {
   };
 }
 
-/** Draws for each message and asks a remote service once per step; both results are recorded. */
+/** Draws for each message and asks two remote services at once per step; all results are recorded. */
 export function undetermined(env: Env): CommittedBehavior {
   const draws = new DraftMap<number>("draws");
   let taken: Row[] = [];
+  const ask = async (): Promise<number> => {
+    await new Promise<void>((resolve) => {
+      env.timers.after(1 + (env.random.u32() % 20), resolve);
+    });
+    return env.random.u32();
+  };
   return {
     kind: "committed",
     ports: ["out"],
@@ -180,12 +186,7 @@ export function undetermined(env: Env): CommittedBehavior {
     },
     async finish(draft) {
       if (taken.length === 0) return;
-      const asked = await draft.recordAsync(async () => {
-        await new Promise<void>((resolve) => {
-          env.timers.after(1 + (env.random.u32() % 20), resolve);
-        });
-        return env.random.u32();
-      });
+      const asked = await Promise.all([draft.recordAsync(ask), draft.recordAsync(ask)]);
       const out: Json[] = [];
       for (const row of taken) {
         const draw = draft.record(() => env.random.u32() % 1000);

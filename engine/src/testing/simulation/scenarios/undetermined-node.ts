@@ -4,7 +4,7 @@ import { expectRows } from "../reference.ts";
 import type { Scenario } from "../scenario.ts";
 import { allRows, writePartitions } from "../workload.ts";
 
-/** A node that draws, asks a remote service and reads the tick; its results are logged and never asked for again. */
+/** A node that draws, asks two remote services at once and reads the tick; its results are logged and never asked for again. */
 export const undeterminedNode: Scenario = {
   name: "undetermined-node",
   covers: [8],
