@@ -1,10 +1,11 @@
 /**
  * What a log costs when it has grown: the same log when it has a tenth of its events, and when it has all of them. Appends and a scan, each
- * per event; opening it again, with its index there; making its index anew; and the state of a node at positions anywhere in a log of
+ * per event; opening it again, with its index there, as it was closed and after its writer was killed; making its index anew; and the state of a node at positions anywhere in a log of
  * steps, of which every one changes a row. Appends, scan and index are CPU time of the process, its threads included, which busy
- * neighbours do not change; opening is both, states are by the clock.
+ * neighbours do not change; opening is both, with the process that looks for damage, states are by the clock.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeStep, SnapshotStore, STEP, StreamFold } from "@millrace/engine";
@@ -22,6 +23,9 @@ const APPENDS_AT_ONCE = 40;
 /** Events of which appending is measured, and scanning, at either size; at most half of the smaller one. */
 const SAMPLE_MAX = 200_000;
 const LAG_MAX = 200_000;
+/** What the writer appends, faster than its index can follow, before it is killed. */
+const KILLED_EVENTS = 100_000;
+const TICK_MS = 10;
 const STATES = 200;
 const ROWS = 1000;
 const STEPS_STREAM = "bench/node";
@@ -33,7 +37,8 @@ function eventOf(i) {
   return { id, type: `Type${i % 8}`, schemaVersion: 1, context: benchContext(id, id), payload: PAYLOAD };
 }
 
-async function grow(log, to) {
+/** @param appended called as soon as all is on disk, before the index has it */
+export async function grow(log, to, appended = () => undefined) {
   const append = (from) => {
     const events = Array.from({ length: Math.min(EVENTS_PER_APPEND, to - from) }, (_, k) => eventOf(from + k));
     const stream = `order-${(from / EVENTS_PER_APPEND) % STREAMS}`;
@@ -45,6 +50,7 @@ async function grow(log, to) {
     // A disk that is busy otherwise holds the index back, and then the log takes no more for a while.
     if (log.health.indexLag > LAG_MAX) await log.indexed();
   }
+  appended();
   await log.indexed();
 }
 
@@ -62,19 +68,35 @@ async function scan(log, sample) {
   if (count !== sample) throw new Error(`${count} of ${sample} events were read`);
 }
 
-async function opening(directory, repeats) {
+/** CPU time of this process and of the children that have ended, in ms. */
+function cpuMs() {
+  const times = readFileSync("/proc/self/stat", "utf8").split(") ").at(-1).split(" ").slice(11, 15);
+  return times.reduce((sum, ticks) => sum + Number(ticks) * TICK_MS, 0);
+}
+
+/** @param before what comes before each opening */
+async function opening(directory, repeats, before = () => undefined) {
   const took = [];
   const cpu = [];
   for (let i = 0; i < repeats; i++) {
-    const before = process.cpuUsage();
+    before();
+    const cpuMsBefore = cpuMs();
     const startedMs = performance.now();
     const { close } = await openLog(directory);
     took.push(performance.now() - startedMs);
-    const { user, system } = process.cpuUsage(before);
-    cpu.push((user + system) / 1000);
+    cpu.push(cpuMs() - cpuMsBefore);
     await close();
   }
-  return { openMs: median(took), openCpuMs: median(cpu) };
+  return { ms: median(took), cpuMs: median(cpu) };
+}
+
+/** Its index stays behind by what it had not come to. */
+function killWriter(directory) {
+  const script = new URL("./killed-writer.mjs", import.meta.url);
+  const { signal } = spawnSync(process.execPath, [script.pathname, directory, String(KILLED_EVENTS)], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if (signal !== "SIGKILL") throw new Error("the writer was not killed");
 }
 
 /** The index from nothing, while the log is open; its store begins in a folder of its own. */
@@ -100,12 +122,16 @@ async function costs(directory, events, sample, repeats) {
   for (let i = 0; i < repeats; i++) scanned.push(await cpuNsOf(sample, () => scan(log, sample)));
   await close();
   const opened = await opening(directory, repeats);
+  const killed = await opening(directory, repeats, () => killWriter(directory));
   const { perSecond, cpuNs } = await rebuilt(directory);
   return {
     events,
     appendCpuNs,
     scanCpuNs: median(scanned),
-    ...opened,
+    openMs: opened.ms,
+    openCpuMs: opened.cpuMs,
+    openKilledMs: killed.ms,
+    openKilledCpuMs: killed.cpuMs,
     rebuiltPerSecond: perSecond,
     rebuildCpuNs: cpuNs,
   };
@@ -179,6 +205,7 @@ export async function main({ repeats = 5, events = EVENTS } = {}) {
       append: of("appendCpuNs"),
       scan: of("scanCpuNs"),
       open: of("openCpuMs"),
+      openKilled: of("openKilledCpuMs"),
       rebuild: of("rebuildCpuNs"),
     };
     return { small: rounded(small), large: rounded(large), state: rounded(state), ratios };

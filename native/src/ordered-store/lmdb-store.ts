@@ -9,7 +9,7 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { isAbsolute, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import {
   type Entry,
   invariant,
@@ -20,9 +20,11 @@ import {
   storeError,
 } from "@millrace/engine";
 import { ABORT, open, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
-import { markClosed, takeClosedMark } from "./closed-mark.ts";
+import { isMarkedDamaged, markClosed, markDamaged, takeClosedMark } from "./closed-mark.ts";
+import type { Examination, Verdict } from "./examination.ts";
 import { storeFailure } from "./failure.ts";
 import { freeBytes, Growth } from "./growth.ts";
+import { lookThrough } from "./look-through.ts";
 import { probe } from "./probe.ts";
 import {
   bound,
@@ -48,6 +50,11 @@ export interface LmdbStoreOptions {
    * write to different tables, and read what the other wrote after a {@link LmdbStore.refresh}. Default false.
    */
   readonly shared?: boolean;
+  /**
+   * How much CPU time, in ms, opening may spend on a look for damage after a crash; what it does not come to is looked through beside the
+   * store's users. Default 250.
+   */
+  readonly lookMsMax?: number;
 }
 
 export interface LmdbStore extends OrderedStore {
@@ -55,6 +62,11 @@ export interface LmdbStore extends OrderedStore {
   readonly dir: string;
   /** True when a store was there, could not be read, and was deleted: whoever writes to it begins from the log's start. */
   readonly rebuilt: boolean;
+  /**
+   * Resolves when all that was there at opening has been looked through, or the store was closed before. Where it was damaged, nothing can
+   * be written any more, and the next opening deletes it.
+   */
+  readonly examined: Promise<void>;
   /** Reads from now on see what other threads have committed. */
   refresh(): void;
 }
@@ -63,6 +75,8 @@ const MIB = 1024 * 1024;
 const PAGE_BYTES = 4096;
 const MAP_BYTES = 1024 * MIB;
 const MAP_BYTES_MAX = 16 * MIB * MIB;
+const LOOK_MS_MAX = 250;
+const DAMAGED: Verdict = { answer: "damaged", reason: "it was found damaged while it was open" };
 const TABLE_NAME_BYTES_MAX = 255;
 /** A transaction's room is checked at its end, and each time it has put so much more. */
 const UNCHECKED_BYTES_MAX = 8 * MIB;
@@ -78,43 +92,55 @@ const openDirs = new Set<string>();
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<LmdbStore> {
   const dir = resolve(options.dir);
-  const settings = { path: dir, ...settingsOf(options) };
+  const settings = settingsOf(dir, options);
   if (openDirs.has(dir))
     throw storeError("STORE-FAILED", `${dir} is already open in this process`, { details: { dir } });
   openDirs.add(dir);
   try {
-    const rebuilt = options.shared !== true && (await wipeIfDamaged(dir, settings));
+    const isShared = options.shared === true;
+    const found = isShared ? "sound" : await examined(dir, settings, options.lookMsMax ?? LOOK_MS_MAX);
     await mkdir(dir, { recursive: true });
-    return new Lmdb(dir, openRoot(settings), rebuilt, options.shared === true);
+    return new Lmdb(dir, openRoot(settings), {
+      isShared,
+      rebuilt: found === "damaged",
+      look: found === "sound so far" ? lookThrough(settings) : undefined,
+    });
   } catch (error) {
     openDirs.delete(dir);
     throw storeFailure(error, dir);
   }
 }
 
-type Settings = Readonly<Record<string, unknown>> & { readonly path: string };
+interface Settings {
+  readonly path: string;
+  readonly mapSize: number;
+  readonly noSubdir: false;
+  readonly overlappingSync: false;
+  readonly safeRestore: true;
+}
 
 /** lmdb-js passes options on unchecked; a negative map size, which `2 << 30` is, ends the process. */
-function settingsOf({ dir, mapBytes = MAP_BYTES }: LmdbStoreOptions): Readonly<Record<string, unknown>> {
-  invariant(dir.length > 0 && isAbsolute(resolve(dir)), "a store needs a directory");
+function settingsOf(path: string, { dir, mapBytes = MAP_BYTES }: LmdbStoreOptions): Settings {
+  invariant(dir.length > 0, "a store needs a directory");
   const whole = Number.isSafeInteger(mapBytes) && mapBytes % PAGE_BYTES === 0;
   invariant(
     whole && mapBytes >= MIB && mapBytes <= MAP_BYTES_MAX,
     `mapBytes ${mapBytes} is not a size that LMDB can map`,
   );
-  return { mapSize: mapBytes, noSubdir: false, overlappingSync: false, safeRestore: true };
+  return { path, mapSize: mapBytes, noSubdir: false, overlappingSync: false, safeRestore: true };
 }
 
-async function wipeIfDamaged(dir: string, settings: Settings): Promise<boolean> {
+/** What is damaged is deleted. */
+async function examined(dir: string, settings: Settings, lookMsMax: number): Promise<Verdict["answer"]> {
   const file = join(dir, "data.mdb");
-  if (!existsSync(file) || statSync(file).size === 0) return false;
-  const verdict = await probe(settings, takeClosedMark(dir));
-  if (verdict.answer === "sound") return false;
+  const isThere = existsSync(file) && statSync(file).size > 0;
+  if (!isThere) return "sound";
+  const verdict = isMarkedDamaged(dir) ? DAMAGED : await probe(settings, takeClosedMark(dir) ? 0 : lookMsMax);
   if (verdict.answer === "unknown") {
     throw storeError("STORE-FAILED", `the store at ${dir} cannot be opened: ${verdict.reason}`, { details: { dir } });
   }
-  await rm(dir, { recursive: true, force: true });
-  return true;
+  if (verdict.answer === "damaged") await rm(dir, { recursive: true, force: true });
+  return verdict.answer;
 }
 
 function openRoot(settings: Settings): RootDatabase<Uint8Array, Key> {
@@ -123,9 +149,17 @@ function openRoot(settings: Settings): RootDatabase<Uint8Array, Key> {
   return open(options as RootDatabaseOptionsWithPath);
 }
 
+interface Opened extends Pick<LmdbStore, "rebuilt"> {
+  readonly isShared: boolean;
+  /** What opening has left to look at. */
+  readonly look: Examination | undefined;
+}
+
 class Lmdb implements LmdbStore {
   readonly rebuilt: boolean;
   readonly dir: string;
+  readonly examined: Promise<void>;
+  readonly #look: Examination | undefined;
   readonly #shared: boolean;
   readonly #root: RootDatabase<Uint8Array, Key>;
   readonly #tables = new Map<string, number>();
@@ -135,19 +169,35 @@ class Lmdb implements LmdbStore {
   /** What transactions put that are not yet on disk. */
   #growth = new Growth();
   #checkedBytes = 0;
-  /** Why no more may be written: a commit failed, and LMDB's state in memory with it. */
+  /** Nobody need look again when it is opened as it was closed. */
+  #isLookedThrough: boolean;
+  /** Why no more may be written: a commit failed, and LMDB's state in memory with it; or there is damage. */
   #broken: unknown;
   readonly #scratch: TableKey = { table: 0, key: new Uint8Array() };
   readonly #inFlight = new Set<Promise<void>>();
   #running = false;
   #closing: Promise<void> | undefined;
 
-  constructor(dir: string, root: RootDatabase<Uint8Array, Key>, rebuilt: boolean, shared: boolean) {
+  constructor(dir: string, root: RootDatabase<Uint8Array, Key>, { isShared, rebuilt, look }: Opened) {
     this.dir = dir;
-    this.#shared = shared;
+    this.#shared = isShared;
     this.#root = root;
     this.rebuilt = rebuilt;
+    this.#isLookedThrough = look === undefined;
+    this.#look = look;
+    look?.unref();
+    this.examined = this.#examine(look);
     this.#readTables();
+  }
+
+  async #examine(look: Examination | undefined): Promise<void> {
+    const verdict = await look?.verdict;
+    if (verdict?.answer === "sound") this.#isLookedThrough = true;
+    if (verdict?.answer !== "damaged") return;
+    markDamaged(this.dir, verdict.reason);
+    this.#broken ??= storeError("STORE-FAILED", `the store at ${this.dir} is damaged: ${verdict.reason}`, {
+      details: { dir: this.dir },
+    });
   }
 
   get(table: string, key: Key): Uint8Array | undefined {
@@ -229,9 +279,11 @@ class Lmdb implements LmdbStore {
 
   async #close(): Promise<void> {
     await Promise.allSettled(this.#inFlight);
+    await this.#look?.stop();
+    await this.examined;
     try {
       await this.#root.close();
-      if (!this.#shared && this.#broken === undefined) markClosed(this.dir);
+      if (!this.#shared && this.#isLookedThrough && this.#broken === undefined) markClosed(this.dir);
     } finally {
       openDirs.delete(this.dir);
     }

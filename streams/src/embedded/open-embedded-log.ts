@@ -14,6 +14,7 @@ import { visitRecords } from "./block-records.ts";
 import { BlockScanner, type FilePlace, type ScannedBlock } from "./block-scanner.ts";
 import { BlockWriter } from "./block-writer.ts";
 import { StoredCarry } from "./carry-file.ts";
+import { ChunkBuffers } from "./chunk-buffers.ts";
 import { CommitSignal } from "./commit-signal.ts";
 import { crc32c } from "./crc32c.ts";
 import { Dictionary, decodeNames, TYPE_NAME, TYPE_TAIL_CUT, TYPE_TRUNCATED } from "./dictionary.ts";
@@ -365,7 +366,7 @@ class Opening {
     end: number,
   ): Promise<void> {
     if (tail.end >= end) return;
-    for await (const blocks of scanner.blocks(from, end)) {
+    for await (const blocks of scanner.blocks(from, end, new ChunkBuffers())) {
       for (const block of blocks) {
         const { header, view, bytes, serial, offset } = block;
         visitRecords(block, files.pathOf(serial), this.#kernels, (at, isControl) => {
@@ -402,7 +403,7 @@ class Opening {
     const from = reader.placeOf(Math.max(reader.base, end - recent.capacity));
     if (end === reader.base || from === undefined) return;
     const id = new EventId();
-    for await (const blocks of scanner.blocks(from, end)) {
+    for await (const blocks of scanner.blocks(from, end, new ChunkBuffers())) {
       for (const block of blocks) {
         let begins = false;
         visitRecords(block, files.pathOf(block.serial), this.#kernels, (at, isControl, position) => {
