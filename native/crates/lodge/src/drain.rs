@@ -87,6 +87,10 @@ impl Drain {
         }
         let done = self.orphans.is_empty() && self.rooted == 0;
         if done {
+            if let (Some(data), false) = (&self.data, faults.holds(Rule::UnlinkWiped)) {
+                data.set_len(0).map_err(Error::io("truncating"))?;
+            }
+            // Never truncated: what a reader that was told too late still touches stays mapped (P-R10).
             self.files.unlink();
         }
         Ok((freed, done))

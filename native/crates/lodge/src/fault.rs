@@ -9,9 +9,11 @@ pub enum Point {
     PutCommitted,
     PutLive,
     AcquireLooked,
+    AcquireDated,
     AcquirePublished,
     AcquireDone,
     ReleaseDetached,
+    ReleaseFreed,
     ReleaseDone,
     FreeScanned,
     FreeCondemned,
@@ -22,15 +24,17 @@ pub enum Point {
 }
 
 impl Point {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::PutReserved,
         Self::PutFilled,
         Self::PutCommitted,
         Self::PutLive,
         Self::AcquireLooked,
+        Self::AcquireDated,
         Self::AcquirePublished,
         Self::AcquireDone,
         Self::ReleaseDetached,
+        Self::ReleaseFreed,
         Self::ReleaseDone,
         Self::FreeScanned,
         Self::FreeCondemned,
@@ -62,8 +66,14 @@ pub enum Rule {
     WriterDies,
     /// P-R10 off: a new environment takes the first number that has no file.
     IdsOnce,
+    /// P-R10 off: truncates the file of an environment in which nothing is left.
+    UnlinkWiped,
     /// P-R11 off: who has a pid is alive.
     DeathIsLock,
+    /// P-R12 off: looks for payloads in a read transaction of LMDB.
+    NoReadTransaction,
+    /// P-R13 off: takes the writer's lock of every environment before it puts into its own.
+    OwnWriterOnly,
     /// P-R14 off: leaves what dead owners left.
     Adopt,
 }
@@ -71,14 +81,19 @@ pub enum Rule {
 #[cfg(feature = "faults")]
 mod switched {
     use super::{Point, Rule};
+    use crate::env_view::EnvFiles;
+    use crate::lmdb_tool::{Access, Transaction};
+    use crate::system;
     use std::collections::HashSet;
+    use std::path::{Path, PathBuf};
     use std::sync::Arc;
 
-    /// Which rules are off, and whom to tell of points that are reached.
+    /// Which rules are off, whom to tell of points that are reached, and how far the clock is off.
     #[derive(Clone, Default)]
     pub struct Faults {
         pub off: HashSet<Rule>,
         pub at: Option<Arc<dyn Fn(Point) + Send + Sync>>,
+        pub clock_shift_ns: i64,
     }
 
     impl Faults {
@@ -91,12 +106,35 @@ mod switched {
                 at(point);
             }
         }
+
+        pub fn now_ns(&self) -> u64 {
+            system::monotonic_ns().saturating_add_signed(self.clock_shift_ns)
+        }
+
+        /// Held while a payload is looked for in an environment.
+        pub fn looking(&self, data: impl FnOnce() -> PathBuf) -> Option<Transaction> {
+            (!self.holds(Rule::NoReadTransaction)).then(|| Transaction::begin(&data(), Access::Read))
+        }
+
+        /// Before a put into the environment `own`.
+        pub fn putting(&self, dir: &Path, own: u64) {
+            if self.holds(Rule::OwnWriterOnly) {
+                return;
+            }
+            let names = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|found| found.file_name());
+            let numbers = names.filter_map(|name| EnvFiles::number_of(name.to_str()?));
+            for number in numbers.filter(|number| *number != own) {
+                Transaction::begin(&EnvFiles::of(dir, number).data, Access::Write);
+            }
+        }
     }
 }
 
 #[cfg(not(feature = "faults"))]
 mod switched {
     use super::{Point, Rule};
+    use crate::system;
+    use std::path::{Path, PathBuf};
 
     #[derive(Clone, Default)]
     pub struct Faults;
@@ -107,6 +145,14 @@ mod switched {
         }
 
         pub fn reach(&self, _point: Point) {}
+
+        pub fn now_ns(&self) -> u64 {
+            system::monotonic_ns()
+        }
+
+        pub fn looking(&self, _data: impl FnOnce() -> PathBuf) {}
+
+        pub fn putting(&self, _dir: &Path, _own: u64) {}
     }
 }
 

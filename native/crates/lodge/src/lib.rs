@@ -16,6 +16,8 @@ mod keeper;
 mod layout;
 mod lease;
 mod lmdb;
+#[cfg(feature = "faults")]
+mod lmdb_tool;
 mod own;
 mod owned_env;
 mod peers;
@@ -32,6 +34,8 @@ pub use error::Error;
 pub use fault::{Faults, Point, Rule};
 pub use layout::{Format, HEADER_BYTES};
 pub use lease::Lease;
+#[cfg(feature = "faults")]
+pub use lmdb_tool::{Access, Transaction};
 pub use peers::Terms;
 pub use reservation::Reservation;
 pub use store::{Options, Stats, Store, Token};

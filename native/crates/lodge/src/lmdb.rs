@@ -9,9 +9,9 @@ use std::path::Path;
 use std::{ptr, slice};
 
 #[repr(C)]
-struct MdbEnv([u8; 0]);
+pub(crate) struct MdbEnv([u8; 0]);
 #[repr(C)]
-struct MdbTxn([u8; 0]);
+pub(crate) struct MdbTxn([u8; 0]);
 
 #[repr(C)]
 struct MdbVal {
@@ -21,16 +21,16 @@ struct MdbVal {
 
 unsafe extern "C" {
     fn mdb_strerror(error: c_int) -> *const c_char;
-    fn mdb_env_create(env: *mut *mut MdbEnv) -> c_int;
-    fn mdb_env_open(env: *mut MdbEnv, path: *const c_char, flags: c_uint, mode: mode_t) -> c_int;
+    pub(crate) fn mdb_env_create(env: *mut *mut MdbEnv) -> c_int;
+    pub(crate) fn mdb_env_open(env: *mut MdbEnv, path: *const c_char, flags: c_uint, mode: mode_t) -> c_int;
     fn mdb_env_close(env: *mut MdbEnv);
     fn mdb_env_get_fd(env: *mut MdbEnv, fd: *mut RawFd) -> c_int;
     fn mdb_env_set_mapsize(env: *mut MdbEnv, size: size_t) -> c_int;
     fn mdb_env_set_maxreaders(env: *mut MdbEnv, readers: c_uint) -> c_int;
     fn mdb_reader_check(env: *mut MdbEnv, dead: *mut c_int) -> c_int;
-    fn mdb_txn_begin(env: *mut MdbEnv, parent: *mut MdbTxn, flags: c_uint, txn: *mut *mut MdbTxn) -> c_int;
+    pub(crate) fn mdb_txn_begin(env: *mut MdbEnv, parent: *mut MdbTxn, flags: c_uint, txn: *mut *mut MdbTxn) -> c_int;
     fn mdb_txn_commit(txn: *mut MdbTxn) -> c_int;
-    fn mdb_txn_abort(txn: *mut MdbTxn);
+    pub(crate) fn mdb_txn_abort(txn: *mut MdbTxn);
     fn mdb_dbi_open(txn: *mut MdbTxn, name: *const c_char, flags: c_uint, dbi: *mut c_uint) -> c_int;
     fn mdb_put(txn: *mut MdbTxn, dbi: c_uint, key: *mut MdbVal, value: *mut MdbVal, flags: c_uint) -> c_int;
     fn mdb_del(txn: *mut MdbTxn, dbi: c_uint, key: *mut MdbVal, value: *mut MdbVal) -> c_int;
@@ -38,11 +38,11 @@ unsafe extern "C" {
 
 const NO_OVERWRITE: c_uint = 0x10;
 const RESERVE: c_uint = 0x1_0000;
-const NO_SUBDIR: c_uint = 0x4000;
+pub(crate) const NO_SUBDIR: c_uint = 0x4000;
 const NO_SYNC: c_uint = 0x1_0000;
 const NO_META_SYNC: c_uint = 0x4_0000;
 const WRITE_MAP: c_uint = 0x8_0000;
-const NO_TLS: c_uint = 0x20_0000;
+pub(crate) const NO_TLS: c_uint = 0x20_0000;
 const NO_READ_AHEAD: c_uint = 0x80_0000;
 const NO_MEM_INIT: c_uint = 0x100_0000;
 const FLAGS: c_uint = NO_SUBDIR | NO_SYNC | NO_META_SYNC | WRITE_MAP | NO_TLS | NO_READ_AHEAD | NO_MEM_INIT;

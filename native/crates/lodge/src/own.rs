@@ -130,6 +130,7 @@ impl Own {
         let mut remedies = [Remedy::Free, Remedy::Recycle, Remedy::Grow, Remedy::Grow].into_iter();
         loop {
             let Some(env) = self.env.as_mut() else { return Ok(None) };
+            faults.putting(&self.dir, env.files.number);
             match put(env) {
                 Ok(placed) => {
                     self.bytes += length;

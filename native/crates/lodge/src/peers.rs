@@ -5,7 +5,6 @@ use crate::fault::{Faults, Rule};
 use crate::layout::{FREE, HELD, PINNED, REVOKED, Slot, id_of, state_of, word};
 use crate::place::{Counter, attachments};
 use crate::process_file::Peer;
-use crate::system;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
@@ -100,7 +99,7 @@ impl Peers {
             if !*alive.get_or_insert_with(|| self.is_alive(peer)) && self.faults.holds(Rule::VoidWhenDead) {
                 return false;
             }
-            let late_ns = system::monotonic_ns().saturating_sub(slot.deadline_ns.load(Ordering::Acquire));
+            let late_ns = self.faults.now_ns().saturating_sub(slot.deadline_ns.load(Ordering::Acquire));
             let pinned = state_of(seen) == PINNED && self.faults.holds(Rule::PinnedStays);
             if pinned {
                 if late_ns > self.terms.pin_max.as_nanos() as u64 {

@@ -19,6 +19,8 @@ const START_TIME: usize = 2;
 const BYTES_HELD: usize = 3;
 /// Slots from this one on never named anything.
 const SLOTS_USED: usize = 4;
+/// In which its pid and start time mean anything.
+const PID_NAMESPACE: usize = 5;
 
 /// Opens a file of its own to carry a life lock: a mapping must never hold the same open file description.
 pub fn open_lock(path: &Path) -> Result<File, Error> {
@@ -38,7 +40,9 @@ impl ProcessFile {
         let draft = dir.join(format!("proc-{number}.tmp"));
         let path = dir.join(format!("proc-{number}{SUFFIX}"));
         let pid = std::process::id();
-        let header = [MAGIC, u64::from(pid), system::start_time(pid).unwrap_or(0), 0, 0];
+        // By `self`: the /proc that is mounted may be another namespace's, where the pid is somebody else's.
+        let start_time = system::start_time("self").unwrap_or(0);
+        let header = [MAGIC, u64::from(pid), start_time, 0, 0, system::pid_namespace()];
         let table = Table::create(&draft, slots, &header)?;
         let life = Life::take(&draft)?;
         fs::rename(&draft, &path).map_err(Error::io("rename"))?;
@@ -122,14 +126,15 @@ impl Peer {
         system::is_locked(&self.file)
     }
 
-    /// Ends the process, if it is still the one that attached. Attaching is consent.
+    /// Ends the process, if it is still the one that attached and its pid is one of ours. Attaching is consent.
     pub fn kill(&self) {
         let pid = self.pid();
-        if pid == std::process::id() {
+        let namespace = self.table.header()[PID_NAMESPACE].load(Ordering::Relaxed);
+        if pid == std::process::id() || namespace != system::pid_namespace() {
             return;
         }
         let started = self.table.header()[START_TIME].load(Ordering::Relaxed);
-        system::kill(pid, || self.is_alive() && system::start_time(pid) == Some(started));
+        system::kill(pid, || self.is_alive() && system::start_time(&pid.to_string()) == Some(started));
     }
 }
 

@@ -14,7 +14,6 @@ use crate::peers::{Peers, Terms};
 use crate::place;
 use crate::process_file::ProcessFile;
 use crate::reservation::Reservation;
-use crate::system;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -121,7 +120,7 @@ impl Shared {
                 return Ok(None);
             }
             let Some(read) = self.read_entry(&view, token) else { return Ok(None) };
-            self.slot(of_payload.slot).since_ns.store(system::monotonic_ns(), Ordering::Relaxed);
+            self.slot(of_payload.slot).since_ns.store(self.faults.now_ns(), Ordering::Relaxed);
             let memory = self.memory(&view, &read, of_payload.uses_whole)?;
             of_payload.uses_whole |= matches!(memory, Memory::Whole(..));
             of_payload.references += 1;
@@ -149,11 +148,13 @@ impl Shared {
     fn publish(&self, index: usize, view: &EnvView, token: &Token) -> Option<Placed> {
         let before = if self.faults.holds(Rule::PublishThenLook) { None } else { Some(self.read_live(view, token)) };
         self.faults.reach(Point::AcquireLooked);
+        let _transaction = self.faults.looking(|| EnvFiles::of(&self.dir, env_of(token.id)).data);
         let slot = self.process.use_slot(index);
-        let now = system::monotonic_ns();
+        let now = self.faults.now_ns();
         slot.deadline_ns.store(now + self.terms.lease.as_nanos() as u64, Ordering::Relaxed);
         slot.since_ns.store(now, Ordering::Relaxed);
         slot.length.store(token.length, Ordering::Relaxed);
+        self.faults.reach(Point::AcquireDated);
         slot.word.store(word(token.id, HELD), Ordering::Release);
         fence(Ordering::SeqCst);
         self.faults.reach(Point::AcquirePublished);
@@ -246,7 +247,7 @@ impl Shared {
         of_payload.pins = of_payload.pins.saturating_sub(1);
         if of_payload.pins == 0 {
             let slot = self.slot(of_payload.slot);
-            slot.deadline_ns.store(system::monotonic_ns() + self.terms.lease.as_nanos() as u64, Ordering::Relaxed);
+            slot.deadline_ns.store(self.faults.now_ns() + self.terms.lease.as_nanos() as u64, Ordering::Relaxed);
             let (from, to) = (word(lease.token.id, PINNED), word(lease.token.id, HELD));
             let _ = slot.word.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed);
         }
@@ -267,6 +268,7 @@ impl Shared {
             debug_assert_eq!(slot.load(Ordering::Relaxed), word(lease.token.id, REVOKED));
             slot.store(FREE, Ordering::Release);
         }
+        self.faults.reach(Point::ReleaseFreed);
         held.give_back(index);
         self.process.bytes_held().store(held.bytes, Ordering::Relaxed);
         drop(held);
@@ -285,7 +287,7 @@ impl Shared {
     /// Keeps our leases, up to their greatest age.
     pub(crate) fn renew(&self) {
         let held = locked(&self.held);
-        let now = system::monotonic_ns();
+        let now = self.faults.now_ns();
         for of_payload in held.payloads.values() {
             let slot = self.slot(of_payload.slot);
             let age = now.saturating_sub(slot.since_ns.load(Ordering::Relaxed));

@@ -166,8 +166,8 @@ pub fn kill(pid: u32, is_it: impl FnOnce() -> bool) {
 }
 
 /// Start of a process in clock ticks since boot, which tells it from a later one with its number.
-pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+pub fn start_time(process: &str) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // Fields are counted behind the name, which may hold spaces.
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
@@ -180,8 +180,17 @@ pub fn boot_id() -> Result<String, Error> {
 
 /// The time namespace: in another one the clock is shifted. 0 where the kernel has none.
 pub fn time_namespace() -> u64 {
+    namespace("time")
+}
+
+/// The namespace of process numbers. 0 where the kernel does not say.
+pub fn pid_namespace() -> u64 {
+    namespace("pid")
+}
+
+fn namespace(kind: &str) -> u64 {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self/ns/time").map_or(0, |found| found.ino())
+    std::fs::metadata(format!("/proc/self/ns/{kind}")).map_or(0, |found| found.ino())
 }
 
 pub fn random_u128() -> Result<u128, Error> {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Actor, LONG, Place, STOPPED, STRICT, off, overwrite, parse, pattern, put, seen, until, written};
-use millrace_lodge::{Faults, Format, Lease, Options, Point, Rule, Store, Terms, Token};
+use millrace_lodge::{Access, Faults, Format, Lease, Options, Point, Rule, Store, Terms, Token, Transaction};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -41,6 +41,11 @@ fn stopped(options: &mut Options) {
 
 fn past_deadline() {
     std::thread::sleep(Duration::from_millis(5));
+}
+
+/// Of an actor's leases of 20 ms, with their grace.
+fn past_term() {
+    std::thread::sleep(Duration::from_millis(40));
 }
 
 #[test]
@@ -173,12 +178,19 @@ fn pinned_bytes_never_change() {
 fn what_is_being_written_is_freed_by_nobody_else_while_the_writer_lives() {
     shows(Rule::WriterDies, |rule| {
         let place = Place::new();
-        let (owner, other) = (place.open(|_| ()), place.open(|options| options.faults = off(rule)));
-        let reservation = owner.reserve(LENGTH as u64, Format::Raw).unwrap().unwrap();
-        // SAFETY: nobody else has the bytes of a reservation.
-        unsafe { reservation.bytes().as_mut().copy_from_slice(&pattern(1, LENGTH)) };
+        let other = place.open(|options| {
+            options.terms = STRICT;
+            options.faults = off(rule);
+        });
+        let mut writer = Actor::start(&place, &["--lease", "20"]);
+        writer.tell(&format!("write 1 {LENGTH}"));
+        writer.until_is('T');
+        past_term();
         other.sweep();
-        let token = reservation.publish().unwrap();
+        overwrite(&other, LENGTH);
+        writer.signal(libc::SIGCONT);
+        assert_eq!(writer.hear().as_deref(), Some("written"));
+        let token = parse(&writer.ask("publish").unwrap());
         other.acquire(&token).unwrap().is_none_or(|lease| seen(&lease) != pattern(1, LENGTH))
     });
 }
@@ -195,6 +207,53 @@ fn a_number_names_one_payload_for_ever() {
     });
 }
 
+#[test]
+fn who_reads_on_in_a_file_that_was_wiped_is_told_and_lives() {
+    shows(Rule::UnlinkWiped, |rule| {
+        let place = Place::new();
+        let owner = place.open(|options| {
+            options.terms = STRICT;
+            options.faults = off(rule);
+        });
+        let token = put(&owner, &pattern(1, LENGTH));
+        let mut reader = stopped_holder(&place, &token);
+        free_by_force(&owner, &token);
+        owner.close();
+        assert!(place.files("env-1.mdb").is_empty(), "nothing is left");
+        reader.signal(libc::SIGCONT);
+        let Some(seen) = reader.ask(&format!("sum {}", token.id)) else { return true };
+        assert!(seen.ends_with(" false"), "{seen}");
+        false
+    });
+}
+
+/// A process that holds the payload and was stopped.
+fn stopped_holder(place: &Place, token: &Token) -> Actor {
+    let mut reader = Actor::start(place, &["--lease", "20"]);
+    assert_eq!(reader.ask(&format!("acquire {}", written(token))).as_deref(), Some("held"));
+    reader.signal(libc::SIGSTOP);
+    reader.until_is('T');
+    reader
+}
+
+/// Frees the payload as soon as the leases of those that are stopped may be revoked.
+fn free_by_force(owner: &Store, token: &Token) {
+    owner.discard(token);
+    until("the lease is revoked", || {
+        owner.sweep();
+        owner.stats().payloads == 0
+    });
+}
+
+fn off_in_actor(rule: Option<Rule>) -> Vec<&'static str> {
+    match rule {
+        None => vec![],
+        Some(Rule::NoReadTransaction) => vec!["--off", "NoReadTransaction"],
+        Some(Rule::OwnWriterOnly) => vec!["--off", "OwnWriterOnly"],
+        Some(other) => panic!("{other:?} is not switched off in actors"),
+    }
+}
+
 /// Puts a payload that a process of its own holds.
 fn held_by_an_actor(place: &Place, rule: Option<Rule>) -> (Store, Token, Actor) {
     let owner = place.open(|options| options.faults = off(rule));
@@ -204,12 +263,6 @@ fn held_by_an_actor(place: &Place, rule: Option<Rule>) -> (Store, Token, Actor) 
     owner.discard(&token);
     assert_eq!(owner.stats().payloads, 1, "a living reader keeps it");
     (owner, token, actor)
-}
-
-/// Waits until the process is a zombie: dead, and not yet waited for.
-fn until_zombie(actor: &Actor) {
-    let stat = format!("/proc/{}/stat", actor.child.id());
-    until("the actor ends", || std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") Z ")));
 }
 
 /// Whether a payload stays although the owner looks again and again. The last thread of a zombie may end a little later.
@@ -227,7 +280,7 @@ fn what_a_dead_process_held_is_free() {
         let place = Place::new();
         let (owner, _, actor) = held_by_an_actor(&place, rule);
         actor.signal(libc::SIGKILL);
-        until_zombie(&actor);
+        actor.until_is('Z');
         stays(&owner)
     });
 }
@@ -238,9 +291,68 @@ fn a_zombie_is_dead() {
         let place = Place::new();
         let (owner, _, actor) = held_by_an_actor(&place, rule);
         actor.signal(libc::SIGKILL);
-        until_zombie(&actor);
+        actor.until_is('Z');
         stays(&owner)
     });
+}
+
+#[test]
+fn who_has_the_pid_of_a_dead_process_does_not_keep_what_that_held() {
+    shows(Rule::DeathIsLock, |rule| {
+        let place = Place::new();
+        let (owner, _, mut actor) = held_by_an_actor(&place, rule);
+        actor.child.kill().unwrap();
+        actor.child.wait().unwrap();
+        let elsewhere = Place::new();
+        let heir = Actor::start(&elsewhere, &[]);
+        write_header(&place, PID, heir.child.id().into());
+        stays(&owner)
+    });
+}
+
+#[test]
+fn a_process_of_another_pid_namespace_lives_and_dies_like_others() {
+    let place = Place::new();
+    let owner = place.open(|_| ());
+    let token = put(&owner, &pattern(1, LENGTH));
+    let Some(mut actor) = Actor::start_apart(&place, &["--pid"], &["--lease", "3600000"]) else { return };
+    assert_eq!(actor.ask(&format!("acquire {}", written(&token))).as_deref(), Some("held"));
+    owner.discard(&token);
+    owner.sweep();
+    assert_eq!(owner.stats().payloads, 1, "a living reader keeps it");
+    actor.child.kill().unwrap();
+    assert!(!stays(&owner));
+}
+
+/// The holder is stopped, and its file names a process that is somebody else: later, or in another namespace.
+#[test]
+fn nobody_is_killed_for_another_ones_pin() {
+    for (word, value) in [(START_TIME, 1), (PID_NAMESPACE, 1)] {
+        let place = Place::new();
+        let owner = place.open(|options| options.terms = Terms { pin_max: Duration::ZERO, ..STRICT });
+        let token = put(&owner, &pattern(1, LENGTH));
+        let mut actor = Actor::start(&place, &["--lease", "20"]);
+        actor.ask(&format!("acquire {}", written(&token)));
+        assert_eq!(actor.ask(&format!("pin {}", token.id)).as_deref(), Some("true"));
+        actor.signal(libc::SIGSTOP);
+        write_header(&place, word, value);
+        past_term();
+        owner.discard(&token);
+        actor.signal(libc::SIGCONT);
+        assert_eq!(actor.ask(&format!("release {}", token.id)).as_deref(), Some("true"));
+    }
+}
+
+/// Words of a process file's header.
+const PID: u64 = 1;
+const START_TIME: u64 = 2;
+const PID_NAMESPACE: u64 = 5;
+
+/// Changes what the process file of the second process says.
+fn write_header(place: &Place, word: u64, value: u64) {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::OpenOptions::new().write(true).open(&place.files("proc-2.lease")[0]).unwrap();
+    file.write_all_at(&value.to_le_bytes(), word * 8).unwrap();
 }
 
 #[test]
@@ -249,7 +361,7 @@ fn a_child_forked_without_exec_does_not_keep_its_parent_alive() {
     let (owner, _, mut actor) = held_by_an_actor(&place, None);
     let child: libc::pid_t = actor.ask("fork").unwrap().parse().unwrap();
     actor.signal(libc::SIGKILL);
-    until_zombie(&actor);
+    actor.until_is('Z');
     let kept = stays(&owner);
     // SAFETY: the child is of this test.
     unsafe { libc::kill(child, libc::SIGKILL) };
@@ -265,7 +377,7 @@ fn an_environment_of_a_dead_owner_is_adopted() {
         let token = actor.put(1, LENGTH).unwrap();
         let lease = reader.acquire(&token).unwrap().unwrap();
         actor.signal(libc::SIGKILL);
-        until_zombie(&actor);
+        actor.until_is('Z');
         let is_left = || !place.files("env-2.mdb").is_empty() && place.files("proc-2.lease").len() == 1;
         until("the death is seen", || {
             reader.sweep();
@@ -286,8 +398,7 @@ fn an_owner_stopped_in_its_transaction_holds_nobody_else_up() {
     let mut actor = Actor::start(&place, &["--at", "PutReserved:2", "stop"]);
     let token = actor.put(1, LENGTH).unwrap();
     actor.tell("put 2 50000");
-    let stat = format!("/proc/{}/stat", actor.child.id());
-    until("the actor stops", || std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") T ")));
+    actor.until_is('T');
     let store = place.open(|_| ());
     let own = put(&store, &pattern(3, LENGTH));
     assert_eq!(seen(&store.acquire(&token).unwrap().unwrap()), pattern(1, LENGTH));
@@ -299,45 +410,115 @@ fn an_owner_stopped_in_its_transaction_holds_nobody_else_up() {
     assert_eq!(seen(&store.acquire(&second).unwrap().unwrap()), pattern(2, LENGTH));
 }
 
-/// P-R13 off: who takes the writer's lock of another process's environment stops it for as long as he likes.
 #[test]
-fn a_writers_lock_in_other_hands_holds_its_owner_up() {
-    let place = Place::new();
-    let owner = Arc::new(place.open(|_| ()));
-    put(&owner, &pattern(1, LENGTH));
-    let mut actor = Actor::start(&place, &[]);
-    let data = place.files("env-1.mdb")[0].display().to_string();
-    assert_eq!(actor.ask(&format!("begin {data}")).as_deref(), Some("0"));
-    let putting = owner.clone();
-    let put_beside = std::thread::spawn(move || put(&putting, &pattern(2, LENGTH)));
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(!put_beside.is_finished());
-    actor.signal(libc::SIGKILL);
-    let token = put_beside.join().unwrap();
-    assert_eq!(seen(&owner.acquire(&token).unwrap().unwrap()), pattern(2, LENGTH));
+fn a_put_waits_for_no_writer_of_another_environment() {
+    shows(Rule::OwnWriterOnly, |rule| {
+        let place = Place::new();
+        let mut writer = Actor::start(&place, &["--at", "PutReserved", "stop"]);
+        writer.tell("put 1 50000");
+        writer.until_is('T');
+        let lasting = ["--lease", "3600000"];
+        let mut other = Actor::start(&place, &[&lasting[..], &off_in_actor(rule)].concat());
+        other.tell("put 2 50000");
+        let waits = other.until_answered_or_waiting();
+        writer.signal(libc::SIGCONT);
+        assert!(writer.hear().is_some() && other.hear().is_some(), "it waits no longer than the other is stopped");
+        waits
+    });
+}
+
+#[test]
+fn a_reader_stopped_in_an_acquire_misses_the_payload_or_is_told_when_it_goes_on() {
+    let points = [Point::AcquireLooked, Point::AcquireDated, Point::AcquirePublished, Point::AcquireDone];
+    for point in points {
+        let place = Place::new();
+        let owner = place.open(|options| options.terms = STRICT);
+        let token = put(&owner, &pattern(1, LENGTH));
+        let mut reader = Actor::start(&place, &["--lease", "20", "--at", &format!("{point:?}"), "stop"]);
+        reader.tell(&format!("acquire {}", written(&token)));
+        reader.until_is('T');
+        free_by_force(&owner, &token);
+        overwrite(&owner, LENGTH);
+        reader.signal(libc::SIGCONT);
+        let answer = reader.hear().unwrap();
+        assert_eq!(answer, if point == Point::AcquireDone { "held" } else { "miss" }, "{point:?}");
+        if answer == "held" {
+            assert!(reader.ask(&format!("sum {}", token.id)).unwrap().ends_with(" false"));
+        }
+        let next = put(&owner, &pattern(2, LENGTH));
+        assert_eq!(reader.ask(&format!("acquire {}", written(&next))).as_deref(), Some("held"), "{point:?}");
+        assert!(reader.ask(&format!("sum {}", next.id)).unwrap().ends_with(" true"));
+    }
 }
 
 #[test]
 fn a_stopped_reader_loses_its_lease_and_is_told_when_it_goes_on() {
     let place = Place::new();
-    let owner =
-        place.open(|options| options.terms = Terms { lease: LONG.lease, ..Terms::of(Duration::from_millis(40)) });
+    let owner = place.open(|options| options.terms = STRICT);
     let token = put(&owner, &pattern(1, LENGTH));
-    let mut actor = Actor::start(&place, &["--lease", "40"]);
-    assert_eq!(actor.ask(&format!("acquire {}", written(&token))).as_deref(), Some("held"));
-    let before = actor.ask(&format!("sum {}", token.id)).unwrap();
-    assert!(before.ends_with(" true"));
-    owner.discard(&token);
-    actor.signal(libc::SIGSTOP);
-    until("the lease is revoked", || {
-        owner.sweep();
-        owner.stats().payloads == 0
-    });
+    let mut reader = stopped_holder(&place, &token);
+    let sum = format!("sum {}", token.id);
+    free_by_force(&owner, &token);
     overwrite(&owner, LENGTH);
-    actor.signal(libc::SIGCONT);
-    let after = actor.ask(&format!("sum {}", token.id)).unwrap();
-    assert!(after.ends_with(" false") && after.split(' ').next() != before.split(' ').next(), "{before} {after}");
-    assert_eq!(actor.ask(&format!("release {}", token.id)).as_deref(), Some("false"));
+    reader.signal(libc::SIGCONT);
+    let seen = reader.ask(&sum).unwrap();
+    assert!(seen.ends_with(" false") && !seen.starts_with(&sum_of(&pattern(1, LENGTH))), "{seen}");
+    assert_eq!(reader.ask(&format!("release {}", token.id)).as_deref(), Some("false"));
+}
+
+/// Between the last byte that it read and the append, before it asks and behind that.
+#[test]
+fn a_step_that_is_stopped_appends_the_payload_or_is_told() {
+    for (stop, told) in [("before", false), ("behind", true)] {
+        let place = Place::new();
+        let owner = place.open(|options| options.terms = STRICT);
+        let token = put(&owner, &pattern(1, LENGTH));
+        let mut reader = Actor::start(&place, &["--lease", "20"]);
+        reader.ask(&format!("acquire {}", written(&token)));
+        reader.tell(&format!("step {} {stop}", token.id));
+        reader.until_is('T');
+        free_by_force(&owner, &token);
+        overwrite(&owner, LENGTH);
+        reader.signal(libc::SIGCONT);
+        assert_eq!(reader.hear().unwrap(), format!("{} {told}", sum_of(&pattern(1, LENGTH))), "{stop}");
+    }
+}
+
+/// As actors write it.
+fn sum_of(bytes: &[u8]) -> String {
+    bytes.iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte))).to_string()
+}
+
+#[test]
+fn a_clock_that_is_hours_off_costs_a_lease_at_most() {
+    const HOURS: i64 = 5 * 3_600_000_000_000;
+    for (owner_ns, reader_ns, is_kept) in [(0, HOURS, true), (0, -HOURS, false), (HOURS, 0, false), (-HOURS, 0, true)] {
+        let place = Place::new();
+        let owner = place.open(|options| {
+            options.terms = STRICT;
+            options.faults.clock_shift_ns = owner_ns;
+        });
+        let reader = place.open(|options| options.faults.clock_shift_ns = reader_ns);
+        let token = put(&owner, &pattern(1, LENGTH));
+        let lease = reader.acquire(&token).unwrap().unwrap();
+        owner.discard(&token);
+        overwrite(&owner, LENGTH);
+        assert!(!is_deceived(&lease, &pattern(1, LENGTH)));
+        assert_eq!(lease.is_valid(), is_kept, "{owner_ns} {reader_ns}");
+        drop((lease, reader));
+        owner.sweep();
+        assert_eq!(owner.stats().payloads, 8, "and nothing stays: {owner_ns} {reader_ns}");
+    }
+}
+
+#[test]
+fn a_process_whose_clock_is_shifted_by_its_namespace_is_refused() {
+    let place = Place::new();
+    let _store = place.open(|_| ());
+    let shifted = ["--time", "--monotonic=36000"];
+    let Some(mut actor) = Actor::start_apart(&place, &shifted, &[]) else { return };
+    assert_eq!(actor.hear().as_deref(), Some("the store belongs to another time namespace"));
+    assert!(place.files("proc-2.lease").is_empty());
 }
 
 #[test]
@@ -391,27 +572,26 @@ fn who_pins_and_stops_is_killed() {
         owner.sweep();
         owner.stats().payloads == 0
     });
-    until_zombie(&actor);
+    actor.until_is('Z');
 }
 
-/// P-R12. A reference pins by its slot; a read transaction, as a tool has it, stops the reuse of every page.
 #[test]
-fn a_straggler_keeps_one_payload_and_not_every_page() {
-    let high_water = |through_lmdb: bool| {
+fn a_reader_stopped_while_it_looks_keeps_one_payload_and_not_every_page() {
+    shows(Rule::NoReadTransaction, |rule| {
         let place = Place::new();
-        let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
+        let owner = place.open(|_| ());
         let token = put(&owner, &pattern(1, LENGTH));
-        let _lease = reader.acquire(&token).unwrap().unwrap();
-        let _reading = through_lmdb.then(|| lmdb_reader::begin(&place.files("env-1.mdb")[0]));
+        let mut reader =
+            Actor::start(&place, &[&["--at", "AcquirePublished", "stop"][..], &off_in_actor(rule)].concat());
+        reader.tell(&format!("acquire {}", written(&token)));
+        reader.until_is('T');
         for seed in 0..200 {
-            let token = put(&owner, &pattern(seed, LENGTH));
-            owner.discard(&token);
+            owner.discard(&put(&owner, &pattern(seed, LENGTH)));
         }
-        owner.stats().file_bytes
-    };
-    let (by_slot, by_transaction) = (high_water(false), high_water(true));
-    assert!(by_slot <= 4 << 20, "{by_slot}");
-    assert!(by_transaction >= 8 << 20, "{by_transaction}");
+        reader.signal(libc::SIGCONT);
+        assert_eq!(reader.hear().as_deref(), Some("held"));
+        owner.stats().file_bytes > 4 << 20
+    });
 }
 
 /// A commit that finds no room for LMDB's own pages is tried again, with the payload: with a reader that lets no page be used
@@ -420,7 +600,7 @@ fn a_straggler_keeps_one_payload_and_not_every_page() {
 fn a_put_that_had_to_be_tried_again_is_whole() {
     let place = Place::new();
     let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
-    lmdb_reader::begin(&place.files("env-1.mdb")[0]);
+    let _reading = Transaction::begin(&place.files("env-1.mdb")[0], Access::Read);
     let mut last = put(&owner, b"the first");
     for round in 0..6000usize {
         let bytes = pattern(round as u8, 1 + round * 977 % 60_000);
@@ -430,32 +610,4 @@ fn a_put_that_had_to_be_tried_again_is_whole() {
         last = token;
     }
     assert!(owner.stats().file_bytes > 100 << 20, "{:?}", owner.stats());
-}
-
-/// A tool that reads through LMDB.
-mod lmdb_reader {
-    use std::ffi::{CString, c_char, c_int, c_uint, c_void};
-    use std::path::Path;
-    use std::ptr;
-
-    unsafe extern "C" {
-        fn mdb_env_create(env: *mut *mut c_void) -> c_int;
-        fn mdb_env_open(env: *mut c_void, path: *const c_char, flags: c_uint, mode: c_uint) -> c_int;
-        fn mdb_txn_begin(env: *mut c_void, parent: *mut c_void, flags: c_uint, txn: *mut *mut c_void) -> c_int;
-    }
-
-    const NO_SUBDIR_READ_ONLY_NO_TLS: c_uint = 0x4000 | 0x20000 | 0x200000;
-    const READ_ONLY: c_uint = 0x20000;
-
-    /// Begins a read transaction that lasts as long as the process.
-    pub fn begin(path: &Path) {
-        let (mut env, mut txn) = (ptr::null_mut(), ptr::null_mut());
-        let path = CString::new(path.to_str().unwrap()).unwrap();
-        // SAFETY: plain calls with valid pointers.
-        unsafe {
-            assert_eq!(mdb_env_create(&mut env), 0);
-            assert_eq!(mdb_env_open(env, path.as_ptr(), NO_SUBDIR_READ_ONLY_NO_TLS, 0o600), 0);
-            assert_eq!(mdb_txn_begin(env, ptr::null_mut(), READ_ONLY, &mut txn), 0);
-        }
-    }
 }

@@ -56,7 +56,7 @@ pub const STOPPED: Terms =
 pub const STRICT: Terms = Terms { grace: Duration::ZERO, ..LONG };
 
 pub fn off(rule: Option<Rule>) -> Faults {
-    Faults { off: rule.into_iter().collect(), at: None }
+    Faults { off: rule.into_iter().collect(), ..Faults::default() }
 }
 
 pub fn pattern(seed: u8, length: usize) -> Vec<u8> {
@@ -85,6 +85,8 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lodge-actor");
+
 /// A process that does what it is told, line by line.
 pub struct Actor {
     pub child: Child,
@@ -94,7 +96,27 @@ pub struct Actor {
 
 impl Actor {
     pub fn start(place: &Place, options: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lodge-actor"));
+        Self::spawn(Command::new(PROGRAM), place, options)
+    }
+
+    /// As the child of `unshare`, in namespaces of its own, where that is allowed.
+    pub fn start_apart(place: &Place, namespaces: &[&str], options: &[&str]) -> Option<Self> {
+        let unshare = || {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--fork", "--kill-child"]).args(namespaces);
+            command
+        };
+        let allowed = unshare().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        if !allowed {
+            eprintln!("skipped: no {namespaces:?} here");
+            return None;
+        }
+        let mut command = unshare();
+        command.arg(PROGRAM);
+        Some(Self::spawn(command, place, options))
+    }
+
+    fn spawn(mut command: Command, place: &Place, options: &[&str]) -> Self {
         command.arg(&place.0).args(options).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
@@ -120,6 +142,36 @@ impl Actor {
 
     pub fn put(&mut self, seed: u8, length: usize) -> Option<Token> {
         self.ask(&format!("put {seed} {length}")).map(|answer| parse(&answer))
+    }
+
+    /// Waits until the process has this state, as `/proc` says it: `T` for stopped, `Z` for a zombie.
+    pub fn until_is(&self, state: char) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let is = || std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(&format!(") {state} ")));
+        until(&format!("the actor's state is {state}"), is);
+    }
+
+    /// True when it waits for a lock of another process before it answers. Its other thread must not need its locks meanwhile.
+    pub fn until_answered_or_waiting(&self) -> bool {
+        let mut waits = false;
+        until("the actor answers or waits", || {
+            waits = self.is_in(libc::SYS_futex);
+            waits || self.has_answered()
+        });
+        waits
+    }
+
+    fn is_in(&self, call: libc::c_long) -> bool {
+        let call_now = std::fs::read_to_string(format!("/proc/{}/syscall", self.child.id())).unwrap();
+        call_now.starts_with(&format!("{call} "))
+    }
+
+    fn has_answered(&self) -> bool {
+        use std::os::fd::AsRawFd;
+        let output = self.output.get_ref().as_raw_fd();
+        let mut poll = libc::pollfd { fd: output, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one whole entry.
+        unsafe { libc::poll(&mut poll, 1, 0) == 1 }
     }
 
     pub fn signal(&self, signal: libc::c_int) {
