@@ -195,6 +195,28 @@ test("a module that says it is pure runs inline", async () => {
   }
 });
 
+test("a calculator that runs inline says whether it is healthy, and what it failed of", async () => {
+  const source = `export default { pure: true, details: () => ({ model: 7 }), calculate(row) { if (row > 2) throw new Error(row + " is too much"); return row; } }`;
+  const behavior = (await calculator({ url: moduleOf(source, "mjs") }, systemEnv())) as PureBehavior;
+  const after = (rows: readonly number[]): unknown => {
+    behavior.transform(new RowBatch(rows));
+    return behavior.describe?.();
+  };
+  expect(after([1, 2])).toEqual({
+    isolation: "inline",
+    healthy: true,
+    restarts: 0,
+    failures: 0,
+    lastFailure: null,
+    details: { model: 7 },
+  });
+  const lastFailure = expect.stringContaining("CALC-THREW: 4 is too much");
+  expect(after([1, 3, 4])).toMatchObject({ healthy: true, failures: 2, lastFailure });
+  expect(after([4])).toMatchObject({ healthy: false, failures: 3, lastFailure });
+  expect(after([])).toMatchObject({ healthy: false });
+  expect(after([1])).toMatchObject({ healthy: true, failures: 3, lastFailure });
+});
+
 test("a module that does not load is refused with its place", async () => {
   const loading = async (source: string, pure: boolean): Promise<unknown> => {
     try {

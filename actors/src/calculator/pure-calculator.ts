@@ -1,14 +1,34 @@
 /** A calculator that its author declared pure: called here and now for each row, without a worker, and logged by nobody. */
-import { type Json, type MessageFailure, type PureBehavior, pureResult, RowBatch } from "@millrace/engine";
+import {
+  type Json,
+  type MessageFailure,
+  type MillraceError,
+  type PureBehavior,
+  pureResult,
+  RowBatch,
+} from "@millrace/engine";
 import { threw } from "./calculator-error.ts";
 import type { CalculatorModule } from "./calculator-module.ts";
 import { messagesOf } from "./calculator-result.ts";
 
-/** A row for which the module throws (`CALC-THREW`) or returns no JSON (`CALC-RESULT`) fails; the others go on. */
+/**
+ * A row for which the module throws (`CALC-THREW`) or returns no JSON (`CALC-RESULT`) fails; the others go on. There is no worker that
+ * could be lost: it is healthy unless every row of its last batch failed.
+ */
 export function pureCalculator({ calculate }: CalculatorModule, url: string, details: Json): PureBehavior {
+  let healthy = true;
+  let failed = 0;
+  let lastFailure: MillraceError | undefined;
   return {
     kind: "pure",
-    describe: () => ({ isolation: "inline", details }),
+    describe: () => ({
+      isolation: "inline",
+      healthy,
+      restarts: 0,
+      failures: failed,
+      lastFailure: lastFailure === undefined ? null : `${lastFailure.code}: ${lastFailure.message}`,
+      details,
+    }),
     ports: ["out"],
     // Any row may turn into several, so all are numbered as if it did (R4).
     expands: true,
@@ -25,9 +45,12 @@ export function pureCalculator({ calculate }: CalculatorModule, url: string, det
             sources.push(i);
           }
         } catch (thrown) {
-          failures.push({ index: i, error: threw(thrown, url) });
+          lastFailure = threw(thrown, url);
+          failures.push({ index: i, error: lastFailure });
         }
       }
+      failed += failures.length;
+      if (rows.length > 0) healthy = failures.length < rows.length;
       const isOneToOne =
         failures.length === 0 && out.length === rows.length && sources.every((source, i) => source === i);
       return pureResult(new RowBatch(out), isOneToOne ? null : Uint32Array.from(sources), failures);
