@@ -1,9 +1,9 @@
 /**
- * The embedded log against what one would write by hand: a file that is appended to and synced for all waiting callers at once,
- * SQLite in WAL mode with full synchronisation, and LMDB. Every append is acknowledged only when it is durable. What the log's
- * followers cost, index and Merkle tree, is seen beside the log without them. Then a replay of the log with decoding against a
- * scan of a plain file and of an LMDB table with the same decoding. One process, interleaved, medians of the repeats. Last, how long
- * a host is kept from other work by archiving a segment of its log.
+ * The embedded log against what one would write by hand: a file that is appended to and synced for all waiting callers at once, the same
+ * into a file of zeros, as the log writes, SQLite in WAL mode with full synchronisation, and LMDB. Every append is acknowledged only when
+ * it is durable. What the log's followers cost, index and Merkle tree, is seen beside the log without them. Then a replay of the log with
+ * decoding against a scan of a plain file and of an LMDB table with the same decoding. One process, interleaved, medians of the repeats.
+ * Last, how long a host is kept from other work by archiving a segment of its log.
  *
  * Every append encodes its event with msgpackr first, as a caller has to. What that costs with the callers' promises is the line "no
  * store, callers alone". Beside each rate stands the CPU time that the appending thread spends on one append, callers included: other
@@ -52,6 +52,32 @@ const STREAMS = Array.from({ length: 1024 }, (_, i) => `order-${i}`);
 /** A file that is appended to: what waits is written and synced together, then the next. */
 function plainFile(directory) {
   const fd = fs.openSync(join(directory, "plain"), "a");
+  return groupCommit(fd, (bytes, done) => {
+    fs.write(fd, bytes, 0, bytes.length, null, (failed) => {
+      if (failed) throw failed;
+      fs.fdatasync(fd, done);
+    });
+  });
+}
+
+/**
+ * The same into a file of zeros, over and over, by writes that are durable when they return: how the log writes, with nothing else of
+ * a log. What this is to the plain file is the most that any log could be.
+ */
+function zeroedFile(directory) {
+  const path = join(directory, "zeroed");
+  fs.writeFileSync(path, Buffer.alloc(SEGMENT_BYTES), { flush: true });
+  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_DSYNC);
+  let end = 0;
+  return groupCommit(fd, (bytes, done) => {
+    const at = end + bytes.length > SEGMENT_BYTES ? 0 : end;
+    end = at + bytes.length;
+    fs.write(fd, bytes, 0, bytes.length, at, done);
+  });
+}
+
+/** One `write(bytes, done)` at a time, of all that waits. */
+function groupCommit(fd, write) {
   let parts = [];
   let waiting = [];
   let busy = false;
@@ -60,14 +86,11 @@ function plainFile(directory) {
     const bytes = Buffer.concat(parts);
     parts = [];
     waiting = [];
-    fs.write(fd, bytes, 0, bytes.length, null, (failed) => {
+    write(bytes, (failed) => {
       if (failed) throw failed;
-      fs.fdatasync(fd, (failedToo) => {
-        if (failedToo) throw failedToo;
-        for (const ack of acks) ack();
-        if (parts.length > 0) flush();
-        else busy = false;
-      });
+      for (const ack of acks) ack();
+      if (parts.length > 0) flush();
+      else busy = false;
     });
   };
   return {
@@ -252,6 +275,7 @@ const STORES = {
   "embedded log": embedded,
   "… without index and tree": withoutFollowers,
   "plain append + fdatasync": plainFile,
+  "plain writes into zeros": zeroedFile,
   "better-sqlite3 WAL FULL": sqlite,
   "lmdb, put and flushed": lmdbDurable,
   "no store, callers alone": nothing,
@@ -413,10 +437,13 @@ export async function main({ repeats = 5 } = {}) {
   const against = (peer, appenders) =>
     Number((rate(`embedded log/${appenders}`) / rate(`${peer}/${appenders}`)).toFixed(3));
   const replayAgainst = (peer) => Number((median(replays.get("embedded log")) / median(replays.get(peer))).toFixed(3));
+  const zeros = (appenders) =>
+    Number((rate(`plain writes into zeros/${appenders}`) / rate(`plain append + fdatasync/${appenders}`)).toFixed(3));
   const cpuUs = Object.keys(STORES).map((name) => [name, Number(median(cpu.get(`${name}/1024`)).toFixed(2))]);
   return {
     cpuUsAt1024: Object.fromEntries(cpuUs),
     archive: { longestTurnCpuMs, longestDelayMs },
+    plainIntoZeros: { at64: zeros(64), at1024: zeros(1024) },
     ratios: {
       plainAppendAt1024: against("plain append + fdatasync", 1024),
       plainAppendAt64: against("plain append + fdatasync", 64),
