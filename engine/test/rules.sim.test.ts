@@ -32,6 +32,7 @@ const SHOWN_BY: Readonly<Record<RuleId, string>> = {
   R23: "poison",
   R24: "transient-failures",
   R25: "feedback",
+  "R25-alignment": "full-mailbox",
   R27: "unknown-appends",
 };
 

@@ -374,6 +374,8 @@ describe("health and metrics", () => {
     const { body } = await get("/metrics");
     expect(body).toContain('millrace_node_messages_out_total{graph="late-flights",node="flights",kind="source"} 100');
     expect(body).toContain('millrace_edge_depth{graph="late-flights",edge="flights -> late",via="local"} 700');
+    expect(body).toContain('millrace_edge_aligning_lanes{graph="late-flights",edge="flights -> late",via="local"} 2');
+    expect(body).toContain('millrace_edge_aligning_lanes{graph="late-flights",edge="late -> board",via="local"} 0');
     expect(body).toContain("millrace_log_position 30");
     expect(body).toContain('millrace_projection_lag_events{projection="departures"} 0');
     expect(body).toMatch(/millrace_http_requests_total\{method="GET",route="\/metrics",status="200"\} \d+/);

@@ -27,7 +27,10 @@ export function testGateway(more: Partial<GatewayDeps> = {}): TestGateway {
         nodeStatus("late", "filter", { lastError: { code: "MSG-POISON", kind: "terminal", message: "once" } }),
         nodeStatus("board", "sink", { guarantee: "exactly-once", watermarkMs: 1000 }),
       ],
-      [edgeStatus("flights", "late", { depth: 700 }), edgeStatus("late", "board")],
+      [
+        edgeStatus("flights", "late", { depth: 700, aligning: { lanes: 2, behind: "live#0" } }),
+        edgeStatus("late", "board"),
+      ],
     ),
   );
   host.sources.set("late-flights", "name: late-flights\n");

@@ -1,6 +1,7 @@
 /** All checks of a definition, and the model when they find nothing. */
 import { didYouMean } from "../expression/nearest.ts";
 import { isJsonObject, type Json } from "../frame/json.ts";
+import { checkAlign } from "./align-check.ts";
 import { checkConnectors, checkSinkTargets, type Surroundings } from "./connectors-check.ts";
 import { checkCycles, kahnOrder } from "./cycles.ts";
 import { type DraftNode, draftNodes } from "./draft.ts";
@@ -43,6 +44,7 @@ export function checkedModel(
   const order = kahnOrder(nodes.keys(), forward);
   const times = new EventTimes(nodes, edges, order);
   checkEventTimes(nodes, times, problems);
+  checkAlign({ definition: value, nodes, edges: forward, order, settings, times }, problems);
   const uses = new Map<string, readonly FieldUse[]>();
   for (const node of nodes.values()) {
     uses.set(node.name, checkExpressions(node, problems));

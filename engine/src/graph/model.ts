@@ -5,6 +5,7 @@ import { DEFAULT_RESTART_POLICY, type Restart, type RestartPolicy } from "../sup
 import { kahnOrder } from "./cycles.ts";
 import { definitionHash } from "./definition-hash.ts";
 import { type DraftNode, isCommitted, portsOf } from "./draft.ts";
+import { durationMs } from "./duration.ts";
 import { type DraftEdge, edgeName } from "./edges.ts";
 import type { EventTimes } from "./event-time.ts";
 import { type Locator, type Path, type PathPart, pointer } from "./problem.ts";
@@ -40,6 +41,8 @@ export interface NodeModel<D extends NodeDefinition = NodeDefinition> {
   readonly isCommitted: boolean;
   /** Of sources and windows: the field with the event time, as set or as found upstream. */
   readonly timeField?: string;
+  /** How far one input may be ahead of the slowest one, in ms of event time. Absent: they do not wait for each other. */
+  readonly maxDriftMs?: number;
 }
 
 /** A node of one kind, `switch (node.kind)` tells which. */
@@ -161,6 +164,7 @@ function nodeModel(
     restart: node.supervision?.restart ?? "permanent",
     isCommitted: isCommitted(draft),
     ...(timed === undefined ? {} : { timeField: timed }),
+    ...(node.kind === "source" || node.align === undefined ? {} : { maxDriftMs: durationMs(node.align.maxDrift) }),
   };
   // Kind and definition agree by construction, which the mapped type cannot see.
   return model as AnyNodeModel;

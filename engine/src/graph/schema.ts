@@ -68,6 +68,21 @@ const common = {
   ),
 };
 
+/** Of nodes that take messages in. */
+const receiving = {
+  ...common,
+  align: Type.Optional(
+    closed(
+      {
+        maxDrift: duration(
+          "How far one input may be ahead of the slowest one, in event time; those further ahead wait.",
+        ),
+      },
+      { description: "Inputs wait for each other in event time. Of nodes with state, and of sinks." },
+    ),
+  ),
+};
+
 const source = closed(
   {
     kind: Type.Literal("source"),
@@ -130,7 +145,7 @@ const source = closed(
 );
 
 const filter = closed(
-  { kind: Type.Literal("filter"), input, where: cel("Messages for which this is true pass"), ...common },
+  { kind: Type.Literal("filter"), input, where: cel("Messages for which this is true pass"), ...receiving },
   { description: "Lets messages through." },
 );
 
@@ -144,7 +159,7 @@ const map = closed(
     select: Type.Optional(fieldNames("Fields to keep, after `set`.")),
     drop: Type.Optional(fieldNames("Fields to remove, after `set`.")),
     value: Type.Optional(cel("Replaces the whole message")),
-    ...common,
+    ...receiving,
   },
   { description: "Changes each message." },
 );
@@ -158,7 +173,7 @@ const enrich = closed(
     on: text("Column of the table that the key is looked up in."),
     as: text("Field that the table's row is put into."),
     required: Type.Optional(flag("A message without a row is dead-lettered. Default false: the field is null.")),
-    ...common,
+    ...receiving,
   },
   { description: "Joins each message with a row of a table." },
 );
@@ -204,7 +219,7 @@ const window = closed(
         "What happens to messages that come later still: dropped and counted, or sent to port `late`. Default drop.",
       ),
     ),
-    ...common,
+    ...receiving,
   },
   { description: "Aggregates messages by event time; emits {<by>, window_start, window_end, <compute>}." },
 );
@@ -258,7 +273,7 @@ const calculator = closed(
       Type.Unsafe<Readonly<Record<string, unknown>>>({ type: "object", description: "Handed to the calculator." }),
     ),
     rest: Type.Optional(rest),
-    ...common,
+    ...receiving,
   },
   { description: "Runs code on each message." },
 );
@@ -280,7 +295,7 @@ const switchNode = closed(
         description: "Port for messages that match no case; they are dead-lettered without it.",
       }),
     ),
-    ...common,
+    ...receiving,
   },
   { description: "Sends each message to one of several ports, addressed as `name.port`." },
 );
@@ -289,7 +304,7 @@ const merge = closed(
   {
     kind: Type.Literal("merge"),
     inputs: Type.Array(reference, { minItems: 1, description: "The nodes that it takes messages from." }),
-    ...common,
+    ...receiving,
   },
   { description: "Brings several inputs together." },
 );
@@ -319,7 +334,7 @@ const sink = closed(
     grpc: Type.Optional(sinkGrpc),
     jms: Type.Optional(jms),
     reveal: Type.Optional(flag("Opens sealed personal values on their way out; without it they leave as they are.")),
-    ...common,
+    ...receiving,
   },
   { description: "Takes messages out." },
 );

@@ -148,6 +148,11 @@ export class Mailbox {
     return frame;
   }
 
+  /** Paths of the lanes whose oldest frame `only` refuses. */
+  refusedBy(only: FrameFilter): readonly number[] {
+    return this.#lanes.filter((lane) => lane.length > 0 && !mayBeServed(lane, only)).map(({ path }) => path);
+  }
+
   /** Forgets everything that waits; the origins will be asked for it again. */
   clear(): void {
     this.#chosen = undefined;

@@ -8,7 +8,7 @@ import { LatencyWindow } from "../step/latency-window.ts";
 import { Outbox } from "../step/outbox.ts";
 import { type Recovered, takeOver, unacknowledged } from "../step/recovery.ts";
 import type { PortFilter } from "../step/step-outputs.ts";
-import type { NodeRunner, RunnerContext } from "./node-runner.ts";
+import type { AligningInputs, NodeRunner, RunnerContext } from "./node-runner.ts";
 import type { PlanOrigin } from "./plan.ts";
 import type { CommittedNode, ProgramNode } from "./program.ts";
 import { beginAt, type CutPoint } from "./revision-cut.ts";
@@ -28,6 +28,7 @@ export class CommittedRunner implements NodeRunner {
   #outboxes = new Map<string, Outbox>();
   #closing = new AbortController();
   #isSuspended = false;
+  #isDraining = false;
   /** Incarnations after the first are restored by {@link start} alone. */
   #isPrepared = false;
 
@@ -60,6 +61,13 @@ export class CommittedRunner implements NodeRunner {
 
   get commitP99Ms(): number | null {
     return this.#latency.quantile(0.99);
+  }
+
+  get aligning(): AligningInputs | undefined {
+    const held = this.#actor?.held;
+    if (held === undefined) return undefined;
+    const slowest = this.#context.wiring.lanesInto(this.name).find(({ path }) => path === held.behind);
+    return { paths: held.paths, behind: slowest?.origin.name ?? "" };
   }
 
   get position(): number {
@@ -122,6 +130,7 @@ export class CommittedRunner implements NodeRunner {
     });
     this.#context.wiring.onArrival(this.name, actor.wake);
     if (this.#isSuspended) this.suspend();
+    if (this.#isDraining) actor.drain();
     actor.start();
   }
 
@@ -136,6 +145,13 @@ export class CommittedRunner implements NodeRunner {
   suspend(): void {
     this.#isSuspended = true;
     if (this.#node.isSource === true) this.#actor?.pause();
+  }
+
+  /** Takes what still comes of this revision; as an origin it brings nothing new. */
+  drain(): void {
+    this.suspend();
+    this.#isDraining = true;
+    this.#actor?.drain();
   }
 
   unsuspend(): void {
@@ -181,6 +197,7 @@ export class CommittedRunner implements NodeRunner {
       latency: this.#latency,
       log,
       lanes: this.#lanes,
+      alignment: this.#node.alignment,
       outboxes: this.#outboxes,
       context: { ...this.#eventContext(), epoch: recovered.epoch },
       leavesEarly: this.#leavesEarly(),

@@ -1,7 +1,7 @@
 import type { ErrorReport } from "../errors.ts";
 import type { ChildStatus } from "../supervision/supervisor.ts";
 import type { GraphWiring } from "./graph-wiring.ts";
-import type { NodeRunner } from "./node-runner.ts";
+import type { AligningInputs, NodeRunner } from "./node-runner.ts";
 import { edgeName, type PlanEdge } from "./plan.ts";
 import type { GraphProgram, ProgramNode } from "./program.ts";
 import type { EdgeStatus, GraphState, GraphStatus, NodeState, NodeStatus, Pressure } from "./status.ts";
@@ -33,7 +33,7 @@ export function describeGraph(
     durability: program.durability,
     startedMs,
     nodes,
-    edges: wiring === undefined ? [] : describeEdges(program, wiring, nowMs),
+    edges: wiring === undefined ? [] : describeEdges(program, wiring, nowMs, views),
     messagesIn: sum((n, of) =>
       of.role === "source" ? n.messagesIn : of.role === "committed" && of.isSource === true ? n.messagesOut : 0,
     ),
@@ -136,6 +136,7 @@ function pressureOn(
   if (downstreamFull) return "downstream";
   const ownFull = wiring.plan.edges.some((edge) => edge.to === node.name && fillOf(edge, wiring) >= FULL_FROM);
   if (!ownFull) return "none";
+  if (runner.aligning !== undefined) return "alignment";
   return node.role === "committed" && runner.stepsInFlight > 0 && node.isSink === true ? "sink" : "cpu";
 }
 
@@ -144,7 +145,13 @@ function fillOf(edge: PlanEdge, wiring: GraphWiring): number {
   return mailbox.depth / mailbox.capacity;
 }
 
-function describeEdges(program: GraphProgram, wiring: GraphWiring, nowMs: number): EdgeStatus[] {
+function describeEdges(
+  program: GraphProgram,
+  wiring: GraphWiring,
+  nowMs: number,
+  views: readonly NodeView[],
+): EdgeStatus[] {
+  const held = new Map(views.map(({ node, runner }) => [node.name, runner?.aligning]));
   return wiring.plan.edges.map((edge, i) => {
     const out = wiring.edges[i] as (typeof wiring.edges)[number];
     const mailbox = wiring.mailbox(edge.to);
@@ -152,6 +159,7 @@ function describeEdges(program: GraphProgram, wiring: GraphWiring, nowMs: number
     const oldest = mailbox.oldestBornMs;
     const { messages, frames, watermark } = out.meter;
     const connection = out.link.connection?.();
+    const aligning = aligningOf(held.get(edge.to), paths);
     return {
       edge: edgeName(edge),
       from: edge.from,
@@ -166,7 +174,14 @@ function describeEdges(program: GraphProgram, wiring: GraphWiring, nowMs: number
       oldestMs: oldest === undefined ? 0 : Math.max(0, nowMs - oldest),
       dropped: mailbox.shed,
       watermarkMs: Number.isFinite(watermark) ? watermark : null,
+      ...(aligning === undefined ? {} : { aligning }),
       ...(connection === undefined ? {} : { connection }),
     };
   });
+}
+
+function aligningOf(held: AligningInputs | undefined, paths: readonly number[]): EdgeStatus["aligning"] {
+  if (held === undefined) return undefined;
+  const lanes = paths.filter((path) => held.paths.includes(path)).length;
+  return lanes === 0 ? undefined : { lanes, behind: held.behind };
 }

@@ -164,6 +164,7 @@ export class GraphRuntime {
     this.#state = "draining";
     for (const runner of this.#runners.values()) {
       if (runner instanceof SourceRunner) runner.drainTo(targets);
+      else if (runner instanceof CommittedRunner) runner.drain();
       else runner.suspend();
     }
     return new Promise((resolve) => {

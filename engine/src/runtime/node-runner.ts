@@ -39,6 +39,13 @@ export interface RunnerContext {
   readonly progressed: () => void;
 }
 
+export interface AligningInputs {
+  /** Paths of the lanes that wait. */
+  readonly paths: readonly number[];
+  /** Name of the origin that they wait for. */
+  readonly behind: string;
+}
+
 export interface NodeRunner {
   readonly name: string;
   readonly meter: ActorMeter;
@@ -59,6 +66,8 @@ export interface NodeRunner {
   stop(): Promise<void>;
   suspend(): void;
   unsuspend(): void;
+  /** Inputs that the node holds back until others come near in event time. */
+  readonly aligning?: AligningInputs | undefined;
   /** The live behavior of a committed node. */
   readonly behavior: CommittedBehavior | undefined;
 }

@@ -8,6 +8,7 @@ import type { Json } from "../frame/json.ts";
 import type { MailboxOptions } from "../mailbox/mailbox.ts";
 import type { SourceConnector } from "../source/source-connector.ts";
 import type { EventTimeOptions } from "../source/watermark-generator.ts";
+import type { AlignmentOptions } from "../step/alignment.ts";
 import type { Restart, RestartPolicy } from "../supervision/restart-policy.ts";
 import type { CutPoint } from "./revision-cut.ts";
 
@@ -39,6 +40,8 @@ export interface CommittedNode {
   readonly isBounded?: boolean;
   /** First graph revision with this definition of the node: older state events are not folded. Default 0. */
   readonly stateSince?: number;
+  /** Origins wait for each other in event time; all of them must have one. Default: none waits. */
+  readonly alignment?: AlignmentOptions;
 }
 
 export type ProgramNode = {

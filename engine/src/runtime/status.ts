@@ -12,7 +12,7 @@ export type GraphState = "starting" | "running" | "suspended" | "draining" | "fi
 export type NodeState = "starting" | "running" | "waiting" | "backing-off" | "parked" | "finished" | "stopped";
 
 /** Why a node makes no more progress than it does, as far as it is known. */
-export type Pressure = "none" | "source" | "cpu" | "sink" | "downstream";
+export type Pressure = "none" | "source" | "cpu" | "sink" | "downstream" | "alignment";
 
 export interface NodeStatus {
   readonly node: string;
@@ -71,6 +71,8 @@ export interface EdgeStatus {
   readonly oldestMs: number;
   readonly dropped: number;
   readonly watermarkMs: number | null;
+  /** Lanes of the edge that wait because they are ahead in event time, and the origin they wait for; absent: none does. */
+  readonly aligning?: { readonly lanes: number; readonly behind: string };
   /** Of an edge that leads over a broker. */
   readonly connection?: ConnectionStatus;
 }

@@ -16,6 +16,7 @@ import type { Mailbox } from "../mailbox/mailbox.ts";
 import type { PayloadHolds } from "../payload/frame-holds.ts";
 import { backoffDelayMs, DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
 import type { Timer } from "../time/clock.ts";
+import { Alignment, type AlignmentOptions } from "./alignment.ts";
 import { carriedDead, inputsOf, openedBy, stepId, traceOf } from "./assemble-step.ts";
 import type { LaneCursor, LaneProgress } from "./lane-cursor.ts";
 import type { LatencyWindow } from "./latency-window.ts";
@@ -46,6 +47,8 @@ export interface CommittedActorOptions {
   readonly latency: LatencyWindow;
   readonly log: EventLog;
   readonly lanes: readonly LaneCursor[];
+  /** Default: no origin waits for another. */
+  readonly alignment?: AlignmentOptions | undefined;
   /** By port of the behavior. */
   readonly outboxes: ReadonlyMap<string, Outbox>;
   readonly context: Omit<EventContext, "causationId" | "correlationId">;
@@ -73,6 +76,13 @@ export interface CommittedActorOptions {
   readonly waiting: (error: unknown) => void;
 }
 
+/** Lanes that wait for others in event time. */
+export interface HeldLanes {
+  readonly paths: readonly number[];
+  /** Path of a lane of the origin that is furthest behind. */
+  readonly behind: number;
+}
+
 const noPort: PortFilter = () => false;
 const everyPort: PortFilter = () => true;
 const STEP_MESSAGES_MAX = 4096;
@@ -90,6 +100,7 @@ export class CommittedActor extends Turnable {
   readonly #behavior: CommittedBehavior;
   readonly #scheduler: Scheduler;
   readonly #intake: StepIntake;
+  readonly #alignment: Alignment | undefined;
   readonly #requests = new StepRequests();
   readonly #flights: StepFlights;
   readonly #flightsMax: number;
@@ -123,7 +134,9 @@ export class CommittedActor extends Turnable {
     this.#watermark = options.chain.watermark;
     this.meter = options.meter;
     const { graphRevision } = options.context;
-    this.#intake = new StepIntake({ mailbox, lanes, rules: this.#rules, graphRevision });
+    const { alignment } = options;
+    if (alignment !== undefined && this.#rules["R25-alignment"]) this.#alignment = new Alignment(lanes, alignment);
+    this.#intake = new StepIntake({ mailbox, lanes, rules: this.#rules, alignment: this.#alignment, graphRevision });
     this.#outputs = new StepOutputs(options.outboxes);
     this.#payloads = new StepPayloads(options.payloads);
     const progressAfterMs = options.progressAfterMs ?? PROGRESS_AFTER_MS;
@@ -155,6 +168,15 @@ export class CommittedActor extends Turnable {
     return !this.#busy && !isWaiting && this.#flights.count === 0;
   }
 
+  /** What waits because its origin is ahead of another in event time; `undefined` when nothing does. */
+  get held(): HeldLanes | undefined {
+    const alignment = this.#alignment;
+    if (alignment === undefined) return undefined;
+    const paths = this.#options.mailbox.refusedBy(alignment.mayTake);
+    const behind = alignment.slowestPath;
+    return paths.length === 0 || behind === undefined ? undefined : { paths, behind };
+  }
+
   /** Its inputs have ended, and it holds nothing back that it may still emit (R20). */
   get hasEnded(): boolean {
     return this.#options.lanes.length === 0 || this.#chain.out.watermark === Number.POSITIVE_INFINITY;
@@ -179,6 +201,12 @@ export class CommittedActor extends Turnable {
     this.#outputs.stop();
     this.#requests.refuseAll(engineError("NODE-FENCED", `node ${this.node} stopped`));
     this.#payloads.stop();
+  }
+
+  /** What comes is the last of this revision: nothing waits for what will not come (R22). */
+  drain(): void {
+    this.#alignment?.release();
+    this.wake();
   }
 
   /** Lets requests wait until {@link unpause}: the intake of a node that is fed from outside. */

@@ -27,6 +27,7 @@ export const RULE_IDS = [
   "R23",
   "R24",
   "R25",
+  "R25-alignment",
   "R27",
 ] as const;
 

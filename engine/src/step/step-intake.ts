@@ -3,6 +3,7 @@
 import type { Frame } from "../frame/frame.ts";
 import { comparePoints } from "../frame/point.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
+import type { Alignment } from "./alignment.ts";
 import type { LaneCursor } from "./lane-cursor.ts";
 import type { ProtocolRules } from "./protocol-rules.ts";
 import type { StepWork } from "./step-work.ts";
@@ -11,6 +12,8 @@ export interface StepIntakeOptions {
   readonly mailbox: Mailbox;
   readonly lanes: readonly LaneCursor[];
   readonly rules: ProtocolRules;
+  /** Absent: every lane is taken from as its frames come. */
+  readonly alignment?: Alignment | undefined;
   /** Frames of another revision of the graph are left out. */
   readonly graphRevision: number;
 }
@@ -18,12 +21,14 @@ export interface StepIntakeOptions {
 export class StepIntake {
   readonly #mailbox: Mailbox;
   readonly #graphRevision: number;
+  readonly #alignment: Alignment | undefined;
   readonly #byPath = new Map<number, LaneCursor>();
   readonly #hasLoop: boolean;
   readonly #again: StepWork[] = [];
 
-  constructor({ mailbox, lanes, rules, graphRevision }: StepIntakeOptions) {
+  constructor({ mailbox, lanes, rules, alignment, graphRevision }: StepIntakeOptions) {
     this.#mailbox = mailbox;
+    this.#alignment = alignment;
     this.#graphRevision = graphRevision;
     this.#hasLoop = rules.R25 && lanes.some((lane) => lane.feedback);
     for (const lane of lanes) this.#byPath.set(lane.path, rules.R1 ? lane : firstOf(lanes, lane));
@@ -59,6 +64,7 @@ export class StepIntake {
       const admitted = this.#admit(frame);
       if (admitted === undefined) continue;
       admitted.lane.admitted(admitted.frame.head);
+      this.#alignment?.admitted(admitted.frame.head);
       work.push(admitted);
       messages += admitted.frame.n;
     }
@@ -70,7 +76,7 @@ export class StepIntake {
   /** Feedback first. */
   #nextFrame(hasRoom: boolean): Frame | undefined {
     const returned = this.#hasLoop ? this.#mailbox.take(this.#isFeedback) : undefined;
-    return returned === undefined && hasRoom ? this.#mailbox.take() : returned;
+    return returned === undefined && hasRoom ? this.#mailbox.take(this.#alignment?.mayTake) : returned;
   }
 
   #admit(frame: Frame): StepWork | undefined {

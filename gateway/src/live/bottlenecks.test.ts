@@ -55,6 +55,17 @@ describe("bottlenecks", () => {
     expect(bottlenecksOf([node("idle", { busy: 0.5, pressure: "source" })])).toEqual([]);
   });
 
+  it("say of a node whose inputs wait for each other why they do", () => {
+    expect(bottlenecksOf([node("join", { fill: 1, busy: 0.1, pressure: "alignment" })])).toEqual([
+      {
+        node: "join",
+        share: 1,
+        cause: "alignment",
+        sentence: "holds inputs back that are ahead of another in event time",
+      },
+    ]);
+  });
+
   it("are five at most", () => {
     expect(bottlenecksOf(Array.from({ length: 20 }, (_, i) => node(`n${i}`, { fill: 0.9 })))).toHaveLength(5);
   });

@@ -11,6 +11,7 @@ const SENTENCES: Readonly<Record<Pressure, (node: LiveNode) => string>> = {
   cpu: ({ busy }) => `CPU: computes ${percent(busy)} of its time`,
   sink: ({ blocked }) => `its target takes no more, held ${percent(blocked)} of its time`,
   source: () => "waits for its source",
+  alignment: () => "holds inputs back that are ahead of another in event time",
   downstream: ({ blocked }) => `held by nodes downstream ${percent(blocked)} of its time`,
   none: ({ busy, fill }) =>
     busy >= fill ? `computes ${percent(busy)} of its time` : `its mailbox is ${percent(fill)} full`,

@@ -42,6 +42,8 @@ export interface LiveEdge {
   readonly oldestMs: number;
   readonly dropped: number;
   readonly watermarkMs: number | null;
+  /** Lanes that wait because they are ahead in event time, and the origin they wait for; absent: none does. */
+  readonly aligning?: { readonly lanes: number; readonly behind: string };
 }
 
 export interface Bottleneck {

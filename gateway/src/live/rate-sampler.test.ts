@@ -61,6 +61,14 @@ describe("rates", () => {
     expect([node?.busy, node?.blocked, node?.fill]).toEqual([0.61, 0.25, 0.5]);
   });
 
+  it("come with what an edge waits for in event time", () => {
+    const scene = new Scene();
+    expect(scene.at(0, 0)?.edges[0]).not.toHaveProperty("aligning");
+    const aligning = { lanes: 2, behind: "live#0" };
+    scene.graph = graphStatus("g", [], [edgeStatus("a", "b", { aligning })]);
+    expect(scene.sampler.sample().graphs[0]?.edges[0]?.aligning).toEqual(aligning);
+  });
+
   it("rank a node that computes before one that waits for it", () => {
     const scene = new Scene();
     const before = scene.at(0, 0);

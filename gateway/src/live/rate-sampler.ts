@@ -88,7 +88,7 @@ function liveGraph({ status }: GraphCounters, before: GraphCounters | undefined,
 }
 
 function liveEdge(edge: EdgeStatus, before: EdgeStatus | undefined, seconds: number): LiveEdge {
-  const { edge: name, messages, depth, capacity, oldestMs, dropped, watermarkMs } = edge;
+  const { edge: name, messages, depth, capacity, oldestMs, dropped, watermarkMs, aligning } = edge;
   return {
     edge: name,
     rate: perSecond(messages, before?.messages, seconds),
@@ -98,6 +98,7 @@ function liveEdge(edge: EdgeStatus, before: EdgeStatus | undefined, seconds: num
     oldestMs,
     dropped,
     watermarkMs,
+    ...(aligning === undefined ? {} : { aligning }),
   };
 }
 

@@ -235,6 +235,13 @@ const FAMILIES: readonly Family[] = [
     labels: edge,
     read: ofEdges((e) => seconds(e.oldestMs)),
   },
+  {
+    name: "millrace_edge_aligning_lanes",
+    help: "Lanes that wait because they are ahead of another input in event time.",
+    kind: "gauge",
+    labels: edge,
+    read: ofEdges((e) => e.aligning?.lanes ?? 0),
+  },
 ];
 
 /** Registers the families. A registry takes them once. */

@@ -36,7 +36,7 @@ const NodeStatusFields = Type.Object({
   commitP99Ms: Nullable("number", "99th percentile of arrival to durable over the last ten seconds, in ms."),
   busyMs: Type.Number({ minimum: 0 }),
   blockedMs: Type.Number({ minimum: 0 }),
-  pressure: Type.String({ enum: ["none", "source", "cpu", "sink", "downstream"] }),
+  pressure: Type.String({ enum: ["none", "source", "cpu", "sink", "downstream", "alignment"] }),
   watermarkMs: Nullable("number", "Event time in ms since 1970."),
   epoch: Count,
   lastError: Type.Union([ErrorReportSchema, Type.Null()]),
@@ -59,6 +59,12 @@ const EdgeStatusFields = Type.Object({
   oldestMs: Type.Number({ minimum: 0 }),
   dropped: Count,
   watermarkMs: Nullable("number", "Event time in ms since 1970."),
+  aligning: Type.Optional(
+    Type.Object(
+      { lanes: Count, behind: Type.String({ description: "Name of the origin that they wait for." }) },
+      { description: "Lanes that wait because they are ahead of another input in event time; absent: none does." },
+    ),
+  ),
   connection: Type.Optional(ConnectionFields),
 });
 

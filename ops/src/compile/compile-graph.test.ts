@@ -57,6 +57,19 @@ nodes:
     expect(details).toEqual({ groups: addonState().inUse ? "native" : "typescript" });
   });
 
+  it("lets the inputs of a node wait for each other where the graph says so", async () => {
+    write({ "a.csv": "at\n2026-01-01T00:00:01Z\n", "b.csv": "at\n2026-01-01T00:00:01Z\n" });
+    const { program } = await compile(`name: counts
+nodes:
+  a:      { kind: source, from: "file:./a.csv", time: at }
+  b:      { kind: source, from: "file:./b.csv", time: at }
+  minute: { kind: window, input: [a, b], tumbling: 1m, compute: { n: "count()" }, align: { maxDrift: 30s } }
+  sums:   { kind: sink, input: minute, to: "file:sums.ndjson" }
+`);
+    const aligned = program.nodes.filter((node) => node.role === "committed" && node.alignment !== undefined);
+    expect(aligned).toMatchObject([{ name: "minute", alignment: { maxDriftMs: 30_000 } }]);
+  });
+
   it("counts a message in every window that holds it where they hop", async () => {
     write({ "trades.csv": "at,value\n2026-01-01T00:00:50Z,1\n2026-01-01T00:01:10Z,2\n2026-01-01T00:02:30Z,4\n" });
     const [rows] = await outputs(

@@ -23,7 +23,7 @@ import {
 } from "@millrace/engine";
 import { opsError } from "../errors.ts";
 import { CompileContext, type CompileOptions, sha256 } from "./compile-context.ts";
-import { compileNode } from "./compile-node.ts";
+import { type CompiledNode, compileNode } from "./compile-node.ts";
 import type { CompiledGraph } from "./compiled-graph.ts";
 
 /**
@@ -43,7 +43,7 @@ export async function compileGraph(model: GraphModel, text: string, options: Com
       nodes.push({ name, kind: "record", restart, mailbox, role: "committed", make: recorder });
       continue;
     }
-    nodes.push({ name, kind, restart, mailbox, ...compiled });
+    nodes.push({ name, kind, restart, mailbox, ...aligned(compiled, node.maxDriftMs) });
   }
   context.parts.set("", model.definitionHash);
   const parts = Object.fromEntries([...context.parts].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -64,6 +64,11 @@ async function compileText(text: string, graph: string, options: CompileOptions)
   const parsed = parseGraph(text, { file: `${graph} (from the log)`, env: process.env });
   if ("graph" in parsed) return compileGraph(parsed.graph, text, options);
   throw opsError("HOST-REVISION", parsed.problems.map(formatProblem).join("\n"), { place: { graph } });
+}
+
+function aligned(compiled: CompiledNode, maxDriftMs: number | undefined): CompiledNode {
+  if (compiled.role !== "committed" || maxDriftMs === undefined) return compiled;
+  return { ...compiled, alignment: { maxDriftMs } };
 }
 
 /** What a source that keeps its input reads from; the source itself is then the node that logs what was read. */

@@ -42,6 +42,7 @@ function definitionOf({ model }: CompiledGraph, node: string): string {
     inputs: _inputs,
     description: _description,
     mailbox: _mailbox,
+    align: _align,
     ...does
   } = found.definition as {
     readonly [key: string]: Json;

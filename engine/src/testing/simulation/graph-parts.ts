@@ -32,6 +32,16 @@ export function statefulNode(name: string, make: () => CommittedBehavior, mailbo
   return { name, kind: "stateful", role: "committed", make, ...(mailbox === undefined ? {} : { mailbox }) };
 }
 
+/** A node with state whose origins wait for each other in event time. */
+export function alignedNode(
+  name: string,
+  make: () => CommittedBehavior,
+  maxDriftMs: number,
+  mailbox: MailboxOptions,
+): ProgramNode {
+  return { name, kind: "stateful", role: "committed", make, mailbox, alignment: { maxDriftMs } };
+}
+
 /** A sink that is named as its target. */
 export function sinkNode(
   host: HostView,

@@ -178,6 +178,7 @@ function MailboxFacts({ edge }: { readonly edge: EdgeStatus }): ReactElement {
       <Fact name="Mailbox">{fact(({ depth, capacity }) => `${count(depth)} / ${count(capacity)}`)}</Fact>
       <Fact name="Oldest">{fact(({ depth, oldestMs }) => (depth === 0 ? "–" : duration(oldestMs)))}</Fact>
       <Fact name="Watermark">{fact(({ watermarkMs }) => minute(watermarkMs))}</Fact>
+      <Fact name="Waits for">{fact(({ aligning }) => aligning?.behind ?? "–")}</Fact>
       <Fact name="Messages">{fact(({ messages }) => count(messages))}</Fact>
       <Fact name="Dropped">{fact(({ dropped }) => count(dropped))}</Fact>
       <Fact name="Via">{edge.via}</Fact>

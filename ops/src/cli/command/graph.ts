@@ -1,4 +1,4 @@
-import { type ConnectionStatus, type GraphStatus, isJsonObject, type Json } from "@millrace/engine";
+import { type ConnectionStatus, type EdgeStatus, type GraphStatus, isJsonObject, type Json } from "@millrace/engine";
 import { withApi } from "../api.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
@@ -64,6 +64,12 @@ function writeGraph(status: GraphStatus): void {
     ["edge", "messages", "depth", "capacity", "dropped"],
     status.edges.map((e) => [e.edge, e.messages, e.depth, e.capacity, e.dropped]),
   );
+  for (const { edge, aligning } of status.edges)
+    if (aligning !== undefined) writeLine(`${edge}: ${aligningText(aligning)}`);
+}
+
+function aligningText({ lanes, behind }: NonNullable<EdgeStatus["aligning"]>): string {
+  return `${lanes === 1 ? "1 lane waits" : `${lanes} lanes wait`} for ${behind}, which is behind in event time`;
 }
 
 function connectionText({ name, state, endpoint, reason }: ConnectionStatus): string {

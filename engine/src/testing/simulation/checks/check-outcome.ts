@@ -3,6 +3,7 @@ import { streamOf } from "../../../runtime/stream-of.ts";
 import type { Workload } from "../scenario.ts";
 import type { SimulatedHost } from "../simulated-host.ts";
 import type { SimulatedLog } from "../simulated-log.ts";
+import { checkAlignment } from "./check-alignment.ts";
 import { checkLog } from "./check-log.ts";
 import { checkFold, checkReexecution, type ReplayedNode } from "./check-replay.ts";
 import { checkSteps } from "./check-steps.ts";
@@ -37,6 +38,7 @@ export async function checkOutcome({ log, host, programs, workload }: Simulation
       connectedPorts: new Set(program.edges.filter((e) => e.from === node.name).map((e) => e.port ?? "out")),
       request: workload.requests?.get(node.name),
     };
+    if (node.alignment !== undefined) checkAlignment(replayed.history, replayed.lanes, node.alignment.maxDriftMs);
     checkFold(replayed, host.runtime.behavior(node.name));
     await checkReexecution(replayed, host.runtime.behavior(node.name));
     const target = workload.targets.get(node.name);

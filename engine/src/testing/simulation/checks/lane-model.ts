@@ -21,6 +21,7 @@ export interface LaneItem extends Point {
 
 export interface ModelLane {
   readonly name: string;
+  readonly origin: string;
   readonly receiver: string;
   readonly input: number;
   readonly feedback: boolean;
@@ -134,6 +135,7 @@ class Routes {
       }
       this.lanes.push({
         name,
+        origin: origin.name,
         receiver: edge.to,
         input: edge.input ?? 0,
         feedback: loops,
