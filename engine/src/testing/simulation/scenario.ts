@@ -34,6 +34,8 @@ export interface Workload {
   readonly edges: readonly ProgramEdge[];
   /** A second revision, asked for at a moment of virtual time. */
   readonly next?: Pick<Workload, "nodes" | "edges"> & { readonly atMs: number };
+  /** Nodes that run on a second host with a log of its own; edges between the hosts are `via: "nats"`. Default: none. */
+  readonly elsewhere?: readonly string[];
   readonly durability?: GraphProgram["durability"];
   /** What a step without inputs did, for nodes that ask for such steps. */
   readonly requests?: ReadonlyMap<string, (behavior: CommittedBehavior, draft: Draft) => void>;

@@ -20,10 +20,11 @@ import { sparseFilter } from "./scenarios/sparse-filter.ts";
 import { statefulChain } from "./scenarios/stateful-chain.ts";
 import { timers } from "./scenarios/timers.ts";
 import { transientFailures } from "./scenarios/transient-failures.ts";
+import { twoLogs } from "./scenarios/two-logs.ts";
 import { undeterminedNode } from "./scenarios/undetermined-node.ts";
 import { unknownAppends } from "./scenarios/unknown-appends.ts";
 
-/** Every scenario of step-protocol §10 that one process can show, by its first number. */
+/** Every scenario of step-protocol §10, by its first number. */
 export const SCENARIOS: readonly Scenario[] = [
   chain,
   expansions,
@@ -44,6 +45,7 @@ export const SCENARIOS: readonly Scenario[] = [
   lostTail,
   fullMailbox,
   relaxedDurability,
+  twoLogs,
   unknownAppends,
   sinkKinds,
   lossyOverflow,

@@ -3,20 +3,25 @@
  * every invariant checked on what is left (step-protocol §9). The same seed gives the same history.
  */
 import { messageOf, reportOf } from "../../errors.ts";
+import type { LifecycleEvent } from "../../runtime/graph-runtime.ts";
+import type { Carriers } from "../../runtime/graph-wiring.ts";
 import type { GraphProgram } from "../../runtime/program.ts";
 import type { CutPoint } from "../../runtime/revision-cut.ts";
 import { type ProtocolRules, type RuleId, rulesWithout } from "../../step/protocol-rules.ts";
 import { SnapshotStore } from "../../step/snapshot-store.ts";
+import type { Env } from "../../time/clock.ts";
+import { edgeCarriers } from "../../transport/edge-carriers.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 import { SortedMapStore } from "../sorted-map-store.ts";
-import { type VirtualEnv, virtualEnv } from "../virtual-env.ts";
-import { checkOutcome } from "./checks/check-outcome.ts";
+import { type VirtualEnv, type VirtualProcess, virtualEnv } from "../virtual-env.ts";
+import { checkOutcome, type SimulatedPlace } from "./checks/check-outcome.ts";
 import { FaultPlan } from "./fault-plan.ts";
 import { revisionStanding } from "./revision-change.ts";
 import type { HostView, Scenario, Workload } from "./scenario.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 import { SimulatedLog } from "./simulated-log.ts";
 import { SimulatedNetwork } from "./simulated-network.ts";
+import { SimulatedPeer } from "./simulated-peer.ts";
 import { type PruneFault, simulatedPrune } from "./simulated-prune.ts";
 import { type SourceFaults, simulatedSource } from "./simulated-source.ts";
 import { SimulatedTarget, simulatedSink } from "./simulated-target.ts";
@@ -76,6 +81,8 @@ class Simulation {
   readonly #workload: Workload;
   /** What hosts reported that must not happen. */
   readonly #broken: string[] = [];
+  /** Of a graph on two hosts. */
+  readonly #peer: SimulatedPeer | undefined;
   #host: SimulatedHost | undefined;
   /** Owners of before that do not know it yet. */
   #stale: SimulatedHost[] = [];
@@ -108,6 +115,8 @@ class Simulation {
       rules: this.#rules,
       target: (target) => this.#target(target),
     });
+    const { elsewhere } = this.#workload;
+    if (elsewhere !== undefined) this.#peer = this.#newPeer(elsewhere);
   }
 
   async run(): Promise<SimulationResult> {
@@ -116,8 +125,7 @@ class Simulation {
       await this.#underFaults();
       await this.#untilFinished();
       await checkOutcome({
-        log: this.#log,
-        host: this.#host as SimulatedHost,
+        places: this.#places(),
         programs: this.#programs(this.#view(this.#env)),
         workload: this.#workload,
       });
@@ -125,6 +133,7 @@ class Simulation {
       failure = this.#line(error);
     } finally {
       this.#host?.kill();
+      this.#peer?.kill();
       for (const host of this.#stale) host.kill();
     }
     return this.#result(failure);
@@ -160,7 +169,7 @@ class Simulation {
   /** The last revision that is wanted has run to its end. */
   #isDone(): boolean {
     const isLast = this.#workload.next === undefined || this.#host?.runtime.program.revision === 2;
-    return isLast && this.#host?.isFinished === true;
+    return isLast && this.#host?.isFinished === true && this.#peer?.isFinished !== false;
   }
 
   /** What an operator does: starts the host again when it is gone, ends a shortage of space. */
@@ -174,6 +183,7 @@ class Simulation {
       throw new Error(`FENCE the only owner was fenced: ${failure}`);
     if (failure !== undefined) this.#stopHost();
     if (this.#host === undefined && now >= this.#restartMs) this.#start();
+    this.#peer?.supervise();
   }
 
   #start(): void {
@@ -190,17 +200,53 @@ class Simulation {
       name,
       process,
       log: this.#log,
-      carriers: this.#plan.has("localEdges") ? undefined : this.#network.carriers(process.env),
+      carriers: this.#carriers(process.env, program, this.#isHere),
       snapshots: this.#plan.has("snapshots") ? this.#snapshots() : undefined,
       program,
       rules: this.#rules,
       ...(change === undefined ? {} : { change }),
-      onLifecycle: (event) => {
-        if (event.type === "NodeParked") this.#broken.push(`I9 parked: ${event.nodes.join()} ${event.error.message}`);
-        if (event.type === "NodeRestarting" && event.error.code === "EDGE-GAP")
-          this.#broken.push(`I7 ${event.error.message}`);
-      },
+      runsHere: this.#peer === undefined ? undefined : this.#isHere,
+      onLifecycle: this.#onLifecycle,
     });
+  }
+
+  readonly #onLifecycle = (event: LifecycleEvent): void => {
+    if (event.type === "NodeParked") this.#broken.push(`I9 parked: ${event.nodes.join()} ${event.error.message}`);
+    if (event.type === "NodeRestarting" && event.error.code === "EDGE-GAP")
+      this.#broken.push(`I7 ${event.error.message}`);
+  };
+
+  /** Of the first host. */
+  readonly #isHere = (node: string): boolean => this.#peer?.runs(node) !== true;
+
+  #carriers(env: Env, program: GraphProgram, runsHere: (node: string) => boolean): Carriers | undefined {
+    if (this.#peer === undefined) return this.#plan.has("localEdges") ? undefined : this.#network.carriers(env);
+    const transport = this.#peer.broker.connect(env);
+    return edgeCarriers(program, "nats", { transport, env, scope: "simulation", runsHere });
+  }
+
+  #newPeer(nodes: readonly string[]): SimulatedPeer {
+    const newHost = (peer: SimulatedPeer, name: string, process: VirtualProcess): SimulatedHost => {
+      const program = this.#program(this.#view(process.env));
+      return new SimulatedHost({
+        name,
+        process,
+        log: peer.log,
+        carriers: this.#carriers(process.env, program, peer.runs),
+        snapshots: undefined,
+        program,
+        rules: this.#rules,
+        runsHere: peer.runs,
+        onLifecycle: this.#onLifecycle,
+      });
+    };
+    return new SimulatedPeer({ env: this.#env, random: this.#env.random.fork("peer"), nodes, newHost });
+  }
+
+  #places(): readonly SimulatedPlace[] {
+    const own = { log: this.#log, host: this.#host as SimulatedHost, runs: this.#isHere };
+    const peer = this.#peer;
+    return peer === undefined ? [own] : [own, { log: peer.log, host: peer.host as SimulatedHost, runs: peer.runs }];
   }
 
   /** Now and then the cache is gone. */
@@ -222,6 +268,12 @@ class Simulation {
     if (!this.#plan.has("remoteLog")) this.#log.crash();
   }
 
+  #crashPeer(peer: SimulatedPeer): void {
+    if (peer.host === undefined) return;
+    this.#crashes++;
+    peer.crash();
+  }
+
   #act(): void {
     const random = this.#random;
     const has = (kind: Parameters<FaultPlan["has"]>[0]): boolean => this.#plan.has(kind) && random.chance(0.6);
@@ -232,6 +284,7 @@ class Simulation {
     if (has("syncError")) this.#failSync();
     else if (has("staleOwner")) this.#replaceOwner();
     else if (has("hostCrash")) this.#crashHost();
+    if (this.#peer !== undefined && has("hostCrash")) this.#crashPeer(this.#peer);
     if (this.#host === undefined && has("recoveryCrash")) this.#crashInRecovery();
   }
 

@@ -22,6 +22,8 @@ export interface SimulatedHostOptions {
   readonly snapshots: SnapshotStore | undefined;
   readonly program: GraphProgram;
   readonly rules: ProtocolRules;
+  /** Default: all nodes run here. */
+  readonly runsHere?: ((node: string) => boolean) | undefined;
   readonly onLifecycle: (event: LifecycleEvent) => void;
   /** The graph is to run to a cut, and the process to end there. */
   readonly change?: Pick<RevisionChangeOptions, "stream" | "atMs" | "standing">;
@@ -51,6 +53,7 @@ export class SimulatedHost {
         ...(options.carriers === undefined ? {} : { carriers: options.carriers }),
         ...(options.snapshots === undefined ? {} : { snapshots: options.snapshots }),
         rules: options.rules,
+        runsHere: options.runsHere,
         onLifecycle: options.onLifecycle,
       },
     );

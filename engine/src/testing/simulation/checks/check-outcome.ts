@@ -11,22 +11,30 @@ import { checkTarget } from "./check-targets.ts";
 import { LaneModel } from "./lane-model.ts";
 import { historyOf, type NodeHistory } from "./node-history.ts";
 
-/** What is left when a simulation has come to its end. */
-export interface SimulationOutcome {
+/** A host, and the log that it wrote. */
+export interface SimulatedPlace {
   readonly log: SimulatedLog;
   readonly host: SimulatedHost;
+  readonly runs: (node: string) => boolean;
+}
+
+/** What is left when a simulation has come to its end. */
+export interface SimulationOutcome {
+  readonly places: readonly SimulatedPlace[];
   /** Fresh replicas of the graph, one for each revision that ran. */
   readonly programs: readonly GraphProgram[];
   readonly workload: Workload;
 }
 
 /** Throws a `Violation` with the first invariant that does not hold. */
-export async function checkOutcome({ log, host, programs, workload }: SimulationOutcome): Promise<void> {
-  checkLog(log);
+export async function checkOutcome({ places, programs, workload }: SimulationOutcome): Promise<void> {
+  for (const { log } of places) checkLog(log);
+  const placeOf = (node: string): SimulatedPlace => places.find(({ runs }) => runs(node)) as SimulatedPlace;
   const program = programs.at(-1) as GraphProgram;
   const histories = new Map<string, NodeHistory>();
   for (const { name, role } of program.nodes)
-    if (role === "committed") histories.set(name, historyOf(name, eventsOf(log, streamOf(program.graph, name))));
+    if (role === "committed")
+      histories.set(name, historyOf(name, eventsOf(placeOf(name).log, streamOf(program.graph, name))));
   const model = new LaneModel(programs, workload.sources, histories);
   for (const history of histories.values()) checkSteps(history, model.into(history.node));
   for (const node of program.nodes) {
@@ -39,8 +47,9 @@ export async function checkOutcome({ log, host, programs, workload }: Simulation
       request: workload.requests?.get(node.name),
     };
     if (node.alignment !== undefined) checkAlignment(replayed.history, replayed.lanes, node.alignment.maxDriftMs);
-    checkFold(replayed, host.runtime.behavior(node.name));
-    await checkReexecution(replayed, host.runtime.behavior(node.name));
+    const live = placeOf(node.name).host.runtime.behavior(node.name);
+    checkFold(replayed, live);
+    await checkReexecution(replayed, live);
     const target = workload.targets.get(node.name);
     if (target !== undefined) checkTarget(target, replayed.history, replayed.lanes);
   }
