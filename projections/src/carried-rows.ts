@@ -54,7 +54,6 @@ export interface CarriedProjections {
   readonly release?: () => Promise<void>;
 }
 
-/** Before, 1: the rows stood with what is said of them, in the place of the number of parts. */
 const FORMAT = 2;
 const PART_ROWS = 1024;
 const PART_BYTES = 256 * 1024;
@@ -74,24 +73,20 @@ export async function carriedRows(
   if (carried?.state === undefined) return undefined;
   // Written by `carry` below and kept by the log under a checksum.
   const packed = unpackState(carried.state) as unknown as PackedHead;
-  const [format, version, key, index, position, allShapes, rows] = packed;
-  const isOurs = format <= FORMAT && version === projection.version && index === (projection.index ?? "");
+  const [format, version, key, index, position, allShapes, parts] = packed;
+  const isOurs = format === FORMAT && version === projection.version && index === (projection.index ?? "");
   if (!isOurs || JSON.stringify(key) !== JSON.stringify(projection.key)) return undefined;
   const shapes = new Shapes();
   shapes.restore(allShapes);
-  return { position, shapes, parts: () => partsOf(log, projection, rows) };
+  return { position, shapes, parts: () => partsOf(log, projection, parts) };
 }
 
 async function* partsOf(
   log: Pick<EventLog, "carried">,
   projection: Projection,
-  rows: PackedHead[6],
+  count: number,
 ): AsyncGenerator<readonly Uint8Array[]> {
-  if (typeof rows !== "number") {
-    yield rows;
-    return;
-  }
-  for (let part = 0; part < rows; part++) {
+  for (let part = 0; part < count; part++) {
     const carried = await log.carried?.(partNameOf(projection, part));
     // The log has the file whole or not at all, so no part is missing.
     yield unpackState(carried?.state as Uint8Array) as unknown as readonly Uint8Array[];
@@ -243,6 +238,5 @@ type PackedHead = [
   index: string,
   end: number,
   shapes: Shapes["all"],
-  /** How many parts there are; in format 1 the rows themselves. */
-  rows: number | readonly Uint8Array[],
+  parts: number,
 ];

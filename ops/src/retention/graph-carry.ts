@@ -38,16 +38,13 @@ import {
 } from "../host/graph-stream.ts";
 import { redriveSourceOf } from "../host/redrive-source.ts";
 import { stateBehavior } from "../host/state-behavior.ts";
+import type { CarrySpool } from "./carry-spool.ts";
 import { GraphStreams } from "./graph-streams.ts";
 
-export interface GraphCarry {
-  readonly carries: readonly StreamCarry[];
-  readonly needs: readonly RetentionNeed[];
-}
-
 /**
- * For a prune of everything below `end`. What is carried is whole only if nothing is needed from below it.
+ * For a prune of everything below `end`: what is needed from below it. What is carried is whole only if that is nothing.
  *
+ * @param spool gets what is carried
  * @param abandoned graphs that need nothing any more; what of them can be carried is
  * @throws HOST-GRAPH there is no graph of a name that is abandoned
  */
@@ -55,12 +52,12 @@ export async function graphCarry(
   log: EmbeddedLog,
   env: Env,
   end: number,
+  spool: CarrySpool,
   abandoned: ReadonlySet<string> = NONE,
-): Promise<GraphCarry> {
-  const carries: StreamCarry[] = [];
+): Promise<readonly RetentionNeed[]> {
   const needs: RetentionNeed[] = [];
-  const keep = (carry: StreamCarry | undefined): void => {
-    if (carry !== undefined) carries.push(carry);
+  const keep = async (carry: StreamCarry | undefined): Promise<void> => {
+    if (carry !== undefined) await spool.add(carry);
   };
   const known = await deployments(log, env);
   for (const graph of abandoned)
@@ -69,19 +66,18 @@ export async function graphCarry(
   for (const [graph, now] of known) {
     const { nodes, firstPosition } = streams.of(graph);
     const stream = graphStreamOf(graph);
-    keep(await carryEvents({ log, stream }, end, graphEventKey));
+    await keep(await carryEvents({ log, stream }, end, graphEventKey));
     try {
       const graphs = new CarriedGraph({ log, env, end, graph, now, firstPosition });
-      const { carries: states, refusal } = await graphs.nodes(nodes);
-      carries.push(...states);
+      const refusal = await graphs.spoolNodes(nodes, spool);
       if (refusal !== undefined) throw refusal;
       if (!abandoned.has(graph)) needs.push(...(await graphs.needs()));
     } catch (thrown) {
       if (!abandoned.has(graph)) needs.push(heldGraph(graph, firstPosition, thrown));
     }
   }
-  keep(await carryEvents({ log, stream: GRAPHS_STREAM }, end, graphEventKey));
-  return { carries, needs };
+  await keep(await carryEvents({ log, stream: GRAPHS_STREAM }, end, graphEventKey));
+  return needs;
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -107,15 +103,12 @@ class CarriedGraph {
     this.#options = options;
   }
 
-  /** What of the nodes can be carried, and why the first that cannot be is not. @throws HOST-MOMENT */
-  async nodes(
-    streams: readonly string[],
-  ): Promise<{ readonly carries: readonly StreamCarry[]; readonly refusal?: Error }> {
+  /** What of the nodes can be carried; resolves with why the first that cannot be is not. @throws HOST-MOMENT */
+  async spoolNodes(streams: readonly string[], spool: CarrySpool): Promise<Error | undefined> {
     const { log, graph, env, end } = this.#options;
     const deployment = await deploymentBefore(log, graph, end);
-    if (deployment === undefined) return { carries: [] };
+    if (deployment === undefined) return undefined;
     const model = deployedModel(graph, deployment);
-    const carries: NodeCarry[] = [];
     let refusal: Error | undefined;
     for (const stream of streams) {
       const name = stream.slice(streamOf(graph, "").length);
@@ -136,9 +129,9 @@ class CarriedGraph {
       }
       if (carry === undefined) continue;
       if (carry.state !== undefined) this.#chains.set(name, carry.chain);
-      carries.push(carry);
+      await spool.add(carry);
     }
-    return refusal === undefined ? { carries } : { carries, refusal };
+    return refusal;
   }
 
   /** @throws HOST-MOMENT, PLAN-ROUTES, PLAN-DANGLING, PLAN-CYCLE */

@@ -1,6 +1,7 @@
 /** Care of a log that is open in this process, beside whatever else it does. */
 import { type Env, hashesIn, type PayloadArchive } from "@millrace/engine";
 import type { ProjectionRunner } from "@millrace/projections";
+import { systemDisk } from "@millrace/streams/embedded";
 import type { OpenedData } from "../host/open-data.ts";
 import { eraseSubject, requireErasable } from "../personal/erase-subject.ts";
 import { archiveMaking } from "./archive-making.ts";
@@ -62,7 +63,14 @@ export class OpenLogCare implements LogCare {
       const holds = await legalHolds(log);
       const payloads = await this.#options.payloads();
       let staged: readonly string[] = [];
-      const carried = new PruneCarry({ log, env, projections, abandoned: new Set(abandon) });
+      const carried = new PruneCarry({
+        log,
+        directory: data.directory.log,
+        disk: systemDisk(),
+        env,
+        projections,
+        abandoned: new Set(abandon),
+      });
       const pruning = log.retention.prune({
         beforeMs,
         needs: (end) => carried.needs(end),

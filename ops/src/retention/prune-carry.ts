@@ -1,9 +1,10 @@
 /** What one prune carries, and who needs what it would take: of graphs, of projections, and of persistent subscriptions. */
-import { carryEvents, type Env, messageOf, type RecordedEvent, type StreamCarry } from "@millrace/engine";
+import { carryEvents, type Disk, type Env, messageOf, type RecordedEvent, type StreamCarry } from "@millrace/engine";
 import { carryGroups, isGroupState } from "@millrace/gateway";
 import type { ProjectionRunner } from "@millrace/projections";
 import type { EmbeddedLog, RetentionNeed } from "@millrace/streams/embedded";
 import { ERASURE_STREAM } from "../personal/erase-subject.ts";
+import { CarrySpool } from "./carry-spool.ts";
 import { graphCarry } from "./graph-carry.ts";
 import { RETENTION_STREAM, retentionEventKey } from "./legal-holds.ts";
 
@@ -25,6 +26,9 @@ export function isCarried(stream: string): boolean {
 
 export interface PruneCarryOptions {
   readonly log: EmbeddedLog;
+  /** Directory of the log, and the disk that it is on. */
+  readonly directory: string;
+  readonly disk: Disk;
   readonly env: Env;
   readonly projections: Pick<ProjectionRunner, "carry">;
   /** Graphs that will not run again. */
@@ -32,7 +36,8 @@ export interface PruneCarryOptions {
 }
 
 interface Carried {
-  readonly carries: readonly StreamCarry[];
+  /** Each in memory only until the next is asked for. */
+  readonly carries: () => AsyncGenerator<StreamCarry>;
   readonly needs: readonly RetentionNeed[];
   readonly release: () => Promise<void>;
 }
@@ -55,18 +60,32 @@ export class PruneCarry {
     await (await this.#newest?.carried.catch(() => undefined))?.release();
   }
 
-  async carries(end: number): Promise<readonly StreamCarry[]> {
-    return (await this.#at(end)).carries;
+  async *carries(end: number): AsyncGenerator<StreamCarry> {
+    yield* (await this.#at(end)).carries();
   }
 
   #at(end: number): Promise<Carried> {
-    if (this.#newest?.end !== end) this.#newest = { end, carried: this.#carry(end) };
-    return this.#newest.carried;
+    if (this.#newest?.end === end) return this.#newest.carried;
+    // Of one end at a time.
+    const carried = this.release().then(() => this.#carry(end));
+    this.#newest = { end, carried };
+    return carried;
   }
 
   async #carry(end: number): Promise<Carried> {
+    const { disk, directory } = this.#options;
+    const spool = new CarrySpool(disk, directory);
+    try {
+      return await this.#carryIn(spool, end);
+    } catch (thrown) {
+      await spool.close();
+      throw thrown;
+    }
+  }
+
+  async #carryIn(spool: CarrySpool, end: number): Promise<Carried> {
     const { log, env, projections, abandoned } = this.#options;
-    const graphs = await graphCarry(log, env, end, abandoned);
+    const needs = await graphCarry(log, env, end, spool, abandoned);
     const rows = await projections.carry(end);
     const system: StreamCarry[] = [];
     for (const [stream, key] of SYSTEM_STREAMS) {
@@ -88,9 +107,17 @@ export class PruneCarry {
       remedy: `millrace projection ls says why ${projection} stands still`,
     }));
     return {
-      carries: [...graphs.carries, ...rows.carries, ...groups.carries, ...system],
-      needs: [...graphs.needs, ...unread, ...refused],
-      release: async () => rows.release?.(),
+      async *carries() {
+        yield* spool.all();
+        yield* rows.carries;
+        yield* groups.carries;
+        yield* system;
+      },
+      needs: [...needs, ...unread, ...refused],
+      async release() {
+        await spool.close();
+        await rows.release?.();
+      },
     };
   }
 }

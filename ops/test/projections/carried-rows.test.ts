@@ -1,13 +1,5 @@
 /** Projections on a log that was pruned: what was carried of their rows is as good as the events that went. */
-import {
-  type CarriedStream,
-  type EventLog,
-  packState,
-  type StateEvent,
-  type StreamCarry,
-  systemEnv,
-  unpackState,
-} from "@millrace/engine";
+import { type CarriedStream, type EventLog, systemEnv } from "@millrace/engine";
 import { sampleEvent, to } from "@millrace/engine/testing";
 import { defineProjection, type Projection, type ProjectionRunner, projectionRunner } from "@millrace/projections";
 import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
@@ -60,15 +52,10 @@ function run(log: EventLog, projections: readonly Projection[]): ProjectionRunne
 }
 
 /** The log without what is below `base`, and with what was carried of it. */
-async function pruned(
-  log: EventLog,
-  base: number,
-  projections: readonly Projection[],
-  form = (carries: readonly StreamCarry[]): readonly StreamCarry[] => carries,
-): Promise<EventLog> {
+async function pruned(log: EventLog, base: number, projections: readonly Projection[]): Promise<EventLog> {
   const { carries, release } = await run(log, projections).carry(base);
   const carried = new Map<string, CarriedStream>(
-    form(carries).map(({ stream, revision, state }) => [stream, { revision, events: [], state }]),
+    carries.map(({ stream, revision, state }) => [stream, { revision, events: [], state }]),
   );
   await release?.();
   const gone = (from = 0): void => {
@@ -98,15 +85,6 @@ async function pruned(
   };
 }
 
-/** Format 1 had the rows where now the number of their parts stands. */
-function asOne([head, ...parts]: readonly StreamCarry[]): readonly StreamCarry[] {
-  if (head?.state === undefined) throw new Error("something is carried");
-  const packed = unpackState(head.state) as unknown as unknown[];
-  const rows = parts.flatMap(({ state }) => unpackState(state ?? new Uint8Array()) as unknown as unknown[]);
-  const state = packState([1, ...packed.slice(1, -1), rows] as unknown as StateEvent);
-  return [{ ...head, state }];
-}
-
 async function rowsOf(runner: ProjectionRunner, name = "sums", asOf?: number): Promise<readonly unknown[]> {
   await runner.reached(EVENTS);
   return (await runner.query(name, { limit: 1000, ...(asOf === undefined ? {} : { asOf }) })).rows;
@@ -124,12 +102,6 @@ describe("a projection that is made again on a pruned log", () => {
     expect(left.find("sums", "c-n3")).toEqual(whole.find("sums", "c-n3"));
     await left.rebuild("sums");
     expect(await rowsOf(left)).toEqual(await rowsOf(whole));
-  });
-
-  it("has them when they were carried as one, by an earlier version", async () => {
-    const log = await filled();
-    const left = await pruned(log, BASE, [sums()], asOne);
-    expect(await rowsOf(run(left, [sums()]))).toEqual(await rowsOf(run(log, [sums()])));
   });
 
   it("has them after a second prune, too", async () => {

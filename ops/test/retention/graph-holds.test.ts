@@ -1,8 +1,9 @@
 /** What of a graph holds a prune off, with a code and a place; and that it goes when the graph has no more need of it. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type CarriedStream,
   encodeBatch,
   encodeOwned,
   encodeStep,
@@ -135,6 +136,11 @@ class HeldLog {
     return care.prune({ beforeMs: ALL, abandon, by: BY });
   }
 
+  /** Where states stand while a prune goes on. */
+  get spool(): string {
+    return join(this.#data.directory.log, "carried-states.tmp");
+  }
+
   carried(stream: string): Promise<unknown> {
     return this.#data.log.carried(stream);
   }
@@ -251,6 +257,27 @@ it(
     expect(heldBy).toMatchObject([
       { code: "HELD-PROJECTION", position: end - 1, name: expect.stringContaining("no number") },
     ]);
+    await log.close();
+  },
+  TEST_MS,
+);
+
+it(
+  "states of nodes stand in a file until they are written, and then the file is gone",
+  async () => {
+    const log = await HeldLog.make("spool");
+    await log.own("in");
+    await log.own("out");
+    await log.fill();
+    const sizes: number[] = [];
+    const carry = async (): Promise<{ readonly carries: []; readonly refused: [] }> => {
+      sizes.push(statSync(log.spool).size);
+      return { carries: [], refused: [] };
+    };
+    expect((await log.pruneWith({ ...NO_PROJECTIONS, carry })).base).toBeGreaterThan(0);
+    const states = [await log.carried("orders/in"), await log.carried("orders/out")] as readonly CarriedStream[];
+    expect(sizes).toEqual([states.reduce((sum, { state }) => sum + (state as Uint8Array).length, 0)]);
+    expect(existsSync(log.spool)).toBe(false);
     await log.close();
   },
   TEST_MS,

@@ -87,7 +87,7 @@ it("is held against what is carried: other carried streams than the log tells of
       const care = new OpenLogCare({ data, env, projections: NO_PROJECTIONS, payloads });
       await care.archive({ beforeMs: ALL, parquet: false, keep: false });
       const heldBy = async (): Promise<undefined> => undefined;
-      const options = { beforeMs: ALL, needs: async () => [], heldBy, carry: async () => [], by: BY };
+      const options = { beforeMs: ALL, needs: async () => [], heldBy, carry: () => [], by: BY };
       const { base: to } = await data.log.retention.prune(options);
       const payload = { from: 0, to, carried: "0".repeat(64) };
       await appendSystemEvent(data.log, env, { stream: RETENTION_STREAM, type: "LogPruned", payload }, BY);

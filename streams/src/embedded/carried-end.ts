@@ -4,15 +4,12 @@ import { numberOfKey, positionKey } from "./index-keys.ts";
 /** The last event of a stream. */
 export interface CarriedEnd {
   readonly revision: number;
-  /** Number of its type, see {@link UNKNOWN_TYPE}. */
+  /** Number of its type. */
   readonly type: number;
   readonly schemaVersion: number;
   /** The whole event, of a stream of metadata. */
   readonly record: Uint8Array | undefined;
 }
-
-/** Of an end that was carried by a version that kept revisions only. */
-export const UNKNOWN_TYPE = 0xffff_ffff;
 
 /** What a carried end takes beside its event; a multiple of 8, as records are. */
 const CARRIED_BYTES = 16;

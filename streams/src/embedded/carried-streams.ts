@@ -156,7 +156,7 @@ type PackedCarry = [number, readonly Uint8Array[], Uint8Array | null];
 export async function writeCarriedStreams(
   { disk, directory, crc }: Pick<CarriedStreamsParts, "disk" | "directory" | "crc">,
   serial: number,
-  carries: Iterable<StreamCarry>,
+  carries: Iterable<StreamCarry> | AsyncIterable<StreamCarry>,
   recordsOf: (carry: StreamCarry) => Promise<readonly Uint8Array[]>,
   rulesOff: RulesOff,
 ): Promise<CarriedStreamsFile> {
@@ -175,7 +175,7 @@ export async function writeCarriedStreams(
     header.writeUInt32LE(MAGIC, 0);
     header.writeUInt32LE(VERSION, 4);
     await write(header);
-    for (const carry of carries) await write(encodeEntry(carry, await recordsOf(carry), crc));
+    for await (const carry of carries) await write(encodeEntry(carry, await recordsOf(carry), crc));
     if (!rulesOff.has("L-R28")) await open.sync();
   } finally {
     await open.close();

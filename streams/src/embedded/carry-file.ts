@@ -8,7 +8,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { type Disk, type DiskFile, type OrderedStore, packState, type StateEvent, unpackState } from "@millrace/engine";
-import { type CarriedEnd, encodeCarried, UNKNOWN_TYPE } from "./carried-end.ts";
+import { type CarriedEnd, encodeCarried } from "./carried-end.ts";
 import type { Carry } from "./carry.ts";
 import { crc32c } from "./crc32c.ts";
 import { type Dictionary, NAME_KINDS, type Name } from "./dictionary.ts";
@@ -19,12 +19,10 @@ import { viewOf } from "./little-endian.ts";
 import type { Manifest } from "./manifest.ts";
 import { readFully, unlinkIfThere, writeFully } from "./segment-files.ts";
 
-/** Beside the file in the manifest. Before: 2, the same as one JSON document; absent or 1, which knew revisions only. */
 const CARRY_FORMAT = 3;
-const WHOLE_FORMAT = 2;
 const MAGIC = 0x5943_524d; // "MRCY"
 const HEADER_BYTES = 8;
-const CARRY_NAME = /^carry-(\d{10})(?:-\d+)?\.(?:json|bin)$/;
+const CARRY_NAME = /^carry-(\d{10})(?:-\d+)?\.bin$/;
 /** A piece ends with the row that reaches either. */
 const PIECE_ROWS = 1024;
 const PIECE_BYTES = 64 * 1024;
@@ -53,11 +51,6 @@ interface CarriedPart {
   readonly timeMs: number;
   readonly names: readonly Name[];
   readonly ends: readonly StreamEnd[];
-}
-
-/** True of a carry of a version that did not keep types, which can be made up for as long as the records are there. */
-export function lacksTypes({ format = 1 }: CarryFile): boolean {
-  return format < WHOLE_FORMAT;
 }
 
 /** What is carried, as the manifest names it; nothing for `null`. */
@@ -127,7 +120,7 @@ export async function carryFileAt(disk: Disk, directory: string, file: string): 
   } catch {
     return undefined;
   }
-  return { file, sha256: hash.digest("hex"), format: CARRY_FORMAT };
+  return { file, sha256: hash.digest("hex") };
 }
 
 /**
@@ -160,7 +153,7 @@ export async function writeCarry(
   }
   await disk.rename(temporary, `${directory}/${file}`);
   await disk.syncDirectory(directory);
-  return { file, sha256, format: CARRY_FORMAT };
+  return { file, sha256 };
 }
 
 class CarryWriter {
@@ -242,8 +235,7 @@ async function* partsOf(disk: Disk, directory: string, file: CarryFile | null): 
   if ((await disk.stat(path)) === undefined)
     throw refuse(path, "the carried heads that the manifest names are missing");
   const hash = createHash("sha256");
-  if (file.format === CARRY_FORMAT) yield* storedParts(disk, path, hash);
-  else yield await documentPart(disk, path, hash, file.sha256);
+  yield* storedParts(disk, path, hash);
   if (hash.digest("hex") !== file.sha256) throw damaged(path);
 }
 
@@ -306,38 +298,6 @@ function nameOf([kind, number, name]: readonly [number, number, string]): Name {
 
 function endOf([stream, revision, type, schemaVersion, record]: PackedEnd): StreamEnd {
   return [stream, { revision, type, schemaVersion, record: record ?? undefined }];
-}
-
-/** As former versions wrote it. */
-interface CarryDocument {
-  readonly timeMs: number;
-  /** Of format 1: stream and revision. */
-  readonly heads?: readonly (readonly [number, number])[];
-  readonly ends?: readonly (readonly [number, number, number, number, string?])[];
-  readonly names: readonly (readonly [number, number, string])[];
-}
-
-async function documentPart(disk: Disk, path: string, hash: Hash, sha256: string): Promise<CarriedPart> {
-  const open = await disk.open(path, { mode: "read" });
-  const bytes = Buffer.alloc(await open.size());
-  try {
-    await readFully(open, bytes, 0, path);
-  } finally {
-    await open.close();
-  }
-  if (hash.update(bytes).copy().digest("hex") !== sha256) throw damaged(path);
-  // The hash holds, so these are the bytes that a former version wrote.
-  const { timeMs, heads = [], ends = [], names } = JSON.parse(bytes.toString("utf8")) as CarryDocument;
-  const old = heads.map(([stream, revision]): StreamEnd => {
-    return [stream, { revision, type: UNKNOWN_TYPE, schemaVersion: 0, record: undefined }];
-  });
-  const known = ends.map(([stream, revision, type, schemaVersion, record]): StreamEnd => {
-    return [
-      stream,
-      { revision, type, schemaVersion, record: record === undefined ? undefined : Buffer.from(record, "base64") },
-    ];
-  });
-  return { timeMs, names: names.map(nameOf), ends: [...old, ...known] };
 }
 
 /** Removes carries that the manifest does not name. */

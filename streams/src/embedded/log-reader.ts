@@ -13,7 +13,7 @@ import {
 import type { BlockKernels } from "./block-kernels.ts";
 import { visitRecords } from "./block-records.ts";
 import type { BlockScanner, FilePlace, ScannedBlock } from "./block-scanner.ts";
-import { type CarriedEnd, UNKNOWN_TYPE } from "./carried-end.ts";
+import type { CarriedEnd } from "./carried-end.ts";
 import { ChunkBuffers } from "./chunk-buffers.ts";
 import { CONTROL_TYPES, type Dictionary } from "./dictionary.ts";
 import { type KeptFrom, prunedBelow, revisionPruned } from "./kept-range.ts";
@@ -142,7 +142,7 @@ export class LogReader {
     const head = this.#parts.heads.durableHead(name, end);
     const state = this.#parts.heads.find(name);
     const carried = state === undefined || head < 0 ? undefined : this.#carried(name, state.number, head, end);
-    if (carried === undefined || carried.record !== undefined || carried.type === UNKNOWN_TYPE) return undefined;
+    if (carried === undefined || carried.record !== undefined) return undefined;
     const { revision, schemaVersion, type } = carried;
     return { revision, schemaVersion, type: this.#parts.names.nameOf("type", type) };
   }

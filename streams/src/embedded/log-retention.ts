@@ -23,8 +23,7 @@ import {
   sweepCarriedStreams,
   writeCarriedStreams,
 } from "./carried-streams.ts";
-import { Carry } from "./carry.ts";
-import { lacksTypes, StoredCarry, sweepCarries, writeCarry } from "./carry-file.ts";
+import { StoredCarry, sweepCarries } from "./carry-file.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, keptFrom } from "./kept-range.ts";
@@ -42,8 +41,6 @@ export interface RetentionParts extends ArchiveContext {
   readonly index: LogIndex;
   /** Records of `[from, end)` as they are stored. */
   readonly stored: (from: number, end: number) => AsyncIterable<StoredBatch>;
-  /** Lets others have their turn. */
-  readonly pause: () => Promise<void>;
   /** Everything below is in the index. */
   readonly indexedEnd: () => number;
   /** Time of the event at a position, in ms since 1970. */
@@ -95,10 +92,10 @@ export interface PruneOptions {
   /** What holds a segment, such as a legal hold; asked for one after the other, up to the first that is held. */
   readonly heldBy: (firstPosition: number, endPosition: number) => Promise<RetentionNeed | undefined>;
   /**
-   * What has to be carried of streams when everything below `endPosition` goes; it takes the place of what was carried before, of
+   * What has to be carried of streams when everything below `endPosition` goes, one at a time; it takes the place of what was carried before, of
    * which {@link LogRetention.carriedStreams} tells. Default: what was carried before stays.
    */
-  readonly carry?: (endPosition: number) => Promise<readonly StreamCarry[]>;
+  readonly carry?: (endPosition: number) => Iterable<StreamCarry> | AsyncIterable<StreamCarry>;
   /** Called once before the events of `[firstPosition, endPosition)` go, and waited for. */
   readonly beforeForgetting?: (firstPosition: number, endPosition: number) => Promise<void>;
   /** Who asks, kept with what was done. */
@@ -260,7 +257,7 @@ export class LogRetention {
   async #forget(serials: readonly number[], end: number, options: PruneOptions): Promise<void> {
     await this.#indexEnds(serials);
     await options.beforeForgetting?.(this.keptFrom.position, end);
-    const carries = await options.carry?.(end);
+    const carries = options.carry?.(end);
     const carried = carries === undefined ? this.#manifest.carriedStreams : await this.#writeCarried(serials, carries);
     // Subscriptions may have begun meanwhile; from here to the manifest nothing else is asked.
     const live = [...this.#live].filter(({ position }) => position < end);
@@ -316,7 +313,6 @@ export class LogRetention {
 
   async #archiveFirst(serial: number, sealed: SealedSegment, archiver: SegmentArchiver): Promise<void> {
     const { disk, directory, manifest, rulesOff } = this.#parts;
-    await this.#completeCarry();
     const { archiveHash, facts, carry } = await archiver.archive({ serial, sealed, carry: this.#manifest.carry });
     const remove = async (): Promise<void> => {
       await unlinkIfThere(disk, segmentPath(directory, serial));
@@ -392,7 +388,10 @@ export class LogRetention {
     return (this.#manifest.segments[String(serial)] as SealedSegment).endPos;
   }
 
-  #writeCarried(serials: readonly number[], carries: readonly StreamCarry[]): Promise<CarriedStreamsFile> {
+  #writeCarried(
+    serials: readonly number[],
+    carries: Iterable<StreamCarry> | AsyncIterable<StreamCarry>,
+  ): Promise<CarriedStreamsFile> {
     const { disk, directory, rulesOff } = this.#parts;
     const recordsOf = (carry: StreamCarry): Promise<readonly Uint8Array[]> => this.#recordsOf(carry);
     const kept = (serials.at(-1) as number) + 1;
@@ -449,28 +448,10 @@ export class LogRetention {
   /** Gives the index the ends of streams, before what it leads to is gone. */
   async #indexEnds(serials: readonly number[]): Promise<void> {
     const { disk, directory, index } = this.#parts;
-    await this.#completeCarry();
     const { carry: file } = this.#manifest;
     if (file === null) return;
     const carry = await StoredCarry.open(disk, directory, file);
     await carry.writeTo(index.store, this.#endOf(serials.at(-1) as number));
-  }
-
-  /** Adds to the carry what a former version did not keep, as far as that can still be read. */
-  async #completeCarry(): Promise<void> {
-    const { disk, directory, names, manifest } = this.#parts;
-    const { carry: file, base, first } = this.#manifest;
-    if (file === null || !lacksTypes(file)) return;
-    const known = new Carry();
-    for await (const batch of this.#parts.stored(this.keptFrom.position, base)) {
-      for (const record of storedRecords(batch)) known.add(record, (number) => names.nameOf("stream", number));
-      await this.#parts.pause();
-    }
-    // Names were kept by every version.
-    known.names.length = 0;
-    const written = await writeCarry(disk, directory, first, file, known);
-    await manifest.update((current) => ({ ...current, carry: written }));
-    await sweepCarries(disk, directory, this.#manifest);
   }
 
   #replace(serial: number, segment: SealedSegment): Promise<void> {

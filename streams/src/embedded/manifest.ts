@@ -86,7 +86,7 @@ export interface Manifest {
   /** Sealed segments by serial. */
   readonly segments: Readonly<Record<string, SealedSegment>>;
   /** Heads and names of what was pruned. */
-  readonly carry: { readonly file: string; readonly sha256: string; readonly format?: number } | null;
+  readonly carry: { readonly file: string; readonly sha256: string } | null;
   /** What of single streams was carried by the last prune; absent: nothing. */
   readonly carriedStreams?: { readonly file: string; readonly sha256: string; readonly bytes: number };
   /** Ids that the log had before losses were accepted, oldest first. */

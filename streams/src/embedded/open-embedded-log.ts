@@ -278,7 +278,6 @@ class Opening {
       align: this.#align,
       segmentBytes,
       rulesOff: this.#rulesOff,
-      pause,
       stored: (from, end) => reader.stored(from, end),
       indexedEnd: () => tail.base,
       timeAt: (position) => timeAt(reader, position),
@@ -332,7 +331,7 @@ class Opening {
       if (kept.position > 0) await carry.writeTo(this.#options.indexStore, kept.position);
       return { ...kept, offset: SEGMENT_HEADER_BYTES };
     }
-    // Pruned by a version that did not give the index what it needs then.
+    // An older copy of the index, made before the last prune.
     if (this.#index.carriedBase() < kept.position) await carry.writeTo(this.#options.indexStore, kept.position);
     return this.#behind(cursor);
   }

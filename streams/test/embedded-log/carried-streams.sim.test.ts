@@ -44,7 +44,7 @@ function carryOf(text: string, positions: readonly number[] = [0, 2]): StreamCar
 }
 
 const prune = (log: ArchivedLog, carries: readonly StreamCarry[]): Promise<{ readonly base: number }> =>
-  log.until(log.process.log.retention.prune({ ...FREE, carry: async () => carries }));
+  log.until(log.process.log.retention.prune({ ...FREE, carry: () => carries }));
 
 async function holds({ log, places }: Made, text: string): Promise<void> {
   const carried = await log.until(log.process.log.carried("node"));
@@ -112,7 +112,7 @@ describe("a machine that stops while it prunes", () => {
       await log.fill(6);
       await log.archive();
       const { base } = log.process.log;
-      const pruning = log.process.log.retention.prune({ ...FREE, carry: async () => [carryOf("second")] });
+      const pruning = log.process.log.retention.prune({ ...FREE, carry: () => [carryOf("second")] });
       pruning.catch(() => undefined);
       await log.machine.env.advance(i * STOP_MS);
       log.machine[stop](log.process);

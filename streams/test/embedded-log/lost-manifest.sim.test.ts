@@ -26,7 +26,7 @@ async function prune(log: ArchivedLog, state: string): Promise<number> {
       beforeMs: Number.POSITIVE_INFINITY,
       needs: async () => [],
       heldBy: async () => undefined,
-      carry: async () => [carry],
+      carry: () => [carry],
       by: BY,
     }),
   );

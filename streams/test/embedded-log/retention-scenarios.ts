@@ -87,7 +87,7 @@ export const retentionScenarios: readonly Scenario[] = [
       const process = await sealedTwice(stage);
       await stage.machine.env.until(process.log.retention.archive(ARCHIVE_ALL));
       const state = stage.bytes(20_000);
-      const carry = async () => [{ stream: "early", revision: 3, positions: [1], state }];
+      const carry = () => [{ stream: "early", revision: 3, positions: [1], state }];
       await stage.machine.env.until(process.log.retention.prune({ ...FREE, carry }));
       stage.machine.powerCut(process);
       const next = await stage.machine.open();
