@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 15;
+const INTERFACE = 16;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -127,21 +127,19 @@ export interface LodgeOptions {
   readonly leaseMs: number;
 }
 
-/** Formats are numbers: raw, msgpack, json, npy, arrow. */
-export interface LodgeToken {
-  readonly id: string;
-  readonly length: number;
-  readonly hash: string;
-}
-
-/** The payload store of the addon (native/crates/lodge). */
+/** The payload store of the addon (native/crates/lodge). Formats are numbers: raw, msgpack, json, npy, arrow. */
 export interface Lodge {
   id(): string;
-  put(bytes: Uint8Array, format: number): LodgeToken | null;
+  /** Id and checksum of the payload, with a space between them. */
+  put(bytes: Uint8Array, format: number): string | null;
   reserve(length: number, format: number): LodgeReservation | null;
   discard(id: string, format: number, length: number, hash: string): void;
   /** Number of the new lease; -1 when the token does not resolve. */
   acquire(id: string, format: number, length: number, hash: string): number;
+  /** Copies a payload into an array of its length. False when the token does not resolve. */
+  copy(id: string, format: number, hash: string, into: Uint8Array): boolean;
+  /** Makes views of a buffer empty. */
+  detach(buffer: ArrayBuffer): void;
   /** A view of the payload, detached by `release`. */
   buffer(lease: number): ArrayBuffer;
   isValid(lease: number): boolean;
@@ -159,7 +157,8 @@ export interface Lodge {
 export interface LodgeReservation {
   /** Where the payload is to be written, detached by `publish` and `giveUp`. */
   buffer(): ArrayBuffer;
-  publish(buffer: ArrayBuffer): LodgeToken | null;
+  /** As {@link Lodge.put}. */
+  publish(buffer: ArrayBuffer): string | null;
   giveUp(buffer: ArrayBuffer): void;
 }
 

@@ -9,12 +9,14 @@ export class CopiedLease implements PayloadLease {
   readonly token: PayloadToken;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   readonly #released: () => void;
+  readonly #detach: (buffer: ArrayBuffer) => void;
 
-  /** `bytes` must own their buffer. `released` is called once. */
-  constructor(token: PayloadToken, bytes: Uint8Array<ArrayBuffer>, released: () => void) {
+  /** `bytes` must own their buffer. `released` is called once. `detach` makes the buffer's views empty. */
+  constructor(token: PayloadToken, bytes: Uint8Array<ArrayBuffer>, released: () => void, detach = moveAway) {
     this.token = token;
     this.#bytes = bytes;
     this.#released = released;
+    this.#detach = detach;
   }
 
   get bytes(): Uint8Array {
@@ -30,9 +32,13 @@ export class CopiedLease implements PayloadLease {
     const bytes = this.#bytes;
     if (bytes === undefined) return false;
     this.#bytes = undefined;
-    // Whoever still has a view must not read on: moving the buffer leaves them an empty one.
-    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    // Whoever still has a view must not read on.
+    this.#detach(bytes.buffer);
     this.#released();
     return true;
   }
+}
+
+function moveAway(buffer: ArrayBuffer): void {
+  structuredClone(buffer, { transfer: [buffer] });
 }

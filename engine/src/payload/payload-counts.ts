@@ -6,7 +6,7 @@ export interface PayloadCounters {
   readonly puts: number;
   readonly putBytes: number;
   readonly opens: number;
-  /** Openings that copied the bytes instead of mapping them. */
+  /** Openings that copied the bytes because there was nothing to map. */
   readonly copies: number;
   readonly copiedBytes: number;
   /** Payloads that shared memory did not have any more and that came back from the archive. */

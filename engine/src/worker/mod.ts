@@ -9,6 +9,7 @@ export {
   MillraceError,
   messageOf,
 } from "../errors.ts";
+export { CopiedLease } from "../payload/copied-lease.ts";
 export { payloadError } from "../payload/payload-errors.ts";
 export { inlineValue, isFormat, PAYLOAD_KEY, payloadOf } from "../payload/payload-value.ts";
 export { WORKER_SOCKET } from "../process/worker-process.ts";

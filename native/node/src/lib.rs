@@ -12,7 +12,7 @@ mod window;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 15;
+const INTERFACE: u32 = 16;
 
 #[napi]
 pub fn interface_version() -> u32 {

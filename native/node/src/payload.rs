@@ -37,35 +37,35 @@ pub struct LodgePlace {
     pub offset: f64,
 }
 
-/// A token's parts, each as JS can hold it: numbers of 64 bits are hexadecimal.
-#[napi(object)]
-pub struct LodgeToken {
-    pub id: String,
-    pub length: f64,
-    pub hash: String,
+/// A token as JS holds it: `<id>.<entry> <hash>`, numbers of 64 bits in hexadecimal. One text costs less than an object of two.
+fn written(token: &Token) -> String {
+    format!("{:x}.{:x} {:016x}", token.id, token.entry, token.xxh3)
 }
 
-fn id_text(id: u64, entry: u32) -> String {
-    format!("{id:x}.{entry:x}")
+/// A number as `written` spells it, and in no other way.
+fn hex(text: &str) -> Option<u64> {
+    let is_canonical = (1..=16).contains(&text.len()) && (text == "0" || !text.starts_with('0'));
+    if is_canonical { digits(text) } else { None }
 }
 
-/// Id and entry; `None` for what is not spelled as `id_text` does.
-fn parse_id(text: &str) -> Option<(u64, u32)> {
-    let (id, entry) = text.split_once('.')?;
-    let (id, entry) = (u64::from_str_radix(id, 16).ok()?, u32::from_str_radix(entry, 16).ok()?);
-    (id_text(id, entry) == text).then_some((id, entry))
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().try_fold(0, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(value))
+    })
 }
 
 /// `None` for what no token of a store looks like.
 fn token(store: u64, id: &str, format: u32, length: f64, hash: &str) -> Option<Token> {
-    let (id, entry) = parse_id(id)?;
-    let xxh3 = u64::from_str_radix(hash, 16).ok()?;
+    let (id, entry) = id.split_once('.')?;
+    let (id, entry) = (hex(id)?, u32::try_from(hex(entry)?).ok()?);
+    let xxh3 = if hash.len() == 16 { digits(hash)? } else { return None };
     let token = Token { store, id, entry, format: format_of(format)?, length: length as u64, xxh3 };
-    (hash_text(xxh3) == hash && token.length as f64 == length).then_some(token)
-}
-
-fn hash_text(xxh3: u64) -> String {
-    format!("{xxh3:016x}")
+    (token.length as f64 == length).then_some(token)
 }
 
 /// A string of at most 63 characters, read without an allocation. A longer one is cut, and then means nothing.
@@ -116,10 +116,6 @@ fn format_of(code: u32) -> Option<Format> {
         .find(|format| *format as u32 == code)
 }
 
-fn written(token: &Token) -> LodgeToken {
-    LodgeToken { id: id_text(token.id, token.entry), length: token.length as f64, hash: hash_text(token.xxh3) }
-}
-
 /// A store, and the leases of its JS thread by number: a class of their own would cost more than the lease.
 #[napi]
 pub struct Lodge {
@@ -154,11 +150,11 @@ impl Lodge {
 
     #[napi]
     pub fn id(&self) -> Result<String> {
-        Ok(hash_text(self.store()?.id()))
+        Ok(format!("{:016x}", self.store()?.id()))
     }
 
     #[napi]
-    pub fn put(&self, bytes: Uint8ArraySlice, format: u32) -> Result<Option<LodgeToken>> {
+    pub fn put(&self, bytes: Uint8ArraySlice, format: u32) -> Result<Option<String>> {
         let format = format_of(format).ok_or_else(|| Error::new(Status::InvalidArg, "no such format"))?;
         Ok(self.store()?.put(&bytes, format).map_err(failed)?.as_ref().map(written))
     }
@@ -191,6 +187,23 @@ impl Lodge {
         });
         self.leases[number as usize] = Some(Arc::new(lease));
         Ok(number as i32)
+    }
+
+    /// Copies a payload into an array of its length. False when the token does not resolve.
+    #[napi]
+    pub fn copy(&self, id: ShortText, format: u32, hash: ShortText, mut into: Uint8ArraySlice) -> Result<bool> {
+        let store = self.store()?;
+        let Some(token) = token(store.id(), id.as_str(), format, into.len() as f64, hash.as_str()) else {
+            return Ok(false);
+        };
+        // SAFETY: JavaScript stands still, and the array is not the store's.
+        store.copy(&token, unsafe { into.as_mut() }).map_err(failed)
+    }
+
+    /// Makes views of a buffer empty. Nothing happens to one that was moved away.
+    #[napi]
+    pub fn detach(&self, env: &Env, buffer: Object) -> Result<()> {
+        detach(env, &buffer).map(drop)
     }
 
     fn lease(&self, number: u32) -> Result<&Arc<Lease>> {
@@ -279,7 +292,7 @@ impl LodgeReservation {
 
     /// `None` when the buffer was moved away, so that somebody could still write to it, or the store was closed.
     #[napi]
-    pub fn publish(&mut self, env: &Env, buffer: Object) -> Result<Option<LodgeToken>> {
+    pub fn publish(&mut self, env: &Env, buffer: Object) -> Result<Option<String>> {
         let Some(reservation) = self.reservation.take() else { return Ok(None) };
         if !detach(env, &buffer)? {
             // Its pages can never be used again.

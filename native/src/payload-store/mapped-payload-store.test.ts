@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -105,13 +105,36 @@ describe.skipIf(skipped)(`payloads by reference${skipped ? ` (skipped: ${skipped
 
   it("keeps pinned bytes", async () => {
     const store = openMappedPayloadStore({ dir });
-    const token = (await store.put(Buffer.alloc(5000, 7), "raw")) as PayloadToken;
+    const token = (await store.put(Buffer.alloc(50_000, 7), "raw")) as PayloadToken;
     const lease = await store.acquire(token);
     expect(lease?.pin()).toBe(true);
     lease?.unpin();
     expect(lease?.release()).toBe(true);
     expect(lease?.pin()).toBe(false);
     await store.close();
+  });
+
+  it("copies what is small, so that nothing can take it away, and still tells where it lies", async () => {
+    const owner = openMappedPayloadStore({ dir });
+    const reader = openMappedPayloadStore({ dir, leaseMs: 0 });
+    const token = (await owner.put(Buffer.alloc(5000, 7), "raw")) as PayloadToken;
+    const lease = await reader.acquire(token);
+    const located = await reader.locate(token);
+    const place = located as NonNullable<typeof located>;
+    const file = readFileSync(place.path).subarray(place.offset, place.offset + token.length);
+    expect(file.every((byte) => byte === 7)).toBe(true);
+    place.release();
+    await owner.discard(token);
+    await owner.put(Buffer.alloc(5000, 8), "raw");
+    expect(owner.stats().payloads).toBe(1);
+    expect([lease?.isValid(), lease?.pin(), lease?.place()]).toEqual([true, true, undefined]);
+    const view = lease?.bytes as Uint8Array;
+    expect(view.every((byte) => byte === 7)).toBe(true);
+    expect([reader.stats().leases, lease?.release(), view.length, reader.stats().leases]).toEqual([1, true, 0, 0]);
+    expect(await reader.acquire(token)).toBeUndefined();
+    expect(await reader.acquire({ ...token, length: -1 })).toBeUndefined();
+    await reader.close();
+    await owner.close();
   });
 
   it("takes payloads that are written in place, once they are published", async () => {

@@ -12,8 +12,8 @@ import type {
   PayloadStoreStats,
   PayloadToken,
 } from "@millrace/engine";
-import { payloadError } from "@millrace/engine/worker";
-import { type Lodge, type LodgeReservation, type LodgeToken, loadAddon } from "../addon.ts";
+import { CopiedLease, payloadError } from "@millrace/engine/worker";
+import { type Lodge, type LodgeReservation, loadAddon } from "../addon.ts";
 
 export interface MappedPayloadStoreOptions {
   /** Best on a memory file system; belongs to one user. Created with mode 0700; an existing one is made so. */
@@ -69,6 +69,12 @@ const NO_LIMIT = 2 ** 52;
 const SLOTS = 4096;
 const LEASE_MS = 5000;
 
+/** To copy less than this costs less than to map, look at and give back a page. */
+const MAPPED_FROM_BYTES = 16 * 1024;
+
+/** Of a checksum, in hexadecimal. */
+const HASH_DIGITS = 16;
+
 /** Numbers of the formats in the store's files. */
 const FORMATS: readonly PayloadFormat[] = ["raw", "msgpack", "json", "npy", "arrow"];
 
@@ -96,24 +102,28 @@ export function openMappedPayloadStore(options: MappedPayloadStoreOptions): Mapp
 class LodgeStore implements MappedPayloadStore {
   readonly id: string;
   readonly #lodge: Lodge;
-  readonly #leases = new Set<MappedLease>();
+  readonly #leases = new Set<MappedPayloadLease>();
+  /** Leases on copies, which the addon does not know. */
+  #copies = 0;
   #closed = false;
+  readonly #detach: (buffer: ArrayBuffer) => void;
 
   constructor(lodge: Lodge) {
     this.#lodge = lodge;
+    this.#detach = (buffer) => lodge.detach(buffer);
     this.id = lodge.id();
   }
 
   async put(bytes: Uint8Array, format: PayloadFormat): Promise<PayloadToken | undefined> {
-    const token = this.#tried("writing a payload failed", (lodge) => lodge.put(bytes, FORMATS.indexOf(format)));
-    return token === null ? undefined : this.#token(token, format);
+    const written = this.#tried("writing a payload failed", (lodge) => lodge.put(bytes, FORMATS.indexOf(format)));
+    return written === null ? undefined : this.#token(written, format, bytes.length);
   }
 
   reserve(length: number, format: PayloadFormat): PayloadReservation | undefined {
     const reserve = (lodge: Lodge): LodgeReservation | null => lodge.reserve(length, FORMATS.indexOf(format));
     const reservation = this.#tried("reserving a payload failed", reserve);
     if (reservation === null) return undefined;
-    return new Reservation(reservation, (token) => this.#token(token, format));
+    return new Reservation(reservation, (written) => this.#token(written, format, length));
   }
 
   async discard({ store, id, format, length, hash }: PayloadToken): Promise<void> {
@@ -123,15 +133,12 @@ class LodgeStore implements MappedPayloadStore {
   async acquire(token: PayloadToken): Promise<MappedPayloadLease | undefined> {
     if (this.#closed) throw closedError();
     if (token.store !== this.id) return undefined;
-    const number = this.#acquire(token);
-    if (number < 0) return undefined;
-    const lease = new MappedLease(token, this.#lodge, number, this.#leases);
-    this.#leases.add(lease);
-    return lease;
+    return token.length < MAPPED_FROM_BYTES ? this.#copied(token) : this.#mapped(token);
   }
 
   async locate(token: PayloadToken): Promise<LocatedPayload | undefined> {
-    const lease = await this.acquire(token);
+    if (this.#closed) throw closedError();
+    const lease = token.store === this.id ? this.#mapped(token) : undefined;
     if (lease === undefined) return undefined;
     const place = lease.pin() ? lease.place() : undefined;
     if (place !== undefined) return { ...place, release: () => lease.release() };
@@ -145,7 +152,7 @@ class LodgeStore implements MappedPayloadStore {
 
   stats(): PayloadStoreStats {
     const { payloads, bytes, leases } = this.#lodge.stats();
-    return { payloads, bytes, leases };
+    return { payloads, bytes, leases: leases + this.#copies };
   }
 
   async close(): Promise<void> {
@@ -155,16 +162,38 @@ class LodgeStore implements MappedPayloadStore {
     this.#lodge.close();
   }
 
-  #acquire({ id, format, length, hash }: PayloadToken): number {
-    try {
-      return this.#lodge.acquire(id, FORMATS.indexOf(format), length, hash);
-    } catch (error) {
-      throw payloadError("PAYLOAD-FAILED", "leasing a payload failed", { cause: error });
-    }
+  #mapped(token: PayloadToken): MappedLease | undefined {
+    const { id, format, length, hash } = token;
+    const number = this.#tried("leasing a payload failed", (lodge) =>
+      lodge.acquire(id, FORMATS.indexOf(format), length, hash),
+    );
+    if (number < 0) return undefined;
+    const lease = new MappedLease(token, this.#lodge, number, this.#leases);
+    this.#leases.add(lease);
+    return lease;
   }
 
-  #token({ id, length, hash }: LodgeToken, format: PayloadFormat): PayloadToken {
-    return { store: this.id, id, format, length, hash };
+  #copied(token: PayloadToken): SmallLease | undefined {
+    const { id, format, length, hash } = token;
+    if (!Number.isInteger(length) || length < 0) return undefined;
+    const bytes = new Uint8Array(length);
+    const isCopied = this.#tried("copying a payload failed", (lodge) =>
+      lodge.copy(id, FORMATS.indexOf(format), hash, bytes),
+    );
+    if (!isCopied) return undefined;
+    const released = (): void => {
+      this.#copies--;
+      this.#leases.delete(lease);
+    };
+    const lease = new SmallLease(token, bytes, released, this.#detach);
+    this.#copies++;
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  #token(written: string, format: PayloadFormat, length: number): PayloadToken {
+    const end = written.length - HASH_DIGITS;
+    return { store: this.id, id: written.slice(0, end - 1), format, length, hash: written.slice(end) };
   }
 
   #tried<T>(what: string, call: (lodge: Lodge) => T): T {
@@ -177,18 +206,33 @@ class LodgeStore implements MappedPayloadStore {
   }
 }
 
+/** On a copy: nothing can take it away, and nobody else can map it. */
+class SmallLease extends CopiedLease implements MappedPayloadLease {
+  pin(): boolean {
+    return this.isValid();
+  }
+
+  unpin(): void {
+    // Nothing was pinned.
+  }
+
+  place(): undefined {
+    return undefined;
+  }
+}
+
 const closedError = (): Error => payloadError("PAYLOAD-CLOSED", "the payload store is closed");
 
 class MappedLease implements MappedPayloadLease {
   readonly token: PayloadToken;
   readonly #lodge: Lodge;
   readonly #number: number;
-  readonly #held: Set<MappedLease>;
+  readonly #held: Set<MappedPayloadLease>;
   #buffer: ArrayBuffer | undefined;
   #bytes: Uint8Array | undefined;
   #state: "held" | "lost" | "released" = "held";
 
-  constructor(token: PayloadToken, lodge: Lodge, number: number, held: Set<MappedLease>) {
+  constructor(token: PayloadToken, lodge: Lodge, number: number, held: Set<MappedPayloadLease>) {
     this.token = token;
     this.#lodge = lodge;
     this.#number = number;
@@ -242,9 +286,9 @@ class Reservation implements PayloadReservation {
   readonly bytes: Uint8Array;
   readonly #reservation: LodgeReservation;
   readonly #buffer: ArrayBuffer;
-  readonly #named: (token: LodgeToken) => PayloadToken;
+  readonly #named: (written: string) => PayloadToken;
 
-  constructor(reservation: LodgeReservation, named: (token: LodgeToken) => PayloadToken) {
+  constructor(reservation: LodgeReservation, named: (written: string) => PayloadToken) {
     this.#reservation = reservation;
     this.#named = named;
     this.#buffer = reservation.buffer();
@@ -252,8 +296,8 @@ class Reservation implements PayloadReservation {
   }
 
   publish(): PayloadToken | undefined {
-    const token = this.#reservation.publish(this.#buffer);
-    return token === null ? undefined : this.#named(token);
+    const written = this.#reservation.publish(this.#buffer);
+    return written === null ? undefined : this.#named(written);
   }
 
   giveUp(): void {

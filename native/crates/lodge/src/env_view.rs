@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 pub const CONTROL_MAGIC: u64 = u64::from_le_bytes(*b"LODGENV1");
 /// Word of the header: largest size of the data file.
@@ -66,6 +66,8 @@ pub struct EnvView {
     pub table: Table<Entry>,
     file: File,
     whole: Mapping,
+    /// For copying, when first one is made: no reader's writes are in it, and nothing has to be reset.
+    unwritten: OnceLock<Mapping>,
     /// Size of the file when it was last looked at; it only grows.
     bytes: AtomicU64,
     /// Ranges of `whole` that show zeros instead of the file, because a view of them escaped.
@@ -83,7 +85,14 @@ impl EnvView {
         };
         let cap = table.header()[CAP].load(Ordering::Relaxed) as usize;
         let whole = Mapping::of(file.as_fd(), 0, cap, Writes::Private)?;
-        Ok(Some(Self { table, file, whole, bytes: AtomicU64::new(0), replaced: Mutex::default() }))
+        Ok(Some(Self {
+            table,
+            file,
+            whole,
+            unwritten: OnceLock::new(),
+            bytes: AtomicU64::new(0),
+            replaced: Mutex::default(),
+        }))
     }
 
     /// Whether a range lies within the file. Touching what does not would be a signal.
@@ -99,6 +108,15 @@ impl EnvView {
 
     pub fn whole(&self) -> &Mapping {
         &self.whole
+    }
+
+    /// The file as it is, for as long as `self` lives.
+    pub fn unwritten(&self) -> Result<&Mapping, Error> {
+        if let Some(mapping) = self.unwritten.get() {
+            return Ok(mapping);
+        }
+        let mapping = Mapping::of(self.file.as_fd(), 0, self.whole.bytes(), Writes::Refused)?;
+        Ok(self.unwritten.get_or_init(|| mapping))
     }
 
     /// A mapping of these pages alone.

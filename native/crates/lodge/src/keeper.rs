@@ -46,6 +46,7 @@ impl Keeper {
         let _ = peers.reap();
         let _ = own.adopt(&shared.faults);
         own.free(&mut peers, &shared.faults);
+        let _ = own.delete_freed();
         let _ = own.rotate_sparse(&shared.faults);
         drop((own, peers));
         shared.forget_views();

@@ -11,7 +11,7 @@ use crate::peers::Peers;
 use crate::place::next_number;
 use crate::store::locked;
 use crate::system::{Mapping, Writes};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -37,6 +37,8 @@ pub struct Own {
     env: Option<OwnedEnv>,
     drains: Vec<Drain>,
     payloads: HashMap<u64, Payload>,
+    /// Those of `env` without a root hold.
+    orphans: Vec<Row>,
     bytes: u64,
     writable: Option<(u64, Arc<Mapping>)>,
 }
@@ -50,6 +52,7 @@ impl Own {
             env: None,
             drains: Vec::new(),
             payloads: HashMap::new(),
+            orphans: Vec::new(),
             bytes: 0,
             writable: None,
         };
@@ -151,7 +154,10 @@ impl Own {
     fn make_room(&mut self, remedy: Remedy, length: u64, peers: &Mutex<Peers>, faults: &Faults) -> Result<(), Error> {
         let may_grow = self.machine_bytes() + self.step() <= self.machine_bytes_max;
         match remedy {
-            Remedy::Free => self.free(&mut locked(peers), faults),
+            Remedy::Free => {
+                self.free(&mut locked(peers), faults);
+                self.delete_freed()?;
+            }
             Remedy::Recycle => self.env.as_mut().map_or(Ok(()), OwnedEnv::recycle)?,
             Remedy::Grow if may_grow => {
                 self.env.as_mut().map_or(Ok(false), |env| env.grow(length))?;
@@ -208,8 +214,9 @@ impl Own {
         let Some(payload) = self.payloads.get_mut(&id).filter(|payload| payload.rooted) else { return false };
         payload.rooted = false;
         let row = (id, payload.entry);
-        if let Some(drain) = self.drains.iter_mut().find(|drain| drain.number() == env_of(id)) {
-            drain.let_go(row);
+        match self.drains.iter_mut().find(|drain| drain.number() == env_of(id)) {
+            Some(drain) => drain.let_go(row),
+            None => self.orphans.push(row),
         }
         true
     }
@@ -230,12 +237,20 @@ impl Own {
         faults.reach(Point::FreeDone);
     }
 
+    /// Gives LMDB back what was freed and waits for its next transaction.
+    pub fn delete_freed(&mut self) -> Result<(), Error> {
+        self.env.as_mut().map_or(Ok(()), OwnedEnv::delete_freed)
+    }
+
     fn free_current(&mut self, peers: &mut Peers, faults: &Faults) -> Result<Vec<Row>, Error> {
         let Some(env) = self.env.as_mut() else { return Ok(Vec::new()) };
-        let orphans: Vec<Row> = orphans_of(&self.payloads, env.files.number).collect();
-        let freed = condemn(&env.view, &orphans, peers, faults);
+        let freed = condemn(&env.view, &self.orphans, peers, faults);
         if !freed.is_empty() {
-            env.delete(&freed)?;
+            let ids: HashSet<u64> = freed.iter().map(|(id, _)| *id).collect();
+            self.orphans.retain(|(id, _)| !ids.contains(id));
+            let bytes = freed.iter().map(|(id, _)| self.payloads.get(id).map_or(0, |payload| payload.length)).sum();
+            // What LMDB refuses now is deleted by a later transaction; it is free all the same.
+            let _ = env.delete(&freed, bytes);
         }
         Ok(freed)
     }
@@ -274,7 +289,7 @@ impl Own {
         self.writable = None;
         let (files, view, life) = old.retire();
         let number = files.number;
-        let orphans = orphans_of(&self.payloads, number).collect();
+        let orphans = std::mem::take(&mut self.orphans);
         let rooted = (self.payloads.iter()).filter(|(id, payload)| env_of(**id) == number && payload.rooted).count();
         self.drains.push(Drain::of_own(files, view, life, orphans, rooted)?);
         Ok(())
@@ -296,7 +311,7 @@ impl Own {
             && let Some(old) = self.env.take()
         {
             let (files, view, life) = old.retire();
-            let orphans = orphans_of(&self.payloads, files.number).collect();
+            let orphans = std::mem::take(&mut self.orphans);
             self.drains.extend(Drain::of_own(files, view, life, orphans, 0).ok());
         }
         self.free(peers, faults);
@@ -305,11 +320,6 @@ impl Own {
         self.bytes = 0;
         self.writable = None;
     }
-}
-
-fn orphans_of(payloads: &HashMap<u64, Payload>, number: u64) -> impl Iterator<Item = Row> {
-    let orphans = payloads.iter().filter(move |(id, payload)| env_of(**id) == number && !payload.rooted);
-    orphans.map(|(id, payload)| (*id, payload.entry))
 }
 
 #[derive(Clone, Copy)]

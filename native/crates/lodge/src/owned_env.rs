@@ -4,6 +4,7 @@
 use crate::Error;
 use crate::env_view::{EnvFiles, EnvView, pages_of};
 use crate::fault::{Faults, Point};
+use crate::freeing::Row;
 use crate::layout::{
     ENTRIES, Entry, FREE, Format, HEADER_BYTES, LIVE, PAGE_BYTES, RecordHeader, SEQUENCE_MAX, VALUE_BYTES_MIN,
     VALUE_IN_PAGE, WRITING, payload_id, word,
@@ -16,12 +17,15 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 /// What a new environment is mapped at.
 const FIRST_BYTES: u64 = 1 << 20;
 /// Deleted pages are used again from the second commit after theirs.
 const COMMITS_TO_REUSE: usize = 2;
+/// Freed payloads that wait for a transaction.
+const FREED_MAX: usize = 64;
+const FREED_BYTES_MAX: u64 = 64 << 10;
 /// A key that no payload has.
 const NO_PAYLOAD: u64 = u64::MAX;
 /// Flag of LMDB's page header: the first of a value's own pages.
@@ -49,6 +53,9 @@ pub struct OwnedEnv {
     allocated: u64,
     sequence: u64,
     free: Vec<u32>,
+    /// Freed: nobody names them and nobody can any more. Deleted by the next transaction.
+    freed: Vec<Row>,
+    freed_bytes: u64,
     faults: Faults,
 }
 
@@ -81,7 +88,20 @@ impl OwnedEnv {
         lmdb.open_database()?;
         let view = EnvView::open(&files)?.ok_or_else(|| Error::Damaged("a new environment is gone".into()))?;
         let free = (0..ENTRIES as u32).rev().collect();
-        Ok(Self { files, view: Arc::new(view), lmdb, life, cap, step, allocated, sequence: 0, free, faults })
+        Ok(Self {
+            files,
+            view: Arc::new(view),
+            lmdb,
+            life,
+            cap,
+            step,
+            allocated,
+            sequence: 0,
+            free,
+            freed: Vec::new(),
+            freed_bytes: 0,
+            faults,
+        })
     }
 
     /// Bytes of the data file, all of them allocated.
@@ -120,8 +140,9 @@ impl OwnedEnv {
         self.sequence += 1;
         let id = payload_id(self.files.number, self.sequence);
         let value_bytes = HEADER_BYTES.checked_add(length as usize).ok_or(Error::Full)?.max(VALUE_BYTES_MIN);
-        let faults = &self.faults;
+        let (faults, freed) = (&self.faults, &self.freed);
         let (offset, xxh3) = self.lmdb.write(|txn| {
+            freed.iter().try_for_each(|(id, _)| txn.delete(*id))?;
             let value = txn.reserve(id, value_bytes)?;
             let offset = offset_of(value)?;
             faults.reach(Point::PutReserved);
@@ -134,6 +155,7 @@ impl OwnedEnv {
         })?;
         self.faults.reach(Point::PutCommitted);
         self.free.pop();
+        self.forget_freed();
         Ok(Placed { id, entry, offset, length, xxh3, format })
     }
 
@@ -152,16 +174,35 @@ impl OwnedEnv {
         &self.view.table.rows()[index as usize]
     }
 
-    /// Frees payloads that nobody names: they are condemned, and were looked for after that.
-    pub fn delete(&mut self, payloads: &[(u64, u32)]) -> Result<(), Error> {
-        fence(Ordering::SeqCst);
-        self.lmdb.write(|txn| payloads.iter().try_for_each(|(id, _)| txn.delete(*id)))?;
-        self.faults.reach(Point::FreeDeleted);
-        for (_, entry) in payloads {
-            self.entry(*entry).word.store(FREE, Ordering::Release);
-            self.free.push(*entry);
+    /// Takes payloads that nobody names, of `bytes` in all: they are condemned, and were looked for after that. What is small waits
+    /// for the next transaction, whose commit costs more than the deletion.
+    pub fn delete(&mut self, payloads: &[Row], bytes: u64) -> Result<(), Error> {
+        self.freed.extend(payloads);
+        self.freed_bytes += bytes;
+        let may_wait = self.freed.len() < FREED_MAX && self.freed_bytes < FREED_BYTES_MAX;
+        if may_wait { Ok(()) } else { self.delete_freed() }
+    }
+
+    pub fn delete_freed(&mut self) -> Result<(), Error> {
+        if self.freed.is_empty() {
+            return Ok(());
         }
+        self.lmdb.write(|txn| self.freed.iter().try_for_each(|(id, _)| txn.delete(*id)))?;
+        self.forget_freed();
         Ok(())
+    }
+
+    /// They are deleted: their entries can be used again.
+    fn forget_freed(&mut self) {
+        if self.freed.is_empty() {
+            return;
+        }
+        self.faults.reach(Point::FreeDeleted);
+        for (_, entry) in std::mem::take(&mut self.freed) {
+            self.entry(entry).word.store(FREE, Ordering::Release);
+            self.free.push(entry);
+        }
+        self.freed_bytes = 0;
     }
 
     /// Makes pages that were freed usable.
@@ -193,8 +234,10 @@ impl OwnedEnv {
         self.lmdb.check_readers();
     }
 
-    /// Ends writing: LMDB is closed, the lock stays until everything is freed.
-    pub fn retire(self) -> (EnvFiles, Arc<EnvView>, Life) {
+    /// Ends writing: LMDB is closed, the lock stays until everything is freed. What is freed already needs no transaction: its pages
+    /// are punched.
+    pub fn retire(mut self) -> (EnvFiles, Arc<EnvView>, Life) {
+        self.forget_freed();
         (self.files, self.view, self.life)
     }
 }

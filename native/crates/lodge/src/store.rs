@@ -196,27 +196,34 @@ impl Shared {
     }
 
     /// A lease on a copy, which needs the payload for the time of copying only.
-    fn copy(
-        self: &Arc<Self>,
-        view: &Arc<EnvView>,
+    fn copy(self: &Arc<Self>, view: &EnvView, token: &Token, held: MutexGuard<Held>) -> Result<Option<Lease>, Error> {
+        // A forged length is not believed: there is room for it once the payload was found.
+        let bytes = self.copy_into(view, token, held, || vec![0; token.length as usize].into_boxed_slice())?;
+        Ok(bytes.map(|bytes| Lease::new(self.clone(), *token, COPY_SLOT, Memory::Copied(bytes))))
+    }
+
+    /// `None` when the token does not resolve, or did not until the last byte was copied. `room` is as long as the token says.
+    fn copy_into<Room: AsMut<[u8]>>(
+        &self,
+        view: &EnvView,
         token: &Token,
         _held: MutexGuard<Held>,
-    ) -> Result<Option<Lease>, Error> {
+        room: impl FnOnce() -> Room,
+    ) -> Result<Option<Room>, Error> {
         let copied = self.publish(COPY_SLOT, view, token).map(|read| {
-            let pages = pages_of(read.offset, read.length);
-            let mapping = view.map(&pages)?;
-            let mut bytes = vec![0; read.length as usize].into_boxed_slice();
-            // SAFETY: the pages hold header and payload; what is torn is found below.
-            unsafe { ptr::copy_nonoverlapping(mapping.start().as_ptr().add(64), bytes.as_mut_ptr(), bytes.len()) };
+            let mapping = view.unwritten()?;
+            let mut room = room();
+            let into = room.as_mut();
+            let at = (read.offset + HEADER_BYTES as u64) as usize;
+            // SAFETY: the pages hold header and payload, within the file; what is torn is found below.
+            unsafe { ptr::copy_nonoverlapping(mapping.start().as_ptr().add(at), into.as_mut_ptr(), into.len()) };
             fence(Ordering::Acquire);
-            Ok(bytes)
+            Ok(room)
         });
         let slot = self.slot(COPY_SLOT);
         let held = slot.word.compare_exchange(word(token.id, HELD), FREE, Ordering::Release, Ordering::Relaxed);
         slot.word.store(FREE, Ordering::Release);
-        let Some(bytes) = copied.transpose()? else { return Ok(None) };
-        let lease = |bytes| Lease::new(self.clone(), *token, COPY_SLOT, Memory::Copied(bytes));
-        Ok(held.is_ok().then(|| lease(bytes)))
+        Ok(copied.transpose()?.filter(|_| held.is_ok()))
     }
 
     /// File and offset of a payload's first byte, while the lease names it.
@@ -375,6 +382,20 @@ impl Store {
     /// A reference to the payload. `None` when the token does not resolve: of another store, freed, or forged.
     pub fn acquire(&self, token: &Token) -> Result<Option<Lease>, Error> {
         if self.shared.is_closed() { Ok(None) } else { self.shared.acquire(token) }
+    }
+
+    /// Copies a payload, for those so small that this costs less than to map, look at and reset a page. `into` is as long as the
+    /// payload. False when the token does not resolve.
+    pub fn copy(&self, token: &Token, into: &mut [u8]) -> Result<bool, Error> {
+        let shared = &self.shared;
+        if shared.is_closed() || token.store != shared.id || into.len() as u64 != token.length {
+            return Ok(false);
+        }
+        let Some(view) = shared.view(env_of(token.id))? else { return Ok(false) };
+        let held = locked(&shared.held);
+        let is_copied = shared.copy_into(&view, token, held, || into)?.is_some();
+        shared.free_own(token.id);
+        Ok(is_copied)
     }
 
     /// What the keeper does by itself at every tick: renew, free, reap, adopt.

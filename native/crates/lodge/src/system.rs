@@ -85,6 +85,8 @@ pub enum Writes {
     Shared,
     /// Only this mapping: the page is copied at the first write.
     Private,
+    /// Nothing can be written: the bytes are the file's.
+    Refused,
 }
 
 impl Mapping {
@@ -101,9 +103,10 @@ impl Mapping {
         bytes: usize,
         writes: Writes,
     ) -> Result<Self, Error> {
-        let sharing = if writes == Writes::Shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE | libc::MAP_NORESERVE };
+        let sharing =
+            if writes == Writes::Private { libc::MAP_PRIVATE | libc::MAP_NORESERVE } else { libc::MAP_SHARED };
         let (fd, kind) = file.map_or((-1, libc::MAP_ANONYMOUS), |file| (file.as_raw_fd(), 0));
-        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let access = if writes == Writes::Refused { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
         // SAFETY: a null address maps where nothing is; `replace` vouches for another one.
         let start = unsafe { libc::mmap(at, bytes, access, sharing | kind | flags, fd, offset as libc::off_t) };
         if start == libc::MAP_FAILED {

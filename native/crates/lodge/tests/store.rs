@@ -163,6 +163,28 @@ fn a_reader_without_a_slot_copies() {
 }
 
 #[test]
+fn copies_small_payloads_that_are_there() {
+    let place = Place::new();
+    let (owner, reader) = (place.open(|_| ()), place.open(|_| ()));
+    let token = put(&owner, &pattern(1, 5000));
+    let scribbled = reader.acquire(&token).unwrap().unwrap();
+    // SAFETY: private memory of this reference.
+    unsafe { scribbled.bytes().as_mut().fill(0xee) };
+    let mut bytes = vec![0; 5000];
+    assert!(
+        reader.copy(&token, &mut bytes).unwrap() && bytes == pattern(1, 5000),
+        "what is written to a lease is not in it"
+    );
+    drop(scribbled);
+    assert!(!reader.copy(&token, &mut [0; 4999]).unwrap());
+    assert!(!reader.copy(&Token { xxh3: token.xxh3 ^ 1, ..token }, &mut bytes).unwrap());
+    assert_eq!(reader.stats().leases, 0);
+    owner.discard(&token);
+    assert!(!reader.copy(&token, &mut bytes).unwrap());
+    assert_eq!(owner.stats().payloads, 0);
+}
+
+#[test]
 fn keeps_references_apart_and_forgets_what_they_wrote() {
     let place = Place::new();
     let store = place.open(|_| ());
