@@ -86,6 +86,7 @@ export { didYouMean } from "./expression/nearest.ts";
 export { COMPARISONS, type PreparedCondition, type SelectionKernel } from "./expression/selection-kernel.ts";
 export type { Anchor } from "./frame/anchor.ts";
 export { approximateBytes } from "./frame/approximate-bytes.ts";
+export { base64Bytes } from "./frame/base64.ts";
 export { type Batch, ColumnBatch, EMPTY_BATCH, RowBatch } from "./frame/batch.ts";
 export { decodeBatch, encodeBatch } from "./frame/batch-codec.ts";
 export {

@@ -5,6 +5,7 @@
  * Not by the reference library: it brings replacements for modules of Node with it, and does not name the attribute.
  */
 import type { MillraceError } from "../errors.ts";
+import { base64Bytes } from "../frame/base64.ts";
 import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 import { cloudEventError } from "./errors.ts";
 
@@ -14,7 +15,6 @@ const NAME = /^[a-z0-9]+$/;
 const TIME =
   /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt](?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+*-]+(?:\s*;.*)?$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 /** ASCII without spaces, quotes, brackets and the like, and percent signs only before two hex digits (RFC 3986). */
 const URI_REFERENCE = /^(?:[!#$&-;=?-Z[\]_a-z~]|%[0-9A-Fa-f]{2})+$/;
 const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:/;
@@ -94,7 +94,7 @@ function attributeFault(name: string, value: Json): string | undefined {
 
 function dataFault(name: string, value: Json): string | undefined {
   if (name === "data") return undefined;
-  return typeof value === "string" && BASE64.test(value) ? undefined : "expected base64";
+  return typeof value === "string" && base64Bytes(value) !== undefined ? undefined : "expected base64";
 }
 
 /** The pattern takes the 31st of every month. */

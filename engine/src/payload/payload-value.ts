@@ -3,6 +3,7 @@
  * carry their bytes, large ones the SHA-256 of theirs. The hash is what frames, edges and the log carry (P-R20); where the
  * bytes are is for {@link PayloadExchange} to know.
  */
+import { base64Bytes } from "../frame/base64.ts";
 import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 import { payloadError } from "./payload-errors.ts";
 import type { PayloadFormat } from "./payload-store.ts";
@@ -26,7 +27,6 @@ export const PAYLOAD_KEY = "$payload";
 export const PAYLOAD_FORMATS: readonly PayloadFormat[] = ["raw", "msgpack", "json", "npy", "arrow"];
 
 const SHA256 = /^[0-9a-f]{64}$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 export function inlineValue({ format, bytes }: InlinePayload): JsonObject {
   return {
@@ -45,8 +45,9 @@ export function payloadOf(value: unknown): PayloadReference | InlinePayload | un
   const { format, base64 } = body;
   if (!isFormat(format)) throw wrong(`its format is ${JSON.stringify(format) ?? "missing"}`);
   if (typeof base64 !== "string") return referenceOf(body, format);
-  if (!BASE64.test(base64)) throw wrong("its bytes are no base64");
-  return { format, bytes: new Uint8Array(Buffer.from(base64, "base64")) };
+  const bytes = base64Bytes(base64);
+  if (bytes === undefined) throw wrong("its bytes are no base64");
+  return { format, bytes: new Uint8Array(bytes) };
 }
 
 function referenceOf({ sha256, length }: JsonObject, format: PayloadFormat): PayloadReference {

@@ -4,7 +4,7 @@ import type { AvroReader } from "./avro-bytes.ts";
 import type { AvroForm } from "./avro-form.ts";
 import { type Attributes, bytesForm, wholeForm } from "./avro-logical.ts";
 import { ValueFault } from "./errors.ts";
-import { base64Bytes, floatJson, floatOf } from "./json-scalars.ts";
+import { bytesOf, floatJson, floatOf } from "./json-scalars.ts";
 import { shown, wholeJson, wholeOf } from "./whole-number.ts";
 
 export function wholeNumber(typeName: "int" | "long", attributes: Attributes): AvroForm {
@@ -33,7 +33,7 @@ function fitting(value: bigint, bits: 32 | 64, of: Json | undefined): bigint {
 export function binary(attributes: Attributes, size: number | undefined): AvroForm {
   const form = bytesForm(attributes, size) ?? {
     json: (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64"),
-    bytes: base64Bytes,
+    bytes: bytesOf,
   };
   return {
     read: (reader) => form.json(size === undefined ? reader.bytes() : reader.take(size)),

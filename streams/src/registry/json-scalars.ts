@@ -1,14 +1,13 @@
 /** Values that JSON has no form for: bytes, and numbers that are not finite. */
-import type { Json } from "@millrace/engine";
+import { base64Bytes, type Json } from "@millrace/engine";
 import { ValueFault } from "./errors.ts";
 import { shown } from "./whole-number.ts";
 
 /** @throws ValueFault it is no base64 */
-export function base64Bytes(value: Json | undefined): Uint8Array {
-  const isBase64 =
-    typeof value === "string" && /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(value);
-  if (!isBase64) throw new ValueFault(`expected bytes as base64, got ${shown(value)}`);
-  return Buffer.from(value, "base64");
+export function bytesOf(value: Json | undefined): Uint8Array {
+  const bytes = typeof value === "string" ? base64Bytes(value) : undefined;
+  if (bytes === undefined) throw new ValueFault(`expected bytes as base64, got ${shown(value)}`);
+  return bytes;
 }
 
 const NOT_FINITE: ReadonlySet<unknown> = new Set(["NaN", "Infinity", "-Infinity"]);

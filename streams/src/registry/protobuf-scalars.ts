@@ -1,7 +1,7 @@
 /** Scalar values of Protobuf, as JSON and as the library takes them. */
 import type { Json } from "@millrace/engine";
 import { ValueFault } from "./errors.ts";
-import { base64Bytes, floatJson, floatOf } from "./json-scalars.ts";
+import { bytesOf, floatJson, floatOf } from "./json-scalars.ts";
 import { shown, wholeJson, wholeOf } from "./whole-number.ts";
 
 /** A message as the library has it. */
@@ -36,7 +36,7 @@ export function scalarOf(type: string, value: Json): unknown {
     const number = wholeOf(value, ...whole);
     return whole[0] === 32 ? Number(number) : String(number);
   }
-  if (type === "bytes") return base64Bytes(value);
+  if (type === "bytes") return bytesOf(value);
   if (type === "double") return floatOf(value);
   if (type === "float") return singleOf(value);
   if (typeof value === (type === "bool" ? "boolean" : "string")) return value;
