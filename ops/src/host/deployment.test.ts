@@ -1,0 +1,31 @@
+import { parseGraph, systemEnv } from "@millrace/engine";
+import { describe, expect, it } from "vitest";
+import { compileGraph } from "../compile/compile-graph.ts";
+import type { CompiledGraph } from "../compile/compiled-graph.ts";
+import { firstDeployment, nextDeployment } from "./deployment.ts";
+import { ProjectionTables } from "./projection-tables.ts";
+
+async function compiled(window: string): Promise<CompiledGraph> {
+  const text = `name: counts
+nodes:
+  a:      { kind: source, from: "file:./a.csv", time: at }
+  b:      { kind: source, from: "file:./b.csv", time: at }
+  minute: { kind: window, input: [a, b], compute: { n: "count()" }, ${window} }
+  sums:   { kind: sink, input: minute, to: "file:sums.ndjson" }
+`;
+  const parsed = parseGraph(text);
+  if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
+  return compileGraph(parsed.graph, text, { dir: ".", out: ".", env: systemEnv(), tables: new ProjectionTables() });
+}
+
+describe("a node of the next revision", () => {
+  it.each([
+    ["tumbling: 1h", { minute: 2 }],
+    ["tumbling: 1m, mailbox: { capacity: 10 }", {}],
+    ["tumbling: 1m, align: { maxDrift: 5m }", {}],
+  ])("with %s begins without state only if it does something else with its messages", async (window, stateSince) => {
+    const before = await compiled("tumbling: 1m");
+    const next = await compiled(window);
+    expect(nextDeployment(firstDeployment(before), before, next, []).stateSince).toEqual(stateSince);
+  });
+});
