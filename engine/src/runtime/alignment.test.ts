@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { RowBatch } from "../frame/batch.ts";
 import { Positions } from "../frame/positions.ts";
 import type { SourceConnector } from "../source/source-connector.ts";
+import { sumWindow } from "../testing/simulation/committed-behaviors.ts";
 import { SimulatedLog } from "../testing/simulation/simulated-log.ts";
 import { Tally } from "../testing/tally.ts";
 import { virtualEnv } from "../testing/virtual-env.ts";
@@ -23,10 +24,11 @@ class Stand {
   live = 1;
   /** How far the past one was read. */
   read = 0;
-  runtime = this.#runtime();
+  runtime!: GraphRuntime;
 
-  async start(suspended = false): Promise<GraphRuntime> {
-    this.runtime = this.#runtime();
+  async start({ suspended = false, program = this.#program() } = {}): Promise<GraphRuntime> {
+    const { env } = this;
+    this.runtime = new GraphRuntime(program, { env, log: this.storage.open(env), host: "host" });
     await this.env.until(this.runtime.start({ suspended }));
     return this.runtime;
   }
@@ -39,9 +41,23 @@ class Stand {
     return this.runtime.status().edges.find(({ edge }) => edge === name);
   }
 
-  #runtime(): GraphRuntime {
-    const { env } = this;
-    return new GraphRuntime(this.#program(), { env, log: this.storage.open(env), host: "host" });
+  /** One source that comes to a node through a window and past it. */
+  pastWindow(sizeMs: number, maxDriftMs: number): GraphProgram {
+    const { nodes, ...program } = this.#program();
+    const [past, , tally, sink] = nodes as [ProgramNode, ProgramNode, ProgramNode, ProgramNode];
+    const window: ProgramNode = {
+      name: "window",
+      kind: "window",
+      role: "committed",
+      make: () => sumWindow({ sizeMs }),
+    };
+    const edges = [
+      { from: "past", to: "tally" },
+      { from: "past", to: "window" },
+      { from: "window", to: "tally", input: 1 },
+      { from: "tally", to: "sink" },
+    ];
+    return { ...program, nodes: [past, window, { ...tally, alignment: { maxDriftMs } } as ProgramNode, sink], edges };
   }
 
   #program(): GraphProgram {
@@ -89,7 +105,7 @@ class Stand {
             await pause();
             if (at >= count())
               return { batch: new RowBatch([]), positions: Positions.NONE, through: at - 1, rejected: [] };
-            const row = { time: at * STEP_MS };
+            const row = { id: at, key: "k", time: at * STEP_MS, value: 1 };
             if (name === "past") this.read = Math.max(this.read, at + 1);
             return { batch: new RowBatch([row]), positions: Positions.dense(at, 1), through: at++, rejected: [] };
           },
@@ -126,10 +142,21 @@ describe("a node whose inputs are aligned", () => {
     await stand.start();
     await stand.env.advance(3000);
     await stand.env.until(stand.runtime.stop());
-    const runtime = await stand.start(true);
+    const runtime = await stand.start({ suspended: true });
     const points = await stand.env.until(runtime.drainTo(runtime.cutTargets()));
     const past = points.find(({ origin }) => origin === "past#0");
     expect(past?.pos).toBeGreaterThanOrEqual(MAX_DRIFT_MS / STEP_MS + CAPACITY);
     await stand.env.until(runtime.stop());
+  });
+
+  it.each([
+    ["goes on", MAX_DRIFT_MS, true],
+    ["would wait for itself", STEP_MS, false],
+  ])("%s with a drift of %d ms where a window holds its source back by 1 s", async (_, maxDriftMs, isRead) => {
+    const stand = new Stand();
+    await stand.start({ program: stand.pastWindow(MAX_DRIFT_MS, maxDriftMs) });
+    await stand.env.advance(3000);
+    expect(stand.read === PAST_ROWS).toBe(isRead);
+    await stand.env.until(stand.runtime.stop());
   });
 });
