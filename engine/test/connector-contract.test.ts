@@ -140,8 +140,10 @@ const queueOf = (capabilities?: FeedCapabilities, lie?: keyof FeedCapabilities) 
   };
 };
 
+type SinkLie = "cuts nothing" | "loses";
+
 /** A target in memory; one that keeps its offset cuts what was not committed. */
-const targetOf = (guarantee: SinkGuarantee, lie?: "cuts nothing" | "loses") => async () => {
+const targetOf = (guarantee: SinkGuarantee, lie?: SinkLie) => async () => {
   let held: Json[] = [];
   return {
     connect(): SinkConnector {
@@ -162,9 +164,39 @@ const targetOf = (guarantee: SinkGuarantee, lie?: "cuts nothing" | "loses") => a
   };
 };
 
+/** A target in memory that compares keys; one that lies looks only when it is opened, and misses what comes later. */
+const keyedTarget = (lie?: "looks once") => async () => {
+  const held: { readonly key: string; readonly row: Json }[] = [];
+  const keys = (): Set<string> => new Set(held.map(({ key }) => key));
+  return {
+    connect(): SinkConnector {
+      let present = keys();
+      return {
+        guarantee: "key",
+        async open() {
+          present = keys();
+        },
+        async deliver(slices) {
+          if (lie === undefined) present = keys();
+          for (const { lane, batch, positions } of slices)
+            batch.rows().forEach((row, i) => {
+              const key = `${lane}/${positions.pos(i)}/${positions.ord(i)}`;
+              if (!present.has(key)) held.push({ key, row });
+            });
+          return null;
+        },
+        close: async () => undefined,
+      };
+    },
+    content: async () => held.map(({ row }) => row),
+    close: async () => undefined,
+  };
+};
+
 sourceContract("a list", holding());
 feedContract("a queue in memory", queueOf());
 sinkContract("a target in memory", targetOf("offset"));
+sinkContract("a target in memory that compares keys", keyedTarget());
 sinkContract("a target in memory that keeps no offset", targetOf("at-least-once"));
 
 /** Numbers of the cases that fail. */
@@ -196,12 +228,17 @@ describe("a connector that breaks its word fails a case", () => {
     expect(await failing(feedSuite(queueOf(QUEUE, lie)), [number])).toEqual([number]);
   });
 
-  test.each<[SinkGuarantee, "cuts nothing" | "loses", CaseNumber[]]>([
-    ["offset", "cuts nothing", [12, 24]],
+  test.each<[SinkGuarantee, SinkLie, CaseNumber[]]>([
+    ["offset", "cuts nothing", [12, 24, 24]],
     ["at-least-once", "loses", [12]],
   ])("a sink %s that %s", async (guarantee, lie, numbers) => {
     expect(await failing(sinkSuite(targetOf(guarantee)), numbers)).toEqual([]);
     expect((await failing(sinkSuite(targetOf(guarantee, lie)), numbers)).toSorted()).toEqual(numbers);
+  });
+
+  test("a sink key that takes what a dead incarnation delivers late", async () => {
+    expect(await failing(sinkSuite(keyedTarget()), [12, 24])).toEqual([]);
+    expect(await failing(sinkSuite(keyedTarget("looks once")), [12, 24])).toEqual([24]);
   });
 });
 

@@ -209,7 +209,46 @@ function crashCases(target: Target, runs: number, stepsMax: number): readonly Co
       }
       expect(await harness.content()).toEqual(messages(0, 7));
     }),
+    caseOf(
+      24,
+      "what a dead incarnation left is cut off or left out, and what it delivers late changes nothing",
+      async (scope) => {
+        const harness = await target(scope);
+        const { guarantee } = harness.connect();
+        if (guarantee === "at-least-once" || guarantee === "best-effort") leaveOut(`it declares ${guarantee}`);
+        if (guarantee === "offset") await cutBack(scope, harness);
+        else await deliveredLate(scope, harness);
+      },
+    ),
   ];
+}
+
+/** One process at a time writes a target that keeps an offset. */
+async function cutBack(scope: Scope, harness: SinkHarness): Promise<void> {
+  const before = await opened(scope, harness);
+  const committed = await before.deliver([sliceOf(0, 2)]);
+  await before.deliver([sliceOf(2, 3)]);
+  await before.close();
+  const after = await opened(scope, harness, committed);
+  expect(await harness.content()).toEqual(messages(0, 2));
+  await after.deliver([sliceOf(2, 1)]);
+  expect(await harness.content()).toEqual(messages(0, 3));
+}
+
+async function deliveredLate(scope: Scope, harness: SinkHarness): Promise<void> {
+  const dead = await opened(scope, harness);
+  await dead.deliver([sliceOf(0, 2)]);
+  const alive = await opened(scope, harness);
+  const committed = await alive.deliver([sliceOf(0, 2)]);
+  // At once, then afterwards; it may be told that it is dead.
+  const late = dead.deliver([sliceOf(2, 2)]).catch(reportOf);
+  const more = await patiently(alive, committed, sliceOf(2, 2));
+  await late;
+  expect(await harness.content()).toEqual(messages(0, 4));
+  await dead.deliver([sliceOf(2, 2)]).catch(reportOf);
+  expect(await harness.content()).toEqual(messages(0, 4));
+  await patiently(alive, more, sliceOf(4, 2));
+  expect(await harness.content()).toEqual(messages(0, 6));
 }
 
 /** A node that dies between delivery and commit now and then, and whose successor delivers all that is behind the last commit. */
