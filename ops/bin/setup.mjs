@@ -171,7 +171,7 @@ function fetchGoModules() {
  * What test suites need beyond npm packages. A suite learns from `MILLRACE_SKIP_<name>` that it can't run, and why.
  * `missing` returns the reason, or undefined when all is there; `packages` is what Debian calls it.
  */
-const needs = [
+export const needs = [
   {
     name: "BROWSER",
     suites: "the console in a real browser",

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { isInstalled, skips } from "../bin/setup.mjs";
+import { isInstalled, needs, skips } from "../bin/setup.mjs";
 import { root } from "./millrace.ts";
 
 type Packages = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -61,6 +61,34 @@ describe("skipped suites", () => {
     vi.stubEnv("MILLRACE_SKIP_FAKETIME", "");
     vi.stubEnv("PATH", "");
     expect(skips()).toMatchObject({ MILLRACE_SKIP_FAKETIME: "no faketime on PATH" });
+  });
+});
+
+describe("npm test", () => {
+  /** Prepares with every suite skipped, so that nothing is installed or built. */
+  const prepared = (ci: string) => {
+    const reasons = Object.fromEntries(needs.map(({ name }) => [`MILLRACE_SKIP_${name}`, `${name} is not wanted`]));
+    const script = 'import("./ops/bin/setup.mjs").then(({ prepareTests }) => prepareTests())';
+    const env = { ...process.env, ...reasons, CI: ci };
+    return spawnSync(process.execPath, ["--eval", script], { encoding: "utf8", cwd: root, env });
+  };
+
+  it.each(["", "false"])(
+    "goes on without the suites that it skips, and names each with its reason, where CI is '%s'",
+    (ci) => {
+      const { status, stdout, stderr } = prepared(ci);
+      expect([status, stderr]).toEqual([0, ""]);
+      const told = stdout.trim().split("\n");
+      expect(told.map((line) => line.split(" (Debian")[0]?.replace(/\.$/, ""))).toEqual(
+        needs.map(({ name, suites }) => `Skipping ${suites}: ${name} is not wanted`),
+      );
+    },
+  );
+
+  it("fails where a suite is skipped with CI=true", () => {
+    const { status, stdout, stderr } = prepared("true");
+    expect([status, stderr]).toEqual([1, "CI=true: a skipped suite is a failure.\n"]);
+    expect(stdout).toContain("BROWSER is not wanted");
   });
 });
 
