@@ -7,10 +7,12 @@ export interface FilterOptions {
   readonly where: Expression;
 }
 
+const PORTS = ["out"] as const;
+
 export function filter({ where }: FilterOptions): PureBehavior {
   return {
     kind: "pure",
-    ports: ["out"],
+    ports: PORTS,
     transform(batch) {
       const { selected, failures } = where.predicate(batch);
       if (selected.length === batch.n) return pureResult(batch);

@@ -1,51 +1,18 @@
 /**
  * What a graph costs that has nothing to do: 10 000 nodes (a thousand chains of source, eight stateless nodes and a sink) on the
- * embedded log. Reports the time to start them, heap per node, and CPU while idle.
+ * embedded log. Reports the time to start them, heap per node, and CPU while idle, each with its bound; ends with 1
+ * when one of them is over.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { discardSink, field, filter } from "@millrace/actors";
 import { GraphRuntime, systemEnv } from "@millrace/engine";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { memoryOrderedStore } from "@millrace/streams/memory";
+import { judge } from "./bounds.mjs";
+import { IDLE_BOUNDS, idleGraph } from "./idle-graph.mjs";
 
 const CHAINS = 1000;
-const STATELESS = 8;
-
-/** A source that never has anything. */
-const silent = () => ({
-  capabilities: { replay: true, ordered: true, bounded: false },
-  partitions: async () => ["0"],
-  open: async () => {
-    let end = () => undefined;
-    return {
-      read: () =>
-        new Promise((resolve) => {
-          end = () => resolve("idle");
-        }),
-      close: async () => end(),
-    };
-  },
-});
-
-function program() {
-  const nodes = [];
-  const edges = [];
-  for (let chain = 0; chain < CHAINS; chain++) {
-    let previous = `source-${chain}`;
-    nodes.push({ name: previous, kind: "source", role: "source", connector: silent() });
-    for (let i = 0; i < STATELESS; i++) {
-      const name = `filter-${chain}-${i}`;
-      nodes.push({ name, kind: "filter", role: "pure", make: () => filter({ where: field("on") }) });
-      edges.push({ from: previous, to: name });
-      previous = name;
-    }
-    nodes.push({ name: `sink-${chain}`, kind: "sink", role: "committed", isSink: true, make: () => discardSink() });
-    edges.push({ from: previous, to: `sink-${chain}` });
-  }
-  return { graph: "idle", revision: 1, codeVersion: "bench", durability: "durable", nodes, edges };
-}
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -59,7 +26,7 @@ export async function main({ seconds = 10 } = {}) {
     env,
     indexStore: memoryOrderedStore(),
   });
-  const graph = program();
+  const graph = idleGraph(CHAINS);
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   const started = performance.now();
@@ -79,5 +46,10 @@ export async function main({ seconds = 10 } = {}) {
   process.stdout.write(
     `  ${graph.nodes.length} nodes: started in ${startMs} ms, ${bytesPerNode} B of heap each, ${(idleCpuShare * 100).toFixed(2)} % of a core while idle\n`,
   );
+  judge([
+    { what: "start", is: startMs, most: IDLE_BOUNDS.startMs, unit: "ms" },
+    { what: "heap of a node", is: bytesPerNode, most: IDLE_BOUNDS.bytesPerNode, unit: "B" },
+    { what: "a core while idle", is: Number((idleCpuShare * 100).toFixed(3)), most: IDLE_BOUNDS.cpuPercent, unit: "%" },
+  ]);
   return { nodes: graph.nodes.length, startMs, bytesPerNode, idleCpuShare };
 }

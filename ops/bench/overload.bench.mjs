@@ -1,6 +1,6 @@
 /**
  * A source that could give far more than ten times what its sink takes, for a minute: memory must stay flat, because credit holds
- * the source, and every message must arrive once.
+ * the source, and every message must arrive once. Ends with 1 when memory grew by more than its bound.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,9 +9,11 @@ import { field, filter } from "@millrace/actors";
 import { GraphRuntime, Positions, RowBatch, systemEnv } from "@millrace/engine";
 import { openEmbeddedLog, systemDisk } from "@millrace/streams/embedded";
 import { memoryOrderedStore } from "@millrace/streams/memory";
+import { judge } from "./bounds.mjs";
 
 /** Messages per second that the sink takes. */
 const SINK_RATE = 20_000;
+const GROWTH_MIB_MAX = 64;
 const PAYLOAD = "x".repeat(200);
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -117,6 +119,7 @@ export async function main({ seconds = 60 } = {}) {
   process.stdout.write(
     `  ${overload}× overload for ${seconds} s: ${got.next} of ${total} messages, ${lost} lost, ${got.wrong} out of order or twice, memory grew by ${rssGrowthMiB} MiB\n`,
   );
+  judge([{ what: "growth of memory", is: rssGrowthMiB, most: GROWTH_MIB_MAX, unit: "MiB" }]);
   if (lost !== 0 || got.wrong !== 0) throw new Error("messages were lost or repeated");
   return { overload, seconds, messages: got.next, lost, twice: got.wrong, rssGrowthMiB };
 }

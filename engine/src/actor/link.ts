@@ -10,6 +10,7 @@ import type { Frame } from "../frame/frame.ts";
 import type { Point } from "../frame/point.ts";
 import type { Positions } from "../frame/positions.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
+import type { NextPath } from "./next-path.ts";
 
 export interface Link {
   /** Address of the edge on a broker; absent for one that leads over none. */
@@ -37,8 +38,7 @@ export interface OutEdge {
   /** `from -> to` of the graph file. */
   readonly name: string;
   readonly link: Link;
-  /** Path of a frame after this edge, by its path before; without an entry the path does not lead along it. */
-  readonly nextPath: ReadonlyMap<number, number>;
+  readonly nextPath: NextPath;
   /** Counters and samples of the edge; kept by the sender. */
   readonly meter: EdgeMeter;
 }

@@ -40,7 +40,9 @@ export interface MailboxOptions {
 
 const CAPACITY_DEFAULT = 8192;
 const BYTES_DEFAULT = 64 * 1024 * 1024;
+const ONE_KEY = (): Json => null;
 
+/** What only some mailboxes need, or only once something has arrived, is made then: most of ten thousand may stand idle. */
 export class Mailbox {
   readonly capacity: number;
   readonly bytesMax: number;
@@ -48,9 +50,9 @@ export class Mailbox {
   readonly #discipline: Discipline;
   readonly #conflateBy: (message: Json) => Json;
   readonly #lanes: LaneQueue[] = [];
-  readonly #byPath = new Map<number, LaneQueue>();
-  readonly #wake: () => void;
-  readonly #observers = new Set<(frame: Frame) => void>();
+  #byPath: Map<number, LaneQueue> | undefined;
+  #wake: () => void;
+  #observers: Set<(frame: Frame) => void> | undefined;
   readonly #rules: ProtocolRules;
   /** The lane that {@link peek} promised. */
   #chosen: LaneQueue | undefined;
@@ -65,7 +67,12 @@ export class Mailbox {
     this.bytesMax = options.bytesMax ?? BYTES_DEFAULT;
     this.overflow = options.overflow ?? "block";
     this.#discipline = options.discipline ?? fifo;
-    this.#conflateBy = options.conflateBy ?? (() => null);
+    this.#conflateBy = options.conflateBy ?? ONE_KEY;
+    this.#wake = wake;
+  }
+
+  /** Has another one called when a frame arrives. */
+  onArrival(wake: () => void): void {
     this.#wake = wake;
   }
 
@@ -73,8 +80,9 @@ export class Mailbox {
   get frames$(): Observable<Frame> {
     return new Observable((subscriber) => {
       const see = (frame: Frame): void => subscriber.next(frame);
-      this.#observers.add(see);
-      return () => this.#observers.delete(see);
+      this.#observers ??= new Set();
+      const observers = this.#observers.add(see);
+      return () => observers.delete(see);
     });
   }
 
@@ -101,13 +109,13 @@ export class Mailbox {
   }
 
   depthOf(path: number): number {
-    return this.#byPath.get(path)?.messages ?? 0;
+    return this.#byPath?.get(path)?.messages ?? 0;
   }
 
   hasCredit(path: number): boolean {
     if (this.overflow !== "block") return true;
     if (!this.#rules.R25) return this.depth < this.capacity;
-    const lane = this.#byPath.get(path);
+    const lane = this.#byPath?.get(path);
     return lane === undefined || (lane.messages < this.capacity && lane.bytes < this.bytesMax);
   }
 
@@ -126,7 +134,7 @@ export class Mailbox {
       lane.push(frame, bytes, ++this.#arrivals);
       if (this.overflow !== "block" && this.#isOver(lane)) this.#shed(lane);
     }
-    for (const see of this.#observers) see(frame);
+    if (this.#observers !== undefined) for (const see of this.#observers) see(frame);
     this.#wake();
   }
 
@@ -177,6 +185,7 @@ export class Mailbox {
   }
 
   #lane(path: number): LaneQueue {
+    this.#byPath ??= new Map();
     let lane = this.#byPath.get(path);
     if (lane === undefined) {
       lane = new LaneQueue(path);

@@ -5,6 +5,7 @@
 
 import { isFusible } from "../actor/fuse.ts";
 import type { OutEdge } from "../actor/link.ts";
+import { type NextPath, nextPathOf } from "../actor/next-path.ts";
 import { groupBy } from "./group-by.ts";
 import type { GraphProgram, ProgramEdge, ProgramNode, PureNode } from "./program.ts";
 
@@ -51,13 +52,13 @@ export function edgesAcross(inner: readonly OutEdge[], last: readonly OutEdge[])
   return last.map((edge) => ({ ...edge, nextPath: pathsAcross(inner, edge) }));
 }
 
-function pathsAcross(inner: readonly OutEdge[], last: OutEdge): ReadonlyMap<number, number> {
-  const paths = new Map<number, number>();
+function pathsAcross(inner: readonly OutEdge[], last: OutEdge): NextPath {
+  const paths: [before: number, after: number][] = [];
   for (const before of inner[0]?.nextPath.keys() ?? []) {
     let at: number | undefined = before;
     for (const edge of inner) at = at === undefined ? undefined : edge.nextPath.get(at);
     const after = at === undefined ? undefined : last.nextPath.get(at);
-    if (after !== undefined) paths.set(before, after);
+    if (after !== undefined) paths.push([before, after]);
   }
-  return paths;
+  return nextPathOf(paths);
 }

@@ -12,8 +12,8 @@ import { HEARD, HeardCursors } from "../step/heard-cursors.ts";
 import type { LaneCursor } from "../step/lane-cursor.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import type { SnapshotStore } from "../step/snapshot-store.ts";
-import { DEFAULT_RESTART_POLICY } from "../supervision/restart-policy.ts";
-import { Supervisor } from "../supervision/supervisor.ts";
+import { DEFAULT_RESTART_POLICY, type Restart } from "../supervision/restart-policy.ts";
+import { type Child, Supervisor } from "../supervision/supervisor.ts";
 import type { Env, Timer } from "../time/clock.ts";
 import { CommittedRunner } from "./committed-runner.ts";
 import { describeGraph, type NodeView } from "./describe-graph.ts";
@@ -283,26 +283,15 @@ export class GraphRuntime {
 
   async #startSupervised(runner: NodeRunner): Promise<void> {
     const restart = this.#nodes.get(runner.name)?.restart ?? "permanent";
-    this.#supervisor.supervise({
-      id: runner.name,
-      restart,
-      start: async () => {
-        try {
-          await runner.recover();
-          await runner.start();
-        } catch (error) {
-          this.#failed(runner.name, error);
-        }
-      },
-      // Targets and connections of an incarnation that ends: one that cannot be let go of properly must not keep the next away.
-      stop: () => runner.stop().catch(() => undefined),
-    });
+    this.#supervisor.supervise(new SupervisedNode(runner, restart, this.#fail));
     try {
       await runner.start();
     } catch (error) {
       this.#failed(runner.name, error);
     }
   }
+
+  readonly #fail = (node: string, error: unknown): void => this.#failed(node, error);
 
   /** A fenced node stops for good: somebody else owns it, and a restart here would only fight over it. */
   #failed(node: string, error: unknown): void {
@@ -378,6 +367,37 @@ const TAIL_WATCH_MS = 20;
 /** An end is found late by no more than a quarter of the wait for it. */
 const TAIL_WATCH_GROWTH = 1.25;
 const TAIL_WATCH_MAX_MS = 500;
+
+/** A class, not closures: there is one for every node. */
+class SupervisedNode implements Child {
+  readonly restart: Restart;
+  readonly #runner: NodeRunner;
+  readonly #failed: (node: string, error: unknown) => void;
+
+  constructor(runner: NodeRunner, restart: Restart, failed: (node: string, error: unknown) => void) {
+    this.#runner = runner;
+    this.restart = restart;
+    this.#failed = failed;
+  }
+
+  get id(): string {
+    return this.#runner.name;
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#runner.recover();
+      await this.#runner.start();
+    } catch (error) {
+      this.#failed(this.id, error);
+    }
+  }
+
+  /** Targets and connections of an incarnation that ends: one that cannot be let go of properly must not keep the next away. */
+  async stop(): Promise<void> {
+    await this.#runner.stop().catch(() => undefined);
+  }
+}
 
 function newRunner(node: ProgramNode, chain: Chain | undefined, context: RunnerContext): NodeRunner {
   switch (node.role) {

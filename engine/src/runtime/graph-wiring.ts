@@ -4,7 +4,8 @@
  */
 import type { Link, OriginControl, OutEdge } from "../actor/link.ts";
 import { EdgeMeter } from "../actor/link.ts";
-import { Mailbox } from "../mailbox/mailbox.ts";
+import type { NextPath } from "../actor/next-path.ts";
+import { Mailbox, type MailboxOptions } from "../mailbox/mailbox.ts";
 import { ALL_PATHS, type HeardCursors } from "../step/heard-cursors.ts";
 import { ALL_RULES, type ProtocolRules } from "../step/protocol-rules.ts";
 import type { OriginLedger } from "../transport/edge-control.ts";
@@ -31,12 +32,14 @@ export interface Carriers {
   close?(): Promise<void>;
 }
 
+const DEFAULTS: MailboxOptions = {};
+const NOBODY = (): void => undefined;
+
 export class GraphWiring {
   readonly plan: Plan;
   /** By index of the plan's edges. */
   readonly edges: readonly OutEdge[];
   readonly #mailboxes = new Map<string, Mailbox>();
-  readonly #wakes = new Map<string, () => void>();
   readonly #origins = new Map<string, OriginAddress>();
   readonly #rules: ProtocolRules;
   readonly #controls = new Map<string, OriginControl>();
@@ -70,12 +73,12 @@ export class GraphWiring {
     this.#lanesInto = groupBy(plan.lanes, (lane) => lane.receiver);
     this.edges = plan.edges.map((edge, i) => {
       const local = new LocalLink(this.mailbox(edge.to));
-      const paths = [...(plan.nextPath[i] as ReadonlyMap<number, number>).values()];
+      const paths = [...(plan.nextPath[i] as NextPath).values()];
       const link = carriers?.link(edge, local, paths) ?? local;
       return {
         name: edgeName(edge),
         link,
-        nextPath: plan.nextPath[i] as ReadonlyMap<number, number>,
+        nextPath: plan.nextPath[i] as NextPath,
         meter: new EdgeMeter(),
       };
     });
@@ -87,7 +90,7 @@ export class GraphWiring {
 
   /** Who is told when a frame arrives for `node`. */
   onArrival(node: string, wake: () => void): void {
-    this.#wakes.set(node, wake);
+    this.mailbox(node).onArrival(wake);
   }
 
   /** Who answers for an origin from now on. */
@@ -119,7 +122,7 @@ export class GraphWiring {
   }
 
   #mailbox(node: ProgramNode): Mailbox {
-    return new Mailbox(node.mailbox ?? {}, () => this.#wakes.get(node.name)?.(), this.#rules);
+    return new Mailbox(node.mailbox ?? DEFAULTS, NOBODY, this.#rules);
   }
 }
 

@@ -73,7 +73,7 @@ describe("a plan", () => {
     for (const lane of plan.lanes) {
       const ends = new Set([lane.origin.rootPath]);
       for (const next of [...plan.nextPath, ...plan.nextPath]) {
-        for (const path of [...ends]) if (next.has(path)) ends.add(next.get(path) as number);
+        for (const path of [...ends]) ends.add(next.get(path) ?? path);
       }
       expect(ends).toContain(lane.path);
     }

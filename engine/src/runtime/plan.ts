@@ -3,6 +3,7 @@
  * runs (step-protocol §1). Frames carry a **path**, a node of the tree of all route prefixes; at a committed receiver the path
  * is the lane.
  */
+import { type NextPath, nextPathOf } from "../actor/next-path.ts";
 import { defineErrors } from "../errors.ts";
 import { groupBy } from "./group-by.ts";
 
@@ -66,12 +67,11 @@ export interface PlanLane {
 }
 
 export interface Plan {
-  readonly nodes: readonly PlanNode[];
   readonly edges: readonly PlanEdge[];
   readonly origins: readonly PlanOrigin[];
   readonly lanes: readonly PlanLane[];
   /** By index of the edge: the path after it, by the path before. */
-  readonly nextPath: readonly ReadonlyMap<number, number>[];
+  readonly nextPath: readonly NextPath[];
 }
 
 const ROUTES_MAX = 64;
@@ -112,10 +112,11 @@ class Planner {
       }
       if (node.role !== "pure") this.#origin(node);
     }
-    const nextPath = this.#edges.map(() => new Map<number, number>());
-    for (const { before, edge, after } of this.#steps) nextPath[edge]?.set(before, after);
+    const steps = groupBy(this.#steps, ({ edge }) => edge);
+    const nextPath = this.#edges.map((_, edge) =>
+      nextPathOf((steps.get(edge) ?? []).map(({ before, after }) => [before, after] as const)),
+    );
     return {
-      nodes: [...this.#nodes.values()],
       edges: this.#edges,
       origins: this.#origins,
       lanes: this.#lanes,

@@ -8,18 +8,36 @@ import { type Chain, edgesAcross } from "./fusion.ts";
 import type { NodeRunner, RunnerContext } from "./node-runner.ts";
 import type { ProgramNode, PureNode } from "./program.ts";
 
+/** What a node without a stream says of it. Getters, which take no room in each of many nodes. */
+class Stateless {
+  get epoch(): number {
+    return 0;
+  }
+
+  get stepsInFlight(): number {
+    return 0;
+  }
+
+  get commitP99Ms(): null {
+    return null;
+  }
+
+  get position(): number {
+    return 0;
+  }
+
+  get behavior(): CommittedBehavior | undefined {
+    return undefined;
+  }
+}
+
 /**
  * Runs a pure node, or the head of a chain that is fused with it. The mailbox survives a restart; what was lost elsewhere,
  * receivers ask for.
  */
-export class PureRunner implements NodeRunner {
+export class PureRunner extends Stateless implements NodeRunner {
   readonly name: string;
   readonly meter: ActorMeter = new ActorMeter();
-  readonly epoch = 0;
-  readonly stepsInFlight = 0;
-  readonly commitP99Ms = null;
-  readonly position = 0;
-  readonly behavior: CommittedBehavior | undefined = undefined;
   readonly #nodes: Chain;
   readonly #members: readonly FusedMember[];
   readonly #context: RunnerContext;
@@ -27,6 +45,7 @@ export class PureRunner implements NodeRunner {
 
   /** `nodes`: the node itself, followed by those fused with it. */
   constructor(nodes: Chain, context: RunnerContext) {
+    super();
     const [head, ...rest] = nodes;
     this.name = (head as ProgramNode).name;
     this.#nodes = nodes;
@@ -99,20 +118,19 @@ export class PureRunner implements NodeRunner {
 }
 
 /** A node that runs inside the actor of its chain's head. */
-class FusedMember implements NodeRunner {
+class FusedMember extends Stateless implements NodeRunner {
   readonly name: string;
   readonly meter: ActorMeter = new ActorMeter();
-  readonly epoch = 0;
-  readonly stepsInFlight = 0;
-  readonly commitP99Ms = null;
-  readonly position = 0;
-  readonly behavior: CommittedBehavior | undefined = undefined;
-  readonly isFinished = true;
   readonly #head: PureRunner;
 
   constructor(name: string, head: PureRunner) {
+    super();
     this.name = name;
     this.#head = head;
+  }
+
+  get isFinished(): boolean {
+    return true;
   }
 
   get watermark(): number {

@@ -33,7 +33,8 @@ export interface SupervisorEvents {
 
 interface Entry {
   readonly child: Child;
-  readonly window: FailureWindow;
+  /** Made with the first failure. */
+  window: FailureWindow | undefined;
   state: ChildState;
   restarts: number;
   lastError: ErrorReport | null;
@@ -61,7 +62,7 @@ export class Supervisor {
   supervise(child: Child): void {
     this.#entries.set(child.id, {
       child,
-      window: new FailureWindow(this.#policy.periodMs),
+      window: undefined,
       state: "running",
       restarts: 0,
       lastError: null,
@@ -88,6 +89,7 @@ export class Supervisor {
       void entry.child.stop();
       return;
     }
+    entry.window ??= new FailureWindow(this.#policy.periodMs);
     const failures = entry.window.note(this.#env.clock.monotonic());
     if (failures > this.#policy.intensity) this.#park(group, report);
     else this.#restartLater(entry, group, report, failures);
@@ -97,7 +99,7 @@ export class Supervisor {
   async resume(): Promise<void> {
     for (const entry of this.#entries.values()) {
       if (entry.state !== "parked") continue;
-      entry.window.clear();
+      entry.window?.clear();
       await this.#start(entry);
     }
   }
