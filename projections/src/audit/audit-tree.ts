@@ -54,8 +54,8 @@ const RETRY_MS = 1000;
  * one comes round at once.
  */
 const TURN_MS = 0.25;
-/** Records of a checkpoint while catching up. */
-const CHECKPOINT_RECORDS_MAX = 65_536;
+/** Records of a checkpoint while catching up: its files are synced beside those that appends wait for. */
+const CHECKPOINT_RECORDS_MAX = 262_144;
 
 export interface AuditTree {
   /** The newest checkpoint, as served. */
