@@ -1,13 +1,14 @@
 /**
- * A real Kafka for tests: one broker that is its own controller (KRaft), in a small heap. Its plain listener tells clients to
- * come to the broker itself; the one behind a wire tells them to come through the wire, so that a test can cut it.
+ * A real Kafka for tests: a broker that is a controller, too (KRaft), in a small heap, alone or a member of a cluster. Its plain
+ * listener tells clients to come to the broker itself; the one behind a wire tells them to come through the wire, so that a test
+ * can cut it.
  */
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { kafkaServers } from "../bin/kafka.mjs";
+import { allowUsers, giveUser, takeUser } from "./kafka-users.ts";
 import { freePort, type ServerKind, ServerProcess } from "./server-process.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
@@ -18,11 +19,28 @@ export interface KafkaKind {
 }
 
 /** What makes the third listener secure. */
-export interface KafkaSecurityFiles {
-  /** Key and certificate of the broker, as PEM in one file. */
-  readonly keyStore: string;
+export interface KafkaSecurity {
+  /** Key and certificate of the broker, as PEM in one file. Without it the listener only asks for a user. */
+  readonly keyStore?: string;
   readonly user: string;
   readonly password: string;
+  /** How long a login lasts, in ms. Default: as long as its connection. */
+  readonly loginMs?: number;
+}
+
+/** The place of a broker in a cluster. */
+export interface KafkaMember {
+  readonly id: number;
+  /** Ports of the controllers; that of broker 1 is the first. */
+  readonly controllers: readonly number[];
+}
+
+export interface KafkaServerOptions {
+  readonly security?: KafkaSecurity;
+  /** Default: there is no other one. */
+  readonly member?: KafkaMember;
+  /** The folder that it keeps its records in. Default: one of its own. */
+  readonly log?: string;
 }
 
 /** The brokers that this machine has, oldest first; none where `MILLRACE_SKIP_KAFKA` says why. */
@@ -36,8 +54,8 @@ export class KafkaServer {
   readonly wire: TcpProxy;
   /** Address of the listener that wants TLS and SASL; if it was asked for. */
   readonly secureAddress: string;
-  readonly #process: ServerProcess;
   readonly #log: string;
+  readonly #process: ServerProcess;
 
   private constructor(version: string, process: ServerProcess, wire: TcpProxy, secureAddress: string, log: string) {
     this.version = version;
@@ -47,25 +65,31 @@ export class KafkaServer {
     this.secureAddress = secureAddress;
   }
 
-  static async start({ version, jars }: KafkaKind, security?: KafkaSecurityFiles): Promise<KafkaServer> {
-    const [controller, wired, secure] = [await freePort(), await freePort(), await freePort()];
+  static async start(
+    { version, jars }: KafkaKind,
+    { security, member, log }: KafkaServerOptions = {},
+  ): Promise<KafkaServer> {
+    const [wired, secure] = [await freePort(), await freePort()];
     const wire = await TcpProxy.to({ port: wired });
-    const settings = { controller, wired, secure, wire: wire.port, security };
-    let log = "";
+    const { id, controllers } = member ?? { id: 1, controllers: [await freePort()] };
+    const settings = { id, controllers, wired, secure, wire: wire.port, security };
     const kind: ServerKind = {
       name: "kafka",
-      readyMs: 60_000,
+      readyMs: 120_000,
       binary: "java",
-      args: (port, directory) => {
-        const path = configured(directory, port, settings);
-        log = join(directory, "log");
-        if (security !== undefined) formatted(jars, directory, path, security);
-        return [...JAVA, "-cp", join(jars, "*"), "kafka.Kafka", path];
-      },
+      args: (port, directory) => [
+        ...JAVA,
+        `-Xmx${controllers.length > 1 ? 256 : 384}m`,
+        ...["-cp", join(jars, "*"), "kafka.Kafka", configured(directory, log ?? logIn(directory), port, settings)],
+      ],
       greet,
     };
     const process = await ServerProcess.start(kind);
-    return new KafkaServer(version, process, wire, `127.0.0.1:${secure}`, log);
+    const server = new KafkaServer(version, process, wire, `127.0.0.1:${secure}`, log ?? logIn(process.directory));
+    if (security === undefined) return server;
+    await allowUsers(process.port);
+    await server.give(security);
+    return server;
   }
 
   get address(): string {
@@ -87,6 +111,21 @@ export class KafkaServer {
     return this.#process.kill();
   }
 
+  /** Resolves when it has ended by itself, or was ended. */
+  get whenEnded(): Promise<void> {
+    return this.#process.whenEnded;
+  }
+
+  /** Lets a user in, by SCRAM. */
+  give({ user, password }: KafkaSecurity): Promise<void> {
+    return giveUser(this.#process.port, user, password);
+  }
+
+  /** Lets a user in no longer. */
+  take({ user }: KafkaSecurity): Promise<void> {
+    return takeUser(this.#process.port, user);
+  }
+
   /** As those of a {@link ServerProcess}. */
   remember(): void {
     this.#process.remember();
@@ -105,56 +144,53 @@ export class KafkaServer {
 }
 
 /** A quick start counts for more than speed: no second compiler, one collector thread. */
-const JAVA = ["-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
+const JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
 
 interface Settings {
-  readonly controller: number;
+  readonly id: number;
+  readonly controllers: readonly number[];
   readonly wired: number;
   readonly secure: number;
   readonly wire: number;
-  readonly security: KafkaSecurityFiles | undefined;
+  readonly security: KafkaSecurity | undefined;
 }
 
 const CLUSTER = "millrace-test-cluster0";
 const SCRAM = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
-
-/** Users of SCRAM are kept with the cluster's metadata: the broker's own format command writes them, once. */
-function formatted(jars: string, directory: string, path: string, { user, password }: KafkaSecurityFiles): void {
-  if (existsSync(join(directory, "log", "meta.properties"))) return;
-  const users = SCRAM.flatMap((name) => ["--add-scram", `${name}=[name=${user},password=${password}]`]);
-  const format = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", path, ...users];
-  const run = spawnSync("java", [...JAVA, "-cp", join(jars, "*"), ...format], { encoding: "utf8" });
-  if (run.status !== 0) throw new Error(`the broker's folder was not made: ${run.stdout}${run.stderr}`);
-}
+const PROTOCOLS = "PLAIN:PLAINTEXT,WIRED:PLAINTEXT,SECURE:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT";
+const logIn = (directory: string): string => join(directory, "log");
 
 /** Writes what the broker wants to find, also what its format command would, and returns where its settings are. */
-function configured(directory: string, port: number, { controller, wired, secure, wire, security }: Settings): string {
-  const log = join(directory, "log");
+function configured(directory: string, log: string, port: number, made: Settings): string {
+  const { id, controllers, wired, secure, wire, security } = made;
   mkdirSync(log, { recursive: true });
-  if (security === undefined)
-    writeFileSync(join(log, "meta.properties"), `version=1\ncluster.id=${CLUSTER}\nnode.id=1\n`, { flag: "a" });
+  writeFileSync(join(log, "meta.properties"), `version=1\ncluster.id=${CLUSTER}\nnode.id=${id}\n`, { flag: "a" });
   const path = join(directory, "server.properties");
   const listener = (name: string, at: number): string => `${name}://127.0.0.1:${at}`;
   const plain = [listener("PLAIN", port), listener("WIRED", wired)];
   const secured = security === undefined ? [] : [listener("SECURE", secure)];
+  const replicas = String(controllers.length);
+  const inSync = controllers.length > 1 ? "2" : "1";
   const settings = {
     "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.quorum.voters": `1@127.0.0.1:${controller}`,
-    listeners: [...plain, ...secured, listener("CONTROLLER", controller)].join(","),
+    "node.id": String(id),
+    "controller.quorum.voters": controllers.map((controller, i) => `${i + 1}@127.0.0.1:${controller}`).join(","),
+    listeners: [...plain, ...secured, listener("CONTROLLER", controllers[id - 1] as number)].join(","),
     "advertised.listeners": [listener("PLAIN", port), listener("WIRED", wire), ...secured].join(","),
-    "listener.security.protocol.map": "PLAIN:PLAINTEXT,WIRED:PLAINTEXT,SECURE:SASL_SSL,CONTROLLER:PLAINTEXT",
+    "listener.security.protocol.map": PROTOCOLS,
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAIN",
     "log.dirs": log,
     // One that was killed takes part again only when its last session is over.
-    "broker.session.timeout.ms": "1000",
+    "broker.session.timeout.ms": String(1000 * controllers.length),
     "broker.heartbeat.interval.ms": "200",
-    "offsets.topic.replication.factor": "1",
+    "default.replication.factor": replicas,
+    "offsets.topic.replication.factor": replicas,
     "offsets.topic.num.partitions": "1",
-    "transaction.state.log.replication.factor": "1",
-    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.replication.factor": replicas,
+    "transaction.state.log.min.isr": inSync,
     "transaction.state.log.num.partitions": "1",
+    "min.insync.replicas": inSync,
     "group.initial.rebalance.delay.ms": "0",
     "auto.create.topics.enable": "false",
     ...(security === undefined ? {} : secureSettings(security)),
@@ -168,11 +204,16 @@ function configured(directory: string, port: number, { controller, wired, secure
   return path;
 }
 
-function secureSettings({ keyStore, user, password }: KafkaSecurityFiles): Readonly<Record<string, string>> {
+function secureSettings({ keyStore, user, password, loginMs }: KafkaSecurity): Readonly<Record<string, string>> {
   const login = "org.apache.kafka.common.security.plain.PlainLoginModule required";
-  return {
+  const encrypted = {
+    "listener.security.protocol.map": PROTOCOLS.replace("SASL_PLAINTEXT", "SASL_SSL"),
     "listener.name.secure.ssl.keystore.type": "PEM",
-    "listener.name.secure.ssl.keystore.location": keyStore,
+    "listener.name.secure.ssl.keystore.location": String(keyStore),
+  };
+  return {
+    ...(keyStore === undefined ? {} : encrypted),
+    ...(loginMs === undefined ? {} : { "connections.max.reauth.ms": String(loginMs) }),
     "listener.name.secure.sasl.enabled.mechanisms": ["PLAIN", ...SCRAM].join(","),
     ...Object.fromEntries(
       SCRAM.map((name) => [

@@ -98,6 +98,13 @@ export class ServerProcess {
     return this.#directory;
   }
 
+  /** Resolves when it does not run any more. */
+  get whenEnded(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || !running.has(child)) return Promise.resolve();
+    return once(child, "exit").then(() => undefined);
+  }
+
   /** Tells it to read its settings again. */
   reload(): void {
     this.#child?.kill("SIGHUP");

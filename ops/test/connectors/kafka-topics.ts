@@ -30,9 +30,9 @@ export class KafkaTopics {
     });
   }
 
-  static async connect(address: string): Promise<KafkaTopics> {
+  static async connect(...brokers: readonly string[]): Promise<KafkaTopics> {
     const topics = new KafkaTopics(
-      new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, requestTimeout: 2000, retry: RETRY }),
+      new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, requestTimeout: 2000, retry: RETRY }),
     );
     await topics.admin.connect();
     await topics.#producer.connect();

@@ -43,7 +43,7 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
       beforeAll(async () => {
         directory = mkdtempSync(join(tmpdir(), "millrace-kafka-"));
         const keyStore = certify(directory);
-        server = await KafkaServer.start(kind, { keyStore, user: USER, password: PASSWORD });
+        server = await KafkaServer.start(kind, { security: { keyStore, user: USER, password: PASSWORD } });
         topics = await KafkaTopics.connect(server.address);
       }, 60_000);
       afterAll(async () => {

@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { type EdgeStatus, type GraphStatus, type NodeStatus, parseGraph, systemEnv } from "@millrace/engine";
 import { memoryEventLog } from "@millrace/streams/memory";
 import { connect, type NatsConnection } from "nats";
@@ -15,7 +16,7 @@ import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
-import { isFull } from "../faults/form.ts";
+import { isFull, times } from "../faults/form.ts";
 import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
@@ -30,7 +31,9 @@ const RESILIENCE = {
 };
 /** The short form runs on the oldest server, which can least. */
 const servers = natsServers().slice(0, isFull ? undefined : 1);
-const LIMIT_MS = 60_000;
+const LIMIT_MS = times(60_000, 240_000);
+/** How long a link stays cut after it was noticed; the short form mends it then. */
+const CUT_MS = 30_000;
 
 describe.skipIf(servers.length === 0)("a graph over NATS under faults", () => {
   for (const kind of servers) {
@@ -91,7 +94,7 @@ ${edge}`;
       );
 
       test(
-        "waits, says why, and goes on when the link is cut for seconds",
+        "waits, says why, and goes on when the link was cut",
         async () => {
           const wire = await TcpProxy.to(server);
           await deploy(wire.address, wire.address);
@@ -107,6 +110,7 @@ ${edge}`;
             }, WAIT);
             expect(node("in").reason).toMatch(/^CONNECTION-(?:FAILED|SUSPENDED): /);
             expect(node("in").connection?.reason).toContain(wire.address);
+            if (isFull) await setTimeout(CUT_MS);
             wire.mend();
           }
           await loading;
@@ -116,7 +120,7 @@ ${edge}`;
             WAIT,
           );
           tell(
-            `${n} messages, 2 cuts until the circuit opened: ${lost} lost, ${twice} twice, ${disordered} out of order`,
+            `${n} messages, 2 cuts until the circuit opened${isFull ? ` and ${CUT_MS} ms more` : ""}: ${lost} lost, ${twice} twice, ${disordered} out of order`,
           );
           expect({ lost, twice, disordered }).toEqual({ lost: 0, twice: 0, disordered: 0 });
           await host.close("before the wire");
@@ -201,7 +205,7 @@ class Load {
           js.publish("in", JSON.stringify({ n, filler }), { msgID: String(n), timeout: 2000 });
         await Promise.all(group.map(send));
         this.#done += group.length;
-        if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+        if (bytes === 0) await setTimeout(5);
       } catch {
         await this.#nc?.close();
         this.#nc = undefined;

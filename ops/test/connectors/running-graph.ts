@@ -2,7 +2,9 @@
 import {
   type ConnectionState,
   type EventLog,
+  edgeCarriers,
   type GraphHost,
+  type GraphProgram,
   type GraphStatus,
   type InputSlice,
   type Json,
@@ -10,6 +12,7 @@ import {
   parseGraph,
   RowBatch,
   systemEnv,
+  type Transport,
 } from "@millrace/engine";
 import { memoryEventLog } from "@millrace/streams/memory";
 import type { ResiliencePolicy } from "@millrace/streams/resilience";
@@ -41,14 +44,17 @@ export class RunningGraph {
     this.#name = name;
   }
 
-  /** `log`: what another incarnation of the graph left. */
+  /** `log`: what another incarnation of the graph left. `transport`: of edges that are led over Kafka; closed by who made it. */
   static async start(
     text: string,
     log: EventLog = memoryEventLog({ env }),
     secrets: Readonly<Record<string, string>> = {},
     resilience: Partial<ResiliencePolicy> = QUICK,
+    transport?: Transport,
   ): Promise<RunningGraph> {
-    const host = hostOver(log);
+    const carriers = (program: GraphProgram) =>
+      transport === undefined ? undefined : edgeCarriers(program, "kafka", { transport, env, scope: "test" });
+    const host = hostOver(log, { carriers });
     const parsed = parseGraph(text);
     if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
     const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience, secrets };

@@ -215,19 +215,19 @@ export class EdgeSubscription implements Subscription {
 
   /** Removes what was taken: one request at a time, each up to where it is by then. */
   #remove(): void {
-    const { memory, topic } = this.#options;
+    const { memory, topic, env } = this.#options;
+    const { signal } = this.#ended;
     const client = this.#client;
-    if (this.#removing !== undefined || client === undefined || memory.begin <= this.#removed) return;
+    if (this.#removing !== undefined || client === undefined || signal.aborted) return;
+    if (memory.begin <= this.#removed) return;
     const before = memory.begin;
     this.#removing = client
       .removeBefore(topic, before)
       .then(() => {
         this.#removed = before;
       })
-      // Whatever it is, it shows when the topic is read; then it is done again.
-      .catch(() => {
-        this.#client = undefined;
-      })
+      // Reading may go on all the same. What is never removed leaves no room for what is sent: it is done again.
+      .catch(() => sleep(env, RETRY_MS, signal).catch(() => undefined))
       .finally(() => {
         this.#removing = undefined;
         this.#remove();

@@ -52,6 +52,9 @@ const LATEST = -1;
 const EARLIEST = -2;
 const ALL_REPLICAS = -1;
 const TRANSACTION_MS = 60_000;
+const PROBE_LANE = "probe";
+/** The library would log in again between requests, and take an answer that is under way for that of the login. So a login ends with its connection. */
+const NEVER = -Number.MAX_SAFE_INTEGER;
 const GROUP = 0;
 const TRANSACTION = 1;
 const REPLICAS_MAX = 3;
@@ -112,8 +115,20 @@ export class KafkajsClient implements KafkaClient {
     }
   }
 
+  /**
+   * Every broker that is talked to is asked: one of them may be out of reach while the others answer. Those that were not
+   * connected to first are asked over connections of their own, as what they are busy with may take longer than a probe.
+   */
   async probe(): Promise<void> {
-    await this.#timed(this.#seedBroker.apiVersions());
+    const { host: seedHost, port: seedPort } = this.#seedBroker.connectionPool;
+    const addresses = new Set([...this.#brokers.keys()].map((key) => key.slice(0, key.lastIndexOf(" "))));
+    addresses.delete(`${seedHost}:${seedPort}`);
+    const others = [...addresses].map(async (address) => {
+      const colon = address.lastIndexOf(":");
+      const broker = await this.#broker(address.slice(0, colon), Number(address.slice(colon + 1)), PROBE_LANE);
+      await this.#timed(broker.apiVersions());
+    });
+    await Promise.all([this.#timed(this.#seedBroker.apiVersions()), ...others]);
   }
 
   close(): void {
@@ -219,7 +234,10 @@ export class KafkajsClient implements KafkaClient {
   async removeBefore(topic: string, offset: number): Promise<void> {
     const broker = await this.#leader(topic, 0, "");
     const topics = [{ topic, partitions: [{ partition: 0, offset: String(offset) }] }];
-    await this.#timed(broker.deleteRecords({ topics }));
+    await this.#timed(broker.deleteRecords({ topics })).catch((error: unknown) => {
+      this.#metadata = undefined;
+      throw error;
+    });
   }
 
   /** Appends one batch. `base`: the offset of its first record; -1 when the broker had it already. */
@@ -329,6 +347,7 @@ export class KafkajsClient implements KafkaClient {
       sasl,
       requestTimeout: REQUEST_MS,
       connectionTimeout: REQUEST_MS,
+      reauthenticationThreshold: NEVER,
       enforceRequestTimeout: false,
       socketFactory: (request) => this.#socket(request, lane),
     });
@@ -367,12 +386,19 @@ export class KafkajsClient implements KafkaClient {
     this.#end(reason);
   }
 
-  /** The answer; a rejection when it takes too long, or when the client is closed: some of the library's promises never end. */
+  /**
+   * The answer; a rejection when the client is closed: some of the library's promises never end. What takes too long ends the
+   * client: the connection that it was asked over may be dead, and only that.
+   */
   #timed<T>(asked: Promise<T>, moreMs = 0): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) reject(closedError());
       this.#asking.add(reject);
-      const late = (): Error => new Error(`no answer in ${REQUEST_MS + moreMs} ms`);
+      const late = (): Error => {
+        const reason = new Error(`no answer in ${REQUEST_MS + moreMs} ms`);
+        if (!this.#isClosed) this.#break(reason);
+        return reason;
+      };
       within(this.#env, REQUEST_MS + moreMs, asked, late)
         .then(resolve, reject)
         .finally(() => this.#asking.delete(reject));

@@ -89,6 +89,8 @@ declare module "kafkajs/src/network/connectionPool.js" {
     readonly sasl: object | null;
     readonly requestTimeout: number;
     readonly connectionTimeout: number;
+    /** How long before a login ends it is done again, in ms. */
+    readonly reauthenticationThreshold: number;
     readonly enforceRequestTimeout: boolean;
     readonly socketFactory: (request: SocketRequest) => Socket;
   }
@@ -104,6 +106,8 @@ declare module "kafkajs/src/network/connectionPool.js" {
   }
   export default class ConnectionPool {
     constructor(options: PoolOptions);
+    readonly host: string;
+    readonly port: number;
     readonly pool: readonly { rejectRequests(error: Error): void }[];
     send<T>(protocol: Protocol<T>): Promise<T>;
     destroy(): Promise<void>;
