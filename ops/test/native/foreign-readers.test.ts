@@ -65,6 +65,8 @@ describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""
       if (tokens.length > KEPT) await store.discard(tokens.shift() as PayloadToken);
       await new Promise((resolve) => setImmediate(resolve));
     }
+    // What was freed last waits for a transaction.
+    store.sweep();
     for (const reader of readers) reader.stdin.end("end");
     await Promise.all(exited);
     return heard.map(({ said }) => said);
