@@ -6,7 +6,7 @@
  *   message between threads. Reading costs what memory costs, and a page fault for the first byte of a page: printed beside
  * - `emptyToken`: round trip between two processes with a 10 MB reference, which the other side takes and reads from, to one
  *   with the same token that it leaves alone
- * - `tenMBto20KB`, `hundredMBto20KB`: a reference to 10 MB, or to 100 MB, to one to 20 KB, which is mapped too; `hundredMBLeaseTo20KB` without a view of the
+ * - `tenMBto10KB`, `hundredMBto10KB`: a reference to 10 MB, or to 100 MB, to one to 10 KB; `hundredMBLeaseTo10KB` without a view of the
  *   bytes, as native code and other processes take it: V8 counts what an ArrayBuffer shows as memory of its own, and begins a collection
  *   with each that shows more than 64 MiB
  * - `putToMemcpy`: 10 MB reserved, written in place and published, to a copy into memory that is not in the cache either
@@ -89,9 +89,9 @@ async function figures(store, dir, repeats) {
       memcpy10MB: over(local, COPY, REFERENCE),
       postMessage10MB: over(local, CLONE, REFERENCE),
       emptyToken: over(remote, ROUND_TRIP, EMPTY),
-      tenMBto20KB: over(local, REFERENCE, SMALL),
-      hundredMBto20KB: over(local, LARGE, SMALL),
-      hundredMBLeaseTo20KB: over(local, LARGE_LEASE, SMALL_LEASE),
+      tenMBto10KB: over(local, REFERENCE, SMALL),
+      hundredMBto10KB: over(local, LARGE, SMALL),
+      hundredMBLeaseTo10KB: over(local, LARGE_LEASE, SMALL_LEASE),
       putToMemcpy: over(local, PUT, COLD_COPY),
       jsonParseArrow: over(local, JSON_ROWS, ARROW_ROWS),
       fanOutHeader: over(fanned, SENT, HANDED),
@@ -107,9 +107,9 @@ const COLD_COPY = "copy of 10 MB to memory out of the cache";
 const CLONE = "postMessage of 10 MB";
 const REFERENCE = "reference to 10 MB";
 const READ = "reference to 10 MB, first byte read";
-const SMALL = "reference to 20 KB";
+const SMALL = "reference to 10 KB";
 const LARGE = "reference to 100 MB";
-const SMALL_LEASE = "lease on 20 KB";
+const SMALL_LEASE = "lease on 10 KB";
 const LARGE_LEASE = "lease on 100 MB";
 const PUT = "put of 10 MB in place";
 const JSON_ROWS = "JSON.parse of the rows";
@@ -128,7 +128,7 @@ async function localVariants(store) {
   const source = Buffer.alloc(10 * MB, 7);
   const targets = Array.from({ length: TARGETS }, () => Buffer.alloc(10 * MB, 1));
   const large = await putOf(store, source, "raw");
-  const small = await putOf(store, Buffer.alloc(20_000, 7), "raw");
+  const small = await putOf(store, Buffer.alloc(10_000, 7), "raw");
   const huge = await putOf(store, Buffer.alloc(100 * MB, 7), "raw");
   const { json, arrow } = sampleRows();
   const rows = await putOf(store, arrow, "arrow");

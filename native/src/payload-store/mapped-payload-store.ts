@@ -70,7 +70,7 @@ const SLOTS = 4096;
 const LEASE_MS = 5000;
 
 /** To copy less than this costs less than to map, look at and give back a page. */
-const MAPPED_FROM_BYTES = 16 * 1024;
+const MAPPED_FROM_BYTES = 8 * 1024;
 
 /** Of a checksum, in hexadecimal. */
 const HASH_DIGITS = 16;
