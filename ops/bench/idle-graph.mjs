@@ -43,4 +43,4 @@ export function idleGraph(chains) {
 }
 
 /** What it may cost. */
-export const IDLE_BOUNDS = { startMs: 1000, bytesPerNode: 4096, cpuPercent: 1 };
+export const IDLE_BOUNDS = { startMs: 1000, bytesPerNode: 4096, cpuPercent: 0.5 };

@@ -92,7 +92,8 @@ export class KafkaTopics {
     for (const partition of isTransactional ? ends.keys() : [])
       await this.raw(topic, [{ value: mark, headers: { mark: "" } }], partition);
     if (ends.size === 0) return [];
-    const records: TopicRecord[] = [];
+    // By place: the library's consumer hands a batch over again when it joins its group again.
+    const records = new Map<string, TopicRecord>();
     const consumer = this.kafka.consumer({ groupId: `read-${topic}-${this.#count}`, maxWaitTimeInMs: 50 });
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
@@ -101,14 +102,14 @@ export class KafkaTopics {
         const text = value?.toString() ?? null;
         const isLast = !isTransactional && Number(offset) + 1 >= Number(ends.get(partition)?.high);
         if (text === mark || isLast) ends.delete(partition);
-        if (headers.mark === undefined)
-          records.push({ partition, offset: Number(offset), key: key?.toString() ?? null, value: text, headers });
+        const record = { partition, offset: Number(offset), key: key?.toString() ?? null, value: text, headers };
+        if (headers.mark === undefined) records.set(`${partition}/${offset}`, record);
         if (ends.size === 0) resolve();
       };
       consumer.run({ eachMessage }).catch(reject);
     });
     await consumer.disconnect();
-    return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset);
+    return [...records.values()].sort((a, b) => a.partition - b.partition || a.offset - b.offset);
   }
 
   async rows(topic: string): Promise<readonly Json[]> {
