@@ -185,7 +185,8 @@ class Peer {
       const rest = await this.next();
       if (rest.is !== "result") throw new Error(`${rest.is} in the middle of results`);
       expect([rest.id, rest.from]).toEqual([frame.id, frame.from + frame.out.length]);
-      frame = { ...rest, from: frame.from, out: [...frame.out, ...rest.out] };
+      const counts = Object.fromEntries(PART_COUNTS.flatMap((name) => summed(name, frame, rest)));
+      frame = { ...rest, ...counts, from: frame.from, out: [...frame.out, ...rest.out] };
     }
     return frame;
   }
@@ -200,6 +201,14 @@ class Peer {
     }
     return this.#said.shift() as Frame;
   }
+}
+
+/** What a result says of its own part. */
+const PART_COUNTS = ["opens", "copies"] as const;
+
+function summed(name: string, ...parts: readonly object[]): [name: string, sum: number][] {
+  const counts = parts.flatMap((part) => (part as Readonly<Record<string, number>>)[name] ?? []);
+  return counts.length === 0 ? [] : [[name, counts.reduce((sum, count) => sum + count)]];
 }
 
 /** How each language writes frames that it has read. */
