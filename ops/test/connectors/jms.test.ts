@@ -85,7 +85,7 @@ describe.skipIf(jmsMissing)(
             close: async () => undefined,
           };
         },
-        { settlesAlone, ...elsewhere([2, 16]) },
+        { settlesAlone, ...elsewhere([2, 14, 16]) },
       );
     const topicContract = (name: string, definition: JmsDefinition, settlesAlone: boolean): void =>
       feedContract(
