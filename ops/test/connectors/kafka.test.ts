@@ -22,6 +22,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
 import { isFull } from "../faults/form.ts";
 import { EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
+import { leaveForgotten } from "./kafka-forgotten.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
 
 const env = systemEnv();
@@ -244,6 +245,24 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         await reader.close();
         await all.close();
         await producer.disconnect();
+      });
+
+      test("what an earlier writer wrote, and its brokers forgot to end, is not committed with what comes after it", async () => {
+        const topic = await topics.make();
+        const [first, second] = [sink(topic), sink(topic)];
+        await first.open(undefined);
+        const committed = await first.deliver([slice("l", 0, [0])]);
+        await first.close();
+        await leaveForgotten(topics, Number(server.address.split(":")[1]), {
+          transactionalId: "millrace/g/out",
+          topic,
+          value: "1",
+          headers: { "millrace-id": `${encodeURIComponent("g/out")}/l/1/0` },
+        });
+        await second.open(committed);
+        await second.deliver([slice("l", 1, [1, 2])]);
+        expect(await topics.rows(topic)).toEqual([0, 1, 2]);
+        await second.close();
       });
 
       test("a topic that was made anew has another identity, or is refused at once if it is shorter", async () => {

@@ -88,6 +88,13 @@ export interface KafkaWriter {
    * @throws KAFKA-FENCED a newer writer of this name exists, KAFKA-TOO-LARGE
    */
   write(topic: string, records: ReadonlyMap<number, readonly OutgoingRecord[]>): Promise<ReadonlyMap<number, number>>;
+  /**
+   * Aborts what earlier writers of this name left open in a partition, also where the cluster has forgotten in a crash that it is open.
+   * The mark that says so comes soon after.
+   *
+   * @throws KAFKA-FENCED a newer writer of this name exists
+   */
+  abort(topic: string, partition: number): Promise<void>;
 }
 
 export interface KafkaClient {

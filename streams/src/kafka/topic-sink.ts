@@ -2,7 +2,8 @@
  * Writes messages to a topic, each delivery in one transaction. Every message carries a header made of its sink, lane, position
  * and ordinal, the same for ever. Before it goes on after anything that went wrong, the sink takes its name over, which aborts
  * what an earlier incarnation had begun and shuts it out, and then reads which of its messages the topic has beyond what was
- * committed, and leaves these out. So nothing depends on how long anything takes.
+ * committed, and leaves these out; what brokers that crashed have forgotten to abort it aborts itself. So nothing depends on how long
+ * anything takes.
  *
  * Offsets that are committed in a transaction could hold the cursor, too, but brokers forget them after a week without a member.
  */
@@ -90,37 +91,55 @@ async function openTopic(
   const from: Record<string, number> = {};
   const ends: Record<string, number> = {};
   for (let partition = 0; partition < description.partitions; partition++) {
+    const place = { topic, topicId: description.id, partition };
     const { first, end } = await client.range(topic, partition);
     const known = committed?.topic === description.id ? (committed.next[partition] ?? 0) : 0;
-    from[partition] = Math.max(first, known);
-    ends[partition] = end;
-    await collect(client, { topic, topicId: description.id, partition }, Math.max(first, known), end, prefix, present);
+    const begin = Math.max(first, known);
+    from[partition] = begin;
+    const endOpen = (): Promise<void> => writer.abort(topic, partition);
+    ends[partition] = await collect(client, { ...place, prefix, begin, end, endOpen }, present);
   }
   return { writer, partitions: description.partitions, topic: description.id, present, from, ends };
 }
 
-/** Adds the ids of the sink's messages between two offsets of a partition: those that count, whatever others have under way. */
-async function collect(
-  client: KafkaClient,
-  place: { readonly topic: string; readonly topicId: string; readonly partition: number },
-  from: number,
-  end: number,
-  prefix: string,
-  present: Set<string>,
-): Promise<void> {
+interface Search {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  /** What ids of the sink's messages begin with. */
+  readonly prefix: string;
+  readonly begin: number;
+  /** Where the partition ended when everything that the brokers knew to be open was over. */
+  readonly end: number;
+  /** Ends what the brokers have forgotten to end. */
+  readonly endOpen: () => Promise<void>;
+}
+
+/**
+ * Adds the ids of the sink's messages between two offsets of a partition, and reads on until of each is known whether it counts: those
+ * that do, whatever others have under way. The offset behind all that was read.
+ */
+async function collect(client: KafkaClient, search: Search, present: Set<string>): Promise<number> {
+  const { topic, topicId, partition, prefix, begin, end, endOpen } = search;
   const open = new Map<string, string[]>();
-  for (let offset = from; offset < end; ) {
-    const read = await client.fetch({ ...place, offset, ...SCAN });
-    if (typeof read === "string") throw new Error(`${place.topic}/${place.partition} has nothing at ${offset}`);
+  let isEnded = false;
+  for (let offset = begin; ; ) {
+    if (offset >= end && open.size === 0) return offset;
+    if (offset >= end && !isEnded) {
+      await endOpen();
+      isEnded = true;
+    }
+    const read = await client.fetch({ topic, topicId, partition, offset, ...SCAN });
+    if (typeof read === "string") throw new Error(`${topic}/${partition} has nothing at ${offset}`);
+    if (read.next === offset) throw new Error(`${topic}/${partition} gives nothing at ${offset}`);
     decide(read, prefix, open, present);
-    if (read.next === offset) throw new Error(`${place.topic}/${place.partition} gives nothing at ${offset}`);
     offset = read.next;
   }
 }
 
 const SCAN = { bytesMax: 4 * 1024 * 1024, waitMs: 1000, committedOnly: false, lane: "sink" };
 
-/** Own transactions are all over by now, so each has its marker. */
+/** What a marker says of the messages before it. */
 function decide(
   { records, markers }: Fetched,
   prefix: string,
@@ -136,10 +155,10 @@ function decide(
       if (marker.isCommit) for (const id of ids) present.add(id);
     }
   };
-  for (const { offset, headers, producer } of records) {
+  for (const { offset, headers, producer, isTransactional } of records) {
     const id = headers[MESSAGE_ID];
     const text = id instanceof Uint8Array ? Buffer.from(id).toString() : "";
-    if (!text.startsWith(prefix)) continue;
+    if (!isTransactional || !text.startsWith(prefix)) continue;
     pass(offset);
     const ids = open.get(producer) ?? [];
     ids.push(text);

@@ -50,13 +50,27 @@ export class TransactionalWriter implements KafkaWriter {
     topic: string,
     records: ReadonlyMap<number, readonly OutgoingRecord[]>,
   ): Promise<ReadonlyMap<number, number>> {
-    try {
+    return this.#unlessFenced(async () => {
       await this.#begin(topic, [...records.keys()]);
       const ends = await Promise.all(
         [...records].map(async ([partition, rows]) => [partition, await this.#append(topic, partition, rows)] as const),
       );
-      await this.#commit();
+      await this.#end(true);
       return new Map(ends);
+    });
+  }
+
+  /** By a transaction without records: its mark ends whatever is open of the name's producer. */
+  async abort(topic: string, partition: number): Promise<void> {
+    await this.#unlessFenced(async () => {
+      await this.#begin(topic, [partition]);
+      await this.#end(false);
+    });
+  }
+
+  async #unlessFenced<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
     } catch (error) {
       const code = codeOf(error);
       if (code !== PROTOCOL.PRODUCER_FENCED && code !== PROTOCOL.INVALID_PRODUCER_EPOCH) throw error;
@@ -75,10 +89,10 @@ export class TransactionalWriter implements KafkaWriter {
     });
   }
 
-  async #commit(): Promise<void> {
+  async #end(isCommit: boolean): Promise<void> {
     await this.#client.persist(async () => {
       const broker = await this.#client.coordinator(this.#name);
-      return broker.endTxn({ ...this.#transaction, transactionResult: true });
+      return broker.endTxn({ ...this.#transaction, transactionResult: isCommit });
     });
   }
 
