@@ -1,11 +1,10 @@
 //! Hashes of the log's RFC 6962 tree, many in one call, and of its segments, by the processor's SHA instructions where it has them.
 
-mod pair;
 mod segment;
 
 pub use segment::SegmentHash;
 
-use pair::{Hash, sha256_pair};
+use sha2::{Digest, Sha256};
 
 pub const HASH_BYTES: usize = 32;
 /// Hashes in a full tile (https://c2sp.org/tlog-tiles).
@@ -14,8 +13,8 @@ pub const TILE_BYTES: usize = TILE_WIDTH * HASH_BYTES;
 /// Numbers that tell where a record is: header, payload, end, and whether it is a control record.
 pub const PLACE_WORDS: usize = 4;
 
-const LEAF_PREFIX: u8 = 0;
-const NODE_PREFIX: u8 = 1;
+const LEAF_PREFIX: [u8; 1] = [0];
+const NODE_PREFIX: [u8; 1] = [1];
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum TreeError {
@@ -42,52 +41,26 @@ impl std::error::Error for TreeError {}
 /// The leaf of each position, 32 bytes each: `SHA-256(0x00 ‖ entry)`, where an entry is, for each control record of the position
 /// and then for its event, the header and the SHA-256 of the payload.
 pub fn leaf_hashes(bytes: &[u8], places: &[u32]) -> Result<Vec<u8>, TreeError> {
-    let (places, rest) = places.as_chunks::<PLACE_WORDS>();
-    if !rest.is_empty() {
+    let records = places.chunks_exact(PLACE_WORDS);
+    if !records.remainder().is_empty() {
         return Err(TreeError::Places);
     }
-    let parts = places.iter().map(|&place| parts_at(bytes, place)).collect::<Result<Vec<_>, _>>()?;
-    let payloads = hashes_of(parts.iter().map(|part| part.payload));
-    let mut entries = vec![LEAF_PREFIX];
-    let mut ends = Vec::with_capacity(parts.len());
-    for (part, payload) in parts.iter().zip(payloads.as_chunks::<HASH_BYTES>().0) {
-        entries.extend_from_slice(part.header);
-        entries.extend_from_slice(payload);
-        if !part.is_control {
-            ends.push(entries.len());
-            entries.push(LEAF_PREFIX);
+    let mut leaves = Vec::with_capacity(records.len() * HASH_BYTES);
+    let mut open: Option<Sha256> = None;
+    for place in records {
+        let [header, payload, end, control] = [place[0], place[1], place[2], place[3]];
+        let header = bytes.get(header as usize..payload as usize).ok_or(TreeError::Places)?;
+        let payload = bytes.get(payload as usize..end as usize).ok_or(TreeError::Places)?;
+        let mut leaf = open.take().unwrap_or_else(|| Sha256::new_with_prefix(LEAF_PREFIX));
+        leaf.update(header);
+        leaf.update(Sha256::digest(payload));
+        if control == 0 {
+            leaves.extend_from_slice(&leaf.finalize());
+        } else {
+            open = Some(leaf);
         }
     }
-    if parts.last().is_some_and(|part| part.is_control) {
-        return Err(TreeError::HalfPosition);
-    }
-    let begins = std::iter::once(0).chain(ends.iter().copied());
-    Ok(hashes_of(begins.zip(&ends).map(|(begin, &end)| &entries[begin..end])))
-}
-
-struct Parts<'a> {
-    header: &'a [u8],
-    payload: &'a [u8],
-    is_control: bool,
-}
-
-fn parts_at(bytes: &[u8], [header, payload, end, control]: [u32; PLACE_WORDS]) -> Result<Parts<'_>, TreeError> {
-    let between = |from: u32, to: u32| bytes.get(from as usize..to as usize).ok_or(TreeError::Places);
-    Ok(Parts { header: between(header, payload)?, payload: between(payload, end)?, is_control: control != 0 })
-}
-
-/// The hashes of messages, one after the other.
-fn hashes_of<'a>(mut messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut hashes = Vec::with_capacity(messages.size_hint().0 * HASH_BYTES);
-    while let Some(first) = messages.next() {
-        let second = messages.next();
-        let [a, b]: [Hash; 2] = sha256_pair([first, second.unwrap_or(&[])]);
-        hashes.extend_from_slice(&a);
-        if second.is_some() {
-            hashes.extend_from_slice(&b);
-        }
-    }
-    hashes
+    if open.is_some() { Err(TreeError::HalfPosition) } else { Ok(leaves) }
 }
 
 /// The root over the hashes of each full tile, 32 bytes each. The tiles lie one after the other.
@@ -95,33 +68,27 @@ pub fn tile_roots(tiles: &[u8]) -> Result<Vec<u8>, TreeError> {
     if !tiles.len().is_multiple_of(TILE_BYTES) {
         return Err(TreeError::Tiles);
     }
-    let roots = tiles.len() / TILE_BYTES;
-    let mut level = parents_of(tiles);
-    while level.len() > roots * HASH_BYTES {
-        level = parents_of(&level);
-    }
-    Ok(level)
-}
-
-/// The nodes over each two hashes.
-fn parents_of(hashes: &[u8]) -> Vec<u8> {
-    let pairs = hashes.as_chunks::<{ 2 * HASH_BYTES }>().0;
-    let mut nodes = [[NODE_PREFIX; 1 + 2 * HASH_BYTES]; 2];
-    let mut parents = Vec::with_capacity(pairs.len() * HASH_BYTES);
-    for two in pairs.chunks(2) {
-        for (node, pair) in nodes.iter_mut().zip(two) {
-            node[1..].copy_from_slice(pair);
+    let mut roots = Vec::with_capacity(tiles.len() / TILE_WIDTH);
+    let mut level = [0; TILE_BYTES];
+    for tile in tiles.chunks_exact(TILE_BYTES) {
+        level.copy_from_slice(tile);
+        let mut hashes = TILE_WIDTH;
+        while hashes > 1 {
+            hashes /= 2;
+            for i in 0..hashes {
+                let pair = i * 2 * HASH_BYTES;
+                let node = Sha256::new_with_prefix(NODE_PREFIX).chain_update(&level[pair..pair + 2 * HASH_BYTES]);
+                level[i * HASH_BYTES..(i + 1) * HASH_BYTES].copy_from_slice(&node.finalize());
+            }
         }
-        let both = sha256_pair([&nodes[0], &nodes[1]]);
-        parents.extend_from_slice(both[..two.len()].as_flattened());
+        roots.extend_from_slice(&level[..HASH_BYTES]);
     }
-    parents
+    Ok(roots)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sha2::{Digest, Sha256};
 
     /// RFC 6962, by hand: one event with an empty header, whose payload is "abc".
     #[test]
@@ -151,7 +118,7 @@ mod tests {
     fn a_tile_of_one_hash_repeated_has_the_root_of_eight_levels_of_it() {
         let mut expected = [7; HASH_BYTES];
         for _ in 0..8 {
-            let node = [&[NODE_PREFIX][..], &expected, &expected].concat();
+            let node = [&NODE_PREFIX[..], &expected, &expected].concat();
             expected.copy_from_slice(&Sha256::digest(node));
         }
         let roots = tile_roots(&[7; 2 * TILE_BYTES]).unwrap();
