@@ -197,3 +197,27 @@ pub fn parse(text: &str) -> Token {
     let [store, id, entry, _, length, xxh3] = numbers[..] else { panic!("no token: {text}") };
     Token { store, id, entry: entry as u32, format: Format::Raw, length, xxh3 }
 }
+
+/// Wrong bytes that their reader takes for right.
+pub fn is_deceived(lease: &Lease, expected: &[u8]) -> bool {
+    let bytes = seen(lease);
+    lease.is_valid() && bytes != expected
+}
+
+/// A process that holds the payload and was stopped.
+pub fn stopped_holder(place: &Place, token: &Token) -> Actor {
+    let mut reader = Actor::start(place, &["--lease", "20"]);
+    assert_eq!(reader.ask(&format!("acquire {}", written(token))).as_deref(), Some("held"));
+    reader.signal(libc::SIGSTOP);
+    reader.until_is('T');
+    reader
+}
+
+/// Frees the payload as soon as the leases of those that are stopped may be revoked.
+pub fn free_by_force(owner: &Store, token: &Token) {
+    owner.discard(token);
+    until("the lease is revoked", || {
+        owner.sweep();
+        owner.stats().payloads == 0
+    });
+}
