@@ -1,6 +1,7 @@
 /** Topics of a real Kafka for tests, by the library's own client: made, filled, read and cut independently of Millrace. */
 import type { Json } from "@millrace/engine";
 import { type Admin, type EachMessageHandler, type IHeaders, Kafka, logLevel, type Producer } from "kafkajs";
+import { vi } from "vitest";
 
 interface TopicRecord {
   readonly partition: number;
@@ -10,6 +11,7 @@ interface TopicRecord {
   readonly headers: IHeaders;
 }
 
+const READY = { timeout: 30_000, interval: 100 };
 /** Goes on while the broker is away. */
 const RETRY = { retries: 1000, initialRetryTime: 50, maxRetryTime: 200 };
 
@@ -47,7 +49,8 @@ export class KafkaTopics {
   /** A topic of a name of its own, unless it has one. */
   async make(topic = `t${++this.#count}`, numPartitions = 1, settings: Record<string, string> = {}): Promise<string> {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-    await this.admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] });
+    // In a cluster that is just starting its leaders may not be known yet.
+    await vi.waitFor(() => this.admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] }), READY);
     return topic;
   }
 
