@@ -184,7 +184,7 @@ ${edge}`;
           const before = await topics.end(output);
           await topics.admin.deleteTopics({ topics: [input] });
           await vi.waitFor(async () => expect(await topics.admin.listTopics()).not.toContain(input), WAIT);
-          await vi.waitFor(() => topics.make(input, PARTITIONS), WAIT);
+          await topics.make(input, PARTITIONS);
           const rows = Array.from({ length: 300 }, (_, n) => ({ n: 1_000_000 + n }));
           await vi.waitFor(() => topics.publish(input, rows), WAIT);
           await vi.waitFor(() => expect(node("in").state).toBe("parked"), WAIT);

@@ -49,8 +49,11 @@ export class KafkaTopics {
   /** A topic of a name of its own, unless it has one. */
   async make(topic = `t${++this.#count}`, numPartitions = 1, settings: Record<string, string> = {}): Promise<string> {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-    // In a cluster that is just starting its leaders may not be known yet.
-    await vi.waitFor(() => this.admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] }), READY);
+    // In a cluster that is just starting its leaders may not be known yet; one that was deleted is there for a while.
+    await vi.waitFor(async () => {
+      const isNew = await this.admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] });
+      if (!isNew) throw new Error(`the topic ${topic} is there`);
+    }, READY);
     return topic;
   }
 

@@ -272,8 +272,8 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         await before.read(100);
         const known = before.identity;
         await topics.admin.deleteTopics({ topics: [topic] });
-        await vi.waitFor(() => topics.make(topic));
-        await vi.waitFor(() => topics.publish(topic, numbers(0, 5)));
+        await topics.make(topic);
+        await vi.waitFor(() => topics.publish(topic, numbers(0, 5)), { timeout: 15_000 });
         const shorter = await source(topic).open("0", 9);
         expect(await shorter.read(10).catch(reportOf)).toMatchObject({
           code: "SOURCE-RECREATED",

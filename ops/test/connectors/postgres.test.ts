@@ -136,7 +136,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     numbered: "bigint generated always as identity primary key",
     counter: "bigserial",
     text: "text",
-    arrival: { column: "", order: "ctid" },
+    arrival: { column: "n bigserial, ", order: "n" },
     pause: "select pg_sleep(0.003)",
   });
 
