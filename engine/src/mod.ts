@@ -126,27 +126,27 @@ export { type MqttAddress, parseMqttAddress } from "./graph/mqtt-address.ts";
 export { type NatsAddress, type NatsKind, natsEdgesFault, parseNatsAddress } from "./graph/nats-address.ts";
 export { type ParsedGraph, type ParseOptions, parseGraph, resolveGraph } from "./graph/parse.ts";
 export { formatProblem, type Problem } from "./graph/problem.ts";
+export { graphSchema } from "./graph/published-schema.ts";
 export { parseRabbitmqAddress, type RabbitmqAddress, type RabbitmqKind } from "./graph/rabbitmq-address.ts";
 export { parseRedisAddress, type RedisAddress, type RedisKind } from "./graph/redis-address.ts";
 export { parseS3Address, type S3Address, type S3Credentials } from "./graph/s3-address.ts";
-export {
-  type CalculatorDefinition,
-  type EdgeDefinition,
-  type EnrichDefinition,
-  type FilterDefinition,
-  type GraphDefinition,
-  type GraphTestDefinition,
-  graphSchema,
-  type MailboxDefinition,
-  type MapDefinition,
-  type MergeDefinition,
-  type NodeDefinition,
-  type NodeKind,
-  type SinkDefinition,
-  type SourceDefinition,
-  type SupervisionDefinition,
-  type SwitchDefinition,
-  type WindowDefinition,
+export type {
+  CalculatorDefinition,
+  EdgeDefinition,
+  EnrichDefinition,
+  FilterDefinition,
+  GraphDefinition,
+  GraphTestDefinition,
+  MailboxDefinition,
+  MapDefinition,
+  MergeDefinition,
+  NodeDefinition,
+  NodeKind,
+  SinkDefinition,
+  SourceDefinition,
+  SupervisionDefinition,
+  SwitchDefinition,
+  WindowDefinition,
 } from "./graph/schema.ts";
 export type { SinkGrpcDefinition, SourceGrpcDefinition } from "./graph/schema-grpc.ts";
 export type { JmsDefinition } from "./graph/schema-jms.ts";

@@ -3,7 +3,8 @@
  * right type is absent, so that one mistake is reported once and does not hide the others.
  */
 import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
-import { isNodeKind, type NodeKind } from "./schema.ts";
+import { isNodeKind } from "./published-schema.ts";
+import type { NodeKind } from "./schema.ts";
 
 export interface DraftNode {
   readonly name: string;

@@ -1,33 +1,57 @@
 /** Checks a value against the graph schema and says what is wrong in terms of the format, one message per mistake. */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import { didYouMean } from "../expression/nearest.ts";
-import type { Json } from "../frame/json.ts";
+import type { Json, JsonObject } from "../frame/json.ts";
 import { parseDuration } from "./duration.ts";
 import type { Path, ProblemList } from "./problem.ts";
-import { graphSchema, isNodeKind, keysOfKind, NODE_KINDS } from "./schema.ts";
+import { isNodeKind, keysOfKind, NODE_KINDS, schemaAroundNodes, schemaOfKind } from "./published-schema.ts";
 
-let compiled: ValidateFunction | undefined;
-
-/** Compiled at first use, which `--help` need not pay; to optimize code that checks one file takes longer than it saves. */
-function validator(): ValidateFunction {
-  if (compiled === undefined) {
-    const ajv = new Ajv({
-      allErrors: true,
-      discriminator: true,
-      strict: false,
-      verbose: true,
-      code: { optimize: false },
-    });
-    ajv.addFormat("millrace-duration", (text: string) => "ms" in parseDuration(text));
-    compiled = ajv.compile(graphSchema);
-  }
-  return compiled;
-}
+const ajv = new Ajv({
+  ...{ allErrors: true, strict: false, verbose: true, code: { optimize: false } },
+  // The schema's own test does.
+  ...{ validateSchema: false, meta: false },
+});
+ajv.addFormat("millrace-duration", (text: string) => "ms" in parseDuration(text));
+const aroundNodes = schemaAroundNodes();
+const compiled = new Map<JsonObject, ValidateFunction>();
 
 export function checkSchema(value: Json, problems: ProblemList): void {
-  const validate = validator();
-  if (validate(value)) return;
-  for (const error of validate.errors ?? []) report(error, problems);
+  checkMap(aroundNodes, value, [], problems);
+  for (const [name, node] of Object.entries(mapOf(mapOf(value)?.nodes) ?? {})) {
+    const kind = mapOf(node)?.kind;
+    if (isNodeKind(kind)) checkMap(schemaOfKind(kind), node, ["nodes", name], problems);
+    else if (mapOf(node) !== undefined) unknownKind(kind, ["nodes", name], problems);
+  }
+}
+
+/** Checks a map, and then each map in it by itself: to compile what a graph does not say takes longer than all else that checks it. */
+function checkMap(schema: JsonObject, value: Json, place: Path, problems: ProblemList): void {
+  const validate = compiled.get(schema) ?? ajv.compile(withoutMaps(schema));
+  compiled.set(schema, validate);
+  if (!validate(value))
+    for (const error of validate.errors ?? []) report(error, [...place, ...pathOf(error)], problems);
+  for (const [key, inner] of Object.entries(mapOf(schema.properties) ?? {})) {
+    const said = mapOf(mapOf(value)?.[key]);
+    if (said !== undefined && isClosedMap(inner)) checkMap(inner, said, [...place, key], problems);
+  }
+}
+
+function withoutMaps(schema: JsonObject): JsonObject {
+  const properties = Object.entries(mapOf(schema.properties) ?? {});
+  return {
+    ...schema,
+    properties: Object.fromEntries(
+      properties.map(([key, inner]) => [key, isClosedMap(inner) ? { type: "object" } : inner]),
+    ),
+  };
+}
+
+function isClosedMap(schema: Json): schema is JsonObject {
+  return mapOf(schema)?.additionalProperties === false;
+}
+
+function mapOf(value: Json | undefined): JsonObject | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
 function pathOf({ instancePath }: ErrorObject): Path {
@@ -35,17 +59,13 @@ function pathOf({ instancePath }: ErrorObject): Path {
   return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-function report(error: ErrorObject, problems: ProblemList): void {
-  const path = pathOf(error);
+function report(error: ErrorObject, path: Path, problems: ProblemList): void {
   switch (error.keyword) {
     case "additionalProperties":
       unknownKey(error, path, problems);
       break;
     case "required":
       missingKey(String(error.params.missingProperty), path, problems);
-      break;
-    case "discriminator":
-      unknownKind(error, path, problems);
       break;
     case "propertyNames": {
       const name = String(error.params.propertyName);
@@ -80,16 +100,13 @@ function alternatives(key: string, known: readonly string[]): string {
 }
 
 function missingKey(key: string, path: Path, problems: ProblemList): void {
-  // `kind` is reported by the discriminator, with the kinds there are.
-  if (key === "kind") return;
   const of = path.length === 2 && path[0] === "nodes" ? ` of node \`${path[1]}\`` : "";
   problems.add("GRAPH-SCHEMA", path, `key \`${key}\`${of} is missing`, "key");
 }
 
-function unknownKind({ params }: ErrorObject, path: Path, problems: ProblemList): void {
+function unknownKind(kind: Json | undefined, path: Path, problems: ProblemList): void {
   const kinds = NODE_KINDS.join(", ");
-  if (params.error === "mapping") {
-    const kind = String(params.tagValue);
+  if (typeof kind === "string") {
     const hint = didYouMean(kind, NODE_KINDS) || `: ${kinds}`;
     problems.add("GRAPH-SCHEMA", [...path, "kind"], `unknown kind \`${kind}\`${hint}`);
   } else problems.add("GRAPH-SCHEMA", path, `\`kind\` of node \`${path.at(-1)}\` is missing: ${kinds}`, "key");

@@ -1,7 +1,6 @@
 /** Conditions of appends as clients write them: over REST in the request, over gRPC as `$condition` in the metadata of the first event. */
 import type { AppendCondition, EventFilter, EventLog } from "@millrace/engine";
 import type { Static } from "typebox";
-import { Check, Errors } from "typebox/value";
 import { ConditionSchema } from "../schema/append.ts";
 import { eventStoreError } from "./errors.ts";
 
@@ -20,12 +19,17 @@ export function conditionOf({ none, after }: ClientCondition, log: EventLog): Ap
 }
 
 /** @throws EVENTSTORE-INVALID there is one that cannot be read */
-export function conditionIn(metadata: Uint8Array | undefined, log: EventLog): AppendCondition | undefined {
+export async function conditionIn(
+  metadata: Uint8Array | undefined,
+  log: EventLog,
+): Promise<AppendCondition | undefined> {
   if (metadata === undefined || metadata.length === 0) return undefined;
   const bytes = Buffer.from(metadata.buffer, metadata.byteOffset, metadata.byteLength);
   if (!bytes.includes(`"${PROPERTY}"`)) return undefined;
   const condition = propertyOf(bytes.toString("utf8"));
   if (condition === undefined) return undefined;
+  // Loaded with the first condition: most hosts never get one.
+  const { Check, Errors } = await import("typebox/value");
   if (Check(ConditionSchema, condition)) return conditionOf(condition, log);
   const [first] = Errors(ConditionSchema, condition);
   throw eventStoreError("EVENTSTORE-INVALID", `${PROPERTY}${first?.instancePath} ${first?.message}`);

@@ -81,7 +81,7 @@ export class StreamWriter {
     this.#checkSize(stream, events);
     const subject = subjectOf(stream);
     const stored = events.map((event) => storedEvent(event, author));
-    const condition = conditionIn(events[0]?.metadata, this.#options.log);
+    const condition = await conditionIn(events[0]?.metadata, this.#options.log);
     if (condition !== undefined) {
       const append = { stream, expected, events: stored };
       return appended(await this.appendAll([append], condition), append);

@@ -10,7 +10,7 @@ import { createServer, type Socket } from "node:net";
 import { errnoOf, reportOf } from "@millrace/engine";
 import { opsError } from "../errors.ts";
 import { withSocketPath } from "./care-address.ts";
-import { CARE_REQUESTS, type CareVerb, type LogCare } from "./log-care.ts";
+import type { CareVerb, LogCare } from "./log-care.ts";
 
 const REQUEST_BYTES_MAX = 1 << 20;
 
@@ -80,13 +80,16 @@ async function replyTo(line: string, care: LogCare): Promise<object> {
 
 async function asked(line: string, care: LogCare): Promise<unknown> {
   const { verb, request } = parsed(line);
+  // Loaded with the first request: most hosts never get one.
+  const [{ CARE_REQUESTS }, { Check, Errors }] = await Promise.all([
+    import("./care-requests.ts"),
+    import("typebox/value"),
+  ]);
   if (typeof verb !== "string" || !Object.hasOwn(CARE_REQUESTS, verb))
     throw opsError("HOST-CARE", `the host does not know the request ${String(verb)}; is it of another version?`);
   // An own key of the catalogue.
   const known = verb as CareVerb;
   const schema = CARE_REQUESTS[known];
-  // Loaded with the first request: most hosts never get one.
-  const { Check, Errors } = await import("typebox/value");
   if (!Check(schema, request)) {
     const [first] = Errors(schema, request);
     throw opsError("HOST-CARE", `the request ${known} cannot be read: ${first?.instancePath} ${first?.message}`);

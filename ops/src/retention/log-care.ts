@@ -4,40 +4,10 @@
  */
 import type { ForgottenPayloads } from "@millrace/engine";
 import type { ArchivedRange, PrunedRange } from "@millrace/streams/embedded";
-import Type, { type Static } from "typebox";
+import type { Static } from "typebox";
 import type { Erasure } from "../personal/erase-subject.ts";
+import type { CARE_REQUESTS } from "./care-requests.ts";
 import type { LegalHold } from "./legal-holds.ts";
-
-const closed = { additionalProperties: false } as const;
-const By = Type.Object({ principal: Type.String({ minLength: 1 }), reason: Type.String() }, closed);
-const Name = Type.String({ minLength: 1 });
-
-/** What each request has to say. Times in ms since 1970. */
-export const CARE_REQUESTS = {
-  archive: Type.Object({ beforeMs: Type.Number(), parquet: Type.Boolean(), keep: Type.Boolean() }, closed),
-  /** `abandon`: graphs that will not run again, for which nothing is kept back. */
-  prune: Type.Object({ beforeMs: Type.Number(), abandon: Type.Optional(Type.Array(Name)), by: By }, closed),
-  holds: Type.Object({}, closed),
-  placeHold: Type.Object(
-    {
-      name: Name,
-      held: Type.Object(
-        {
-          streamPrefix: Type.Optional(Type.String()),
-          tenant: Type.Optional(Type.String()),
-          fromMs: Type.Optional(Type.Number()),
-          toMs: Type.Optional(Type.Number()),
-        },
-        closed,
-      ),
-      by: By,
-    },
-    closed,
-  ),
-  releaseHold: Type.Object({ name: Name, by: By }, closed),
-  /** Without `yes` it is only said what would be done. */
-  erase: Type.Object({ subject: Name, yes: Type.Boolean(), by: By }, closed),
-};
 
 export type CareVerb = keyof typeof CARE_REQUESTS;
 export type CareRequest<Verb extends CareVerb> = Static<(typeof CARE_REQUESTS)[Verb]>;
