@@ -1,5 +1,5 @@
 /** The error catalogue of the host and the command line. */
-import { defineErrors } from "@millrace/engine";
+import { defineErrors } from "@millrace/engine/worker";
 
 export const opsError = defineErrors({
   "LOG-HOLD": {

@@ -2,7 +2,8 @@
  * One way to ask for all commands: a running server over HTTP, or the files of a stopped one through the same server in this
  * process without a socket. What the command line shows is therefore what the API answers.
  */
-import { type Json, MillraceError, type Place } from "@millrace/engine";
+import type { Json, Place } from "@millrace/engine";
+import { MillraceError } from "@millrace/engine/worker";
 import { opsError } from "../errors.ts";
 
 export interface Api {

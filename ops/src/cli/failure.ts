@@ -1,5 +1,6 @@
 /** What a person sees when a command fails, and the exit code of it (see `exit-codes` in the documentation). */
-import { type ErrorReport, errorEntry, MillraceError, reportOf } from "@millrace/engine";
+import type { ErrorReport } from "@millrace/engine";
+import { errorEntry, MillraceError, reportOf } from "@millrace/engine/worker";
 import pc from "picocolors";
 
 export const EXIT = {

@@ -1,4 +1,5 @@
-import { type ConnectionStatus, type EdgeStatus, type GraphStatus, isJsonObject, type Json } from "@millrace/engine";
+import type { ConnectionStatus, EdgeStatus, GraphStatus, Json } from "@millrace/engine";
+import { isJsonObject } from "@millrace/engine/worker";
 import { withApi } from "../api.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
