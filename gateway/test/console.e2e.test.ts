@@ -271,13 +271,19 @@ describe.skipIf(skipped)(
         for (const path of pages) {
           await page.goto(origin + path);
           await sees(page, ".clock", /LIVE/);
-          await page.waitForTimeout(400);
+          if (path.startsWith("/graphs/")) await sees(page, ".sentence", /msg\/s in/);
+          if (path.includes("edge=")) await page.waitForSelector(".messages .message");
+          await page.waitForFunction(() => document.getAnimations().every(({ playState }) => playState !== "running"));
           await page.evaluate(axe);
           const violations = await page.evaluate(async () => {
             const { axe: checker } = window as unknown as {
-              axe: { run: () => Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> };
+              axe: {
+                run(
+                  options: object,
+                ): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>;
+              };
             };
-            return (await checker.run()).violations.filter(
+            return (await checker.run({ resultTypes: ["violations"] })).violations.filter(
               ({ impact }) => impact === "serious" || impact === "critical",
             );
           });

@@ -99,7 +99,7 @@ nodes:
   file:  { kind: sink, input: in, to: "file:out.ndjson" }
   board: { kind: sink, input: in, to: "projection:rows", key: [id] }
 `;
-const COUNT = 20_000;
+const COUNT = 8000;
 
 function copying(): { readonly folder: GraphFolder; readonly rows: readonly string[] } {
   const text = rowsOf(COUNT, 20);
