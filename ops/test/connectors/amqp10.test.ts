@@ -1,9 +1,11 @@
 /** AMQP 1.0 connectors against two real brokers. */
+
 import { type Amqp10Address, type Feed, type Json, parseAmqp10Address, reportOf, systemEnv } from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { amqp10Feed, amqp10Sink } from "@millrace/streams/amqp10";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
 import { Amqp10Client, type Drained } from "./amqp10-client.ts";
 import { byHand, EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
@@ -63,21 +65,25 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
       };
     });
 
-    sinkContract(`a queue over AMQP 1.0 on ${name}`, async () => {
-      const queue = next("q");
-      await broker.makeQueue(queue);
-      // What was drained and not accepted in time comes again, under its id.
-      const seen = new Map<string, Json>();
-      return {
-        connect: () => sink(pathOf(queue), wire.port),
-        breakConnections,
-        async content() {
-          for (const { id, data } of await client.drain(node(queue))) seen.set(id, JSON.parse(data) as Json);
-          return [...seen.values()];
-        },
-        close: async () => undefined,
-      };
-    });
+    sinkContract(
+      `a queue over AMQP 1.0 on ${name}`,
+      async () => {
+        const queue = next("q");
+        await broker.makeQueue(queue);
+        // What was drained and not accepted in time comes again, under its id.
+        const seen = new Map<string, Json>();
+        return {
+          connect: () => sink(pathOf(queue), wire.port),
+          breakConnections,
+          async content() {
+            for (const { id, data } of await client.drain(node(queue))) seen.set(id, JSON.parse(data) as Json);
+            return [...seen.values()];
+          },
+          close: async () => undefined,
+        };
+      },
+      { runs: times(5, 15) },
+    );
 
     if (topic !== undefined)
       feedContract(`a topic over AMQP 1.0 on ${name} with a durable subscription`, async () => {

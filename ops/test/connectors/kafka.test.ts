@@ -20,7 +20,7 @@ import { type CloudEvent, Kafka as CloudEvents, type KafkaMessage } from "cloude
 import { Partitioners } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
-import { isFull } from "../faults/form.ts";
+import { isFull, times } from "../faults/form.ts";
 import { EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
 import { leaveForgotten } from "./kafka-forgotten.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
@@ -89,11 +89,15 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         });
       }
 
-      sinkContract("a topic", async () => {
-        const topic = await topics.make();
-        const connect = () => sink(topic, "g/out", undefined, server.wire.address);
-        return { connect, content: () => topics.rows(topic), breakConnections, close: async () => undefined };
-      });
+      sinkContract(
+        "a topic",
+        async () => {
+          const topic = await topics.make();
+          const connect = () => sink(topic, "g/out", undefined, server.wire.address);
+          return { connect, content: () => topics.rows(topic), breakConnections, close: async () => undefined };
+        },
+        { runs: times(5, 15) },
+      );
 
       test(
         "events are in records and headers as the reference library has them, both ways",
