@@ -1,15 +1,19 @@
 /** Checks a value against the graph schema and says what is wrong in terms of the format, one message per mistake. */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import { didYouMean } from "../expression/nearest.ts";
-import type { Json, JsonObject } from "../frame/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 import { parseDuration } from "./duration.ts";
 import type { Path, ProblemList } from "./problem.ts";
 import { isNodeKind, keysOfKind, NODE_KINDS, schemaAroundNodes, schemaOfKind } from "./published-schema.ts";
 
 const ajv = new Ajv({
-  ...{ allErrors: true, strict: false, verbose: true, code: { optimize: false } },
-  // The schema's own test does.
-  ...{ validateSchema: false, meta: false },
+  allErrors: true,
+  strict: false,
+  verbose: true,
+  code: { optimize: false },
+  // The schema's own test does it.
+  validateSchema: false,
+  meta: false,
 });
 ajv.addFormat("millrace-duration", (text: string) => "ms" in parseDuration(text));
 const aroundNodes = schemaAroundNodes();
@@ -51,7 +55,7 @@ function isClosedMap(schema: Json): schema is JsonObject {
 }
 
 function mapOf(value: Json | undefined): JsonObject | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+  return isJsonObject(value) ? value : undefined;
 }
 
 function pathOf({ instancePath }: ErrorObject): Path {
