@@ -17,7 +17,7 @@ import {
 } from "@millrace/engine";
 import { SeededRandom } from "@millrace/engine/testing";
 import { memoryEventLog, memoryTransport } from "@millrace/streams/memory";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
 import { HostPayloads } from "../../src/host/host-payloads.ts";
@@ -111,7 +111,7 @@ describe("payloads of edges between hosts", () => {
     await Promise.all([finished(a.host), finished(b.host)]);
     expect(written()).toEqual(EXPECTED);
     await a.payloads.exchange.settled();
-    await vi.waitFor(() => expect(b.payloads.report()).toMatchObject({ holds: 0, livePayloads: 0 }));
+    await expect.poll(() => b.payloads.report()).toMatchObject({ holds: 0, livePayloads: 0 });
     expect(a.payloads.report()).toMatchObject({ holds: 0, livePayloads: 0 });
   });
 
@@ -122,8 +122,8 @@ describe("payloads of edges between hosts", () => {
     const c = await open("c", ["out"], transport);
     await Promise.all([finished(a.host), finished(c.host)]);
     expect(written()).toEqual(EXPECTED);
-    await vi.waitFor(() => expect(c.payloads.report()).toMatchObject({ holds: 0, livePayloads: 0 }));
-    await vi.waitFor(() => expect(b.payloads.report()).toMatchObject({ holds: 0, livePayloads: 0 }));
+    await expect.poll(() => c.payloads.report()).toMatchObject({ holds: 0, livePayloads: 0 });
+    await expect.poll(() => b.payloads.report()).toMatchObject({ holds: 0, livePayloads: 0 });
     expect([objects("a"), objects("b"), objects("c")]).toEqual([0, 7, 0]);
   });
 

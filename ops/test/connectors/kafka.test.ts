@@ -33,6 +33,7 @@ const kinds = kafkaKinds().slice(isFull ? 0 : -1);
 const ATTRIBUTES_AT = 21;
 const USER = "millrace";
 const PASSWORD = "se:cr/et";
+const WAIT = { timeout: 15_000 };
 
 describe.skipIf(kinds.length === 0)("Kafka", () => {
   for (const kind of kinds) {
@@ -235,14 +236,14 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         await vi.waitFor(async () => {
           await take();
           expect(through).toBe(8);
-        });
+        }, WAIT);
         await take();
         expect([rows, through]).toEqual([[1, 2, 5], 8]);
         await open.commit();
         await vi.waitFor(async () => {
           await take();
           expect(through).toBeGreaterThanOrEqual(10);
-        });
+        }, WAIT);
         expect(rows).toEqual([1, 2, 5, 7, 8]);
         const all = await source(`${topic}?read=uncommitted&until=now`).open("0", -1);
         expect(((await all.read(100)) as SourceBatch).batch.rows()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
@@ -277,7 +278,7 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         const known = before.identity;
         await topics.admin.deleteTopics({ topics: [topic] });
         await topics.make(topic);
-        await vi.waitFor(() => topics.publish(topic, numbers(0, 5)), { timeout: 15_000 });
+        await vi.waitFor(() => topics.publish(topic, numbers(0, 5)), WAIT);
         const shorter = await source(topic).open("0", 9);
         expect(await shorter.read(10).catch(reportOf)).toMatchObject({
           code: "SOURCE-RECREATED",
@@ -292,7 +293,7 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
         await vi.waitFor(async () => {
           expect(await before.read(10)).toBe("idle");
           expect(before.identity).toBe(other.identity);
-        });
+        }, WAIT);
         for (const reader of [before, shorter, other]) await reader.close();
       });
 

@@ -3,7 +3,7 @@ import { systemEnv, type Transport } from "@millrace/engine";
 import { transportContract } from "@millrace/engine/testing";
 import { natsTransport } from "@millrace/streams/nats";
 import { connect } from "nats";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { natsServers, startNats } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
@@ -79,7 +79,7 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
             { credit: 3 },
           );
         });
-        await vi.waitFor(() => expect(after.connection?.().failures).toBeGreaterThan(1));
+        await expect.poll(() => after.connection?.().failures).toBeGreaterThan(1);
         wire.mend();
         await all;
         expect(got).toEqual(["1", "2", "3"]);
