@@ -3,7 +3,7 @@ import { tell } from "./form.ts";
 import { killLog } from "./log-kill.mjs";
 
 /** `LOG_KILLS=1000` is the long form. */
-const KILLS = Number(process.env.LOG_KILLS ?? 10);
+const KILLS = Number(process.env.LOG_KILLS ?? 5);
 
 it(
   `loses nothing acknowledged and doubles nothing over ${KILLS} kills of an appending process`,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { history } from "./random-faults.ts";
 
 /** `LOG_SIM_SEEDS=2000 vitest run …` is the long form; `LOG_SIM_SEED=17` repeats one. */
-const SEEDS = Number(process.env.LOG_SIM_SEEDS ?? 30);
+const SEEDS = Number(process.env.LOG_SIM_SEEDS ?? 15);
 const ONLY = process.env.LOG_SIM_SEED;
 const MINUTES_MS = 60_000;
 
