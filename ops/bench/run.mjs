@@ -16,6 +16,7 @@ const SUFFIX = ".bench.mjs";
 const PEERS = new Map([
   ["hop", "peers"],
   ["calculator", "peers/koffi"],
+  ["kafka-drivers", "peers/kafka-drivers"],
 ]);
 
 function names() {
