@@ -161,11 +161,11 @@ test("a target that is overloaded is tried again, when it says", async () => {
   expect(await failureOf({}, (response) => response.writeHead(429, { "retry-after": "7" }).end())).toMatchObject({
     code: "SINK-FAILED",
     kind: "transient",
-    retryAfterMs: 7000,
+    retryAfterMs: expect.closeTo(7000, -2),
   });
   const dates = { date: "Mon, 01 Jan 2001 00:00:00 GMT", "retry-after": "Mon, 01 Jan 2001 00:00:30 GMT" };
   expect(await failureOf({}, (response) => response.writeHead(503, dates).end())).toMatchObject({
-    retryAfterMs: 30_000,
+    retryAfterMs: expect.closeTo(30_000, -2),
   });
   const policy = { backoffMs: 70, jitter: 0 };
   expect(await failureOf({ policy }, (response) => response.writeHead(500).end())).toMatchObject({ retryAfterMs: 70 });
@@ -344,7 +344,9 @@ describe("the connection of a webhook", () => {
     await sink.deliver([sliceOf(["a"])]);
     expect(sink.connection?.()).toMatchObject({ state: "up", endpoint: second.url.split("?")[0] });
     isGone = true;
-    await thrownBy(sink.deliver([sliceOf(["b"])]));
+    // The first failure is that of the host that was up: nobody waits for the one that asked to be left alone.
+    const { retryAfterMs = 0 } = await thrownBy(sink.deliver([sliceOf(["b"])]));
+    expect(retryAfterMs).toBeLessThan(60_000);
     const { message } = await thrownBy(sink.deliver([sliceOf(["b"])]));
     expect(message).toMatch(/in: wants to be left alone for \d+ ms more; .*in: no answer: /);
     isGone = false;

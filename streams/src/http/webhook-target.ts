@@ -47,8 +47,6 @@ export class WebhookTarget {
   #request: WebhookRequest | undefined;
   /** Of the newest host that did not take it. */
   #failure: MillraceError | undefined;
-  /** Monotonic ms until which a host wants to be left alone, where there are others. */
-  readonly #notBeforeMs = new Map<string, number>();
 
   constructor(options: WebhookTargetOptions, env: Env) {
     this.#options = options;
@@ -64,7 +62,8 @@ export class WebhookTarget {
         connect: (endpoint, signal) => this.#connect(endpoint, signal),
         // It took what it was sent last; what is posted just to ask would be a message.
         probe: () => Promise.resolve(),
-        ended: (link) => link.ended,
+        // What breaks shows when the next request is posted.
+        ended: () => new Promise(() => undefined),
         disconnect: (link) => link.close(),
       },
     });
@@ -112,7 +111,6 @@ export class WebhookTarget {
   async #connect(endpoint: string, signal: AbortSignal): Promise<WebhookLink> {
     const request = this.#request;
     if (request === undefined) throw new Error("there is nothing to post");
-    this.#mayBeAsked(endpoint);
     let link: WebhookLink | undefined;
     try {
       const agent = await this.#agent(endpoint);
@@ -124,7 +122,7 @@ export class WebhookTarget {
       // A host that refuses a message is there.
       if (link === undefined || !isRefusal(error)) {
         await link?.close();
-        throw this.#noted(endpoint, error);
+        throw this.#noted(error);
       }
       link.first = error;
     }
@@ -136,36 +134,26 @@ export class WebhookTarget {
       await this.#send(link, request);
     } catch (error) {
       if (isRefusal(error)) throw error;
-      const failure = this.#noted(link.endpoint, error);
-      const { message, details, retryAfterMs: waitMs } = failure;
-      const shown = engineError("SINK-FAILED", `${link.endpoint}: ${message}`, {
-        cause: error,
-        ...(details === undefined ? {} : { details }),
-        ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
-      });
-      link.end(shown);
-      throw shown;
+      const { message, details, retryAfterMs: waitMs } = this.#noted(error);
+      const said = `${link.endpoint}: ${message}`;
+      const options = { cause: error, ...(details === undefined ? {} : { details }) };
+      this.#connection.giveUp(
+        link,
+        engineError("SINK-FAILED", said, waitMs === undefined ? options : { ...options, retryAfterMs: waitMs }),
+      );
+      throw engineError("SINK-FAILED", said, { ...options, retryAfterMs: this.#connection.waitMs });
     }
   }
 
-  /** Where there are other hosts, the wait that one asks for is its own. */
-  #noted(endpoint: string, error: unknown): MillraceError {
+  #noted(error: unknown): MillraceError {
     const failure = error instanceof MillraceError ? error : engineError("SINK-FAILED", messageOf(error));
     const { code, kind, details, cause, retryAfterMs: waitMs } = failure;
-    const isOnly = this.#urls.size === 1;
-    if (waitMs !== undefined && !isOnly) this.#notBeforeMs.set(endpoint, this.#env.clock.monotonic() + waitMs);
     this.#failure = new MillraceError(code, kind, this.#shown(failure.message), {
       cause,
       ...(details === undefined ? {} : { details }),
-      ...(waitMs === undefined || !isOnly ? {} : { retryAfterMs: waitMs }),
+      ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
     });
     return this.#failure;
-  }
-
-  #mayBeAsked(endpoint: string): void {
-    const leftMs = (this.#notBeforeMs.get(endpoint) ?? 0) - this.#env.clock.monotonic();
-    if (leftMs > 0) throw new Error(`wants to be left alone for ${Math.ceil(leftMs)} ms more`);
-    this.#notBeforeMs.delete(endpoint);
   }
 
   /** Loading the library takes 45 ms, which only graphs that post should pay. */
@@ -250,17 +238,12 @@ export class WebhookTarget {
 class WebhookLink {
   readonly endpoint: string;
   readonly agent: Agent;
-  readonly ended: Promise<unknown>;
   /** What became of the request that made it: it was taken, or its messages were refused. */
   first: "taken" | MillraceError | undefined = "taken";
-  #end: (reason: unknown) => void = () => undefined;
 
   constructor(endpoint: string, agent: Agent) {
     this.endpoint = endpoint;
     this.agent = agent;
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
   }
 
   /** Once: what is posted after it goes over the connection. */
@@ -270,12 +253,7 @@ class WebhookLink {
     return first;
   }
 
-  end(reason: unknown): void {
-    this.#end(reason);
-  }
-
   async close(): Promise<void> {
-    this.#end(undefined);
     await this.agent.destroy();
   }
 }

@@ -1,4 +1,4 @@
-import { reportOf } from "@millrace/engine";
+import { engineError, reportOf } from "@millrace/engine";
 import { type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
 import { describe, expect, test } from "vitest";
 import { Connection, type ConnectionDriver } from "./connection.ts";
@@ -12,6 +12,8 @@ class World implements ConnectionDriver<Peer> {
   readonly attempts: (readonly [endpoint: string, atMs: number])[] = [];
   readonly peers: Peer[] = [];
   readonly #env: VirtualEnv;
+  /** How long an endpoint that is not up wants to be left alone. */
+  readonly asked = new Map<string, number>();
   connectMs = 1;
 
   constructor(env: VirtualEnv) {
@@ -22,7 +24,11 @@ class World implements ConnectionDriver<Peer> {
     this.attempts.push([endpoint, this.#env.clock.monotonic()]);
     return new Promise((resolve, reject) => {
       this.#env.timers.after(this.connectMs, () => {
-        if (!this.up.has(endpoint)) return reject(new Error("refused"));
+        const retryAfterMs = this.asked.get(endpoint);
+        if (!this.up.has(endpoint))
+          return reject(
+            retryAfterMs === undefined ? new Error("refused") : engineError("SINK-FAILED", "busy", { retryAfterMs }),
+          );
         const peer = new Peer(endpoint);
         this.peers.push(peer);
         resolve(peer);
@@ -114,6 +120,80 @@ describe("a resilient connection", () => {
     const other = setUp(["a"], "2");
     for (let i = 0; i < 4; i++) await other.failure();
     expect(other.world.attempts.map(([, ms]) => ms)).not.toEqual(at);
+  });
+
+  describe("to endpoints that say how long they want to be left alone", () => {
+    const MINUTE = 60_000;
+
+    test("leaves each alone for its own time, and tries the others in the waits between rounds", async () => {
+      const { world, failure, acquire, env } = setUp(["a", "b", "c"]);
+      world.asked.set("a", 2 * MINUTE);
+      const first = await failure();
+      expect(first).toMatchObject({ code: "CONNECTION-FAILED" });
+      await failure();
+      expect(world.attempts.map(([endpoint]) => endpoint)).toEqual(["a", "b", "c", "b", "c"]);
+      expect(world.attempts.at(-1)?.[1]).toBeLessThan(1000);
+      world.up.add("a").add("c");
+      const third = await acquire();
+      expect(third.endpoint).toBe("c");
+      third.end(new Error("reset by peer"));
+      await env.advance(MINUTE);
+      expect((await acquire()).endpoint).toBe("c");
+    });
+
+    test("goes back to the first in order once its time has come", async () => {
+      const { world, failure, acquire, env } = setUp();
+      world.asked.set("a", 2 * MINUTE);
+      world.up.add("b");
+      const second = await acquire();
+      expect(second.endpoint).toBe("b");
+      await env.advance(2 * MINUTE);
+      world.up.add("a");
+      second.end(new Error("reset by peer"));
+      await env.settle();
+      expect((await acquire()).endpoint).toBe("a");
+      expect(await failure()).toBeUndefined();
+    });
+
+    test("waits, where all want to be left alone, for the one whose time comes first", async () => {
+      const { world, connection, failure, acquire, env } = setUp();
+      world.asked.set("a", 2 * MINUTE).set("b", MINUTE);
+      expect(await failure()).toMatchObject({ code: "CONNECTION-FAILED" });
+      const left = connection.waitMs;
+      expect(left).toBeLessThanOrEqual(MINUTE);
+      world.asked.clear();
+      expect(await failure()).toMatchObject({
+        message: expect.stringMatching(/: a: wants to be left alone for \d+ ms more; b: refused$/),
+      });
+      const [, , [endpoint, atMs] = ["", 0]] = world.attempts;
+      expect([endpoint, Math.round(atMs / 1000)]).toEqual(["b", 60]);
+      await env.advance(2 * MINUTE);
+      world.up.add("a");
+      expect((await acquire()).endpoint).toBe("a");
+    });
+
+    test("is open for as long as the first of them asks when the circuit opens", async () => {
+      const { world, connection, failure } = setUp();
+      world.asked.set("a", 2 * MINUTE);
+      for (let i = 0; i < 4; i++) await failure();
+      expect(connection.status.state).toBe("suspended");
+      expect(connection.waitMs).toBe(POLICY.suspendMs);
+    });
+
+    test("gives up one over which it was said, and has the next", async () => {
+      const { world, connection, acquire, env } = setUp();
+      world.up.add("a").add("b");
+      const peer = await acquire();
+      connection.giveUp(peer, engineError("SINK-FAILED", "busy", { retryAfterMs: 2 * MINUTE }));
+      expect(connection.status).toMatchObject({ state: "backing-off", reason: "busy" });
+      expect(connection.waitMs).toBeLessThanOrEqual(POLICY.backoffMs * (1 + POLICY.jitter));
+      expect((await acquire()).endpoint).toBe("b");
+      expect(peer.disconnected).toBe(true);
+      await env.settle();
+      connection.giveUp(peer, new Error("too late to say so"));
+      expect(connection.status.state).toBe("up");
+      expect(connection.waitMs).toBe(0);
+    });
   });
 
   test("is left alone once the circuit is open, and then tried once", async () => {

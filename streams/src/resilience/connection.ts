@@ -1,8 +1,9 @@
 /**
  * One connection to something that may fail, whatever it is: an ordered list of endpoints, each tried in turn from the first;
  * growing waits with jitter between rounds; a circuit that opens after too many failed rounds, so that a dead broker is left
- * alone; a probe that finds connections that look alive and are not. Whoever uses it asks for the connection each time and
- * says when it misbehaves; connecting is done on demand and once for all who wait.
+ * alone; a probe that finds connections that look alive and are not. An endpoint that says how long it wants to be left alone is passed
+ * over for so long, and the others are not kept waiting. Whoever uses it asks for the connection each time and says when it
+ * misbehaves; connecting is done on demand and once for all who wait.
  *
  * The libraries that do this keep their own timers (cockatiel, opossum), so that none of it could be tested under injected
  * time; brokers' clients each do a part of it differently, and are told not to.
@@ -29,8 +30,8 @@ export interface ConnectionDriver<C> {
   /** Resolves when the other end answers. */
   probe(connection: C): Promise<void>;
   /**
-   * Resolves, with the reason if there is one, when the connection has ended by itself. Never rejects. A reason with `retryAfterMs` is
-   * not tried again before, and so is an error of {@link connect}.
+   * Resolves, with the reason if there is one, when the connection has ended by itself. Never rejects. After a reason with
+   * `retryAfterMs` the endpoint is not tried again before, and so after an error of {@link connect}.
    */
   ended(connection: C): Promise<unknown>;
   disconnect(connection: C): Promise<void>;
@@ -61,8 +62,10 @@ export class Connection<C> {
   #sinceMs: number;
   #connects = 0;
   readonly #circuit: Circuit;
-  /** Monotonic ms before which nothing is attempted. */
+  /** Monotonic ms before which no endpoint is tried: a back-off. */
   #notBeforeMs = 0;
+  /** Monotonic ms before which an endpoint wants to be left alone. */
+  readonly #leftAloneMs = new Map<string, number>();
 
   constructor(options: ConnectionOptions<C>) {
     this.#options = options;
@@ -82,6 +85,11 @@ export class Connection<C> {
       connects: this.#connects,
       failures: this.#circuit.failures,
     };
+  }
+
+  /** For how long nothing is attempted from now on, in whole ms: a back-off, an open circuit, or all endpoints want to be left alone. */
+  get waitMs(): number {
+    return this.#current === undefined ? this.#waitMsAt(this.#options.env.clock.monotonic()) : 0;
   }
 
   /**
@@ -109,6 +117,11 @@ export class Connection<C> {
     await this.#probing;
   }
 
+  /** Over `connection` its endpoint said that it is of no use now; with `retryAfterMs`, for how long. The next one is made as after a break. */
+  giveUp(connection: C, cause: unknown): void {
+    this.#drop(connection, messageOf(cause), retryAfterOf(cause));
+  }
+
   /**
    * Ends the connection, or the attempt to make one (CONNECTION-CLOSED), until it is asked for again. What failed before is
    * remembered: an open circuit stays open.
@@ -125,12 +138,14 @@ export class Connection<C> {
   }
 
   async #connect(wanted: AbortSignal): Promise<C> {
-    const { env } = this.#options;
-    const waitMs = this.#notBeforeMs - env.clock.monotonic();
-    if (waitMs > 0) await sleep(env, waitMs, wanted);
+    for (let waitMs = this.waitMs; waitMs > 0; waitMs = this.waitMs) await sleep(this.#options.env, waitMs, wanted);
     const reasons: string[] = [];
-    let leastMs = 0;
     for (const endpoint of this.#options.endpoints) {
+      const leftMs = this.#leftMsOf(endpoint, this.#options.env.clock.monotonic());
+      if (leftMs > 0) {
+        reasons.push(`${endpoint}: wants to be left alone for ${leftMs} ms more`);
+        continue;
+      }
       this.#endpoint = endpoint;
       this.#become("connecting", this.#reason);
       try {
@@ -138,10 +153,10 @@ export class Connection<C> {
       } catch (cause) {
         wanted.throwIfAborted();
         reasons.push(`${endpoint}: ${messageOf(cause)}`);
-        leastMs = Math.max(leastMs, retryAfterOf(cause));
+        this.#leaveAlone(endpoint, retryAfterOf(cause));
       }
     }
-    throw this.#failedRound(reasons.join("; "), leastMs);
+    throw this.#failedRound(reasons.join("; "));
   }
 
   async #attempt(endpoint: string, wanted: AbortSignal): Promise<C> {
@@ -185,16 +200,16 @@ export class Connection<C> {
     return connection;
   }
 
-  #failedRound(reasons: string, leastMs: number): MillraceError {
+  #failedRound(reasons: string): MillraceError {
     const { env, name } = this.#options;
-    this.#circuit.failed(leastMs);
+    const now = env.clock.monotonic();
+    this.#circuit.failed(this.#firstLeftMsAt(now));
     const { failures } = this.#circuit;
     const suspended = this.#circuit.state === "open";
-    const waitMs = suspended ? this.#circuit.leftMs : Math.max(backoffDelayMs(this.#policy, failures, env), leastMs);
-    this.#notBeforeMs = env.clock.monotonic() + waitMs;
+    if (!suspended) this.#notBeforeMs = now + backoffDelayMs(this.#policy, failures, env);
     this.#become(suspended ? "suspended" : "backing-off", reasons);
     return connectionError("CONNECTION-FAILED", `cannot connect to ${name}: ${reasons}`, {
-      retryAfterMs: waitMs,
+      retryAfterMs: this.#waitMsAt(now),
       details: { failures },
     });
   }
@@ -209,12 +224,31 @@ export class Connection<C> {
   /** A connection that broke was up, so the first attempt to replace it follows after the shortest wait. */
   #drop(connection: C, reason: string, leastMs = 0): void {
     if (connection !== this.#current) return;
-    const { env } = this.#options;
     this.#current = undefined;
     this.#probe?.cancel();
-    this.#notBeforeMs = env.clock.monotonic() + Math.max(backoffDelayMs(this.#policy, 1, env), leastMs);
+    // The endpoint is that of the connection until another attempt is made.
+    if (this.#endpoint !== null) this.#leaveAlone(this.#endpoint, leastMs);
+    const { env } = this.#options;
+    this.#notBeforeMs = env.clock.monotonic() + backoffDelayMs(this.#policy, 1, env);
     this.#become("backing-off", reason);
     void this.#release(connection);
+  }
+
+  #leaveAlone(endpoint: string, forMs: number): void {
+    if (forMs > 0) this.#leftAloneMs.set(endpoint, this.#options.env.clock.monotonic() + forMs);
+  }
+
+  #leftMsOf(endpoint: string, now: number): number {
+    return Math.max(0, Math.ceil((this.#leftAloneMs.get(endpoint) ?? 0) - now));
+  }
+
+  /** Until the first endpoint may be tried that wants to be left alone; 0 if another may. */
+  #firstLeftMsAt(now: number): number {
+    return Math.min(...this.#options.endpoints.map((endpoint) => this.#leftMsOf(endpoint, now)));
+  }
+
+  #waitMsAt(now: number): number {
+    return Math.max(this.#circuit.leftMs, Math.ceil(this.#notBeforeMs - now), this.#firstLeftMsAt(now), 0);
   }
 
   #armProbe(connection: C): void {

@@ -1,4 +1,5 @@
 import {
+  engineError,
   type FeedIntake,
   type InputSlice,
   type Json,
@@ -138,6 +139,50 @@ const ALWAYS_THERE = {
   ended: (): Promise<never> => new Promise(() => undefined),
   disconnect: async (): Promise<void> => undefined,
 };
+
+describe("what an endpoint says of its own time does not keep the next one waiting", () => {
+  function served() {
+    const env = virtualEnv("left alone");
+    const driver = { ...ALWAYS_THERE, connect: async (endpoint: string) => ({ endpoint }) };
+    const connection = new Connection<{ endpoint: string }>({ name: "x", endpoints: ["a", "b"], env, driver });
+    const busy = engineError("SINK-FAILED", "busy", { retryAfterMs: 120_000 });
+    return { env, connection, busy };
+  }
+
+  test("a sink's", async () => {
+    const { env, connection, busy } = served();
+    const sink = resilientSink(connection, {
+      guarantee: "at-least-once",
+      open: async () => undefined,
+      deliver: async ({ endpoint }) => {
+        if (endpoint === "a") throw busy;
+        return endpoint;
+      },
+    });
+    await sink.open(undefined);
+    const failed = await env.until(sink.deliver([sliceOf(0)]).catch((error: unknown) => error));
+    expect(failed).toMatchObject({ code: "SINK-FAILED", message: "busy" });
+    await env.advance((failed as MillraceError).retryAfterMs ?? 0);
+    expect(await env.until(sink.deliver([sliceOf(0)]))).toBe("b");
+    expect(env.clock.monotonic()).toBeLessThan(1000);
+    await sink.close();
+  });
+
+  test("a feed's", async () => {
+    const { env, connection, busy } = served();
+    const heard: string[] = [];
+    const listen = async ({ endpoint }: { endpoint: string }): Promise<void> => {
+      heard.push(endpoint);
+      if (endpoint === "a") throw busy;
+    };
+    const feed = resilientFeed(connection, { listen, hasEnded: () => heard.includes("b") }, env);
+    const ignore = (): void => undefined;
+    const intake = { cursor: undefined, take: ignore, takeGroup: ignore, reject: ignore, lose: ignore };
+    await env.until(feed.run(intake, new AbortController().signal));
+    expect(heard).toEqual(["a", "b"]);
+    expect(env.clock.monotonic()).toBeLessThan(1000);
+  });
+});
 
 describe("a feed that is refused whenever it listens", () => {
   /** What its status says; `listening` ends the listening of the moment, or lets a message come. */

@@ -87,9 +87,11 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
             throw error;
           }
           if (held !== undefined && !signal.aborted) refused = messageOf(error);
+          const isAskedToWait = error instanceof MillraceError && error.retryAfterMs !== undefined;
+          if (held !== undefined && isAskedToWait) connection.giveUp(held, error);
           await connection.disconnect();
-          const waitMs = error instanceof MillraceError ? error.retryAfterMs : undefined;
-          await sleep(env, waitMs ?? (held === undefined ? RETRY_MS : RETRY_LISTEN_MS), signal).catch(() => undefined);
+          const retryMs = held === undefined ? RETRY_MS : RETRY_LISTEN_MS;
+          await sleep(env, isAskedToWait ? connection.waitMs : retryMs, signal).catch(() => undefined);
         }
       }
     },

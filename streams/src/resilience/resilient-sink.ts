@@ -59,11 +59,24 @@ class ResilientSink<C> implements SinkConnector {
       return result;
     } catch (cause) {
       this.#opened = undefined;
-      if (cause instanceof MillraceError) throw cause;
+      if (cause instanceof MillraceError)
+        throw cause.retryAfterMs === undefined ? cause : this.#passed(connection, cause);
       await this.#connection.suspect(connection);
       const { name } = this.#connection.status;
       throw engineError("SINK-FAILED", `cannot deliver to ${name}: ${messageOf(cause)}`, { cause });
     }
+  }
+
+  /** The wait that one endpoint asks for is its own: that of the sink ends when the next one may be tried. */
+  #passed(connection: C, failure: MillraceError): MillraceError {
+    const { code, kind, message, cause, details, place } = failure;
+    this.#connection.giveUp(connection, failure);
+    return new MillraceError(code, kind, message, {
+      cause,
+      place,
+      ...(details === undefined ? {} : { details }),
+      retryAfterMs: this.#connection.waitMs,
+    });
   }
 
   async close(): Promise<void> {
