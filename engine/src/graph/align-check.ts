@@ -4,9 +4,7 @@ import { type DraftNode, isCommitted } from "./draft.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { type DraftEdge, edgeName } from "./edges.ts";
 import type { EventTimes } from "./event-time.ts";
-import { httpKindOf } from "./http-check.ts";
 import type { ProblemList } from "./problem.ts";
-import { parseTarget } from "./target.ts";
 
 export interface AlignSurroundings {
   readonly definition: Json;
@@ -32,11 +30,10 @@ export function checkAlign(around: AlignSurroundings, problems: ProblemList): vo
   if (aligned.length === 0) return;
   const leaving = leavingOf(around.edges);
   const lags = lagsInto(around, leaving);
-  const pushed = pushedInto(around, leaving);
   for (const node of aligned) {
     checkState(node, around.nodes, leaving, problems);
     checkOverflow(node, around, problems);
-    checkTime(node, around, pushed.get(node.name), problems);
+    checkTime(node, around, problems);
     checkDrift(node, lags.get(node.name) ?? 0, problems);
   }
 }
@@ -93,19 +90,10 @@ function checkOverflow(node: DraftNode, around: AlignSurroundings, problems: Pro
   );
 }
 
-function checkTime(
-  node: DraftNode,
-  { times }: AlignSurroundings,
-  pushed: string | undefined,
-  problems: ProblemList,
-): void {
+function checkTime(node: DraftNode, { times }: AlignSurroundings, problems: ProblemList): void {
   const untimed = times.timingOf(node.name)?.untimed;
-  const why =
-    untimed === undefined
-      ? `what is pushed to source \`${pushed}\` has no watermark`
-      : `source \`${untimed}\` has no \`time\``;
-  if (untimed === undefined && pushed === undefined) return;
-  const message = `\`${node.name}\` aligns its inputs by event time, but ${why}`;
+  if (untimed === undefined) return;
+  const message = `\`${node.name}\` aligns its inputs by event time, but source \`${untimed}\` has no \`time\``;
   problems.add("GRAPH-TIME", ["nodes", node.name, "align"], message, "key");
 }
 
@@ -133,21 +121,6 @@ function lagsInto({ nodes, order }: AlignSurroundings, leaving: Leaving): Readon
     for (const to of leaving.get(name) ?? []) lags.set(to, Math.max(lags.get(to) ?? 0, lag));
   }
   return lags;
-}
-
-/** By node: a `http:` source before it that takes pushes. */
-function pushedInto({ nodes, order }: AlignSurroundings, leaving: Leaving): ReadonlyMap<string, string> {
-  const pushed = new Map<string, string>();
-  for (const name of order) {
-    const source = pushed.get(name) ?? (isPushed(nodes.get(name)) ? name : undefined);
-    if (source !== undefined) for (const to of leaving.get(name) ?? []) pushed.set(to, source);
-  }
-  return pushed;
-}
-
-function isPushed(node: DraftNode | undefined): boolean {
-  const target = parseTarget(node?.kind === "source" ? (node.text("from") ?? "") : "");
-  return target?.scheme === "http" && httpKindOf(target) === undefined;
 }
 
 function leavingOf(edges: readonly DraftEdge[]): Leaving {

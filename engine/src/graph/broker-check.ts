@@ -3,6 +3,7 @@ import { parseActivemqAddress } from "./activemq-address.ts";
 import { parseAmqp10Address } from "./amqp10-address.ts";
 import { parseCustomAddress } from "./custom-address.ts";
 import type { DraftNode } from "./draft.ts";
+import { forbidEventTime } from "./event-time.ts";
 import { parseGrpcAddress } from "./grpc-address.ts";
 import { parseGrpcListenAddress } from "./grpc-listen-address.ts";
 import { parseJmsAddress } from "./jms-address.ts";
@@ -88,13 +89,7 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
   forbid(node, ["follow"], "a broker's messages are always followed", problems);
   checkFormat(node, target, problems);
   const why = ONCE.get(`${target.scheme}:${kind}`);
-  if (why !== undefined)
-    forbid(
-      node,
-      ["time", "watermark", "speed"],
-      `${why}, so event times cannot be told again after a crash; read a stream or a table`,
-      problems,
-    );
+  if (why !== undefined) forbidEventTime(node, why, problems);
 }
 
 export function checkBrokerSink(node: DraftNode, target: Target, problems: ProblemList): void {

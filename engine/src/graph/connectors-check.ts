@@ -5,7 +5,14 @@ import { checkCloudEvents } from "./cloudevents-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import { checkGrpc } from "./grpc-check.ts";
-import { checkHttpSource, checkSocketSink, checkWebhookSink, forbidHttp, httpKindOf } from "./http-check.ts";
+import {
+  checkHttpSource,
+  checkPushSource,
+  checkSocketSink,
+  checkWebhookSink,
+  forbidHttp,
+  httpKindOf,
+} from "./http-check.ts";
 import { checkJms } from "./jms-check.ts";
 import type { Path, ProblemList } from "./problem.ts";
 import { checkRegistry } from "./registry-check.ts";
@@ -73,10 +80,10 @@ function unknownScheme(scheme: string, schemes: readonly string[]): string {
 function checkSource(node: DraftNode, around: Surroundings, problems: ProblemList): void {
   const target = targetOf(node, "from", SOURCE_SCHEMES, problems);
   if (target === undefined) return;
-  const path = ["nodes", node.name, "from"];
   checkPersonal(node, target, problems);
   checkCloudEvents(node, target, problems);
   const web = httpKindOf(target);
+  const isPush = target.scheme === "http" && web === undefined;
   if (web === undefined) forbidHttp(node, problems);
   checkRegistry(node, target.scheme, around.fileExists, problems);
   checkGrpc(node, target.scheme, around.fileExists, problems);
@@ -84,14 +91,18 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
   else if (isBroker(target.scheme)) checkBrokerSource(node, target, problems);
   else if (web !== undefined) checkHttpSource(node, target, web, problems);
-  else forbid(node, ["speed", "follow"], `a ${target.scheme}: source has no past to read; only file: has`, problems);
-  const isPush = target.scheme === "http" && web === undefined;
-  if (isPush && !/^\/[^/]/.test(target.address)) {
-    problems.add("GRAPH-SCHEMA", path, "expected a path of this server, as in http:/flights, or http://host/path");
-  }
+  else if (isPush) checkPushSource(node, target, problems);
+  else checkOwnSource(node, target, problems);
   checkSecret(node, isPush, problems);
-  if (target.scheme === "metronome") checkPeriod(target.address, path, problems);
-  if (target.scheme === "cron" && ![5, 6].includes(target.address.trim().split(/\s+/).length)) {
+}
+
+/** A source whose messages Millrace itself makes. */
+function checkOwnSource(node: DraftNode, { scheme, address }: Target, problems: ProblemList): void {
+  const path = ["nodes", node.name, "from"];
+  forbid(node, ["speed", "follow"], `a ${scheme}: source has no past to read; only file: has`, problems);
+  forbid(node, ["watermark"], `a ${scheme}: source tells times in order, so nothing is to be waited for`, problems);
+  if (scheme === "metronome") checkPeriod(address, path, problems);
+  if (scheme === "cron" && ![5, 6].includes(address.trim().split(/\s+/).length)) {
     problems.add("GRAPH-TIME", path, "a cron schedule has 5 fields, or 6 with seconds, as in cron:*/5 * * * *");
   }
 }

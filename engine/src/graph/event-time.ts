@@ -70,6 +70,17 @@ function merged(timings: readonly Timing[]): Timing {
   return { fields: new Set(timings.flatMap((timing) => [...timing.fields])), untimed };
 }
 
+/**
+ * Which messages are late is decided by position where they are read (R19), so a source that is not told the same again has no event
+ * times: a window behind it would never close. `why` says which source it is.
+ */
+export function forbidEventTime(node: DraftNode, why: string, problems: ProblemList): void {
+  for (const key of ["time", "watermark", "speed"]) {
+    const message = `\`${key}\`: ${why}, so event times cannot be told again after a crash; read a stream or a table`;
+    if (node.has(key)) problems.add("GRAPH-CAP", ["nodes", node.name, key], message, "key");
+  }
+}
+
 export function checkEventTimes(nodes: ReadonlyMap<string, DraftNode>, times: EventTimes, problems: ProblemList): void {
   for (const node of nodes.values()) {
     if (node.kind === "source" && times.fieldOf(node.name) === undefined) {

@@ -59,9 +59,20 @@ describe("a source at a web address", () => {
       /GRAPH-CAP fields of events are not sealed/,
     ],
     [`from: "nats://h/core/x", http: { id: x }`, /GRAPH-CAP `http`: only addresses on the web are called/],
+    [`from: "http:/push", time: at`, /GRAPH-CAP `time`: what is pushed is not told again, .* read a stream or a table/],
+    [`from: "http:/push", follow: true`, /GRAPH-CAP `follow`: what comes is always followed/],
+    [`from: "metronome:1s", watermark: 1s`, /GRAPH-CAP `watermark`: a metronome: source tells times in order/],
     [`from: "http:/push", http: { id: x }`, /GRAPH-CAP `http`: only addresses on the web are called/],
   ])("%s is refused", (rest, problem) => {
     expect(source(rest)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  test("that is pushed to is told so of each key with which a window behind it would wait for ever", () => {
+    const problems = source(`from: "http:/push", time: at, watermark: 10s`);
+    expect(problems.map((problem) => /GRAPH-CAP `\w+`/.exec(problem)?.[0])).toEqual([
+      "GRAPH-CAP `time`",
+      "GRAPH-CAP `watermark`",
+    ]);
   });
 });
 

@@ -4,6 +4,7 @@ import { didYouMean } from "../expression/nearest.ts";
 import { isJsonObject } from "../frame/json.ts";
 import { checkCall, checkServiceAddress } from "./call-check.ts";
 import type { DraftNode } from "./draft.ts";
+import { forbidEventTime } from "./event-time.ts";
 import type { ProblemList } from "./problem.ts";
 import type { Target } from "./target.ts";
 import { webhookUrls } from "./webhook-address.ts";
@@ -34,6 +35,8 @@ const SHOWN: Readonly<Record<HttpKind, string>> = {
   socket: "a WebSocket",
 };
 
+const FOLLOWED = "what comes is always followed";
+
 /** How a source reads the address; `undefined`: it is none on the web, or a path of this server. */
 export function httpKindOf({ scheme, address }: Target): HttpKind | undefined {
   const kind = KINDS[scheme];
@@ -55,10 +58,19 @@ export function checkHttpSource(node: DraftNode, target: Target, kind: HttpKind,
     if (!SETTINGS[kind].includes(key) && Object.values(SETTINGS).some((keys) => keys.includes(key)))
       problems.add("GRAPH-SCHEMA", ["nodes", node.name, "http", key], `\`${key}\` is not for ${SHOWN[kind]}`, "key");
   if (kind === "poll") checkPoll(node, problems);
-  forbid(node, ["follow"], "what comes is always followed", problems);
-  const why = `${SHOWN[kind]} does not tell the same messages again, so event times cannot be told again after a crash`;
-  forbid(node, ["time", "watermark", "speed"], why, problems);
+  forbid(node, ["follow"], FOLLOWED, problems);
+  forbidEventTime(node, `${SHOWN[kind]} does not tell the same messages again`, problems);
   checkFormat(node, kind, problems);
+}
+
+/** A source at a path of this server. */
+export function checkPushSource(node: DraftNode, { address }: Target, problems: ProblemList): void {
+  if (!/^\/[^/]/.test(address)) {
+    const message = "expected a path of this server, as in http:/flights, or http://host/path";
+    problems.add("GRAPH-SCHEMA", ["nodes", node.name, "from"], message);
+  }
+  forbid(node, ["follow"], FOLLOWED, problems);
+  forbidEventTime(node, "what is pushed is not told again", problems);
 }
 
 function checkPoll(node: DraftNode, problems: ProblemList): void {

@@ -464,7 +464,7 @@ tests:
     ['from: "file:gone.csv", follow: true', ""],
     ['from: "file:in.cvs"', "3:27 GRAPH-SCHEMA the format of `in.cvs` is not known by its name; did you mean .csv?"],
     ['from: "file:in.parquet", follow: true', "3:46 GRAPH-CAP `follow`: a parquet file is complete when it is written"],
-    ['from: "http:/in", speed: 10', "3:39 GRAPH-CAP `speed`: a http: source has no past to read"],
+    ['from: "http:/in", speed: 10', "3:39 GRAPH-CAP `speed`: what is pushed is not told again"],
     ['from: "http:/in", secret: "${env:A} ${file:b.key}"', ""],
     ['from: "http:/in", secret: "whsec_abc"', "3:47 GRAPH-SCHEMA expected a reference"],
     ['from: "http:/in", secret: "${env:A}abc"', "3:47 GRAPH-SCHEMA expected a reference"],

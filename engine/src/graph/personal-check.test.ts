@@ -15,7 +15,7 @@ describe("personal fields of a graph file", () => {
 
   it.each([
     ["own source", `from: "metronome:1s", ${PERSONAL}`, undefined, /GRAPH-CAP .*no personal data/],
-    ["event time", `from: "http:/in", time: seen, ${PERSONAL}`, undefined, /GRAPH-CAP .*`seen` is the event time/],
+    ["event time", `from: "file:in.csv", time: seen, ${PERSONAL}`, undefined, /GRAPH-CAP .*`seen` is the event time/],
     ["payload", `from: "http:/in", payload: { mail: raw }, ${PERSONAL}`, undefined, /GRAPH-CAP .*`mail` is a payload/],
     ["no fields", 'from: "http:/in", personal: { subject: who, fields: [] }', undefined, /GRAPH-SCHEMA/],
     ["no subject", 'from: "http:/in", personal: { fields: [mail] }', undefined, /GRAPH-SCHEMA/],

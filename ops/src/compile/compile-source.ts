@@ -62,9 +62,18 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
       const { registry, grpc, jms } = definition;
       const opened = await open(addressOfEvents(node, address), { id, context, place, placeOf, registry, grpc, jms });
-      return "feed" in opened ? feedNode(node, opened, context) : sourceNode(node, opened.connector, context);
+      if (!("feed" in opened)) return sourceNode(node, opened.connector, context);
+      refuseEventTime(node, context);
+      return feedNode(node, opened, context);
     }
   }
+}
+
+/** What a module of a graph's own turns out to be is known only now; all other feeds were refused with the graph. */
+function refuseEventTime({ name, definition: { time } }: SourceModel, context: CompileContext): void {
+  if (time === undefined) return;
+  const message = "`time`: a feed is not told again, so event times cannot be told again after a crash";
+  throw opsError("HOST-CONNECTOR", message, { place: context.place(name, "time") });
 }
 
 function requireSigned({ name, definition: { secret } }: SourceModel, context: CompileContext): void {
