@@ -2,7 +2,7 @@ import type { ErrorReport } from "../errors.ts";
 import type { ChildStatus } from "../supervision/supervisor.ts";
 import type { GraphWiring } from "./graph-wiring.ts";
 import type { AligningInputs, NodeRunner } from "./node-runner.ts";
-import { edgeName, type PlanEdge } from "./plan.ts";
+import { edgeName } from "./plan.ts";
 import type { GraphProgram, ProgramNode } from "./program.ts";
 import type { EdgeStatus, GraphState, GraphStatus, NodeState, NodeStatus, Pressure } from "./status.ts";
 
@@ -14,6 +14,19 @@ export interface NodeView {
   readonly waiting: ErrorReport | undefined;
 }
 
+/** What waits for a node: found out once for each, however many edges lead to it. */
+interface Waiting {
+  readonly isFull: boolean;
+  /** Monotonic ms at which the oldest message was born; `undefined` where none waits. */
+  readonly oldestMs: number | undefined;
+}
+
+/** Share of a mailbox. */
+const FULL_FROM = 0.61;
+
+type WaitingByNode = ReadonlyMap<string, Waiting>;
+
+/** Takes time in proportion to nodes, edges and lanes: it is asked for while the graph runs, by many, again and again. */
 export function describeGraph(
   program: GraphProgram,
   state: GraphState,
@@ -22,7 +35,8 @@ export function describeGraph(
   views: readonly NodeView[],
   wiring: GraphWiring | undefined,
 ): GraphStatus {
-  const nodes = views.map((view) => describeNode(view, state, wiring));
+  const waitingFor = waitingByNode(views, wiring);
+  const nodes = views.map((view) => describeNode(view, state, wiring, waitingFor));
   const sum = (pick: (node: NodeStatus, of: ProgramNode) => number): number =>
     nodes.reduce((total, node, i) => total + pick(node, (views[i] as NodeView).node), 0);
   const p99 = views.map((v) => v.runner?.commitP99Ms ?? null).filter((ms) => ms !== null);
@@ -33,7 +47,7 @@ export function describeGraph(
     durability: program.durability,
     startedMs,
     nodes,
-    edges: wiring === undefined ? [] : describeEdges(program, wiring, nowMs, views),
+    edges: wiring === undefined ? [] : describeEdges(program, wiring, nowMs, views, waitingFor),
     messagesIn: sum((n, of) =>
       of.role === "source" ? n.messagesIn : of.role === "committed" && of.isSource === true ? n.messagesOut : 0,
     ),
@@ -41,9 +55,25 @@ export function describeGraph(
     // Only what a step wrote down counts: pure nodes and sources may do the same work again.
     deadLettered: sum((n, of) => (of.role === "committed" ? n.deadLettered : 0)) + carriedDead(views),
     dropped: sum((n, of) => (of.role === "committed" ? n.dropped : 0)),
-    commitP99Ms: p99.length === 0 ? null : Math.max(...p99),
-    position: Math.max(0, ...views.map((v) => v.runner?.position ?? 0)),
+    commitP99Ms: p99.length === 0 ? null : most(p99),
+    position: most(views.map((v) => v.runner?.position ?? 0)),
   };
+}
+
+/** Of any number of them: as arguments of a function they would have to fit on its stack. */
+function most(numbers: readonly number[]): number {
+  return numbers.reduce((greatest, n) => Math.max(greatest, n), 0);
+}
+
+function waitingByNode(views: readonly NodeView[], wiring: GraphWiring | undefined): WaitingByNode {
+  if (wiring === undefined) return new Map();
+  return new Map(
+    views.flatMap(({ node: { name, role } }) => {
+      if (role === "source") return [];
+      const mailbox = wiring.mailbox(name);
+      return [[name, { isFull: mailbox.depth / mailbox.capacity >= FULL_FROM, oldestMs: mailbox.oldestBornMs }]];
+    }),
+  );
 }
 
 function carriedDead(views: readonly NodeView[]): number {
@@ -54,6 +84,7 @@ function describeNode(
   { node, runner, child, waiting }: NodeView,
   state: GraphState,
   wiring: GraphWiring | undefined,
+  waitingFor: WaitingByNode,
 ): NodeStatus {
   const meter = runner?.meter;
   const guarantee = guaranteeOf(runner);
@@ -78,7 +109,7 @@ function describeNode(
     commitP99Ms: runner?.commitP99Ms ?? null,
     busyMs: meter?.busyMs ?? 0,
     blockedMs: meter?.blockedMs ?? 0,
-    pressure: pressureOn(node, runner, waiting, wiring),
+    pressure: pressureOn(node, runner, waiting, wiring, waitingFor),
     watermarkMs: Number.isFinite(watermark) ? watermark : null,
     epoch: runner?.epoch ?? -1,
     lastError: waiting ?? child?.lastError ?? null,
@@ -122,27 +153,20 @@ function reasonOf(
   return error === null || error === undefined ? "" : `${error.code}: ${error.message}`;
 }
 
-const FULL_FROM = 0.61;
-
 function pressureOn(
   node: ProgramNode,
   runner: NodeRunner | undefined,
   waiting: ErrorReport | undefined,
   wiring: GraphWiring | undefined,
+  waitingFor: WaitingByNode,
 ): Pressure {
   if (waiting !== undefined) return node.role === "source" ? "source" : "sink";
   if (wiring === undefined || runner === undefined || node.role === "source") return "none";
-  const downstreamFull = wiring.plan.edges.some((edge) => edge.from === node.name && fillOf(edge, wiring) >= FULL_FROM);
-  if (downstreamFull) return "downstream";
-  const ownFull = wiring.plan.edges.some((edge) => edge.to === node.name && fillOf(edge, wiring) >= FULL_FROM);
-  if (!ownFull) return "none";
+  const isFull = (name: string): boolean => waitingFor.get(name)?.isFull === true;
+  if (wiring.receiversOf(node.name).some(isFull)) return "downstream";
+  if (!isFull(node.name)) return "none";
   if (runner.aligning !== undefined) return "alignment";
   return node.role === "committed" && runner.stepsInFlight > 0 && node.isSink === true ? "sink" : "cpu";
-}
-
-function fillOf(edge: PlanEdge, wiring: GraphWiring): number {
-  const mailbox = wiring.mailbox(edge.to);
-  return mailbox.depth / mailbox.capacity;
 }
 
 function describeEdges(
@@ -150,13 +174,14 @@ function describeEdges(
   wiring: GraphWiring,
   nowMs: number,
   views: readonly NodeView[],
+  waitingFor: WaitingByNode,
 ): EdgeStatus[] {
-  const held = new Map(views.map(({ node, runner }) => [node.name, runner?.aligning]));
+  const held = new Map(views.map(({ node, runner }) => [node.name, heldBy(runner?.aligning)]));
   return wiring.plan.edges.map((edge, i) => {
     const out = wiring.edges[i] as (typeof wiring.edges)[number];
     const mailbox = wiring.mailbox(edge.to);
     const paths = [...out.nextPath.values()];
-    const oldest = mailbox.oldestBornMs;
+    const oldest = waitingFor.get(edge.to)?.oldestMs;
     const { messages, frames, watermark } = out.meter;
     const connection = out.link.connection?.();
     const aligning = aligningOf(held.get(edge.to), paths);
@@ -180,8 +205,17 @@ function describeEdges(
   });
 }
 
-function aligningOf(held: AligningInputs | undefined, paths: readonly number[]): EdgeStatus["aligning"] {
+interface HeldLanes {
+  readonly paths: ReadonlySet<number>;
+  readonly behind: string;
+}
+
+function heldBy(aligning: AligningInputs | undefined): HeldLanes | undefined {
+  return aligning === undefined ? undefined : { paths: new Set(aligning.paths), behind: aligning.behind };
+}
+
+function aligningOf(held: HeldLanes | undefined, paths: readonly number[]): EdgeStatus["aligning"] {
   if (held === undefined) return undefined;
-  const lanes = paths.filter((path) => held.paths.includes(path)).length;
+  const lanes = paths.filter((path) => held.paths.has(path)).length;
   return lanes === 0 ? undefined : { lanes, behind: held.behind };
 }

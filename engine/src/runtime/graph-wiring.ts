@@ -45,6 +45,7 @@ export class GraphWiring {
   readonly #controls = new Map<string, OriginControl>();
 
   readonly #edgesFrom: ReadonlyMap<string, readonly number[]>;
+  readonly #receivers: ReadonlyMap<string, readonly string[]>;
   readonly #originsOf: ReadonlyMap<string, readonly PlanOrigin[]>;
   readonly #lanesOf: ReadonlyMap<PlanOrigin, readonly PlanLane[]>;
   readonly #lanesInto: ReadonlyMap<string, readonly PlanLane[]>;
@@ -60,16 +61,16 @@ export class GraphWiring {
     this.#rules = rules;
     this.plan = plan;
     for (const node of program.nodes) if (node.role !== "source") this.#mailboxes.set(node.name, this.#mailbox(node));
+    this.#lanesOf = groupBy(plan.lanes, (lane) => lane.origin);
     for (const origin of plan.origins) {
       const address = new OriginAddress();
       this.#origins.set(origin.name, address);
-      const lanes = plan.lanes.filter((lane) => lane.origin === origin);
-      const ledger = ledgerOf(origin, lanes, heard);
+      const ledger = ledgerOf(origin, this.lanesOf(origin), heard);
       this.#controls.set(origin.name, carriers?.control(origin, address, ledger) ?? address);
     }
     this.#edgesFrom = groupBy(plan.edges.keys(), (i) => (plan.edges[i] as PlanEdge).from);
+    this.#receivers = receiversIn(plan.edges);
     this.#originsOf = groupBy(plan.origins, (origin) => origin.node);
-    this.#lanesOf = groupBy(plan.lanes, (lane) => lane.origin);
     this.#lanesInto = groupBy(plan.lanes, (lane) => lane.receiver);
     this.edges = plan.edges.map((edge, i) => {
       const local = new LocalLink(this.mailbox(edge.to));
@@ -109,6 +110,11 @@ export class GraphWiring {
     return chosen.map((i) => this.edges[i] as OutEdge);
   }
 
+  /** The nodes that an edge leads to from `node`, each once. */
+  receiversOf(node: string): readonly string[] {
+    return this.#receivers.get(node) ?? [];
+  }
+
   originsOf(node: string): readonly PlanOrigin[] {
     return this.#originsOf.get(node) ?? [];
   }
@@ -124,6 +130,11 @@ export class GraphWiring {
   #mailbox(node: ProgramNode): Mailbox {
     return new Mailbox(node.mailbox ?? DEFAULTS, NOBODY, this.#rules);
   }
+}
+
+function receiversIn(edges: readonly PlanEdge[]): ReadonlyMap<string, readonly string[]> {
+  const pairs = groupBy(edges, ({ from }) => from);
+  return new Map([...pairs].map(([from, leaving]) => [from, [...new Set(leaving.map(({ to }) => to))]]));
 }
 
 function ledgerOf({ name }: PlanOrigin, lanes: readonly PlanLane[], heard: HeardCursors | undefined): OriginLedger {
