@@ -1,6 +1,7 @@
 /** What every `Transport` must do. */
 import { describe, expect, it } from "vitest";
 import type { Delivery, Subscription, Transport } from "../transport/transport.ts";
+import { isConnectedAgain } from "./connector/connected-again.ts";
 
 export interface TransportHarness {
   /** Where the tests publish. */
@@ -260,6 +261,17 @@ function answering(withTransport: With): void {
       for (let count = 1; seen.size < 60; count++) await inbox.has(count);
       const firsts = inbox.deliveries.filter((d) => d.attempt === 1).map((d) => Number(Buffer.from(d.body).toString()));
       expect(firsts).toEqual([...firsts].sort((x, y) => x - y));
+    }),
+  );
+
+  it(
+    "a sender whose connection breaks while it has nothing to send makes another by itself",
+    withTransport(async ({ publisher, disconnect }) => {
+      if (disconnect === undefined || publisher.connection === undefined) return;
+      await publisher.publish("s", message("0"));
+      const before = publisher.connection();
+      await disconnect();
+      await isConnectedAgain(before, publisher.connection.bind(publisher));
     }),
   );
 }

@@ -52,12 +52,17 @@ export function socketFeed(options: SocketFeedOptions, env: Env): Feed {
   );
 }
 
-/** A WebSocket that is asked for an answer now and then, as the layer says. */
+/**
+ * A WebSocket that is asked for an answer now and then, as the layer says.
+ *
+ * @param take what comes, from the beginning; absent: it waits until somebody listens, and whether the other end is there is not seen before
+ */
 export function socketConnection(
   options: SocketOptions,
   caller: WebCaller,
   greetings: readonly string[],
   env: Env,
+  take?: (data: Uint8Array) => void,
 ): Connection<SocketLink> {
   const dialer = new GuardedDialer({ allow: options.allow ?? [] });
   return new Connection<SocketLink>({
@@ -66,7 +71,11 @@ export function socketConnection(
     env,
     policy: { connectTimeoutMs: options.deadlineMs ?? DEADLINE_MS, ...options.policy },
     driver: {
-      connect: (_, signal) => SocketLink.open({ caller, dialer, env, greetings, signal }),
+      async connect(_, signal) {
+        const link = await SocketLink.open({ caller, dialer, env, greetings, signal });
+        if (take !== undefined) link.listen(take);
+        return link;
+      },
       // Who holds back what comes does not hear the answer.
       probe: (link) => (link.isPaused ? Promise.resolve() : link.ping()),
       ended: (link) => link.ended,

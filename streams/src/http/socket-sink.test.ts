@@ -145,6 +145,21 @@ describe("a delivery over a WebSocket", () => {
     await sink.close();
   });
 
+  test("is not needed to notice that who answered once answers no more, also where the connection came by itself", async () => {
+    let isDeaf = false;
+    const { url, sockets } = await targetOf(() => undefined, { autoPong: false });
+    sockets.on("connection", (socket) => socket.on("ping", (data) => isDeaf || socket.pong(data)));
+    const sink = sinkOf(url, { policy: { ...QUICK, probeEveryMs: 5, probeTimeoutMs: 50 } });
+    const connected = async (times: number): Promise<void> =>
+      vi.waitFor(() => expect(sink.connection?.().connects).toBeGreaterThanOrEqual(times), WAIT);
+    await sink.deliver([sliceOf([1])]);
+    for (const socket of sockets.clients) socket.terminate();
+    await connected(2);
+    isDeaf = true;
+    await connected(3);
+    await sink.close();
+  });
+
   test("waits for a target that is not there yet", async () => {
     const sink = sinkOf("ws://127.0.0.1:9/");
     await sink.open(undefined);

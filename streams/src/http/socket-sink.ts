@@ -35,17 +35,16 @@ const IN_FLIGHT_MAX = 1000;
 /** @throws (from `deliver`) SINK-FAILED, HTTP-DEADLINE, HTTP-BROKEN (transient): it is delivered again */
 export function socketSink(options: SocketSinkOptions, env: Env): SinkConnector {
   const caller = new WebCaller(options, env);
-  return resilientSink(socketConnection(options, caller, [], env), socketDriver(options, caller.name, env));
+  const acks = new Acks();
+  const connection = socketConnection(options, caller, [], env, (data) => acks.hear(data));
+  return resilientSink(connection, socketDriver(options, caller.name, acks, env));
 }
 
-function socketDriver(options: SocketSinkOptions, name: string, env: Env): SinkDriver<SocketLink> {
+function socketDriver(options: SocketSinkOptions, name: string, acks: Acks, env: Env): SinkDriver<SocketLink> {
   const { ack = false, deadlineMs = DEADLINE_MS } = options;
-  const acks = new Acks();
   return {
     guarantee: ack ? "at-least-once" : "best-effort",
-    async open(link) {
-      link.listen((data) => acks.hear(data));
-    },
+    open: async () => undefined,
     async deliver(link, slices) {
       const messages = slices.flatMap((slice) => outgoing(slice, options.sink, ack));
       const left = messages.filter(({ id }) => !acks.has(id));

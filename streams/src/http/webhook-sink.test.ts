@@ -123,7 +123,11 @@ for (const [name, options] of [
     };
   };
   // A keyed message is a request.
-  sinkContract(name, target, { many: "keyed" in options ? 60 : 1100 });
+  sinkContract(name, target, {
+    many: "keyed" in options ? 60 : 1100,
+    connectionless:
+      "posting is connecting, and what is posted to find out whether somebody is there would be a message",
+  });
 }
 
 async function failureOf(

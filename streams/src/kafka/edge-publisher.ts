@@ -117,7 +117,7 @@ export class EdgePublisher {
       if (closed.aborted) throw transportClosed();
       let client: KafkaClient | undefined;
       try {
-        client = await connection.acquire();
+        client = await connection.keep();
         if (await attempt(client)) return;
       } catch (error) {
         if (closed.aborted) throw transportClosed();

@@ -57,7 +57,7 @@ export class EdgePublisher {
 
   async #attempt(bytes: Uint8Array, id: string): Promise<void> {
     const { connection, stream, subject } = this.#options;
-    const nc = await connection.acquire();
+    const nc = await connection.keep();
     const most = nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
     if (bytes.length > most)
       throw transportError("TRANSPORT-TOO-LARGE", `a message of ${bytes.length} bytes exceeds the server's ${most}`);

@@ -193,7 +193,8 @@ export class RegistryClient {
 
   /** An answer that says something of what was asked. */
   async #ask(method: "GET" | "POST", path: string, draft?: SchemaDraft): Promise<HttpAnswer> {
-    const session = await this.#connection.acquire();
+    // One that was found to be away must not be shown as away until the next schema is needed, which may be tomorrow.
+    const session = await this.#connection.keep();
     try {
       const answer = await this.#send(session.url, method, path, draft);
       if (answer.status === 200 || isAbsent(answer) || answer.status === 409 || answer.status === 422) return answer;

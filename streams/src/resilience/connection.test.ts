@@ -242,6 +242,53 @@ describe("a resilient connection", () => {
     expect(connection.status.state).toBe("up");
   });
 
+  test("is made again only when it is asked for", async () => {
+    const { world, connection, acquire, env } = setUp(["a"]);
+    world.up.add("a");
+    (await acquire()).end(new Error("reset by peer"));
+    await env.advance(60_000);
+    expect(connection.status).toMatchObject({ state: "backing-off", reason: "reset by peer", connects: 1 });
+    expect(world.attempts.length).toBe(1);
+  });
+
+  test("that is kept is made again though nobody asks, after the same waits, until it is given up", async () => {
+    const { world, connection, env } = setUp(["a"]);
+    world.up.add("a");
+    (await env.until(connection.keep())).end(new Error("reset by peer"));
+    await env.advance(200);
+    expect(connection.status).toMatchObject({ state: "up", connects: 2, reason: "" });
+    world.up.delete("a");
+    world.peers[1]?.end(new Error("reset by peer"));
+    await env.advance(3000);
+    expect(connection.status).toMatchObject({ state: "suspended", failures: 4, reason: "a: refused" });
+    expect(world.attempts.length).toBe(6);
+    await env.advance(12_000);
+    expect(world.attempts.length).toBe(8);
+    world.up.add("a");
+    await env.advance(5000);
+    expect(connection.status).toMatchObject({ state: "up", connects: 3, failures: 0 });
+    world.peers[2]?.end(undefined);
+    await env.settle();
+    await connection.disconnect();
+    await env.idle();
+    expect(world.attempts.length).toBe(9);
+    expect((await env.until(connection.acquire())).disconnected).toBe(false);
+    world.peers[3]?.end(undefined);
+    await env.idle();
+    expect(world.attempts.length).toBe(10);
+  });
+
+  test("that is kept and goes silent is found out and made again though nobody uses it", async () => {
+    const { world, connection, env } = setUp();
+    world.up.add("a").add("b");
+    await env.until(connection.keep());
+    world.silent.add("a");
+    await env.advance(1400);
+    world.up.delete("a");
+    await env.advance(2000);
+    expect(connection.status).toMatchObject({ state: "up", endpoint: "b" });
+  });
+
   test("a connection under suspicion is probed at once", async () => {
     const { world, connection, acquire, env } = setUp();
     world.up.add("a");

@@ -3,7 +3,8 @@
  * growing waits with jitter between rounds; a circuit that opens after too many failed rounds, so that a dead broker is left
  * alone; a probe that finds connections that look alive and are not. An endpoint that says how long it wants to be left alone is passed
  * over for so long, and the others are not kept waiting. Whoever uses it asks for the connection each time and says when it
- * misbehaves; connecting is done on demand and once for all who wait.
+ * misbehaves; connecting is done on demand and once for all who wait, and what is lost is made again on demand, too, unless whoever
+ * uses it keeps it.
  *
  * The libraries that do this keep their own timers (cockatiel, opossum), so that none of it could be tested under injected
  * time; brokers' clients each do a part of it differently, and are told not to.
@@ -54,6 +55,8 @@ export class Connection<C> {
   #wanted: AbortController = new AbortController();
   #current: C | undefined;
   #round: Promise<C> | undefined;
+  /** By {@link keep}. */
+  #isKept = false;
   #probe: Timer | undefined;
   #probing: Promise<void> | undefined;
   #state: ConnectionState = "idle";
@@ -100,11 +103,16 @@ export class Connection<C> {
   async acquire(): Promise<C> {
     if (this.#current !== undefined) return this.#current;
     this.#refuseWhileSuspended();
-    const round = this.#round ?? this.#connect(this.#wanted.signal);
-    this.#round = round;
-    return round.finally(() => {
-      if (this.#round === round) this.#round = undefined;
-    });
+    return this.#made();
+  }
+
+  /**
+   * As {@link acquire}. Until {@link disconnect} one that was made and is lost is made again, round after round, though nobody asks for it:
+   * it is there when it is needed, and its state is that of the other end. For who may have no need of it for long.
+   */
+  keep(): Promise<C> {
+    this.#isKept = true;
+    return this.acquire();
   }
 
   /** `connection` did not do what it should: it is probed at once, and given up if it does not answer. */
@@ -127,6 +135,7 @@ export class Connection<C> {
    * remembered: an open circuit stays open.
    */
   async disconnect(): Promise<void> {
+    this.#isKept = false;
     this.#wanted.abort(this.#closedError());
     this.#wanted = new AbortController();
     this.#round = undefined;
@@ -135,6 +144,21 @@ export class Connection<C> {
     this.#current = undefined;
     if (this.#state === "up" || this.#state === "connecting") this.#become("idle", "");
     if (last !== undefined) await this.#release(last);
+  }
+
+  /** What comes of the round that is under way, or of a new one. */
+  #made(): Promise<C> {
+    if (this.#round !== undefined) return this.#round;
+    const round = this.#connect(this.#wanted.signal).finally(() => {
+      if (this.#round === round) this.#round = undefined;
+    });
+    this.#round = round;
+    return round;
+  }
+
+  /** One round after the other, each after its wait, until there is a connection or it is given up. */
+  async #restore(wanted: AbortSignal): Promise<void> {
+    while (this.#current === undefined && !wanted.aborted) await this.#made().catch(() => undefined);
   }
 
   async #connect(wanted: AbortSignal): Promise<C> {
@@ -232,6 +256,7 @@ export class Connection<C> {
     this.#notBeforeMs = env.clock.monotonic() + backoffDelayMs(this.#policy, 1, env);
     this.#become("backing-off", reason);
     void this.#release(connection);
+    if (this.#isKept) void this.#restore(this.#wanted.signal);
   }
 
   #leaveAlone(endpoint: string, forMs: number): void {

@@ -50,7 +50,8 @@ class ResilientSink<C> implements SinkConnector {
   }
 
   async deliver(slices: readonly InputSlice[]): Promise<Json> {
-    const connection = await this.#connection.acquire();
+    // A sink may have nothing to deliver for hours: whether its target is there must be seen meanwhile.
+    const connection = await this.#connection.keep();
     try {
       if (this.#opened !== connection) await this.#driver.open(connection, this.#committed);
       this.#opened = connection;

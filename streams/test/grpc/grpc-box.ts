@@ -131,6 +131,11 @@ export class GrpcBox {
     this.#syncing?.write({ key: id });
   }
 
+  /** Breaks every connection; those that come are let through. */
+  breakConnections(): void {
+    this.#server.drain(`127.0.0.1:${this.port}`, 0);
+  }
+
   /** Fails every call that is open. */
   breakCalls(): void {
     for (const call of this.#following) call.emit("error", { code: status.UNAVAILABLE, details: "broken" });

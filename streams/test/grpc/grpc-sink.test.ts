@@ -44,6 +44,7 @@ for (const [name, method, options] of WAYS.slice(1))
       return {
         connect: () => sinkOf(box, method, options),
         content: async () => box.held.map(({ item }) => item),
+        breakConnections: () => box.breakConnections(),
         close: () => box.close(),
       };
     },

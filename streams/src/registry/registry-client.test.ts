@@ -1,0 +1,37 @@
+import type { HttpAnswer } from "@millrace/engine";
+import { virtualEnv } from "@millrace/engine/testing";
+import { expect, test } from "vitest";
+import { RegistryClient } from "./registry-client.ts";
+
+const HOUR_MS = 3_600_000;
+
+function answer(status: number, body: unknown): HttpAnswer {
+  return { status, headers: {}, body: new TextEncoder().encode(JSON.stringify(body)) };
+}
+
+test("a registry that was found to be away is shown as up when it is back, though no schema is needed", async () => {
+  const env = virtualEnv("registry");
+  let isAway = false;
+  const client = new RegistryClient({
+    urls: ["http://registry"],
+    env,
+    http: () => ({
+      async request({ url }) {
+        if (isAway) throw new Error("refused");
+        return url.endsWith("/schemas/types") ? answer(200, ["AVRO"]) : answer(404, { error_code: 40401 });
+      },
+      close: async () => undefined,
+    }),
+  });
+  expect(await env.until(client.latest("s"))).toBeUndefined();
+  isAway = true;
+  await env.advance(HOUR_MS + 50);
+  expect(client.status).toMatchObject({ state: "backing-off", reason: "refused" });
+  await env.advance(60_000);
+  expect(client.status.state).toBe("suspended");
+  isAway = false;
+  await env.advance(20_000);
+  expect(client.status).toMatchObject({ state: "up", connects: 2 });
+  await client.close();
+  await env.idle();
+});
