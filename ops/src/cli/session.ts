@@ -22,6 +22,7 @@ import { type OpenedData, openData } from "../host/open-data.ts";
 import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
 import { openRemoteData } from "../host/open-remote-data.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
+import { logWaits } from "../host/wait-log.ts";
 import { openCareSocket } from "../retention/care-socket.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
 import type { HttpServerOptions } from "./http-server.ts";
@@ -96,9 +97,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
     const care = own && (await openCare(own, opened, payloads, env));
-    const endHealthLog = logHealth(opened.health, env, (line) => void process.stderr.write(`${line}\n`));
+    const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+    const endLogs = [logHealth(opened.health, env, tell), logWaits(() => opened.host.list(), env, tell)];
     const close = async (reason: string): Promise<void> => {
-      endHealthLog();
+      for (const end of endLogs) end();
       await eventStore?.close();
       await server?.close();
       await care?.close();
