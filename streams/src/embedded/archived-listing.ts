@@ -219,7 +219,7 @@ class Listing {
   ): Promise<{ readonly header: SegmentHeader; readonly sealed: SealedSegment }> {
     const bytes = Buffer.alloc(await archive.size());
     await archive.read(bytes, 0);
-    const header = decodeSegmentHeader(bytes, crc32c);
+    const header = decodeSegmentHeader(bytes, crc32c, archive.path);
     if (header?.serial !== serial) throw archiveDamaged(archive.path, "the archived segment is of another place");
     const { position } = this.#next;
     const context = { crc: crc32c, align: PAGE_SIZE_BYTES, rulesOff: ALL_RULES_HOLD };

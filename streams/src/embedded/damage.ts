@@ -138,7 +138,7 @@ class Search {
     if (found.sizeBytes !== manifest.segmentBytes)
       return refuse(`the segment has ${found.sizeBytes} bytes, not ${manifest.segmentBytes}`);
     const bytes = await readFile(disk, path, found.sizeBytes);
-    const header = decodeSegmentHeader(bytes, crc32c);
+    const header = decodeSegmentHeader(bytes, crc32c, path);
     if (header?.serial === serial && header.logId === idOfSegment(manifest, serial))
       return { bytes, salt: header.salt };
     return refuse(header === undefined ? "the segment's header is damaged" : "the file is of another place or log");

@@ -92,7 +92,7 @@ function segmentReaders(disk: Disk, directory: string, manifest: Manifest): Segm
 async function checkHeader(files: SegmentReaders, manifest: Manifest, serial: number, path: string): Promise<void> {
   const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
   await files.read(serial, bytes, 0);
-  const header = decodeSegmentHeader(bytes, crc32c);
+  const header = decodeSegmentHeader(bytes, crc32c, path);
   if (header?.logId === idOfSegment(manifest, serial) && header.serial === serial) return;
   const why =
     header === undefined ? "the segment's header is damaged" : "the file is a segment of another place or log";

@@ -101,7 +101,7 @@ function formerOf(
 async function headerOf(disk: Disk, path: string): Promise<SegmentHeader | undefined> {
   const sizeBytes = (await disk.stat(path))?.sizeBytes ?? 0;
   if (sizeBytes < SEGMENT_HEADER_BYTES) return undefined;
-  return decodeSegmentHeader(await readFile(disk, path, SEGMENT_HEADER_BYTES), crc32c);
+  return decodeSegmentHeader(await readFile(disk, path, SEGMENT_HEADER_BYTES), crc32c, path);
 }
 
 function refuse(directory: string, why: string): MillraceError {

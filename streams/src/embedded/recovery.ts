@@ -472,7 +472,7 @@ async function openListedFile(
   } finally {
     await file.close();
   }
-  const header = decodeSegmentHeader(bytes, context.crc);
+  const header = decodeSegmentHeader(bytes, context.crc, path);
   if (header === undefined) throw refuse("the segment's header is damaged");
   if (header.logId !== idOfSegment(manifest, serial)) throw refuse("the segment belongs to another log");
   if (header.serial !== serial) throw refuse(`the file is segment ${header.serial}`);

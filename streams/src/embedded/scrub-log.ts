@@ -184,7 +184,7 @@ class Scrub {
   async #headerOf(files: SegmentReaders, manifest: Manifest, serial: number, path: string): Promise<Buffer> {
     const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
     await files.read(serial, bytes, 0);
-    const header = decodeSegmentHeader(bytes, crc32c);
+    const header = decodeSegmentHeader(bytes, crc32c, path);
     if (header?.serial === serial && header.logId === idOfSegment(manifest, serial)) return bytes;
     const why =
       header === undefined ? "the segment's header is damaged" : "the file is a segment of another place or log";

@@ -39,12 +39,15 @@ export function encodeSegmentHeader(header: SegmentHeader, crc: Crc32c): Buffer 
  *
  * @throws LOG-SCHEMA when they are one of another format version
  */
-export function decodeSegmentHeader(bytes: Uint8Array, crc: Crc32c): SegmentHeader | undefined {
+export function decodeSegmentHeader(bytes: Uint8Array, crc: Crc32c, file?: string): SegmentHeader | undefined {
   if (bytes.length < SEGMENT_HEADER_BYTES) return undefined;
   const view = viewOf(bytes);
   if (view.getUint32(0, true) !== MAGIC || view.getUint32(CRC_AT, true) !== crc(view, 0, CRC_AT)) return undefined;
   const version = view.getUint16(4, true);
-  if (version !== FORMAT_VERSION) throw embeddedLogError("LOG-SCHEMA", `segment format ${version} is not known`);
+  if (version !== FORMAT_VERSION)
+    throw embeddedLogError("LOG-SCHEMA", `segment format ${version} is not known`, {
+      place: file === undefined ? undefined : { file },
+    });
   return {
     logId: hexOf(bytes.subarray(8, 24)),
     serial: getU64(view, 24),

@@ -32,7 +32,7 @@ interface OpenFile {
 export async function mustBeArchiveOf(archive: ArchiveFile, serial: number, logId: string | undefined): Promise<void> {
   const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
   await archive.read(bytes, 0);
-  const header = decodeSegmentHeader(bytes, crc32c);
+  const header = decodeSegmentHeader(bytes, crc32c, archive.path);
   if (header?.serial !== serial || (logId !== undefined && header.logId !== logId))
     throw archiveDamaged(archive.path, "the archive is of another segment or log");
 }
