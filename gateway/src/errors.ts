@@ -10,7 +10,8 @@ export const gatewayError = defineErrors({
   "HTTP-NOT-FOUND": {
     kind: "rejected",
     summary: "Nothing is at this address.",
-    remedy: "List what exists: /api/v1/graphs, /api/v1/projections, /docs.",
+    remedy:
+      "See what there is: `millrace graph ls`, `millrace projection ls`; over HTTP /api/v1/graphs, /api/v1/projections, /docs.",
   },
   "HTTP-METHOD": {
     kind: "rejected",

@@ -53,14 +53,15 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string" },
     events: { type: "string" },
     inside: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
 const [name] = positionals;
-if (name === undefined || !names().includes(name)) {
+if (values.help || name === undefined || !names().includes(name)) {
   console.error(
     `usage: npm run bench -- <name> [--json] [--repeats N] [--seconds N] [--events N]\nbenches: ${names().join(", ")}`,
   );
-  process.exit(2);
+  process.exit(values.help ? 0 : 2);
 }
 if (values.inside) {
   const numbers = Object.entries({ repeats: values.repeats, seconds: values.seconds, events: values.events });

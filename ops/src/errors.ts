@@ -138,12 +138,13 @@ export const opsError = defineErrors({
   "CLI-USAGE": {
     kind: "rejected",
     summary: "A command was given something that it cannot use.",
-    remedy: "Look at the command's `--help`.",
+    remedy: "Correct what the message names; the command's `--help` shows what is possible.",
   },
   "CLI-UNREACHABLE": {
     kind: "transient",
     summary: "No Millrace server answers at the address.",
-    remedy: "Start one with `millrace serve`, name it with `--url`, or read a stopped one's files with `--data DIR`.",
+    remedy:
+      "Start one with `millrace serve`, or name it with `--url`; most commands read the files of a stopped one with `--data DIR`.",
   },
   "CLI-REFUSED": {
     kind: "rejected",

@@ -100,13 +100,20 @@ describe("exit codes", () => {
   ])("%s", async (_what, args, expected) => {
     const { code, stderr } = await millrace(args, { cwd: directory });
     expect(code).toBe(expected);
-    expect(stderr).not.toBe("");
+    expect(stderr).toMatch(/^(?:\S+ )?(?:CLI|HOST)-[A-Z]+ /);
     expect(existsSync(join(directory, "does-not-exist"))).toBe(false);
+  });
+
+  it("says which file of a command is not there", async () => {
+    const { stderr } = await millrace(["validate", "does-not-exist.yaml"], { cwd: directory });
+    expect(stderr).toContain("does-not-exist.yaml CLI-USAGE there is no file does-not-exist.yaml\n");
   });
 
   it("says what failed as JSON too", async () => {
     const { stdout } = await millrace(["graph", "ls", "--json", "--url", "http://127.0.0.1:1"]);
     expect(lastJson(stdout)).toMatchObject({ error: { code: "CLI-UNREACHABLE" } });
+    const misspelt = await millrace(["grpah", "ls", "--json"]);
+    expect(lastJson(misspelt.stdout)).toMatchObject({ error: { code: "CLI-USAGE" } });
   });
 });
 
@@ -482,7 +489,7 @@ nodes:
     const { url } = await serve(folder("names", { "graph.yaml": ORDERS, "orders.ndjson": ORDER_LINES }));
     const refused = async (...args: string[]): Promise<string> => (await millrace([...args, "--url", url])).stderr;
     expect(await refused("graph", "show", "order")).toMatch(
-      /there is no graph order; did you mean `orders`\?\n {2}List/,
+      /there is no graph order; did you mean `orders`\?\n {2}See what there is/,
     );
     expect(await refused("projection", "query", "large-order")).toContain("did you mean `large-orders`?");
     expect(await refused("dlq", "redrive", "7")).toContain("CLI-USAGE 7 is no id of a dead letter");

@@ -4,7 +4,7 @@ export const graphError = defineErrors({
   "GRAPH-INVALID": {
     kind: "rejected",
     summary: "A graph definition has problems.",
-    remedy: "Correct every problem in the details; each names its place.",
+    remedy: "Correct every problem in the list; each names its place.",
   },
   "GRAPH-SYNTAX": {
     kind: "rejected",

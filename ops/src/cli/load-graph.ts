@@ -1,8 +1,8 @@
 /** Graph files from disk: checked, or with all their problems. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { type GraphModel, messageOf, type Problem, parseGraph } from "@millrace/engine";
-import { opsError } from "../errors.ts";
+import { type GraphModel, type Problem, parseGraph } from "@millrace/engine";
+import { readInput } from "./read-input.ts";
 
 export interface LoadedGraph {
   readonly file: string;
@@ -16,7 +16,7 @@ export interface LoadedGraph {
 
 /** @throws CLI-USAGE the file cannot be read */
 export function loadGraph(file: string): LoadedGraph {
-  const bytes = readGraphFile(file);
+  const bytes = readInput(file);
   const dir = dirname(resolve(file));
   const parsed = parseGraph(bytes, {
     file,
@@ -28,14 +28,6 @@ export function loadGraph(file: string): LoadedGraph {
   return "graph" in parsed
     ? { file, text, dir, model: parsed.graph, problems: [] }
     : { file, text, dir, model: undefined, problems: parsed.problems };
-}
-
-function readGraphFile(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    throw opsError("CLI-USAGE", `cannot read ${file}: ${messageOf(cause)}`, { cause, place: { file } });
-  }
 }
 
 function secretExists(reference: string, dir: string): boolean {

@@ -3,7 +3,7 @@
  * The command line. Only what every command needs is loaded here; a command loads its own parts when it runs, so that
  * `--help` answers at once.
  */
-import { Command, Option } from "commander";
+import { Command, type CommanderError, Option } from "commander";
 import { exitFast } from "../fast-exit.ts";
 import { hideKnownWarnings } from "./node-warnings.ts";
 import {
@@ -37,7 +37,8 @@ const program = new Command("millrace")
   .version(VERSION)
   .showHelpAfterError("(--help shows what is possible)")
   .configureHelp({ sortSubcommands: false })
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "CLI-USAGE ")) })
+  .exitOverride((error) => endOfUsage(error));
 
 program
   .command("run")
@@ -65,6 +66,31 @@ program
   .addOption(witnessAllowOption())
   .addOption(jsonOption())
   .action(async (graph, options) => (await import("./command/run.ts")).run(graph, options));
+
+program
+  .command("serve")
+  .description("run graphs with console and API; without graph files, the demo")
+  .argument("[graphs...]", "graph files")
+  .addOption(dataOption(`; ${DATA}, for the demo ${DATA}/demo, if not given`))
+  .addOption(logOption())
+  .addOption(portOption("HTTP port on 127.0.0.1, 0 for any that is free").default(PORT))
+  .addOption(
+    new Option("--eventstore-port [port]", "serve the log to EventStoreDB clients too; 0 does not")
+      .argParser((text) => integer(text, 0, 65_535))
+      .preset(String(EVENTSTORE_PORT)),
+  )
+  .addOption(new Option("--eventstore-cert <file>", "certificate for that port, PEM; without one it speaks no TLS"))
+  .addOption(new Option("--eventstore-key <file>", "key of the certificate, PEM"))
+  .addOption(speedOption())
+  .addOption(edgesOption())
+  .addOption(payloadsOption())
+  .addOption(payloadMibOption())
+  .addOption(payloadLeasesOption())
+  .addOption(payloadLeaseOption())
+  .addOption(witnessOption())
+  .addOption(witnessAllowOption())
+  .addOption(jsonOption())
+  .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));
 
 program
   .command("validate")
@@ -117,13 +143,13 @@ events
   .description("list events, newest first")
   .addOption(urlOption())
   .addOption(dataOption())
-  .option("--graph <name>")
-  .option("--node <name>")
+  .option("--graph <name>", "of this graph")
+  .option("--node <name>", "of this node")
   .option("--stream <name>", "exactly this stream")
   .option("--type <types>", "event types, separated by commas")
-  .option("--category <name>", "of streams: what is before the first - of their names")
-  .option("--correlation <id>", "32 hex digits")
-  .option("--tag <text>", "with this tag; several: with all of them", collect, [])
+  .option("--category <name>", "of streams whose names begin with this and a -")
+  .option("--correlation <id>", "events of one cause: 32 hex digits")
+  .option("--tag <text>", "with this tag; may be repeated: with all of them", collect)
   .option("--from <position>", "first position", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
   .option("--forward", "oldest first")
   .addOption(limitOption())
@@ -175,7 +201,7 @@ program
   .description(
     "ask the log in SQL (DuckDB): tables events, steps, and every projection, with _ for - in its name; times are UTC",
   )
-  .argument("<query>", "one SELECT, DESCRIBE or SUMMARIZE")
+  .argument("<query>", "one SELECT, DESCRIBE, SUMMARIZE or SHOW")
   .addOption(urlOption())
   .addOption(dataOption())
   .option("--from <position>", "first position of events and steps", (text) =>
@@ -202,7 +228,7 @@ projection
   .command("query")
   .description("rows of a projection")
   .argument("<name>")
-  .option("--where <field=value>", "equality; may be repeated", collect, [])
+  .option("--where <field=value>", "a field is equal; may be repeated", collect)
   .addOption(new Option("--order <order>", "order of the key").choices(["asc", "desc"]).default("asc"))
   .option("--as-of <position>", "rows as they were at this position", (text) =>
     integer(text, 0, Number.MAX_SAFE_INTEGER),
@@ -217,10 +243,10 @@ const dlq = program.command("dlq").description("dead letters: messages that node
 dlq
   .command("ls")
   .description("list dead letters, newest first")
-  .option("--graph <name>")
-  .option("--node <name>")
+  .option("--graph <name>", "of this graph")
+  .option("--node <name>", "of this node")
   .option("--code <code>", "error code")
-  .addOption(new Option("--state <state>").choices(["waiting", "redriven", "discarded"]))
+  .addOption(new Option("--state <state>", "what became of it").choices(["waiting", "redriven", "discarded"]))
   .addOption(limitOption())
   .addOption(urlOption())
   .addOption(dataOption())
@@ -229,7 +255,7 @@ dlq
 dlq
   .command("show")
   .description("one dead letter with its input and error")
-  .argument("<id>")
+  .argument("<id>", "as `dlq ls` shows it")
   .addOption(urlOption())
   .addOption(dataOption())
   .addOption(jsonOption())
@@ -237,7 +263,7 @@ dlq
 dlq
   .command("redrive")
   .description("send dead letters through their node again")
-  .argument("<ids...>")
+  .argument("<ids...>", "as `dlq ls` shows them")
   .addOption(urlOption())
   .addOption(reasonOption())
   .addOption(jsonOption())
@@ -423,14 +449,21 @@ calculator
   .command("new")
   .description("write a first calculator and its test vectors")
   .argument("<path>", "where, without extension: ./late-score")
-  .addOption(new Option("--lang <language>").choices(["ts", "python", "java", "rust", "cpp", "c"]).default("ts"))
+  .addOption(
+    new Option("--lang <language>", "what it is written in")
+      .choices(["ts", "python", "java", "rust", "cpp", "c"])
+      .default("ts"),
+  )
   .addOption(jsonOption())
   .action(async (path, options) => (await import("./command/calculator.ts")).newCalculator(path, options));
 calculator
   .command("test")
   .description("run a calculator on test vectors: messages in, messages out")
-  .argument("<file>", ".ts, .js, .py, .java, .jar, .so or .wasm")
-  .requiredOption("--vectors <file>", "JSON: { config, cases: [{ name, given: [messages], expect: [messages] }] }")
+  .argument("<file>", ".ts, .js, .py, .java, .jar, .so or .wasm, or the address of a service")
+  .requiredOption(
+    "--vectors <file>",
+    "JSON: { config, rest, cases: [{ name, given: [messages], expect: [messages], at }] }",
+  )
   .addOption(deadlineOption().default("1s"))
   .addOption(memoryOption())
   .addOption(exportOption())
@@ -461,31 +494,6 @@ program
   .addOption(jsonOption())
   .action(async (options) => (await import("./command/doctor.ts")).doctor(options));
 
-program
-  .command("serve")
-  .description("run graphs with console and API; without graph files, the demo")
-  .argument("[graphs...]", "graph files")
-  .addOption(dataOption(`; ${DATA}, for the demo ${DATA}/demo, if not given`))
-  .addOption(logOption())
-  .addOption(portOption("HTTP port on 127.0.0.1, 0 for any that is free").default(PORT))
-  .addOption(
-    new Option("--eventstore-port [port]", "serve the log to EventStoreDB clients too; 0 does not")
-      .argParser((text) => integer(text, 0, 65_535))
-      .preset(String(EVENTSTORE_PORT)),
-  )
-  .addOption(new Option("--eventstore-cert <file>", "certificate for that port, PEM; without one it speaks no TLS"))
-  .addOption(new Option("--eventstore-key <file>", "key of the certificate, PEM"))
-  .addOption(speedOption())
-  .addOption(edgesOption())
-  .addOption(payloadsOption())
-  .addOption(payloadMibOption())
-  .addOption(payloadLeasesOption())
-  .addOption(payloadLeaseOption())
-  .addOption(witnessOption())
-  .addOption(witnessAllowOption())
-  .addOption(jsonOption())
-  .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));
-
 // Whoever reads the output may have seen enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
@@ -499,10 +507,18 @@ try {
   process.exitCode = reportFailure(thrown, process.argv.includes("--json"));
 }
 
+/** What commander has found wrong it has written; programs that asked for JSON get it as such too. */
+function endOfUsage({ exitCode, message }: CommanderError): never {
+  if (exitCode === 0) process.exit(0);
+  const report = { code: "CLI-USAGE", kind: "rejected", message: message.replace(/^error: /, "") };
+  if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ error: report })}\n`);
+  process.exit(2);
+}
+
 function sizeList(text: string): readonly number[] {
   return text.split(",").map((size) => integer(size.trim(), 1, 10_000_000));
 }
 
-function collect(text: string, before: readonly string[]): readonly string[] {
+function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text];
 }

@@ -9,6 +9,11 @@ export function writeLine(text = ""): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** `1 row`, `2 rows`. */
+export function counted(n: number, one: string): string {
+  return `${n.toLocaleString("en-US")} ${one}${n === 1 ? "" : "s"}`;
+}
+
 export type Cell = string | number | boolean | null | undefined;
 
 /** Numbers to the right, texts to the left, a dim head. */

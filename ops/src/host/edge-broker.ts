@@ -130,12 +130,16 @@ export function requireBroker(model: GraphModel, broker: EdgeBroker | undefined)
 /**
  * Which nodes run here, of a list of names. What belongs to a node (`in~input`) runs where it does.
  *
- * @throws HOST-EDGES a name is no node's, or the installation has no name
+ * @throws CLI-USAGE a name is no node's, HOST-EDGES the installation has no name
  */
 export function placedNodes(model: GraphModel, names: readonly string[], broker: EdgeBroker | undefined): RunsHere {
   const here = new Set(names);
   const unknown = names.find((name) => !model.nodes.has(name));
-  if (unknown !== undefined) throw opsError("HOST-EDGES", `graph ${model.name} has no node \`${unknown}\` to run here`);
+  if (unknown !== undefined)
+    throw opsError(
+      "CLI-USAGE",
+      `--nodes: graph ${model.name} has no node \`${unknown}\` to run here; it has ${[...model.nodes.keys()].join(", ")}`,
+    );
   if (broker?.scope === undefined)
     throw opsError(
       "HOST-EDGES",

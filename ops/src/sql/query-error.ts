@@ -33,7 +33,10 @@ export function queryError(query: string, thrown: unknown, tables: readonly stri
 
 /** @returns what a statement gets that is not one SELECT */
 export function refusal(): MillraceError {
-  return opsError("SQL-REFUSED", "the log can only be read: exactly one SELECT, DESCRIBE or SUMMARIZE is expected");
+  return opsError(
+    "SQL-REFUSED",
+    "the log can only be read: exactly one SELECT, DESCRIBE, SUMMARIZE or SHOW is expected",
+  );
 }
 
 function isDuckDbError(value: unknown): value is DuckDbError {

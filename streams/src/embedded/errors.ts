@@ -17,7 +17,7 @@ export const embeddedLogError = defineErrors({
   "LOG-LOCKED": {
     kind: "terminal",
     summary: "Another process has this log open.",
-    remedy: "Stop the other process; the lock ends with it.",
+    remedy: "Stop the other process, with which the lock ends, or use another data directory.",
   },
   "LOG-TAIL-LOST": {
     kind: "terminal",

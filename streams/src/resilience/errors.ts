@@ -5,7 +5,8 @@ export const connectionError = defineErrors({
   "CONNECTION-FAILED": {
     kind: "transient",
     summary: "None of a connector's endpoints could be connected, or the connection broke.",
-    remedy: "Read the reasons per endpoint; it is tried again with growing waits.",
+    remedy:
+      "Read the reasons per endpoint. A running graph tries again with growing waits; one that could not start has to be started again.",
   },
   "CONNECTION-SUSPENDED": {
     kind: "transient",

@@ -35,8 +35,17 @@ const { values } = parseArgs({
     scenario: { type: "string" },
     "rules-off": { type: "string", default: "" },
     "ack-before-durable": { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
+
+if (values.help) {
+  say(
+    "npm run simulate -- [--seeds N] [--from N] [--seed TEXT] [--scenario NAME] [--rules-off R14,…] [--ack-before-durable]",
+  );
+  say(`scenarios: ${SCENARIOS.map(({ name }) => name).join(", ")}`);
+  process.exit(0);
+}
 
 process.exitCode = (await campaign()) === 0 ? 0 : 1;
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { durationMs, type Json, messageOf } from "@millrace/engine";
 import pc from "picocolors";
@@ -10,6 +10,7 @@ import { sdk } from "../../compile/calculator-process.ts";
 import { opsError } from "../../errors.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine, writeTable } from "../output.ts";
+import { readInput } from "../read-input.ts";
 
 interface CommonOptions {
   readonly export?: string;
@@ -38,8 +39,9 @@ export function newCalculator(path: string, options: { readonly lang: Language; 
   if (options.json === true) writeJson({ file, vectors, ...(built === undefined ? {} : { build: built.command }) });
   else {
     const used = built === undefined ? file : join(directory, built.file);
-    writeLine(`${file} and ${vectors} are written. Try:`);
-    if (built !== undefined) writeLine(`  ${directory === "." ? "" : `cd ${directory} && `}${built.command}`);
+    writeLine(`${paths.slice(0, -1).join(", ")} and ${vectors} are written. Try:`);
+    if (built !== undefined)
+      writeLine(`  ${directory === "." ? built.command : `(cd ${directory} && ${built.command})`}`);
     writeLine(`  millrace calculator test ${used} --vectors ${vectors}`);
     writeLine(`In a graph: { kind: calculator, input: …, use: ./${used} }`);
   }
@@ -50,7 +52,7 @@ export async function testCalculator(
   file: string,
   options: CommonOptions & { readonly vectors: string },
 ): Promise<void> {
-  const { config, rest, cases } = parseVectors(readText(options.vectors), options.vectors);
+  const { config, rest, cases } = parseVectors(readInput(options.vectors).toString("utf8"), options.vectors);
   const opened = { ...fileOptions(options), config, ...(rest === undefined ? {} : { rest }) };
   const calculator = await openFile(file, opened);
   const results: CaseResult[] = [];
@@ -131,7 +133,7 @@ function fileOptions(options: CommonOptions): FileOptions {
 
 /** The first messages of a file with one JSON value a line. */
 function recorded(file: string, most: number): (size: number) => readonly Json[] {
-  const lines = readText(file).split("\n").filter(Boolean);
+  const lines = readInput(file).toString("utf8").split("\n").filter(Boolean);
   if (lines.length < most) throw opsError("CLI-USAGE", `${file} has ${lines.length} messages, fewer than ${most}`);
   const rows = lines.slice(0, most).map((line, i) => jsonIn(line, `${file}:${i + 1}`));
   return (size) => rows.slice(0, size);
@@ -142,13 +144,5 @@ function jsonIn(text: string, where: string): Json {
     return JSON.parse(text) as Json;
   } catch (cause) {
     throw opsError("CLI-USAGE", `${where} is not JSON: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw opsError("CLI-USAGE", `cannot read ${file}: ${messageOf(cause)}`, { cause, place: { file } });
   }
 }

@@ -1,7 +1,7 @@
 import type { DeadLetter } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
 import { type ApiOptions, withApi } from "../api.ts";
-import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
 export interface ListOptions extends ApiOptions {
   readonly graph?: string;
@@ -17,10 +17,13 @@ export async function listDeadLetters(options: ListOptions): Promise<void> {
   await withApi(options, async (api) => {
     const answer = await api.get("/api/v1/dlq", { graph, node, code, state, limit });
     if (json) return writeJson(answer);
-    const { rows } = answer as unknown as { readonly rows: readonly DeadLetter[] };
+    const { rows, next } = answer as unknown as { readonly rows: readonly DeadLetter[]; readonly next: string | null };
     writeTable(
       ["id", "time", "graph", "node", "code", "state", "message"],
       rows.map((d) => [d.id, timeText(d.timeMs), d.graph, d.node, d.error.code, d.state, d.error.message]),
+    );
+    writeLine(
+      `${counted(rows.length, "dead letter")}${next === null ? "" : "; there are more (--limit, --code, --node)"}`,
     );
   });
 }
@@ -42,7 +45,7 @@ export async function showDeadLetter(id: string, options: ApiOptions & { readonl
     writeLine(
       `graph ${letter.graph}, node ${letter.node}, lane ${letter.lane}, at (${letter.pos}, ${letter.ord}), log position ${letter.position}`,
     );
-    writeLine(`${letter.error.code} ${letter.error.message} (${letter.attempts} attempts)`);
+    writeLine(`${letter.error.code} ${letter.error.message} (${counted(letter.attempts, "attempt")})`);
     for (const cause of letter.error.causes ?? []) writeLine(`  because: ${cause}`);
     writeLine(JSON.stringify(letter.input, null, 2));
   });

@@ -21,7 +21,7 @@ import { archiveMaking } from "../../retention/archive-making.ts";
 import type { HeldEvents, LegalHold } from "../../retention/legal-holds.ts";
 import { type AcceptedLogLoss, acceptLogLoss, logLoss, seenEndOf } from "../../retention/log-loss.ts";
 import { EXIT } from "../failure.ts";
-import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
 import { asked, withCare } from "../with-care.ts";
 
 const MIB = 1024 * 1024;
@@ -53,7 +53,7 @@ export async function archiveLog(options: ArchiveCommandOptions): Promise<void> 
     const { segments, waitsFor, base } = await care.archive({ beforeMs: Date.now() - ageMs, parquet, keep });
     if (json) return writeJson({ archived: segments, waitsFor: waitsFor ?? null, base });
     if (segments.length > 0) writeSegments(segments);
-    writeLine(`${segments.length} segments archived`);
+    writeLine(`${counted(segments.length, "segment")} archived`);
     if (waitsFor !== undefined) writeLine(`a further one waits for ${waitsFor}`);
   });
 }
@@ -76,7 +76,10 @@ export async function scrub({ data, rate, json = false }: ScrubCommandOptions): 
   });
   if (json) writeJson({ ok: report.findings.length === 0, ...report });
   else
-    writeFindings(report.findings, `${report.segments} segments, ${report.bytes.toLocaleString("en-US")} bytes read`);
+    writeFindings(
+      report.findings,
+      `${counted(report.segments, "segment")}, ${report.bytes.toLocaleString("en-US")} bytes read`,
+    );
   if (report.findings.length > 0) process.exitCode = EXIT.findings;
 }
 
@@ -102,7 +105,7 @@ export async function repair({ data, reason, acceptLoss = false, json = false }:
   if (json) writeJson({ ok, repaired, findings: left, loss: loss ?? null, accepted: accepted ?? null });
   else {
     if (accepted !== undefined) writeAccepted(accepted);
-    writeFindings(left, `${repaired.length} files repaired`, ok);
+    writeFindings(left, `${counted(repaired.length, "file")} repaired`, ok);
     if (loss !== undefined && accepted === undefined)
       writeLine("put the files back from a copy, or accept this loss with --accept-loss");
   }
@@ -141,7 +144,7 @@ function signedLeaves(audit: string): (logId: string, first: number, leaves: Uin
 
 function writeLoss({ code, message, file, offset, from, to, unreadable, streams, bytes }: Loss): void {
   const n = (value: number): string => value.toLocaleString("en-US");
-  const events = (value: number): string => (value === 1 ? "1 event" : `${n(value)} events`);
+  const events = (value: number): string => counted(value, "event");
   writeLine(`${code} ${message} (${file}@${offset})`);
   const lost = to > from ? `positions ${from} to ${to - 1}, ${events(to - from)}` : "no event that is known";
   writeLine(`lost from position ${from} on: ${lost}, ${n(bytes)} bytes of blocks`);
@@ -211,7 +214,7 @@ export async function pruneLog(options: PruneCommandOptions): Promise<void> {
       throw thrown;
     });
     if (json) return writeJson({ pruned: segments, base, heldBy, payloads });
-    writeLine(`${segments.length} segments pruned; the log can be read from position ${base} on`);
+    writeLine(`${counted(segments.length, "segment")} pruned; the log can be read from position ${base} on`);
     if (payloads.payloads > 0)
       writeLine(`${payloads.payloads} payloads that no event names any more deleted, ${payloads.bytes} bytes`);
     if (heldBy.length > 0) writeLine("further segments that are old enough are needed:");

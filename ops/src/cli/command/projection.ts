@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
 import { type ApiOptions, withApi } from "../api.ts";
-import { writeJson, writeLine, writeTable } from "../output.ts";
+import { counted, writeJson, writeLine, writeTable } from "../output.ts";
 
 interface Listed {
   readonly projections: readonly {
@@ -32,7 +32,7 @@ export async function listProjections(options: ApiOptions & { readonly json?: bo
 }
 
 export interface QueryOptions extends ApiOptions {
-  readonly where: readonly string[];
+  readonly where?: readonly string[];
   readonly order: "asc" | "desc";
   readonly asOf?: number;
   readonly limit: number;
@@ -40,7 +40,7 @@ export interface QueryOptions extends ApiOptions {
 }
 
 export async function queryProjection(name: string, options: QueryOptions): Promise<void> {
-  const { where, order, asOf, limit, json = false } = options;
+  const { where = [], order, asOf, limit, json = false } = options;
   const query = { ...Object.fromEntries(where.map(condition)), order, limit, asOf };
   await withApi(options, async (api) => {
     const answer = await api.get(`/api/v1/projections/${encodeURIComponent(name)}`, query);
@@ -56,7 +56,7 @@ export async function queryProjection(name: string, options: QueryOptions): Prom
       rows.map((row) => head.map((field) => cellOf(row[field]))),
     );
     writeLine(
-      `${rows.length} rows as of position ${position}${next === null ? "" : "; there are more (--limit, --where)"}`,
+      `${counted(rows.length, "row")} as of position ${position}${next === null ? "" : "; there are more (--limit, --where)"}`,
     );
   });
 }

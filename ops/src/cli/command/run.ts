@@ -66,7 +66,7 @@ export async function run(file: string, options: RunOptions): Promise<void> {
     await session.close(outcome === "interrupted" ? "interrupted" : "done");
     if (outcome === "interrupted") process.exitCode = EXIT.interrupted;
     if (json) writeJson(summary);
-    else writeSummary(summary, outcome);
+    else writeSummary(summary, outcome, data);
   } catch (thrown) {
     await session.close(messageOf(thrown));
     throw thrown;
@@ -140,11 +140,12 @@ function payloadLine({ puts, putBytes, opens, copies, liveBytesMax, memory }: Pa
   return `payloads${how}: ${puts} put, ${mib(putBytes)}; ${opens} opened, ${copies} by copying; at most ${mib(liveBytesMax)} in memory`;
 }
 
-function writeSummary(s: Summary, outcome: "done" | "interrupted"): void {
+function writeSummary(s: Summary, outcome: "done" | "interrupted", data: string): void {
   const n = (value: number): string => value.toLocaleString("en-US");
   writeLine(`${s.graph} revision ${s.revision}: ${outcome} after ${(s.durationMs / 1000).toFixed(1)} s`);
   writeLine(
     `${n(s.messagesIn)} in, ${n(s.messagesOut)} out, ${n(s.consumed)} filtered or folded, ${n(s.deadLettered)} dead-lettered, ${n(s.dropped)} dropped; log at ${n(s.position)}`,
   );
+  if (s.deadLettered > 0) writeLine(`Why they are dead letters: millrace dlq ls --data ${data}`);
   if (s.payloads !== undefined) writeLine(payloadLine(s.payloads));
 }

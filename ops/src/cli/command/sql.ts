@@ -10,7 +10,7 @@ import { LogQuery, type TableRead } from "../../sql/log-query.ts";
 import { SqlDatabase } from "../../sql/sql-database.ts";
 import { type ApiOptions, withApi } from "../api.ts";
 import { EXIT } from "../failure.ts";
-import { writeJson, writeLine, writeTable } from "../output.ts";
+import { counted, writeJson, writeLine, writeTable } from "../output.ts";
 
 export interface SqlOptions extends ApiOptions {
   readonly from?: number;
@@ -90,7 +90,7 @@ async function asTable(query: string, database: SqlDatabase, reads: readonly Tab
     result.deduplicatedColumnNames(),
     shown.map((row) => row.map((cell) => (typeof cell === "object" && cell !== null ? JSON.stringify(cell) : cell))),
   );
-  const rows = `${shown.length} ${shown.length === 1 ? "row" : "rows"}`;
+  const rows = counted(shown.length, "row");
   writeLine(`${rows}${hasMore ? "; there are more (--csv, --json, --parquet, --arrow)" : ""}, ${extentOf(reads)}`);
 }
 

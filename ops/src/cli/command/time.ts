@@ -5,7 +5,7 @@ import { opsError } from "../../errors.ts";
 import { graphStreamOf } from "../../host/graph-stream.ts";
 import { type Api, type ApiOptions, withApi } from "../api.ts";
 import { EXIT } from "../failure.ts";
-import { type Cell, timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { type Cell, counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
 interface TimeOptions extends ApiOptions {
   readonly limit: number;
@@ -21,7 +21,7 @@ export async function showState(address: string, options: TimeOptions & { readon
     writeState(state);
     if (state.rows.length > 0) writeRows(state.rows);
     const shown = state.rows.length < state.rowCount ? ` (${state.rows.length} shown; --limit)` : "";
-    writeLine(`${state.rowCount} rows${shown}, as of position ${state.asOf}`);
+    writeLine(`${counted(state.rowCount, "row")}${shown}, as of position ${state.asOf}`);
   });
 }
 
@@ -41,7 +41,7 @@ export async function diffState(
     if (diff.changes.length > 0) writeTable(["row", "field", "before", "after"], diff.changes.flatMap(fieldChanges));
     const { added, removed, changed } = diff;
     const extent = `from position ${diff.from.asOf} to ${diff.to.asOf}`;
-    writeLine(`${added} rows added, ${removed} removed, ${changed} changed, ${extent}`);
+    writeLine(`${counted(added, "row")} added, ${removed} removed, ${changed} changed, ${extent}`);
   });
 }
 

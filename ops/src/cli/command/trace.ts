@@ -2,7 +2,7 @@
 import type { EventDocument } from "@millrace/gateway";
 import { opsError } from "../../errors.ts";
 import { type Api, type ApiOptions, withApi } from "../api.ts";
-import { timeText, writeJson, writeLine } from "../output.ts";
+import { counted, timeText, writeJson, writeLine } from "../output.ts";
 
 interface TracedEvent extends EventDocument {
   readonly consequences: TracedEvent[];
@@ -22,7 +22,7 @@ export async function trace(id: string, options: ApiOptions & { readonly json?: 
     const roots = treeOf(events);
     if (options.json === true) return writeJson({ asOf: end, correlationId, events: events.length, roots });
     for (const root of roots) writeTree(root, id, "", "");
-    writeLine(`${events.length} events of correlation ${correlationId}, as of position ${end}`);
+    writeLine(`${counted(events.length, "event")} of correlation ${correlationId}, as of position ${end}`);
   });
 }
 
