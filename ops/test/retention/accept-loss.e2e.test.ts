@@ -85,7 +85,7 @@ it("makes a lost manifest again from segments and archive, under the same id, or
   const leaves = packed.replace("zst", "leaves");
   rmSync(manifest);
   const said = await repair(data);
-  expect(said.stdout).toBe(`${manifest} is made again from what it described\nok: 1 files repaired\n`);
+  expect(said.stdout).toBe(`${manifest} is made again from what it described\nok: 1 file repaired\n`);
   expect(said.code).toBe(0);
   await addEvents(data, 5);
   const verified = await millrace(["audit", "verify", "--data", data, "--key", known]);
@@ -103,7 +103,7 @@ it("makes a lost manifest again from segments and archive, under the same id, or
   expect((await repair(data)).code).toBe(0);
   await millrace(["log", "prune", "--older-than", "0", "--data", data]);
   rmSync(manifest);
-  expect((await repair(data)).stdout).toBe(`${manifest} is made again from what it described\nok: 1 files repaired\n`);
+  expect((await repair(data)).stdout).toBe(`${manifest} is made again from what it described\nok: 1 file repaired\n`);
   const still = await millrace(["audit", "verify", "--data", data, "--key", known]);
   expect(still.stdout).toMatch(/^ok: \d+ of \d+ signed records are what was signed\nthe records of the first /);
   const record = readdirSync(join(data, "log")).find((name) => name.startsWith("pruned-")) ?? "";
@@ -119,7 +119,7 @@ it("begins the tree of a pruned log with the leaves that are left of it", async 
   await makeSmallLog(data, 700);
   expect((await millrace(["log", "archive", "--older-than", "0", "--no-parquet", "--data", data])).code).toBe(0);
   expect((await millrace(["log", "prune", "--older-than", "0", "--data", data])).stdout).toMatch(
-    /^[1-9]\d* segments pruned/,
+    /^[1-9]\d* segments? pruned/,
   );
   const active =
     readdirSync(join(data, "log"))

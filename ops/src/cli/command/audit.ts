@@ -1,7 +1,6 @@
 /** What an auditor asks. All of it reads files only, so it works beside a running host, on a stopped one and on a copy. */
-import { readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { messageOf, type StoredLog, type StoredRecord, storedRecords } from "@millrace/engine";
+import { type StoredLog, type StoredRecord, storedRecords } from "@millrace/engine";
 import { nativeBlocks, nativeTreeHasher } from "@millrace/native";
 import {
   type AuditFinding,
@@ -27,6 +26,7 @@ import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts"
 import { requireOwnLog } from "../../host/log-place.ts";
 import { EXIT } from "../failure.ts";
 import { timeText, writeJson, writeLine } from "../output.ts";
+import { readInput } from "../read-input.ts";
 
 export interface AuditOptions {
   readonly data: string;
@@ -225,10 +225,4 @@ function keyOf(text: string | undefined): VerifierKey | undefined {
   return key;
 }
 
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw opsError("CLI-USAGE", `${file} cannot be read: ${messageOf(cause)}`, { cause });
-  }
-}
+const textOf = (file: string): string => readInput(file).toString("utf8");

@@ -90,6 +90,7 @@ async function openDemo(served: ServeOptions): Promise<Session> {
     port,
     speed,
     untilDone: false,
+    payloads: payloadMemory(served),
     witnesses: witnessOptions(served),
     ...eventStoreOf(served),
   };
