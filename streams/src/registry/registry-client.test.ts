@@ -13,7 +13,7 @@ test("a registry that was found to be away is shown as up when it is back, thoug
   const env = virtualEnv("registry");
   let isAway = false;
   const client = new RegistryClient({
-    urls: ["http://registry"],
+    urls: ["http://schemas.example"],
     env,
     http: () => ({
       async request({ url }) {
