@@ -51,6 +51,7 @@ describe("help", () => {
     "",
     "run",
     "validate",
+    "test",
     "graph",
     "graph stop",
     "events",

@@ -81,6 +81,11 @@ export class SourcePlaces {
     return { ...this.#place(["nodes", name, ...keys], keys.length === 0 ? "key" : { index: 0 }), node: name };
   }
 
+  /** The place of a test, by its index. */
+  test(index: number): Place {
+    return this.#place(["tests", index], "value");
+  }
+
   #place(path: Path, part: PathPart): Place {
     const { file } = this.#locator;
     const at = this.#locator.locate(path, part);

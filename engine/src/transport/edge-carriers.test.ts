@@ -36,7 +36,7 @@ function carried() {
 it("a message that no frame can say fails the node that sends it, and not the process", () => {
   const { link, published, failed } = carried();
   let deep: Json = 1;
-  for (let i = 0; i < 5000; i++) deep = [deep];
+  for (let i = 0; i < 50_000; i++) deep = [deep];
   link.send(sampleFrame(0, [deep]));
   expect(failed).toEqual([["a", expect.objectContaining({ code: "MSG-SIZE" })]]);
   link.send(sampleFrame(1, ["well"]));

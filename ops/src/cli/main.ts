@@ -99,6 +99,13 @@ program
   .addOption(jsonOption())
   .action(async (files, options) => (await import("./command/validate.ts")).validate(files, options));
 
+program
+  .command("test")
+  .description("run the tests in graph files: rows given to sources, rows expected of sinks; ends with 1 if one fails")
+  .argument("<files...>", "graph files")
+  .addOption(jsonOption())
+  .action(async (files, options) => (await import("./command/test.ts")).test(files, options));
+
 const graph = program.command("graph").description("graphs of a running server");
 graph
   .command("ls")

@@ -8,6 +8,8 @@ import type { ConnectionStatus, Env, GraphStatus, NodeStatus, Timer } from "@mil
 const EVERY_MS = 1000;
 /** A connection that comes back at once is no news. */
 const LOOKS_MIN = 3;
+/** To look at graphs of many nodes takes long: at most this share of a processor. */
+const SHARE_MAX = 0.002;
 
 /** @returns what ends it */
 export function logWaits(graphs: () => readonly GraphStatus[], env: Env, write: (line: string) => void): () => void {
@@ -15,7 +17,9 @@ export function logWaits(graphs: () => readonly GraphStatus[], env: Env, write: 
   let timer: Timer;
   const tell = (text: string): void => write(`${new Date(env.clock.now()).toISOString()} ${text}`);
   const look = (): void => {
+    const beganMs = env.clock.monotonic();
     const waits = new Map(graphs().flatMap(waitsOf));
+    const tookMs = env.clock.monotonic() - beganMs;
     for (const [name, why] of waits) {
       const seen = (looks.get(name) ?? 0) + 1;
       looks.set(name, seen);
@@ -26,7 +30,7 @@ export function logWaits(graphs: () => readonly GraphStatus[], env: Env, write: 
       looks.delete(name);
       if (seen >= LOOKS_MIN) tell(`goes on: ${name}`);
     }
-    timer = env.timers.after(EVERY_MS, look);
+    timer = env.timers.after(Math.max(EVERY_MS, tookMs / SHARE_MAX), look);
   };
   timer = env.timers.after(EVERY_MS, look);
   return () => timer.cancel();

@@ -1,8 +1,7 @@
-import { type GraphStatus, MillraceError, messageOf } from "@millrace/engine";
+import { type GraphStatus, messageOf } from "@millrace/engine";
 import { type WitnessFlags, witnessOptions } from "../../audit/witness-options.ts";
-import { opsError } from "../../errors.ts";
 import type { PayloadReport } from "../../host/host-payloads.ts";
-import type { RunningGraph } from "../../host/running-graph.ts";
+import { whenFinished } from "../../host/when-finished.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
 import { type PayloadFlags, payloadMemory } from "../payload-flags.ts";
@@ -86,29 +85,10 @@ function announce({ url, graphs }: Session, json: boolean): void {
 async function whenDone({ opened, graphs }: Session): Promise<"done"> {
   const name = graphs[0]?.model.name ?? "";
   const running = opened.host.running(name);
-  await Promise.race([running.runtime.whenFinished, parked(running), fenced(running)]);
+  await whenFinished(running);
   await running.stream.settled();
   await opened.projections.reached(opened.log.durableEnd);
   return "done";
-}
-
-function parked(running: RunningGraph): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    running.onParked(({ nodes, error }) => {
-      const message = `${nodes.join(", ")} gave up: ${error.code} ${error.message}`;
-      reject(opsError("HOST-PARKED", message, { place: { graph: running.name, ...error.place } }));
-    });
-  });
-}
-
-function fenced(running: RunningGraph): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    running.onFenced(({ code, kind, message }) =>
-      reject(
-        new MillraceError(code, kind, `another host runs this graph: ${message}`, { place: { graph: running.name } }),
-      ),
-    );
-  });
 }
 
 function summaryOf({ opened, graphs, payloads }: Session, elapsedMs: number): Summary {
