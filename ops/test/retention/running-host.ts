@@ -133,11 +133,22 @@ export class RunningHost {
     return join(this.data, ...names);
   }
 
-  bytes(path: string = this.data): Buffer {
-    const parts = readdirSync(path, { withFileTypes: true }).map((entry) => {
-      if (entry.isDirectory()) return this.bytes(join(path, entry.name));
-      return entry.isFile() ? readFileSync(join(path, entry.name)) : Buffer.alloc(0);
-    });
-    return Buffer.concat(parts);
+  /** Of all files. A file that is renamed between the list and the reading begins it anew. */
+  bytes(): Buffer {
+    for (;;) {
+      try {
+        return bytesIn(this.data);
+      } catch (thrown) {
+        if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
+      }
+    }
   }
+}
+
+function bytesIn(path: string): Buffer {
+  const parts = readdirSync(path, { withFileTypes: true }).map((entry) => {
+    if (entry.isDirectory()) return bytesIn(join(path, entry.name));
+    return entry.isFile() ? readFileSync(join(path, entry.name)) : Buffer.alloc(0);
+  });
+  return Buffer.concat(parts);
 }
