@@ -8,11 +8,13 @@ import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
 import { eventually, GraphFolder } from "../faults/graph-folder.ts";
 import { lastJson } from "../millrace.ts";
-import { numbers, RunningGraph, WAIT } from "./running-graph.ts";
+import { numbers, RunningGraph } from "./running-graph.ts";
 import { S3Bucket, s3Address } from "./s3-bucket.ts";
 
 const SKIPPED = s3Missing === undefined ? "" : ` (skipped: ${s3Missing})`;
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 240_000;
+/** A request that gets no answer is given up after 20 s, and waits double with every failure in a row. */
+const WAIT = { timeout: 100_000, interval: 10 };
 const SLOW_DOWN: GateFault = { status: 503, body: "<Error><Code>SlowDown</Code><Message>less</Message></Error>" };
 const DENIED: GateFault = { status: 403, body: "<Error><Code>AccessDenied</Code><Message>no</Message></Error>" };
 const HTML: GateFault = { status: 502, body: "<html>bad gateway" };
