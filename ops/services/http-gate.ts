@@ -62,14 +62,19 @@ export class HttpGate {
     this.asked.push(asked);
     const fault = this.fault(asked);
     question.on("error", () => undefined);
-    const body = await buffer(question).catch(() => Buffer.alloc(0));
-    if (fault === "cut") return void question.socket.destroy();
+    const body = await buffer(question).catch(() => undefined);
+    if (fault === "cut" || body === undefined) return void question.socket.destroy();
     if (typeof fault === "object") return void answer.writeHead(fault.status).end(fault.body);
     const onward = request({ host: "127.0.0.1", port: this.#to.port, method, path: url, headers });
     onward.on("error", () => question.socket.destroy());
+    if (fault === "cut-request") {
+      // Whether the service has answered already or not.
+      onward.on("close", () => question.socket.destroy());
+      onward.write(body.subarray(0, body.length / 2), () => onward.destroy());
+      return;
+    }
     onward.on("response", (got) => void this.#answer(got, answer, fault));
-    if (fault !== "cut-request") return void onward.end(body);
-    onward.write(body.subarray(0, body.length / 2), () => onward.destroy());
+    onward.end(body);
   }
 
   async #answer(got: IncomingMessage, answer: ServerResponse, fault: GateFault | undefined): Promise<void> {

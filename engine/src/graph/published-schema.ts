@@ -1,6 +1,6 @@
 /**
  * The JSON Schema of graph files as it is published, `engine/schemas/graph.schema.json`, which a test keeps equal to schema.ts. Processes
- * read this file: to load what schema.ts is written with takes each of them as long as all else that they load for a graph.
+ * read this file: what schema.ts is written with is hundreds of modules, which each of them would load to come to the same.
  */
 import { createRequire } from "node:module";
 import type { JsonObject } from "../frame/json.ts";

@@ -1,7 +1,8 @@
 /** Graph files from disk: checked, or with all their problems. */
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { type GraphModel, type Problem, parseGraph } from "@millrace/engine";
+import { formatProblem, type GraphModel, graphError, type Problem, parseGraph } from "@millrace/engine";
+import { counted } from "./output.ts";
 import { readInput } from "./read-input.ts";
 
 export interface LoadedGraph {
@@ -28,6 +29,15 @@ export function loadGraph(file: string): LoadedGraph {
   return "graph" in parsed
     ? { file, text, dir, model: parsed.graph, problems: [] }
     : { file, text, dir, model: undefined, problems: parsed.problems };
+}
+
+/** @throws GRAPH-INVALID with every problem of all of them */
+export function refuseProblems(loaded: readonly LoadedGraph[]): void {
+  const problems = loaded.flatMap((graph) => graph.problems);
+  if (problems.length === 0) return;
+  const lines = problems.map((problem) => `  ${formatProblem(problem)}`);
+  const found = `found ${counted(problems.length, "problem")}`;
+  throw graphError("GRAPH-INVALID", [found, ...lines].join("\n"), { details: { problems } });
 }
 
 function secretExists(reference: string, dir: string): boolean {

@@ -15,16 +15,11 @@ import {
   limitOption,
   logOption,
   PORT,
-  payloadLeaseOption,
-  payloadLeasesOption,
-  payloadMibOption,
-  payloadsOption,
   portOption,
   reasonOption,
   speedOption,
   urlOption,
-  witnessAllowOption,
-  witnessOption,
+  withHostOptions,
   words,
 } from "./options.ts";
 
@@ -40,55 +35,47 @@ const program = new Command("millrace")
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "CLI-USAGE ")) })
   .exitOverride((error) => endOfUsage(error));
 
-program
-  .command("run")
-  .description("run a graph file; its console is at the port")
-  .argument("<graph>", "graph file, YAML or JSON")
-  .addOption(dataOption().default(DATA))
-  .addOption(logOption())
-  .option(
-    "--until-done",
-    "end when all bounded sources are read and everything is durable; without HTTP unless --port is given",
-  )
-  .addOption(
-    portOption(`HTTP port on 127.0.0.1, 0 for any that is free; ${PORT}, with --until-done none, if not given`),
-  )
-  .addOption(speedOption())
-  .addOption(edgesOption())
-  .option("--nodes <names>", "run only these nodes here, separated by commas; the others on other hosts", (text) =>
-    text.split(","),
-  )
-  .addOption(payloadsOption())
-  .addOption(payloadMibOption())
-  .addOption(payloadLeasesOption())
-  .addOption(payloadLeaseOption())
-  .addOption(witnessOption())
-  .addOption(witnessAllowOption())
+withHostOptions(
+  program
+    .command("run")
+    .description("run a graph file; its console is at the port")
+    .argument("<graph>", "graph file, YAML or JSON")
+    .addOption(dataOption().default(DATA))
+    .addOption(logOption())
+    .option(
+      "--until-done",
+      "end when all bounded sources are read and everything is durable; without HTTP unless --port is given",
+    )
+    .addOption(
+      portOption(`HTTP port on 127.0.0.1, 0 for any that is free; ${PORT}, with --until-done none, if not given`),
+    )
+    .addOption(speedOption())
+    .addOption(edgesOption())
+    .option("--nodes <names>", "run only these nodes here, separated by commas; the others on other hosts", (text) =>
+      text.split(","),
+    ),
+)
   .addOption(jsonOption())
   .action(async (graph, options) => (await import("./command/run.ts")).run(graph, options));
 
-program
-  .command("serve")
-  .description("run graphs with console and API; without graph files, the demo")
-  .argument("[graphs...]", "graph files")
-  .addOption(dataOption(`; ${DATA}, for the demo ${DATA}/demo, if not given`))
-  .addOption(logOption())
-  .addOption(portOption("HTTP port on 127.0.0.1, 0 for any that is free").default(PORT))
-  .addOption(
-    new Option("--eventstore-port [port]", "serve the log to EventStoreDB clients too; 0 does not")
-      .argParser((text) => integer(text, 0, 65_535))
-      .preset(String(EVENTSTORE_PORT)),
-  )
-  .addOption(new Option("--eventstore-cert <file>", "certificate for that port, PEM; without one it speaks no TLS"))
-  .addOption(new Option("--eventstore-key <file>", "key of the certificate, PEM"))
-  .addOption(speedOption())
-  .addOption(edgesOption())
-  .addOption(payloadsOption())
-  .addOption(payloadMibOption())
-  .addOption(payloadLeasesOption())
-  .addOption(payloadLeaseOption())
-  .addOption(witnessOption())
-  .addOption(witnessAllowOption())
+withHostOptions(
+  program
+    .command("serve")
+    .description("run graphs with console and API; without graph files, the demo")
+    .argument("[graphs...]", "graph files")
+    .addOption(dataOption(`; ${DATA}, for the demo ${DATA}/demo, if not given`))
+    .addOption(logOption())
+    .addOption(portOption("HTTP port on 127.0.0.1, 0 for any that is free").default(PORT))
+    .addOption(
+      new Option("--eventstore-port [port]", "serve the log to EventStoreDB clients too; 0 does not")
+        .argParser((text) => integer(text, 0, 65_535))
+        .preset(String(EVENTSTORE_PORT)),
+    )
+    .addOption(new Option("--eventstore-cert <file>", "certificate for that port, PEM; without one it speaks no TLS"))
+    .addOption(new Option("--eventstore-key <file>", "key of the certificate, PEM"))
+    .addOption(speedOption())
+    .addOption(edgesOption()),
+)
   .addOption(jsonOption())
   .action(async (graphs, options) => (await import("./command/serve.ts")).serve(graphs, options));
 

@@ -1,5 +1,5 @@
 /** Options that several commands have, and how the words of options are read. */
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 
 export const PORT = 8080;
 /** The data directory of commands that make one. */
@@ -32,33 +32,33 @@ export const edgesOption = (): Option =>
     "broker for edges with `via` and for those to other hosts, nats://host:4222 or kafka://host:9092",
   ).env("MILLRACE_EDGES");
 
-export const payloadsOption = (): Option =>
+const payloadsOption = (): Option =>
   new Option("--payloads <dir>", "folder for payloads in memory; best on a memory file system").env(
     "MILLRACE_PAYLOADS",
   );
-export const payloadMibOption = (): Option =>
+const payloadMibOption = (): Option =>
   new Option("--payload-mib <n>", "memory for payloads; what finds no room is read from disk (default 1024)").argParser(
     (text) => integer(text, 1, 1_048_576),
   );
-export const payloadLeasesOption = (): Option =>
+const payloadLeasesOption = (): Option =>
   new Option(
     "--payload-leases <n>",
     "payloads that a process reads at once; beyond them it copies (default 4096)",
   ).argParser((text) => integer(text, 2, 1_048_576));
-export const payloadLeaseOption = (): Option =>
+const payloadLeaseOption = (): Option =>
   new Option(
     "--payload-lease-ms <n>",
     "how long a process may stand still and keep what it reads (default 5000)",
   ).argParser((text) => integer(text, 100, 3_600_000));
 
-export const witnessOption = (): Option =>
+const witnessOption = (): Option =>
   new Option(
     "--witness <key@url>",
     "who is asked to cosign the log's checkpoints; may be repeated, or several with spaces",
   )
     .env("MILLRACE_WITNESSES")
     .argParser(words);
-export const witnessAllowOption = (): Option =>
+const witnessAllowOption = (): Option =>
   new Option("--witness-allow <networks>", "networks that witnesses may be in although they are not public")
     .env("MILLRACE_WITNESS_ALLOW")
     .argParser(words);
@@ -79,4 +79,15 @@ export function number(text: string): number {
 
 export function words(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, ...text.split(/\s+/).filter((word) => word !== "")];
+}
+
+/** Of commands that run graphs: where large values are, and who cosigns the log. */
+export function withHostOptions(command: Command): Command {
+  return command
+    .addOption(payloadsOption())
+    .addOption(payloadMibOption())
+    .addOption(payloadLeasesOption())
+    .addOption(payloadLeaseOption())
+    .addOption(witnessOption())
+    .addOption(witnessAllowOption());
 }

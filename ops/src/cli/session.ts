@@ -1,7 +1,7 @@
 /** What `run` and `serve` share: graph files compiled, a data directory opened, graphs started, the server listening. */
 import { createServer } from "node:net";
 import { hostname } from "node:os";
-import { type Env, errnoOf, formatProblem, graphError, messageOf, systemEnv } from "@millrace/engine";
+import { type Env, errnoOf, messageOf, systemEnv } from "@millrace/engine";
 import type { WitnessOptions } from "../audit/witness-options.ts";
 import type { CompileOptions } from "../compile/compile-context.ts";
 import { compileGraph } from "../compile/compile-graph.ts";
@@ -26,7 +26,7 @@ import { logWaits } from "../host/wait-log.ts";
 import { openCareSocket } from "../retention/care-socket.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
 import type { HttpServerOptions } from "./http-server.ts";
-import { type LoadedGraph, loadGraph } from "./load-graph.ts";
+import { type LoadedGraph, loadGraph, refuseProblems } from "./load-graph.ts";
 import { refuseUnserved } from "./refuse-unserved.ts";
 
 export interface SessionOptions {
@@ -168,14 +168,6 @@ function placement(
   const runsHere = nodes === undefined || model === undefined ? undefined : placedNodes(model, nodes, edges);
   if (untilDone) for (const graph of graphs) requireEnd(graph, runsHere);
   return runsHere;
-}
-
-function refuseProblems(loaded: readonly LoadedGraph[]): void {
-  const problems = loaded.flatMap((graph) => graph.problems);
-  if (problems.length === 0) return;
-  const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
-  const lines = problems.map((problem) => `  ${formatProblem(problem)}`);
-  throw graphError("GRAPH-INVALID", [`found ${count}`, ...lines].join("\n"), { details: { problems } });
 }
 
 /** @throws CLI-USAGE a source never ends, so the run would not either */

@@ -11,14 +11,13 @@ import {
   type GraphTestDefinition,
   type Json,
   parseGraph,
-  SnapshotStore,
   STEP,
   stepOf,
 } from "@millrace/engine";
-import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
+import { memoryEventLog } from "@millrace/streams/memory";
 import { compileGraph } from "../compile/compile-graph.ts";
 import { opsError } from "../errors.ts";
-import { Host } from "../host/host.ts";
+import { memoryHost } from "../host/memory-host.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
 import { whenFinished } from "../host/when-finished.ts";
 import { type RowDifference, rowDifference } from "./row-difference.ts";
@@ -95,16 +94,12 @@ async function runToEnd(
   const compiled = await compileGraph(parsed.graph, text, { dir, out: folder, env, tables: new ProjectionTables() });
   const log = memoryEventLog({ env });
   let failure: unknown;
-  const host = new Host({
-    log,
+  const host = memoryHost(log, {
     env,
-    host: "test",
-    snapshots: new SnapshotStore(memoryOrderedStore(), log),
     untilDone: true,
     report: (thrown) => {
       failure ??= thrown;
     },
-    deadLetters: async (ids) => ids.map(() => undefined),
   });
   try {
     await host.add(compiled, BY);

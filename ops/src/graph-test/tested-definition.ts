@@ -13,7 +13,7 @@ export function rowsFile(node: string): string {
 export function testedDefinition(definition: GraphDefinition, folder: string): GraphDefinition {
   const { tests: _tests, edges, defaults, ...rest } = definition;
   const nodes = Object.entries(definition.nodes).map(([name, node]) => [name, tested(name, node, folder)]);
-  const local = Object.entries(edges ?? {}).map(([name, { via: _via, ...edge }]) => [name, edge]);
+  const local = Object.entries(edges ?? {}).map(([name, edge]) => [name, withoutVia(edge)]);
   return {
     ...rest,
     ...(defaults === undefined ? {} : { defaults: { ...defaults, edge: withoutVia(defaults.edge ?? {}) } }),
@@ -22,7 +22,7 @@ export function testedDefinition(definition: GraphDefinition, folder: string): G
   };
 }
 
-function withoutVia({ via: _via, ...edge }: NonNullable<NonNullable<GraphDefinition["defaults"]>["edge"]>): object {
+function withoutVia({ via: _via, ...edge }: { readonly via?: unknown }): object {
   return edge;
 }
 

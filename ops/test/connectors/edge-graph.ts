@@ -6,8 +6,8 @@ import { edgeCarriers, type GraphStatus, parseGraph, systemEnv, type Transport }
 import { memoryEventLog } from "@millrace/streams/memory";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
+import { memoryHost } from "../../src/host/memory-host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
-import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 const BY = { principal: "test", reason: "edges" };
@@ -81,7 +81,7 @@ export class EdgeGraph {
   }
 
   async #deploy(via: Broker | "local", transport?: Transport): Promise<Host> {
-    const host = hostOver(memoryEventLog({ env }), {
+    const host = memoryHost(memoryEventLog({ env }), {
       untilDone: true,
       carriers: (program) =>
         transport === undefined ? undefined : edgeCarriers(program, this.#via, { transport, env, scope: this.#scope }),

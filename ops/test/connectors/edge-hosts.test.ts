@@ -7,9 +7,9 @@ import { memoryEventLog, memoryTransport } from "@millrace/streams/memory";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
+import { memoryHost } from "../../src/host/memory-host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { eventually } from "../faults/graph-folder.ts";
-import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 const BY = { principal: "test", reason: "hosts" };
@@ -43,7 +43,7 @@ afterEach(async () => {
 
 async function start(nodes: readonly string[], log: EventLog): Promise<Host> {
   const runsHere = (node: string): boolean => nodes.includes(node.split("~")[0] ?? "");
-  const host = hostOver(log, {
+  const host = memoryHost(log, {
     untilDone: true,
     runsHere,
     carriers: (program) => edgeCarriers(program, "nats", { transport, env, scope: "test", runsHere }),

@@ -21,9 +21,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
 import { HostPayloads } from "../../src/host/host-payloads.ts";
+import { memoryHost } from "../../src/host/memory-host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { ChaosTransport } from "./chaos-transport.ts";
-import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 const ROWS = 60;
@@ -73,7 +73,7 @@ describe("payloads of edges between hosts", () => {
     const log = memoryEventLog({ env });
     await payloads.open(log, join(directory, name, "payloads"));
     const runsHere = (node: string): boolean => nodes.includes(node);
-    const host = hostOver(log, {
+    const host = memoryHost(log, {
       untilDone: true,
       payloads,
       runsHere,

@@ -12,11 +12,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
+import { memoryHost } from "../../src/host/memory-host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { isFull, times } from "../faults/form.ts";
 import { kafkaOutcome } from "./kafka-outcome.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
-import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 const BY = { principal: "test", reason: "faults" };
@@ -57,7 +57,7 @@ describe.skipIf(kinds.length === 0)("a graph over Kafka under faults", () => {
         topics = await KafkaTopics.connect(server.address);
         input = await topics.make(`in-${Date.now()}`, PARTITIONS);
         output = await topics.make(`out-${Date.now()}`);
-        host = hostOver(memoryEventLog({ env }));
+        host = memoryHost(memoryEventLog({ env }));
       });
       afterEach(async () => {
         await host.close("the test is over");

@@ -9,9 +9,9 @@ import { openSession } from "../../src/cli/session.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
 import { HostMemory } from "../../src/host/host-memory.ts";
+import { memoryHost } from "../../src/host/memory-host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { numbers, WAIT } from "./running-graph.ts";
-import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 /** More than a queue holds. */
@@ -37,7 +37,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "millrace-mem-"));
   mkdirSync(join(directory, "out"));
   writeFileSync(join(directory, "rows.ndjson"), ROWS.map((n) => `{"n":${n}}\n`).join(""));
-  host = hostOver(memoryEventLog({ env }));
+  host = memoryHost(memoryEventLog({ env }));
   closing.push(() => host.close("the test is over"));
   memory = new HostMemory();
 });

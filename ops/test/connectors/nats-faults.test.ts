@@ -15,9 +15,9 @@ import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
+import { memoryHost } from "../../src/host/memory-host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { isFull, times } from "../faults/form.ts";
-import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 const BY = { principal: "test", reason: "faults" };
@@ -45,7 +45,7 @@ describe.skipIf(servers.length === 0)("a graph over NATS under faults", () => {
       beforeEach(async () => {
         directory = mkdtempSync(join(tmpdir(), "millrace-nats-faults-"));
         server = await startNats(kind);
-        host = hostOver(memoryEventLog({ env }));
+        host = memoryHost(memoryEventLog({ env }));
         const nc = await connect({ servers: server.address });
         const jsm = await nc.jetstreamManager();
         for (const name of ["IN", "OUT"]) await jsm.streams.add({ name, subjects: [name.toLowerCase()] });

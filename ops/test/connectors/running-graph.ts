@@ -18,8 +18,8 @@ import { memoryEventLog } from "@millrace/streams/memory";
 import type { ResiliencePolicy } from "@millrace/streams/resilience";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
+import { memoryHost } from "../../src/host/memory-host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
-import { hostOver } from "./test-host.ts";
 
 const env = systemEnv();
 
@@ -54,7 +54,7 @@ export class RunningGraph {
   ): Promise<RunningGraph> {
     const carriers = (program: GraphProgram) =>
       transport === undefined ? undefined : edgeCarriers(program, "kafka", { transport, env, scope: "test" });
-    const host = hostOver(log, { carriers });
+    const host = memoryHost(log, { carriers });
     const parsed = parseGraph(text);
     if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
     const options = { dir: ".", out: ".", env, tables: new ProjectionTables(), resilience, secrets };

@@ -10,11 +10,11 @@ import { memoryTransport } from "@millrace/streams/memory";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import type { Host } from "../../src/host/host.ts";
+import { memoryHost } from "../../src/host/memory-host.ts";
 import { type OpenedData, openData } from "../../src/host/open-data.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import type { PrunedLogRange } from "../../src/retention/log-care.ts";
 import { OpenLogCare } from "../../src/retention/open-log-care.ts";
-import { hostOver } from "../connectors/test-host.ts";
 import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
 
@@ -64,7 +64,7 @@ class TwoHosts {
     const data = await this.#data(name);
     const runsHere = (node: string): boolean => (HERE[name] as readonly string[]).includes(node.split("~")[0] ?? "");
     const transport = this.#transport;
-    const host = hostOver(data.log, {
+    const host = memoryHost(data.log, {
       runsHere,
       carriers: (program) => edgeCarriers(program, "nats", { transport, env, scope: "test", runsHere }),
     });

@@ -1,16 +1,9 @@
 import { dirname, resolve } from "node:path";
-import {
-  formatProblem,
-  type GraphModel,
-  type GraphTestDefinition,
-  graphError,
-  type Json,
-  systemEnv,
-} from "@millrace/engine";
+import { type GraphModel, type GraphTestDefinition, type Json, systemEnv } from "@millrace/engine";
 import pc from "picocolors";
 import { type GraphTestResult, runGraphTest } from "../../graph-test/run-graph-test.ts";
 import { EXIT } from "../failure.ts";
-import { loadGraph } from "../load-graph.ts";
+import { loadGraph, refuseProblems } from "../load-graph.ts";
 import { counted, writeJson, writeLine } from "../output.ts";
 
 interface TestedGraph {
@@ -26,7 +19,9 @@ interface NamedResult extends GraphTestResult {
 
 /** Runs the tests of all files, one after the other; exit code 1 if one fails. @throws GRAPH-INVALID with every problem */
 export async function test(files: readonly string[], { json = false }: { readonly json?: boolean }): Promise<void> {
-  const graphs = files.map(checked);
+  const loaded = files.map(loadGraph);
+  refuseProblems(loaded);
+  const graphs = loaded.flatMap(({ file, model }) => (model === undefined ? [] : [{ file, model }]));
   const results: NamedResult[] = [];
   for (const graph of graphs)
     for (const [i, one] of graph.model.tests.entries()) {
@@ -38,15 +33,6 @@ export async function test(files: readonly string[], { json = false }: { readonl
   if (json) writeJson({ ok: failed === 0, tests: results });
   else writeLine(`${counted(results.length - failed, "test")} passed, ${failed} failed`);
   if (failed > 0) process.exitCode = EXIT.findings;
-}
-
-function checked(file: string): TestedGraph {
-  const { model, problems } = loadGraph(file);
-  if (model !== undefined) return { file, model };
-  const lines = problems.map((problem) => `  ${formatProblem(problem)}`);
-  throw graphError("GRAPH-INVALID", [`found ${counted(problems.length, "problem")}`, ...lines].join("\n"), {
-    details: { problems },
-  });
 }
 
 async function runOne({ file, model }: TestedGraph, one: GraphTestDefinition, i: number): Promise<NamedResult> {

@@ -1,9 +1,9 @@
-/** A host over a log in memory, for graphs that run in the test's process while their servers are taken away from them. */
 import { type EventLog, SnapshotStore, systemEnv } from "@millrace/engine";
 import { memoryOrderedStore } from "@millrace/streams/memory";
-import { Host } from "../../src/host/host.ts";
+import { Host, type HostPorts } from "./host.ts";
 
-export function hostOver(log: EventLog, options: Partial<ConstructorParameters<typeof Host>[0]> = {}): Host {
+/** A host that keeps nothing of its own: for tests of graphs, and tests over servers that are taken away. */
+export function memoryHost(log: EventLog, ports: Partial<HostPorts> = {}): Host {
   return new Host({
     log,
     env: systemEnv(),
@@ -14,6 +14,6 @@ export function hostOver(log: EventLog, options: Partial<ConstructorParameters<t
       throw thrown;
     },
     deadLetters: async (ids) => ids.map(() => undefined),
-    ...options,
+    ...ports,
   });
 }
