@@ -42,6 +42,11 @@ export function wholeNumber(min: number, max: number): OptionCheck {
       : `expected a whole number from ${min} to ${max}`;
 }
 
+/** Of a broker that waits for receipts: a source remembers the ids of 10 000 messages; what is not acknowledged must be among them. */
+export const isPrefetch: OptionCheck = wholeNumber(1, 10_000);
+
+export const isExpression: OptionCheck = (value) => (value === "" ? "expected an expression" : undefined);
+
 export const isFile: OptionCheck = (value) => (value === "" ? "expected the path of a file" : undefined);
 
 /** Options of connections that can be encrypted: `ca` is the path of a file with the certificates that are trusted. */

@@ -18,10 +18,20 @@ const FORM = /^\/\/(?:([^/?#@]*)@)?([^/?#@]*)([^?#]*)(?:\?([^#]*))?$/;
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/;
 const PORT_MAX = 65_535;
 
-/** @param address what follows the scheme's colon; secrets must have been put in, or are taken for plain text */
-export function parseBrokerAddress(address: string, defaultPort: number): BrokerAddress | { readonly fault: string } {
+/**
+ * @param address what follows the scheme's colon; secrets must have been put in, or are taken for plain text
+ * @param port of hosts that say none
+ * @param tlsPort the same where the options say `tls=true`
+ */
+export function parseBrokerAddress(
+  address: string,
+  port: number,
+  tlsPort = port,
+): BrokerAddress | { readonly fault: string } {
   const [, userInfo, hosts = "", path = "", query = ""] = FORM.exec(address) ?? [];
   if (FORM.exec(address) === null || hosts === "") return { fault: "expected //host:port/…" };
+  const options = new Map(new URLSearchParams(query));
+  const defaultPort = options.get("tls") === "true" ? tlsPort : port;
   const endpoints = hosts.split(",").map((host) => endpointOf(host, defaultPort));
   const bad = endpoints.indexOf(undefined);
   if (bad >= 0) return { fault: `\`${hosts.split(",")[bad]}\` is no host and port` };
@@ -33,7 +43,7 @@ export function parseBrokerAddress(address: string, defaultPort: number): Broker
     ...(userInfo === undefined || user === undefined ? {} : { user }),
     ...(userInfo === undefined || password === undefined ? {} : { password }),
     path: parts,
-    options: new Map(new URLSearchParams(query)),
+    options,
   };
 }
 

@@ -35,7 +35,7 @@ const OPTIONS: Readonly<Record<"source" | "sink", Readonly<Record<string, Option
 const OF_TLS = ["ca", "cert", "key", "server"];
 
 export function parseGrpcAddress(address: string, side: "source" | "sink"): GrpcAddress | { readonly fault: string } {
-  const parsed = parseBrokerAddress(address, /[?&]tls=true\b/.test(address) ? TLS_PORT : PORT);
+  const parsed = parseBrokerAddress(address, PORT, TLS_PORT);
   if ("fault" in parsed) return { fault: `${parsed.fault}, as in grpc://127.0.0.1:50051/shop.v1.Orders/Follow` };
   const [service = "", method = "", ...rest] = parsed.path;
   if (!/^\w+(?:\.\w+)*$/.test(service) || !/^\w+$/.test(method) || rest.length > 0)

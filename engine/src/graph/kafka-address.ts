@@ -1,5 +1,5 @@
 /** What a `kafka:` address names: a topic of a Kafka cluster. */
-import { type OptionCheck, oneOf, optionFault } from "./address-options.ts";
+import { needlessOfTls, type OptionCheck, oneOf, optionFault } from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface KafkaAddress extends BrokerAddress {
@@ -54,6 +54,5 @@ export function kafkaEdgesFault(address: BrokerAddress): string | undefined {
 function securityFault({ user, password, options }: BrokerAddress): string | undefined {
   if (user !== undefined && password === undefined) return "a user needs a password, as in kafka://user:password@host";
   if (options.has("sasl") && user === undefined) return "option `sasl` needs a user and a password before the host";
-  if (options.has("ca") && options.get("tls") !== "true") return "option `ca` needs `tls=true`";
-  return undefined;
+  return needlessOfTls(options, ["ca"]);
 }

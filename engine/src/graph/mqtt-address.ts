@@ -1,5 +1,13 @@
 /** What an `mqtt:` address names: a topic of an MQTT 5 broker, or for a source a filter over topics. */
-import { isDuration, isSecureOptions, type OptionCheck, oneOf, optionFault, wholeNumber } from "./address-options.ts";
+import {
+  isDuration,
+  isSecureOptions,
+  needlessOfTls,
+  type OptionCheck,
+  oneOf,
+  optionFault,
+  wholeNumber,
+} from "./address-options.ts";
 import { type BrokerAddress, parseBrokerAddress } from "./broker-address.ts";
 
 export interface MqttAddress extends BrokerAddress {
@@ -27,7 +35,7 @@ const OPTIONS: Readonly<Record<"source" | "sink", Readonly<Record<string, Option
 };
 
 export function parseMqttAddress(address: string, side: "source" | "sink"): MqttAddress | { readonly fault: string } {
-  const parsed = parseBrokerAddress(address, /[?&]tls=true\b/.test(address) ? TLS_PORT : PORT);
+  const parsed = parseBrokerAddress(address, PORT, TLS_PORT);
   if ("fault" in parsed) return { fault: `${parsed.fault}, as in mqtt://127.0.0.1:1883/topic/plant/+/temperature` };
   const [kind, ...levels] = parsed.path;
   const target = levels.join("/");
@@ -37,8 +45,8 @@ export function parseMqttAddress(address: string, side: "source" | "sink"): Mqtt
   const qos = Number(parsed.options.get("qos") ?? 1) as 0 | 1 | 2;
   if (qos === 0 && parsed.options.has("session"))
     return { fault: "option `session`: quality of service 0 has none; choose `qos=1` or `qos=2`" };
-  if (parsed.options.has("ca") && parsed.options.get("tls") !== "true")
-    return { fault: "option `ca` needs `tls=true`" };
+  const needless = needlessOfTls(parsed.options, ["ca"]);
+  if (needless !== undefined) return { fault: needless };
   return { ...parsed, kind: qos === 0 ? "live" : "topic", target, qos };
 }
 

@@ -1,8 +1,10 @@
 /** What a `rabbitmq:` address names: a queue of a RabbitMQ broker, a stream, or an exchange. */
 import {
   isDuration,
+  isPrefetch,
   isSecureOptions,
   isShortText,
+  needlessOfTls,
   type OptionCheck,
   oneOf,
   optionFault,
@@ -22,12 +24,10 @@ export type RabbitmqKind = "queue" | "exchange" | "stream";
 
 const PORT = 5672;
 const TLS_PORT = 5671;
-/** A source remembers the ids of 10 000 messages; what is not acknowledged must be among them. */
-const PREFETCH_MAX = 10_000;
 
 const SHARED: Readonly<Record<string, OptionCheck>> = { vhost: isShortText, ...isSecureOptions };
 const READ: Readonly<Record<string, OptionCheck>> = {
-  prefetch: wholeNumber(1, PREFETCH_MAX),
+  prefetch: isPrefetch,
   ids: oneOf("message"),
   deliveries: wholeNumber(1, 1_000_000),
   envelope: oneOf("true", "false"),
@@ -40,7 +40,7 @@ const OPTIONS: Readonly<Record<"source" | "sink", Readonly<Record<string, Readon
     queue: READ,
     exchange: { key: isShortText, queue: isShortText, type: oneOf("quorum", "classic"), expiry: isDuration, ...READ },
     stream: {
-      prefetch: wholeNumber(1, PREFETCH_MAX),
+      prefetch: isPrefetch,
       envelope: oneOf("true", "false"),
       gap: oneOf("stop", "record"),
       until: oneOf("now"),
@@ -54,7 +54,7 @@ export function parseRabbitmqAddress(
   address: string,
   side: "source" | "sink",
 ): RabbitmqAddress | { readonly fault: string } {
-  const parsed = parseBrokerAddress(address, /[?&]tls=true\b/.test(address) ? TLS_PORT : PORT);
+  const parsed = parseBrokerAddress(address, PORT, TLS_PORT);
   if ("fault" in parsed) return { fault: `${parsed.fault}, as in rabbitmq://127.0.0.1:5672/queue/orders` };
   const [kind = "", target, ...rest] = parsed.path;
   const known = Object.hasOwn(OPTIONS[side], kind) ? OPTIONS[side][kind] : undefined;
@@ -63,8 +63,8 @@ export function parseRabbitmqAddress(
   if (fault !== undefined) return { fault };
   if (side === "source" && kind === "exchange" && !parsed.options.has("key"))
     return { fault: "option `key`: a source needs the pattern of the messages that it wants, as in ?key=orders.%23" };
-  if (parsed.options.has("ca") && parsed.options.get("tls") !== "true")
-    return { fault: "option `ca` needs `tls=true`" };
+  const needless = needlessOfTls(parsed.options, ["ca"]);
+  if (needless !== undefined) return { fault: needless };
   return { ...parsed, kind: kind as RabbitmqKind, target };
 }
 
