@@ -1,6 +1,7 @@
 //! The thread that keeps a process's leases, frees what nobody names any more, and cleans up after the dead.
 
-use crate::store::{Shared, locked};
+use crate::lock::locked;
+use crate::shared::Shared;
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 

@@ -3,8 +3,11 @@
 use crate::Error;
 use crate::env_view::EnvView;
 use crate::fault::{Point, Rule};
-use crate::layout::{HEADER_BYTES, HELD, MAGIC, PAGE_BYTES, PINNED, VALUE_IN_PAGE, id_of, state_of};
-use crate::store::{Shared, Token};
+use crate::layout::{
+    FREE, HEADER_BYTES, HELD, MAGIC, PAGE_BYTES, PINNED, REVOKED, Token, VALUE_IN_PAGE, id_of, state_of, word,
+};
+use crate::lock::locked;
+use crate::shared::Shared;
 use crate::system::Mapping;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -90,11 +93,35 @@ impl Lease {
     /// Makes the bytes safe for code that checks first and uses then: they cannot be taken away until `unpin` (P-R8). False
     /// when they are lost already; true also proves all reads so far.
     pub fn pin(&self) -> bool {
-        !self.released.load(Ordering::Relaxed) && self.shared.pin(self)
+        if self.released.load(Ordering::Relaxed) {
+            return false;
+        }
+        let shared = &self.shared;
+        let mut held = locked(&shared.held);
+        let Some(of_payload) = held.payloads.get_mut(&self.token.id) else {
+            return matches!(self.memory, Memory::Copied(_));
+        };
+        let slot = &shared.slot(of_payload.slot).word;
+        let (from, to) = (word(self.token.id, HELD), word(self.token.id, PINNED));
+        if of_payload.pins == 0 && slot.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        of_payload.pins += 1;
+        true
     }
 
     pub fn unpin(&self) {
-        self.shared.unpin(self);
+        let shared = &self.shared;
+        let mut held = locked(&shared.held);
+        let Some(of_payload) = held.payloads.get_mut(&self.token.id) else { return };
+        of_payload.pins = of_payload.pins.saturating_sub(1);
+        if of_payload.pins == 0 {
+            let slot = shared.slot(of_payload.slot);
+            let deadline = shared.faults.now_ns() + shared.terms.lease.as_nanos() as u64;
+            slot.deadline_ns.store(deadline, Ordering::Relaxed);
+            let (from, to) = (word(self.token.id, PINNED), word(self.token.id, HELD));
+            let _ = slot.word.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed);
+        }
     }
 
     /// Ends the lease and answers as `is_valid` did; a second call answers false. `escaped` says that somebody may still read
@@ -105,9 +132,33 @@ impl Lease {
         }
         self.withdraw(escaped);
         self.shared.faults.reach(Point::ReleaseDetached);
-        let held = self.shared.release(self) && !self.shared.is_closed();
+        let held = self.give_back() && !self.shared.is_closed();
         self.shared.faults.reach(Point::ReleaseDone);
         held
+    }
+
+    /// Ends this reference, and the slot's lease with the last one. Whether the payload was held to the end.
+    fn give_back(&self) -> bool {
+        if matches!(self.memory, Memory::Copied(_)) {
+            return true;
+        }
+        let shared = &self.shared;
+        let mut held = locked(&shared.held);
+        let slot = &shared.slot(self.slot).word;
+        let seen = slot.load(Ordering::Acquire);
+        let valid = seen == word(self.token.id, HELD) || seen == word(self.token.id, PINNED);
+        let Some(index) = held.let_go(self.token.id, matches!(self.memory, Memory::Whole(..))) else { return valid };
+        let ended = slot.compare_exchange(seen, FREE, Ordering::AcqRel, Ordering::Relaxed);
+        if ended.is_err() {
+            debug_assert_eq!(slot.load(Ordering::Relaxed), word(self.token.id, REVOKED));
+            slot.store(FREE, Ordering::Release);
+        }
+        shared.faults.reach(Point::ReleaseFreed);
+        held.give_back(index);
+        shared.process.bytes_held().store(held.bytes, Ordering::Relaxed);
+        drop(held);
+        shared.free_own(self.token.id);
+        valid && ended.is_ok()
     }
 
     /// Nothing that was written to the bytes stays behind.

@@ -5,6 +5,7 @@
 //! a private mapping of the data file. The owner frees a payload after it condemned it and found no slot that names it; a
 //! slot past its time is revoked, which its holder notices when it validates. Nothing here waits for another process.
 
+mod acquire;
 mod checksum;
 mod drain;
 mod env_view;
@@ -18,12 +19,14 @@ mod lease;
 mod lmdb;
 #[cfg(feature = "faults")]
 mod lmdb_tool;
+mod lock;
 mod own;
 mod owned_env;
 mod peers;
 mod place;
 mod process_file;
 mod reservation;
+mod shared;
 mod store;
 mod system;
 mod table;
@@ -32,11 +35,11 @@ pub use checksum::checksum;
 pub use error::Error;
 #[cfg(feature = "faults")]
 pub use fault::{Faults, Point, Rule};
-pub use layout::{Format, HEADER_BYTES};
+pub use layout::{Format, HEADER_BYTES, Token};
 pub use lease::Lease;
 #[cfg(feature = "faults")]
 pub use lmdb_tool::{Access, Transaction};
 pub use peers::Terms;
 pub use reservation::Reservation;
-pub use store::{Options, Stats, Store, Token};
+pub use store::{Options, Stats, Store};
 pub use system::Mapping;

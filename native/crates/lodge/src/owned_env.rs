@@ -6,7 +6,7 @@ use crate::env_view::{EnvFiles, EnvView, pages_of};
 use crate::fault::{Faults, Point};
 use crate::freeing::Row;
 use crate::layout::{
-    ENTRIES, Entry, FREE, Format, HEADER_BYTES, LIVE, PAGE_BYTES, RecordHeader, SEQUENCE_MAX, VALUE_BYTES_MIN,
+    ENTRIES, Entry, FREE, Format, HEADER_BYTES, LIVE, PAGE_BYTES, RecordHeader, SEQUENCE_MAX, Token, VALUE_BYTES_MIN,
     VALUE_IN_PAGE, WRITING, payload_id, word,
 };
 use crate::lmdb::{LOCK_FILE_BYTES, Lmdb};
@@ -41,6 +41,13 @@ pub struct Placed {
     pub length: u64,
     pub xxh3: u64,
     pub format: Format,
+}
+
+impl Placed {
+    pub fn token(&self, store: u64) -> Token {
+        let Placed { id, entry, length, xxh3, format, .. } = *self;
+        Token { store, id, entry, format, length, xxh3 }
+    }
 }
 
 pub struct OwnedEnv {

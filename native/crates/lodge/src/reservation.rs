@@ -3,9 +3,10 @@
 
 use crate::checksum::checksum;
 use crate::env_view::pages_of;
-use crate::layout::{HEADER_BYTES, RecordHeader, VALUE_IN_PAGE};
+use crate::layout::{HEADER_BYTES, RecordHeader, Token, VALUE_IN_PAGE};
+use crate::lock::locked;
 use crate::owned_env::Placed;
-use crate::store::{Shared, Token, locked, token_of};
+use crate::shared::Shared;
 use crate::system::{self, Mapping};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl Reservation {
         // SAFETY: as above.
         unsafe { ptr::copy_nonoverlapping(header.as_ptr(), self.at(0).as_ptr(), HEADER_BYTES) };
         self.done = locked(&self.shared.own).publish(&self.placed);
-        self.done.then(|| token_of(self.shared.id, &self.placed))
+        self.done.then(|| self.placed.token(self.shared.id))
     }
 }
 

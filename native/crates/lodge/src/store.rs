@@ -2,25 +2,21 @@
 
 use crate::Error;
 use crate::checksum::checksum;
-use crate::env_view::{EnvFiles, EnvView, pages_of, record_pages};
-use crate::fault::{Faults, Point, Rule};
+use crate::fault::Faults;
 use crate::held::{COPY_SLOT, Held};
 use crate::keeper::Keeper;
-use crate::layout::{FREE, Format, HEADER_BYTES, HELD, LIVE, PINNED, REVOKED, Slot, env_of, id_of, word};
-use crate::lease::{Lease, Memory};
+use crate::layout::{FREE, Format, Token, env_of};
+use crate::lease::Lease;
+use crate::lock::locked;
 use crate::own::Own;
-use crate::owned_env::Placed;
 use crate::peers::{Peers, Terms};
 use crate::place;
 use crate::process_file::ProcessFile;
 use crate::reservation::Reservation;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-pub use crate::layout::Token;
+use crate::shared::Shared;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Quotas and times of a store.
 #[derive(Clone)]
@@ -59,250 +55,6 @@ pub struct Stats {
     pub leases: u64,
     /// Allocated bytes of the environment that takes puts.
     pub file_bytes: u64,
-}
-
-/// What the threads of the process share.
-pub struct Shared {
-    pub(crate) dir: PathBuf,
-    pub(crate) id: u64,
-    pub(crate) faults: Faults,
-    pub(crate) terms: Terms,
-    pub(crate) own: Mutex<Own>,
-    pub(crate) peers: Mutex<Peers>,
-    process: ProcessFile,
-    held: Mutex<Held>,
-    views: Mutex<HashMap<u64, Arc<EnvView>>>,
-    closed: AtomicBool,
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What a lock protects is whole at every point where a panic could be.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    pub(crate) fn slot(&self, index: usize) -> &Slot {
-        &self.process.slots()[index]
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
-    }
-
-    /// The environment that an id names. `None` when there is none.
-    fn view(&self, number: u64) -> Result<Option<Arc<EnvView>>, Error> {
-        let mut views = locked(&self.views);
-        if let Some(view) = views.get(&number) {
-            return Ok(Some(view.clone()));
-        }
-        let view = EnvView::open(&EnvFiles::of(&self.dir, number))?.map(Arc::new);
-        if let Some(view) = &view {
-            views.insert(number, view.clone());
-        }
-        Ok(view)
-    }
-
-    /// Drops the mappings of environments that are gone, unless a reference holds one.
-    pub(crate) fn forget_views(&self) {
-        let exists = |number: &u64| EnvFiles::of(&self.dir, *number).control.exists();
-        locked(&self.views).retain(|number, _| exists(number));
-    }
-
-    fn acquire(self: &Arc<Self>, token: &Token) -> Result<Option<Lease>, Error> {
-        if token.store != self.id {
-            return Ok(None);
-        }
-        let Some(view) = self.view(env_of(token.id))? else { return Ok(None) };
-        let mut held = locked(&self.held);
-        if let Some(of_payload) = held.payloads.get_mut(&token.id) {
-            let state = self.slot(of_payload.slot).word.load(Ordering::Acquire);
-            if state != word(token.id, HELD) && state != word(token.id, PINNED) {
-                return Ok(None);
-            }
-            let Some(read) = self.read_entry(&view, token) else { return Ok(None) };
-            self.slot(of_payload.slot).since_ns.store(self.faults.now_ns(), Ordering::Relaxed);
-            let memory = self.memory(&view, &read, of_payload.uses_whole)?;
-            of_payload.uses_whole |= matches!(memory, Memory::Whole(..));
-            of_payload.references += 1;
-            return Ok(Some(Lease::new(self.clone(), *token, of_payload.slot, memory)));
-        }
-        let Some(slot) = held.take(token.length) else { return self.copy(&view, token, held) };
-        let read = self.publish(slot, &view, token);
-        let memory = read.as_ref().map(|read| self.memory(&view, read, false)).transpose();
-        match memory {
-            Ok(Some(memory)) => {
-                held.hold(token.id, slot, token.length, matches!(memory, Memory::Whole(..)));
-                self.process.bytes_held().store(held.bytes, Ordering::Relaxed);
-                self.faults.reach(Point::AcquireDone);
-                Ok(Some(Lease::new(self.clone(), *token, slot, memory)))
-            }
-            other => {
-                self.slot(slot).word.store(FREE, Ordering::Release);
-                held.give_back(slot);
-                other.map(|_| None)
-            }
-        }
-    }
-
-    /// Publishes the slot, and only then looks whether the payload is there (P-R2).
-    fn publish(&self, index: usize, view: &EnvView, token: &Token) -> Option<Placed> {
-        let before = if self.faults.holds(Rule::PublishThenLook) { None } else { Some(self.read_live(view, token)) };
-        self.faults.reach(Point::AcquireLooked);
-        let _transaction = self.faults.looking(|| EnvFiles::of(&self.dir, env_of(token.id)).data);
-        let slot = self.process.use_slot(index);
-        let now = self.faults.now_ns();
-        slot.deadline_ns.store(now + self.terms.lease.as_nanos() as u64, Ordering::Relaxed);
-        slot.since_ns.store(now, Ordering::Relaxed);
-        slot.length.store(token.length, Ordering::Relaxed);
-        self.faults.reach(Point::AcquireDated);
-        slot.word.store(word(token.id, HELD), Ordering::Release);
-        fence(Ordering::SeqCst);
-        self.faults.reach(Point::AcquirePublished);
-        before.unwrap_or_else(|| self.read_live(view, token))
-    }
-
-    fn read_live(&self, view: &EnvView, token: &Token) -> Option<Placed> {
-        let entry = view.table.rows().get(token.entry as usize)?;
-        if entry.word.load(Ordering::Acquire) != word(token.id, LIVE) {
-            return None;
-        }
-        self.read_entry(view, token)
-    }
-
-    /// What the entry says, if it is what the token says: the token is a hint (P-R22).
-    fn read_entry(&self, view: &EnvView, token: &Token) -> Option<Placed> {
-        let entry = view.table.rows().get(token.entry as usize)?;
-        if id_of(entry.word.load(Ordering::Acquire)) != token.id {
-            return None;
-        }
-        let read = Placed {
-            id: token.id,
-            entry: token.entry,
-            offset: entry.offset.load(Ordering::Relaxed),
-            length: entry.length.load(Ordering::Relaxed),
-            xxh3: entry.xxh3.load(Ordering::Relaxed),
-            format: Format::from_code(entry.format.load(Ordering::Relaxed))?,
-        };
-        let is_meant = read.length == token.length && read.xxh3 == token.xxh3 && read.format == token.format;
-        (is_meant && view.has(&record_pages(read.offset, read.length)?)).then_some(read)
-    }
-
-    fn memory(&self, view: &Arc<EnvView>, read: &Placed, whole_is_used: bool) -> Result<Memory, Error> {
-        let pages = pages_of(read.offset, read.length);
-        if whole_is_used || view.is_replaced(&pages) {
-            return Ok(Memory::Alone(view.map(&pages)?));
-        }
-        Ok(Memory::Whole(view.clone(), pages))
-    }
-
-    /// A lease on a copy, which needs the payload for the time of copying only.
-    fn copy(self: &Arc<Self>, view: &EnvView, token: &Token, held: MutexGuard<Held>) -> Result<Option<Lease>, Error> {
-        // A forged length is not believed: there is room for it once the payload was found.
-        let bytes = self.copy_into(view, token, held, || vec![0; token.length as usize].into_boxed_slice())?;
-        Ok(bytes.map(|bytes| Lease::new(self.clone(), *token, COPY_SLOT, Memory::Copied(bytes))))
-    }
-
-    /// `None` when the token does not resolve, or did not until the last byte was copied. `room` is as long as the token says.
-    fn copy_into<Room: AsMut<[u8]>>(
-        &self,
-        view: &EnvView,
-        token: &Token,
-        _held: MutexGuard<Held>,
-        room: impl FnOnce() -> Room,
-    ) -> Result<Option<Room>, Error> {
-        let copied = self.publish(COPY_SLOT, view, token).map(|read| {
-            let mapping = view.unwritten()?;
-            let mut room = room();
-            let into = room.as_mut();
-            let at = (read.offset + HEADER_BYTES as u64) as usize;
-            // SAFETY: the pages hold header and payload, within the file; what is torn is found below.
-            unsafe { ptr::copy_nonoverlapping(mapping.start().as_ptr().add(at), into.as_mut_ptr(), into.len()) };
-            fence(Ordering::Acquire);
-            Ok(room)
-        });
-        let slot = self.slot(COPY_SLOT);
-        let held = slot.word.compare_exchange(word(token.id, HELD), FREE, Ordering::Release, Ordering::Relaxed);
-        slot.word.store(FREE, Ordering::Release);
-        Ok(copied.transpose()?.filter(|_| held.is_ok()))
-    }
-
-    /// File and offset of a payload's first byte, while the lease names it.
-    pub(crate) fn place(&self, token: &Token) -> Result<Option<(PathBuf, u64)>, Error> {
-        let number = env_of(token.id);
-        let Some(view) = self.view(number)? else { return Ok(None) };
-        let read = self.read_entry(&view, token);
-        Ok(read.map(|read| (EnvFiles::of(&self.dir, number).data, read.offset + HEADER_BYTES as u64)))
-    }
-
-    pub(crate) fn pin(&self, lease: &Lease) -> bool {
-        let mut held = locked(&self.held);
-        let Some(of_payload) = held.payloads.get_mut(&lease.token.id) else {
-            return matches!(lease.memory, Memory::Copied(_));
-        };
-        let slot = &self.slot(of_payload.slot).word;
-        let (from, to) = (word(lease.token.id, HELD), word(lease.token.id, PINNED));
-        if of_payload.pins == 0 && slot.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            return false;
-        }
-        of_payload.pins += 1;
-        true
-    }
-
-    pub(crate) fn unpin(&self, lease: &Lease) {
-        let mut held = locked(&self.held);
-        let Some(of_payload) = held.payloads.get_mut(&lease.token.id) else { return };
-        of_payload.pins = of_payload.pins.saturating_sub(1);
-        if of_payload.pins == 0 {
-            let slot = self.slot(of_payload.slot);
-            slot.deadline_ns.store(self.faults.now_ns() + self.terms.lease.as_nanos() as u64, Ordering::Relaxed);
-            let (from, to) = (word(lease.token.id, PINNED), word(lease.token.id, HELD));
-            let _ = slot.word.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the payload was held to the end.
-    pub(crate) fn release(&self, lease: &Lease) -> bool {
-        if matches!(lease.memory, Memory::Copied(_)) {
-            return true;
-        }
-        let mut held = locked(&self.held);
-        let slot = &self.slot(lease.slot).word;
-        let seen = slot.load(Ordering::Acquire);
-        let valid = seen == word(lease.token.id, HELD) || seen == word(lease.token.id, PINNED);
-        let Some(index) = held.let_go(lease.token.id, matches!(lease.memory, Memory::Whole(..))) else { return valid };
-        let ended = slot.compare_exchange(seen, FREE, Ordering::AcqRel, Ordering::Relaxed);
-        if ended.is_err() {
-            debug_assert_eq!(slot.load(Ordering::Relaxed), word(lease.token.id, REVOKED));
-            slot.store(FREE, Ordering::Release);
-        }
-        self.faults.reach(Point::ReleaseFreed);
-        held.give_back(index);
-        self.process.bytes_held().store(held.bytes, Ordering::Relaxed);
-        drop(held);
-        self.free_own(lease.token.id);
-        valid && ended.is_ok()
-    }
-
-    /// Frees a payload of our own at once when its last reader was we.
-    fn free_own(&self, id: u64) {
-        let mut own = locked(&self.own);
-        if own.is_orphan(id) {
-            own.free(&mut locked(&self.peers), &self.faults);
-        }
-    }
-
-    /// Keeps our leases, up to their greatest age.
-    pub(crate) fn renew(&self) {
-        let held = locked(&self.held);
-        let now = self.faults.now_ns();
-        for of_payload in held.payloads.values() {
-            let slot = self.slot(of_payload.slot);
-            let age = now.saturating_sub(slot.since_ns.load(Ordering::Relaxed));
-            if of_payload.pins > 0 || age < self.terms.age_max.as_nanos() as u64 {
-                slot.deadline_ns.store(now + self.terms.lease.as_nanos() as u64, Ordering::Relaxed);
-            }
-        }
-    }
 }
 
 /// The store of a machine, as one part of a process uses it. Closed when dropped.
@@ -353,7 +105,7 @@ impl Store {
         };
         let mut own = locked(&self.shared.own);
         let placed = own.put(bytes.len() as u64, format, fill, &self.shared.peers, &self.shared.faults)?;
-        Ok(placed.map(|placed| self.token(&placed)))
+        Ok(placed.map(|placed| placed.token(self.shared.id)))
     }
 
     /// Room for a payload that the caller fills and then publishes.
@@ -367,10 +119,6 @@ impl Store {
             own.discard(placed.id, placed.entry, &mut locked(&self.shared.peers), &self.shared.faults);
         }
         reservation.map(Some)
-    }
-
-    pub(crate) fn token(&self, placed: &Placed) -> Token {
-        token_of(self.shared.id, placed)
     }
 
     /// Ends the producer's hold on what this process put. Other tokens are ignored.
@@ -434,9 +182,4 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-pub(crate) fn token_of(store: u64, placed: &Placed) -> Token {
-    let Placed { id, entry, length, xxh3, format, .. } = *placed;
-    Token { store, id, entry, format, length, xxh3 }
 }
