@@ -1,5 +1,6 @@
 /** Picks the messages that pass a condition by the addon (native/crates/selection). */
-import { COMPARISONS, type SelectionKernel } from "@millrace/engine";
+import type { SelectionKernel } from "@millrace/engine";
+import { COMPARISONS } from "@millrace/engine/worker";
 import { loadAddon } from "../addon.ts";
 
 /** `undefined` without the addon. */

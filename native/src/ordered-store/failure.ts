@@ -1,4 +1,4 @@
-import { MillraceError, messageOf, storeError } from "@millrace/engine";
+import { MillraceError, messageOf, storeError } from "@millrace/engine/worker";
 import { freeBytes } from "./growth.ts";
 
 const ENOSPC = 28;

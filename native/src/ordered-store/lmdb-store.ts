@@ -10,15 +10,8 @@
 import { existsSync, statSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import {
-  type Entry,
-  invariant,
-  type Key,
-  type OrderedStore,
-  type OrderedWriter,
-  type RangeOptions,
-  storeError,
-} from "@millrace/engine";
+import type { Entry, Key, OrderedStore, OrderedWriter, RangeOptions } from "@millrace/engine";
+import { invariant, storeError } from "@millrace/engine/worker";
 import { ABORT, open, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
 import { isMarkedDamaged, markClosed, markDamaged, takeClosedMark } from "./closed-mark.ts";
 import type { Examination, Verdict } from "./examination.ts";

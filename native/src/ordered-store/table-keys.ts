@@ -2,7 +2,8 @@
  * Keys as they lie in the environment: two bytes that number the table, then the caller's key. One LMDB database holds all
  * tables, so that a transaction may begin a new one and still be discarded.
  */
-import { KEY_BYTES_MAX, type Key, storeError } from "@millrace/engine";
+import type { Key } from "@millrace/engine";
+import { KEY_BYTES_MAX, storeError } from "@millrace/engine/worker";
 
 const PREFIX_BYTES = 2;
 /** Number of the table that names the others. */

@@ -10,17 +10,16 @@ import { createHash } from "node:crypto";
 import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type FileHandle, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  CopiedLease,
-  type Env,
-  type LocatedPayload,
-  type PayloadFormat,
-  type PayloadLease,
-  type PayloadStore,
-  type PayloadStoreStats,
-  type PayloadToken,
-  payloadError,
+import type {
+  Env,
+  LocatedPayload,
+  PayloadFormat,
+  PayloadLease,
+  PayloadStore,
+  PayloadStoreStats,
+  PayloadToken,
 } from "@millrace/engine";
+import { CopiedLease, payloadError } from "@millrace/engine/worker";
 
 export interface FilePayloadStoreOptions {
   /** Best on a memory file system. Created with mode 0700; an existing one is made so. */

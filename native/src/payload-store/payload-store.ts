@@ -1,5 +1,6 @@
 /** The best payload store that this machine can have. */
-import { type Env, messageOf, type PayloadStore } from "@millrace/engine";
+import type { Env, PayloadStore } from "@millrace/engine";
+import { messageOf } from "@millrace/engine/worker";
 import { addonState } from "../addon.ts";
 import { openFilePayloadStore } from "./file-payload-store.ts";
 import { openMappedPayloadStore } from "./mapped-payload-store.ts";

@@ -1,5 +1,6 @@
 /** Groups of open windows by the addon (native/crates/window-groups). */
-import { CELL_FOLDS, type GroupArrays, type GroupFrame, type GroupKernel, type GroupKernels } from "@millrace/engine";
+import type { GroupArrays, GroupFrame, GroupKernel, GroupKernels } from "@millrace/engine";
+import { CELL_FOLDS } from "@millrace/engine/worker";
 import { loadAddon, type WindowGroups } from "../addon.ts";
 
 const MOST = 0xffff_ffff;

@@ -1,6 +1,7 @@
 /** The inside of the index thread: writes the log's index into a store that it opens itself, one job at a time. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { type ErrorReport, reportOf } from "@millrace/engine";
+import type { ErrorReport } from "@millrace/engine";
+import { reportOf } from "@millrace/engine/worker";
 import { nativeBlocks, openLmdbStore } from "@millrace/native";
 import {
   type CatchUpJob,
@@ -8,7 +9,7 @@ import {
   type IndexJob,
   inlineIndexer,
   systemDisk,
-} from "@millrace/streams/embedded";
+} from "@millrace/streams/log-indexer";
 
 export interface IndexWorkerData {
   readonly settings: IndexerSettings;

@@ -1,4 +1,4 @@
-import { defineErrors } from "@millrace/engine";
+import { defineErrors } from "@millrace/engine/worker";
 
 /** What only a log on a disk of its own can answer; the port's codes are in the engine's catalogue. */
 export const embeddedLogError = defineErrors({

@@ -4,7 +4,8 @@
  * in the list itself. Categories and tags have no numbers in the dictionary: their names are in the keys.
  */
 import { createHash } from "node:crypto";
-import { categoryOf, type OrderedReader, type OrderedWriter } from "@millrace/engine";
+import type { OrderedReader, OrderedWriter } from "@millrace/engine";
+import { categoryOf } from "@millrace/engine/worker";
 import { afterPrefix, LIST_TABLE, NAME_TABLE, nameKey, numberOfKey, positionKey, postingPrefix } from "./index-keys.ts";
 
 /** Events of one stream in a run of blocks, by their numbers in the run. */

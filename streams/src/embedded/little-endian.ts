@@ -1,5 +1,5 @@
 /** Whole numbers up to 2^53 as little-endian u64, without BigInt. */
-import { invariant } from "@millrace/engine";
+import { invariant } from "@millrace/engine/worker";
 
 const HIGH = 2 ** 32;
 const MACHINE_IS_LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;

@@ -5,7 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import { open, readFile, unlink } from "node:fs/promises";
-import { errnoOf } from "@millrace/engine";
+import { errnoOf } from "@millrace/engine/worker";
 
 const START_TIME_FIELD = 19;
 

@@ -1,4 +1,4 @@
-import { CLIENT_SCHEMA, tagsOf } from "@millrace/engine";
+import { CLIENT_SCHEMA, tagsOf } from "@millrace/engine/worker";
 import { RECORD_HEADER_BYTES, schemaVersionAt } from "./record.ts";
 
 const NONE: readonly string[] = [];

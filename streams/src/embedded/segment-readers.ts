@@ -2,7 +2,8 @@
  * Open segment files for reading, shared by all readers; idle ones beyond a limit are closed. A segment that is in the archive only
  * is read from there, as if it were still here.
  */
-import { type Disk, type DiskFile, errnoOf } from "@millrace/engine";
+import type { Disk, DiskFile } from "@millrace/engine";
+import { errnoOf } from "@millrace/engine/worker";
 import { ArchiveFile, archiveDamaged } from "./archive-file.ts";
 import { archivePath } from "./archive-names.ts";
 import { crc32c } from "./crc32c.ts";

@@ -1,7 +1,8 @@
 /** The machine's own file system behind the {@link Disk} port. Errors are Node's, with the errno name in `code`. */
 import { constants, write } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, rmdir, stat, unlink } from "node:fs/promises";
-import { type Disk, type DiskFile, errnoOf, type FileStat, type LockKind, type OpenOptions } from "@millrace/engine";
+import type { Disk, DiskFile, FileStat, LockKind, OpenOptions } from "@millrace/engine";
+import { errnoOf } from "@millrace/engine/worker";
 import { type FileLock, flock } from "./flock.ts";
 import { type PidFile, takePidFile } from "./pid-file.ts";
 
