@@ -1,6 +1,6 @@
 /** What the documentation shows is so: its graphs are valid, and its links lead somewhere. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { formatProblem, parseGraph } from "@millrace/engine";
 import { expect, it } from "vitest";
@@ -87,4 +87,29 @@ function deadLinks({ path, text }: Page): readonly string[] {
 it("has no link that leads nowhere", () => {
   expect(pages.flatMap(deadLinks)).toEqual([]);
   expect(deadLinks({ path: "README.md", text: "[a](nowhere.md) [b](#nothing)" })).toHaveLength(2);
+});
+
+const benches = readdirSync(join(root, "ops/bench")).flatMap((name) => /^(.+)\.bench\.mjs$/.exec(name)?.[1] ?? []);
+const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> };
+
+/** What pages say to run that is not there. */
+function missingCommands({ path, text }: Page): readonly string[] {
+  const named = Array.from(text.matchAll(/npm run (?!unit -- )([\w:-]+)(?: -- ([a-z][\w-]*))?/g));
+  return named.flatMap(([command, script = "", bench]) => {
+    const isThere = script in scripts && (script !== "bench" || bench === undefined || benches.includes(bench));
+    return isThere ? [] : [`${path}: ${command}`];
+  });
+}
+
+it("says to run only what there is", () => {
+  expect(pages.flatMap(missingCommands)).toEqual([]);
+  expect(missingCommands({ path: "a.md", text: "`npm run bench -- hopp` `npm run fly`" })).toHaveLength(2);
+});
+
+it("names every bench in the table of proofs, in one row", () => {
+  const readme = pages.find(({ path }) => path === "README.md")?.text ?? "";
+  const rows = readme.split("\n").filter((line) => line.startsWith("| speed against named peers"));
+  expect(rows).toHaveLength(1);
+  const named = Array.from(rows[0]?.matchAll(/`(?:npm run bench -- )?([\w-]+)`/g) ?? [], ([, name]) => name);
+  expect(named.toSorted()).toEqual(benches.toSorted());
 });
