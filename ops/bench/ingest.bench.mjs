@@ -18,9 +18,9 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import { systemEnv } from "@millrace/engine";
 import { nativeText } from "@millrace/native";
 import { csvSource, ndjsonSource, parquetSource } from "@millrace/streams/file";
-import { Bool, Float64, makeBuilder, Utf8 } from "apache-arrow";
 import { parse } from "csv-parse";
 import { PARQUET } from "./flights.mjs";
+import { tableByBuilders, tablesOfFrames } from "./ingest/arrow-tables.mjs";
 import { measureApart, ratio, table } from "./measure.mjs";
 
 const ROWS = 50_000;
@@ -97,30 +97,6 @@ const byCsvParse = (name) => async (n) => {
   expect(rows, n);
 };
 
-const arrowType = (value) =>
-  typeof value === "number" ? new Float64() : typeof value === "boolean" ? new Bool() : new Utf8();
-
-/** `JSON.parse` of each line, its values appended to builders of apache-arrow; what Arrow has no plain type for stays text. */
-const byArrowBuilders = (name) => (n) => {
-  const lines = readFileSync(pathOf(name), "utf8").split("\n");
-  const first = JSON.parse(lines[0]);
-  const names = Object.keys(first);
-  const columns = names.map((field) => ({
-    isText: typeof first[field] === "object",
-    builder: makeBuilder({ type: arrowType(first[field]), nullValues: [null] }),
-  }));
-  for (let row = 0; row < n; row++) {
-    const values = JSON.parse(lines[row]);
-    for (let i = 0; i < names.length; i++) {
-      const value = values[names[i]];
-      const { isText, builder } = columns[i];
-      builder.append(isText && value !== null ? JSON.stringify(value) : value);
-    }
-  }
-  expect(columns[0].builder.finish().toVector().length, n);
-  for (const { builder } of columns.slice(1)) builder.finish().toVector();
-};
-
 let connecting;
 
 /** A database that is open already. */
@@ -173,7 +149,8 @@ function cellTable(fields, capacity, bytes) {
   };
 }
 
-const ARROW = "JSON.parse, builders of apache-arrow";
+const BUILDERS = "JSON.parse, builders of apache-arrow";
+const TABLES = "native kernels, then Arrow tables";
 
 const DATA = { flights, orders };
 const SOURCES = { csv: csvSource, ndjson: ndjsonSource };
@@ -190,7 +167,12 @@ function variantsOf(data, format) {
     TypeScript: bySource(source, name, undefined, false),
     "TypeScript, then rows": bySource(source, name, undefined, true),
     "DuckDB, one thread, chunks left to it": byDuckDb(() => `select * from ${read}('${pathOf(name)}')`),
-    ...(format === "csv" ? { "csv-parse": byCsvParse(name) } : { [ARROW]: byArrowBuilders(name) }),
+    ...(format === "csv"
+      ? { "csv-parse": byCsvParse(name) }
+      : {
+          [TABLES]: (n) => tablesOfFrames(pathOf(name), kernels, n),
+          [BUILDERS]: (n) => tableByBuilders(pathOf(name), n),
+        }),
     "line ends only": lineEnds(name),
   };
 }
@@ -207,16 +189,34 @@ export function variants() {
   );
 }
 
-/** @param {{ repeats?: number }} options */
-export async function main({ repeats = 3 } = {}) {
-  if (nativeText() === undefined) throw new Error("there is no native addon to measure");
+/** Runs `measured` with the files of these data there. */
+async function withFiles(names, measured) {
   process.env[FILES] = mkdtempSync(join(tmpdir(), "millrace-ingest-"));
   try {
-    for (const [data, make] of Object.entries(DATA)) {
-      const rows = await make();
+    for (const data of names) {
+      const rows = await DATA[data]();
       writeFileSync(pathOf(`${data}.csv`), csvOf(rows));
       writeFileSync(pathOf(`${data}.ndjson`), ndjsonOf(rows));
     }
+    return await measured();
+  } finally {
+    rmSync(process.env[FILES], { recursive: true, force: true });
+  }
+}
+
+/** NDJSON as Arrow tables of frames and by builders: nanoseconds of a row, and their ratio. */
+export function arrowFigures({ repeats }) {
+  return withFiles(["flights"], async () => {
+    const names = [TABLES, BUILDERS].map((name) => `flights.ndjson: ${name}`);
+    const figures = await measureApart(import.meta.url, names, { repeats });
+    return { figures, ratio: ratio(figures, ...names) };
+  });
+}
+
+/** @param {{ repeats?: number }} options */
+export async function main({ repeats = 3 } = {}) {
+  if (nativeText() === undefined) throw new Error("there is no native addon to measure");
+  return withFiles(Object.keys(DATA), async () => {
     const ratios = {};
     for (const data of Object.keys(DATA)) {
       for (const format of Object.keys(SOURCES)) {
@@ -229,12 +229,10 @@ export async function main({ repeats = 3 } = {}) {
           asRows: ratio(figures, of("native kernels, then rows of the columns"), of("TypeScript, then rows")),
           duckDb: ratio(figures, of("native kernels"), of("DuckDB, one thread, chunks left to it")),
           lineEnds: ratio(figures, of("native kernels"), of("line ends only")),
-          ...(format === "ndjson" ? { arrowBuilders: ratio(figures, of("native kernels"), of(ARROW)) } : {}),
+          ...(format === "ndjson" ? { arrowBuilders: ratio(figures, of(TABLES), of(BUILDERS)) } : {}),
         };
       }
     }
     return { ratios };
-  } finally {
-    rmSync(process.env[FILES], { recursive: true, force: true });
-  }
+  });
 }

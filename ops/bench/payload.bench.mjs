@@ -11,6 +11,8 @@
  *   with each that shows more than 64 MiB
  * - `putToMemcpy`: 10 MB reserved, written in place and published, to a copy into memory that is not in the cache either
  * - `jsonParseArrow`: rows parsed from JSON to the same rows opened as an Arrow table from a reference
+ * - `ndjsonToArrow`: NDJSON rows parsed by `JSON.parse` and appended to builders of apache-arrow, to the same rows read by the native
+ *   kernels and their frames taken as Arrow tables: CPU time of both, a process for each
  * - `fanOutHeader`, `fanOutRead`: 10 MB sent through sockets to eight processes, to a reference that each of them takes; the first looks
  *   at the first byte, the second at every byte, on both sides of the ratio
  *
@@ -29,6 +31,7 @@ import { inlineValue, PayloadIntake, payloadOf } from "@millrace/engine";
 import { addonState, openMappedPayloadStore } from "@millrace/native";
 import { Dictionary, Float64, Int32, Table, tableFromIPC, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
 import { buildAddon } from "../bin/native.mjs";
+import { arrowFigures } from "./ingest.bench.mjs";
 import { measureSingly } from "./measure.mjs";
 import { startConsumers } from "./payload/consumers.mjs";
 
@@ -77,7 +80,8 @@ async function figures(store, dir, repeats) {
   const fanned = await measureSingly(await fanOutVariants(store, consumers), { repeats: Math.ceil(repeats / 3) });
   consumers.close();
   const exchanged = await measureSingly(exchangeVariants(store), { repeats });
-  for (const [name, { ns, min, max }] of [...local, ...remote, ...fanned, ...exchanged]) {
+  const ingested = await arrowFigures({ repeats: Math.ceil(repeats / 7) });
+  for (const [name, { ns, min, max }] of [...local, ...remote, ...fanned, ...exchanged, ...ingested.figures]) {
     const microseconds = [ns, min, max].map((value) => (value / 1000).toFixed(2));
     process.stderr.write(
       `  ${name.padEnd(46)} ${microseconds[0].padStart(12)} us [${microseconds[1]} … ${microseconds[2]}]\n`,
@@ -94,11 +98,14 @@ async function figures(store, dir, repeats) {
       hundredMBLeaseTo10KB: over(local, LARGE_LEASE, SMALL_LEASE),
       putToMemcpy: over(local, PUT, COLD_COPY),
       jsonParseArrow: over(local, JSON_ROWS, ARROW_ROWS),
+      ndjsonToArrow: ingested.ratio,
       fanOutHeader: over(fanned, SENT, HANDED),
       fanOutRead: over(fanned, SENT_READ, HANDED_READ),
     },
     exchange: await exchangeFigures(exchanged),
-    ns: Object.fromEntries([...local, ...remote, ...fanned].map(([name, { ns }]) => [name, Math.round(ns)])),
+    ns: Object.fromEntries(
+      [...local, ...remote, ...fanned, ...ingested.figures].map(([name, { ns }]) => [name, Math.round(ns)]),
+    ),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Files as sources and sinks. Every export is listed by name. */
 export { type ArrowSourceOptions, arrowSource } from "./arrow-source.ts";
+export { arrowTable } from "./arrow-table.ts";
 export type { CsvOptions, CsvType } from "./csv-format.ts";
 export { fileError } from "./errors.ts";
 export { type FileSinkOptions, fileSink } from "./file-sink.ts";
