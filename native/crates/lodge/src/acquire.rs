@@ -7,6 +7,7 @@ use crate::held::{COPY_SLOT, Held};
 use crate::layout::{FREE, HEADER_BYTES, HELD, LIVE, PINNED, Token, env_of, word};
 use crate::lease::{Lease, Memory};
 use crate::lock::locked;
+use crate::order;
 use crate::owned_env::Placed;
 use crate::shared::Shared;
 use std::ptr;
@@ -61,8 +62,7 @@ impl Shared {
         slot.since_ns.store(now, Ordering::Relaxed);
         slot.length.store(token.length, Ordering::Relaxed);
         self.faults.reach(Point::AcquireDated);
-        slot.word.store(word(token.id, HELD), Ordering::Release);
-        fence(Ordering::SeqCst);
+        order::publish(&slot.word, word(token.id, HELD));
         self.faults.reach(Point::AcquirePublished);
         before.unwrap_or_else(|| self.read_live(view, token))
     }

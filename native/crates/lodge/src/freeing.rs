@@ -3,6 +3,7 @@
 use crate::env_view::EnvView;
 use crate::fault::{Faults, Point, Rule};
 use crate::layout::{CONDEMNED, Entry, LIVE, word};
+use crate::order;
 use crate::peers::{Peers, Scan};
 use std::collections::HashSet;
 use std::sync::atomic::{Ordering, fence};
@@ -20,10 +21,7 @@ pub fn condemn(view: &EnvView, payloads: &[Row], peers: &mut Peers, faults: &Fau
         return batch;
     }
     faults.reach(Point::FreeScanned);
-    for (id, entry) in &batch {
-        row(view, *entry).word.store(word(*id, CONDEMNED), Ordering::SeqCst);
-    }
-    fence(Ordering::SeqCst);
+    order::condemn(batch.iter().map(|(id, entry)| (&row(view, *entry).word, word(*id, CONDEMNED))));
     faults.reach(Point::FreeCondemned);
     let ids = batch.iter().map(|(id, _)| *id).collect();
     let named = if faults.holds(Rule::ScanAfterCondemning) { peers.named(&ids, Scan::Revoke) } else { HashSet::new() };

@@ -20,6 +20,10 @@ mod lmdb;
 #[cfg(feature = "faults")]
 mod lmdb_tool;
 mod lock;
+#[cfg(feature = "faults")]
+pub mod order;
+#[cfg(not(feature = "faults"))]
+mod order;
 mod own;
 mod owned_env;
 mod peers;

@@ -4,7 +4,8 @@
 mod common;
 
 use common::{
-    Actor, Place, STRICT, free_by_force, is_deceived, overwrite, parse, pattern, put, seen, stopped_holder, written,
+    Actor, Place, STRICT, free_by_force, is_deceived, overwrite, parse, pattern, put, seen, stopped_holder, sum_of,
+    written,
 };
 use millrace_lodge::Point;
 
@@ -83,11 +84,6 @@ fn a_step_that_is_stopped_appends_the_payload_or_is_told() {
         reader.signal(libc::SIGCONT);
         assert_eq!(reader.hear().unwrap(), format!("{} {told}", sum_of(&pattern(1, LENGTH))), "{stop}");
     }
-}
-
-/// As actors write it.
-fn sum_of(bytes: &[u8]) -> String {
-    bytes.iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte))).to_string()
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{Place, pattern, put, seen};
-use millrace_lodge::{Format, Token};
+use common::{Actor, Place, pattern, put, seen, sum_of, written};
+use millrace_lodge::{Format, Lease, Point, Token};
+use std::sync::{Arc, Mutex, OnceLock};
 
 const MIB: usize = 1 << 20;
 
@@ -162,6 +163,67 @@ fn a_reader_without_a_slot_copies() {
     }
 }
 
+/// Those who were known take it before the owner lets go, the others get the token from one of them.
+#[test]
+fn eight_processes_read_what_is_there_as_long_as_one_of_them_does() {
+    let place = Place::new();
+    let owner = place.open(|_| ());
+    let token = put(&owner, &pattern(1, 100_000));
+    let mut actors: Vec<_> = (0..8).map(|_| Actor::start(&place, &["--lease", "3600000"])).collect();
+    let (acquire, release) = (format!("acquire {}", written(&token)), format!("release {}", token.id));
+    let (known, late) = actors.split_at_mut(4);
+    for actor in &mut *known {
+        assert_eq!(actor.ask(&acquire).as_deref(), Some("held"));
+    }
+    owner.discard(&token);
+    common::overwrite(&owner, 100_000);
+    for actor in &mut *late {
+        assert_eq!(actor.ask(&acquire).as_deref(), Some("held"), "handed on by a reader");
+    }
+    for actor in &mut *known {
+        assert_eq!(actor.ask(&release).as_deref(), Some("true"));
+    }
+    owner.sweep();
+    let sums: std::collections::HashSet<_> =
+        late.iter_mut().map(|actor| actor.ask(&format!("sum {}", token.id)).unwrap()).collect();
+    assert_eq!(sums.into_iter().collect::<Vec<_>>(), [format!("{} true", sum_of(&pattern(1, 100_000)))]);
+    for actor in &mut *late {
+        assert_eq!(actor.ask(&release).as_deref(), Some("true"));
+    }
+    owner.sweep();
+    assert_eq!(owner.stats().payloads, 8, "only what was put since");
+    assert_eq!(known[0].ask(&acquire).as_deref(), Some("miss"));
+}
+
+/// To the owner it is nobody's while he looks; who asks meanwhile is told of a gap, and it is there again when he has looked.
+#[test]
+fn a_payload_that_a_reader_hands_on_while_it_is_condemned_is_missed_once_and_not_lost() {
+    let place = Place::new();
+    let second = Arc::new(place.open(|_| ()));
+    let meanwhile: Arc<Mutex<Option<bool>>> = Arc::default();
+    let token: Arc<OnceLock<Token>> = Arc::default();
+    let holder = Arc::new(place.open(|_| ()));
+    let held: Arc<Mutex<Option<Lease>>> = Arc::default();
+    let (asked, named, other, first, lease) =
+        (meanwhile.clone(), token.clone(), second.clone(), holder.clone(), held.clone());
+    let owner = place.open(|options| {
+        options.faults.at = Some(Arc::new(move |here| {
+            let Some(token) = named.get() else { return };
+            match here {
+                // After the scan that spares what is in use, before it is condemned.
+                Point::FreeScanned => *lease.lock().unwrap() = first.acquire(token).unwrap(),
+                Point::FreeCondemned => *asked.lock().unwrap() = Some(other.acquire(token).unwrap().is_some()),
+                _ => (),
+            }
+        }));
+    });
+    token.set(put(&owner, &pattern(1, 100_000))).unwrap();
+    owner.discard(token.get().unwrap());
+    assert_eq!(*meanwhile.lock().unwrap(), Some(false));
+    assert!(held.lock().unwrap().as_ref().is_some_and(|lease| lease.is_valid() && seen(lease) == pattern(1, 100_000)));
+    assert!(second.acquire(token.get().unwrap()).unwrap().is_some_and(|lease| seen(&lease) == pattern(1, 100_000)));
+}
+
 #[test]
 fn copies_small_payloads_that_are_there() {
     let place = Place::new();
@@ -243,8 +305,8 @@ fn layout_is_what_other_languages_read() {
     let place = Place::new();
     let store = place.open(|_| ());
     let tokens: Vec<_> = (0..50).map(|seed| put(&store, &pattern(seed, 5000 + seed as usize * 700))).collect();
-    for round in 0..300 {
-        let foreign = put(&store, &pattern(round as u8, 9000));
+    for round in 0..10_000 {
+        let foreign = put(&store, &[round as u8; 9000]);
         store.discard(&foreign);
     }
     let control = std::fs::File::open(&place.files("env-1.ctl")[0]).unwrap();

@@ -67,6 +67,11 @@ pub fn put(store: &Store, bytes: &[u8]) -> Token {
     store.put(bytes, Format::Raw).unwrap().expect("room")
 }
 
+/// As actors write it.
+pub fn sum_of(bytes: &[u8]) -> String {
+    bytes.iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte))).to_string()
+}
+
 pub fn seen(lease: &Lease) -> Vec<u8> {
     // SAFETY: the lease is alive.
     unsafe { lease.bytes().as_ref() }.to_vec()
