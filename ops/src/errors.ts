@@ -140,6 +140,12 @@ export const opsError = defineErrors({
     summary: "A command was given something that it cannot use.",
     remedy: "Correct what the message names; the command's `--help` shows what is possible.",
   },
+  "CLI-UNKNOWN": {
+    kind: "rejected",
+    summary: "A name in a question is one that the log does not know.",
+    remedy:
+      "Correct it: `millrace graph ls`, `millrace graph show GRAPH` and `millrace events ls` show names that there are.",
+  },
   "CLI-UNREACHABLE": {
     kind: "transient",
     summary: "No Millrace server answers at the address.",

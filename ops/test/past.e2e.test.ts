@@ -204,6 +204,18 @@ describe("whodunit", () => {
     });
   });
 
+  it("refuses streams and fields that there are not", async () => {
+    const [stream, field] = await Promise.all([
+      run("whodunit", "sales/bord"),
+      run("whodunit", "sales/board", "totl", "--json"),
+    ]);
+    expect(stream).toMatchObject({ code: 2, stderr: expect.stringContaining("did you mean `sales/board`?") });
+    expect(field).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("sales/board has no field totl; did you mean `total`?"),
+    });
+  });
+
   it("names who did what to a graph", async () => {
     const all = (await ask("whodunit", "graph/sales")) as { changes: readonly Record<string, unknown>[] };
     expect(all.changes.map(({ type, principal }) => [type, principal])).toEqual([

@@ -1,6 +1,7 @@
 import type { DeadLetter } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
 import { type ApiOptions, withApi } from "../api.ts";
+import { refuseUnknown } from "../known-names.ts";
 import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
 export interface ListOptions extends ApiOptions {
@@ -16,8 +17,9 @@ export async function listDeadLetters(options: ListOptions): Promise<void> {
   const { graph, node, code, state, limit, json = false } = options;
   await withApi(options, async (api) => {
     const answer = await api.get("/api/v1/dlq", { graph, node, code, state, limit });
-    if (json) return writeJson(answer);
     const { rows, next } = answer as unknown as { readonly rows: readonly DeadLetter[]; readonly next: string | null };
+    if (rows.length === 0) await refuseUnknown(api, { graph, node });
+    if (json) return writeJson(answer);
     writeTable(
       ["id", "time", "graph", "node", "code", "state", "message"],
       rows.map((d) => [d.id, timeText(d.timeMs), d.graph, d.node, d.error.code, d.state, d.error.message]),

@@ -1,5 +1,6 @@
 import type { EventDocument } from "@millrace/gateway";
 import { type ApiOptions, withApi } from "../api.ts";
+import { refuseUnknown } from "../known-names.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
 export interface EventsOptions extends ApiOptions {
@@ -23,8 +24,9 @@ export async function listEvents(options: EventsOptions): Promise<void> {
     const payload = json ? "full" : "none";
     const query = { graph, node, stream, type, category, correlation, tag, from, limit, direction, payload };
     const answer = await api.get("/api/v1/events", query);
-    if (json) return writeJson(answer);
     const { events } = answer as unknown as { readonly events: readonly EventDocument[] };
+    if (events.length === 0) await refuseUnknown(api, { stream, graph, node });
+    if (json) return writeJson(answer);
     const rows = events.map((e) => [
       e.position,
       timeText(e.timeMs),

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
-import { type ApiOptions, withApi } from "../api.ts";
+import { type Api, type ApiOptions, type Query, withApi } from "../api.ts";
+import { guess } from "../known-names.ts";
 import { counted, writeJson, writeLine, writeTable } from "../output.ts";
 
 interface Listed {
@@ -41,30 +42,58 @@ export interface QueryOptions extends ApiOptions {
 
 export async function queryProjection(name: string, options: QueryOptions): Promise<void> {
   const { where = [], order, asOf, limit, json = false } = options;
-  const query = { ...Object.fromEntries(where.map(condition)), order, limit, asOf };
+  const conditions = where.map(condition);
+  const query = { ...Object.fromEntries(conditions.map(([field, value]) => [`where.${field}`, value])), order, asOf };
   await withApi(options, async (api) => {
-    const answer = await api.get(`/api/v1/projections/${encodeURIComponent(name)}`, query);
-    if (json) return writeJson(answer);
-    const {
-      rows,
-      asOf: position,
-      next,
-    } = answer as unknown as { rows: readonly JsonObject[]; asOf: number; next: string | null };
+    const answer = await foundRows(api, name, query, limit);
+    if (json) return writeJson(answer as unknown as Json);
+    const { rows, asOf: position, next } = answer;
     const head = [...new Set(rows.flatMap((row) => Object.keys(row)))];
     writeTable(
       head,
       rows.map((row) => head.map((field) => cellOf(row[field]))),
     );
-    writeLine(
-      `${counted(rows.length, "row")} as of position ${position}${next === null ? "" : "; there are more (--limit, --where)"}`,
-    );
+    const more = next === null ? "" : "; there are more (--limit, --where)";
+    writeLine(`${counted(rows.length, "row")} as of position ${position}${more}`);
+    if (rows.length === 0) await warnOfFields(api, name, new Set(conditions.map(([field]) => field)), asOf);
   });
+}
+
+/** Rows may have different fields, so a field that none of the first rows has is probably, and not certainly, a wrong name. */
+async function warnOfFields(api: Api, name: string, asked: ReadonlySet<string>, asOf?: number): Promise<void> {
+  if (asked.size === 0) return;
+  const { rows } = await foundRows(api, name, { asOf }, SAMPLE_ROWS);
+  const known = new Set(rows.flatMap((row) => Object.keys(row)));
+  const unknown = rows.length === 0 ? [] : [...asked].filter((field) => !known.has(field));
+  for (const field of unknown)
+    writeLine(`no field ${field} in the first ${rows.length} rows${await guess(field, known)}`);
+}
+
+const SAMPLE_ROWS = 100;
+
+interface Page {
+  readonly asOf: number;
+  readonly rows: readonly JsonObject[];
+  readonly next: string | null;
+}
+
+/** A page ends where the server has looked at enough rows, though none of them passed: then the next one is asked for. */
+async function foundRows(api: Api, name: string, query: Query, limit: number): Promise<Page> {
+  const rows: JsonObject[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const left = limit - rows.length;
+    const answer = await api.get(`/api/v1/projections/${encodeURIComponent(name)}`, { ...query, limit: left, cursor });
+    const { rows: more, next, asOf } = answer as unknown as Page;
+    rows.push(...more);
+    if (next === null || rows.length >= limit) return { asOf, rows, next };
+    cursor = next;
+  }
 }
 
 function condition(text: string): readonly [string, string] {
   const at = text.indexOf("=");
   if (at < 1) throw opsError("CLI-USAGE", `--where ${text}: expected field=value`);
-  return [`where.${text.slice(0, at)}`, text.slice(at + 1)];
+  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 function cellOf(value: Json | undefined): string | number | boolean | null {

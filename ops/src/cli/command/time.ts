@@ -5,6 +5,7 @@ import { opsError } from "../../errors.ts";
 import { graphStreamOf } from "../../host/graph-stream.ts";
 import { type Api, type ApiOptions, withApi } from "../api.ts";
 import { EXIT } from "../failure.ts";
+import { refuse, refuseUnknown } from "../known-names.ts";
 import { type Cell, counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
 
 interface TimeOptions extends ApiOptions {
@@ -50,6 +51,7 @@ export async function whodunit(stream: string, field: string | undefined, option
   await withApi(options, async (api) => {
     if (field === undefined || stream.startsWith(GRAPH_STREAMS)) return eventsOf(api, stream, field, options);
     const answer = await api.get(`${nodePath(stream)}/state/changes`, { field, limit: options.limit });
+    if ((answer as unknown as Changes).total === 0) await refuseUnknownField(api, stream, field);
     if (options.json === true) return writeJson(answer);
     const { changes, total, from, asOf } = answer as unknown as Changes;
     const rows = changes.map((c) => [
@@ -65,6 +67,12 @@ export async function whodunit(stream: string, field: string | undefined, option
     const since = from === 0 ? "" : `; what changed it before position ${from} was pruned`;
     writeLine(`${changes.length} of ${total} changes of ${field}, newest last, as of position ${asOf}${since}`);
   });
+}
+
+/** What nothing ever changed may still be a field whose value has been the same from the first. @throws CLI-UNKNOWN */
+async function refuseUnknownField(api: Api, node: string, field: string): Promise<void> {
+  const { rows } = (await api.get(`${nodePath(node)}/state`, { limit: PAGE_MAX })) as unknown as NodeState;
+  if (rows.length > 0) await refuse(`${node} has no field`, field, new Set(rows.flatMap((row) => Object.keys(row))));
 }
 
 interface Changes {
@@ -116,6 +124,7 @@ async function eventsOf(api: Api, stream: string, field: string | undefined, opt
     asOf = page.end;
     cursor = page.next ?? undefined;
   } while (cursor !== undefined);
+  if (found.length === 0) await refuseUnknown(api, { stream });
   const changes = found.slice(-options.limit);
   if (options.json === true) return writeJson({ asOf, changes, total: found.length });
   const values = (change: EventChange): Cell[] =>
