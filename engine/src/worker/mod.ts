@@ -1,6 +1,6 @@
 /**
  * The engine's public entry for code that runs beside a host, in a thread or process of its own, or as a command that asks a server:
- * errors, payload values, the clock, what is said of events and of stores. The main entry has them too, and loads everything else with
+ * errors and their texts, payload values, the clock, what is said of events and of stores. The main entry has them too, and loads everything else with
  * them, which a command would wait for, the index of a busy log with it, and a calculator keep in memory.
  */
 export { CELL_FOLDS } from "../behavior/group-kernel.ts";
@@ -15,6 +15,7 @@ export {
 } from "../errors.ts";
 export { COMPARISONS } from "../expression/selection-kernel.ts";
 export { isJsonObject } from "../frame/json.ts";
+export { formatProblem } from "../graph/problem.ts";
 export { CLIENT_SCHEMA } from "../log/client-event.ts";
 export { categoryOf } from "../log/event-list.ts";
 export { tagsOf } from "../log/event-tags.ts";

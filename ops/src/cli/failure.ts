@@ -1,6 +1,6 @@
 /** What a person sees when a command fails, and the exit code of it (see `exit-codes` in the documentation). */
-import type { ErrorReport } from "@millrace/engine";
-import { errorEntry, MillraceError, reportOf } from "@millrace/engine/worker";
+import type { ErrorReport, Problem } from "@millrace/engine";
+import { errorEntry, formatProblem, MillraceError, reportOf } from "@millrace/engine/worker";
 import pc from "picocolors";
 
 export const EXIT = {
@@ -44,7 +44,7 @@ function exitCodeOf(thrown: unknown, code: string): number {
   return thrown instanceof MillraceError && thrown.kind === "rejected" ? EXIT.usage : EXIT.findings;
 }
 
-/** `place CODE message`, the causes, and what to do. The place in a file that has no lines is `file@offset`. */
+/** `place CODE message`, the problems of graph files, the causes, and what to do. The place in a file that has no lines is `file@offset`. */
 export function failureText({ code, message, place, details, causes = [] }: ErrorReport): string {
   const offset = details?.offset === undefined ? "" : `@${details.offset}`;
   const line = place?.line === undefined ? offset : `:${place.line}:${place.column ?? 1}`;
@@ -52,6 +52,15 @@ export function failureText({ code, message, place, details, causes = [] }: Erro
   // The server's codes are known to the server, and it says what to do.
   const remedy = errorEntry(code)?.remedy ?? details?.remedy;
   const further = causes.filter((cause) => !message.includes(cause));
-  const lines = [`${where}${pc.red(code)} ${message}`, ...further.map((cause) => `  because: ${cause}`)];
+  const lines = [
+    `${where}${pc.red(code)} ${message}`,
+    ...problemsOf(code, details).map((problem) => `  ${formatProblem(problem)}`),
+    ...further.map((cause) => `  because: ${cause}`),
+  ];
   return [...lines, ...(typeof remedy === "string" ? [`  ${pc.dim(remedy)}`] : [])].join("\n");
+}
+
+function problemsOf(code: string, details: ErrorReport["details"]): readonly Problem[] {
+  // Its message only counts them.
+  return code === "GRAPH-INVALID" ? ((details?.problems as readonly Problem[] | undefined) ?? []) : [];
 }

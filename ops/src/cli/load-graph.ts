@@ -1,7 +1,7 @@
 /** Graph files from disk: checked, or with all their problems. */
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { formatProblem, type GraphModel, graphError, type Problem, parseGraph } from "@millrace/engine";
+import { type GraphModel, graphError, type Problem, parseGraph } from "@millrace/engine";
 import { counted } from "./output.ts";
 import { readInput } from "./read-input.ts";
 
@@ -31,13 +31,11 @@ export function loadGraph(file: string): LoadedGraph {
     : { file, text, dir, model: undefined, problems: parsed.problems };
 }
 
-/** @throws GRAPH-INVALID with every problem of all of them */
+/** @throws GRAPH-INVALID with every problem of all of them in its details */
 export function refuseProblems(loaded: readonly LoadedGraph[]): void {
   const problems = loaded.flatMap((graph) => graph.problems);
   if (problems.length === 0) return;
-  const lines = problems.map((problem) => `  ${formatProblem(problem)}`);
-  const found = `found ${counted(problems.length, "problem")}`;
-  throw graphError("GRAPH-INVALID", [found, ...lines].join("\n"), { details: { problems } });
+  throw graphError("GRAPH-INVALID", `found ${counted(problems.length, "problem")}`, { details: { problems } });
 }
 
 function secretExists(reference: string, dir: string): boolean {
