@@ -233,3 +233,19 @@ nodes:
     });
   });
 });
+
+it("a source that cannot be asked for its partitions says where its address is, and what each endpoint answered", async () => {
+  const { program } = await compile(`name: away
+nodes:
+  orders: { kind: source, from: "kafka://127.0.0.1:1/orders" }
+  out:    { kind: sink, input: orders, to: "discard:" }
+`);
+  const [source] = program.nodes;
+  const partitions = source?.role === "source" ? source.connector.partitions() : undefined;
+  await expect(partitions).rejects.toMatchObject({
+    code: "CONNECTION-FAILED",
+    place: { file: "graph.yaml", line: 3, column: 34, graph: "away", node: "orders" },
+    details: { endpoints: [{ endpoint: "127.0.0.1:1", code: "ECONNREFUSED" }] },
+    cause: { message: expect.stringContaining("ECONNREFUSED") },
+  });
+});

@@ -27,6 +27,7 @@ import { opsError } from "../errors.ts";
 import { BROKER_SOURCES, type FedSource } from "./broker-sources.ts";
 import { addressOfEvents, feedOfEvents, pushOfEvents, sourceOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { placedSource } from "./placed-source.ts";
 import { webFeed } from "./web-sources.ts";
 import { webhookKeys } from "./webhook-keys.ts";
 
@@ -62,7 +63,7 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
       const { registry, grpc, jms } = definition;
       const opened = await open(addressOfEvents(node, address), { id, context, place, placeOf, registry, grpc, jms });
-      if (!("feed" in opened)) return sourceNode(node, opened.connector, context);
+      if (!("feed" in opened)) return sourceNode(node, placedSource(opened.connector, place), context);
       refuseEventTime(node, context);
       return feedNode(node, opened, context);
     }

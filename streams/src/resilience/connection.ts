@@ -163,11 +163,11 @@ export class Connection<C> {
 
   async #connect(wanted: AbortSignal): Promise<C> {
     for (let waitMs = this.waitMs; waitMs > 0; waitMs = this.waitMs) await sleep(this.#options.env, waitMs, wanted);
-    const reasons: string[] = [];
+    const refusals: Refusal[] = [];
     for (const endpoint of this.#options.endpoints) {
       const leftMs = this.#leftMsOf(endpoint, this.#options.env.clock.monotonic());
       if (leftMs > 0) {
-        reasons.push(`${endpoint}: wants to be left alone for ${leftMs} ms more`);
+        refusals.push({ endpoint, message: `wants to be left alone for ${leftMs} ms more` });
         continue;
       }
       this.#endpoint = endpoint;
@@ -176,11 +176,11 @@ export class Connection<C> {
         return this.#take(await this.#attempt(endpoint, wanted), wanted);
       } catch (cause) {
         wanted.throwIfAborted();
-        reasons.push(`${endpoint}: ${messageOf(cause)}`);
+        refusals.push({ endpoint, message: messageOf(cause), cause });
         this.#leaveAlone(endpoint, retryAfterOf(cause));
       }
     }
-    throw this.#failedRound(reasons.join("; "));
+    throw this.#failedRound(refusals);
   }
 
   async #attempt(endpoint: string, wanted: AbortSignal): Promise<C> {
@@ -224,7 +224,8 @@ export class Connection<C> {
     return connection;
   }
 
-  #failedRound(reasons: string): MillraceError {
+  #failedRound(refusals: readonly Refusal[]): MillraceError {
+    const reasons = refusals.map(({ endpoint, message }) => `${endpoint}: ${message}`).join("; ");
     const { env, name } = this.#options;
     const now = env.clock.monotonic();
     this.#circuit.failed(this.#firstLeftMsAt(now));
@@ -233,8 +234,9 @@ export class Connection<C> {
     if (!suspended) this.#notBeforeMs = now + backoffDelayMs(this.#policy, failures, env);
     this.#become(suspended ? "suspended" : "backing-off", reasons);
     return connectionError("CONNECTION-FAILED", `cannot connect to ${name}: ${reasons}`, {
+      cause: refusals.find(({ cause }) => cause !== undefined)?.cause,
       retryAfterMs: this.#waitMsAt(now),
-      details: { failures },
+      details: { failures, endpoints: refusals.map(reportOfRefusal) },
     });
   }
 
@@ -306,6 +308,19 @@ export class Connection<C> {
   #closedError(): MillraceError {
     return connectionError("CONNECTION-CLOSED", `the connection to ${this.#options.name} was closed`);
   }
+}
+
+/** Why an endpoint could not be connected in a round; without a cause it was not tried. */
+interface Refusal {
+  readonly endpoint: string;
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+/** With the code that the endpoint, the operating system or Millrace has for it, where there is one. */
+function reportOfRefusal({ endpoint, cause }: Refusal): Readonly<Record<string, string | number>> {
+  const { code } = Object(cause) as { readonly code?: unknown };
+  return { endpoint, ...(typeof code === "string" || typeof code === "number" ? { code } : {}) };
 }
 
 function retryAfterOf(cause: unknown): number {

@@ -6,7 +6,7 @@ export const connectionError = defineErrors({
     kind: "transient",
     summary: "None of a connector's endpoints could be connected, or the connection broke.",
     remedy:
-      "Read the reasons per endpoint. A running graph tries again with growing waits; one that could not start has to be started again.",
+      "Read the reasons per endpoint; `details.endpoints` has their codes. A running graph tries again with growing waits; one that could not start has to be started again.",
   },
   "CONNECTION-SUSPENDED": {
     kind: "transient",
