@@ -207,8 +207,8 @@ export class KafkajsClient implements KafkaClient {
   }
 
   async identify(): Promise<ProducerIdentity> {
-    const asked = this.#seedBroker.initProducerId({ transactionTimeout: TRANSACTION_MS });
-    const { producerId, producerEpoch } = await this.#timed(asked);
+    const ask = () => this.#seedBroker.initProducerId({ transactionTimeout: TRANSACTION_MS });
+    const { producerId, producerEpoch } = await this.persist(ask);
     return { id: producerId, epoch: producerEpoch };
   }
 
