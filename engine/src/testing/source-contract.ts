@@ -16,6 +16,7 @@ import {
   registerSuite,
   type Scope,
 } from "./connector/cases.ts";
+import { isConnectedAgain } from "./connector/connected-again.ts";
 import { marksBehind, openFirst, takeAll } from "./connector/taking.ts";
 
 export interface SourceHarness {
@@ -35,6 +36,8 @@ export interface SourceMaker {
   holding(rows: readonly JsonObject[]): Promise<SourceHarness>;
   /** A source of the rows with inputs between them that are no messages; how many of these. Absent where there is no such thing. */
   holdingBad?(rows: readonly JsonObject[]): Promise<SourceHarness & { readonly bad: number }>;
+  /** Why there is nothing to be made again while nothing is read. Absent: a connection that is lost comes back by itself. */
+  readonly connectionless?: string;
   /** A source of something that does not exist. Absent where a source always exists. */
   missing?(): Promise<SourceHarness>;
 }
@@ -241,6 +244,26 @@ function liveCases(making: SourceMaking): readonly ConnectorCase[] {
         });
         expect(messages.map(([, row]) => row)).toEqual(rows);
         expect(messages.every(([pos], i) => pos > (messages[i - 1]?.[0] ?? -1))).toBe(true);
+      },
+    ),
+    caseOf(
+      18,
+      "a connection that is lost while nothing is read is made again, and is shown as it is",
+      async (scope) => {
+        const { harness, source } = await making.holding(scope, sampleRows(8));
+        if (harness.breakConnections === undefined) leaveOut("there is nothing to be broken");
+        if (source.connection === undefined) leaveOut("it shows no connection");
+        const { connectionless } = making.maker;
+        if (connectionless !== undefined) leaveOut(connectionless);
+        const reader = await openFirst(source, -1);
+        scope.onClose(() => reader.close());
+        await reader.read(4);
+        // The one that comes by itself is lost, too, before anything was read over it.
+        for (let round = 0; round < 2; round++) {
+          const before = source.connection();
+          harness.breakConnections();
+          await isConnectedAgain(before, () => source.connection?.() ?? before);
+        }
       },
     ),
     caseOf(

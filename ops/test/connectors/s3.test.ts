@@ -30,6 +30,7 @@ import { S3Bucket, s3Address } from "./s3-bucket.ts";
 
 const env = systemEnv();
 const SKIPPED = s3Missing === undefined ? "" : ` (skipped: ${s3Missing})`;
+const CONNECTIONLESS = "each request is by itself: nothing of a service that answers is lost";
 const ndjson = (rows: readonly Json[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 const csv = (rows: readonly JsonObject[]): string =>
   `id,name,amount,ok\n${rows.map(({ id, name, amount, ok }) => `${id},"${String(name).replaceAll('"', '""')}",${amount ?? ""},${ok}\n`).join("")}`;
@@ -90,6 +91,7 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
         connector: s3Source(address("x", "source", ending, "nowhere"), env, { policy: QUICK }),
         close,
       }),
+      connectionless: CONNECTIONLESS,
     });
   }
   sourceContract("objects of CSV, named otherwise", {
@@ -123,7 +125,7 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
           close,
         };
       },
-      { connectionless: "each request is by itself: nothing of a service that answers is lost" },
+      { connectionless: CONNECTIONLESS },
     );
 
   function csvRows(prefix: string): readonly Json[] {

@@ -78,6 +78,45 @@ describe("connectors over a connection that breaks", () => {
     }
   });
 
+  test("a source that nobody asks shows that its connection is lost, why, and that it is there again; an ended one needs none", async () => {
+    const env = virtualEnv("not asked");
+    let isUp = true;
+    let lose: (reason: unknown) => void = () => undefined;
+    const driver = {
+      ...ALWAYS_THERE,
+      connect: async (): Promise<object> => {
+        if (!isUp) throw new Error("refused");
+        return {};
+      },
+      ended: (): Promise<unknown> =>
+        new Promise((resolve) => {
+          lose = resolve;
+        }),
+    };
+    const source = resilientSource(new Connection({ name: "x", endpoints: ["a"], env, driver }), {
+      capabilities: { replay: true, ordered: true, bounded: true },
+      partitions: ["0"],
+      open: async (_, _partition, after) => readerOf(new Flaky(new SeededRandom("never")), after, false),
+    });
+    const shown = (): string => `${source.connection?.().state} ${source.connection?.().reason}`.trim();
+    const reader = await source.open("0", -1);
+    await env.until(reader.read(1));
+    expect(shown()).toBe("up");
+    isUp = false;
+    lose(new Error("reset by peer"));
+    await env.settle();
+    expect(shown()).toBe("backing-off reset by peer");
+    await env.advance(2000);
+    expect(shown()).toBe("suspended a: refused");
+    isUp = true;
+    await env.advance(15_000);
+    expect(shown()).toBe("up");
+    await env.until(reader.read(N));
+    expect([await env.until(reader.read(1)), shown()]).toEqual(["end", "idle"]);
+    await env.idle();
+    await reader.close();
+  });
+
   test("a sink brings its target to what was committed before it goes on", async () => {
     for (const seed of SEEDS) {
       const { env, connection } = flaky(seed);
@@ -108,11 +147,11 @@ describe("connectors over a connection that breaks", () => {
   });
 });
 
-function readerOf(connection: Flaky, after: number): SourceReader {
+function readerOf(connection: Flaky, after: number, mayBreak = true): SourceReader {
   let next = after + 1;
   return {
     async read(messagesMax) {
-      connection.use();
+      if (mayBreak) connection.use();
       if (next === N) return "end";
       const first = next;
       next = Math.min(N, next + messagesMax);

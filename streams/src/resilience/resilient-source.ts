@@ -54,6 +54,7 @@ class ResilientReader<C> implements SourceReader {
   /** The connection that the reader reads over. */
   #over: C | undefined;
   #reading: Promise<unknown> = Promise.resolve();
+  #hasEnded = false;
   identity: string | undefined;
 
   constructor({ connection, driver, partition, after, marks }: ResilientReaderOptions<C>) {
@@ -69,6 +70,7 @@ class ResilientReader<C> implements SourceReader {
 
   read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
     if (this.#stop.signal.aborted) return this.#stopped;
+    if (this.#hasEnded) return Promise.resolve("end");
     const reading = this.#read(messagesMax);
     this.#reading = reading.catch(() => undefined);
     return Promise.race([this.#stopped, reading]);
@@ -76,18 +78,28 @@ class ResilientReader<C> implements SourceReader {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    await this.#leave();
+    await this.#reading;
+  }
+
+  /** There is nothing more that a connection would be needed for. */
+  async #leave(): Promise<void> {
     await this.#release();
     await this.#connection.disconnect();
-    await this.#reading;
   }
 
   async #read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
     let connection: C | undefined;
     try {
-      connection = await this.#connection.acquire();
+      // A source may not be asked for hours, suspended or without credit: whether its broker is there must be seen meanwhile.
+      connection = await this.#connection.keep();
       const reader = await this.#opened(connection);
       const read = await reader.read(messagesMax);
       this.identity = reader.identity;
+      if (read === "end") {
+        this.#hasEnded = true;
+        await this.#leave();
+      }
       if (typeof read !== "string") this.#pass(read);
       return read;
     } catch (cause) {
