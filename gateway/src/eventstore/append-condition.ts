@@ -18,16 +18,16 @@ export function conditionOf({ none, after }: ClientCondition, log: EventLog): Ap
   return { none: none.map(filterOf), after };
 }
 
-/** @throws EVENTSTORE-INVALID there is one that cannot be read */
-export async function conditionIn(
-  metadata: Uint8Array | undefined,
-  log: EventLog,
-): Promise<AppendCondition | undefined> {
+/** Nothing to wait for where there is none, which is told without looking into most metadata. Rejects with EVENTSTORE-INVALID if it cannot be read. */
+export function conditionIn(metadata: Uint8Array | undefined, log: EventLog): Promise<AppendCondition> | undefined {
   if (metadata === undefined || metadata.length === 0) return undefined;
   const bytes = Buffer.from(metadata.buffer, metadata.byteOffset, metadata.byteLength);
   if (!bytes.includes(`"${PROPERTY}"`)) return undefined;
   const condition = propertyOf(bytes.toString("utf8"));
-  if (condition === undefined) return undefined;
+  return condition === undefined ? undefined : checked(condition, log);
+}
+
+async function checked(condition: unknown, log: EventLog): Promise<AppendCondition> {
   // Loaded with the first condition: most hosts never get one.
   const { Check, Errors } = await import("typebox/value");
   if (Check(ConditionSchema, condition)) return conditionOf(condition, log);

@@ -81,10 +81,10 @@ export class StreamWriter {
     this.#checkSize(stream, events);
     const subject = subjectOf(stream);
     const stored = events.map((event) => storedEvent(event, author));
-    const condition = await conditionIn(events[0]?.metadata, this.#options.log);
+    const condition = conditionIn(events[0]?.metadata, this.#options.log);
     if (condition !== undefined) {
       const append = { stream, expected, events: stored };
-      return appended(await this.appendAll([append], condition), append);
+      return appended(await this.appendAll([append], await condition), append);
     }
     const { result } = await this.#turnstile.pass(subject, async () => {
       const state = await this.#writable(subject);
