@@ -75,7 +75,7 @@ describe.skipIf(jmsMissing)(
       await heard.end();
     });
 
-    test("ends when its host talks nonsense, though a thread of the client does not", async () => {
+    test("is asked again after it could not open, and ends when its host talks nonsense, though a thread of the client does not", async () => {
       const path = join(folder, "socket");
       const server = createServer().listen(path);
       onTestFinished(() => void server.close());
@@ -95,9 +95,10 @@ describe.skipIf(jmsMissing)(
           if (Buffer.concat(answers).includes("opened")) resolve();
         });
       });
-      socket.write(
-        frame(Buffer.concat([map(3), text("is"), text("open"), text("factory"), text(FACTORY), text("dry"), TRUE])),
-      );
+      for (const factory of ["not.There", FACTORY])
+        socket.write(
+          frame(Buffer.concat([map(3), text("is"), text("open"), text("factory"), text(factory), text("dry"), TRUE])),
+        );
       await opened;
       socket.write(frame(NONSENSE));
       expect(await exited).toEqual([1, null]);

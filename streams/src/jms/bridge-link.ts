@@ -94,21 +94,9 @@ export class BridgeLink {
     });
   }
 
-  /** Connects to the broker. @throws JMS-CLASS, JMS-FACTORY, JMS-AUTH, JMS-CLIENT-ID, JMS-BRIDGE, Error the broker is not there */
-  static async open(options: BridgeOptions, login: BridgeLogin, signal: AbortSignal): Promise<BridgeLink> {
-    const link = await BridgeLink.#launched(options, signal);
-    try {
-      await link.#ask({ ...openFrame(options.client), ...login });
-    } catch (error) {
-      await link.end();
-      throw error;
-    }
-    return link;
-  }
-
   /** Makes the factory and no connection. @throws JMS-CLASS, JMS-FACTORY, JMS-BRIDGE */
   static async check(options: BridgeOptions, signal: AbortSignal): Promise<void> {
-    const link = await BridgeLink.#launched(options, signal);
+    const link = await BridgeLink.launched(options, signal);
     try {
       await link.#ask({ ...openFrame(options.client), dry: true });
     } finally {
@@ -116,7 +104,11 @@ export class BridgeLink {
     }
   }
 
-  static async #launched({ program, env, secrets = [] }: BridgeOptions, signal: AbortSignal): Promise<BridgeLink> {
+  /** A process without a connection. @throws JMS-BRIDGE */
+  static async launched(
+    { program, env, secrets = [] }: Omit<BridgeOptions, "client">,
+    signal: AbortSignal,
+  ): Promise<BridgeLink> {
     const link = new BridgeLink(env, secrets);
     const hello = link.#answered("hello");
     try {
@@ -128,14 +120,35 @@ export class BridgeLink {
       hello.catch(() => undefined);
       throw jmsError("JMS-BRIDGE", `\`${program.command.command}\` cannot be started: ${messageOf(cause)}`, { cause });
     }
+    await link.#unlessAborted(signal, hello);
+    return link;
+  }
+
+  get hasEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /**
+   * Connects to the broker. After an Error the process can be asked again, if it has not ended.
+   *
+   * @throws JMS-CLASS, JMS-FACTORY, JMS-AUTH, JMS-CLIENT-ID, JMS-BRIDGE, Error the broker is not there
+   */
+  async open(client: JmsClient, login: BridgeLogin, signal: AbortSignal): Promise<void> {
+    await this.#unlessAborted(signal, this.#ask({ ...openFrame(client), ...login }));
+  }
+
+  async #unlessAborted(signal: AbortSignal, answered: Promise<void>): Promise<void> {
     const kill = (): void => {
-      link.#isUnwanted = true;
-      link.#process?.signal("SIGKILL");
+      this.#isUnwanted = true;
+      this.#process?.signal("SIGKILL");
     };
     signal.addEventListener("abort", kill, { once: true });
     if (signal.aborted) kill();
-    await hello;
-    return link;
+    try {
+      await answered;
+    } finally {
+      signal.removeEventListener("abort", kill);
+    }
   }
 
   /** Hands over messages, none of which counts as taken before it is settled. @throws JMS-DESTINATION, JMS-AUTH, JMS-SELECTOR */

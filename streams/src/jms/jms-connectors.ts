@@ -6,7 +6,8 @@ import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
 import { resilientSink } from "../resilience/resilient-sink.ts";
 import { within } from "../resilience/within.ts";
-import { BridgeLink, type BridgeProgram, type JmsClient, withCode } from "./bridge-link.ts";
+import { BridgeLink, type BridgeProgram, type JmsClient } from "./bridge-link.ts";
+import { Bridges } from "./bridges.ts";
 import { destinationFeed } from "./destination-feed.ts";
 import { destinationSink } from "./destination-sink.ts";
 import { jmsError } from "./errors.ts";
@@ -90,21 +91,19 @@ function connectionOf(
 ): Connection<BridgeLink> {
   const { endpoints, user, password } = address;
   const hidden = password === undefined ? secrets : [...secrets, password];
+  const login = { user, password, clientId };
+  const bridges = new Bridges({ program, clientAt, secrets: hidden, login, env });
   return new Connection<BridgeLink>({
     name: `jms://${endpoints.join(",")}`,
     endpoints,
     env,
     policy: { connectTimeoutMs: CONNECT_TIMEOUT_MS, ...policyOf(address), ...policy },
     driver: {
-      connect(endpoint, signal) {
-        const options = { program, client: clientAt(endpoint), secrets: hidden, env };
-        return BridgeLink.open(options, { user, password, clientId }, signal).catch((error: unknown) => {
-          throw withCode(error);
-        });
-      },
+      connect: (endpoint, signal) => bridges.connect(endpoint, signal),
       probe: (link) => link.ping(),
       ended: (link) => link.ended,
       disconnect: (link) => link.end(),
+      unwanted: () => bridges.end(),
     },
   });
 }

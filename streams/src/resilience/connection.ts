@@ -36,6 +36,8 @@ export interface ConnectionDriver<C> {
    */
   ended(connection: C): Promise<unknown>;
   disconnect(connection: C): Promise<void>;
+  /** Nobody wants a connection any more: ends what failed attempts have kept for the next one. Default: they keep nothing. */
+  unwanted?(): Promise<void>;
 }
 
 export interface ConnectionOptions<C> {
@@ -144,6 +146,7 @@ export class Connection<C> {
     this.#current = undefined;
     if (this.#state === "up" || this.#state === "connecting") this.#become("idle", "");
     if (last !== undefined) await this.#release(last);
+    await this.#options.driver.unwanted?.();
   }
 
   /** What comes of the round that is under way, or of a new one. */

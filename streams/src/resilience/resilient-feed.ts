@@ -89,7 +89,7 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
           if (held !== undefined && !signal.aborted) refused = messageOf(error);
           const isAskedToWait = error instanceof MillraceError && error.retryAfterMs !== undefined;
           if (held !== undefined && isAskedToWait) connection.giveUp(held, error);
-          await connection.disconnect();
+          if (held !== undefined) await connection.disconnect();
           const retryMs = held === undefined ? RETRY_MS : RETRY_LISTEN_MS;
           await sleep(env, isAskedToWait ? connection.waitMs : retryMs, signal).catch(() => undefined);
         }

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseJmsAddress, reportOf, systemEnv } from "@millrace/engine";
+import { type Feed, parseJmsAddress, reportOf, systemEnv } from "@millrace/engine";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { checkJmsClient, type JmsOptions, jmsFeed } from "../../src/jms/mod.ts";
 import { unixWorkers } from "../../src/process/mod.ts";
@@ -10,13 +10,15 @@ import { unixWorkers } from "../../src/process/mod.ts";
 const env = systemEnv();
 const WAIT = { timeout: 15_000, interval: 10 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
-/** Tells who it is, and says what a bridge says first: a map of one text. */
+/** Tells who it is, and says what a bridge says: a map of texts. */
 const BEGIN = `
 const { appendFileSync } = require("node:fs");
 appendFileSync(process.env.PIDS, process.pid + "\\n");
 const socket = require("node:net").connect(process.env.MILLRACE_SOCKET);
-const say = (is) => {
-  const body = Buffer.concat([Buffer.from([0x81, 0xa2]), Buffer.from("is"), Buffer.from([0xa0 + is.length]), Buffer.from(is)]);
+const say = (is, more = {}) => {
+  const text = (value) => [Buffer.from([0xa0 + value.length]), Buffer.from(value)];
+  const fields = Object.entries({ is, ...more });
+  const body = Buffer.concat([Buffer.from([0x80 + fields.length]), ...fields.flat().flatMap(text)]);
   const head = Buffer.alloc(4);
   head.writeUInt32LE(body.length);
   socket.write(Buffer.concat([head, body]));
@@ -54,6 +56,19 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+function running(options: JmsOptions): { readonly feed: Feed; end(): Promise<void> } {
+  const stopping = new AbortController();
+  const feed = jmsFeed(address(), env, options);
+  const ignore = (): void => undefined;
+  const intake = { cursor: undefined, take: ignore, takeGroup: ignore, reject: ignore, lose: ignore };
+  const ended = feed.run(intake, stopping.signal);
+  const end = (): Promise<void> => {
+    stopping.abort();
+    return ended;
+  };
+  return { feed, end };
 }
 
 /** How long a check may take; a JVM has to start. */
@@ -101,6 +116,33 @@ describe("the process of a JMS client", () => {
     );
     expect(launched).toHaveLength(1);
     await vi.waitFor(() => expect(launched.filter(isAlive)).toEqual([]), WAIT);
+  });
+
+  test.each([
+    ["makes the next attempt when the broker was not there", "", 1],
+    ["ends when it cannot connect for a reason that has a code", "JMS-AUTH", 3],
+  ])("%s", async (_what, code, processes) => {
+    const refusal = JSON.stringify({ of: "open", code, message: "no" });
+    // Only the third attempt to connect succeeds, whichever process makes it.
+    const isThird =
+      'fs.appendFileSync(process.env.PIDS + ".asked", "x"), fs.statSync(process.env.PIDS + ".asked").size === 3';
+    const answer = `socket.on("data", (said) => { if (said.includes("close")) process.exit(0); if (${isThird}) say("opened"); else say("failed", ${refusal}); });`;
+    const { options, pids } = programOf(`const fs = require("node:fs"); say("hello"); ${answer}`);
+    const { feed, end } = running(options);
+    await vi.waitFor(() => expect(feed.connection().connects).toBe(1), WAIT);
+    expect(pids()).toHaveLength(processes);
+    await end();
+    await vi.waitFor(() => expect(pids().filter(isAlive)).toEqual([]), WAIT);
+  });
+
+  test("that waits for another attempt ends with its feed", async () => {
+    const answer = 'socket.on("data", () => say("failed", { of: "open", code: "", message: "no" }));';
+    const { options, pids } = programOf(`say("hello"); ${answer}`);
+    const { feed, end } = running(options);
+    await vi.waitFor(() => expect(feed.connection().failures).toBeGreaterThan(2), WAIT);
+    expect(pids()).toHaveLength(1);
+    await end();
+    await vi.waitFor(() => expect(pids().filter(isAlive)).toEqual([]), WAIT);
   });
 
   test.each([

@@ -11,7 +11,7 @@ import java.nio.channels.SocketChannel;
 
 /**
  * One connection to a JMS broker, made by the vendor's client, for a process that speaks no Java. It is told over a private socket what
- * to do, and ends with that or with its connection.
+ * to do, as often as it takes to connect, and ends with that or with its connection.
  */
 public final class Bridge {
   private static final String SOCKET = "MILLRACE_SOCKET";
@@ -39,7 +39,7 @@ public final class Bridge {
     Outbox outbox = new Outbox(new BufferedOutputStream(new ChannelOutput(channel)));
     // Nothing is said to a process that has not connected yet.
     outbox.put(Frame.of("hello"));
-    Line line = begin(Frame.read(in), outbox);
+    Line line = null;
     for (Frame frame = Frame.read(in); frame != null; frame = Frame.read(in)) {
       if (frame.is().equals("close")) {
         if (line != null) line.close();
@@ -47,11 +47,13 @@ public final class Bridge {
         break;
       }
       if (line != null) hear(frame, line);
+      else if (frame.is().equals("open")) line = begin(frame, outbox);
     }
   }
 
+  /** Null where it fails; it may be tried again. */
   private static Line begin(Frame open, Outbox outbox) {
-    if (open == null) return null;
+    Line line = null;
     try {
       open.map("system").forEach((name, value) -> System.setProperty(name, String.valueOf(value)));
       Object factory = Factory.make(open);
@@ -60,7 +62,7 @@ public final class Bridge {
         outbox.put(Frame.of("opened"));
         return null;
       }
-      Line line = lineOf(api, factory, outbox);
+      line = lineOf(api, factory, outbox);
       line.open(open);
       return line;
     } catch (BridgeException error) {
@@ -70,6 +72,8 @@ public final class Bridge {
     } catch (RuntimeException error) {
       outbox.put(Frame.failed("open", new BridgeException("JMS-FACTORY", BridgeException.wordsOf(error), error)));
     }
+    // Half a connection would be in the way of the next attempt.
+    if (line != null) line.close();
     return null;
   }
 
