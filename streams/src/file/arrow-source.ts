@@ -82,7 +82,8 @@ function asHandle(file: ReadableFile): FileHandle {
     let at = 0;
     while (at < length) {
       const { bytesRead } = await file.read(buffer, offset + at, length - at, position + at);
-      if (bytesRead === 0) break;
+      // It asks for nothing beyond the size that it was told, and would ask for what is gone for ever.
+      if (bytesRead === 0) throw new Error(`it ends at byte ${position + at} by now: it was cut while it was read`);
       at += bytesRead;
     }
     return { bytesRead: at, buffer };

@@ -1,5 +1,5 @@
 import { mkdtempSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -8,6 +8,7 @@ import { type Json, type JsonObject, type SourceConnector, systemEnv } from "@mi
 import { type SourceHarness, type SourceMaker, sinkContract, sourceContract } from "@millrace/engine/testing";
 import { Bool, Float64, Int32, Table, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
 import { parse } from "csv-parse/sync";
+import { expect, onTestFinished, test } from "vitest";
 import { arrowSource } from "./arrow-source.ts";
 import { fileSink } from "./file-sink.ts";
 import { jsonSource } from "./json-source.ts";
@@ -117,6 +118,28 @@ sourceContract("an Arrow file", {
     connector: arrowSource({ path: join(tmpdir(), "no such file.arrow") }),
     close: async () => {},
   }),
+});
+
+test("an Arrow file that is cut while it is read is damaged, and says how far it was read", async () => {
+  const dir = folder();
+  const path = join(dir, "cut.arrow");
+  const rows = Array.from({ length: 100 }, (_, id) => ({ id, name: "n", amount: id, ok: true }));
+  await writeFile(path, tableToIPC(tableOf(rows), "file"));
+  const reader = await arrowSource({ path }).open("0", -1);
+  onTestFinished(async () => {
+    await reader.close();
+    await rm(dir, { recursive: true });
+  });
+  expect(await reader.read(1)).toMatchObject({ through: 0 });
+  await truncate(path, 10);
+  const rest = async (): Promise<void> => {
+    while ((await reader.read(100)) !== "end");
+  };
+  await expect(rest()).rejects.toMatchObject({
+    code: "SOURCE-DAMAGED",
+    place: { file: path, position: 17 },
+    message: expect.stringMatching(/it ends at byte \d+ by now/),
+  });
 });
 
 /** Several record batches, so that reading on passes over some. */
