@@ -8,7 +8,7 @@ import { AwsV4Signer } from "aws4fetch";
 import { Agent, request } from "undici";
 import { faultOf, type ListedPage, pageOf, recordsOf, S3Fault } from "./s3-answer.ts";
 
-/** For the beginning of an answer, and between two parts of it. */
+/** For the beginning of an answer, and between two parts of it: a service may have much to do before it has written what it was given. */
 const SILENCE_MS = 20_000;
 /** Most objects that a service lists at once. */
 export const PAGE_OBJECTS = 1000;
@@ -17,6 +17,11 @@ export interface S3Place extends Pick<S3Address, "bucket" | "region" | "style"> 
   readonly credentials?: S3Credentials;
   /** Certificates to trust instead of the system's, as PEM. */
   readonly ca?: string;
+  /**
+   * How long reading may hear nothing. A probe goes over another socket than the request that hangs, so that it finds no link on which only
+   * that one is silent.
+   */
+  readonly readSilenceMs: number;
 }
 
 interface Call {
@@ -51,7 +56,7 @@ export class S3Client {
     this.#endpoint = new URL(endpoint);
     this.#clock = env.clock;
     const tls = place.ca === undefined ? {} : { ca: place.ca };
-    this.#agent = new Agent({ headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS, connect: tls });
+    this.#agent = new Agent({ connect: tls });
   }
 
   /** Resolves when the service answers, whatever it says of the bucket. @throws S3Fault it cannot serve now */
@@ -130,7 +135,10 @@ export class S3Client {
   async #call(call: Call): Promise<S3Reply> {
     const { url, headers } = await this.#signed(call);
     const { method, body = null, signal } = call;
-    const reply = await request(url, { method, headers, body, dispatcher: this.#agent, ...(signal && { signal }) });
+    const silenceMs =
+      method === "GET" || method === "HEAD" ? Math.min(this.#place.readSilenceMs, SILENCE_MS) : SILENCE_MS;
+    const limits = { headersTimeout: silenceMs, bodyTimeout: silenceMs, ...(signal && { signal }) };
+    const reply = await request(url, { method, headers, body, dispatcher: this.#agent, ...limits });
     const content = Buffer.from(await reply.body.arrayBuffer());
     if (reply.statusCode >= 300) throw faultOf(reply.statusCode, content);
     const named = Object.entries(reply.headers).map(([name, value]) => [name, String(value)] as const);

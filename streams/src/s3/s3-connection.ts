@@ -5,7 +5,7 @@
 import type { Env, S3Address } from "@millrace/engine";
 import { Connection, type ConnectionDriver } from "../resilience/connection.ts";
 import { policyOf } from "../resilience/endpoint.ts";
-import type { ResiliencePolicy } from "../resilience/policy.ts";
+import { DEFAULT_RESILIENCE, type ResiliencePolicy } from "../resilience/policy.ts";
 import { s3Error } from "./errors.ts";
 import { S3Fault } from "./s3-answer.ts";
 import { S3Client, type S3Place } from "./s3-client.ts";
@@ -20,13 +20,17 @@ export interface S3Options {
 export function s3Connection(address: S3Address, env: Env, { policy, ca }: S3Options): Connection<S3Client> {
   const { bucket, prefix, region, style, credentials, endpoints } = address;
   const trusted = ca === undefined ? {} : { ca };
-  const place: S3Place = { bucket, region, style, ...(credentials === undefined ? {} : { credentials }), ...trusted };
+  const whole = { ...DEFAULT_RESILIENCE, ...policyOf(address), ...policy };
+  // As long as a connection that is silent altogether needs to be found out.
+  const readSilenceMs = whole.probeEveryMs + whole.probeTimeoutMs;
+  const named = { bucket, region, style, readSilenceMs, ...trusted };
+  const place: S3Place = { ...named, ...(credentials === undefined ? {} : { credentials }) };
   return new Connection({
     name: `s3://${bucket}/${prefix}`,
     endpoints,
     driver: s3Driver(place, env),
     env,
-    policy: { ...policyOf(address), ...policy },
+    policy: whole,
   });
 }
 
