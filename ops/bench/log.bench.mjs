@@ -443,6 +443,7 @@ export async function main({ repeats = 5 } = {}) {
   return {
     cpuUsAt1024: Object.fromEntries(cpuUs),
     archive: { longestTurnCpuMs, longestDelayMs },
+    openingMs: Math.round(openingMs),
     plainIntoZeros: { at64: zeros(64), at1024: zeros(1024) },
     ratios: {
       plainAppendAt1024: against("plain append + fdatasync", 1024),

@@ -18,6 +18,8 @@ interface Case {
   readonly files: Files;
   /** What each of the rows 1, 2 and 3 gives. */
   readonly gives: readonly unknown[];
+  /** What it says of itself, in the status of its node. */
+  readonly details?: unknown;
   readonly skip?: boolean;
 }
 
@@ -57,21 +59,24 @@ export default {
       "boxed.ts": `let base = 0;
 export default {
   init(config: { base: number }): void { base = config.base; },
+  details: () => ({ base }),
   calculate: async ({ n }: { n: number }, { node }: { node: string }) => [{ n: base + n, node }, typeof process],
 };
 `,
     },
     gives: [1, 2, 3].flatMap((n) => [{ n: 10 + n, node: "calc" }, "undefined"]),
+    details: { base: 10 },
   },
   {
     name: "an export of a script in a sandbox, in a process, keeps state",
     node: "use: ./boxes.js, export: total, sandbox: true, isolation: process, limits: { load: 1m }",
     files: {
       "boxes.js": `let sum = 0;
-export const total = { calculate: ({ n }) => (sum += n), snapshot: () => sum, restore(state) { sum = state ?? 0; } };
+export const total = { details: () => "a sum", calculate: ({ n }) => (sum += n), snapshot: () => sum, restore(state) { sum = state ?? 0; } };
 `,
     },
     gives: [1, 3, 6],
+    details: "a sum",
   },
   {
     name: "a Python function that imports its neighbour and yields",
@@ -164,6 +169,7 @@ function writeInterpreter(folder: string): void {
 
 describe("a graph runs", () => {
   let folder: GraphFolder;
+  const said = new Map<string, unknown>();
   const graphOf = (node: string, name: string): string => `name: ${name}
 nodes:
   in:   { kind: source, from: "file:./in.ndjson" }
@@ -181,15 +187,20 @@ nodes:
       graphs.map((name) => `${name}.yaml`),
       { THE_SECRET: SECRET, MILLRACE_TOKEN: SECRET },
     );
-    for (const graph of graphs) await server.reaches(graph, "finished");
+    for (const graph of graphs) {
+      await server.reaches(graph, "finished");
+      const { nodes } = await server.status(graph);
+      said.set(graph, nodes.find(({ node }) => node === "calc")?.details);
+    }
     expect(await server.deadLetters()).toEqual([]);
     await server.stop();
   }, limitMs(90_000));
   afterAll(() => folder?.remove());
 
-  it.for(CASES.map((one, i) => ({ ...one, i })))("$name", ({ skip, i, gives }, context) => {
+  it.for(CASES.map((one, i) => ({ ...one, i })))("$name", ({ skip, i, gives, details = null }, context) => {
     context.skip(skip === true, "its language is not here");
     expect(folder.rows(`g${i}.ndjson`)).toEqual(gives);
+    expect(said.get(`g${i}`)).toMatchObject({ healthy: true, details });
   });
 });
 

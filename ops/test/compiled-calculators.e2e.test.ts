@@ -50,6 +50,7 @@ const SQUARE = `#include <millrace_calculator.hpp>
 class Square : public millrace::Calculator {
  public:
   explicit Square(millrace::Value) {}
+  void details(millrace::Writer &out) override { out.text("a square"); }
   void calculate(millrace::Value row, const millrace::Context &, millrace::Writer &out) override {
     out.list(1).integer(row["n"].integer() * row["n"].integer());
   }
@@ -210,10 +211,17 @@ describe.skipIf(skip)("a compiled calculator", () => {
     },
   );
 
-  it.each(["process", "thread", "inline"])("runs where the graph says: %s", async (isolation) => {
+  const detailsOf = async (name: string): Promise<unknown> => {
+    const { nodes } = await server.status(name);
+    return nodes.find(({ node }) => node === "calc")?.details;
+  };
+  it.each(["process", "thread", "inline"])("runs where the graph says, and says what it is: %s", async (isolation) => {
     expect(folder.rows(`${isolation}.ndjson`)).toEqual([1, 4, 9]);
-    const { nodes } = await server.status(isolation);
-    expect(nodes.find(({ node }) => node === "calc")?.details).toMatchObject({ isolation });
+    expect(await detailsOf(isolation)).toMatchObject({ isolation, healthy: true, details: "a square" });
+  });
+
+  it.each(skipWasm ? ["counted"] : ["counted", "wasm"])("in Rust says what it is: %s", async (name) => {
+    expect(await detailsOf(name)).toMatchObject({ details: { what: "a counter" } });
   });
 
   it.each(FAILS)("that %s gives a dead letter %s; its neighbours pass", (act, code, words) => {

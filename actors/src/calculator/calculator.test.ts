@@ -164,11 +164,11 @@ test("a replay takes the logged results and calls nothing", async () => {
   expect([again.out, again.rejected]).toEqual([first.out, first.rejected]);
 });
 
-test("a module is told its configuration, the step's time and its node", async () => {
+test("a module is told its configuration, the step's time and its node, and says in a thread what it is", async () => {
   const behavior = await committed(
     `
     let base = 0;
-    export default { init(config) { base = config.base; }, calculate(row, { at, node }) { return [row + base, at, node]; } };
+    export default { init(config) { base = config.base; }, details: () => ({ base }), calculate(row, { at, node }) { return [row + base, at, node]; } };
   `,
     { config: { base: 40 } },
   );
@@ -181,6 +181,7 @@ test("a module is told its configuration, the step's time and its node", async (
     signal: AbortSignal.abort(),
   });
   expect((await step(behavior, [2])).out).toEqual([42, 1_000, "score"]);
+  expect(behavior.describe?.()).toMatchObject({ isolation: "thread", healthy: true, details: { base: 40 } });
 });
 
 test("a module that says it is pure runs inline", async () => {
