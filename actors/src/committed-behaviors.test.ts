@@ -14,7 +14,7 @@ import {
 } from "@millrace/engine";
 import { virtualEnv } from "@millrace/engine/testing";
 import { afterEach, expect, test } from "vitest";
-import { RecordingDraft, sliceOf } from "../test/recording-draft.ts";
+import { FRESH, RecordingDraft, sliceOf } from "../test/recording-draft.ts";
 import { field } from "./field.ts";
 import { httpPush } from "./http-push.ts";
 import { map } from "./map.ts";
@@ -41,6 +41,7 @@ function contextOf(
     graph: "graph",
     node: "node",
     revision: 1,
+    output: FRESH,
     signal: stop.signal,
     fail: () => undefined,
     async request(run: (draft: Draft) => void | Promise<void>) {

@@ -6,6 +6,7 @@
 import type {
   CommittedBehavior,
   CommittedContext,
+  ConnectionState,
   ConnectionStatus,
   Draft,
   Feed,
@@ -14,7 +15,7 @@ import type {
   Json,
   StateEvent,
 } from "@millrace/engine";
-import { type TakenChange, TakenItems } from "./taken-items.ts";
+import { type TakenChange, TakenItems, type TakenTimeOptions } from "./taken-items.ts";
 import { isTooLarge } from "./too-large.ts";
 
 export interface FeedSourceOptions {
@@ -22,6 +23,8 @@ export interface FeedSourceOptions {
   readonly waitingMax?: number;
   /** How many ids of past messages are remembered, the newest. Default 10 000. */
   readonly idsMax?: number;
+  /** Absent: messages have no event time. */
+  readonly eventTime?: TakenTimeOptions | undefined;
 }
 
 interface Waiting {
@@ -36,13 +39,15 @@ interface Change extends TakenChange {
 }
 
 const WAITING_MAX = 65_536;
+/** Nothing can come over such a connection, so that nothing coming says nothing. */
+const UNREACHABLE: ReadonlySet<ConnectionState> = new Set(["connecting", "backing-off", "suspended"]);
 const NONE_SHED: ReadonlyMap<string, number> = new Map();
 
 export function feedSource(
   feed: Feed,
-  { waitingMax = WAITING_MAX, idsMax }: FeedSourceOptions = {},
+  { waitingMax = WAITING_MAX, idsMax, eventTime }: FeedSourceOptions = {},
 ): CommittedBehavior {
-  const taken = new TakenItems("feed", idsMax);
+  const taken = new TakenItems("feed", { idsMax, eventTime });
   let cursor: Json | undefined;
   /** Of the step in the making. */
   let cursorNow: Json | undefined;
@@ -90,6 +95,7 @@ export function feedSource(
     }
     isCommitting = false;
   };
+  const isReachable = (): boolean => !UNREACHABLE.has(feed.connection().state);
   const intakeOf = (context: CommittedContext): FeedIntake => {
     const wait = (group: Waiting): void => {
       const isKept = group.settle !== undefined || group.cursor !== undefined || waiting.length < waitingMax;
@@ -120,6 +126,7 @@ export function feedSource(
     hasEnded: () => hasEnded,
     connection: (): ConnectionStatus => feed.connection(),
     open(context) {
+      taken.open(context, () => !isCommitting && isReachable());
       feed.run(intakeOf(context), context.signal).then(
         // A step that is refused belongs to an incarnation that has ended, and the next one comes to the end again.
         () => (context.signal.aborted ? undefined : end(context).catch(() => undefined)),

@@ -13,7 +13,7 @@ import {
   type StateEvent,
 } from "@millrace/engine";
 import { actorError } from "./errors.ts";
-import { type TakenChange, TakenItems } from "./taken-items.ts";
+import { type TakenChange, TakenItems, type TakenTimeOptions } from "./taken-items.ts";
 import { isTooLarge } from "./too-large.ts";
 
 export interface HttpPushOptions {
@@ -23,6 +23,8 @@ export interface HttpPushOptions {
   readonly waitingBytesMax?: number;
   /** How many ids of past pushes are remembered, the newest. Default 10 000. */
   readonly idsMax?: number;
+  /** Absent: rows have no event time. */
+  readonly eventTime?: TakenTimeOptions | undefined;
   /** Makes a message with an id of its own of what was pushed, or says why it is none. Default: as it is, without an id. */
   readonly read?: (pushed: Json) => FeedItem;
 }
@@ -56,9 +58,10 @@ export function httpPush({
   waitingMax = WAITING_MAX,
   waitingBytesMax = WAITING_BYTES_MAX,
   idsMax,
+  eventTime,
   read = (message) => ({ message }),
 }: HttpPushOptions = {}): HttpPush {
-  const taken = new TakenItems("push", idsMax);
+  const taken = new TakenItems("push", { idsMax, eventTime });
   let context: CommittedContext | undefined;
   let waiting: Push[] = [];
   let waitingRows = 0;
@@ -106,6 +109,7 @@ export function httpPush({
     ports: ["out"],
     open(opened) {
       context = opened;
+      taken.open(opened, () => !isCommitting);
     },
     accept(rows, { id } = {}) {
       const bytes = approximateBytes(new RowBatch(rows));

@@ -42,6 +42,7 @@ export { connectorSink, discardSink, type ProjectionSinkOptions, projectionSink 
 export type { SinkPayloads } from "./sink-payloads.ts";
 export { type StateModeOptions, stateMode } from "./state-mode.ts";
 export { type SwitchCase, type SwitchOptions, switchTo } from "./switch.ts";
+export type { TakenTimeOptions } from "./taken-items.ts";
 export { type TelemetryOptions, telemetry } from "./telemetry.ts";
 export type { Aggregate, AggregateFunction } from "./window/aggregate.ts";
 export { type WindowOptions, window } from "./window/window.ts";

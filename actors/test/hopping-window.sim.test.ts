@@ -4,6 +4,7 @@ import { type Scenario, simulate } from "@millrace/engine/testing";
 import { expect, it } from "vitest";
 import { field } from "../src/field.ts";
 import { window } from "../src/window/window.ts";
+import { FRESH } from "./recording-draft.ts";
 
 const SIZE_MS = 8000;
 const EVERY_MS = 2000;
@@ -50,7 +51,15 @@ function nextParts(): (node: CommittedBehavior, draft: Draft) => void {
     };
     const { signal } = new AbortController();
     if (!asked.has(node))
-      void node.open?.({ graph: "g", node: "windows", revision: 1, request, fail: () => undefined, signal });
+      void node.open?.({
+        graph: "g",
+        node: "windows",
+        revision: 1,
+        output: FRESH,
+        request,
+        fail: () => undefined,
+        signal,
+      });
     void asked.get(node)?.(draft);
   };
 }

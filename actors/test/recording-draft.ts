@@ -1,6 +1,9 @@
 /** A draft that only notes what a behavior does with it. State events are copied, as a log copies them. */
-import type { Batch, Draft, InputSlice, Json, LateMark, MessageFailure, StateEvent } from "@millrace/engine";
+import type { Batch, Draft, InputSlice, Json, LateEmit, LateMark, MessageFailure, StateEvent } from "@millrace/engine";
 import { Positions, RowBatch, reportOf } from "@millrace/engine";
+
+/** The outputs of a node that has made no step. */
+export const FRESH = { watermark: Number.NEGATIVE_INFINITY, idle: false } as const;
 
 export class RecordingDraft implements Draft {
   at = 1_000;
@@ -11,6 +14,9 @@ export class RecordingDraft implements Draft {
   readonly recorded: Json[] = [];
   attempts: number | undefined;
   watermark: number | undefined;
+  rests = false;
+  /** Marks of what was emitted, by row of the port. */
+  readonly late: LateEmit[] = [];
   /** What was recorded before: given back instead of obtaining it again. */
   readonly #replayed: readonly Json[] | undefined;
 
@@ -27,7 +33,9 @@ export class RecordingDraft implements Draft {
     return this.failures.map(({ index, error }) => `${index} ${reportOf(error).code}`);
   }
 
-  emit(port: string, batch: Batch): void {
+  emit(port: string, batch: Batch, late: readonly LateEmit[] = []): void {
+    const before = this.emitted.get(port)?.length ?? 0;
+    this.late.push(...late.map(({ index, watermark }) => ({ index: before + index, watermark })));
     this.emitted.set(port, [...(this.emitted.get(port) ?? []), ...batch.rows()]);
   }
 
@@ -42,6 +50,10 @@ export class RecordingDraft implements Draft {
 
   advanceOutput(watermarkMs: number): void {
     this.watermark = watermarkMs;
+  }
+
+  restOutput(): void {
+    this.rests = true;
   }
 
   drop(count: number, reason: string): void {

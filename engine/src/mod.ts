@@ -11,6 +11,7 @@ export type {
   CommittedContext,
   Draft,
   InputSlice,
+  LateEmit,
   StateEvent,
   StateTable,
 } from "./behavior/committed-behavior.ts";
@@ -312,7 +313,7 @@ export {
   type RecordKernel,
   type TextKernels,
 } from "./source/text-kernels.ts";
-export type { EventTimeOptions } from "./source/watermark-generator.ts";
+export { type EventTimeOptions, WatermarkGenerator } from "./source/watermark-generator.ts";
 export { type HeardLane, heardLanesOf, LANES_HEARD } from "./step/heard-cursors.ts";
 export { takeOver } from "./step/recovery.ts";
 export { SnapshotStore } from "./step/snapshot-store.ts";

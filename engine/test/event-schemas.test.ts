@@ -70,7 +70,15 @@ const step: StepRecord = {
   opened: [{ lane: 1, name: "orders[0]>large>table" }],
   recorded: [0.25, { answer: [1, "zwei", null, true] }],
   state: [{ rows: ["columns", Uint8Array.of(1, 2, 3)] }, null, "text", -1.5, 2 ** 40],
-  emitted: [{ port: "out", firstSeq: 17, count: 2, batch: [1, Uint8Array.of(255)] }],
+  emitted: [
+    {
+      port: "out",
+      firstSeq: 17,
+      count: 2,
+      batch: [1, Uint8Array.of(255)],
+      late: [{ pos: 18, watermark: 1_690_000_000_000 }],
+    },
+  ],
   dead: [
     {
       id: "00112233445566778899aabbccddeeff",
@@ -101,8 +109,12 @@ const step: StepRecord = {
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 describe("a step record", () => {
-  it("of version 1 is read", () => {
-    const read = stepOf(golden(STEP, 1));
+  it.each([
+    [1, []],
+    [2, [{ pos: 18, watermark: 1_690_000_000_000 }]],
+  ])("of version %i is read", (version, late) => {
+    const read = stepOf(golden(STEP, version));
+    expect(read.emitted.map((emitted) => emitted.late)).toEqual([late]);
     // Byte arrays are read as buffers, which are equal in what they hold only.
     expect(packState(read.state)).toEqual(packState(step.state));
     expect(read.emitted.map(({ batch }) => packState(batch))).toEqual(
@@ -118,8 +130,8 @@ describe("a step record", () => {
   });
 
   it("of a version to come is refused with type, version and position", () => {
-    const message = "Step at position 7 has schema version 2; this code knows 1 to 1";
-    expect(() => stepOf({ ...golden(STEP, 1), schemaVersion: 2 })).toThrow(message);
+    const message = "Step at position 7 has schema version 3; this code knows 1 to 2";
+    expect(() => stepOf({ ...golden(STEP, 2), schemaVersion: 3 })).toThrow(message);
   });
 });
 

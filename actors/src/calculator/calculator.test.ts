@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type CommittedBehavior, type Json, type PureBehavior, RowBatch, reportOf, systemEnv } from "@millrace/engine";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
+import { FRESH, RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
 import { type CalculatorOptions, calculator } from "./calculator.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "calculator-"));
@@ -176,6 +176,7 @@ test("a module is told its configuration, the step's time and its node, and says
     graph: "g",
     node: "score",
     revision: 1,
+    output: FRESH,
     request: async () => 0,
     fail: () => undefined,
     signal: AbortSignal.abort(),

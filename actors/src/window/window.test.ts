@@ -19,7 +19,7 @@ import {
 } from "@millrace/engine";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
+import { FRESH, RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
 import { field } from "../field.ts";
 import { type Aggregate, planAggregates } from "./aggregate.ts";
 import { OpenWindows } from "./open-windows.ts";
@@ -191,7 +191,15 @@ class PartialNode {
       return new Promise(() => undefined);
     };
     const { signal } = new AbortController();
-    void this.#behavior.open?.({ graph: "g", node: "n", revision: 1, request, fail: () => undefined, signal });
+    void this.#behavior.open?.({
+      graph: "g",
+      node: "n",
+      revision: 1,
+      output: FRESH,
+      request,
+      fail: () => undefined,
+      signal,
+    });
   }
 
   #commit(run: (draft: Draft) => void | Promise<void>, watermark: number): void {

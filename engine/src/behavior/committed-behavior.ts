@@ -36,18 +36,38 @@ export type StateEvent =
   | readonly StateEvent[]
   | { readonly [key: string]: StateEvent };
 
+/** An emitted message behind the watermark of what was emitted before it. */
+export interface LateEmit {
+  /** In the batch that is emitted. */
+  readonly index: number;
+  /** The watermark just before it, in ms since 1970. */
+  readonly watermark: number;
+}
+
+/** What the outputs of a node say of its progress. */
+export interface OutputProgress {
+  /** Event time in ms up to which nothing more will be emitted. */
+  readonly watermark: number;
+  readonly idle: boolean;
+}
+
 /** One step in the making. Valid only until `finish` has ended. */
 export interface Draft {
   /** Milliseconds since 1970, never less than in the step before. The only time that a behavior may read (R13). */
   readonly at: number;
-  /** Queues messages for a port. They get the next sequence numbers of that port in call order. */
-  emit(port: string, batch: Batch): void;
+  /**
+   * Queues messages for a port. They get the next sequence numbers of that port in call order. `late`, by index: only a source knows
+   * (R19), and it is told once, with the step.
+   */
+  emit(port: string, batch: Batch, late?: readonly LateEmit[]): void;
   /** Logs a state change. Replay passes it to {@link CommittedBehavior.fold}; that alone must lead to the same state. */
   change(event: StateEvent): void;
   /** Gives up on messages of a slice: they become dead letters of this step. */
   reject(slice: InputSlice, failures: readonly MessageFailure[], attempts?: number): void;
   /** For nodes without inputs: event time up to which nothing older will be emitted, in ms since 1970. Never falling. */
   advanceOutput(watermarkMs: number): void;
+  /** For nodes without inputs: nothing came for a while, so that nobody waits for their watermark until they emit again. */
+  restOutput(): void;
   /** Counts messages that the node consumed on purpose without output (late, conflated). Shown, never silent. */
   drop(count: number, reason: string): void;
   /**
@@ -70,6 +90,8 @@ export interface CommittedContext {
   readonly graph: string;
   readonly node: string;
   readonly revision: number;
+  /** What the node's outputs said as of the last step in the log. */
+  readonly output: OutputProgress;
   /**
    * Asks for a step without inputs (timer, HTTP push, tick). `run` is called with a draft when the node's turn comes;
    * the promise resolves with the log position once the step is durable. Waits while outputs are backed up.

@@ -110,6 +110,11 @@ export class Frame {
     return new Frame({ ...this.head, path }, this.batch, this.positions, this.dead, this.late);
   }
 
+  /** The same frame in another transmission. */
+  again(generation: number): Frame {
+    return new Frame({ ...this.head, generation }, this.batch, this.positions, this.dead, this.late);
+  }
+
   /** The frame in two, cut after message `i - 1`, `0 < i < n`. The first part's watermark is not exact. */
   cutBefore(i: number, watermarkAtFrom: number): [Frame, Frame] {
     return this.cutAfter(this.positions.point(i - 1), watermarkAtFrom);

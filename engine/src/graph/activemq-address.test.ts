@@ -47,15 +47,15 @@ describe("an activemq: address", () => {
     expect(parsed).toMatchObject({ options: new Map([["priority", priority]]) });
   });
 
-  test("cannot have event times or a key: the problem names line and column", () => {
+  test("cannot be replayed or have a key: the problem names line and column", () => {
     const text = `name: g
 nodes:
-  in:  { kind: source, from: "activemq://h/topic/x", time: at }
+  in:  { kind: source, from: "activemq://h/topic/x", time: at, speed: 2 }
   out: { kind: sink, input: in, to: "activemq://h/queue/y", key: [b] }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a subscription forgets what was acknowledged/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a subscription forgets what was acknowledged/),
       expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA `key`: a message for activemq: has none/),
     ]);
   });

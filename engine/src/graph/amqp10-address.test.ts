@@ -47,16 +47,16 @@ describe("an amqp10: address", () => {
     expect(parsed).toMatchObject({ options: new Map([["priority", priority]]) });
   });
 
-  test("cannot have event times or a key: the problem names line and column", () => {
+  test("cannot be replayed or have a key: the problem names line and column", () => {
     const text = `name: g
 nodes:
-  in:  { kind: source, from: "amqp10://h/queue/x", watermark: 1s, time: at }
+  in:  { kind: source, from: "amqp10://h/queue/x", watermark: 1s, time: at, speed: 2 }
   out: { kind: sink, input: in, to: "amqp10://h/topic/y", key: [b] }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a queue forgets what was acknowledged/),
+        expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a queue forgets what was acknowledged/),
         expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA `key`: a message for amqp10: has none/),
       ]),
     );

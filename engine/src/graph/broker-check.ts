@@ -3,7 +3,7 @@ import { parseActivemqAddress } from "./activemq-address.ts";
 import { parseAmqp10Address } from "./amqp10-address.ts";
 import { parseCustomAddress } from "./custom-address.ts";
 import type { DraftNode } from "./draft.ts";
-import { forbidEventTime } from "./event-time.ts";
+import { forbidIdle, forbidSpeed } from "./event-time.ts";
 import { parseGrpcAddress } from "./grpc-address.ts";
 import { parseGrpcListenAddress } from "./grpc-listen-address.ts";
 import { parseJmsAddress } from "./jms-address.ts";
@@ -89,7 +89,9 @@ export function checkBrokerSource(node: DraftNode, target: Target, problems: Pro
   forbid(node, ["follow"], "a broker's messages are always followed", problems);
   checkFormat(node, target, problems);
   const why = ONCE.get(`${target.scheme}:${kind}`);
-  if (why !== undefined) forbidEventTime(node, why, problems);
+  if (why !== undefined) forbidSpeed(node, why, problems);
+  // What a module of the graph's own turns out to be is known when it is opened.
+  else if (target.scheme !== "custom") forbidIdle(node, problems);
 }
 
 export function checkBrokerSink(node: DraftNode, target: Target, problems: ProblemList): void {

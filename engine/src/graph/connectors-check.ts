@@ -4,6 +4,7 @@ import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts"
 import { checkCloudEvents } from "./cloudevents-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
+import { forbidIdle } from "./event-time.ts";
 import { checkGrpc } from "./grpc-check.ts";
 import {
   checkHttpSource,
@@ -100,7 +101,12 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
 function checkOwnSource(node: DraftNode, { scheme, address }: Target, problems: ProblemList): void {
   const path = ["nodes", node.name, "from"];
   forbid(node, ["speed", "follow"], `a ${scheme}: source has no past to read; only file: has`, problems);
-  forbid(node, ["watermark"], `a ${scheme}: source tells times in order, so nothing is to be waited for`, problems);
+  forbid(
+    node,
+    ["watermark", "idle"],
+    `a ${scheme}: source tells times in order, so nothing is to be waited for`,
+    problems,
+  );
   if (scheme === "metronome") checkPeriod(address, path, problems);
   if (scheme === "cron" && ![5, 6].includes(address.trim().split(/\s+/).length)) {
     problems.add("GRAPH-TIME", path, "a cron schedule has 5 fields, or 6 with seconds, as in cron:*/5 * * * *");
@@ -126,6 +132,7 @@ function checkSecret(node: DraftNode, isHttp: boolean, problems: ProblemList): v
 function checkFileSource(node: DraftNode, address: string, around: Surroundings, problems: ProblemList): void {
   const format = node.text("format") ?? SOURCE_FORMATS.get(extensionOf(address));
   const from = ["nodes", node.name, "from"];
+  forbidIdle(node, problems);
   if (format === "cloudevents") return;
   if (format === undefined) problems.add("GRAPH-SCHEMA", from, unknownFormat(address, [...SOURCE_FORMATS.keys()]));
   else if (format !== "csv" && format !== "ndjson")

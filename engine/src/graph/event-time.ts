@@ -70,21 +70,22 @@ function merged(timings: readonly Timing[]): Timing {
   return { fields: new Set(timings.flatMap((timing) => [...timing.fields])), untimed };
 }
 
-/**
- * Which messages are late is decided by position where they are read (R19), so a source that is not told the same again has no event
- * times: a window behind it would never close. `why` says which source it is.
- */
-export function forbidEventTime(node: DraftNode, why: string, problems: ProblemList): void {
-  for (const key of ["time", "watermark", "speed"]) {
-    const message = `\`${key}\`: ${why}, so event times cannot be told again after a crash; read a stream or a table`;
-    if (node.has(key)) problems.add("GRAPH-CAP", ["nodes", node.name, key], message, "key");
-  }
+/** What is not told again cannot be replayed at another speed. `why` says which source it is. */
+export function forbidSpeed(node: DraftNode, why: string, problems: ProblemList): void {
+  const message = `\`speed\`: ${why}, so there is nothing to replay; read a stream, a table or a file`;
+  if (node.has("speed")) problems.add("GRAPH-CAP", ["nodes", node.name, "speed"], message, "key");
+}
+
+/** A source that is read knows when there is nothing to read, and is idle then. */
+export function forbidIdle(node: DraftNode, problems: ProblemList): void {
+  const message = "`idle`: a source that is read says by itself that it has nothing";
+  if (node.has("idle")) problems.add("GRAPH-CAP", ["nodes", node.name, "idle"], message, "key");
 }
 
 export function checkEventTimes(nodes: ReadonlyMap<string, DraftNode>, times: EventTimes, problems: ProblemList): void {
   for (const node of nodes.values()) {
     if (node.kind === "source" && times.fieldOf(node.name) === undefined) {
-      for (const key of ["speed", "watermark"]) {
+      for (const key of ["speed", "watermark", "idle"]) {
         if (node.has(key))
           problems.add(
             "GRAPH-TIME",

@@ -33,8 +33,8 @@ describe("a source at a web address", () => {
     [`from: "wss://"`, /GRAPH-SCHEMA `wss:\/\/` is no ws\(s\) address/],
     [`from: "ss+https://h/x"`, /GRAPH-SCHEMA unknown scheme `ss\+https:`; did you mean `sse\+https:`/],
     [
-      `from: "https://h/x", time: at`,
-      /GRAPH-CAP `time`: an address that is polled does not tell the same messages again/,
+      `from: "https://h/x", time: at, speed: 2`,
+      /GRAPH-CAP `speed`: an address that is polled does not tell the same messages again/,
     ],
     [`from: "wss://h/x", follow: true`, /GRAPH-CAP `follow`: what comes is always followed/],
     [`from: "wss://h/x", http: { every: 1s }`, /GRAPH-SCHEMA `every` is not for a WebSocket/],
@@ -59,7 +59,14 @@ describe("a source at a web address", () => {
       /GRAPH-CAP fields of events are not sealed/,
     ],
     [`from: "nats://h/core/x", http: { id: x }`, /GRAPH-CAP `http`: only addresses on the web are called/],
-    [`from: "http:/push", time: at`, /GRAPH-CAP `time`: what is pushed is not told again, .* read a stream or a table/],
+    [
+      `from: "http:/push", time: at, speed: 2`,
+      /GRAPH-CAP `speed`: what is pushed is not told again, .* read a stream, a table or a file/,
+    ],
+    [`from: "http:/push", idle: 1m`, /GRAPH-TIME `idle` needs the field with the event time; set `time`/],
+    [`from: "file:x.csv", time: at, idle: 1m`, /GRAPH-CAP `idle`: a source that is read says by itself/],
+    [`from: "kafka://h/t", time: at, idle: 1m`, /GRAPH-CAP `idle`: a source that is read says by itself/],
+    [`from: "metronome:1s", idle: 1m`, /GRAPH-CAP `idle`: a metronome: source tells times in order/],
     [`from: "http:/push", follow: true`, /GRAPH-CAP `follow`: what comes is always followed/],
     [`from: "metronome:1s", watermark: 1s`, /GRAPH-CAP `watermark`: a metronome: source tells times in order/],
     [`from: "http:/push", http: { id: x }`, /GRAPH-CAP `http`: only addresses on the web are called/],
@@ -67,13 +74,12 @@ describe("a source at a web address", () => {
     expect(source(rest)).toEqual([expect.stringMatching(problem)]);
   });
 
-  test("that is pushed to is told so of each key with which a window behind it would wait for ever", () => {
-    const problems = source(`from: "http:/push", time: at, watermark: 10s`);
-    expect(problems.map((problem) => /GRAPH-CAP `\w+`/.exec(problem)?.[0])).toEqual([
-      "GRAPH-CAP `time`",
-      "GRAPH-CAP `watermark`",
-    ]);
-  });
+  test.each(["http:/push", "https://h/x", "sse+https://h/x", "wss://h/x", "custom:./own.mjs"])(
+    "from %s has event times",
+    (from) => {
+      expect(source(`from: "${from}", time: at, watermark: 10s, idle: 1m`)).toEqual([]);
+    },
+  );
 });
 
 describe("a sink on the web", () => {

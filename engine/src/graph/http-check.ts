@@ -4,7 +4,7 @@ import { didYouMean } from "../expression/nearest.ts";
 import { isJsonObject } from "../frame/json.ts";
 import { checkCall, checkServiceAddress } from "./call-check.ts";
 import type { DraftNode } from "./draft.ts";
-import { forbidEventTime } from "./event-time.ts";
+import { forbidSpeed } from "./event-time.ts";
 import type { ProblemList } from "./problem.ts";
 import type { Target } from "./target.ts";
 import { webhookUrls } from "./webhook-address.ts";
@@ -59,7 +59,7 @@ export function checkHttpSource(node: DraftNode, target: Target, kind: HttpKind,
       problems.add("GRAPH-SCHEMA", ["nodes", node.name, "http", key], `\`${key}\` is not for ${SHOWN[kind]}`, "key");
   if (kind === "poll") checkPoll(node, problems);
   forbid(node, ["follow"], FOLLOWED, problems);
-  forbidEventTime(node, `${SHOWN[kind]} does not tell the same messages again`, problems);
+  forbidSpeed(node, `${SHOWN[kind]} does not tell the same messages again`, problems);
   checkFormat(node, kind, problems);
 }
 
@@ -70,7 +70,7 @@ export function checkPushSource(node: DraftNode, { address }: Target, problems: 
     problems.add("GRAPH-SCHEMA", ["nodes", node.name, "from"], message);
   }
   forbid(node, ["follow"], FOLLOWED, problems);
-  forbidEventTime(node, "what is pushed is not told again", problems);
+  forbidSpeed(node, "what is pushed is not told again", problems);
 }
 
 function checkPoll(node: DraftNode, problems: ProblemList): void {

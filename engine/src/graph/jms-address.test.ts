@@ -85,15 +85,15 @@ nodes:
     expect(problems(client, "activemq://a/queue/x")).toEqual([expect.stringContaining("GRAPH-CAP `jms`: only a jms:")]);
   });
 
-  test("reads what cannot be read again, so it has no event times", () => {
+  test("reads what cannot be read again, so there is nothing to replay", () => {
     const text = `name: g
 nodes:
-  in:  { kind: source, from: "jms://h:1/queue/x", time: at, jms: { classPath: [a.jar], factory: F } }
+  in:  { kind: source, from: "jms://h:1/queue/x", time: at, speed: 2, jms: { classPath: [a.jar], factory: F } }
   out: { kind: sink, input: in, to: "jms://h:1/queue/y", key: [b], jms: { classPath: [a.jar], factory: F } }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a queue forgets what was acknowledged/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a queue forgets what was acknowledged/),
       expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA `key`: a message for jms: has none/),
     ]);
   });

@@ -34,15 +34,15 @@ describe("an mqtt: address", () => {
     expect(parseMqttAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
   });
 
-  test("cannot have event times: what was acknowledged does not come again", () => {
+  test("cannot be replayed: what was acknowledged does not come again", () => {
     const text = `name: g
 nodes:
-  in:  { kind: source, from: "mqtt://h/topic/x", time: at }
+  in:  { kind: source, from: "mqtt://h/topic/x", time: at, speed: 2 }
   out: { kind: sink, input: in, to: "mqtt://h/topc/y" }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a topic's broker forgets what was acknowledged/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a topic's broker forgets what was acknowledged/),
       expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA .*expected a path \/topic\//),
     ]);
   });

@@ -80,9 +80,8 @@ nodes:
     expect(problems(`${stream}, follow: true`, subject)).toEqual([
       expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `follow`: a broker's messages are always followed/),
     ]);
-    expect(problems('from: "nats://h/core/x", time: at, watermark: 1s', subject)).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a core subject keeps nothing/),
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `watermark`: a core subject keeps nothing/),
+    expect(problems('from: "nats://h/core/x", time: at, watermark: 1s, idle: 1m, speed: 2', subject)).toEqual([
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a core subject keeps nothing/),
     ]);
   });
 });

@@ -62,16 +62,16 @@ nodes:
     expect("problems" in parseGraph(text)).toBe(false);
   });
 
-  test("of a queue cannot have event times, nor a sink two routing keys: the problem names line and column", () => {
+  test("of a queue cannot be replayed, nor a sink two routing keys: the problem names line and column", () => {
     const text = `name: g
 nodes:
-  in:   { kind: source, from: "rabbitmq://h/queue/x", time: at }
+  in:   { kind: source, from: "rabbitmq://h/queue/x", time: at, speed: 2 }
   out:  { kind: sink, input: in, to: "rabbitmq://h/exchange/y?key=a", key: [b] }
   more: { kind: sink, input: in, to: "rabbitmq://h/queue/y", key: [b] }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a queue forgets what was acknowledged/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a queue forgets what was acknowledged/),
       expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA .*routing key/),
       expect.stringMatching(/^g\.yaml:5:\d+ GRAPH-SCHEMA .*routing key/),
     ]);

@@ -30,27 +30,27 @@ describe("a redis: address", () => {
     expect(parseRedisAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
   });
 
-  test("of a channel cannot have event times", () => {
+  test("of a channel cannot be replayed", () => {
     const text = `name: g
 nodes:
-  in:  { kind: source, from: "redis://h/channel/x", time: at }
+  in:  { kind: source, from: "redis://h/channel/x", time: at, speed: 2 }
   out: { kind: sink, input: in, to: "redis://h/stream/y" }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a channel keeps nothing/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a channel keeps nothing/),
     ]);
   });
 
-  test("of keys needs a field that holds the key, and has no event times to be told again", () => {
+  test("of keys needs a field that holds the key, and cannot be replayed", () => {
     const text = `name: g
 nodes:
-  in:  { kind: source, from: "redis://h/key/a:", time: at }
+  in:  { kind: source, from: "redis://h/key/a:", time: at, speed: 2 }
   out: { kind: sink, input: in, to: "redis://h/key/b:" }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a key has one value/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a key has one value/),
       expect.stringMatching(/^g\.yaml:4:\d+ GRAPH-SCHEMA keys of Redis need `key` with one field/),
     ]);
   });

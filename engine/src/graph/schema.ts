@@ -89,12 +89,13 @@ const source = closed(
     from: text(
       "Where messages come from: file:./x.parquet, http:/path, metronome:1s, cron:0 * * * *, telemetry:, nats://host:4222/jetstream/STREAM, kafka://host:9092/topic, https://host/path, sse+https://host/path, wss://host/path, grpc://host:50051/package.Service/Method, grpc+listen://127.0.0.1:50061, mem:queue, memredis:stream/name",
     ),
-    time: Type.Optional(
-      text(
-        "Field with the event time: ISO 8601, or milliseconds since 1970. Of what can be read again: files, streams, topics, tables.",
+    time: Type.Optional(text("Field with the event time: ISO 8601, or milliseconds since 1970.")),
+    watermark: Type.Optional(duration("How far behind the newest event time messages may come. Default 0.")),
+    idle: Type.Optional(
+      duration(
+        "Of what is pushed, polled or taken from a queue, with `time`: silence after which nobody waits for its event times. Default 10s.",
       ),
     ),
-    watermark: Type.Optional(duration("How far behind the newest event time messages may come. Default 0.")),
     speed: Type.Optional(
       Type.Number({
         exclusiveMinimum: 0,

@@ -42,27 +42,27 @@ describe("a postgres: address", () => {
     expect(parsePostgresAddress(address, side)).toEqual({ fault: expect.stringContaining(fault) });
   });
 
-  test("of an outbox cannot have event times", () => {
+  test("of an outbox cannot be replayed", () => {
     const text = `name: g
 nodes:
-  in:  { kind: source, from: "postgres://h/shop/outbox/x", time: at }
+  in:  { kind: source, from: "postgres://h/shop/outbox/x", time: at, speed: 2 }
   out: { kind: sink, input: in, to: "postgres://h/shop/table/y" }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: an outbox's rows are gone/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: an outbox's rows are gone/),
     ]);
   });
 
-  test("of changes cannot have event times", () => {
+  test("of changes cannot be replayed", () => {
     const text = `name: g
 nodes:
-  in:  { kind: source, from: "postgres://h/shop/cdc/x?slot=s&until=now", time: commitTime }
+  in:  { kind: source, from: "postgres://h/shop/cdc/x?slot=s&until=now", time: commitTime, speed: 2 }
   out: { kind: sink, input: in, to: "postgres://h/shop/table/y" }
 `;
     const parsed = parseGraph(text, { file: "g.yaml" });
     expect("problems" in parsed ? parsed.problems.map(formatProblem) : []).toEqual([
-      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `time`: a slot forgets what was confirmed/),
+      expect.stringMatching(/^g\.yaml:3:\d+ GRAPH-CAP `speed`: a slot forgets what was confirmed/),
     ]);
   });
 

@@ -124,6 +124,7 @@ export class CommittedRunner implements NodeRunner {
       graph: this.#context.program.graph,
       node: this.name,
       revision: this.#context.program.revision,
+      output: recovered.chain.out,
       request: (run) => actor.request(run),
       fail: (error) => this.#context.failed(this.name, error),
       signal: this.#closing.signal,

@@ -7,7 +7,7 @@
  */
 import type { ActorMeter } from "../actor/meter.ts";
 import { type Scheduler, Turnable } from "../actor/scheduler.ts";
-import type { CommittedBehavior } from "../behavior/committed-behavior.ts";
+import type { CommittedBehavior, OutputProgress } from "../behavior/committed-behavior.ts";
 import { engineError, MillraceError } from "../errors.ts";
 import type { Trace } from "../frame/frame.ts";
 import type { EventContext, EventInput, EventLog } from "../log/event-log.ts";
@@ -30,7 +30,7 @@ import { leastWatermark, type StepChain } from "./step-chain.ts";
 import { StepDraft } from "./step-draft.ts";
 import { StepFlights } from "./step-flight.ts";
 import { StepIntake } from "./step-intake.ts";
-import { emittedOf, type OutputProgress, type PortFilter, StepOutputs } from "./step-outputs.ts";
+import { emittedOf, type PortFilter, StepOutputs } from "./step-outputs.ts";
 import { StepPayloads } from "./step-payloads.ts";
 import { type DeadLettered, encodeStep, STEP, STEP_SCHEMA, type StepRecord } from "./step-record.ts";
 import { type StepRequest, StepRequests, type StepRun } from "./step-requests.ts";
@@ -466,7 +466,9 @@ export class CommittedActor extends Turnable {
     const own = hasLanes ? this.#watermark : (draft.watermark ?? this.#chain.out.watermark);
     const held = this.#rules.R20 ? this.#behavior.hold?.() : undefined;
     const watermark = Math.max(this.#chain.out.watermark, held === undefined ? own : Math.min(own, held));
-    return { watermark, idle: hasLanes && lanes.every((lane) => lane.progress.idle || lane.feedback) };
+    const rests = draft.rests || (draft.emits.length === 0 && this.#chain.out.idle);
+    const idle = hasLanes ? lanes.every((lane) => lane.progress.idle || lane.feedback) : rests;
+    return { watermark, idle };
   }
 
   /**

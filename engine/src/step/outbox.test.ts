@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { EdgeMeter, type Link, type OutEdge } from "../actor/link.ts";
 import { Scheduler } from "../actor/scheduler.ts";
 import { MillraceError } from "../errors.ts";
+import { START_ANCHOR } from "../frame/anchor.ts";
 import { RowBatch } from "../frame/batch.ts";
-import type { Frame } from "../frame/frame.ts";
+import type { Frame, LateMark } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
 import { comparePoints, type Point, START, wholly } from "../frame/point.ts";
 import { virtualEnv } from "../testing/virtual-env.ts";
@@ -107,9 +108,9 @@ class Stand {
     return this.receivers[0] as Receiver;
   }
 
-  emit(rows: readonly Json[], watermark = Number.NEGATIVE_INFINITY): void {
+  emit(rows: readonly Json[], watermark = Number.NEGATIVE_INFINITY, late: readonly LateMark[] = []): void {
     const batch = new RowBatch(rows);
-    this.outbox.emit({ firstSeq: this.seq, batch, watermark, idle: false, exact: true }, TRACE);
+    this.outbox.emit({ firstSeq: this.seq, batch, late, watermark, idle: false, exact: true }, TRACE);
     this.seq += rows.length;
   }
 }
@@ -342,6 +343,7 @@ describe("an outbox that is restored", () => {
     const output = (firstSeq: number, watermark: number) => ({
       firstSeq,
       batch: new RowBatch([firstSeq]),
+      late: [],
       watermark,
       idle: false,
       exact: true,
@@ -363,14 +365,39 @@ describe("an outbox that is restored", () => {
     expect(outbox.end).toEqual({ pos: 4, watermark: 40 });
   });
 
+  it("says of the same messages that they are late in every transmission, and in the next incarnation (R19)", async () => {
+    const stand = new Stand();
+    stand.outbox.start();
+    stand.only.commits = false;
+    const late = [{ pos: 1, watermark: 10 }];
+    stand.emit(["a", "b"], 20, late);
+    await stand.env.settle();
+    stand.outbox.resume(1, START, START_ANCHOR);
+    await stand.env.settle();
+    const outbox = stand.incarnation({ epoch: 1 });
+    const output = { firstSeq: 0, batch: new RowBatch(["a", "b"]), late, watermark: 20, idle: false, exact: true };
+    outbox.restore([output], 2, 20, false);
+    outbox.start();
+    await stand.env.settle();
+    outbox.resume(1, START, START_ANCHOR);
+    await stand.env.settle();
+    const sent = stand.only.seen.filter(({ n }) => n > 0);
+    expect(sent.map((frame) => [frame.head.epoch, frame.head.generation, frame.late])).toEqual([
+      [0, 0, late],
+      [0, 1, late],
+      [1, 0, late],
+      [1, 1, late],
+    ]);
+  });
+
   it("does not let the first of two outputs of one step carry the watermark of both (R19)", async () => {
     const stand = new Stand();
     stand.outbox.start();
     const batch = new RowBatch(["x"]);
-    stand.outbox.emit({ firstSeq: 0, batch, watermark: 50, idle: false, exact: false }, TRACE);
+    stand.outbox.emit({ firstSeq: 0, batch, late: [], watermark: 50, idle: false, exact: false }, TRACE);
     await stand.env.settle();
     expect(stand.only.cursor.progress.watermark).toBe(Number.NEGATIVE_INFINITY);
-    stand.outbox.emit({ firstSeq: 1, batch, watermark: 50, idle: false, exact: true }, TRACE);
+    stand.outbox.emit({ firstSeq: 1, batch, late: [], watermark: 50, idle: false, exact: true }, TRACE);
     await stand.env.settle();
     expect(stand.only.cursor.progress.watermark).toBe(50);
   });

@@ -9,7 +9,7 @@ import { type Scheduler, Turnable } from "../actor/scheduler.ts";
 import { engineError } from "../errors.ts";
 import type { Anchor } from "../frame/anchor.ts";
 import { type Batch, EMPTY_BATCH } from "../frame/batch.ts";
-import { Frame, type FrameHead, type Trace } from "../frame/frame.ts";
+import { Frame, type FrameHead, type LateMark, type Trace } from "../frame/frame.ts";
 import { comparePoints, type Point, START, wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
 import { FrameHolds, type PayloadHolds } from "../payload/frame-holds.ts";
@@ -21,6 +21,8 @@ import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 export interface Output {
   readonly firstSeq: number;
   readonly batch: Batch;
+  /** As its step says, by sequence number. */
+  readonly late: readonly LateMark[];
   /** Of the node after the step. */
   readonly watermark: number;
   readonly idle: boolean;
@@ -218,10 +220,10 @@ export class Outbox extends Turnable implements OriginControl {
     return true;
   }
 
-  #keep({ firstSeq, batch, watermark, idle, exact }: Output, trace: Trace | null): void {
+  #keep({ firstSeq, batch, late, watermark, idle, exact }: Output, trace: Trace | null): void {
     const to = wholly(firstSeq + batch.n - 1);
     const head = { ...this.#head(wholly(firstSeq - 1), to, watermark, trace), idle: idle && exact, exact };
-    const frame = new Frame(head, batch, Positions.dense(firstSeq, batch.n));
+    const frame = new Frame(head, batch, Positions.dense(firstSeq, batch.n), [], late);
     this.#kept.push(frame);
     this.#holds.hold(frame);
     this.#unsent += batch.n;
@@ -249,12 +251,8 @@ export class Outbox extends Turnable implements OriginControl {
   }
 
   #send(frame: Frame): void {
-    const { generation } = frame.head;
-    const current =
-      generation === this.#generation
-        ? frame
-        : new Frame({ ...frame.head, generation: this.#generation }, frame.batch, frame.positions);
-    sendAlong(this.#options.edges, current);
+    const generation = this.#generation;
+    sendAlong(this.#options.edges, frame.head.generation === generation ? frame : frame.again(generation));
   }
 
   #sendMark(): void {

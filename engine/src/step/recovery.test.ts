@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { RowBatch } from "../frame/batch.ts";
 import { encodeBatch } from "../frame/batch-codec.ts";
+import type { LateMark } from "../frame/frame.ts";
 import { START, wholly } from "../frame/point.ts";
 import type { EventLog } from "../log/event-log.ts";
 import { sampleEvent, to } from "../testing/sample-events.ts";
@@ -112,7 +113,7 @@ describe("taking a stream over", () => {
       stepOf(5, {
         opened: [{ lane: 0, name: "src#0>node" }],
         inputs: [input],
-        emitted: [{ port: "out", firstSeq: 0, count: 3, batch: encodeBatch(new RowBatch([1, 2, 3])) }],
+        emitted: [{ port: "out", firstSeq: 0, count: 3, batch: encodeBatch(new RowBatch([1, 2, 3])), late: [] }],
         watermark: 50,
       }),
       0,
@@ -206,10 +207,11 @@ describe("a snapshot at recovery", () => {
 });
 
 describe("output that some lane has not passed", () => {
-  const emitted = (port: string, firstSeq: number, count: number) => ({
+  const emitted = (port: string, firstSeq: number, count: number, late: readonly LateMark[] = []) => ({
     port,
     firstSeq,
     count,
+    late,
     batch: encodeBatch(new RowBatch(Array.from({ length: count }, (_, i) => firstSeq + i))),
   });
 
@@ -234,6 +236,16 @@ describe("output that some lane has not passed", () => {
     expect(part.map((o) => o.firstSeq)).toEqual([0, 2, 3]);
     expect(await stand.env.until(unacknowledged(stand.log, STREAM, "out", wholly(4)))).toEqual([]);
   });
+
+  it("is late where its step says so, whoever reads it again (R19)", async () => {
+    const stand = new Stand();
+    await stand.takeOver();
+    const late = [{ pos: 3, watermark: 12 }];
+    const out = { watermark: 20, idle: false };
+    await stand.append(stepOf(1, { emitted: [emitted("out", 0, 2), emitted("out", 2, 2, late)], out }), 0);
+    const output = await stand.env.until(unacknowledged(stand.log, STREAM, "out", START));
+    expect(output.map((one) => one.late)).toEqual([[], late]);
+  });
 });
 
 it("refuses a step of a version that this code does not know, and owns nothing", async () => {
@@ -241,10 +253,10 @@ it("refuses a step of a version that this code does not know, and owns nothing",
   const { epoch } = await stand.takeOver();
   await stand.append(stepOf(1), epoch);
   const event = sampleEvent({ type: STEP, payload: encodeStep(stepOf(2)), context: { epoch, graphRevision: 1 } });
-  await stand.env.until(stand.log.append(to(STREAM, { ...event, schemaVersion: 2 })));
+  await stand.env.until(stand.log.append(to(STREAM, { ...event, schemaVersion: 3 })));
   await expect(stand.takeOver()).rejects.toMatchObject({
     code: "EVENT-SCHEMA",
-    message: "Step at position 2 has schema version 2; this code knows 1 to 1",
+    message: "Step at position 2 has schema version 3; this code knows 1 to 2",
     place: { stream: STREAM, position: 2 },
   });
   expect(stand.owners).toEqual([epoch]);

@@ -71,7 +71,13 @@ export async function unacknowledged(log: EventLog, stream: string, port: string
     for (let i = onPort.length - 1; i >= 0; i--) {
       const e = onPort[i] as Emitted;
       if (comparePoints(wholly(e.firstSeq + e.count - 1), after) <= 0) return output.reverse();
-      output.push({ firstSeq: e.firstSeq, batch: decodeBatch(e.batch), ...out, exact: i === onPort.length - 1 });
+      output.push({
+        firstSeq: e.firstSeq,
+        batch: decodeBatch(e.batch),
+        late: e.late,
+        ...out,
+        exact: i === onPort.length - 1,
+      });
     }
   }
   return output.reverse();

@@ -97,12 +97,14 @@ export class Reexecution {
   #emitsSame(draft: StepDraft, step: StepRecord): boolean {
     const emits = draft.emits.filter((e) => this.#options.connectedPorts.has(e.port));
     if (emits.length !== step.emitted.length) return false;
-    return emits.every(({ port, batch }, i) => {
+    return emits.every(({ port, batch, late }, i) => {
       const logged = step.emitted[i];
       const firstSeq = this.#nextSeq.get(port) ?? 0;
       this.#nextSeq.set(port, firstSeq + batch.n);
       if (logged === undefined || logged.port !== port || logged.firstSeq !== firstSeq) return false;
-      return sameBytes(packState(encodeBatch(batch)), packState(logged.batch));
+      const marks = late.map(({ index, watermark }) => [firstSeq + index, watermark]);
+      const loggedMarks = logged.late.map(({ pos, watermark }) => [pos, watermark]);
+      return sameBytes(packState([encodeBatch(batch), marks]), packState([logged.batch, loggedMarks]));
     });
   }
 }

@@ -64,12 +64,12 @@ describe("a chain of steps", () => {
     chain.fold(
       step({
         emitted: [
-          { port: "out", firstSeq: 0, count: 3, batch: null },
-          { port: "late", firstSeq: 0, count: 1, batch: null },
+          { port: "out", firstSeq: 0, count: 3, batch: null, late: [] },
+          { port: "late", firstSeq: 0, count: 1, batch: null, late: [] },
         ],
       }),
     );
-    chain.fold(step({ emitted: [{ port: "out", firstSeq: 3, count: 2, batch: null }] }));
+    chain.fold(step({ emitted: [{ port: "out", firstSeq: 3, count: 2, batch: null, late: [] }] }));
     expect([...chain.nextSeq]).toEqual([
       ["out", 5],
       ["late", 1],

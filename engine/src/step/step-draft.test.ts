@@ -15,8 +15,8 @@ describe("a draft of a step", () => {
     draft.change("x");
     draft.change({ y: 1 });
     expect(draft.emits).toEqual([
-      { port: "a", batch },
-      { port: "b", batch },
+      { port: "a", batch, late: [] },
+      { port: "b", batch, late: [] },
     ]);
     expect(draft.changes).toEqual(["x", { y: 1 }]);
   });

@@ -1,4 +1,4 @@
-import type { Draft, InputSlice, StateEvent } from "../behavior/committed-behavior.ts";
+import type { Draft, InputSlice, LateEmit, StateEvent } from "../behavior/committed-behavior.ts";
 import type { MessageFailure } from "../behavior/pure-behavior.ts";
 import { engineError, invariant, reportOf } from "../errors.ts";
 import type { Batch } from "../frame/batch.ts";
@@ -7,10 +7,12 @@ import { deadLetterId } from "./dead-letter-id.ts";
 import { ALL_RULES, type ProtocolRules } from "./protocol-rules.ts";
 import type { DeadLettered, Dropped } from "./step-record.ts";
 
+const NO_LATE: readonly LateEmit[] = [];
+
 /** A step in the making: collects what a behavior does, so that it can become one append or be thrown away (R14). */
 export class StepDraft implements Draft {
   readonly at: number;
-  readonly emits: { readonly port: string; readonly batch: Batch }[] = [];
+  readonly emits: { readonly port: string; readonly batch: Batch; readonly late: readonly LateEmit[] }[] = [];
   readonly changes: StateEvent[] = [];
   readonly dead: DeadLettered[] = [];
   readonly recorded: Json[] = [];
@@ -20,6 +22,8 @@ export class StepDraft implements Draft {
   readonly #rules: ProtocolRules;
   /** Output watermark asked for by a node without inputs. */
   watermark: number | undefined;
+  /** A node without inputs has nothing now. */
+  rests = false;
 
   /** With `replayed`, results come from an earlier execution of the same step, in call order (R13). */
   constructor(node: string, at: number, replayed?: readonly Json[], rules: ProtocolRules = ALL_RULES) {
@@ -33,8 +37,8 @@ export class StepDraft implements Draft {
     return [...this.#drops].map(([reason, count]) => ({ reason, count }));
   }
 
-  emit(port: string, batch: Batch): void {
-    if (batch.n > 0) this.emits.push({ port, batch });
+  emit(port: string, batch: Batch, late: readonly LateEmit[] = NO_LATE): void {
+    if (batch.n > 0) this.emits.push({ port, batch, late });
   }
 
   change(event: StateEvent): void {
@@ -64,6 +68,10 @@ export class StepDraft implements Draft {
 
   advanceOutput(watermarkMs: number): void {
     this.watermark = watermarkMs;
+  }
+
+  restOutput(): void {
+    this.rests = true;
   }
 
   record<T extends Json>(obtain: () => T): T {

@@ -1,7 +1,8 @@
 /** The outputs of a committed node: numbers what a step emits, and sends it when its step may leave. */
+import type { OutputProgress } from "../behavior/committed-behavior.ts";
 import type { Batch } from "../frame/batch.ts";
 import { encodeBatch } from "../frame/batch-codec.ts";
-import type { Trace } from "../frame/frame.ts";
+import type { LateMark, Trace } from "../frame/frame.ts";
 import type { Outbox } from "./outbox.ts";
 import type { StepDraft } from "./step-draft.ts";
 import type { Emitted } from "./step-record.ts";
@@ -11,13 +12,7 @@ export interface NumberedEmit {
   readonly port: string;
   readonly firstSeq: number;
   readonly batch: Batch;
-}
-
-/** What all outputs learn of a node's progress. */
-export interface OutputProgress {
-  /** Event time in ms up to which nothing more will be emitted. */
-  readonly watermark: number;
-  readonly idle: boolean;
+  readonly late: readonly LateMark[];
 }
 
 export type PortFilter = (port: string) => boolean;
@@ -50,24 +45,25 @@ export class StepOutputs {
   number(draft: StepDraft, nextSeq: ReadonlyMap<string, number>): NumberedEmit[] {
     const next = new Map(nextSeq);
     const numbered: NumberedEmit[] = [];
-    for (const { port, batch } of draft.emits) {
+    for (const { port, batch, late } of draft.emits) {
       if (this.#outboxes.get(port)?.isConnected !== true) {
         draft.drop(batch.n, `port ${port} is not connected`);
         continue;
       }
       const firstSeq = next.get(port) ?? 0;
       next.set(port, firstSeq + batch.n);
-      numbered.push({ port, firstSeq, batch });
+      const marks = late.map(({ index, watermark }) => ({ pos: firstSeq + index, watermark }));
+      numbered.push({ port, firstSeq, batch, late: marks });
     }
     return numbered;
   }
 
   /** Sends what a step emits on the ports that `leaves` names. Only the last of a port carries the exact watermark. */
   release(emits: readonly NumberedEmit[], trace: Trace, progress: OutputProgress, leaves: PortFilter = allPorts): void {
-    emits.forEach(({ port, firstSeq, batch }, i) => {
+    emits.forEach(({ port, firstSeq, batch, late }, i) => {
       if (!leaves(port)) return;
       const exact = !emits.some((later, k) => k > i && later.port === port);
-      this.#outboxes.get(port)?.emit({ firstSeq, batch, ...progress, exact }, trace);
+      this.#outboxes.get(port)?.emit({ firstSeq, batch, late, ...progress, exact }, trace);
     });
     this.progress(progress, leaves);
   }
@@ -78,6 +74,6 @@ export class StepOutputs {
 }
 
 /** As the step record keeps it. */
-export function emittedOf({ port, firstSeq, batch }: NumberedEmit): Emitted {
-  return { port, firstSeq, count: batch.n, batch: encodeBatch(batch) };
+export function emittedOf({ port, firstSeq, batch, late }: NumberedEmit): Emitted {
+  return { port, firstSeq, count: batch.n, batch: encodeBatch(batch), late };
 }

@@ -45,7 +45,13 @@ const step: fc.Arbitrary<StepRecord> = fc.record({
   recorded: fc.array(json, { maxLength: 3 }),
   state: fc.array(stateEvent, { maxLength: 3 }),
   emitted: fc.array(
-    fc.record({ port: fc.string({ unit: "grapheme" }), firstSeq: whole, count: fc.nat(5000), batch: stateEvent }),
+    fc.record({
+      port: fc.string({ unit: "grapheme" }),
+      firstSeq: whole,
+      count: fc.nat(5000),
+      batch: stateEvent,
+      late: fc.array(fc.record({ pos: fc.nat(5000), watermark }), { maxLength: 2 }),
+    }),
     { maxLength: 2 },
   ),
   dead: fc.array(

@@ -4,7 +4,7 @@
  */
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import type { ErrorReport } from "../errors.ts";
-import type { Mark } from "../frame/frame.ts";
+import type { LateMark, Mark } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
 import type { Point } from "../frame/point.ts";
 import type { RecordedEvent } from "../log/event-log.ts";
@@ -14,7 +14,7 @@ import { packState, unpackState } from "../log/packed-payload.ts";
 /** Types of the events in a node's stream. */
 export const STEP = "Step";
 export const OWNED = "Owned";
-export const STEP_SCHEMA = 1;
+export const STEP_SCHEMA = 2;
 export const OWNED_SCHEMA = 1;
 
 /** A consumed range of one lane. */
@@ -47,6 +47,8 @@ export interface Emitted {
   readonly firstSeq: number;
   readonly count: number;
   readonly batch: StateEvent;
+  /** Of a source that cannot be read again: which of them are late, by sequence number, decided when the step was made (R19). */
+  readonly late: readonly LateMark[];
 }
 
 export interface DeadLettered {
@@ -100,6 +102,7 @@ export interface OwnedRecord {
 const stepSchema: EventSchema<StepRecord> = defineEventSchema({
   type: STEP,
   version: STEP_SCHEMA,
+  upcasters: [withoutLate],
   parse: (payload) => stepOfPacked(payload as unknown as PackedStep),
 });
 
@@ -126,7 +129,7 @@ export function encodeStep(step: StepRecord): Uint8Array {
     step.opened.map((o) => [o.lane, o.name]),
     step.recorded,
     step.state,
-    step.emitted.map((e) => [e.port, e.firstSeq, e.count, e.batch]),
+    step.emitted.map((e) => [e.port, e.firstSeq, e.count, e.batch, packLate(e)]),
     step.dead.map((d) => [
       d.id,
       d.lane,
@@ -161,7 +164,7 @@ function stepOfPacked(packed: PackedStep): StepRecord {
     opened: opened.map(([lane, name]) => ({ lane, name })),
     recorded,
     state,
-    emitted: emitted.map(([port, firstSeq, count, batch]) => ({ port, firstSeq, count, batch })),
+    emitted: emitted.map(unpackEmitted),
     dead: dead.map(([id, lane, pos, ord, node, attempts, error, input]) => ({
       id,
       lane,
@@ -187,13 +190,15 @@ function ownedOfPacked([epoch, host]: readonly [number, string]): OwnedRecord {
 }
 
 type PackedInput = [number, number, number, number, number, number, number, number, number, number, number, number];
+/** Port, first sequence number, count, batch; then for each late message its index and watermark. */
+type PackedEmitted = [string, number, number, StateEvent, number[]];
 type PackedStep = [
   number,
   PackedInput[],
   [number, string][],
   readonly Json[],
   readonly StateEvent[],
-  [string, number, number, StateEvent][],
+  PackedEmitted[],
   [string, string, number, number, string, number, ErrorReport, Json[]][],
   [string, number][],
   [number, boolean],
@@ -237,3 +242,24 @@ function unpackInput(p: PackedInput): StepInput {
     shed: p[11],
   };
 }
+
+function packLate({ firstSeq, late }: Emitted): number[] {
+  return late.flatMap(({ pos, watermark }) => [pos - firstSeq, watermark]);
+}
+
+function unpackEmitted([port, firstSeq, count, batch, packed]: PackedEmitted): Emitted {
+  const late: LateMark[] = [];
+  for (let i = 0; i < packed.length; i += 2)
+    late.push({ pos: firstSeq + (packed[i] as number), watermark: packed[i + 1] as number });
+  return { port, firstSeq, count, batch, late };
+}
+
+/** Version 1 knew sources only that are read again, which decide themselves what is late. */
+function withoutLate(payload: StateEvent): StateEvent {
+  // Written by `encodeStep` of version 1.
+  const parts = [...(payload as readonly StateEvent[])];
+  parts[EMITTED] = (parts[EMITTED] as readonly (readonly StateEvent[])[]).map((emitted) => [...emitted, []]);
+  return parts;
+}
+
+const EMITTED = 5;

@@ -5,6 +5,7 @@ import {
   payloadSource,
   personalFeed,
   personalSource,
+  type TakenTimeOptions,
   telemetry,
 } from "@millrace/actors";
 import {
@@ -48,7 +49,11 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       // Sealed as they are pushed; here it only shows whether that can be.
       context.personal(name);
       requireSigned(node, context);
-      return { role: "committed", isSource: true, make: () => httpPush(pushOfEvents(node)) };
+      return {
+        role: "committed",
+        isSource: true,
+        make: () => httpPush({ ...pushOfEvents(node), eventTime: takenTimes(node, env) }),
+      };
     case "metronome":
       return { role: "committed", isSource: true, make: () => metronome({ everyMs: durationMs(address) }, env) };
     case "cron":
@@ -63,18 +68,32 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
       const { registry, grpc, jms } = definition;
       const opened = await open(addressOfEvents(node, address), { id, context, place, placeOf, registry, grpc, jms });
-      if (!("feed" in opened)) return sourceNode(node, placedSource(opened.connector, place), context);
-      refuseEventTime(node, context);
-      return feedNode(node, opened, context);
+      refuseOther("feed" in opened ? "speed" : "idle", node, context);
+      if ("feed" in opened) return feedNode(node, opened, context);
+      return sourceNode(node, placedSource(opened.connector, place), context);
     }
   }
 }
 
-/** What a module of a graph's own turns out to be is known only now; all other feeds were refused with the graph. */
-function refuseEventTime({ name, definition: { time } }: SourceModel, context: CompileContext): void {
-  if (time === undefined) return;
-  const message = "`time`: a feed is not told again, so event times cannot be told again after a crash";
-  throw opsError("HOST-CONNECTOR", message, { place: context.place(name, "time") });
+const REFUSED = {
+  speed: "`speed`: a feed is not told again, so there is nothing to replay",
+  idle: "`idle`: a source that is read says by itself that it has nothing",
+} as const;
+
+/** What a module of a graph's own turns out to be is known only now; what others cannot do was refused with the graph. */
+function refuseOther(key: "speed" | "idle", { name, definition }: SourceModel, context: CompileContext): void {
+  if (definition[key] === undefined) return;
+  throw opsError("HOST-CONNECTOR", REFUSED[key], { place: context.place(name, key) });
+}
+
+/** Event times of what is taken once; `undefined`: it has none. */
+function takenTimes(
+  { timeField, definition: { watermark, idle } }: SourceModel,
+  env: Env,
+): TakenTimeOptions | undefined {
+  if (timeField === undefined) return undefined;
+  const boundMs = watermark === undefined ? 0 : durationMs(watermark);
+  return { field: timeField, boundMs, env, ...(idle === undefined ? {} : { idleMs: durationMs(idle) }) };
 }
 
 function requireSigned({ name, definition: { secret } }: SourceModel, context: CompileContext): void {
@@ -139,7 +158,8 @@ function feedNode(node: SourceModel, { feed, isBounded = false }: FedSource, con
   const read = (): Feed => feedOfEvents(node, feed());
   const { env } = context.options;
   const sealed = (): Feed => (personal === undefined ? read() : personalFeed(read(), personal, env));
-  return { role: "committed", isSource: true, isBounded, make: () => feedSource(sealed()) };
+  const eventTime = takenTimes(node, env);
+  return { role: "committed", isSource: true, isBounded, make: () => feedSource(sealed(), { eventTime }) };
 }
 
 function withPayloads(

@@ -166,9 +166,11 @@ it(
     await log.own("in");
     await log.own("out");
     await log.fill();
-    await log.step("in", { emitted: [{ port: "out", firstSeq: 0, count: 2, batch: rows(2) }] });
+    await log.step("in", { emitted: [{ port: "out", firstSeq: 0, count: 2, batch: rows(2), late: [] }] });
     await log.consumed("in.out", 1);
-    const position = await log.step("in", { emitted: [{ port: "out", firstSeq: 2, count: 3, batch: rows(3) }] });
+    const position = await log.step("in", {
+      emitted: [{ port: "out", firstSeq: 2, count: 3, batch: rows(3), late: [] }],
+    });
     const end = await log.fill();
     const held = await log.prune();
     expect(held.heldBy).toMatchObject([
@@ -290,7 +292,9 @@ it(
     await log.own("in");
     await log.consumed("in.out", 1);
     await log.fill();
-    const position = await log.step("in", { emitted: [{ port: "out", firstSeq: 2, count: 3, batch: rows(3) }] });
+    const position = await log.step("in", {
+      emitted: [{ port: "out", firstSeq: 2, count: 3, batch: rows(3), late: [] }],
+    });
     await log.fill();
     await log.deploy(GRAPH, 2);
     await log.fill();

@@ -2,7 +2,7 @@ import type { CommittedBehavior, Json, MillraceError, WorkerLauncher } from "@mi
 import { RowBatch } from "@millrace/engine";
 import { SeededRandom, type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
-import { RecordingDraft, sliceOf } from "../../../test/recording-draft.ts";
+import { FRESH, RecordingDraft, sliceOf } from "../../../test/recording-draft.ts";
 import { expectedOf, type SimulatedRow, simulatedWorkers } from "../../../test/simulated-worker.ts";
 import { processCalculator } from "./process-calculator.ts";
 
@@ -31,6 +31,7 @@ async function simulated(seed: number, stateful: boolean, kills: number, credit 
     graph: "g",
     node: "total",
     revision: 1,
+    output: FRESH,
     request: async () => 0,
     fail: () => undefined,
     signal,
@@ -142,6 +143,7 @@ it.each([0, 100])(
           graph: "g",
           node: "total",
           revision: 1,
+          output: FRESH,
           request: async () => 0,
           fail: () => undefined,
           signal,

@@ -32,6 +32,17 @@ export function windowsOf(rows: readonly Row[], sizeMs: number): Json[] {
   return [...groups.values()];
 }
 
+/** Ids of late rows, and the watermark that each missed. */
+export function lateOf(rows: readonly Row[], boundMs: number): Map<number, number> {
+  const late = new Map<number, number>();
+  let watermark = Number.NEGATIVE_INFINITY;
+  for (const { id, time } of rows) {
+    if (time < watermark) late.set(id, watermark);
+    else watermark = Math.max(watermark, time - boundMs);
+  }
+  return late;
+}
+
 function tally(rows: readonly Json[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const row of rows) {

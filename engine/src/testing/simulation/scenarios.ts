@@ -18,6 +18,7 @@ import { revisionChange } from "./scenarios/revision-change.ts";
 import { sinkKinds } from "./scenarios/sink-kinds.ts";
 import { sparseFilter } from "./scenarios/sparse-filter.ts";
 import { statefulChain } from "./scenarios/stateful-chain.ts";
+import { takenOnce } from "./scenarios/taken-once.ts";
 import { timers } from "./scenarios/timers.ts";
 import { transientFailures } from "./scenarios/transient-failures.ts";
 import { twoLogs } from "./scenarios/two-logs.ts";
@@ -39,6 +40,7 @@ export const SCENARIOS: readonly Scenario[] = [
   feedback,
   idlePartitions,
   lateRecords,
+  takenOnce,
   poison,
   transientFailures,
   revisionChange,

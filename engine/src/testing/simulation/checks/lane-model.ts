@@ -30,8 +30,9 @@ export interface ModelLane {
   readonly begin: Point;
   readonly beginWatermark: number;
   readonly revisions: readonly number[];
-  /** For lanes of a source: late messages, and the watermark at each position, ascending. */
+  /** Late messages: as the input says, or the steps of a source that cannot be read again. */
   readonly late: readonly LateMark[];
+  /** For lanes of a source that is read again: the watermark at each position, ascending. */
   readonly watermarks: readonly { readonly pos: number; readonly watermark: number }[] | undefined;
 }
 
@@ -225,7 +226,9 @@ function originsOf(
     node: node.name,
     port,
     items: emittedOn(histories.get(node.name), port),
-    late: [],
+    late: (histories.get(node.name)?.steps ?? []).flatMap(({ step }) =>
+      step.emitted.filter((emitted) => emitted.port === port).flatMap(({ late }) => late),
+    ),
     watermarks: undefined,
   }));
 }

@@ -1,7 +1,7 @@
 import { sumWindow } from "../committed-behaviors.ts";
 import { edge, pureNode, sinkNode, sourceNode, statefulNode } from "../graph-parts.ts";
 import { passRows, type Row } from "../pure-behaviors.ts";
-import { expectRows, windowsOf } from "../reference.ts";
+import { expectRows, lateOf, windowsOf } from "../reference.ts";
 import type { Scenario } from "../scenario.ts";
 import { allRows, writePartitions } from "../workload.ts";
 
@@ -18,7 +18,7 @@ export const lateRecords: Scenario = {
     const names = ["windows", "lateOnce", "windowsToo", "lateTwice"] as const;
     const [windows, lateOnce, windowsToo, lateTwice] = names.map((name) => target({ name, kind: "key" }));
     const targets = [windows, lateOnce, windowsToo, lateTwice].filter((t) => t !== undefined);
-    const late = lateOf(allRows(input));
+    const late = lateOf(allRows(input), BOUND_MS);
     const onTime = allRows(input).filter((row) => !late.has(row.id));
     return {
       sources: new Map([["input", input]]),
@@ -53,14 +53,3 @@ export const lateRecords: Scenario = {
     };
   },
 };
-
-/** Ids of late rows and the watermark that each missed. */
-function lateOf(rows: readonly Row[]): Map<number, number> {
-  const late = new Map<number, number>();
-  let watermark = Number.NEGATIVE_INFINITY;
-  for (const { id, time } of rows) {
-    if (time < watermark) late.set(id, watermark);
-    else watermark = Math.max(watermark, time - BOUND_MS);
-  }
-  return late;
-}
