@@ -44,7 +44,7 @@ describe("a step of a later schema version", () => {
     return appended.position;
   }
 
-  const refusal = (): string => `Step at position ${position} has schema version 7; this code knows 1 to 1`;
+  const refusal = (): string => `Step at position ${position} has schema version 7; this code knows 1 to 2`;
   const ask = (...args: string[]): Promise<Finished> => millrace([...args, "--data", ".millrace"], { cwd });
 
   it("is refused by `events show` and by SQL that reads its payload, in the same words", async () => {

@@ -13,7 +13,7 @@ import { virtualEnv } from "../testing/virtual-env.ts";
 import { LaneCursor } from "./lane-cursor.ts";
 import { type Recovered, takeOver, unacknowledged } from "./recovery.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
-import { encodeStep, OWNED, STEP, type StepRecord } from "./step-record.ts";
+import { encodeStep, OWNED, STEP, STEP_SCHEMA, type StepRecord } from "./step-record.ts";
 
 const STREAM = "graph/node";
 const NOWHERE = { acknowledge: () => undefined, resume: () => undefined };
@@ -56,7 +56,12 @@ class Stand {
   }
 
   append(step: StepRecord, epoch: number): Promise<unknown> {
-    const event = sampleEvent({ type: STEP, payload: encodeStep(step), context: { epoch, graphRevision: 1 } });
+    const event = sampleEvent({
+      type: STEP,
+      schemaVersion: STEP_SCHEMA,
+      payload: encodeStep(step),
+      context: { epoch, graphRevision: 1 },
+    });
     return this.env.until(this.log.append(to(STREAM, event)));
   }
 
@@ -137,7 +142,12 @@ describe("taking a stream over", () => {
     const racing = outrun(stand.log, async () => {
       if (raced) return;
       raced = true;
-      const event = sampleEvent({ type: STEP, payload: encodeStep(stepOf(77)), context: { epoch: 0 } });
+      const event = sampleEvent({
+        type: STEP,
+        schemaVersion: STEP_SCHEMA,
+        payload: encodeStep(stepOf(77)),
+        context: { epoch: 0 },
+      });
       await competing.append(to(STREAM, event));
     });
     const { epoch } = await stand.takeOver("host", racing);
@@ -252,7 +262,12 @@ it("refuses a step of a version that this code does not know, and owns nothing",
   const stand = new Stand();
   const { epoch } = await stand.takeOver();
   await stand.append(stepOf(1), epoch);
-  const event = sampleEvent({ type: STEP, payload: encodeStep(stepOf(2)), context: { epoch, graphRevision: 1 } });
+  const event = sampleEvent({
+    type: STEP,
+    schemaVersion: STEP_SCHEMA,
+    payload: encodeStep(stepOf(2)),
+    context: { epoch, graphRevision: 1 },
+  });
   await stand.env.until(stand.log.append(to(STREAM, { ...event, schemaVersion: 3 })));
   await expect(stand.takeOver()).rejects.toMatchObject({
     code: "EVENT-SCHEMA",

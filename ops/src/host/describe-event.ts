@@ -1,6 +1,7 @@
 /** Stored payloads as people read them: steps and host events are msgpack in the log. */
 import {
   decodeBatch,
+  type Emitted,
   HORIZON,
   heardLanesOf,
   horizonOf,
@@ -47,16 +48,25 @@ function describeStep(event: RecordedEvent): Json {
     at: step.at,
     inputs: step.inputs.map(({ lane, from, to, watermark, messages, shed }) => {
       const range = { lane, from: [from.pos, from.ord], to: [to.pos, to.ord], messages, shed };
-      return { ...range, watermark: Number.isFinite(watermark) ? new Date(watermark).toISOString() : null };
+      return { ...range, watermark: timeText(watermark) };
     }),
     opened: step.opened.map((lane) => ({ ...lane })),
     recorded: step.recorded,
     state: step.state.map(describeState),
-    emitted: step.emitted.map(({ port, firstSeq, count, batch }) => ({ port, firstSeq, count, rows: rowsOf(batch) })),
+    emitted: step.emitted.map(describeEmitted),
     dead: step.dead.map((dead) => plain(dead)),
     dropped: step.dropped.map((dropped) => ({ ...dropped })),
+    ...(step.out.idle ? { idle: true } : {}),
   };
 }
+
+/** Late messages by their place among the rows, each with the watermark that it missed. */
+function describeEmitted({ port, firstSeq, count, batch, late }: Emitted): Json {
+  const marks = late.map(({ pos, watermark }) => ({ row: pos - firstSeq, watermark: timeText(watermark) }));
+  return { port, firstSeq, count, rows: rowsOf(batch), ...(marks.length === 0 ? {} : { late: marks }) };
+}
+
+const timeText = (ms: number): string | null => (Number.isFinite(ms) ? new Date(ms).toISOString() : null);
 
 /** State events of projection sinks hold rows; others are shown as they are. */
 function describeState(state: StateEvent): Json {

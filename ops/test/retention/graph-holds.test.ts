@@ -11,6 +11,7 @@ import {
   packState,
   RowBatch,
   STEP,
+  STEP_SCHEMA,
   type StateEvent,
   type StepRecord,
   systemEnv,
@@ -150,7 +151,7 @@ class HeldLog {
   }
 
   async #append(node: string, type: string, payload: Uint8Array): Promise<number> {
-    const event = sampleEvent({ type, payload, schemaVersion: 1 });
+    const event = sampleEvent({ type, payload, schemaVersion: type === STEP ? STEP_SCHEMA : 1 });
     const context = { ...event.context, graph: "orders", graphRevision: 1, node };
     const { position } = await this.#data.log.append(to(`orders/${node}`, { ...event, context }));
     return position;
