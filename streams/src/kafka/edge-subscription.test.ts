@@ -1,4 +1,4 @@
-import { virtualEnv } from "@millrace/engine/testing";
+import { type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
 import { expect, test } from "vitest";
 import { Connection } from "../resilience/connection.ts";
 import type { Fetch, Fetched, KafkaClient } from "./driver.ts";
@@ -41,26 +41,61 @@ const record = (offset: number) => ({
   isTransactional: false,
 });
 
-test("what could not be removed is removed later, also when reading goes on and nothing else is taken", async () => {
-  const env = virtualEnv("removal");
-  const topic = new ReadableTopic();
-  topic.failures = 2;
+function subscribed(topic: ReadableTopic, env: VirtualEnv, capacity: number): EdgeSubscription {
   const driver = {
     connect: async () => topic as unknown as KafkaClient,
     probe: async () => undefined,
     ended: () => new Promise(() => undefined),
     disconnect: async () => undefined,
   };
-  const subscription = new EdgeSubscription({
+  return new EdgeSubscription({
     env,
     connection: new Connection({ name: "kafka://a", endpoints: ["a"], driver, env }),
     subject: "s",
     topic: "t",
     lane: "edge/0",
+    capacity,
     memory: { topicId: "", begin: 0, taken: new Set(), attempts: new Map() },
     receive: (delivery) => delivery.ack(),
     credit: 10,
   });
+}
+
+test("what was taken is removed together after a while", async () => {
+  const env = virtualEnv("removal");
+  const topic = new ReadableTopic();
+  const subscription = subscribed(topic, env, 256);
+  await env.advance(900);
+  expect(topic.removals).toEqual([]);
+  await env.advance(200);
+  expect(topic.removals).toEqual([2]);
+  void subscription;
+});
+
+test("what was taken is removed at once when it is half of what the topic may hold", async () => {
+  const env = virtualEnv("removal");
+  const topic = new ReadableTopic();
+  const subscription = subscribed(topic, env, 4);
+  await env.advance(10);
+  expect(topic.removals).toEqual([2]);
+  void subscription;
+});
+
+test("what was taken is removed before a subscription ends", async () => {
+  const env = virtualEnv("removal");
+  const topic = new ReadableTopic();
+  const subscription = subscribed(topic, env, 256);
+  await env.advance(10);
+  void subscription.settle();
+  await env.advance(10);
+  expect(topic.removals).toEqual([2]);
+});
+
+test("what could not be removed is removed later, also when reading goes on and nothing else is taken", async () => {
+  const env = virtualEnv("removal");
+  const topic = new ReadableTopic();
+  topic.failures = 2;
+  const subscription = subscribed(topic, env, 2);
   await env.advance(1000);
   expect(topic.removals.slice(-1)).toEqual([2]);
   expect(topic.removals.length).toBeGreaterThan(2);

@@ -1,13 +1,14 @@
 /**
  * The receiving end of one subject. Credit is what may be delivered: without it nothing is fetched. What is refused comes again
  * from here, in its place; what nobody answered comes again from the topic, to whoever has the subject next. What was taken, and
- * all before it, is removed from the topic.
+ * all before it, is removed from the topic, much at a time: brokers sync a file for each removal, and appends wait for it.
  *
  * Two processes that subscribe to one subject at a time both receive it, and take from each other; receivers trim the one and ask
  * again for the other.
  */
-import { type Delivery, type Env, MillraceError, type Subscription, sleep } from "@millrace/engine";
+import { type Delivery, type Env, MillraceError, type Subscription, sleep, type Timer } from "@millrace/engine";
 import type { Connection } from "../resilience/connection.ts";
+import { within } from "../resilience/within.ts";
 import type { Fetched, HeaderValue, KafkaClient, KafkaRecord, TopicDescription } from "./driver.ts";
 import { EDGE_TOPIC_SETTINGS } from "./edge-topic.ts";
 
@@ -31,6 +32,8 @@ export interface EdgeSubscriptionOptions {
   readonly topic: string;
   /** Tells this subscription's fetches from those of others. */
   readonly lane: string;
+  /** Messages that the topic holds before its publisher waits. */
+  readonly capacity: number;
   readonly memory: SubjectMemory;
   readonly receive: (delivery: Delivery) => void;
   readonly credit: number;
@@ -39,6 +42,10 @@ export interface EdgeSubscriptionOptions {
 const RETRY_MS = 50;
 const BYTES_MAX = 2 * 1024 * 1024;
 const FETCH_MS = 500;
+/** How long what was taken stays in the topic at most, while half of what it may hold was not. */
+const REMOVE_MS = 1000;
+/** How long a subscription that ends waits until what was taken is removed; what is not comes again. */
+const LAST_REMOVAL_MS = 1000;
 
 export class EdgeSubscription implements Subscription {
   readonly #options: EdgeSubscriptionOptions;
@@ -54,6 +61,7 @@ export class EdgeSubscription implements Subscription {
   #client: KafkaClient | undefined;
   #removed = 0;
   #removing: Promise<void> | undefined;
+  #removal: Timer | undefined;
   #wake: () => void = () => undefined;
 
   constructor(options: EdgeSubscriptionOptions) {
@@ -74,7 +82,15 @@ export class EdgeSubscription implements Subscription {
     this.#wake();
     this.#client?.leave(this.#options.lane);
     await this.#running;
+    await this.settle();
+    this.#removal?.cancel();
     await this.#removing;
+  }
+
+  /** Removes what was taken, if the broker answers soon. */
+  async settle(): Promise<void> {
+    const removed = (this.#removing ?? Promise.resolve()).then(() => this.#removeNow());
+    await within(this.#options.env, LAST_REMOVAL_MS, removed, notRemoved).catch(() => undefined);
   }
 
   async #run(): Promise<void> {
@@ -213,27 +229,43 @@ export class EdgeSubscription implements Subscription {
     this.#remove();
   }
 
-  /** Removes what was taken: one request at a time, each up to where it is by then. */
+  /** Removes what was taken: soon if it is much, and one request at a time, each up to where it is by then. */
   #remove(): void {
-    const { memory, topic, env } = this.#options;
+    const { memory, capacity, env } = this.#options;
     const { signal } = this.#ended;
-    const client = this.#client;
-    if (this.#removing !== undefined || client === undefined || signal.aborted) return;
-    if (memory.begin <= this.#removed) return;
-    const before = memory.begin;
-    this.#removing = client
-      .removeBefore(topic, before)
-      .then(() => {
-        this.#removed = before;
-      })
+    const taken = memory.begin - this.#removed;
+    if (this.#removing !== undefined || this.#client === undefined || signal.aborted || taken <= 0) return;
+    if (taken < capacity / 2) {
+      this.#removal ??= env.timers.after(REMOVE_MS, () => this.#removeSoon());
+      return;
+    }
+    this.#removeSoon();
+  }
+
+  #removeSoon(): void {
+    this.#removal?.cancel();
+    this.#removal = undefined;
+    if (this.#removing !== undefined) return;
+    const { env } = this.#options;
+    this.#removing = this.#removeNow()
       // Reading may go on all the same. What is never removed leaves no room for what is sent: it is done again.
-      .catch(() => sleep(env, RETRY_MS, signal).catch(() => undefined))
+      .catch(() => sleep(env, RETRY_MS, this.#ended.signal).catch(() => undefined))
       .finally(() => {
         this.#removing = undefined;
         this.#remove();
       });
   }
+
+  async #removeNow(): Promise<void> {
+    const { memory, topic } = this.#options;
+    const before = memory.begin;
+    if (before <= this.#removed) return;
+    await this.#client?.removeBefore(topic, before);
+    this.#removed = before;
+  }
 }
+
+const notRemoved = (): Error => new Error("the broker does not answer");
 
 function textsOf(headers: Readonly<Record<string, HeaderValue>>): Readonly<Record<string, string>> {
   const text = (value: HeaderValue): string => (value instanceof Uint8Array ? Buffer.from(value).toString() : "");

@@ -44,6 +44,7 @@ class TopicTransport implements Transport {
   readonly #connection: Connection<KafkaClient>;
   readonly #env: Env;
   readonly #prefix: string;
+  readonly #capacity: number;
   readonly #ends: EdgeEnds<EdgePublisher, EdgeSubscription, SubjectMemory>;
   #lanes = 0;
 
@@ -53,12 +54,13 @@ class TopicTransport implements Transport {
     const connection = kafkaConnection(servers, env);
     this.#connection = connection;
     this.#prefix = prefix ?? "millrace";
+    this.#capacity = capacity ?? CAPACITY;
     this.#ends = new EdgeEnds({
       connection,
       bodyBytesMax: this.bodyBytesMax,
       publisher: (subject, closed) => {
         const topic = this.addressOf(subject);
-        return new EdgePublisher({ env, connection, topic, capacity: capacity ?? CAPACITY, closed });
+        return new EdgePublisher({ env, connection, topic, capacity: this.#capacity, closed });
       },
       memory: () => ({ topicId: "", begin: 0, taken: new Set(), attempts: new Map() }),
     });
@@ -90,6 +92,7 @@ class TopicTransport implements Transport {
           subject,
           topic: this.addressOf(subject),
           lane: `edge/${++this.#lanes}`,
+          capacity: this.#capacity,
           memory,
           receive,
           credit,

@@ -15,7 +15,13 @@ export interface EdgeEndsOptions<P, M> {
   memory(): M;
 }
 
-export class EdgeEnds<P, S extends { close(): Promise<void> }, M> {
+interface Receiving {
+  /** Tells the broker, while there is a connection, what it was not told yet. Waits for it only so long. */
+  settle?(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export class EdgeEnds<P, S extends Receiving, M> {
   readonly #options: EdgeEndsOptions<P, M>;
   readonly #closed = new AbortController();
   readonly #publishers = new Map<string, P>();
@@ -58,7 +64,9 @@ export class EdgeEnds<P, S extends { close(): Promise<void> }, M> {
   async close(): Promise<void> {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort(transportClosed());
-    const ending = [...this.#subscriptions.values()].map((subscription) => subscription.close());
+    const subscriptions = [...this.#subscriptions.values()];
+    await Promise.all(subscriptions.map((subscription) => subscription.settle?.()));
+    const ending = subscriptions.map((subscription) => subscription.close());
     await this.#options.connection.disconnect();
     await Promise.all(ending);
   }
