@@ -362,6 +362,7 @@ export {
 export { type Clock, type Env, type Random, sleep, type Timer, type Timers, type Turns } from "./time/clock.ts";
 export { systemEnv } from "./time/system-env.ts";
 export { type EdgeCarriersOptions, edgeCarriers } from "./transport/edge-carriers.ts";
+export { decodeFrame, encodeFrame } from "./transport/frame-codec.ts";
 export type {
   Delivery,
   Subscription,

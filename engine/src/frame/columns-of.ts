@@ -3,7 +3,7 @@ import { type Column, Dictionary } from "./column.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 
 /** Fewer rows are not worth typed arrays. */
-const ROWS_MIN = 8;
+export const ROWS_MIN = 8;
 
 /** Rows as columns when all have the same fields in the same order; `undefined` otherwise. */
 export function columnsOf(batch: Batch): ColumnBatch | undefined {

@@ -1,5 +1,5 @@
 /** Payloads as bytes: msgpack of any {@link StateEvent}. */
-import { Packr, Unpackr } from "msgpackr";
+import { Packr, RESERVE_START_SPACE, Unpackr } from "msgpackr";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { engineError } from "../errors.ts";
 
@@ -8,8 +8,19 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsTyp
 
 /** For payloads of events and for snapshots: any {@link StateEvent} as bytes. @throws MSG-SIZE it is nested too deeply */
 export function packState(value: StateEvent): Uint8Array {
+  return packed(value);
+}
+
+/** The same behind other bytes, fewer than 256, without copying. @throws MSG-SIZE */
+export function packStateBehind(lead: Uint8Array, value: StateEvent): Uint8Array {
+  const bytes = packed(value, RESERVE_START_SPACE | lead.length);
+  bytes.set(lead);
+  return bytes;
+}
+
+function packed(value: StateEvent, options?: number): Uint8Array {
   try {
-    return packr.pack(value);
+    return packr.pack(value, options);
   } catch (cause) {
     // What can be written can be read again: reading takes less of the stack.
     if (!(cause instanceof RangeError)) throw cause;
@@ -17,6 +28,7 @@ export function packState(value: StateEvent): Uint8Array {
   }
 }
 
-export function unpackState(bytes: Uint8Array): StateEvent {
-  return unpackr.unpack(bytes) as StateEvent;
+/** @param start where the payload begins */
+export function unpackState(bytes: Uint8Array, start = 0): StateEvent {
+  return (start === 0 ? unpackr.unpack(bytes) : unpackr.unpack(bytes, { start, end: bytes.length })) as StateEvent;
 }
