@@ -6,7 +6,9 @@
  * Graphs have no edges over core NATS; theirs are the durable ones below. All to the bare client: its own publish and subscribe,
  * a message for each row, bytes that nobody encodes or reads:
  *
- * - `bareNats`: a row in each frame
+ * - `bareNats`: a row in each frame. What the frame holds beside the row, where it lies in its lane, has to be written and read, too
+ * - `msgpackNats`, `jsonNats`: the same, but to the bare client with nothing but the row packed and unpacked by msgpackr, and with the
+ *   row as JSON, which is what a row costs that somebody does encode and read
  * - `bareNatsFramed`: 1024 rows in a frame; each frame is made of objects, as behind a source of JSON
  * - `bareNatsColumns`: the same made of columns, as behind a file or a window
  *
@@ -17,7 +19,10 @@
  * - `bareKafkajs`: over Kafka, to batches of 1024 messages, a message for each row, with the client's own producer and consumer
  *
  * `p99MsAtHalfRate` of these: rows come evenly at half of that rate, a frame waits at most 5 ms for its rows; from when a frame's first
- * row came to when the actor had it. The median of as many runs as there are repeats.
+ * row came to when the actor had it. The median of as many runs as there are repeats. `p99MsByHand`: the same with the bare client, in
+ * turns at the same rate: messages as large, which nobody encodes or reads, published, acknowledged and consumed over JetStream and over
+ * Kafka. Both ends, the broker and whatever else the machine runs share its processors: what both figures have in common is the wait
+ * for them, and only what is above it is the edge's.
  *
  * Then whole graphs between two topics of Kafka, as `millrace run` has them, against the same in other engines, each in a process of
  * its own. What all write is compared with what must come out. Trades per second, from the first row that can come to the last:
@@ -52,7 +57,7 @@ async function compare(peers, pairs, repeats) {
     for (const [name, { ns, min, max, cpuNs }] of measured) {
       const [perSecond, low, high] = [ns, max, min].map((each) => Math.round(1e9 / each));
       const cpuSecondsPerMillion = Number((cpuNs / 1e3).toPrecision(3));
-      const p99 = await pacedFigures(peers[name].paced, perSecond / 2, repeats);
+      const p99 = await pacedFigures(peers[name], perSecond / 2, repeats);
       figures[name] = { perSecond, range: [low, high], cpuSecondsPerMillion, ...p99 };
       show(name, figures[name]);
     }
@@ -61,23 +66,28 @@ async function compare(peers, pairs, repeats) {
     });
     return { figures, ratios: Object.fromEntries(ratios) };
   } finally {
-    await Promise.all(Object.values(peers).map(({ close }) => close()));
+    await Promise.all(Object.values(peers).flatMap(({ close, byHand }) => [close(), byHand?.close()]));
   }
 }
 
-/** The 99th percentile of each of several runs at a rate, and the median of these. */
-async function pacedFigures(paced, rate, repeats) {
+/** The 99th percentile of each of several runs at a rate, and the median of these; the same of what is by hand, in turns. */
+async function pacedFigures({ paced, byHand }, rate, repeats) {
   if (paced === undefined) return {};
-  const runs = [];
-  for (let r = 0; r < repeats; r++) runs.push(Number((await paced(rate)).toPrecision(3)));
-  return { p99MsAtHalfRate: median(runs), p99Runs: runs };
+  const [runs, runsByHand] = [[], []];
+  for (let r = 0; r < repeats; r++) {
+    runs.push(Number((await paced(rate)).toPrecision(3)));
+    runsByHand.push(Number((await byHand.paced(rate)).toPrecision(3)));
+  }
+  const ofHand = { p99MsByHand: median(runsByHand), p99RunsByHand: runsByHand };
+  return { p99MsAtHalfRate: median(runs), p99Runs: runs, ...ofHand };
 }
 
 /** One line of figures. */
-function show(name, { perSecond, range, cpuSecondsPerMillion, rssMiB, p99MsAtHalfRate }) {
+function show(name, { perSecond, range, cpuSecondsPerMillion, rssMiB, p99MsAtHalfRate, p99MsByHand }) {
   const rate = `${perSecond.toLocaleString("en").padStart(12)}/s  [${range.map((each) => each.toLocaleString("en")).join(" … ")}]`;
   const memory = rssMiB === undefined ? "" : `, ${rssMiB} MiB`;
-  const delay = p99MsAtHalfRate === undefined ? "" : `, p99 ${p99MsAtHalfRate} ms at half the rate`;
+  const byHand = p99MsByHand === undefined ? "" : ` (by hand ${p99MsByHand} ms)`;
+  const delay = p99MsAtHalfRate === undefined ? "" : `, p99 ${p99MsAtHalfRate} ms at half the rate${byHand}`;
   process.stdout.write(`  ${name.padEnd(40)} ${rate}, ${cpuSecondsPerMillion} s of CPU per million${memory}${delay}\n`);
 }
 
