@@ -135,6 +135,12 @@ export const opsError = defineErrors({
     remedy:
       "Ask with one SELECT; files, networks, extensions and settings are out of its reach. `--parquet FILE` writes the answer.",
   },
+  "SQL-MEMORY": {
+    kind: "rejected",
+    summary: "A query over the log needs more memory at once than it is given; what can be kept in a file was.",
+    remedy:
+      "Ask for less at once: fewer columns (most of an event is its `payload`, which `steps` is made of), as in `summarize select node, messages_in from steps`, or a part of the log with `--from` and `--to`.",
+  },
   "CLI-USAGE": {
     kind: "rejected",
     summary: "A command was given something that it cannot use.",

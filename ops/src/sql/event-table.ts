@@ -11,6 +11,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import type { EventDocument } from "@millrace/gateway";
+import { queryError } from "./query-error.ts";
 import type { SqlDatabase } from "./sql-database.ts";
 
 interface EventColumn {
@@ -55,13 +56,20 @@ export async function defineEvents(database: SqlDatabase): Promise<void> {
   await database.define(STEPS_VIEW);
 }
 
+/**
+ * What is read of a step's payload, taken out of it at once: each expression over JSON keeps room for the payloads of a whole vector, and
+ * what a query holds so cannot be put into a file.
+ */
+const STEP = `json_transform(${PAYLOAD}, '{"at":"DOUBLE", "inputs":[{"messages":"BIGINT", "shed":"BIGINT"}], "emitted":[{"count":"BIGINT"}],
+  "state":["BOOLEAN"], "dead":["BOOLEAN"], "dropped":[{"count":"BIGINT"}]}')`;
+
 const total = (list: string, field: string): string =>
-  `coalesce(list_sum(CAST(${PAYLOAD}->'$.${list}[*].${field}' AS BIGINT[])), 0)::BIGINT`;
+  `coalesce(list_sum(list_transform(${STEP}.${list}, lambda one: one.${field})), 0)::BIGINT`;
 
 const STEPS_VIEW = `CREATE VIEW ${STEPS} AS SELECT position, time, stream, revision, graph, graph_revision, node, epoch,
-  code_version, make_timestamp((${PAYLOAD}->>'$.at')::BIGINT * 1000) AS step_time,
+  code_version, make_timestamp(${STEP}.at::BIGINT * 1000) AS step_time,
   ${total("inputs", "messages")} AS messages_in, ${total("inputs", "shed")} AS shed, ${total("emitted", "count")} AS messages_out,
-  json_array_length(${PAYLOAD}, '$.state')::BIGINT AS changes, json_array_length(${PAYLOAD}, '$.dead')::BIGINT AS dead_letters,
+  len(${STEP}.state) AS changes, len(${STEP}.dead) AS dead_letters,
   ${total("dropped", "count")} AS dropped
   FROM ${EVENTS} WHERE type = 'Step'`;
 
@@ -78,12 +86,14 @@ export class EventTable {
     return new EventTable(await database.appender(EVENTS, "main"));
   }
 
+  /** @throws SQL-MEMORY */
   append(events: readonly EventDocument[]): void {
     for (let at = 0; at < events.length; at += CHUNK_ROWS_MAX) this.#chunk(events.slice(at, at + CHUNK_ROWS_MAX));
   }
 
+  /** @throws SQL-MEMORY */
   close(): void {
-    this.#appender.flushSync();
+    this.#flush();
     this.#appender.closeSync();
   }
 
@@ -94,8 +104,15 @@ export class EventTable {
     chunk.setColumns([...columns.map((column) => events.map(column.of)), payloads]);
     this.#appender.appendDataChunk(chunk);
     this.#bytes += payloads.reduce((sum, text) => sum + (text?.length ?? 0), 0);
-    if (this.#bytes < FLUSH_BYTES) return;
-    this.#appender.flushSync();
+    if (this.#bytes >= FLUSH_BYTES) this.#flush();
+  }
+
+  #flush(): void {
+    try {
+      this.#appender.flushSync();
+    } catch (thrown) {
+      throw queryError("", thrown);
+    }
     this.#bytes = 0;
   }
 }

@@ -15,20 +15,31 @@ interface DuckDbError {
 }
 
 /**
- * SQL-REFUSED where the query wants more than to read the log's tables, else SQL-QUERY. Our own errors pass through.
+ * SQL-REFUSED where the query wants more than to read the log's tables, SQL-MEMORY where it wants more memory, else SQL-QUERY. Our own errors pass through.
  *
  * @param tables names to suggest where a table is missing
  */
 export function queryError(query: string, thrown: unknown, tables: readonly string[] = []): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
   const error = isDuckDbError(thrown) ? thrown : parsed(messageOf(thrown));
-  if (error === undefined) return opsError("SQL-QUERY", messageOf(thrown), { cause: thrown });
+  const text = error?.exception_message ?? messageOf(thrown);
+  if (error?.exception_type === "Out of Memory" || IS_OF_MEMORY.test(text)) return outOfMemory(text);
+  if (error === undefined) return opsError("SQL-QUERY", text, { cause: thrown });
   const { exception_type, exception_message, position } = error;
   const place = { file: "query", ...placeIn(query, position) };
   if (exception_type === "Permission") return opsError("SQL-REFUSED", exception_message, { place });
   if (error.error_subtype === "MISSING_ENTRY" && error.type === "Table")
     return opsError("SQL-QUERY", `there is no table ${error.name}; there are ${tables.join(", ")}`, { place });
   return opsError("SQL-QUERY", `${exception_type}: ${exception_message}`, { place });
+}
+
+/** What comes with it: settings, none of which can be changed here. */
+const IS_OF_MEMORY = /\n\s*Possible solutions:\n/;
+
+/** The advice of DuckDB is left out. */
+function outOfMemory(text: string): MillraceError {
+  const [what = text] = text.split("\n");
+  return opsError("SQL-MEMORY", `it takes more memory than a query is given: ${what}`);
 }
 
 /** @returns what a statement gets that is not one SELECT */

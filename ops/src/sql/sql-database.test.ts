@@ -1,6 +1,26 @@
+import { reportOf } from "@millrace/engine";
+import type { EventDocument } from "@millrace/gateway";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { defineEvents, EVENTS, PAYLOAD } from "./event-table.ts";
+import { defineEvents, EVENTS, EventTable, PAYLOAD } from "./event-table.ts";
 import { SqlDatabase } from "./sql-database.ts";
+
+const EVENT = {
+  timeMs: 1000,
+  stream: "g/n",
+  type: "Step",
+  graph: "g",
+  graphRevision: 1,
+  node: "n",
+  epoch: 0,
+  codeVersion: "",
+  id: "0",
+  causationId: "0",
+  correlationId: "0",
+  principal: "system",
+  tenant: "",
+  schemaVersion: 1,
+  payloadBytes: 1,
+};
 
 let database: SqlDatabase;
 beforeEach(async () => {
@@ -109,6 +129,54 @@ describe("a query", () => {
       code: "SQL-QUERY",
       message: expect.stringContaining("Could not convert string 'x0'"),
     });
+  });
+});
+
+describe("what takes more memory than a query is given", () => {
+  /** Steps with payloads of so many bytes. */
+  const filled = async (rows: number, bytes: number): Promise<void> => {
+    const table = await EventTable.open(database);
+    const payload = {
+      at: 1000,
+      inputs: [{ messages: 2, shed: 1 }, { messages: 3 }],
+      emitted: [{ count: 4, frame: "x".repeat(bytes) }],
+      state: [{ a: 1 }, [2]],
+      dead: [],
+    };
+    const event = (position: number): EventDocument =>
+      ({ ...EVENT, position, revision: position, payload }) as unknown as EventDocument;
+    table.append(Array.from({ length: rows }, (_, position) => event(position)));
+    table.close();
+  };
+  const asked = async (query: string): Promise<unknown> => {
+    await database.columnsRead(query, EVENTS);
+    await database.lock();
+    const rows: unknown[] = [];
+    for await (const chunk of database.chunks(query, await database.ask(query))) rows.push(...chunk.getRows());
+    return rows;
+  };
+
+  it("is refused without settings that nobody can change", async () => {
+    await database.define("SET memory_limit = '50MB'");
+    const failed = await asked("select list(repeat('x', 1000000) || range) from range(200)").catch(reportOf);
+    expect(failed).toMatchObject({ code: "SQL-MEMORY", kind: "rejected" });
+    expect(JSON.stringify(failed)).not.toContain("SET ");
+  });
+
+  it("is refused where the log is loaded, too", async () => {
+    await database.define("SET memory_limit = '20MB'");
+    expect(await filled(100, 300_000).catch(reportOf)).toMatchObject({ code: "SQL-MEMORY" });
+  });
+
+  it("is not a look at all columns of steps, however large their payloads", async () => {
+    await database.define("SET memory_limit = '100MB'");
+    await filled(3000, 10_000);
+    const columns = "count(*), any_value(epoch_ms(step_time)), any_value(dropped)";
+    const sums = ["messages_in", "shed", "messages_out", "changes", "dead_letters"].map((name) => `sum(${name})::INT`);
+    const distinct = "count(distinct messages_in + changes + shed)";
+    expect(await asked(`select ${columns}, ${sums.join(", ")}, ${distinct} from steps`)).toEqual([
+      [3000n, 1000n, 0n, 15_000, 3000, 12_000, 6000, 0, 1n],
+    ]);
   });
 });
 
