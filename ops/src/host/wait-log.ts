@@ -3,37 +3,25 @@
  * when they go on. That is no failure of this host, so no check of `/readyz` says it; whoever started a graph whose broker is
  * away sees here why nothing happens.
  */
-import type { ConnectionStatus, Env, GraphStatus, NodeStatus, Timer } from "@millrace/engine";
+import type { ConnectionStatus, GraphStatus, NodeStatus } from "@millrace/engine";
 
-const EVERY_MS = 1000;
 /** A connection that comes back at once is no news. */
 const LOOKS_MIN = 3;
-/** To look at graphs of many nodes takes long: at most this share of a processor. */
-const SHARE_MAX = 0.002;
 
-/** @returns what ends it */
-export function logWaits(graphs: () => readonly GraphStatus[], env: Env, write: (line: string) => void): () => void {
+/** @returns what is news at each look */
+export function waitNews(graphs: () => readonly GraphStatus[]): () => readonly string[] {
   const looks = new Map<string, number>();
-  let timer: Timer;
-  const tell = (text: string): void => write(`${new Date(env.clock.now()).toISOString()} ${text}`);
-  const look = (): void => {
-    const beganMs = env.clock.monotonic();
+  return () => {
     const waits = new Map(graphs().flatMap(waitsOf));
-    const tookMs = env.clock.monotonic() - beganMs;
-    for (const [name, why] of waits) {
-      const seen = (looks.get(name) ?? 0) + 1;
-      looks.set(name, seen);
-      if (seen === LOOKS_MIN) tell(`waiting: ${name}: ${why}; it is tried again`);
-    }
-    for (const [name, seen] of looks) {
-      if (waits.has(name)) continue;
-      looks.delete(name);
-      if (seen >= LOOKS_MIN) tell(`goes on: ${name}`);
-    }
-    timer = env.timers.after(Math.max(EVERY_MS, tookMs / SHARE_MAX), look);
+    const gone = [...looks].filter(([name]) => !waits.has(name));
+    for (const [name] of gone) looks.delete(name);
+    for (const name of waits.keys()) looks.set(name, (looks.get(name) ?? 0) + 1);
+    const begun = [...waits].filter(([name]) => looks.get(name) === LOOKS_MIN);
+    return [
+      ...begun.map(([name, why]) => `waiting: ${name}: ${why}; it is tried again`),
+      ...gone.filter(([, seen]) => seen >= LOOKS_MIN).map(([name]) => `goes on: ${name}`),
+    ];
   };
-  timer = env.timers.after(EVERY_MS, look);
-  return () => timer.cancel();
 }
 
 /** Names and reasons. */
