@@ -14,14 +14,17 @@ import {
   jsonOption,
   limitOption,
   logOption,
+  ownDataOption,
   PORT,
   portOption,
   reasonOption,
   speedOption,
   urlOption,
   withHostOptions,
-  words,
 } from "./options.ts";
+import { auditCommands } from "./tree/audit.ts";
+import { calculatorCommands } from "./tree/calculator.ts";
+import { logCommands } from "./tree/log.ts";
 
 const VERSION = "0.1.0";
 const EVENTSTORE_PORT = 2113;
@@ -263,161 +266,8 @@ dlq
   .addOption(jsonOption())
   .action(async (ids, options) => (await import("./command/dlq.ts")).redriveDeadLetters(ids, options));
 
-const audit = program
-  .command("audit")
-  .description("proof that the log is what was signed; reads files only, also beside a running server");
-const auditDataOption = (): Option => dataOption().default(DATA);
-audit
-  .command("verify")
-  .description(
-    "hash every signed record again and compare tiles, root and signature; name the first position that is bad",
-  )
-  .addOption(auditDataOption())
-  .option("--key <key>", "verifier key that you were given; without it the log's own is believed")
-  .option("--since <file>", "an older checkpoint that you kept: the log must still begin with what it covered")
-  .addOption(
-    new Option(
-      "--witness <key>",
-      "verifier key of a witness that must have cosigned; may be repeated, or several with spaces",
-    ).argParser(words),
-  )
-  .option("--quorum <n>", "how many of them; all, if not given", (text) => integer(text, 1, 1000))
-  .option("--unwitnessed <n>", "most of the newest records that they need not have cosigned yet", (text) =>
-    integer(text, 0, Number.MAX_SAFE_INTEGER),
-  )
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/audit.ts")).verify(options));
-audit
-  .command("prove")
-  .description("an inclusion proof of one event, as C2SP tlog-proof")
-  .argument("<position>", "position of the event", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (position, options) => (await import("./command/audit.ts")).prove(position, options));
-audit
-  .command("consistency")
-  .description("a proof that the log still begins with its first records")
-  .argument("<size>", "how many: the size of an older checkpoint", (text) => integer(text, 0, Number.MAX_SAFE_INTEGER))
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (size, options) => (await import("./command/audit.ts")).proveConsistency(size, options));
-audit
-  .command("export")
-  .description("a bundle of events with proofs, which its own script checks offline")
-  .requiredOption("--out <dir>", "new directory for the bundle")
-  .option("--from <position>", "first position; default the first of the log", (text) =>
-    integer(text, 0, Number.MAX_SAFE_INTEGER),
-  )
-  .option("--to <position>", "position after the last; default all that is signed", (text) =>
-    integer(text, 0, Number.MAX_SAFE_INTEGER),
-  )
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/audit.ts")).exportEvents(options));
-audit
-  .command("tiles")
-  .description(
-    "checkpoint, verifier key and tiles as files for a web server; again into the same directory adds what is new",
-  )
-  .requiredOption("--out <dir>", "directory for the files")
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/audit.ts")).exportTiles(options));
-audit
-  .command("checkpoint")
-  .description("the newest signed checkpoint; keep it, for verify --since")
-  .option("--cosigned", "the newest that witnesses have cosigned, with their signatures")
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/audit.ts")).showCheckpoint(options));
-audit
-  .command("key")
-  .description("the verifier key: what auditors check signatures with")
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/audit.ts")).showKey(options));
-
-const log = program.command("log").description("what the event log keeps, and for how long");
-log
-  .command("ls")
-  .description("list the segments of the log: here, archived or pruned; reads files only, also beside a running server")
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/log.ts")).listLog(options));
-log
-  .command("archive")
-  .description(
-    "move sealed segments to the archive, from which everything can still be read; a running host does it beside its graphs",
-  )
-  .requiredOption("--older-than <duration>", "segments whose last event is older, such as 30d; 0 for all")
-  .option("--no-parquet", "without the Parquet twin for analysts")
-  .option("--keep", "leave the segments where they are too, so that log repair has a copy of each")
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/log.ts")).archiveLog(options));
-log
-  .command("prune")
-  .description(
-    "forget archived segments up to the first that is needed, and say by whom: states of graphs, heads of streams and hashes are kept, so that graphs go on and proofs hold; a running host does it beside its graphs",
-  )
-  .requiredOption("--older-than <duration>", "segments whose last event is older, such as 3650d; 0 for all")
-  .option("--abandon <graph...>", "graphs that will not run again: nothing is kept back for them")
-  .addOption(reasonOption())
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/log.ts")).pruneLog(options));
-log
-  .command("scrub")
-  .description(
-    "read all that the log keeps and compare it with what was written; name the first bad position of each file",
-  )
-  .addOption(
-    new Option("--rate <n>", "MiB a second, so that a running server has the disk")
-      .default(64)
-      .argParser((text) => integer(text, 1, 100_000)),
-  )
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/log.ts")).scrub(options));
-log
-  .command("repair")
-  .description(
-    "make damaged files again from their copies, exactly as they were, and say what is lost beyond; the host must be stopped",
-  )
-  .option("--accept-loss", "cut the log where it stops being whole; what is lost is said first, and put aside")
-  .addOption(reasonOption())
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/log.ts")).repair(options));
-const hold = log
-  .command("hold")
-  .description("legal holds: what must not be pruned; asked of the running host, if there is one");
-hold
-  .command("ls")
-  .description("list the holds that stand")
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (options) => (await import("./command/log.ts")).listHolds(options));
-hold
-  .command("place")
-  .description("keep events that meet all conditions from being pruned; without any condition, all events")
-  .argument("<name>", "of the hold, such as a case number")
-  .option("--stream <prefix>", "events of streams whose names begin so")
-  .option("--tenant <name>", "events of this tenant")
-  .option("--from <time>", "events from this time on")
-  .option("--to <time>", "events before this time")
-  .addOption(reasonOption())
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (name, options) => (await import("./command/log.ts")).placeLegalHold(name, options));
-hold
-  .command("release")
-  .description("end a hold")
-  .argument("<name>")
-  .addOption(reasonOption())
-  .addOption(auditDataOption())
-  .addOption(jsonOption())
-  .action(async (name, options) => (await import("./command/log.ts")).releaseLegalHold(name, options));
+auditCommands(program);
+logCommands(program);
 
 program
   .command("erase")
@@ -427,58 +277,11 @@ program
   .argument("<subject>", "as messages have it; - reads it from stdin, so that no shell history names it")
   .option("--yes", "do it; without, only say what would be done")
   .addOption(reasonOption())
-  .addOption(auditDataOption())
+  .addOption(ownDataOption())
   .addOption(jsonOption())
   .action(async (subject, options) => (await import("./command/erase.ts")).erase(subject, options));
 
-const calculator = program.command("calculator").description("write, test and measure calculators");
-const interpreterOption = (): Option => new Option("--interpreter <program>", "another python3, java or node");
-const exportOption = (): Option => new Option("--export <name>", "calculator of a file that holds several");
-const deadlineOption = (): Option => new Option("--deadline <duration>", "longest time for one message");
-const memoryOption = (): Option =>
-  new Option("--memory <mib>", "memory of the code, in MiB")
-    .default(256)
-    .argParser((text) => integer(text, 16, 1 << 20));
-calculator
-  .command("new")
-  .description("write a first calculator and its test vectors")
-  .argument("<path>", "where, without extension: ./late-score")
-  .addOption(
-    new Option("--lang <language>", "what it is written in")
-      .choices(["ts", "python", "java", "rust", "cpp", "c"])
-      .default("ts"),
-  )
-  .addOption(jsonOption())
-  .action(async (path, options) => (await import("./command/calculator.ts")).newCalculator(path, options));
-calculator
-  .command("test")
-  .description("run a calculator on test vectors: messages in, messages out")
-  .argument("<file>", ".ts, .js, .py, .java, .jar, .so or .wasm, or the address of a service")
-  .requiredOption(
-    "--vectors <file>",
-    "JSON: { config, rest, cases: [{ name, given: [messages], expect: [messages], at }] }",
-  )
-  .addOption(deadlineOption().default("1s"))
-  .addOption(memoryOption())
-  .addOption(exportOption())
-  .addOption(interpreterOption())
-  .addOption(jsonOption())
-  .action(async (file, options) => (await import("./command/calculator.ts")).testCalculator(file, options));
-calculator
-  .command("profile")
-  .description("measure time, memory, processor and iterations of calculators over input sizes")
-  .argument("<files...>", "files, or the samples bubble-sort, merge-sort, quick-sort")
-  .option("--sizes <list>", "sizes, separated by commas", sizeList, [100, 1000, 10_000])
-  .option("--runs <n>", "runs per size, after one to warm up", (text) => integer(text, 1, 1000), 5)
-  .option("--seed <n>", "of the generated values", (text) => integer(text, 0, 2 ** 32 - 1), 1)
-  .option("--input <file>", "take the first messages of a file, one JSON value a line, instead of generated values")
-  .option("--config <json>", "handed to init")
-  .addOption(deadlineOption().default("30s"))
-  .addOption(memoryOption())
-  .addOption(exportOption())
-  .addOption(interpreterOption())
-  .addOption(jsonOption())
-  .action(async (files, options) => (await import("./command/calculator.ts")).profileCalculators(files, options));
+calculatorCommands(program);
 
 program
   .command("doctor")
@@ -507,10 +310,6 @@ function endOfUsage({ exitCode, message }: CommanderError): never {
   const report = { code: "CLI-USAGE", kind: "rejected", message: message.replace(/^error: /, "") };
   if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ error: report })}\n`);
   process.exit(2);
-}
-
-function sizeList(text: string): readonly number[] {
-  return text.split(",").map((size) => integer(size.trim(), 1, 10_000_000));
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {

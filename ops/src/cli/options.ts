@@ -9,6 +9,8 @@ export const portOption = (what = "HTTP port on 127.0.0.1"): Option =>
   new Option("--port <port>", what).argParser((text) => integer(text, 0, 65_535));
 export const dataOption = (more = ""): Option =>
   new Option("--data <dir>", `data directory: the event log and all that follows from it${more}`);
+/** Of commands that read or care for the log of one directory, with or beside a running server. */
+export const ownDataOption = (): Option => dataOption().default(DATA);
 export const logOption = (): Option =>
   new Option(
     "--log <address>",
