@@ -195,6 +195,7 @@ describe("a source that nothing is pushed to", () => {
     ]);
     expect(stand.stepsOf("quiet").map(({ out }) => out.idle)).toEqual([false, true]);
     await stand.restart();
+    await stand.env.advance(2 * IDLE_MS);
     await stand.push("busy", ...at(7500));
     await stand.env.advance(2000);
     expect(counts(stand.windows)).toContainEqual([6000, 1]);
