@@ -1,23 +1,35 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import { skips } from "./ops/bin/setup.mjs";
 
 const propertySeed = fileURLToPath(import.meta.resolve("./ops/test/property-seed.ts"));
-const workspaces = ["engine", "actors", "streams", "native", "projections", "gateway", "ops"];
+/** Files that replace modules, change the environment or count on a process of their own, which each of them gets. */
+const alone = [
+  "native/src/**/*.test.ts",
+  "ops/src/cli/session.test.ts",
+  "ops/test/bounds.test.ts",
+  "ops/test/eventstore/hostile.test.ts",
+];
 /**
- * Their tests replace modules, change the environment or count on a process of their own. The files of the others share what a worker
- * has imported, which takes longer than most of their tests.
+ * The others share what a worker has imported, and the workspaces below `ops` what was transformed for it: both take longer than most
+ * of their tests. Two files at a time, as most wait for a server or a process. The tests of ops come after all others.
  */
-const isolated: ReadonlySet<string> = new Set(["native", "gateway", "ops"]);
-/** Two files at a time, as most wait for a server or a process. The tests of ops come after all others. */
-const order = (name: string): { readonly maxWorkers: number; readonly sequence: { readonly groupOrder: number } } => ({
-  maxWorkers: 2,
-  sequence: { groupOrder: name === "ops" ? 1 : 0 },
-});
+const projects = [
+  { name: "alone", root: ".", include: alone, isolate: true, groupOrder: 0 },
+  {
+    name: "units",
+    root: ".",
+    include: ["engine", "actors", "streams", "projections", "gateway"].map((name) => `${name}/{src,test}/**/*.test.ts`),
+    isolate: false,
+    groupOrder: 0,
+  },
+  { name: "ops", root: "ops", include: ["{src,test}/**/*.test.ts"], isolate: false, groupOrder: 1 },
+];
+const inOps = alone.filter((path) => path.startsWith("ops/")).map((path) => path.slice("ops/".length));
 
 export default defineConfig({
   test: {
-    projects: workspaces.map((name) => ({
+    projects: projects.map(({ name, root, include, isolate, groupOrder }) => ({
       // The `source` condition makes workspaces import each other's sources, so tests need no build.
       resolve: { conditions: ["source", "node"] },
       ssr: {
@@ -25,16 +37,18 @@ export default defineConfig({
       },
       test: {
         name,
-        root: name,
+        root,
         environment: "node",
-        include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-        benchmark: { include: ["bench/**/*.bench.ts"] },
+        include,
+        exclude: [...configDefaults.exclude, ...(name === "ops" ? inOps : [])],
+        benchmark: { include: name === "units" ? ["*/bench/**/*.bench.ts"] : [] },
         setupFiles: [propertySeed],
         testTimeout: 20_000,
         // Below the limit of a test, so that what did not come is named.
         expect: { poll: { timeout: 15_000 } },
-        ...order(name),
-        isolate: isolated.has(name),
+        maxWorkers: 2,
+        sequence: { groupOrder },
+        isolate,
         env: skips(),
       },
     })),

@@ -7,7 +7,9 @@
  * for every message besides; with {@link rxBehavior} once a frame, because batches cross RxJS and not messages. `npm run bench -- hop`
  * prints both against plain functions, as `rxjsCost`.
  */
-import { Observable, type Subscriber, type Subscription } from "rxjs";
+import type { Subscriber, Subscription } from "rxjs";
+// All of RxJS would be two hundred files more to load at each start.
+import { Observable } from "rxjs/internal/Observable";
 import { defineErrors, type MillraceError } from "../errors.ts";
 import { type Batch, RowBatch } from "../frame/batch.ts";
 import type { Json } from "../frame/json.ts";

@@ -6,7 +6,8 @@
  * The bound is in messages and in bytes. A sender that has any credit may overrun it by one frame; memory is therefore
  * bounded by capacity plus one frame per lane.
  */
-import { Observable } from "rxjs";
+// All of RxJS would be two hundred files more to load at each start.
+import { Observable } from "rxjs/internal/Observable";
 import { approximateBytes } from "../frame/approximate-bytes.ts";
 import type { Frame } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
