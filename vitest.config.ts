@@ -3,6 +3,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 import { skips } from "./ops/bin/setup.mjs";
 
 const propertySeed = fileURLToPath(import.meta.resolve("./ops/test/property-seed.ts"));
+const moduleCache = fileURLToPath(new URL("node_modules/.cache/vitest", import.meta.url));
 /** Files that replace modules, change the environment or count on a process of their own, which each of them gets. */
 const alone = [
   "native/src/**/*.test.ts",
@@ -43,6 +44,8 @@ export default defineConfig({
         exclude: [...configDefaults.exclude, ...(name === "ops" ? inOps : [])],
         benchmark: { include: name === "units" ? ["*/bench/**/*.bench.ts"] : [] },
         setupFiles: [propertySeed],
+        // The projects, and the runs of a gate, share what was transformed.
+        experimental: { fsModuleCache: true, fsModuleCachePath: moduleCache },
         testTimeout: 20_000,
         // Below the limit of a test, so that what did not come is named.
         expect: { poll: { timeout: 15_000 } },
