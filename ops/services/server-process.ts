@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { freemem, tmpdir } from "node:os";
 import { join } from "node:path";
 
 export interface ServerKind {
@@ -32,6 +32,9 @@ const READY_MS = 20_000;
 const RETRY_MS = 20;
 /** How long a server that accepted a connection may take to answer; then it is asked over another one. */
 const ANSWER_MS = 5000;
+const MEMORY = "/dev/shm";
+/** What there must be of it before servers keep their folders there. */
+const ROOM_BYTES = 8 * 2 ** 30;
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -49,7 +52,7 @@ export class ServerProcess {
   private constructor(kind: ServerKind, port: number) {
     this.#kind = kind;
     this.port = port;
-    this.#directory = mkdtempSync(join(tmpdir(), `millrace-${kind.name}-`));
+    this.#directory = mkdtempSync(join(home(), `millrace-${kind.name}-`));
   }
 
   static async start(kind: ServerKind): Promise<ServerProcess> {
@@ -156,6 +159,13 @@ export class ServerProcess {
       socket.destroy();
     }
   }
+}
+
+/** What a server syncs outlives a kill in memory as on a disk, which every test on the machine would wait for. */
+function home(): string {
+  if (!existsSync(MEMORY) || freemem() < ROOM_BYTES) return tmpdir();
+  const { bavail, bsize } = statfsSync(MEMORY);
+  return bavail * bsize < ROOM_BYTES ? tmpdir() : MEMORY;
 }
 
 /** A server that starts or ends may accept a connection and close it, or be silent: whoever waits for data hears of neither. */
