@@ -50,7 +50,7 @@ describe.skipIf(jmsMissing)(
       });
       wire = await TcpProxy.to(broker.openwire);
       client = new Amqp10Client(broker.amqp.port);
-      options = await optionsOf(JAKARTA.definition);
+      options = await knownOptions(JAKARTA.definition);
     }, START_MS);
     afterAll(async () => {
       await client?.close();
@@ -59,8 +59,15 @@ describe.skipIf(jmsMissing)(
     }, START_MS);
 
     const at = (path: string): string => `${wire.address}${path}`;
-    const optionsOf = (definition: JmsDefinition, id = "g/out"): Promise<JmsOptions> =>
-      jmsOptions(id, jmsAddress(at("/queue/x"), "source"), definition);
+    const optionsOf = (definition: JmsDefinition): Promise<JmsOptions> =>
+      jmsOptions("g/out", jmsAddress(at("/queue/x"), "source"), definition);
+    const known = new Map<JmsDefinition, Promise<JmsOptions>>();
+    /** The same, tried once: that starts a JVM. */
+    const knownOptions = (definition: JmsDefinition): Promise<JmsOptions> => {
+      const options = known.get(definition) ?? optionsOf(definition);
+      known.set(definition, options);
+      return options;
+    };
     const feed = (path: string, by = options, id = next("node")): Feed =>
       jmsFeed(jmsAddress(at(path), "source"), env, { ...by, id });
     const sink = (path: string, by = options): SinkConnector => jmsSink(jmsAddress(at(path), "sink"), env, by);
@@ -77,7 +84,7 @@ describe.skipIf(jmsMissing)(
         name,
         async () => {
           const queue = next("q");
-          const by = await optionsOf(definition);
+          const by = await knownOptions(definition);
           return {
             connect: (most) => feed(`/queue/${queue}?prefetch=${most}`, by),
             send: (bodies) => publish(queue, bodies),
@@ -93,7 +100,7 @@ describe.skipIf(jmsMissing)(
         async () => {
           const topic = next("t");
           const id = next("g/in");
-          const by = await optionsOf(definition);
+          const by = await knownOptions(definition);
           // A subscription gets what is sent after it was made.
           await ListeningFeed.made(feed(`/topic/${topic}`, by, id), () => publish(`topic://${topic}`, ['"probe"']));
           return {
@@ -111,7 +118,7 @@ describe.skipIf(jmsMissing)(
         async () => {
           const queue = next("q");
           const seen: Json[] = [];
-          const by = await optionsOf(definition);
+          const by = await knownOptions(definition);
           return {
             connect: () => sink(`/queue/${queue}`, by),
             breakConnections: () => wire.snap(),
