@@ -40,9 +40,11 @@ export interface SourceMaker {
   readonly connectionless?: string;
   /** A source of something that does not exist. Absent where a source always exists. */
   missing?(): Promise<SourceHarness>;
+  /** From how many positions the rest is read. Default 20. */
+  readonly positions?: number;
 }
 
-const NUM_RUNS = 20;
+const POSITIONS = 20;
 
 export function sourceContract(name: string, maker: SourceMaker): void {
   registerSuite(`${name} is a source`, sourceSuite(maker));
@@ -179,7 +181,7 @@ function replayCases(making: SourceMaking): readonly ConnectorCase[] {
             expect(rest.marks).toEqual(marksBehind(marks, after));
           },
         ),
-        { numRuns: NUM_RUNS },
+        { numRuns: making.maker.positions ?? POSITIONS },
       );
     }),
     caseOf(15, "what is not asked for is not lost: one message is read, others only later", async (scope) => {

@@ -13,6 +13,7 @@ import { activemqFeed, activemqSink } from "@millrace/streams/activemq";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ActivemqServer, activemqMissing, startActivemq } from "../../services/activemq-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { Amqp10Client } from "./amqp10-client.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { QUICK, slice } from "./running-graph.ts";
@@ -84,19 +85,23 @@ describe.skipIf(activemqMissing)(
       };
     });
 
-    sinkContract("a queue of ActiveMQ", async () => {
-      const queue = next("q");
-      const seen: Json[] = [];
-      return {
-        connect: () => sink(`/queue/${queue}`, wire.address),
-        breakConnections,
-        async content() {
-          seen.push(...(await client.drain(queue)).map(({ data }) => JSON.parse(data) as Json));
-          return seen;
-        },
-        close: async () => undefined,
-      };
-    });
+    sinkContract(
+      "a queue of ActiveMQ",
+      async () => {
+        const queue = next("q");
+        const seen: Json[] = [];
+        return {
+          connect: () => sink(`/queue/${queue}`, wire.address),
+          breakConnections,
+          async content() {
+            seen.push(...(await client.drain(queue)).map(({ data }) => JSON.parse(data) as Json));
+            return seen;
+          },
+          close: async () => undefined,
+        };
+      },
+      { runs: times(5, 15) },
+    );
 
     test("an envelope says destination, id and headers, a selector chooses, and a sink's messages have ids of their own", async () => {
       const queue = next("q");

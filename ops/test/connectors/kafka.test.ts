@@ -67,6 +67,7 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
 
       for (const ending of ["", "?until=now"]) {
         sourceContract(`a topic${ending === "" ? "" : " until now"}`, {
+          positions: times(6, 20),
           async holding(rows) {
             const topic = await topics.make();
             await topics.publish(topic, rows);

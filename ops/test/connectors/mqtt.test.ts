@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { mosquittoMissing, opensslMissing, startMosquitto } from "../../services/mosquitto-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { EVENTS_LIMIT_MS, expectEvents, type WireMessage } from "./broker-events.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
@@ -103,13 +104,17 @@ describe.skipIf(mosquittoMissing)(
       );
     }
 
-    sinkContract("an MQTT topic", async () => {
-      const topic = next("t");
-      const { content, close } = await watch(topic);
-      const to = address(`/topic/${topic}`, "sink", wire.address);
-      const connect = () => mqttSink(to, env, { id: "g/out", policy: QUICK });
-      return { connect, content, breakConnections: () => wire.snap(), close };
-    });
+    sinkContract(
+      "an MQTT topic",
+      async () => {
+        const topic = next("t");
+        const { content, close } = await watch(topic);
+        const to = address(`/topic/${topic}`, "sink", wire.address);
+        const connect = () => mqttSink(to, env, { id: "g/out", policy: QUICK });
+        return { connect, content, breakConnections: () => wire.snap(), close };
+      },
+      { runs: times(5, 15) },
+    );
 
     feedContract(
       "an MQTT topic with quality of service 0",

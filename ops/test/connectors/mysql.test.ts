@@ -21,6 +21,7 @@ import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { mariadbMissing, startMariadb } from "../../services/mariadb-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { QUICK, slice, WAIT } from "./running-graph.ts";
 import { sqlTables } from "./sql-tables.ts";
 
@@ -92,6 +93,7 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
 
   for (const ending of ["", "&until=now"]) {
     sourceContract(`a MariaDB table${ending === "" ? "" : " until now"}`, {
+      positions: times(6, 20),
       async holding(rows) {
         const table = await made();
         await insert(table, rows);

@@ -1,4 +1,4 @@
-/** NATS connectors against real servers: every one that this machine has runs the whole suite. */
+/** NATS connectors against real servers. */
 import {
   type Json,
   type JsonObject,
@@ -17,13 +17,15 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { natsServers, startNats, withPassword } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { isFull, times } from "../faults/form.ts";
 import { byHand, EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
 const POLICY = { backoffMs: 10, backoffMaxMs: 50, suspendMs: 100, probeTimeoutMs: 1000 };
-const servers = natsServers();
+/** The short form runs on the newest server; those of edges and faults on the oldest, that of the transport on both. */
+const servers = natsServers().slice(isFull ? 0 : -1);
 
 describe.skipIf(servers.length === 0)("NATS", () => {
   for (const kind of servers) {
@@ -66,6 +68,7 @@ describe.skipIf(servers.length === 0)("NATS", () => {
 
       for (const ending of ["", "?until=now"]) {
         sourceContract(`a JetStream stream${ending === "" ? "" : " until now"}`, {
+          positions: times(6, 20),
           async holding(rows) {
             const stream = await newStream();
             await publish(stream, rows);
@@ -90,6 +93,7 @@ describe.skipIf(servers.length === 0)("NATS", () => {
       }
 
       sourceContract("the changes of a key-value bucket", {
+        positions: times(6, 20),
         async holding(rows) {
           const bucket = next("B");
           const kv = await nc.jetstream().views.kv(bucket, { history: 64 });
@@ -105,44 +109,56 @@ describe.skipIf(servers.length === 0)("NATS", () => {
         },
       });
 
-      sinkContract("a JetStream subject", async () => {
-        const stream = await newStream();
-        return {
-          connect: () =>
-            natsSink(address(`/jetstream/${stream}.out`, "sink", wire.address), { id: "g/out" }, env, POLICY),
-          content: async () => rowsOf(nc, stream),
-          breakConnections,
-          close: async () => undefined,
-        };
-      });
+      sinkContract(
+        "a JetStream subject",
+        async () => {
+          const stream = await newStream();
+          return {
+            connect: () =>
+              natsSink(address(`/jetstream/${stream}.out`, "sink", wire.address), { id: "g/out" }, env, POLICY),
+            content: async () => rowsOf(nc, stream),
+            breakConnections,
+            close: async () => undefined,
+          };
+        },
+        { runs: times(5, 15) },
+      );
 
-      sinkContract("a key-value bucket", async () => {
-        const bucket = next("B");
-        await nc.jetstream().views.kv(bucket);
-        return {
-          connect: () =>
-            natsSink(address(`/kv/${bucket}`, "sink", wire.address), { id: "g/out", key: "id" }, env, POLICY),
-          content: async () => rowsOf(nc, `KV_${bucket}`),
-          breakConnections,
-          close: async () => undefined,
-        };
-      });
+      sinkContract(
+        "a key-value bucket",
+        async () => {
+          const bucket = next("B");
+          await nc.jetstream().views.kv(bucket);
+          return {
+            connect: () =>
+              natsSink(address(`/kv/${bucket}`, "sink", wire.address), { id: "g/out", key: "id" }, env, POLICY),
+            content: async () => rowsOf(nc, `KV_${bucket}`),
+            breakConnections,
+            close: async () => undefined,
+          };
+        },
+        { runs: times(5, 15) },
+      );
 
-      sinkContract("a core subject", async () => {
-        const subject = next("core");
-        const seen: Json[] = [];
-        const subscription = nc.subscribe(subject, { callback: (_, m) => seen.push(m.json() as Json) });
-        await nc.flush();
-        return {
-          connect: () => natsSink(address(`/core/${subject}`, "sink", wire.address), { id: "g/out" }, env, POLICY),
-          breakConnections,
-          async content() {
-            await nc.flush();
-            return seen;
-          },
-          close: async () => subscription.unsubscribe(),
-        };
-      });
+      sinkContract(
+        "a core subject",
+        async () => {
+          const subject = next("core");
+          const seen: Json[] = [];
+          const subscription = nc.subscribe(subject, { callback: (_, m) => seen.push(m.json() as Json) });
+          await nc.flush();
+          return {
+            connect: () => natsSink(address(`/core/${subject}`, "sink", wire.address), { id: "g/out" }, env, POLICY),
+            breakConnections,
+            async content() {
+              await nc.flush();
+              return seen;
+            },
+            close: async () => subscription.unsubscribe(),
+          };
+        },
+        { runs: times(5, 15) },
+      );
 
       feedContract(
         "a core subject",

@@ -24,6 +24,7 @@ import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { postgresClient, postgresMissing, startPostgres } from "../../services/postgres-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 import { sqlTables } from "./sql-tables.ts";
 
@@ -86,6 +87,7 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
 
   for (const ending of ["", "&until=now"]) {
     sourceContract(`a PostgreSQL table${ending === "" ? "" : " until now"}`, {
+      positions: times(6, 20),
       async holding(rows) {
         const table = await made();
         await insert(table, rows);

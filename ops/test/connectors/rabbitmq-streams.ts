@@ -80,6 +80,7 @@ export function rabbitmqStreams(broker: () => RabbitServer, client: () => Patien
 
   for (const ending of ["", "&until=now"]) {
     sourceContract(`a stream of RabbitMQ${ending === "" ? "" : " until now"}`, {
+      positions: times(6, 20),
       async holding(rows) {
         const stream = await made();
         await send(

@@ -29,7 +29,7 @@ const KILLS = times(1, 3);
 const QUORUM = { durable: true, arguments: { "x-queue-type": "quorum" } };
 
 /** The test takes its messages one by one. */
-const FEW = { many: 60 };
+const FEW = { many: 60, runs: times(5, 15) };
 
 describe.skipIf(rabbitmqMissing)(
   `RabbitMQ${rabbitmqMissing === undefined ? "" : ` (skipped: ${rabbitmqMissing})`}`,

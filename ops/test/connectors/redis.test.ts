@@ -17,6 +17,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { redisMissing, startRedis } from "../../services/redis-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -58,6 +59,7 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
 
   for (const ending of ["", "?until=now"]) {
     sourceContract(`a Redis stream${ending === "" ? "" : " until now"}`, {
+      positions: times(6, 20),
       async holding(rows) {
         const key = next("s");
         await add(key, rows);
@@ -84,32 +86,40 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     });
   }
 
-  sinkContract("a Redis stream", async () => {
-    const key = next("s");
-    return {
-      connect: () => redisSink(address(`/stream/${key}`, "sink", wire.address), "g/out", env, { policy: QUICK }),
-      content: () => rowsOf(key),
-      breakConnections,
-      close: async () => undefined,
-    };
-  });
+  sinkContract(
+    "a Redis stream",
+    async () => {
+      const key = next("s");
+      return {
+        connect: () => redisSink(address(`/stream/${key}`, "sink", wire.address), "g/out", env, { policy: QUICK }),
+        content: () => rowsOf(key),
+        breakConnections,
+        close: async () => undefined,
+      };
+    },
+    { runs: times(5, 15) },
+  );
 
-  sinkContract("a Redis channel", async () => {
-    const channel = next("c");
-    const seen: Json[] = [];
-    const listener = redis.duplicate();
-    listener.on("message", (_channel, text) => seen.push(JSON.parse(text) as Json));
-    await listener.subscribe(channel);
-    return {
-      connect: () => redisSink(address(`/channel/${channel}`, "sink", wire.address), "g/out", env, { policy: QUICK }),
-      breakConnections,
-      async content() {
-        await listener.ping();
-        return seen;
-      },
-      close: async () => listener.disconnect(),
-    };
-  });
+  sinkContract(
+    "a Redis channel",
+    async () => {
+      const channel = next("c");
+      const seen: Json[] = [];
+      const listener = redis.duplicate();
+      listener.on("message", (_channel, text) => seen.push(JSON.parse(text) as Json));
+      await listener.subscribe(channel);
+      return {
+        connect: () => redisSink(address(`/channel/${channel}`, "sink", wire.address), "g/out", env, { policy: QUICK }),
+        breakConnections,
+        async content() {
+          await listener.ping();
+          return seen;
+        },
+        close: async () => listener.disconnect(),
+      };
+    },
+    { runs: times(5, 15) },
+  );
 
   feedContract(
     "a Redis channel",
@@ -127,19 +137,23 @@ describe.skipIf(redisMissing)(`Redis${redisMissing === undefined ? "" : ` (skipp
     { isLossy: true },
   );
 
-  sinkContract("keys of Redis", async () => {
-    const prefix = next("k[*]");
-    return {
-      connect: () =>
-        redisSink(address(`/key/${encodeURIComponent(prefix)}:`, "sink", wire.address), "g/out", env, {
-          policy: QUICK,
-          key: "id",
-        }),
-      content: () => valuesOf(prefix),
-      breakConnections,
-      close: async () => undefined,
-    };
-  });
+  sinkContract(
+    "keys of Redis",
+    async () => {
+      const prefix = next("k[*]");
+      return {
+        connect: () =>
+          redisSink(address(`/key/${encodeURIComponent(prefix)}:`, "sink", wire.address), "g/out", env, {
+            policy: QUICK,
+            key: "id",
+          }),
+        content: () => valuesOf(prefix),
+        breakConnections,
+        close: async () => undefined,
+      };
+    },
+    { runs: times(5, 15) },
+  );
 
   /** By their keys, which are numbers. */
   const valuesOf = async (prefix: string): Promise<readonly Json[]> => {

@@ -25,6 +25,7 @@ import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { HttpGate } from "../../services/http-gate.ts";
 import { type S3Server, s3Missing, startS3 } from "../../services/s3-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { QUICK, slice } from "./running-graph.ts";
 import { S3Bucket, s3Address } from "./s3-bucket.ts";
 
@@ -77,6 +78,7 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
 
   for (const ending of ["&poll=20ms", "&until=now"]) {
     sourceContract(`objects of NDJSON (${ending})`, {
+      positions: times(6, 20),
       holding: async (rows) => ({
         connector: source(await filled(rows, "ndjson", ndjson), ending),
         breakConnections,
@@ -95,15 +97,18 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
     });
   }
   sourceContract("objects of CSV, named otherwise", {
+    positions: times(6, 20),
     holding: async (rows) => ({ connector: source(await filled(rows, "log", csv), "&until=now&format=csv"), close }),
   });
   sourceContract("objects of JSON", {
+    positions: times(6, 20),
     holding: async (rows) => ({
       connector: source(await filled(rows, "json", (part) => JSON.stringify(part)), "&until=now"),
       close,
     }),
   });
   sourceContract("objects of Arrow", {
+    positions: times(6, 20),
     holding: async (rows) => ({
       connector: source(await filled(rows, "arrow", (part) => tableToIPC(tableOf(part), "file")), "&until=now"),
       close,
@@ -125,7 +130,7 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
           close,
         };
       },
-      { connectionless: CONNECTIONLESS },
+      { runs: times(5, 15), connectionless: CONNECTIONLESS },
     );
 
   function csvRows(prefix: string): readonly Json[] {

@@ -11,6 +11,7 @@ import { sinkContract } from "@millrace/engine/testing";
 import { expect, test, vi } from "vitest";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
+import { times } from "../faults/form.ts";
 import { RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 /** A database and the connectors to it, whether or not it has a server. */
@@ -54,20 +55,24 @@ export interface SqlTables extends SqlFile {
 
 export function sqlFile(db: SqlFile): void {
   for (const key of [["id"], []]) {
-    sinkContract(`a ${db.name} table ${key.length === 0 ? "without" : "with"} a key`, async () => {
-      const table = await db.made(`id bigint not null, name ${db.text}, amount double precision, n ${db.counter}`);
-      if (key.length > 0)
-        await db.query(`create unique index ${db.quoted(`${table} by id`)} on ${db.quoted(table)} (id)`);
-      return {
-        connect: () => db.sink(table, key),
-        async content() {
-          const rows = await db.rowsOf(table, "n");
-          return rows.map((row) => ({ ...(row as JsonObject), n: undefined })) as unknown as Json[];
-        },
-        ...(db.breakConnections === undefined ? {} : { breakConnections: () => db.breakConnections?.() }),
-        close: async () => undefined,
-      };
-    });
+    sinkContract(
+      `a ${db.name} table ${key.length === 0 ? "without" : "with"} a key`,
+      async () => {
+        const table = await db.made(`id bigint not null, name ${db.text}, amount double precision, n ${db.counter}`);
+        if (key.length > 0)
+          await db.query(`create unique index ${db.quoted(`${table} by id`)} on ${db.quoted(table)} (id)`);
+        return {
+          connect: () => db.sink(table, key),
+          async content() {
+            const rows = await db.rowsOf(table, "n");
+            return rows.map((row) => ({ ...(row as JsonObject), n: undefined })) as unknown as Json[];
+          },
+          ...(db.breakConnections === undefined ? {} : { breakConnections: () => db.breakConnections?.() }),
+          close: async () => undefined,
+        };
+      },
+      { runs: times(5, 15) },
+    );
   }
 
   test("many writers at once, some of which roll back, lose nothing for who polls meanwhile", async () => {

@@ -89,6 +89,7 @@ describe.skipIf(sqliteMissing)(`SQLite${SKIPPED}`, () => {
 
   for (const ending of ["", "&until=now"])
     sourceContract(`a SQLite table${ending === "" ? "" : " until now"}`, {
+      positions: times(6, 20),
       async holding(rows) {
         const table = await made(`id ${NUMBERED}, name text, amount double, ok bool`);
         await insert(table, rows);
