@@ -5,8 +5,6 @@
  */
 import type { SourceConnector, SourceReader } from "@millrace/engine";
 import { NamedRowGroups } from "./named-row-groups.ts";
-import { ParquetFile } from "./parquet-file.ts";
-import { ParquetThread } from "./parquet-thread.ts";
 import type { FileOpener } from "./readable-file.ts";
 import type { RowGroups } from "./row-group.ts";
 import { RowGroupReader } from "./row-group-reader.ts";
@@ -27,8 +25,11 @@ export function parquetSource({ path, decode = "thread", open }: ParquetSourceOp
     async open(_, after): Promise<SourceReader> {
       // Only built code can be the entry of a thread.
       const inThread = open === undefined && decode === "thread" && import.meta.url.endsWith(".js");
-      const groups = async (): Promise<RowGroups> =>
-        inThread ? new ParquetThread(path, after + 1) : ParquetFile.open(path, after + 1, open);
+      // What decodes is much to load, and few graphs need it.
+      const groups = async (): Promise<RowGroups> => {
+        if (inThread) return new (await import("./parquet-thread.ts")).ParquetThread(path, after + 1);
+        return (await import("./parquet-file.ts")).ParquetFile.open(path, after + 1, open);
+      };
       return new RowGroupReader(new NamedRowGroups(path, "Parquet", groups), after + 1);
     },
   };
