@@ -10,6 +10,8 @@ const alone = [
   "ops/src/cli/session.test.ts",
   "ops/test/bounds.test.ts",
   "ops/test/eventstore/hostile.test.ts",
+  // They load what is built, too.
+  "ops/test/faults/{clock,edge-kills,kills}.e2e.test.ts",
 ];
 /**
  * The others share what a worker has imported, and the workspaces below `ops` what was transformed for it: both take longer than most

@@ -1,21 +1,11 @@
 /** Text to value, with the place of every key and value kept. YAML 1.2 (JSON is part of it), plus `<<` merge keys. */
-import {
-  type Alias,
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  type Node,
-  parseDocument,
-  type Scalar,
-  type YAMLMap,
-} from "yaml";
+import type { Alias, Document, Node, Scalar, YAMLMap } from "yaml";
 import type { Json } from "../frame/json.ts";
 import { BYTES_MAX, DEPTH_MAX, excessOf, firstInvalidByte, VALUES_MAX } from "./limits.ts";
 import { type Locator, type Path, type PathPart, ProblemList, pointer, type TextPosition } from "./problem.ts";
 import { type Environment, substitute } from "./substitution.ts";
 import { offsetInside } from "./text-offset.ts";
+import { yamlLibrary } from "./yaml-library.ts";
 
 export interface GraphDocument {
   /** `undefined` when the text has syntax errors. */
@@ -56,7 +46,7 @@ function parsedValue(text: string, places: Places, problems: ProblemList, env: E
     problems.put("GRAPH-LIMIT", places.at(excess.offset), excess.message);
     return undefined;
   }
-  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false, version: "1.2" });
+  const document = yamlLibrary().parseDocument(text, { uniqueKeys: false, prettyErrors: false, version: "1.2" });
   for (const { message, pos } of [...document.errors, ...document.warnings])
     problems.put("GRAPH-SYNTAX", places.at(pos[0]), firstLine(message));
   if (problems.size > 0) return undefined;
@@ -150,6 +140,7 @@ class Walk {
   }
 
   #convert(node: Node | null, path: Path, key: number | undefined): Json {
+    const { isAlias, isMap, isScalar, isSeq } = yamlLibrary();
     const written = node?.range?.[0] ?? key ?? 0;
     const scalar = isScalar(node) ? node : undefined;
     this.#places.set(path, { key, value: written, scalar });
@@ -186,6 +177,7 @@ class Walk {
   #convertMap(map: YAMLMap, path: Path): Json {
     const result: Record<string, Json> = Object.create(null);
     const merged: Json[] = [];
+    const { isScalar } = yamlLibrary();
     for (const { key, value } of map.items) {
       const name = isScalar(key) ? String(key.value) : "";
       const offset = (key as Node | null)?.range?.[0];

@@ -1,6 +1,6 @@
 /** Definitions as graph files. */
-import { stringify } from "yaml";
 import type { GraphDefinition } from "./schema.ts";
+import { yamlLibrary } from "./yaml-library.ts";
 
 export interface FormatOptions {
   /** Where editors find the JSON Schema; they then complete and check. Default: no such line. */
@@ -10,7 +10,7 @@ export interface FormatOptions {
 /** YAML that `parseGraph` reads as the same definition, whatever its environment. */
 export function formatGraph(definition: GraphDefinition, { schemaUrl }: FormatOptions = {}): string {
   const head = schemaUrl === undefined ? "" : `# yaml-language-server: $schema=${schemaUrl}\n`;
-  return head + stringify(escaped(definition), { lineWidth: 120, aliasDuplicateObjects: false });
+  return head + yamlLibrary().stringify(escaped(definition), { lineWidth: 120, aliasDuplicateObjects: false });
 }
 
 /** `${` in a text would be substituted when it is read again; secrets stay references either way. */

@@ -2,8 +2,8 @@
  * Bounds of a graph file, checked before anything expensive happens: a hostile or mistaken file costs less than a second and
  * little memory, whatever it holds.
  */
-import { Lexer } from "yaml";
 import type { TextPosition } from "./problem.ts";
+import { yamlLibrary } from "./yaml-library.ts";
 
 export const BYTES_MAX = 1024 * 1024;
 /** Lexical tokens; a graph of 10 000 nodes has some 250 000. */
@@ -29,7 +29,7 @@ export function excessOf(text: string): Excess | undefined {
   let offset = 0;
   let tokens = 0;
   let scalar = false;
-  for (const token of new Lexer().lex(text)) {
+  for (const token of new (yamlLibrary().Lexer)().lex(text)) {
     if (++tokens > TOKENS_MAX) return { message: `the file has more than ${TOKENS_MAX} tokens`, offset };
     if (!scalar && depth.after(token) > DEPTH_MAX)
       return { message: `values are nested more than ${DEPTH_MAX} deep`, offset };

@@ -1,21 +1,14 @@
 /** Checks a value against the graph schema and says what is wrong in terms of the format, one message per mistake. */
-import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import { createRequire } from "node:module";
+import type { Ajv, ErrorObject, ValidateFunction } from "ajv";
 import { didYouMean } from "../expression/nearest.ts";
 import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 import { parseDuration } from "./duration.ts";
 import type { Path, ProblemList } from "./problem.ts";
 import { isNodeKind, keysOfKind, NODE_KINDS, schemaAroundNodes, schemaOfKind } from "./published-schema.ts";
 
-const ajv = new Ajv({
-  allErrors: true,
-  strict: false,
-  verbose: true,
-  code: { optimize: false },
-  // The schema's own test does it.
-  validateSchema: false,
-  meta: false,
-});
-ajv.addFormat("millrace-duration", (text: string) => "ms" in parseDuration(text));
+const require = createRequire(import.meta.url);
+let checker: Ajv | undefined;
 const aroundNodes = schemaAroundNodes();
 const compiled = new Map<JsonObject, ValidateFunction>();
 
@@ -30,7 +23,7 @@ export function checkSchema(value: Json, problems: ProblemList): void {
 
 /** Checks a map, and then each map in it by itself: to compile what a graph does not say takes longer than all else that checks it. */
 function checkMap(schema: JsonObject, value: Json, place: Path, problems: ProblemList): void {
-  const validate = compiled.get(schema) ?? ajv.compile(withoutMaps(schema));
+  const validate = compiled.get(schema) ?? schemaChecker().compile(withoutMaps(schema));
   compiled.set(schema, validate);
   if (!validate(value))
     for (const error of validate.errors ?? []) report(error, [...place, ...pathOf(error)], problems);
@@ -38,6 +31,23 @@ function checkMap(schema: JsonObject, value: Json, place: Path, problems: Proble
     const said = mapOf(mapOf(value)?.[key]);
     if (said !== undefined && isClosedMap(inner)) checkMap(inner, said, [...place, key], problems);
   }
+}
+
+/** Many files, which only processes that read graph files load. */
+function schemaChecker(): Ajv {
+  if (checker !== undefined) return checker;
+  const { Ajv } = require("ajv") as typeof import("ajv");
+  checker = new Ajv({
+    allErrors: true,
+    strict: false,
+    verbose: true,
+    code: { optimize: false },
+    // The schema's own test does it.
+    validateSchema: false,
+    meta: false,
+  });
+  checker.addFormat("millrace-duration", (text: string) => "ms" in parseDuration(text));
+  return checker;
 }
 
 function withoutMaps(schema: JsonObject): JsonObject {

@@ -12,7 +12,6 @@ import type { HostData } from "./host-data.ts";
 import type { HostPayloads } from "./host-payloads.ts";
 import type { HostPersonal } from "./host-personal.ts";
 import type { ProjectionTables } from "./projection-tables.ts";
-import { tracedLog } from "./traced-log.ts";
 
 export interface OpenHostOptions {
   readonly data: HostData;
@@ -68,7 +67,8 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
     personal,
   } = options;
   if (data.keys !== undefined) personal?.open(data.keys);
-  const log = traceRatio > 0 ? tracedLog(data.log, traceRatio, env) : data.log;
+  // The API is many files to load for those who trace nothing.
+  const log = traceRatio > 0 ? (await import("./traced-log.ts")).tracedLog(data.log, traceRatio, env) : data.log;
   const projections = await data
     .project(graphs.flatMap((graph) => graph.projections))
     .catch(async (thrown: unknown) => {
