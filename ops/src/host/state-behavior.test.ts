@@ -7,6 +7,8 @@ test.each([
   ["sse+https://h/x", { ids: [], rejected: 0, cursor: { id: "a" } }],
   ["wss://h/x", { ids: ["1"], rejected: 0 }],
   ["postgres://h/shop/outbox/orders", { ids: ["1"], rejected: 2 }],
+  ["postgres://h/shop/cdc/orders?slot=a", { ids: [], rejected: 0, cursor: { lsn: "0/1" } }],
+  ["custom:./stock.mjs", { ids: ["1"], rejected: 0 }],
   ["amqp10://h/queue/orders", { ids: ["1"], rejected: 2 }],
   ["http:/push", { ids: ["1"], rejected: 1 }],
 ] as const)("what a source %s logged folds to the same, without its connector", async (from, change) => {

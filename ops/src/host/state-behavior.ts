@@ -51,7 +51,7 @@ export async function stateBehavior(node: AnyNodeModel, model: GraphModel, env: 
 
 /** Beside those on the web: sources that log the ids of what came, and how much of it was unreadable. */
 const FEED =
-  /^(?:mem:|memredis:channel|mqtt:|rabbitmq:|activemq:|amqp10:|jms:|nats:.*\/core\/|redis:.*\/(?:channel|key)\/|postgres:.*\/outbox\/)/i;
+  /^(?:mem:|memredis:channel|mqtt:|rabbitmq:|activemq:|amqp10:|jms:|grpc:|grpc\+listen:|custom:|nats:.*\/core\/|redis:.*\/(?:channel|key)\/|postgres:.*\/(?:outbox|cdc)\/)/i;
 const SILENT: Feed = {
   run: async () => undefined,
   connection: () => ({ name: "", state: "idle", endpoint: null, reason: "", sinceMs: 0, connects: 0, failures: 0 }),
