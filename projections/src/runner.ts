@@ -195,10 +195,15 @@ class Runner implements ProjectionRunner {
     abort.abort();
     if ((follower.view()?.position ?? 0) > minPosition) return;
     const { name } = follower.projection;
-    throw projectionError("PROJECTION-BEHIND", `${name} is at ${follower.position}, not yet past ${minPosition}`, {
-      retryAfterMs: 1000,
-      details: { projection: name, position: follower.position, minPosition },
-    });
+    const why = follower.failure === undefined ? "" : `, and has failed: ${describe(follower.failure)}`;
+    throw projectionError(
+      "PROJECTION-BEHIND",
+      `${name} is at ${follower.position}, not yet past ${minPosition}${why}`,
+      {
+        retryAfterMs: 1000,
+        details: { projection: name, position: follower.position, minPosition },
+      },
+    );
   }
 
   #momentOf({ asOf, asOfTimeMs }: ProjectionQuery): { position: number } | { timeMs: number } | undefined {

@@ -71,7 +71,7 @@ describe.skipIf(servers.length === 0)("a graph over a weak link to NATS", () => 
             bed.server.reload();
             await vi.waitFor(() => expect(connectionOf(graph, "in").reason).toMatch(/authorization violation/i), WAIT);
             await bed.send(100);
-            expect(nodeOf(graph, "in").state).toBe("waiting");
+            await vi.waitFor(() => expect(nodeOf(graph, "in").state).toBe("waiting"), WAIT);
             expect(JSON.stringify(graph.status())).not.toContain("pw@");
             writeSettings(bed.server.directory, users("admin", "graph"));
             bed.server.reload();
