@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 16;
+const INTERFACE = 17;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -68,6 +68,8 @@ export interface Addon {
     at: number,
   ): number;
   readonly WindowGroups: new (sizeMs: number, cells: Uint32Array) => WindowGroups;
+  /** Whether a store under `dir` was left by processes that are gone, and nothing of it has changed for so long. */
+  isLodgeAbandoned(dir: string, ageMs: number): boolean;
   readonly Lodge: new (dir: string, options: LodgeOptions) => Lodge;
 }
 

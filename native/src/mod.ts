@@ -10,6 +10,7 @@ export { nativeSelection } from "./filter/native-selection.ts";
 export { type NativeTreeHasher, nativeTreeHasher } from "./hash/native-tree-hasher.ts";
 export { type NativeBlockHeader, type NativeBlocks, nativeBlocks } from "./log-block/native-blocks.ts";
 export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./ordered-store/lmdb-store.ts";
+export { removeAbandonedStores } from "./payload-store/abandoned-stores.ts";
 export { type FilePayloadStoreOptions, openFilePayloadStore } from "./payload-store/file-payload-store.ts";
 export {
   type MappedPayloadLease,

@@ -12,7 +12,7 @@ mod window;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 16;
+const INTERFACE: u32 = 17;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -1,6 +1,6 @@
 //! The payload store, as one JS thread uses it.
 
-use millrace_lodge::{Format, Lease, Mapping, Options, Reservation, Store, Terms, Token};
+use millrace_lodge::{Format, Lease, Mapping, Options, Reservation, Store, Terms, Token, is_abandoned};
 use napi::bindgen_prelude::{FromNapiValue, Object, TypeName, Uint8ArraySlice, ValidateNapiValue};
 use napi::{Env, Error, JsValue, Result, Status, Unknown, ValueType, check_status, sys};
 use napi_derive::napi;
@@ -114,6 +114,12 @@ fn format_of(code: u32) -> Option<Format> {
     [Format::Raw, Format::Msgpack, Format::Json, Format::Npy, Format::Arrow]
         .into_iter()
         .find(|format| *format as u32 == code)
+}
+
+/// Whether a store under `dir` was left by processes that are gone, and nothing of it has changed for so long.
+#[napi]
+pub fn is_lodge_abandoned(dir: String, age_ms: f64) -> bool {
+    is_abandoned(dir.as_ref(), Duration::from_millis(age_ms as u64))
 }
 
 /// A store, and the leases of its JS thread by number: a class of their own would cost more than the lease.

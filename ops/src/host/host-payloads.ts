@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { accessSync, constants } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { ReaderModule } from "@millrace/actors";
 import {
   type Env,
@@ -24,7 +24,7 @@ import {
   type PayloadStoreStats,
   type PayloadToken,
 } from "@millrace/engine";
-import { addonState, type OpenedPayloadStore, openPayloadStore } from "@millrace/native";
+import { addonState, type OpenedPayloadStore, openPayloadStore, removeAbandonedStores } from "@millrace/native";
 import { systemDisk } from "@millrace/streams/embedded";
 
 export interface HostPayloadsOptions {
@@ -58,21 +58,28 @@ export interface PayloadReport extends PayloadCounters {
 
 const BYTES_MAX = 1024 * 1024 * 1024;
 const DIRECTORY_DIGITS = 16;
+/** Of one user. */
+const PREFIX = `millrace-${process.getuid?.() ?? 0}-`;
+const NAME = new RegExp(`^${PREFIX}[0-9a-f]{${DIRECTORY_DIGITS}}$`);
 
 export class HostPayloads {
   readonly #store: LateStore;
+  /** Nobody said where to be. */
+  readonly #isOwnMemory: boolean;
   readonly #intakes = new Map<string, PayloadIntake>();
   #exchange: PayloadExchange | undefined;
 
   constructor(options: HostPayloadsOptions) {
     const { env, data, memory = {} } = options;
     const { bytesMax = BYTES_MAX, slots, leaseMs } = memory;
+    this.#isOwnMemory = memory.dir === undefined;
     const dir = memory.dir === undefined ? memoryDirectory(data) : resolve(memory.dir);
     this.#store = new LateStore(() => openPayloadStore({ dir, env, bytesMax, slots, leaseMs }), dir);
   }
 
   /** @throws PAYLOAD-FAILED the archive cannot be read */
   async open(log: PayloadArchiveOptions["log"], directory: string): Promise<void> {
+    if (this.#isOwnMemory) await removeAbandonedStores(dirname(this.#store.directory), NAME);
     const archive = await PayloadArchive.open({ disk: systemDisk(), directory, log });
     const store = this.#store;
     this.#exchange = new PayloadExchange({
@@ -170,7 +177,7 @@ class LateStore implements PayloadStore {
 /** Of one user and one data directory: two hosts never share a quota by accident. */
 function memoryDirectory(data: string): string {
   const name = createHash("sha256").update(resolve(data)).digest("hex").slice(0, DIRECTORY_DIGITS);
-  return join(isWritable("/dev/shm") ? "/dev/shm" : tmpdir(), `millrace-${process.getuid?.() ?? 0}-${name}`);
+  return join(isWritable("/dev/shm") ? "/dev/shm" : tmpdir(), `${PREFIX}${name}`);
 }
 
 function isWritable(path: string): boolean {

@@ -5,6 +5,7 @@
 //! a private mapping of the data file. The owner frees a payload after it condemned it and found no slot that names it; a
 //! slot past its time is revoked, which its holder notices when it validates. Nothing here waits for another process.
 
+mod abandoned;
 mod acquire;
 mod checksum;
 mod drain;
@@ -35,6 +36,7 @@ mod store;
 mod system;
 mod table;
 
+pub use abandoned::is_abandoned;
 pub use checksum::checksum;
 pub use error::Error;
 #[cfg(feature = "faults")]

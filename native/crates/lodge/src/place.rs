@@ -40,12 +40,16 @@ fn private_dir(path: &Path) -> Result<(), Error> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(Error::io(failed()))
 }
 
+/// Whether a directory with this name holds a store: of some boot, in some format.
+pub fn is_store_name(name: &str) -> bool {
+    name.split_once("-v").is_some_and(|(boot, _)| boot.len() == 32)
+}
+
 /// After a restart nothing of before is opened; it is unlinked (P-R10).
 fn remove_other_boots(base: &Path, own: &str) -> Result<(), Error> {
     for found in fs::read_dir(base).map_err(Error::io("listing the stores"))?.flatten() {
         let name = found.file_name();
-        let is_store = |name: &str| name.split_once("-v").is_some_and(|(boot, _)| boot.len() == 32);
-        if name.to_str().is_some_and(|name| is_store(name) && name[..32] != own[..32]) {
+        if name.to_str().is_some_and(|name| is_store_name(name) && name[..32] != own[..32]) {
             let _ = fs::remove_dir_all(found.path());
         }
     }
