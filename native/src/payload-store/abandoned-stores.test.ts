@@ -26,18 +26,21 @@ function aged(dir: string): void {
   for (const store of readdirSync(dir)) utimesSync(join(dir, store), then, then);
 }
 
-test.skipIf(process.env.MILLRACE_SKIP_RUST)("what killed processes left goes after an hour, and nothing else", async () => {
-  const parent = mkdtempSync(join(tmpdir(), "millrace-abandoned-"));
-  onTestFinished(() => rmSync(parent, { recursive: true, force: true }));
-  const at = (name: string): string => join(parent, name);
-  for (const name of ["own-killed", "own-young", "own-used", "foreign"]) killedIn(at(name));
-  mkdirSync(at("own-other"));
-  const used = openMappedPayloadStore({ dir: at("own-used") });
-  for (const name of ["own-killed", "own-used", "foreign"]) aged(at(name));
-  await removeAbandonedStores(parent, /^own-/);
-  expect(readdirSync(parent).toSorted()).toEqual(["foreign", "own-other", "own-used", "own-young"]);
-  await used.close();
-  aged(at("own-used"));
-  await removeAbandonedStores(parent, /^own-/);
-  expect(readdirSync(parent)).not.toContain("own-used");
-});
+test.skipIf(process.env.MILLRACE_SKIP_RUST)(
+  "what killed processes left goes after an hour, and nothing else",
+  async () => {
+    const parent = mkdtempSync(join(tmpdir(), "millrace-abandoned-"));
+    onTestFinished(() => rmSync(parent, { recursive: true, force: true }));
+    const at = (name: string): string => join(parent, name);
+    for (const name of ["own-killed", "own-young", "own-used", "foreign"]) killedIn(at(name));
+    mkdirSync(at("own-other"));
+    const used = openMappedPayloadStore({ dir: at("own-used") });
+    for (const name of ["own-killed", "own-used", "foreign"]) aged(at(name));
+    await removeAbandonedStores(parent, /^own-/);
+    expect(readdirSync(parent).toSorted()).toEqual(["foreign", "own-other", "own-used", "own-young"]);
+    await used.close();
+    aged(at("own-used"));
+    await removeAbandonedStores(parent, /^own-/);
+    expect(readdirSync(parent)).not.toContain("own-used");
+  },
+);
