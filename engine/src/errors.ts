@@ -225,8 +225,8 @@ export const engineError = defineErrors({
   },
   "MSG-SIZE": {
     kind: "rejected",
-    summary: "A message is larger than the limit.",
-    remedy: "Send less in one message, or raise the limit of the source.",
+    summary: "A message is larger than the limit, or its values are nested more than 500 deep.",
+    remedy: "Send less in one message, or raise the limit of the source; that of nesting is fixed.",
   },
   "SOURCE-MISSING": {
     kind: "transient",

@@ -2,8 +2,11 @@
 import { Packr, RESERVE_START_SPACE, Unpackr } from "msgpackr";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { engineError } from "../errors.ts";
+import { isTooDeep } from "./packed-depth.ts";
 
 const packr = new Packr({ useRecords: false });
+/** Of the options of msgpackr: how many bytes are left free before the value. */
+const LEAD_MASK = 0xff;
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
 
 /** For payloads of events and for snapshots: any {@link StateEvent} as bytes. @throws MSG-SIZE it is nested too deeply */
@@ -20,12 +23,12 @@ export function packStateBehind(lead: Uint8Array, value: StateEvent): Uint8Array
 
 function packed(value: StateEvent, options?: number): Uint8Array {
   try {
-    return packr.pack(value, options);
+    const bytes = packr.pack(value, options);
+    if (!isTooDeep(bytes, options === undefined ? 0 : options & LEAD_MASK)) return bytes;
   } catch (cause) {
-    // What can be written can be read again: reading takes less of the stack.
     if (!(cause instanceof RangeError)) throw cause;
-    throw engineError("MSG-SIZE", "a value is nested too deeply to be written", { cause });
   }
+  throw engineError("MSG-SIZE", "a value is nested too deeply to be written: more than 500");
 }
 
 /** @param start where the payload begins */
