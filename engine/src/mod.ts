@@ -131,13 +131,13 @@ export { graphSchema } from "./graph/published-schema.ts";
 export { parseRabbitmqAddress, type RabbitmqAddress, type RabbitmqKind } from "./graph/rabbitmq-address.ts";
 export { parseRedisAddress, type RedisAddress, type RedisKind } from "./graph/redis-address.ts";
 export { parseS3Address, type S3Address, type S3Credentials } from "./graph/s3-address.ts";
+export type { EdgeDefinition, GraphDefinition, GraphTestDefinition, SupervisionDefinition } from "./graph/schema.ts";
+export type { SinkGrpcDefinition, SourceGrpcDefinition } from "./graph/schema-grpc.ts";
+export type { JmsDefinition } from "./graph/schema-jms.ts";
 export type {
   CalculatorDefinition,
-  EdgeDefinition,
   EnrichDefinition,
   FilterDefinition,
-  GraphDefinition,
-  GraphTestDefinition,
   MailboxDefinition,
   MapDefinition,
   MergeDefinition,
@@ -145,12 +145,9 @@ export type {
   NodeKind,
   SinkDefinition,
   SourceDefinition,
-  SupervisionDefinition,
   SwitchDefinition,
   WindowDefinition,
-} from "./graph/schema.ts";
-export type { SinkGrpcDefinition, SourceGrpcDefinition } from "./graph/schema-grpc.ts";
-export type { JmsDefinition } from "./graph/schema-jms.ts";
+} from "./graph/schema-node.ts";
 export type {
   RestDefinition,
   SinkHttpDefinition,

@@ -13,13 +13,11 @@ import { graphError } from "./graph-errors.ts";
 import type { GraphModel } from "./model.ts";
 import { resolveGraph } from "./parse.ts";
 import { formatProblem } from "./problem.ts";
+import type { EdgeDefinition, GraphDefinition, GraphTestDefinition } from "./schema.ts";
 import type {
   CalculatorDefinition,
-  EdgeDefinition,
   EnrichDefinition,
   FilterDefinition,
-  GraphDefinition,
-  GraphTestDefinition,
   MapDefinition,
   MergeDefinition,
   NodeDefinition,
@@ -27,7 +25,7 @@ import type {
   SourceDefinition,
   SwitchDefinition,
   WindowDefinition,
-} from "./schema.ts";
+} from "./schema-node.ts";
 
 /** What a node says beside its kind and inputs, which the builder knows. */
 type Options<D extends NodeDefinition> = Omit<D, "kind" | "input" | "inputs">;

@@ -4,7 +4,7 @@
  */
 import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 import { isNodeKind } from "./published-schema.ts";
-import type { NodeKind } from "./schema.ts";
+import type { NodeKind } from "./schema-node.ts";
 
 export interface DraftNode {
   readonly name: string;

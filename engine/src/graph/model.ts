@@ -9,7 +9,8 @@ import { durationMs } from "./duration.ts";
 import { type DraftEdge, edgeName } from "./edges.ts";
 import type { EventTimes } from "./event-time.ts";
 import { type Locator, type Path, type PathPart, pointer } from "./problem.ts";
-import type { GraphDefinition, GraphTestDefinition, MailboxDefinition, NodeDefinition, NodeKind } from "./schema.ts";
+import type { GraphDefinition, GraphTestDefinition } from "./schema.ts";
+import type { MailboxDefinition, NodeDefinition, NodeKind } from "./schema-node.ts";
 
 export interface EdgeModel {
   readonly from: string;

@@ -4,7 +4,7 @@
  */
 import { createRequire } from "node:module";
 import type { JsonObject } from "../frame/json.ts";
-import type { NodeKind } from "./schema.ts";
+import type { NodeKind } from "./schema-node.ts";
 
 interface NodeSchema extends JsonObject {
   readonly properties: { readonly kind: { readonly const: NodeKind } } & JsonObject;

@@ -1,5 +1,5 @@
 /**
- * Heads of frames on the wire: two bytes of flags, then what they say is there. Integers as {@link ByteWriter} has them, those that
+ * Heads of frames on the wire: a byte of flags, then what they say is there. Integers as {@link ByteWriter} has them, those that
  * may be -1 by one more.
  */
 import type { ByteReader } from "../frame/byte-reader.ts";

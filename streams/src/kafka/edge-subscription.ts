@@ -1,7 +1,7 @@
 /**
  * The receiving end of one subject. Credit is what may be delivered: without it nothing is fetched. What is refused comes again
  * from here, in its place; what nobody answered comes again from the topic, to whoever has the subject next. What was taken, and
- * all before it, is removed from the topic, much at a time: brokers sync a file for each removal, and appends wait for it.
+ * all before it, is removed from the topic, much at a time: while a broker removes, it was seen to take appends late.
  *
  * Two processes that subscribe to one subject at a time both receive it, and take from each other; receivers trim the one and ask
  * again for the other.

@@ -43,6 +43,11 @@ export function lateOf(rows: readonly Row[], boundMs: number): Map<number, numbe
   return late;
 }
 
+/** The target's rows are the late ones, each with the watermark that it missed. */
+export function expectLate(target: SimulatedTarget, late: ReadonlyMap<number, number>): void {
+  expectRows(target, [...late], (row) => (Array.isArray(row) ? row : [(row as Row).id, (row as Row).missed ?? null]));
+}
+
 function tally(rows: readonly Json[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const row of rows) {

@@ -1,7 +1,7 @@
 import { sumWindow } from "../committed-behaviors.ts";
 import { edge, pureNode, sinkNode, sourceNode, statefulNode } from "../graph-parts.ts";
-import { passRows, type Row } from "../pure-behaviors.ts";
-import { expectRows, lateOf, windowsOf } from "../reference.ts";
+import { passRows } from "../pure-behaviors.ts";
+import { expectLate, expectRows, lateOf, windowsOf } from "../reference.ts";
 import type { Scenario } from "../scenario.ts";
 import { allRows, writePartitions } from "../workload.ts";
 
@@ -44,11 +44,7 @@ export const lateRecords: Scenario = {
         if (first === undefined || firstLate === undefined || second === undefined || secondLate === undefined) return;
         expectRows(first, windowsOf(onTime, SIZE_MS));
         expectRows(second, windowsOf(onTime, SIZE_MS * 3));
-        const missed = [...late].map(([id, watermark]) => [id, watermark]);
-        for (const side of [firstLate, secondLate])
-          expectRows(side, missed, (row) =>
-            Array.isArray(row) ? row : [(row as Row).id, (row as Row).missed ?? null],
-          );
+        for (const side of [firstLate, secondLate]) expectLate(side, late);
       },
     };
   },
