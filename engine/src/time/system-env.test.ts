@@ -33,3 +33,16 @@ describe("a timer of the machine", () => {
     expect([fired, vi.getTimerCount()]).toEqual([0, 0]);
   });
 });
+
+describe("a timer of the machine, by its clock", () => {
+  it("never fires too early, though Node's do", async () => {
+    const { clock, timers } = systemEnv();
+    const early: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const dueMs = clock.monotonic() + 1.9;
+      await new Promise<void>((fired) => timers.after(1.9, fired));
+      if (clock.monotonic() < dueMs) early.push(dueMs - clock.monotonic());
+    }
+    expect(early).toEqual([]);
+  });
+});

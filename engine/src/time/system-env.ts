@@ -23,10 +23,16 @@ export function systemEnv(): Env {
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     timers: {
       after(delayMs, fire) {
+        const dueMs = performance.now() + delayMs;
         let handle: NodeJS.Timeout;
         const wait = (leftMs: number): void => {
-          const onward = leftMs - TIMEOUT_MS_MAX;
-          handle = onward > 0 ? setTimeout(wait, TIMEOUT_MS_MAX, onward) : setTimeout(fire, leftMs);
+          handle = setTimeout(look, Math.min(Math.ceil(leftMs), TIMEOUT_MS_MAX));
+        };
+        // Node's timers count whole milliseconds and may fire up to one too early.
+        const look = (): void => {
+          const leftMs = dueMs - performance.now();
+          if (leftMs > 0) wait(leftMs);
+          else fire();
         };
         wait(delayMs);
         return { cancel: () => clearTimeout(handle) };
