@@ -3,6 +3,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 import { skips } from "./ops/bin/setup.mjs";
 
 const propertySeed = fileURLToPath(import.meta.resolve("./ops/test/property-seed.ts"));
+const flakyReporter = fileURLToPath(import.meta.resolve("./ops/test/flaky-reporter.ts"));
 const moduleCache = fileURLToPath(new URL("node_modules/.cache/vitest", import.meta.url));
 /** Files that replace modules, change the environment or count on a process of their own, which each of them gets. */
 const alone = [
@@ -32,6 +33,7 @@ const inOps = alone.filter((path) => path.startsWith("ops/")).map((path) => path
 
 export default defineConfig({
   test: {
+    reporters: ["default", flakyReporter],
     projects: projects.map(({ name, root, include, isolate, groupOrder }) => ({
       // The `source` condition makes workspaces import each other's sources, so tests need no build.
       resolve: { conditions: ["source", "node"] },
@@ -49,6 +51,7 @@ export default defineConfig({
         // The projects, and the runs of a gate, share what was transformed.
         experimental: { fsModuleCache: true, fsModuleCachePath: moduleCache },
         testTimeout: 20_000,
+        retry: process.env.CI === "true" ? 1 : 0,
         // Below the limit of a test, so that what did not come is named.
         expect: { poll: { timeout: 15_000 } },
         maxWorkers: 2,
