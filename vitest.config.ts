@@ -14,6 +14,8 @@ const alone = [
   // They load what is built, too.
   "ops/test/faults/{clock,edge-kills,kills}.e2e.test.ts",
 ];
+/** Folders of ops that take minutes each. */
+const LONG = "test/{audit,connectors,eventstore,faults,native,personal,retention}/**";
 /**
  * The others share what a worker has imported, and the workspaces below `ops` what was transformed for it: both take longer than most
  * of their tests. Two files at a time, as most wait for a server or a process. The tests of ops come after all others.
@@ -27,14 +29,15 @@ const projects = [
     isolate: false,
     groupOrder: 0,
   },
-  { name: "ops", root: "ops", include: ["{src,test}/**/*.test.ts"], isolate: false, groupOrder: 1 },
+  { name: "ops", root: "ops", include: ["{src,test}/**/*.test.ts"], exclude: [LONG], isolate: false, groupOrder: 1 },
+  { name: "long", root: "ops", include: [`${LONG}/*.test.ts`], isolate: false, groupOrder: 1 },
 ];
 const inOps = alone.filter((path) => path.startsWith("ops/")).map((path) => path.slice("ops/".length));
 
 export default defineConfig({
   test: {
     reporters: ["default", flakyReporter],
-    projects: projects.map(({ name, root, include, isolate, groupOrder }) => ({
+    projects: projects.map(({ name, root, include, exclude = [], isolate, groupOrder }) => ({
       // The `source` condition makes workspaces import each other's sources, so tests need no build.
       resolve: { conditions: ["source", "node"] },
       ssr: {
@@ -45,7 +48,7 @@ export default defineConfig({
         root,
         environment: "node",
         include,
-        exclude: [...configDefaults.exclude, ...(name === "ops" ? inOps : [])],
+        exclude: [...configDefaults.exclude, ...exclude, ...(root === "ops" ? inOps : [])],
         benchmark: { include: name === "units" ? ["*/bench/**/*.bench.ts"] : [] },
         setupFiles: [propertySeed],
         // The projects, and the runs of a gate, share what was transformed.

@@ -28,8 +28,7 @@ const FULL = {
   LOG_SIM_SEEDS: "2000",
 };
 const scoreboard = join(import.meta.dirname, "scoreboard.mjs");
-const projects = ["units", "ops", "alone"].flatMap((name) => ["--project", name]);
-const run = spawnSync(process.execPath, [vitest, "run", ...projects, "--reporter", scoreboard, ...paths], {
+const run = spawnSync(process.execPath, [vitest, "run", "--reporter", scoreboard, ...paths], {
   cwd: root,
   stdio: "inherit",
   env: { ...process.env, ...(isFull ? FULL : {}) },
