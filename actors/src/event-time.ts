@@ -1,17 +1,10 @@
 /** Event times as milliseconds since 1970, from what messages carry: ISO 8601 text (UTC unless it says otherwise) or numbers. */
-import { type Column, cell, type Dictionary, type Json } from "@millrace/engine";
+import { type Column, cell, type Dictionary, type Json, msOfIsoText } from "@millrace/engine";
 
-const ISO = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
-
-/** `NaN` when `value` is no time. Text without a zone is UTC, so that the same file means the same on every machine. */
+/** `NaN` when `value` is no time. */
 export function eventTimeOf(value: Json): number {
   if (typeof value === "number") return Number.isFinite(value) ? value : Number.NaN;
-  if (typeof value !== "string") return Number.NaN;
-  const match = ISO.exec(value);
-  if (match === null) return Number.NaN;
-  return Date.parse(
-    value.length > 10 && match[1] === undefined ? `${value.replace(" ", "T")}Z` : value.replace(" ", "T"),
-  );
+  return typeof value === "string" ? msOfIsoText(value) : Number.NaN;
 }
 
 /** Times of each dictionary's entries so far. */

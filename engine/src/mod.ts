@@ -357,6 +357,7 @@ export {
   type SupervisorEvents,
 } from "./supervision/supervisor.ts";
 export { type Clock, type Env, type Random, sleep, type Timer, type Timers, type Turns } from "./time/clock.ts";
+export { msOfIsoText } from "./time/iso-text.ts";
 export { systemEnv } from "./time/system-env.ts";
 export { type EdgeCarriersOptions, edgeCarriers } from "./transport/edge-carriers.ts";
 export { decodeFrame, encodeFrame } from "./transport/frame-codec.ts";

@@ -9,6 +9,7 @@ import { cell } from "../frame/column.ts";
 import type { LateMark } from "../frame/frame.ts";
 import { isJsonObject, type Json } from "../frame/json.ts";
 import type { Positions } from "../frame/positions.ts";
+import { msOfIsoText } from "../time/iso-text.ts";
 
 export interface EventTimeOptions {
   /** Field of the message with its event time: ISO 8601 or ms since 1970. */
@@ -85,21 +86,9 @@ const TIME_MIN = Date.UTC(1, 0, 1) - 1900 * 366 * 86_400_000;
 const TIME_MAX = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 function timeOf(value: Json | undefined): number {
-  return plausible(typeof value === "number" ? value : typeof value === "string" ? timeIn(value) : Number.NaN);
+  return plausible(typeof value === "number" ? value : typeof value === "string" ? msOfIsoText(value) : Number.NaN);
 }
 
 function plausible(ms: number): number {
   return ms >= TIME_MIN && ms <= TIME_MAX ? ms : Number.NaN;
-}
-
-/** A year, month, date or date and time. `Date.parse` finds times in nearly any text ("hello 3"), by the zone of the machine. */
-const ISO = /^\d{4}(?:-\d{2}(?:-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(Z|z|[+-]\d{2}:?\d{2})?)?)?)?$/;
-const DATE_CHARS = 10;
-
-/** Text without a zone is UTC, so that the same file means the same on every machine. */
-function timeIn(text: string): number {
-  const match = ISO.exec(text);
-  if (match === null) return Number.NaN;
-  const isZoneless = text.length > DATE_CHARS && match[1] === undefined;
-  return Date.parse(isZoneless ? `${text.replace(" ", "T")}Z` : text);
 }

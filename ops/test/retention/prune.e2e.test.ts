@@ -58,6 +58,11 @@ describe("millrace log prune", { timeout: TEST_MS }, () => {
     const placed = await ask("log", "hold", "place", "case-7", "--stream", "counts-", "--reason", "letter of 3 May");
     expect(placed).toMatchObject({ code: 0 });
     expect((await ask("log", "hold", "ls")).stdout).toMatch(/case-7 +counts-.*letter of 3 May/);
+    // JavaScript takes it for a day of 2001, in the zone of the machine.
+    expect(await ask("log", "hold", "place", "case-8", "--from", "3 May")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("CLI-USAGE --from 3 May: expected a time such as 2026-01-31"),
+    });
     const held = await ask("log", "prune", "--older-than", "0", "--json");
     expect(held.code).toBe(1);
     expect(lastJson(held.stdout)).toMatchObject({

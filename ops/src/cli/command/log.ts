@@ -1,6 +1,6 @@
 /** What the log keeps, and for how long. */
 import { stat } from "node:fs/promises";
-import { durationMs, messageOf, reportOf, systemEnv } from "@millrace/engine";
+import { durationMs, messageOf, msOfIsoText, reportOf, systemEnv } from "@millrace/engine";
 import { nativeBlocks } from "@millrace/native";
 import { inlineTreeHasher } from "@millrace/projections";
 import {
@@ -252,9 +252,11 @@ export async function placeLegalHold(name: string, options: HoldOptions): Promis
   const held: HeldEvents = {
     ...(stream === undefined ? {} : { streamPrefix: stream }),
     ...(tenant === undefined ? {} : { tenant }),
-    ...(from === undefined ? {} : { fromMs: timeOf(from) }),
-    ...(to === undefined ? {} : { toMs: timeOf(to) }),
+    ...(from === undefined ? {} : { fromMs: timeOf("from", from) }),
+    ...(to === undefined ? {} : { toMs: timeOf("to", to) }),
   };
+  if (held.fromMs !== undefined && held.toMs !== undefined && held.fromMs >= held.toMs)
+    throw opsError("CLI-USAGE", `no event is from ${from} on and before ${to}: the hold would keep nothing`);
   await withCare(options.data, async (care) => {
     writeHolds([await care.placeHold({ name, held, by: asked(reason) })], json);
   });
@@ -287,9 +289,11 @@ function writeHolds(holds: readonly LegalHold[], json: boolean): void {
   writeTable(["hold", "streams", "tenant", "from", "to", "by", "since", "why"], rows);
 }
 
-function timeOf(text: string): number {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw opsError("CLI-USAGE", `${text} is no time such as 2026-01-31T12:00:00Z`);
+/** A text that JavaScript only guesses a time in, by the zone of the machine, must not decide what is kept. */
+function timeOf(option: string, text: string): number {
+  const ms = msOfIsoText(text);
+  if (Number.isNaN(ms))
+    throw opsError("CLI-USAGE", `--${option} ${text}: expected a time such as 2026-01-31 or 2026-01-31T12:00:00Z`);
   return ms;
 }
 
