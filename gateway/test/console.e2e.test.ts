@@ -45,7 +45,15 @@ describe.skipIf(skipped)(
     deadLetters.letters = [
       deadLetter(1, { error: { code: "MSG-POISON", kind: "terminal", message: "<img src=x onerror=alert(1)>" } }),
       deadLetter(2),
-      deadLetter(3, { node: "late", error: { code: "EXPRESSION-TYPE", kind: "terminal", message: "delay is text" } }),
+      deadLetter(3, {
+        node: "late",
+        error: {
+          code: "EXPRESSION-TYPE",
+          kind: "terminal",
+          message: "delay is text",
+          place: { file: "flights.csv", line: 7 },
+        },
+      }),
     ];
     const faults: string[] = [];
     let app: FastifyInstance;
@@ -177,6 +185,9 @@ describe.skipIf(skipped)(
       await page.$eval(".table tbody tr", (row) => row.setAttribute("data-kept", "yes"));
       await page.waitForFunction((text) => document.querySelector(".list-head .pill")?.textContent !== text, first);
       expect(await page.getAttribute(".table tbody tr", "data-kept")).toBe("yes");
+      await page.getByLabel("Filter").fill("note = a=b");
+      await page.getByLabel("Filter").press("Enter");
+      await page.waitForURL(/where\.note=a%3Db/);
     });
 
     it("lists events as they come, few elements for many events, and freezes", async () => {
@@ -199,6 +210,7 @@ describe.skipIf(skipped)(
       const page = await open("/dead-letters");
       await sees(page, ".group", /MSG-POISON.*scored/);
       await sees(page, ".letter-error", /<img src=x/);
+      await sees(page, ".facts", /Fileflights\.csv:7/);
       expect(await page.locator(".group img").count()).toBe(0);
       await page.getByRole("button", { name: "Send all again…" }).first().click();
       await page.getByLabel("Why").fill("fixed upstream");

@@ -12,6 +12,7 @@ export interface ErrorReport {
   readonly code: string;
   readonly kind: string;
   readonly message: string;
+  readonly place?: { readonly file?: string; readonly line?: number; readonly column?: number };
   readonly causes?: readonly string[];
 }
 

@@ -3,6 +3,12 @@ const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 export const count = (value: number): string => grouped.format(value).replaceAll(",", "\u202f");
 
+/** A value of a row: whole numbers as they are, others with three decimals or, where these say little, three digits. */
+export function number(value: number): string {
+  if (Number.isInteger(value)) return count(value);
+  return String(Math.abs(value) < 1 ? Number(value.toPrecision(3)) : Math.round(value * 1000) / 1000);
+}
+
 /** 412 k, 1.2 M, 86, 3.4 */
 export function short(value: number): string {
   const size = Math.abs(value);

@@ -149,6 +149,16 @@ function Letter({ letter, onRedrive }: { readonly letter: DeadLetter; readonly o
               {lane} · pos {count(pos)}
               {ord > 0 ? `.${ord}` : ""}
             </dd>
+            {error.place?.file !== undefined && (
+              <>
+                <dt>File</dt>
+                <dd className="num" title={error.place.file}>
+                  {[error.place.file, error.place.line, error.place.column]
+                    .filter((part) => part !== undefined)
+                    .join(":")}
+                </dd>
+              </>
+            )}
             <dt>Recorded at</dt>
             <dd className="num">#{count(position)}</dd>
             <dt>Attempts</dt>

@@ -1,7 +1,7 @@
 /** One view: its rows as they change, or as they were. */
 import { memo, type ReactElement, useEffect, useState } from "react";
 import { getJson, type Json, type ProjectionPage as Page, type RequestFailure, type Row } from "../api.ts";
-import { count } from "../format.ts";
+import { count, number } from "../format.ts";
 import { JsonView } from "../parts/json-view.tsx";
 import { Empty, Failure } from "../parts/notice.tsx";
 import { setQuery } from "../router.ts";
@@ -111,24 +111,23 @@ function patched({ rows }: Table, patch: Patch): Table {
 
 function QueryForm({ query }: { readonly query: URLSearchParams }): ReactElement {
   const where = [...query].filter(([key]) => key.startsWith("where."));
-  const add = (text: string): void => {
-    const [field = "", value = ""] = text.split("=", 2).map((part) => part.trim());
-    if (field !== "" && text.includes("=")) setQuery({ [`where.${field}`]: value });
+  const add = (input: HTMLInputElement): void => {
+    const [, field, value = ""] = /^\s*([^=]*[^=\s])\s*=(.*)$/.exec(input.value) ?? [];
+    if (field === undefined) return;
+    setQuery({ [`where.${field}`]: value.trim() });
+    input.value = "";
   };
   return (
-    <form
-      className="filters"
-      aria-label="Query"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const input = event.currentTarget.elements.namedItem("where") as HTMLInputElement;
-        add(input.value);
-        input.value = "";
-      }}
-    >
+    <form className="filters" aria-label="Query" onSubmit={(event) => event.preventDefault()}>
       <label className="filter">
         Filter
-        <input name="where" placeholder="field = value" spellCheck={false} autoComplete="off" />
+        <input
+          placeholder="field = value"
+          spellCheck={false}
+          autoComplete="off"
+          // A form of two fields without a button is not submitted by Enter.
+          onKeyDown={(event) => event.key === "Enter" && add(event.currentTarget)}
+        />
       </label>
       {where.map(([key, value]) => (
         <button key={key} type="button" className="chip" onClick={() => setQuery({ [key]: undefined })}>
@@ -187,7 +186,7 @@ function RowTable({ rows, isLive }: { readonly rows: readonly Row[]; readonly is
         <tbody>
           {rows.map((row, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: changes name rows by their place in the page.
-            <RowCells key={index} row={row} columns={columns.join("\n")} isLive={isLive} />
+            <RowCells key={index} row={row} columns={JSON.stringify(columns)} isLive={isLive} />
           ))}
         </tbody>
       </table>
@@ -208,7 +207,7 @@ const RowCells = memo(function RowCells({
 }): ReactElement {
   return (
     <tr>
-      {columns.split("\n").map((column) => {
+      {(JSON.parse(columns) as readonly string[]).map((column) => {
         const value = row[column];
         return (
           <td
@@ -225,8 +224,7 @@ const RowCells = memo(function RowCells({
 
 function Cell({ value }: { readonly value: Json | undefined }): ReactElement | string {
   if (value === undefined || value === null) return "–";
-  if (typeof value === "number")
-    return Number.isInteger(value) ? count(value) : String(Math.round(value * 1000) / 1000);
+  if (typeof value === "number") return number(value);
   if (typeof value === "object") return <JsonView value={value} />;
   return typeof value === "string"
     ? value.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d):00(?:\.000)?Z$/, "$1 $2")

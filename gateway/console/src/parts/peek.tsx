@@ -29,23 +29,31 @@ export function Peek({ graph, edge }: { readonly graph: string; readonly edge: s
   frozen.current = isFrozen;
   useEffect(() => {
     let kept: readonly PeekedMessage[] = [];
+    let ratio = 1;
     let renderedMs = 0;
+    let later: ReturnType<typeof setTimeout> | undefined;
+    const show = (): void => {
+      later = undefined;
+      if (frozen.current) return;
+      renderedMs = performance.now();
+      setSeen({ messages: kept, ratio });
+      setNewer(0);
+    };
     const take = (): void => {
       const peek = live.peek;
       if (!peek || peek.graph !== graph || peek.edge !== edge) return;
       kept = distinct([...peek.messages, ...kept]).slice(0, SHOWN);
-      if (frozen.current) {
-        setNewer((before) => before + peek.crossed);
-        return;
-      }
-      const now = performance.now();
-      if (now - renderedMs < RENDER_MS) return;
-      renderedMs = now;
-      setSeen({ messages: kept, ratio: peek.messages.length === 0 ? 1 : peek.crossed / peek.messages.length });
-      setNewer(0);
+      ratio = peek.messages.length === 0 ? 1 : peek.crossed / peek.messages.length;
+      if (frozen.current) setNewer((before) => before + peek.crossed);
+      // What comes sooner is shown then, though nothing may come after it.
+      else later ??= setTimeout(show, Math.max(0, renderedMs + RENDER_MS - performance.now()));
     };
     take();
-    return live.on("peek", take);
+    const leave = live.on("peek", take);
+    return () => {
+      leave();
+      clearTimeout(later);
+    };
   }, [graph, edge]);
   return (
     <section className="peek">
