@@ -1,6 +1,7 @@
 /** RFC 9457 problem documents. The only place where an error's kind and code become an HTTP status. */
 import { type ErrorKind, errorEntry, MillraceError, messageOf } from "@millrace/engine";
 import { gatewayError } from "./errors.ts";
+import { MEANINGS } from "./schema/field.ts";
 
 export interface FieldError {
   /** JSON pointer into the part of the request, e.g. `body/reason`. */
@@ -136,11 +137,21 @@ function asMillraceError(thrown: unknown): MillraceError {
   return gatewayError(CODE_OF_STATUS.get(statusCode) ?? "HTTP-MALFORMED", messageOf(thrown), { cause: thrown });
 }
 
+/** What the validator says of the rule that failed, as far as more is to be said of it than its own message does. */
+interface RuleParams {
+  readonly additionalProperty?: string;
+  readonly pattern?: string;
+  readonly allowedValues?: readonly unknown[];
+}
+
 function fieldError(
   failure: { readonly instancePath: string; readonly message?: string; readonly params?: object },
   part: string,
 ): FieldError {
-  const extra = (failure.params as { additionalProperty?: string } | undefined)?.additionalProperty;
-  const path = `${part}${failure.instancePath}${extra === undefined ? "" : `/${extra}`}`;
-  return { path, message: extra === undefined ? (failure.message ?? "is not valid") : "is not known here" };
+  const { additionalProperty: extra, pattern, allowedValues }: RuleParams = failure.params ?? {};
+  if (extra !== undefined) return { path: `${part}${failure.instancePath}/${extra}`, message: "is not known here" };
+  const meaning = pattern === undefined ? allowedValues?.join(", ") : MEANINGS.get(pattern);
+  const before = pattern === undefined ? "must be one of " : "must be ";
+  const message = meaning === undefined ? (failure.message ?? "is not valid") : `${before}${meaning}`;
+  return { path: `${part}${failure.instancePath}`, message };
 }

@@ -181,7 +181,13 @@ describe("projections", () => {
     expect(gateway.projections.queries.at(-1)).toEqual({ limit: 100, asOf: 12, minPosition: 3, order: "desc" });
     await get("/api/v1/projections/departures?asOf=2001-02-11T14:00Z");
     expect(gateway.projections.queries.at(-1)).toEqual({ limit: 100, asOfTimeMs: 981_900_000_000 });
-    expect((await get("/api/v1/projections/departures?asOf=yesterday")).statusCode).toBe(400);
+    const refusals = {
+      "asOf=yesterday": "querystring/asOf must be a position, or a time in UTC such as 2026-01-31T12:00:00Z",
+      "asOf=2001-02-29T14:00Z": "querystring/asOf: there is no time 2001-02-29T14:00Z",
+      "order=up": "querystring/order must be one of asc, desc",
+    };
+    for (const [query, detail] of Object.entries(refusals))
+      expect((await get(`/api/v1/projections/departures?${query}`)).json()).toMatchObject({ status: 400, detail });
     expect((await get("/api/v1/projections/departures?asOf=2001-99-99T14:00Z")).statusCode).toBe(400);
   });
 

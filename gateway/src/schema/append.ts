@@ -1,6 +1,6 @@
 /** Appends over REST and their conditions. EventStoreDB clients write the same condition into the metadata of an event. */
 import { Type } from "typebox";
-import { AnyJson, typed } from "./field.ts";
+import { AnyJson, HEX_ID, typed, UUID } from "./field.ts";
 
 const closed = { additionalProperties: false } as const;
 const Text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
@@ -17,7 +17,7 @@ const ConditionFilter = Type.Object(
     category: Type.Optional(Text(500)),
     graph: Type.Optional(Text(200)),
     node: Type.Optional(Text(200)),
-    correlation: Type.Optional(Type.String({ pattern: "^[0-9a-f]{32}$" })),
+    correlation: Type.Optional(Type.String({ pattern: HEX_ID })),
   },
   { ...closed, minProperties: 1 },
 );
@@ -42,7 +42,7 @@ const NewEvent = Type.Object(
   {
     id: Type.Optional(
       Type.String({
-        pattern: "^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$",
+        pattern: UUID,
         description: "A UUID. Whoever repeats a request gives all ids, so that it happens once.",
       }),
     ),

@@ -1,6 +1,6 @@
 import type { DeadLetter } from "@millrace/engine";
 import { Type } from "typebox";
-import { AnyJson, Cursor, Limit, Name, Nullable, typed } from "./field.ts";
+import { AnyJson, Cursor, HEX_ID, Limit, Name, Nullable, typed } from "./field.ts";
 import { ErrorReportSchema } from "./problem.ts";
 
 const DeadLetterFields = Type.Object({
@@ -37,11 +37,11 @@ export const DeadLetterPageSchema = Type.Object({
   rows: Type.Array(DeadLetterSchema),
   next: Nullable("string", "Cursor of the next page; null on the last."),
 });
-export const DeadLetterParams = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{32}$" }) });
+export const DeadLetterParams = Type.Object({ id: Type.String({ pattern: HEX_ID }) });
 export const RedriveBody = Type.Object(
   {
     graph: Name,
-    ids: Type.Array(Type.String({ pattern: "^[0-9a-f]{32}$" }), { minItems: 1, maxItems: 500 }),
+    ids: Type.Array(Type.String({ pattern: HEX_ID }), { minItems: 1, maxItems: 500 }),
     reason: Type.String({ minLength: 1, maxLength: 500, description: "Why; it becomes part of the event." }),
   },
   { additionalProperties: false },

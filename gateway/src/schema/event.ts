@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import type { EventDocument } from "../event-json.ts";
 import { Tags } from "./append.ts";
-import { AnyJson, Cursor, Limit, Nullable, Position, typed } from "./field.ts";
+import { AnyJson, Cursor, HEX_ID, Limit, Nullable, Position, typed } from "./field.ts";
 
 export const EventFilterFields = {
   stream: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: "Exactly this stream." })),
@@ -12,7 +12,7 @@ export const EventFilterFields = {
   ),
   graph: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
   node: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
-  correlation: Type.Optional(Type.String({ pattern: "^[0-9a-f]{32}$", description: "32 hex digits." })),
+  correlation: Type.Optional(Type.String({ pattern: HEX_ID, description: "32 hex digits." })),
   tag: Type.Optional(Tags),
 };
 

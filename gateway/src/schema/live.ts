@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { EventFilterFields } from "./event.ts";
+import { EDGE, EVENT_ID } from "./field.ts";
 
 const { stream: _exact, ...filter } = EventFilterFields;
 
@@ -11,7 +12,7 @@ export const LiveQuery = Type.Object(
     ),
     peek: Type.Optional(
       Type.String({
-        pattern: "^[^/]+/.+$",
+        pattern: EDGE,
         maxLength: 700,
         description: "`graph/edge`: samples at most 50 messages a second.",
       }),
@@ -29,7 +30,7 @@ export const LiveQuery = Type.Object(
 export const LiveHeaders = Type.Object({
   "last-event-id": Type.Optional(
     Type.String({
-      pattern: "^[0-9]{1,16}$",
+      pattern: EVENT_ID,
       description: "Log position of the newest event seen; the stream goes on after it.",
     }),
   ),

@@ -1,7 +1,7 @@
 import type { JsonObject } from "@millrace/engine";
 import { Type } from "typebox";
 import type { ProjectionInfo } from "../ports.ts";
-import { Cursor, Limit, Name, Nullable, Position, typed } from "./field.ts";
+import { Cursor, Limit, MOMENT, Name, Nullable, Position, typed } from "./field.ts";
 
 const ProjectionInfoFields = Type.Object({
   name: Type.String(),
@@ -39,7 +39,7 @@ export const ProjectionQuerySchema = Type.Unsafe<ProjectionQueryString>({
   properties: {
     asOf: {
       type: "string",
-      pattern: "^(?:\\d{1,15}|\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d(?::\\d\\d(?:\\.\\d{1,3})?)?Z)$",
+      pattern: MOMENT,
       description: "The rows as they were at this position, or at this time (ISO 8601, UTC).",
     },
     minPosition: { ...Position, description: "Waits until this position is folded." },
