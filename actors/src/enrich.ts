@@ -22,7 +22,7 @@ import type { Expression } from "./expression.ts";
 import { withoutFailed } from "./survivors.ts";
 
 export interface EnrichOptions {
-  /** Table row by key. Keys compare as JavaScript does: a number never equals a text. */
+  /** Table row by key. Whether a number equals a text is up to the table. */
   readonly table: ReadonlyMap<Json, Json>;
   readonly key: Expression;
   /** Field that the table row is put into; replaces a field of that name. */

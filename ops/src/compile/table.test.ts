@@ -42,6 +42,21 @@ describe("a table", () => {
     expect([...(await loadTable(tableOf([{ id: text }]), "id", PLACE)).keys()]).toEqual([text]);
   });
 
+  it("finds a code of a CSV file, whose cells are texts and numbers, in a column of codes that are texts, and the other way", async () => {
+    const codes = await loadTable(tableOf([{ code: "01" }, { code: "10" }]), "code", PLACE);
+    expect(["01", 10, "10", 1, "1"].map((key) => codes.get(key))).toEqual([
+      { code: "01" },
+      { code: "10" },
+      { code: "10" },
+      undefined,
+      undefined,
+    ]);
+    const ids = await loadTable(tableOf([{ id: "7" }]), "id", PLACE);
+    expect([ids.get("7"), ids.has("7"), ids.has("07"), ids.get("7.0")]).toEqual([{ id: 7 }, true, false, undefined]);
+    // A table whose keys are both has both.
+    expect((await loadTable(tableOf([{ id: 7 }, { id: "7" }]), "id", PLACE)).get("7")).toEqual({ id: "7" });
+  });
+
   it("leaves out rows whose key is null", async () => {
     expect((await loadTable(tableOf([{ id: null }, { id: "a" }]), "id", PLACE)).size).toBe(1);
   });

@@ -14,6 +14,29 @@ const READ_MAX = 4096;
 const ROWS_MAX = 5_000_000;
 
 /**
+ * A number finds the row of its text and a text that of its number, where there is no row of the key itself: in a CSV file the codes `01` and
+ * `10` are a text and a number, in the table of codes both are texts.
+ */
+class TableRows extends Map<Json, Json> {
+  override get(key: Json): Json | undefined {
+    return super.get(key) ?? super.get(otherwise(key));
+  }
+
+  override has(key: Json): boolean {
+    return super.has(key) || super.has(otherwise(key));
+  }
+
+  hasItself(key: Json): boolean {
+    return super.has(key);
+  }
+}
+
+function otherwise(key: Json): Json {
+  if (typeof key === "number") return String(key);
+  return typeof key === "string" && isNumber(key) ? Number(key) : key;
+}
+
+/**
  * Rows by the value of the column `on`. Where keys came as text (CSV is read so) and all of them are numbers, they are numbers:
  * a column of codes such as `0E8` stays text as a whole.
  *
@@ -31,10 +54,10 @@ export async function loadTable(
     if (rows.push(row) > ROWS_MAX) throw tableError(`the table has more than ${ROWS_MAX} rows`, place);
   }
   const areNumbers = rows.every((row) => typeof row[on] === "string" && isNumber(row[on]));
-  const table = new Map<Json, Json>();
+  const table = new TableRows();
   for (const row of rows) {
     const key = areNumbers ? Number(row[on]) : (row[on] as Json);
-    if (table.has(key)) throw tableError(`\`${on}\` = ${JSON.stringify(key)} is there twice`, place);
+    if (table.hasItself(key)) throw tableError(`\`${on}\` = ${JSON.stringify(key)} is there twice`, place);
     table.set(key, areNumbers ? { ...row, [on]: key } : row);
   }
   return table;
