@@ -20,6 +20,7 @@ import { checkRegistry } from "./registry-check.ts";
 import { checkRest } from "./rest-check.ts";
 import {
   extensionOf,
+  HOST_PROJECTIONS,
   parseTarget,
   plainPath,
   SINK_SCHEMES,
@@ -165,9 +166,7 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   if (target === undefined) return;
   const { scheme, address } = target;
   const path = ["nodes", node.name, "to"];
-  if (scheme === "projection" && !/^[A-Za-z][A-Za-z0-9_-]*$/.test(address)) {
-    problems.add("GRAPH-SCHEMA", path, `\`${address}\` is no name of a projection`);
-  }
+  if (scheme === "projection") checkProjectionName(address, path, problems);
   if (scheme === "file" && node.text("format") === undefined && !SINK_FORMATS.includes(extensionOf(address))) {
     problems.add("GRAPH-SCHEMA", path, unknownFormat(address, SINK_FORMATS));
   }
@@ -182,6 +181,17 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   if (KEPT_SINKS.includes(scheme))
     forbid(node, ["reveal"], `what a ${scheme}: sink takes does not leave, and stays sealed`, problems);
   checkSecret(node, scheme === "http" || scheme === "https", problems);
+}
+
+const PROJECTION_NAME = /^[a-z][a-z0-9_-]{0,99}$/;
+
+function checkProjectionName(name: string, path: Path, problems: ProblemList): void {
+  if (HOST_PROJECTIONS.has(name))
+    problems.add("GRAPH-SCHEMA", path, `\`${name}\` is a projection of the host itself; give it another name`);
+  else if (!PROJECTION_NAME.test(name)) {
+    const rule = "it begins with a lower-case letter; lower-case letters, digits, - and _ follow, 100 at most";
+    problems.add("GRAPH-SCHEMA", path, `\`${name}\` is no name of a projection: ${rule}`);
+  }
 }
 
 const KEPT_SINKS = ["projection", "discard"];

@@ -236,6 +236,17 @@ tests:
     `);
   });
 
+  test("refuse a name of a projection that no host would take", () => {
+    const to = (name: string) => `name: g
+nodes:
+  in:  { kind: source, from: "file:./a.ndjson" }
+  out: { kind: sink, input: in, to: "projection:${name}", key: [id] }
+`;
+    for (const name of ["Totals", "größe", "2nd", "a.b", "graphs", "dead-letters"])
+      expect(problems(to(name))).toEqual([expect.stringMatching(/^g\.yaml:4:37 GRAPH-SCHEMA .* projection/)]);
+    expect(problems(to("totals_2-b"))).toEqual([]);
+  });
+
   test.each([
     ["truncated", '{"name": "g", "nodes": {"a": ', "g.yaml:1:30 GRAPH-SYNTAX Flow map must end with a }"],
     [

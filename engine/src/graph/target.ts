@@ -6,6 +6,9 @@ export interface Target {
   readonly address: string;
 }
 
+/** Projections of the host itself; no sink writes to them. */
+export const HOST_PROJECTIONS: ReadonlySet<string> = new Set(["graphs", "dead-letters", "dead-letter-counts"]);
+
 export const SOURCE_SCHEMES = [
   "file",
   "http",

@@ -1,7 +1,6 @@
 /** The projections of a host: its own, and those that graphs of its log declare. */
 import type { Env, EventLog, OrderedStore } from "@millrace/engine";
 import {
-  DEAD_LETTERS,
   deadLetterCountProjection,
   deadLetterProjection,
   graphProjection,
@@ -25,29 +24,42 @@ export async function runProjections(
     graphProjection(),
     deadLetterProjection(),
     deadLetterCountProjection(),
-    ...tables([...declared, ...known]),
+    ...tables(declared, known),
   ];
   const runner = projectionRunner({ log, store, projections, env });
   runner.start();
   return runner;
 }
 
-const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/;
-const RESERVED: ReadonlySet<string> = new Set(["graphs", DEAD_LETTERS, "dead-letter-counts"]);
-
-/** One projection per name; sinks of several graphs may write to one if they agree on its key. */
-function tables(declared: readonly DeclaredProjection[]): readonly Projection[] {
-  const byName = new Map<string, { key: readonly string[]; streams: Set<string> }>();
-  for (const { name, key, streams } of declared) {
-    if (!NAME.test(name))
-      throw opsError("HOST-PROJECTION", `projection ${name}: names are lower-case letters, digits and . _ -`);
-    if (RESERVED.has(name))
-      throw opsError("HOST-PROJECTION", `projection ${name}: the host itself has one of this name`);
-    const table = byName.get(name) ?? { key, streams: new Set<string>() };
-    if (JSON.stringify(table.key) !== JSON.stringify(key))
-      throw opsError("HOST-PROJECTION", `projection ${name} is declared with the keys [${table.key}] and [${key}]`);
+/**
+ * One projection per name; sinks of several graphs may write to one if they agree on its key. A graph that declares it anew, with
+ * another key, is not held to what it said before: the rows are folded again by that.
+ */
+export function tables(
+  declared: readonly DeclaredProjection[],
+  known: readonly DeclaredProjection[],
+): readonly Projection[] {
+  const byName = new Map<string, { key: readonly string[]; first: string; streams: Set<string> }>();
+  for (const { name, key, streams } of [...declared, ...known.map((old) => asDeclared(old, declared))]) {
+    const by = graphOf(streams);
+    const table = byName.get(name) ?? { key, first: by, streams: new Set<string>() };
+    if (JSON.stringify(table.key) !== JSON.stringify(key)) {
+      const keys = `[${table.key.join(", ")}] by graph ${table.first} and [${key.join(", ")}] by graph ${by}`;
+      throw opsError("HOST-PROJECTION", `projection ${name} is declared with two keys, ${keys}`);
+    }
     for (const stream of streams) table.streams.add(stream);
     byName.set(name, table);
   }
   return Array.from(byName, ([name, { key, streams }]) => tableProjection({ name, key, streams: [...streams].sort() }));
+}
+
+function asDeclared(old: DeclaredProjection, declared: readonly DeclaredProjection[]): DeclaredProjection {
+  const graph = graphOf(old.streams);
+  const now = declared.find(({ name, streams }) => name === old.name && graphOf(streams) === graph);
+  return now === undefined ? old : { ...old, key: now.key };
+}
+
+/** Streams of sinks are `<graph>/<node>`, and nodes have no `/` in their names. */
+function graphOf([stream = ""]: readonly string[]): string {
+  return stream.slice(0, stream.lastIndexOf("/"));
 }
