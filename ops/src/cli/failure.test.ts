@@ -19,3 +19,8 @@ it("each problem of graph files is in a failure once, as JSON and as text", () =
     " found 2 problems\n  g.yaml:3:5 GRAPH-REF `from` is missing\n  g.yaml:4:5 GRAPH-REF there",
   );
 });
+
+it("what data says cannot steer the terminal that a failure is shown on", () => {
+  const text = failureText({ code: "X", kind: "rejected", message: "a\u001b[2J", place: { file: "b\r.csv", line: 3 } });
+  expect(text).toMatch(/^b\\u000d\.csv:3:1 .*X.* a\\u001b\[2J$/);
+});

@@ -2,6 +2,7 @@
 import type { ErrorReport, Problem } from "@millrace/engine";
 import { errorEntry, formatProblem, MillraceError, reportOf } from "@millrace/engine/worker";
 import pc from "picocolors";
+import { inert } from "./terminal-text.ts";
 
 export const EXIT = {
   ok: 0,
@@ -44,20 +45,31 @@ function exitCodeOf(thrown: unknown, code: string): number {
   return thrown instanceof MillraceError && thrown.kind === "rejected" ? EXIT.usage : EXIT.findings;
 }
 
-/** `place CODE message`, the problems of graph files, the causes, and what to do. The place in a file that has no lines is `file@offset`. */
+/** `place CODE message`, the problems of graph files, the causes, and what to do. */
 export function failureText({ code, message, place, details, causes = [] }: ErrorReport): string {
-  const offset = details?.offset === undefined ? "" : `@${details.offset}`;
-  const line = place?.line === undefined ? offset : `:${place.line}:${place.column ?? 1}`;
-  const where = place?.file === undefined ? "" : `${place.file}${line} `;
+  const where = placeText({ place, details });
   // The server's codes are known to the server, and it says what to do.
   const remedy = errorEntry(code)?.remedy ?? details?.remedy;
   const further = causes.filter((cause) => !message.includes(cause));
+  // What failed may quote what somebody sent.
   const lines = [
-    `${where}${pc.red(code)} ${message}`,
-    ...problemsOf(code, details).map((problem) => `  ${formatProblem(problem)}`),
-    ...further.map((cause) => `  because: ${cause}`),
+    `${inert(where)}${pc.red(code)} ${inert(message)}`,
+    ...problemsOf(code, details).map((problem) => `  ${inert(formatProblem(problem))}`),
+    ...further.map((cause) => `  because: ${inert(cause)}`),
   ];
   return [...lines, ...(typeof remedy === "string" ? [`  ${pc.dim(remedy)}`] : [])].join("\n");
+}
+
+interface Placed {
+  readonly place?: ErrorReport["place"] | undefined;
+  readonly details?: ErrorReport["details"] | undefined;
+}
+
+/** `file:line:column`, in a file that has no lines `file@offset`, and a space; empty where there is none. */
+export function placeText({ place, details }: Placed): string {
+  const offset = details?.offset === undefined ? "" : `@${details.offset}`;
+  const line = place?.line === undefined ? offset : `:${place.line}:${place.column ?? 1}`;
+  return place?.file === undefined ? "" : `${place.file}${line} `;
 }
 
 function problemsOf(code: string, details: ErrorReport["details"]): readonly Problem[] {

@@ -67,7 +67,8 @@ const witnessAllowOption = (): Option =>
 
 /** @throws InvalidArgumentError, as the next */
 export function integer(text: string, min: number, max: number): number {
-  const value = Number(text);
+  // `Number` takes an empty text, as of a variable that is not set, for 0.
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value) || value < min || value > max)
     throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}.`);
   return value;

@@ -1,5 +1,6 @@
 /** Text on stdout: JSON for programs, aligned columns for people. */
 import pc from "picocolors";
+import { columnsOf, cutTo, inert } from "./terminal-text.ts";
 
 export function writeJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -18,25 +19,25 @@ export type Cell = string | number | boolean | null | undefined;
 
 /** Numbers to the right, texts to the left, a dim head. */
 export function writeTable(head: readonly string[], rows: readonly (readonly Cell[])[]): void {
+  const titles = head.map(cellText);
   const texts = rows.map((row) => row.map(cellText));
-  const widths = head.map((title, i) => Math.max(title.length, ...texts.map((row) => row[i]?.length ?? 0)));
+  const widths = titles.map((title, i) => Math.max(columnsOf(title), ...texts.map((row) => columnsOf(row[i] ?? ""))));
   const isNumeric = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number"));
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, i) => (isNumeric[i] ? cell.padStart(widths[i] as number) : cell.padEnd(widths[i] as number)))
-      .join("  ")
-      .trimEnd();
-  writeLine(pc.dim(line(head)));
+  const padded = (cell: string, i: number): string => {
+    const room = " ".repeat((widths[i] as number) - columnsOf(cell));
+    return isNumeric[i] ? room + cell : cell + room;
+  };
+  const line = (cells: readonly string[]): string => cells.map(padded).join("  ").trimEnd();
+  writeLine(pc.dim(line(titles)));
   for (const row of texts) writeLine(line(row));
 }
 
-const CELL_CHARS_MAX = 60;
+const CELL_COLUMNS_MAX = 60;
 
 function cellText(cell: Cell): string {
   if (cell === null || cell === undefined) return "–";
   if (typeof cell === "number") return Number.isInteger(cell) ? cell.toLocaleString("en-US") : String(cell);
-  const text = String(cell).replaceAll(/\s+/g, " ");
-  return text.length > CELL_CHARS_MAX ? `${text.slice(0, CELL_CHARS_MAX - 1)}…` : text;
+  return cutTo(CELL_COLUMNS_MAX, inert(String(cell).replaceAll(/\s+/g, " ")));
 }
 
 /** UTC to the millisecond. */

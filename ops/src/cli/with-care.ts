@@ -1,5 +1,4 @@
 /** Care of a data directory from the command line: by the host that runs on it, else by this process on its files. */
-import { userInfo } from "node:os";
 import { MillraceError, type Mutation, PayloadArchive, systemEnv } from "@millrace/engine";
 import { systemDisk } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
@@ -10,6 +9,7 @@ import { exitOnFatal } from "../host/open-host.ts";
 import type { LogCare } from "../retention/log-care.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
 import { careOfHost, isRunning } from "./ask-host.ts";
+import { machineUser } from "./machine-user.ts";
 
 /** @throws HOST-EMPTY, HOST-REMOTE-LOG, HOST-BUSY, HOST-LOST, HOST-CARE, and what the care throws */
 export async function withCare(path: string, use: (care: LogCare) => Promise<void>): Promise<void> {
@@ -44,5 +44,5 @@ export async function withCare(path: string, use: (care: LogCare) => Promise<voi
 
 /** Who asks: the user of this machine, who can write the data directory. */
 export function asked(reason: string): Mutation {
-  return { principal: userInfo().username, reason };
+  return { principal: machineUser(), reason };
 }

@@ -1,8 +1,10 @@
 import type { DeadLetter } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
 import { type ApiOptions, withApi } from "../api.ts";
+import { placeText } from "../failure.ts";
 import { refuseUnknown } from "../known-names.ts";
 import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { inert } from "../terminal-text.ts";
 
 export interface ListOptions extends ApiOptions {
   readonly graph?: string;
@@ -47,9 +49,11 @@ export async function showDeadLetter(id: string, options: ApiOptions & { readonl
     writeLine(
       `graph ${letter.graph}, node ${letter.node}, lane ${letter.lane}, at (${letter.pos}, ${letter.ord}), log position ${letter.position}`,
     );
-    writeLine(`${letter.error.code} ${letter.error.message} (${counted(letter.attempts, "attempt")})`);
-    for (const cause of letter.error.causes ?? []) writeLine(`  because: ${cause}`);
-    writeLine(JSON.stringify(letter.input, null, 2));
+    writeLine(
+      `${inert(placeText(letter.error))}${letter.error.code} ${inert(letter.error.message)} (${counted(letter.attempts, "attempt")})`,
+    );
+    for (const cause of letter.error.causes ?? []) writeLine(`  because: ${inert(cause)}`);
+    writeLine(inert(JSON.stringify(letter.input, null, 2)));
   });
 }
 

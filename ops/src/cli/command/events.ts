@@ -2,6 +2,7 @@ import type { EventDocument } from "@millrace/gateway";
 import { type ApiOptions, withApi } from "../api.ts";
 import { refuseUnknown } from "../known-names.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { inert } from "../terminal-text.ts";
 
 export interface EventsOptions extends ApiOptions {
   readonly graph?: string;
@@ -47,8 +48,8 @@ export async function showEvent(position: number, options: ApiOptions & { readon
     if (options.json === true) return writeJson(answer);
     const { payload, timeMs, ...fields } = answer as unknown as EventDocument;
     writeLine(`${"time".padEnd(FIELD_WIDTH)}${timeText(timeMs)}`);
-    for (const [field, value] of Object.entries(fields)) writeLine(`${field.padEnd(FIELD_WIDTH)}${value}`);
-    writeLine(`payload\n${JSON.stringify(payload, null, 2)}`);
+    for (const [field, value] of Object.entries(fields)) writeLine(inert(`${field.padEnd(FIELD_WIDTH)}${value}`));
+    writeLine(`payload\n${inert(JSON.stringify(payload, null, 2))}`);
   });
 }
 

@@ -2,6 +2,7 @@ import type { ConnectionStatus, EdgeStatus, GraphStatus, Json } from "@millrace/
 import { isJsonObject } from "@millrace/engine/worker";
 import { withApi } from "../api.ts";
 import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { inert } from "../terminal-text.ts";
 
 interface Options {
   readonly url: string;
@@ -53,13 +54,13 @@ function writeGraph(status: GraphStatus): void {
     ]),
   );
   for (const node of status.nodes) {
-    if (node.reason !== "") writeLine(`${node.node}: ${node.reason}`);
-    if (node.details !== undefined) writeLine(`${node.node}: ${factsOf(node.details)}`);
+    if (node.reason !== "") writeLine(inert(`${node.node}: ${node.reason}`));
+    if (node.details !== undefined) writeLine(inert(`${node.node}: ${factsOf(node.details)}`));
   }
   for (const { node, connection } of status.nodes)
-    if (connection !== undefined) writeLine(`${node}: ${connectionText(connection)}`);
+    if (connection !== undefined) writeLine(inert(`${node}: ${connectionText(connection)}`));
   const broker = status.edges.find(({ connection }) => connection !== undefined)?.connection;
-  if (broker !== undefined) writeLine(`edges: ${connectionText(broker)}`);
+  if (broker !== undefined) writeLine(inert(`edges: ${connectionText(broker)}`));
   writeLine();
   writeTable(
     ["edge", "messages", "depth", "capacity", "dropped"],

@@ -5,6 +5,7 @@ import { type GraphTestResult, runGraphTest } from "../../graph-test/run-graph-t
 import { EXIT } from "../failure.ts";
 import { loadGraph, refuseProblems } from "../load-graph.ts";
 import { counted, writeJson, writeLine } from "../output.ts";
+import { inert } from "../terminal-text.ts";
 
 interface TestedGraph {
   readonly file: string;
@@ -52,9 +53,9 @@ function writeResult(
     for (const row of unexpected) writeLine(`       ${sink} got         ${textOf(row)}`);
   }
   for (const { node, error, input = null } of deadLetters)
-    writeLine(`       ${node} gave up ${textOf(input)}: ${error.code} ${error.message}`);
+    writeLine(`       ${node} gave up ${textOf(input)}: ${error.code} ${inert(error.message)}`);
 }
 
 function textOf(row: Json): string {
-  return JSON.stringify(row);
+  return inert(JSON.stringify(row));
 }

@@ -3,6 +3,7 @@ import type { EventDocument } from "@millrace/gateway";
 import { opsError } from "../../errors.ts";
 import { type Api, type ApiOptions, withApi } from "../api.ts";
 import { counted, timeText, writeJson, writeLine } from "../output.ts";
+import { inert } from "../terminal-text.ts";
 
 interface TracedEvent extends EventDocument {
   readonly consequences: TracedEvent[];
@@ -91,7 +92,7 @@ function treeOf(events: readonly EventDocument[]): readonly TracedEvent[] {
 function writeTree(event: TracedEvent, wanted: string, first: string, rest: string): void {
   const { position, timeMs, type, stream, revision, principal } = event;
   const mark = wanted === event.id || wanted === String(position) ? " ◀" : "";
-  writeLine(`${first}#${position} ${timeText(timeMs)} ${type} ${stream}@${revision} by ${principal}${mark}`);
+  writeLine(inert(`${first}#${position} ${timeText(timeMs)} ${type} ${stream}@${revision} by ${principal}${mark}`));
   const last = event.consequences.length - 1;
   for (const [i, consequence] of event.consequences.entries())
     writeTree(consequence, wanted, `${rest}${i === last ? "└ " : "├ "}`, `${rest}${i === last ? "  " : "│ "}`);
