@@ -58,6 +58,11 @@ export const opsError = defineErrors({
     summary: "A sink's file lies outside of the data directory's `out` folder.",
     remedy: "Name a file below it, or an absolute path.",
   },
+  "HOST-FILE": {
+    kind: "rejected",
+    summary: "A sink would remove what is in a file: another sink has written it, or the graph reads it.",
+    remedy: "Give the sink another file, move the file away first, or use another data directory (`--data DIR`).",
+  },
   "HOST-CONNECTOR": {
     kind: "rejected",
     summary: "This host has no connector or table reader for an address.",

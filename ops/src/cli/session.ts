@@ -23,12 +23,15 @@ import { exitOnFatal, type OpenedHost, openHost } from "../host/open-host.ts";
 import { openRemoteData } from "../host/open-remote-data.ts";
 import { logNews } from "../host/operator-log.ts";
 import { ProjectionTables } from "../host/projection-tables.ts";
+import type { RunningGraph } from "../host/running-graph.ts";
+import { refuseSharedFiles } from "../host/sink-files.ts";
 import { waitNews } from "../host/wait-log.ts";
 import { openCareSocket } from "../retention/care-socket.ts";
 import { OpenLogCare } from "../retention/open-log-care.ts";
 import type { HttpServerOptions } from "./http-server.ts";
 import { type LoadedGraph, loadGraph, refuseProblems } from "./load-graph.ts";
 import { refuseUnserved } from "./refuse-unserved.ts";
+import { inert } from "./terminal-text.ts";
 
 export interface SessionOptions {
   readonly files: readonly string[];
@@ -85,6 +88,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const personal = new HostPersonal();
   const memory = new HostMemory();
   const graphs = await compileAll(loaded, options, env, { tables, payloads, personal, memory });
+  refuseSharedFiles(graphs);
   const opening = new Opening();
   try {
     const edges = options.edges === undefined ? undefined : await openEdgeBroker(options.edges, env);
@@ -93,12 +97,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const { data, own } = await openLog(options, remote, env);
     const opened = await start(data, graphs, tables, options, env, { edges, runsHere, payloads, personal });
     opening.onFailure(() => opened.close("the server could not be opened"));
+    const tell = (line: string): void => void process.stderr.write(`${inert(line)}\n`);
+    for (const { model } of graphs) tellBegunAnew(opened.host.running(model.name), tell);
     const server =
       options.port === undefined ? undefined : await listen({ opened, data, env, payloads, port: options.port });
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
     const care = own && (await openCare(own, opened, payloads, env));
-    const tell = (line: string): void => void process.stderr.write(`${line}\n`);
     const endNews = logNews([healthNews(opened.health), waitNews(() => opened.host.list())], env, tell);
     const close = async (reason: string): Promise<void> => {
       endNews();
@@ -112,6 +117,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     await opening.undo();
     throw thrown;
   }
+}
+
+function tellBegunAnew({ name, revision, begunAnew }: RunningGraph, tell: (line: string) => void): void {
+  if (begunAnew.length === 0) return;
+  const whose = begunAnew.length === 1 ? "its definition has" : "their definitions have";
+  tell(`${name} revision ${revision}: ${begunAnew.join(", ")} without the state of before, as ${whose} changed`);
 }
 
 /** What has been opened so far: a session that cannot be opened whole leaves nothing that keeps the process alive. */
@@ -214,7 +225,7 @@ async function start(
     readonly personal: HostPersonal;
   },
 ): Promise<OpenedHost> {
-  const report = (thrown: unknown): void => void process.stderr.write(`${messageOf(thrown)}\n`);
+  const report = (thrown: unknown): void => void process.stderr.write(`${inert(messageOf(thrown))}\n`);
   const by = { principal: "cli", reason: "" };
   const traceRatio = Number(process.env.MILLRACE_TRACE_RATIO ?? 0);
   // Several hosts may be at one log, also on one machine, and an owner's name in it is one of them.

@@ -10,6 +10,7 @@ import { HostMemory } from "../host/host-memory.ts";
 import type { HostPayloads } from "../host/host-payloads.ts";
 import type { HostPersonal } from "../host/host-personal.ts";
 import type { ProjectionTables } from "../host/projection-tables.ts";
+import type { NodeFile } from "../host/sink-files.ts";
 
 export interface CompileOptions {
   /** Folder of the graph file: addresses of sources, tables and modules start here. */
@@ -38,6 +39,10 @@ export class CompileContext {
   readonly options: CompileOptions;
   readonly parts = new Map<string, string>();
   readonly projections: DeclaredProjection[] = [];
+  /** Files that sinks write. */
+  readonly written: NodeFile[] = [];
+  /** Files that sources and tables are read from. */
+  readonly read: NodeFile[] = [];
   /** What pushes must be signed with, by source. */
   readonly pushKeys = new Map<string, WebhookKeys>();
   /** What `mem:` and `memredis:` name. */

@@ -55,6 +55,8 @@ export async function compileGraph(model: GraphModel, text: string, options: Com
     hash,
     parts,
     projections: context.projections,
+    written: context.written,
+    read: context.read,
     pushKeys: context.pushKeys,
     recompile: (earlier) => compileText(earlier, model.name, options),
   };

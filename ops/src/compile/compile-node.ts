@@ -93,6 +93,7 @@ async function compileEnrich(
     return { role: "committed", make: () => enrichProjection({ key, as, required, find }) };
   }
   await context.pin(address);
+  context.read.push({ node: name, path: context.path(address), place });
   const options = { path: context.path(address), types: { [on]: "text" } } as const;
   const connector = await fileConnector(options, context.options.env, place);
   const table = await loadTable(connector, on, context.place(name, "on"));

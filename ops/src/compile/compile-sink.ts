@@ -76,6 +76,7 @@ async function sinkConnector(
   if (scheme === "file") {
     const { fileSink } = await import("@millrace/streams/file");
     const path = outPath(address, context, place);
+    context.written.push({ node: name, path, place });
     const format =
       (definition.format ?? (address.toLowerCase().endsWith(".csv") ? "csv" : "ndjson")) === "csv" ? "csv" : "ndjson";
     return () => fileSink({ path, format });

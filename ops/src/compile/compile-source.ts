@@ -123,6 +123,8 @@ function lateProbe(open: () => HostProbe): HostProbe {
 
 async function compileFileSource(node: SourceModel, address: string, context: CompileContext): Promise<SourceNode> {
   const { format, follow } = node.definition;
+  const place = context.place(node.name, "from");
+  context.read.push({ node: node.name, path: context.path(address), place });
   const connector = await fileConnector(
     {
       path: context.path(address),
@@ -130,7 +132,7 @@ async function compileFileSource(node: SourceModel, address: string, context: Co
       follow: follow === true,
     },
     context.options.env,
-    context.place(node.name, "from"),
+    place,
   );
   return sourceNode(node, connector, context);
 }

@@ -1,8 +1,9 @@
 import type { GraphModel, GraphProgram, WebhookKeys } from "@millrace/engine";
 import type { DeclaredProjection } from "../host/graph-stream.ts";
+import type { FilesOfGraph } from "../host/sink-files.ts";
 
 /** A graph that is ready for a host, with all that its results depend on. */
-export interface CompiledGraph {
+export interface CompiledGraph extends FilesOfGraph {
   readonly model: GraphModel;
   /** The graph file as it was read. */
   readonly text: string;

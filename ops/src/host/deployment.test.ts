@@ -2,7 +2,7 @@ import { parseGraph, systemEnv } from "@millrace/engine";
 import { describe, expect, it } from "vitest";
 import { compileGraph } from "../compile/compile-graph.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
-import { firstDeployment, nextDeployment } from "./deployment.ts";
+import { firstDeployment, nextDeployment, nodesBegunAnew } from "./deployment.ts";
 import { ProjectionTables } from "./projection-tables.ts";
 
 async function compiled(window: string): Promise<CompiledGraph> {
@@ -23,9 +23,11 @@ describe("a node of the next revision", () => {
     ["tumbling: 1h", { minute: 2 }],
     ["tumbling: 1m, mailbox: { capacity: 10 }", {}],
     ["tumbling: 1m, align: { maxDrift: 5m }", {}],
+    ["tumbling: 1m, supervision: { restart: transient }", {}],
   ])("with %s begins without state only if it does something else with its messages", async (window, stateSince) => {
     const before = await compiled("tumbling: 1m");
     const next = await compiled(window);
     expect(nextDeployment(firstDeployment(before), before, next, []).stateSince).toEqual(stateSince);
+    expect(nodesBegunAnew(before, next)).toEqual(Object.keys(stateSince));
   });
 });

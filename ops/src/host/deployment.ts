@@ -16,6 +16,20 @@ export function firstDeployment({ text, hash, parts, projections }: CompiledGrap
   return { revision: 1, definition: text, hash, parts, projections, begins: [], stateSince: {} };
 }
 
+/** Whether a node goes on with its state in the revision that follows. */
+export function keepsState(before: CompiledGraph, next: CompiledGraph, node: string): boolean {
+  return definitionOf(before, node) === definitionOf(next, node);
+}
+
+/** Nodes between sources and sinks that begin without the state which they had in the revision before. */
+export function nodesBegunAnew(before: CompiledGraph, next: CompiledGraph): readonly string[] {
+  const hadState = (node: ProgramNode): boolean =>
+    node.role === "committed" && node.isSource !== true && node.isSink !== true && node.kind !== "record";
+  return next.program.nodes
+    .filter((node) => hadState(node) && before.model.nodes.has(node.name) && !keepsState(before, next, node.name))
+    .map(({ name }) => name);
+}
+
 /** The next revision, which begins at `points`. A node whose definition changed begins without state. */
 export function nextDeployment(
   deployed: Deployment,
@@ -26,7 +40,7 @@ export function nextDeployment(
   const revision = deployed.revision + 1;
   const stateSince: Record<string, number> = { ...deployed.stateSince };
   for (const name of next.model.nodes.keys()) {
-    if (definitionOf(before, name) !== definitionOf(next, name)) stateSince[name] = revision;
+    if (!keepsState(before, next, name)) stateSince[name] = revision;
   }
   const begins = new Map([...deployed.begins, ...points].map((point) => [point.origin, point]));
   const { text, hash, parts, projections } = next;
@@ -43,6 +57,7 @@ function definitionOf({ model }: CompiledGraph, node: string): string {
     description: _description,
     mailbox: _mailbox,
     align: _align,
+    supervision: _supervision,
     ...does
   } = found.definition as {
     readonly [key: string]: Json;

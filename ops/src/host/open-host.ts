@@ -6,12 +6,14 @@ import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { exitFast } from "../fast-exit.ts";
 import { deadLettersAtEnd } from "./dead-letters.ts";
 import type { EdgeBroker, RunsHere } from "./edge-broker.ts";
+import { deployments } from "./graph-stream.ts";
 import { healthReport } from "./health.ts";
 import { Host } from "./host.ts";
 import type { HostData } from "./host-data.ts";
 import type { HostPayloads } from "./host-payloads.ts";
 import type { HostPersonal } from "./host-personal.ts";
 import type { ProjectionTables } from "./projection-tables.ts";
+import { refuseFilesOfOthers } from "./sink-files.ts";
 
 export interface OpenHostOptions {
   readonly data: HostData;
@@ -102,6 +104,8 @@ export async function openHost(options: OpenHostOptions): Promise<OpenedHost> {
   try {
     await payloads?.open(data.log, data.directory.payloads);
     tables.open(projections);
+    if (graphs.some(({ written }) => written.length > 0))
+      refuseFilesOfOthers(graphs, await deployments(data.log, env), data.directory.out);
     for (const graph of graphs) await host.add(graph, by);
   } catch (thrown) {
     await close("another graph was refused");

@@ -20,10 +20,18 @@ import {
 } from "@millrace/engine";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { opsError } from "../errors.ts";
-import { compileDeployed, firstDeployment, nextDeployment, programAs } from "./deployment.ts";
+import {
+  compileDeployed,
+  firstDeployment,
+  keepsState,
+  nextDeployment,
+  nodesBegunAnew,
+  programAs,
+} from "./deployment.ts";
 import { CUT_INTENDED, type Deployment, GRAPH_DEPLOYED, GraphStream, graphStreamOf, SYSTEM } from "./graph-stream.ts";
 import type { HostPayloads } from "./host-payloads.ts";
 import { redriveSource, redriveSourceOf } from "./redrive-source.ts";
+import { refuseEmptiedFiles } from "./sink-files.ts";
 
 export interface RunningGraphPorts {
   readonly log: EventLog;
@@ -50,6 +58,8 @@ export class RunningGraph {
   readonly stream: GraphStream;
   /** True if the graph had reached its end before it was deployed here. */
   wasFinished = false;
+  /** Nodes that do something else with their messages since this start, and so begin without the state that they had. */
+  begunAnew: readonly string[] = [];
   readonly #ports: RunningGraphPorts;
   readonly #redriven: Set<string>;
   readonly #deployment: Deployment;
@@ -104,10 +114,13 @@ export class RunningGraph {
           },
         );
       const before = await compileDeployed(deployed, compiled);
+      refuseEmptiedFiles(before, compiled, (node) => keepsState(before, compiled, node));
       const ending = new RunningGraph(before, deployed, stream, redriven, ports);
       const next = nextDeployment(deployed, before, compiled, await ending.#runToCut(by));
       await stream.append([{ type: GRAPH_DEPLOYED, payload: { ...next } }], by);
-      return new RunningGraph(compiled, next, stream, redriven, ports);
+      const revised = new RunningGraph(compiled, next, stream, redriven, ports);
+      revised.begunAnew = nodesBegunAnew(before, compiled);
+      return revised;
     }
     const graph = new RunningGraph(compiled, deployed, stream, redriven, ports);
     graph.wasFinished = await stream.hasFinished();
