@@ -8,7 +8,8 @@ import { lineOf } from "../retention/care-socket.ts";
 import type { CareRequest, CareVerb, LogCare } from "../retention/log-care.ts";
 
 const ANSWER_BYTES_MAX = 64 << 20;
-const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
+/** A host that ends resets the connections that it has not taken yet. */
+const NOBODY = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "ENOTDIR"]);
 
 /** True if a host listens. @throws HOST-CARE it may not be reached */
 export async function isRunning(directory: string): Promise<boolean> {
