@@ -53,10 +53,12 @@ export default defineConfig({
         setupFiles: [propertySeed],
         // The projects, and the runs of a gate, share what was transformed.
         experimental: { fsModuleCache: true, fsModuleCachePath: moduleCache },
-        testTimeout: 20_000,
+        // For what hangs, not for what is slow: machines are, and several tests at a time make them so.
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
         retry: process.env.CI === "true" ? 1 : 0,
         // Below the limit of a test, so that what did not come is named.
-        expect: { poll: { timeout: 15_000 } },
+        expect: { poll: { timeout: 45_000 } },
         maxWorkers: 2,
         sequence: { groupOrder },
         isolate,

@@ -11,8 +11,6 @@ interface Message {
   readonly data: any;
 }
 
-const POLLED = { timeout: 10_000 };
-
 let gateway: TestGateway;
 let origin = "";
 const open: AbortController[] = [];
@@ -189,9 +187,9 @@ it("is free again for others when a reader that asked for many live streams over
     controller.abort();
     return status;
   };
-  await expect.poll(statusOfAnother, POLLED).toBe(429);
+  await expect.poll(statusOfAnother).toBe(429);
   socket.destroy();
-  await expect.poll(statusOfAnother, POLLED).toBe(200);
+  await expect.poll(statusOfAnother).toBe(200);
 });
 
 describe("a live projection", () => {
@@ -246,7 +244,7 @@ describe("a reader that stalls", () => {
     socket.on("data", (data) => {
       text = (text + data.toString("latin1")).slice(-200_000_000);
     });
-    await expect.poll(() => /event: sampled\ndata: \{"missed":\d+\}/.test(text), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => /event: sampled\ndata: \{"missed":\d+\}/.test(text)).toBe(true);
     socket.destroy();
   });
 });

@@ -26,7 +26,7 @@ const CHECKS: Readonly<Record<string, (context: TestContext) => Promise<void>>> 
     };
     try {
       // A window of ten seconds closes with the first sample after it.
-      await expect.poll(async () => (await rows()).length, { timeout: 40_000, interval: 500 }).toBeGreaterThan(0);
+      await expect.poll(async () => (await rows()).length, { interval: 500 }).toBeGreaterThan(0);
       expect((await rows())[0]).toMatchObject({ samples: expect.any(Number), cpu_mean: expect.any(Number) });
     } finally {
       running.child.kill("SIGTERM");
@@ -103,7 +103,7 @@ it("serves the demo without graph files, and goes on where it was", async () => 
       };
       return status.messagesIn;
     };
-    await expect.poll(read, { timeout: 20_000 }).toBeGreaterThan(0);
+    await expect.poll(read).toBeGreaterThan(0);
     const ready = await fetch(`${url}/readyz`);
     expect([attempt, ready.status, (await ready.json()) as unknown]).toMatchObject([attempt, 200, { status: "ok" }]);
     expect((await fetch(`${url}/metrics`)).status).toBe(200);

@@ -26,7 +26,7 @@ beforeAll(async () => {
   });
   ({ eventStore: connectionString } = JSON.parse(await running.line(/^\{/)) as { readonly eventStore: string });
   expect(connectionString).toBe(`esdb://127.0.0.1:${port}?tls=false`);
-}, 30_000);
+});
 
 afterAll(async () => {
   running.child.kill("SIGTERM");
@@ -43,7 +43,7 @@ nodes:
 
 function runExample(command: string, args: readonly string[], input: string): string {
   const env = { ...process.env, MILLRACE_EVENTSTORE: connectionString };
-  const run = spawnSync(command, args, { cwd: join(root, "ops"), env, input, encoding: "utf8", timeout: 20_000 });
+  const run = spawnSync(command, args, { cwd: join(root, "ops"), env, input, encoding: "utf8" });
   expect(run.status, run.stderr).toBe(0);
   return run.stdout;
 }

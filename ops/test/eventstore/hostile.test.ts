@@ -183,13 +183,13 @@ describe("subscribers", () => {
     const before = process.memoryUsage().arrayBuffers;
     const payload = Buffer.from(JSON.stringify({ text: "x".repeat(32 * 1024) }));
     for (let i = 0; i < 64; i++) await served.log.append(to("flood", sampleEvents(16, { payload })));
-    await expect.poll(() => received, { timeout: 15_000 }).toBeGreaterThan(64 * 16 * payload.length);
+    await expect.poll(() => received).toBeGreaterThan(64 * 16 * payload.length);
     // The log itself is in memory here: 32 MiB. Twenty copies of it would be 640.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(300 * MIB);
     reader.close();
     quiet.destroy();
     expect(await isAlive()).toBe(true);
-  }, 30_000);
+  });
 
   it("come by the thousand", async () => {
     const many = connect(`http://${served.address}`);
@@ -211,7 +211,7 @@ describe("subscribers", () => {
     await next;
     many.destroy();
     expect(await isAlive()).toBe(true);
-  }, 30_000);
+  });
 });
 
 /** Resolves when that many more bytes have come. */

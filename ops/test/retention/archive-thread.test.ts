@@ -59,7 +59,7 @@ function archivedFiles(path: string): Record<string, Buffer> {
   return Object.fromEntries([...files, ...carried.map((name) => [name, readFileSync(join(path, "log", name))])]);
 }
 
-describe.runIf(existsSync(BUILT))("the archive thread", { timeout: 30_000 }, () => {
+describe.runIf(existsSync(BUILT))("the archive thread", () => {
   it("makes the same files, byte for byte", async () => {
     const [here, there] = [copy(), copy()];
     const expected = await archive(here, undefined);

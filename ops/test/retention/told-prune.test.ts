@@ -54,7 +54,7 @@ it("is told by whoever opens the log next", async () => {
   const event = { type: "LogPruned", by: BY.principal, reason: BY.reason, from: 0, to: base };
   expect(await opened(told)).toEqual([event]);
   expect(await opened(told)).toEqual([event]);
-}, 30_000);
+});
 
 it("goes when a later prune takes it, as does what placed a hold, and both still count", async () => {
   await opened(async (data) => {
@@ -74,7 +74,7 @@ it("goes when a later prune takes it, as does what placed a hold, and both still
       { type: "LogPruned", to: data.log.base, carried: expect.stringMatching(/^[0-9a-f]{64}$/) },
     ]);
   });
-}, 30_000);
+});
 
 it("is held against what is carried: other carried streams than the log tells of are refused", async () => {
   const path = mkdtempSync(join(tmpdir(), "millrace-told-other-"));
@@ -96,4 +96,4 @@ it("is held against what is carried: other carried streams than the log tells of
   } finally {
     rmSync(path, { recursive: true });
   }
-}, 30_000);
+});

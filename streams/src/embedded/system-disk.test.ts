@@ -75,7 +75,7 @@ describe("the lock on a real disk", () => {
     process.kill(-(child.pid as number), "SIGSTOP");
     await expect(open(directory)).rejects.toMatchObject({ code: "LOG-LOCKED" });
     process.kill(-(child.pid as number), "SIGKILL");
-    await (await open(directory, 2000)).close();
+    await (await open(directory, 45_000)).close();
   });
 });
 
@@ -103,7 +103,7 @@ describe("a real disk that is full", () => {
         for await (const events of log.read()) read += events.length;
         expect(read).toBe(appended);
         execFileSync("mount", ["-o", "remount,size=8m", directory]);
-        await expect.poll(() => log.health.state, { timeout: 10_000 }).toBe("open");
+        await expect.poll(() => log.health.state).toBe("open");
         await append(log, 30_000);
         expect(log.durableEnd).toBe(appended + 1);
         await log.close();

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { type PollOptions, pollFeed } from "./poll-feed.ts";
 
 const env = systemEnv();
-const WAIT = { timeout: 10_000, interval: 5 };
+const WAIT = { timeout: 45_000, interval: 5 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
 const PAGE = 7;
 

@@ -7,7 +7,7 @@ import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import { type SocketFeedOptions, socketFeed } from "./socket-feed.ts";
 
 const env = systemEnv();
-const WAIT = { timeout: 10_000, interval: 5 };
+const WAIT = { timeout: 45_000, interval: 5 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
 
 const ending: (() => Promise<void>)[] = [];

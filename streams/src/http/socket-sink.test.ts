@@ -7,7 +7,7 @@ import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import { type SocketSinkOptions, socketSink } from "./socket-sink.ts";
 
 const env = systemEnv();
-const WAIT = { timeout: 10_000, interval: 5 };
+const WAIT = { timeout: 45_000, interval: 5 };
 const QUICK = { backoffMs: 1, backoffMaxMs: 5, suspendMs: 20 };
 
 const ending: (() => void)[] = [];

@@ -7,7 +7,7 @@ import type { QueuedMessage } from "./subject-queue.ts";
 
 const env = systemEnv();
 const POLICY = { backoffMs: 1, backoffMaxMs: 5, suspendMs: 10 };
-const WAIT = { timeout: 10_000, interval: 2 };
+const WAIT = { timeout: 45_000, interval: 2 };
 
 feedContract(
   "a queue in memory",

@@ -319,7 +319,7 @@ describe("a loss that was accepted", () => {
     }
     // As it was, then without what was put aside, then cut.
     expect([...outcomes].sort()).toEqual(["LOG-CORRUPT", "done"]);
-  }, 30_000);
+  });
 
   it("is refused while the log is open", async () => {
     const scene = await Scene.make();

@@ -16,7 +16,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { INTAKE_PROTO, type IntakeFeedOptions, intakeFeed, serviceMethod } from "../../src/grpc/mod.ts";
 
 const env = systemEnv();
-const WAIT = { timeout: 10_000, interval: 5 };
+const WAIT = { timeout: 45_000, interval: 5 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
 const METHOD = serviceMethod({ text: INTAKE_PROTO, imported: () => undefined }, "millrace.v1.Intake", "Publish", {
   description: {},

@@ -8,7 +8,7 @@ import { checkJmsClient, type JmsOptions, jmsFeed } from "../../src/jms/mod.ts";
 import { unixWorkers } from "../../src/process/mod.ts";
 
 const env = systemEnv();
-const WAIT = { timeout: 15_000, interval: 10 };
+const WAIT = { timeout: 45_000, interval: 10 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
 /** Tells who it is, and says what a bridge says: a map of texts. */
 const BEGIN = `

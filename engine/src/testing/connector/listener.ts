@@ -12,7 +12,7 @@ export interface TakenMessage {
   readonly receipt: FeedReceipt;
 }
 
-export const WAIT = { timeout: 20_000, interval: 5 };
+export const WAIT = { timeout: 45_000, interval: 5 };
 const QUIET_MS = 150;
 
 export class Listener {
