@@ -12,17 +12,17 @@ afterAll(() => gateway.app.close());
 
 const port = (): number => (gateway.app.server.address() as { port: number }).port;
 
-/** Sends bytes as they are and answers what comes back until the server closes or falls silent. */
+/** Sends bytes as they are and answers what comes back until the server closes. */
 function raw(bytes: string): Promise<string> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const socket = connect(port(), "127.0.0.1", () => socket.write(bytes));
     let answer = "";
-    socket.setTimeout(1500, () => socket.destroy());
     socket.on("data", (data) => {
       answer += data.toString("latin1");
     });
     socket.on("close", () => resolve(answer));
-    socket.on("error", reject);
+    // A server that closes before it has read everything resets the connection, behind its answer.
+    socket.on("error", () => undefined);
   });
 }
 

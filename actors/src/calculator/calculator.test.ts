@@ -22,10 +22,7 @@ function moduleOf(source: string, extension = "ts"): string {
 }
 
 async function committed(source: string, options: Partial<CalculatorOptions> = {}): Promise<CommittedBehavior> {
-  const behavior = (await calculator(
-    { url: moduleOf(source), deadlineMs: 150, ...options },
-    systemEnv(),
-  )) as CommittedBehavior;
+  const behavior = (await calculator({ url: moduleOf(source), ...options }, systemEnv())) as CommittedBehavior;
   expect(behavior.kind).toBe("committed");
   open.push(behavior);
   return behavior;
@@ -101,13 +98,14 @@ test("a result that is no JSON is rejected with the path of the bad field", asyn
 });
 
 test("a loop and a promise that never settles cost their own message only", async () => {
-  const behavior = await committed(`
+  const source = `
     export default (row) => {
       if (row === "loop") for (;;);
       if (row === "never") return new Promise(() => {});
       return row;
     };
-  `);
+  `;
+  const behavior = await committed(source, { deadlineMs: 250 });
   const result = await step(behavior, [1, "loop", 2, 3, "never", 4]);
   expect(result.rejected).toEqual(["1 CALC-TIMEOUT", "4 CALC-TIMEOUT"]);
   expect(result.attempts).toBe(2);

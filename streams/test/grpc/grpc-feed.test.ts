@@ -7,7 +7,7 @@ import { type GrpcFeedOptions, grpcFeed } from "../../src/grpc/mod.ts";
 import { type BoxMethod, boxMethod, GrpcBox, type HeldTime, heldTime, serve } from "./grpc-box.ts";
 
 const env = systemEnv();
-const WAIT = { timeout: 10_000, interval: 5 };
+const WAIT = { timeout: 45_000, interval: 5 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50, probeEveryMs: 20 };
 const CURSOR = { field: "id", request: "after" };
 
@@ -245,7 +245,7 @@ describe("a method that is read", () => {
         before = box.written;
         expect(same).toBe(true);
       },
-      { timeout: 10_000, interval: 200 },
+      { ...WAIT, interval: 200 },
     );
     expect(running.messages.length).toBeLessThan(400);
     expect(box.written).toBeLessThan(1000);
@@ -259,10 +259,16 @@ describe("a method that is read", () => {
   test("a stream without a message for too long is called again behind the last one", async () => {
     const box = await serve();
     box.offer(items(0, 2));
-    const running = new Running(feedOf(box, "Follow", { cursor: CURSOR, silenceMs: 60 }));
-    await vi.waitFor(() => expect(box.asked.length).toBeGreaterThan(2), WAIT);
-    expect(box.asked[0]).toEqual({});
-    expect(box.asked[2]).toEqual({ after: 1 });
+    const time = heldTime();
+    const policy = { ...QUICK, probeEveryMs: 100_000 };
+    const running = new Running(feedOf(box, "Follow", { cursor: CURSOR, silenceMs: 10_000, policy }, time.env));
+    await vi.waitFor(() => expect(running.messages).toHaveLength(2), WAIT);
+    expect(box.asked).toEqual([{}]);
+    await vi.waitFor(async () => {
+      await time.advance(1000);
+      expect(box.asked.length).toBeGreaterThan(2);
+    }, WAIT);
+    expect(box.asked.slice(1, 3)).toEqual([{ after: 1 }, { after: 1 }]);
     expect(running.messages).toEqual(items(0, 2));
   });
 

@@ -17,7 +17,7 @@ import { type GrpcSinkOptions, grpcSink } from "../../src/grpc/mod.ts";
 import { type BoxMethod, boxMethod, GrpcBox, heldTime, serve } from "./grpc-box.ts";
 
 const env = systemEnv();
-const WAIT = { timeout: 10_000, interval: 5 };
+const WAIT = { timeout: 45_000, interval: 5 };
 const QUICK = { backoffMs: 5, backoffMaxMs: 20, suspendMs: 50 };
 
 function sinkOf(box: GrpcBox, method: BoxMethod, options: Partial<GrpcSinkOptions> = {}, by = env): SinkConnector {
@@ -161,7 +161,7 @@ describe("a method that is written to", () => {
       ["Put", "GRPC-STATUS"],
       ["Sync", "GRPC-ACK"],
     ] as const) {
-      const sink = await opened(sinkOf(box, method, { ...KEYED, deadlineMs: 100 }));
+      const sink = await opened(sinkOf(box, method, { ...KEYED, deadlineMs: 500 }));
       box.isSilent = true;
       await expect(sink.deliver([slice([row(1)])])).rejects.toMatchObject({ code, kind: "transient" });
       box.isSilent = false;
