@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "./free-port.ts";
 import { lastJson, millrace, type Running, start } from "./millrace.ts";
 
 let directory: string;
@@ -118,20 +119,12 @@ describe("exit codes", () => {
   });
 });
 
-/** One that was free a moment ago. */
-async function freePort(): Promise<string> {
-  const holder = createServer();
-  await new Promise<void>((resolve) => holder.listen(0, "127.0.0.1", resolve));
-  const { port } = holder.address() as { port: number };
-  await new Promise((resolve) => holder.close(resolve));
-  return String(port);
-}
-
 describe("a server that cannot be opened whole", () => {
   const own = (): string => folder("half", { "graph.yaml": ORDERS, "orders.ndjson": ORDER_LINES });
 
   it("ends, with nothing left that keeps it running", async () => {
-    const cert = ["--eventstore-port", await freePort(), "--eventstore-cert", "a.pem", "--eventstore-key", "a.pem"];
+    const port = String(await freePort());
+    const cert = ["--eventstore-port", port, "--eventstore-cert", "a.pem", "--eventstore-key", "a.pem"];
     const { code, stderr } = await millrace(["serve", "graph.yaml", "--port", "0", ...cert], { cwd: own() });
     expect(stderr).toContain("CLI-USAGE a.pem cannot be read");
     expect(code).toBe(2);
@@ -419,7 +412,7 @@ nodes:
           rows: unknown;
         }
       ).rows;
-    await expect.poll(halves, { timeout: 10_000 }).toEqual([
+    await expect.poll(halves).toEqual([
       { n: 1, half: 0.5 },
       { n: 2, half: 1 },
     ]);
@@ -455,7 +448,7 @@ nodes:
     const rows = async (): Promise<unknown> =>
       (lastJson((await millrace(["projection", "query", "inbox", "--json", "--url", url])).stdout) as { rows: unknown })
         .rows;
-    await expect.poll(rows, { timeout: 10_000 }).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
+    await expect.poll(rows).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
   });
 
   it("with a token takes changes only from those who have it: 4 for the others", async () => {
@@ -506,7 +499,7 @@ nodes:
   it("says in its own log, and to the doctor, what makes it not ready", async () => {
     const cwd = folder("log", { "graph.yaml": FLAKY, "in.ndjson": '{"a":1}\n' });
     const { url, server } = await serve(cwd);
-    await expect.poll(async () => (await fetch(`${url}/readyz`)).status, { timeout: 10_000 }).toBe(503);
+    await expect.poll(async () => (await fetch(`${url}/readyz`)).status).toBe(503);
     await server.errorLine(/not ready: graph flaky: .*out parked/);
     const { stdout } = await millrace(["doctor", "--data", cwd, "--port", new URL(url).port]);
     expect(stdout).toMatch(/^warning port .* not-ready; graph flaky: .*out parked/m);

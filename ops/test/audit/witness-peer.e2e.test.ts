@@ -3,7 +3,6 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createServer as createSocketServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemEnv } from "@millrace/engine";
@@ -13,6 +12,7 @@ import { witnessPeer } from "../../bin/witness-peer.mjs";
 import { witnessOptions } from "../../src/audit/witness-options.ts";
 import { exportEvents, verify } from "../../src/cli/command/audit.ts";
 import { type OpenedData, openData } from "../../src/host/open-data.ts";
+import { freePort } from "../free-port.ts";
 import { millrace } from "../millrace.ts";
 import { addEvents, appendEvents } from "./audited-data.ts";
 import { TestWitness } from "./test-witness.ts";
@@ -64,7 +64,7 @@ describe.skipIf(skipped !== undefined)(`litewitness${why}`, () => {
       const opened = await openCosigned(data, asked());
       await appendEvents(opened.log, count);
       await opened.audit.signed(opened.log.durableEnd);
-      await expect.poll(() => states(opened), { timeout: 20_000 }).toEqual([`live ${opened.log.durableEnd}`]);
+      await expect.poll(() => states(opened)).toEqual([`live ${opened.log.durableEnd}`]);
       await opened.close();
     }
     const note = join(directory, "note");
@@ -111,14 +111,14 @@ describe.skipIf(skipped !== undefined)(`litewitness${why}`, () => {
     const ahead = await openCosigned(data, asked());
     await appendEvents(ahead.log, 20);
     await ahead.audit.signed(1061);
-    await expect.poll(() => states(ahead), { timeout: 20_000 }).toEqual(["live 1061"]);
+    await expect.poll(() => states(ahead)).toEqual(["live 1061"]);
     await ahead.close();
 
     const back = await openCosigned(old, asked());
-    await expect.poll(() => states(back), { timeout: 20_000 }).toEqual(["alarm 1041 WITNESS-AHEAD"]);
+    await expect.poll(() => states(back)).toEqual(["alarm 1041 WITNESS-AHEAD"]);
     await appendEvents(back.log, 30);
     await back.audit.signed(1071);
-    await expect.poll(() => states(back), { timeout: 20_000 }).toEqual(["alarm 1041 WITNESS-FORK"]);
+    await expect.poll(() => states(back)).toEqual(["alarm 1041 WITNESS-FORK"]);
     expect(back.audit.status()).toMatchObject({ state: "live", size: 1071 });
     await back.close();
   }, 60_000);
@@ -127,7 +127,7 @@ describe.skipIf(skipped !== undefined)(`litewitness${why}`, () => {
     const other = join(directory, "other");
     const opened = await openCosigned(other, asked());
     await appendEvents(opened.log, 1);
-    await expect.poll(() => states(opened), { timeout: 20_000 }).toEqual(["failing 0 WITNESS-REFUSED"]);
+    await expect.poll(() => states(opened)).toEqual(["failing 0 WITNESS-REFUSED"]);
     await opened.close();
     const { code, stdout } = await millrace(["audit", "verify", "--data", other, "--witness", witness.key]);
     expect(stdout).toMatch(/^WITNESS-MISSING 0 of 1 [^\n]*; missing: witness\.example\/lite\nnot ok\n/);
@@ -180,14 +180,6 @@ async function startWitness(directory: string, name: string): Promise<LiteWitnes
   return { child, key, database, url: `http://${address}` };
 }
 
-async function freePort(): Promise<number> {
-  const server = createSocketServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 describe("a witness that does wrong", () => {
   const good = new TestWitness("good.example/w");
   const bad = new TestWitness("bad.example/w");
@@ -236,7 +228,7 @@ describe("a witness that does wrong", () => {
     const opened = await openCosigned(join(directory, "data"), witnesses);
     await appendEvents(opened.log, 50);
     await opened.audit.signed(50);
-    await expect.poll(() => states(opened), { timeout: 10_000 }).toEqual(["live 50", state]);
+    await expect.poll(() => states(opened)).toEqual(["live 50", state]);
     expect(opened.audit.status()).toMatchObject({ state: "live", size: 50 });
     await opened.close();
   });
@@ -246,7 +238,7 @@ describe("a witness that does wrong", () => {
     const path = join(directory, "data");
     const opened = await openData({ path, env: systemEnv(), onFatal: () => undefined, witnesses: options });
     await appendEvents(opened.log, 1);
-    await expect.poll(() => states(opened), { timeout: 10_000 }).toEqual(["failing 0 WITNESS-UNAVAILABLE"]);
+    await expect.poll(() => states(opened)).toEqual(["failing 0 WITNESS-UNAVAILABLE"]);
     expect(opened.cosigning?.status()[0]?.failure?.message).toContain("HTTP-ADDRESS");
     await opened.close();
   });
