@@ -1,11 +1,12 @@
 /** A host that runs on a small log with a graph that takes pushes: what tests of care beside running graphs begin with. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { careOfHost } from "../../src/cli/ask-host.ts";
 import { asked } from "../../src/cli/with-care.ts";
 import type { LogCare } from "../../src/retention/log-care.ts";
+import { bytesBelow } from "../file-bytes.ts";
 import { freePort } from "../free-port.ts";
 import { type Finished, lastJson, millrace, type Running, start } from "../millrace.ts";
 import { makeSmallLog } from "./small-log.ts";
@@ -133,22 +134,8 @@ export class RunningHost {
     return join(this.data, ...names);
   }
 
-  /** Of all files. A file that is renamed between the list and the reading begins it anew. */
+  /** Of all files. */
   bytes(): Buffer {
-    for (;;) {
-      try {
-        return bytesIn(this.data);
-      } catch (thrown) {
-        if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
-      }
-    }
+    return bytesBelow(this.data);
   }
-}
-
-function bytesIn(path: string): Buffer {
-  const parts = readdirSync(path, { withFileTypes: true }).map((entry) => {
-    if (entry.isDirectory()) return bytesIn(join(path, entry.name));
-    return entry.isFile() ? readFileSync(join(path, entry.name)) : Buffer.alloc(0);
-  });
-  return Buffer.concat(parts);
 }
