@@ -45,8 +45,16 @@ async function order(from: number, count: number): Promise<void> {
 type Received = PersistentSubscriptionToStreamResolvedEvent;
 const numberOf = ({ event }: Received): number => (event ? (event.data as { readonly n: number }).n : Number.NaN);
 
-/** Takes all that there is, which is `count`, and leaves once it is settled; those that `parks` names are parked. */
-async function take(stream: string, count: number, parks: (n: number) => boolean = () => false): Promise<number[]> {
+/**
+ * Takes all that there is, which is `count`, and leaves once it is settled; those that `parks` names are parked, and `parkedThen` are in
+ * the end: what is being parked is not in flight any more, and not settled either.
+ */
+async function take(
+  stream: string,
+  count: number,
+  parks: (n: number) => boolean = () => false,
+  parkedThen?: number,
+): Promise<number[]> {
   const subscription = client.subscribeToPersistentSubscriptionToStream(stream, GROUP, { bufferSize: 20 });
   const taken: number[] = [];
   let failure: unknown;
@@ -58,9 +66,11 @@ async function take(stream: string, count: number, parks: (n: number) => boolean
     void (parks(numberOf(one)) ? subscription.nack("park", "not yet", one) : subscription.ack(one));
   });
   const settled = async (): Promise<object> => {
-    return { failure, taken: taken.length, inFlight: (await stats(stream)).totalInFlightMessages };
+    const { totalInFlightMessages: inFlight, parkedMessageCount } = await stats(stream);
+    return { failure, taken: taken.length, inFlight, parked: Number(parkedMessageCount) };
   };
-  await expect.poll(settled).toEqual({ failure: undefined, taken: count, inFlight: 0 });
+  const parked = parkedThen ?? expect.any(Number);
+  await expect.poll(settled).toEqual({ failure: undefined, taken: count, inFlight: 0, parked });
   await subscription.unsubscribe();
   return taken.sort((a, b) => a - b);
 }
@@ -108,9 +118,9 @@ describe("persistent subscriptions of a log that is pruned", { timeout: TEST_MS 
       await client.createPersistentSubscriptionToStream(stream, GROUP, settings);
     }
     await order(0, COUNT / 2);
-    await take("$ce-orders", COUNT / 2, (n) => n === 1);
+    await take("$ce-orders", COUNT / 2, (n) => n === 1, 1);
     await order(COUNT / 2, COUNT / 2);
-    await take("orders-1", COUNT, (n) => n < 3);
+    await take("orders-1", COUNT, (n) => n < 3, 3);
     expect(await parked()).toEqual([3, 1]);
     const { base, heldBy } = await prune();
     expect(heldBy).toMatchObject([{ code: "HELD-GROUP", place: { stream: "$ce-orders" } }]);
@@ -125,8 +135,8 @@ describe("persistent subscriptions of a log that is pruned", { timeout: TEST_MS 
     expect(await take("$ce-orders", COUNT / 2)).toEqual(range(COUNT / 2, COUNT));
     await client.replayParkedMessagesToStream("orders-1", GROUP);
     // One is not ready yet.
-    expect(await take("orders-1", 3, (n) => n === 2)).toEqual([0, 1, 2]);
-    await expect.poll(parked).toEqual([1, 1]);
+    expect(await take("orders-1", 3, (n) => n === 2, 1)).toEqual([0, 1, 2]);
+    expect(await parked()).toEqual([1, 1]);
   });
 
   it("go on after a second prune and without their checkpoints' events, as if nothing had gone", async () => {
