@@ -5,7 +5,7 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { edgeCarriers, heardLanesOf, parseGraph, systemEnv, type Transport } from "@millrace/engine";
+import { edgeCarriers, heardLanesOf, parseGraph, STEP, stepOf, systemEnv, type Transport } from "@millrace/engine";
 import { memoryTransport } from "@millrace/streams/memory";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
@@ -93,6 +93,17 @@ class TwoHosts {
     return undefined;
   }
 
+  /** The last message that a node of the second host has consumed. */
+  async consumed(node: string): Promise<number | undefined> {
+    const { log } = await this.#data("second");
+    for await (const events of log.readStream(`shared/${node}`, { direction: "backward" }))
+      for (const event of events) {
+        const input = event.type === STEP ? stepOf(event).inputs.at(-1) : undefined;
+        if (input !== undefined) return input.to.pos;
+      }
+    return undefined;
+  }
+
   /** Beside the graph, or of a log that is opened for nothing else. */
   async prune(name: Name): Promise<PrunedLogRange> {
     const isRunning = this.#open.has(name);
@@ -148,9 +159,12 @@ afterAll(async () => {
   await pruned.remove();
 });
 
-/** Both have closed every window of ten minutes but the last, which the last row's watermark does not reach, and the same. */
+/** Every window of ten minutes is closed but the last, which the last row's watermark does not reach: three rows of each. */
+const closedBy = (rows: number): number => (rows / 30 - 1) * 3;
+
+/** Both have closed the same windows. */
 async function agree(rows: number): Promise<void> {
-  const closed = (rows / 30 - 1) * 3;
+  const closed = closedBy(rows);
   await expect.poll(() => [plain.out.length, pruned.out.length], POLL).toEqual([closed, closed]);
   expect(pruned.out).toEqual(plain.out);
 }
@@ -183,6 +197,9 @@ describe("a graph on two hosts whose logs are pruned", { timeout: TEST_MS }, () 
 
   it("starts again on both, pruned while they were stopped, and comes to the same", async () => {
     await expect.poll(() => pruned.heard(), POLL).toBe(3 * COUNT - 1);
+    // What goes from node to node of one host holds a prune of it as well.
+    await expect.poll(() => pruned.consumed("sums"), POLL).toBe(3 * COUNT - 1);
+    await expect.poll(() => pruned.consumed("out"), POLL).toBe(closedBy(3 * COUNT) - 1);
     await pruned.stop("first", "second");
     for (const name of ["first", "second"] as const) {
       const { base, heldBy } = await pruned.prune(name);
