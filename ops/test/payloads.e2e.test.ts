@@ -1,7 +1,7 @@
 /** Large values in graphs: one copy in memory for all languages, found again after a kill, bytes for what is outside. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { addonLacks } from "../bin/native.mjs";
 import { millrace, root, start } from "./millrace.ts";
@@ -146,23 +146,25 @@ nodes:
     const { file, data } = graphOf("killed", {
       "rows.ndjson": Array.from({ length: 60 }, (_, n) => `${JSON.stringify({ n })}\n`).join(""),
       "block.mjs": BLOCK,
-      "slow.mjs": `${SUM.replace("=> {", "=> {\n  await new Promise((done) => setTimeout(done, 20));")}`,
+      "held.mjs": `import { existsSync } from "node:fs";
+const isHeld = () => !existsSync(new URL("./go", import.meta.url));
+${SUM.replace("=> {", "=> {\n  while (n >= 8 && isHeld()) await new Promise((soon) => setTimeout(soon, 20));")}`,
       "graph.yaml": `name: killed
 nodes:
   rows:  { kind: source, from: "file:./rows.ndjson", batch: 4 }
   block: { kind: calculator, input: rows, use: ./block.mjs }
-  slow:  { kind: calculator, input: block, use: ./slow.mjs }
-  table: { kind: sink, input: slow, to: "projection:sums", key: [n] }
+  held:  { kind: calculator, input: block, use: ./held.mjs, deadline: 1h }
+  table: { kind: sink, input: held, to: "projection:sums", key: [n] }
 `,
     });
     const memory = ["--payloads", join(data, "..", "memory")];
     const first = start(["run", file, "--until-done", "--data", data, ...memory]);
     // Steps that name payloads are durable, and those that read them are not: now they must outlive the process.
-    const isDue = (): boolean =>
-      existsSync(join(data, "payloads", "objects")) && objects(data) > 20 && staged(data) === 0;
-    while (!isDue()) await new Promise((soon) => setImmediate(soon));
+    await expect.poll(() => existsSync(join(data, "payloads", "objects")) && objects(data) > 20).toBe(true);
+    await expect.poll(() => staged(data)).toBe(0);
     first.child.kill("SIGKILL");
     await first.finished;
+    writeFileSync(join(dirname(file), "go"), "");
     const { payloads, deadLettered } = await run(file, data);
     expect([deadLettered, payloads.holds, payloads.liveBytes]).toEqual([0, 0, 0]);
     expect(payloads.restores).toBeGreaterThan(0);
