@@ -95,10 +95,12 @@ nodes:
   rows: { kind: source, from: "file:./sent.ndjson" }
   out:  { kind: sink, input: rows, to: "mem:beside" }
 `);
+  // The reader must not find its queue idle before anything was sent.
+  await host.running("writer").runtime.whenFinished;
   await add(`name: reader
 nodes:
   read:    { kind: source, from: "file:./read.ndjson", time: at }
-  sent:    { kind: source, from: "mem:beside", time: at, idle: 500ms }
+  sent:    { kind: source, from: "mem:beside", time: at, idle: 1s }
   minutes: { kind: window, input: [read, sent], tumbling: 1m, compute: { n: count() } }
   out:     { kind: sink, input: minutes, to: "file:minutes.ndjson" }
 `);
