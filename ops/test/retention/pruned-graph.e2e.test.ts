@@ -219,7 +219,7 @@ describe("a log that begins with a graph", { timeout: TEST_MS }, () => {
         await asking;
       }
       await pruned.start();
-      await expect.poll(() => pruned.outcome(), { timeout: 30_000 }).toEqual(before);
+      await expect.poll(() => pruned.outcome()).toEqual(before);
     }
   });
 
@@ -247,7 +247,7 @@ describe("a log that begins with a graph", { timeout: TEST_MS }, () => {
     await pruned.end("SIGKILL");
     pruned.remove("projections", "index");
     await pruned.start();
-    await expect.poll(() => pruned.outcome(), { timeout: 30_000 }).toEqual(before);
+    await expect.poll(() => pruned.outcome()).toEqual(before);
     const verified = await pruned.told("audit", "verify");
     expect(verified).toMatchObject({ ok: true, pruned: base });
   });
