@@ -34,6 +34,8 @@ public final class LmdbReader {
           }
         }
         records += last;
+        System.out.print('.');
+        System.out.flush();
       }
       System.out.println("records " + records + " wrong " + wrong + " last " + last);
     }

@@ -15,6 +15,8 @@ const noLmdbJava = process.env.MILLRACE_SKIP_LMDBJAVA ?? lmdbJavaLacks();
 /** lmdbjava sets the addresses of buffers itself. */
 const OPENED = ["java.base/java.nio=ALL-UNNAMED", "java.base/sun.nio.ch=ALL-UNNAMED"];
 const ROUNDS = 300;
+/** How often each reader has read all records when the puts end: they go on for a reader that others keep from the processor. */
+const READS = 40;
 const KEPT = 10;
 const TEST_MS = 60_000;
 
@@ -58,9 +60,13 @@ describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""
       heard.push(listenTo(reader));
       await once(reader.stdout, "data");
     }
-    const exited = readers.map((reader) => once(reader, "close"));
+    let hasEnded = false;
+    const exited = readers.map(async (reader) => {
+      await once(reader, "close");
+      hasEnded = true;
+    });
     const tokens: PayloadToken[] = [];
-    for (let i = 0; i < ROUNDS; i++) {
+    for (let i = 0; i < ROUNDS || (!hasEnded && heard.some(({ said }) => readsIn(said) < READS)); i++) {
       tokens.push(await put(i));
       if (tokens.length > KEPT) await store.discard(tokens.shift() as PayloadToken);
       await new Promise((resolve) => setImmediate(resolve));
@@ -71,6 +77,9 @@ describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""
     await Promise.all(exited);
     return heard.map(({ said }) => said);
   }
+
+  /** Each is a dot behind the version, which has a line of its own. */
+  const readsIn = (said: string): number => said.slice(said.indexOf("\n")).split(".").length - 1;
 
   const figures = (said: string): Readonly<Record<string, number>> =>
     Object.fromEntries([...said.matchAll(/(\w+) (\d+)(?!\.)/g)].map(([, name, count]) => [name, Number(count)]));
@@ -95,7 +104,7 @@ describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""
     const [said = ""] = await readBy(byLibLmdb);
     expect(said).toContain("LMDB 0.9.");
     expect(figures(said)).toMatchObject({ wrong: 0, last: KEPT + 1 });
-    expect(figures(said).records).toBeGreaterThan(ROUNDS);
+    expect(figures(said).records).toBeGreaterThanOrEqual(READS);
   });
 
   it("are read by py-lmdb at the same time, and past LMDB by their entry table", async () => {
@@ -103,7 +112,7 @@ describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""
     const [said = ""] = await readBy(byPyLmdb);
     expect(said).toMatch(/^0\.9\./);
     expect(figures(said)).toMatchObject({ wrong: 0, last: KEPT + 1, mapped: KEPT + 1 });
-    expect(figures(said).records).toBeGreaterThan(KEPT);
+    expect(figures(said).records).toBeGreaterThanOrEqual(READS);
   });
 
   const skip = noLmdbJava ? ` (skipped: ${noLmdbJava})` : "";
@@ -115,7 +124,7 @@ describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""
       expect(all.map((said) => /0\.9\.\d+/.test(said))).toEqual([true, true, true]);
       for (const said of all) {
         expect(figures(said)).toMatchObject({ wrong: 0, last: KEPT + 1 });
-        expect(figures(said).records).toBeGreaterThan(KEPT);
+        expect(figures(said).records).toBeGreaterThanOrEqual(READS);
       }
     },
     TEST_MS,

@@ -32,6 +32,7 @@ while not ends:
                 last += 1
                 wrong += not is_right(int.from_bytes(key, "big"), *split(value))
             records += last
+        print(end=".", flush=True)
     except lmdb.MapResizedError:
         env.set_mapsize(0)
 env.close()
