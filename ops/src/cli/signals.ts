@@ -8,7 +8,7 @@ import { EXIT } from "./failure.ts";
 export interface Interruption {
   /** Resolves with the signal's name at the first one. */
   readonly signal: Promise<NodeJS.Signals>;
-  /** Stops listening. */
+  /** The session has ended in time. Signals are still heard: one that comes while the process ends would end it as if it had failed. */
   release(): void;
 }
 
@@ -29,12 +29,7 @@ export function onInterruption(): Interruption {
   };
   process.on("SIGINT", handle);
   process.on("SIGTERM", handle);
-  const release = (): void => {
-    clearTimeout(grace);
-    process.off("SIGINT", handle);
-    process.off("SIGTERM", handle);
-  };
-  return { signal, release };
+  return { signal, release: () => clearTimeout(grace) };
 }
 
 function endLate(): void {
