@@ -76,7 +76,7 @@ describe.skipIf(activemqMissing)(
       const topic = next("t");
       const id = next("g/in");
       // A subscription gets what is sent after it was made.
-      await ListeningFeed.made(feed(`/topic/${topic}`, id), () => publish(`topic://${topic}`, ['"probe"']));
+      await ListeningFeed.made(feed(`/topic/${topic}`, id), (body) => publish(`topic://${topic}`, [body]));
       return {
         connect: (most) => feed(`/topic/${topic}?prefetch=${most}`, id, wire.address),
         breakConnections,

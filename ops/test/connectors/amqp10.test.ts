@@ -91,7 +91,7 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
         const id = next("g/in");
         const path = `/topic/${encodeURIComponent(at)}`;
         // A subscription gets what is sent after it was made.
-        await ListeningFeed.made(feed(path, id), () => publish(at, ['"probe"']));
+        await ListeningFeed.made(feed(path, id), (body) => publish(at, [body]));
         return {
           connect: (most) => feed(`${path}?prefetch=${most}`, id, wire.port),
           breakConnections,

@@ -102,7 +102,7 @@ describe.skipIf(jmsMissing)(
           const id = next("g/in");
           const by = await knownOptions(definition);
           // A subscription gets what is sent after it was made.
-          await ListeningFeed.made(feed(`/topic/${topic}`, by, id), () => publish(`topic://${topic}`, ['"probe"']));
+          await ListeningFeed.made(feed(`/topic/${topic}`, by, id), (body) => publish(`topic://${topic}`, [body]));
           return {
             connect: (most) => feed(`/topic/${topic}?prefetch=${most}`, by, id),
             send: (bodies) => publish(`topic://${topic}`, bodies),

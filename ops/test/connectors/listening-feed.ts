@@ -32,20 +32,17 @@ export class ListeningFeed {
     );
   }
 
-  /** Makes the subscription that a feed makes when it listens: it is there when what `probe` sends has come. */
-  static async made(feed: Feed, probe: () => Promise<void>): Promise<void> {
+  /** Makes the subscription that a feed makes when it listens: it is there when what is sent has come. */
+  static async made(feed: Feed, send: (body: string) => Promise<void>): Promise<void> {
     const first = new ListeningFeed(feed);
+    let sent = 0;
     await vi.waitFor(async () => {
-      await probe();
+      await send(String(++sent));
       expect(first.taken.length).toBeGreaterThan(0);
     }, WAIT);
-    let settled = 0;
-    // Probes that are on their way, too.
-    for (let quiet = 0; quiet < 10; quiet++) {
-      if (settled < first.receipts.length) quiet = 0;
-      for (; settled < first.receipts.length; settled++) first.receipts[settled]?.settle?.();
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    // They come in the order in which they were sent: none is left for who listens next.
+    await vi.waitFor(() => expect(first.taken.at(-1)).toBe(sent), WAIT);
+    await first.settles();
     await first.end();
   }
 
