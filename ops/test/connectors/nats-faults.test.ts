@@ -142,11 +142,16 @@ ${edge}`;
           await deploy(server.address, wire.address, 'edges:\n  "in -> out": { capacity: 1000 }');
           await vi.waitFor(() => expect(node("out").connection?.state).toBe("suspended"), WAIT);
           const edge = (): EdgeStatus => status().edges[0] as EdgeStatus;
-          const read = node("in").messagesIn;
-          await vi.waitFor(() => expect(node("out").connection?.failures).toBeGreaterThan(4), WAIT);
+          const failures = (): number => node("out").connection?.failures ?? 0;
+          let read: number;
+          // It may still read what there is room for when the target is known to be gone; then it reads nothing while that is tried again.
+          do {
+            read = node("in").messagesIn;
+            const before = failures();
+            await vi.waitFor(() => expect(failures()).toBeGreaterThan(before + 1), WAIT);
+          } while (node("in").messagesIn > read);
           // The lane's capacity, one frame beyond it, and the frame that the sink holds.
-          expect(node("in").messagesIn).toBeLessThanOrEqual(1000 + 2 * 4096);
-          expect(node("in").messagesIn).toBe(read);
+          expect(read).toBeLessThanOrEqual(1000 + 2 * 4096);
           const held = edge().depth;
           wire.mend();
           const { lost, twice, disordered, n } = await outcome(server, 10_000);
@@ -166,9 +171,14 @@ ${edge}`;
           await load.run(200);
           await outcome(server, 200);
           await host.stop("copy", BY);
+          const before = await connect({ servers: server.address });
+          await (await before.jetstreamManager()).streams.delete("IN");
+          await before.close();
+          // One of 2.9.10 that is made anew at once may take nothing until the server is started again: ops/docs/connectors.md.
+          await server.kill();
+          await server.start();
           const nc = await connect({ servers: server.address });
           const jsm = await nc.jetstreamManager();
-          await jsm.streams.delete("IN");
           await jsm.streams.add({ name: "IN", subjects: ["in"] });
           for (let n = 0; n < 300; n++) await nc.jetstream().publish("in", JSON.stringify({ n: 1_000_000 + n }));
           await host.start("copy", BY);
@@ -222,7 +232,10 @@ class Load {
   }
 }
 
-/** Waits until the target has as many messages as were sent and no more come, and compares. */
+/**
+ * Waits until the target has as many messages as were sent, and compares. What comes out in another order than it lies in the source is
+ * disordered: who sends many at a time sends some of them later than others where an answer was lost.
+ */
 async function outcome(server: ServerProcess, total: number) {
   const nc = await connect({ servers: server.address });
   const jsm = await nc.jetstreamManager();
@@ -230,14 +243,18 @@ async function outcome(server: ServerProcess, total: number) {
     timeout: 40_000,
     interval: 50,
   });
-  const { state } = await jsm.streams.info("OUT");
-  const consumer = await nc.jetstream().consumers.get("OUT");
-  const seen: number[] = [];
-  for await (const message of await consumer.fetch({ max_messages: state.messages, expires: 10_000 }))
-    seen.push(message.json<{ readonly n: number }>().n);
+  const numbersIn = async (stream: string): Promise<readonly number[]> => {
+    const { state } = await jsm.streams.info(stream);
+    const consumer = await nc.jetstream().consumers.get(stream);
+    const found: number[] = [];
+    for await (const message of await consumer.fetch({ max_messages: state.messages, expires: 30_000 }))
+      found.push(message.json<{ readonly n: number }>().n);
+    return found;
+  };
+  const [sent, seen] = [await numbersIn("IN"), await numbersIn("OUT")];
   await nc.close();
   const distinct = new Set(seen);
   const lost = Array.from({ length: total }, (_, n) => n).filter((n) => !distinct.has(n)).length;
-  const disordered = seen.filter((n, i) => i > 0 && n < (seen[i - 1] as number)).length;
+  const disordered = sent.filter((n, i) => n !== seen[i]).length;
   return { n: seen.length, lost, twice: seen.length - distinct.size, disordered };
 }

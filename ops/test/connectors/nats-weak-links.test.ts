@@ -14,6 +14,8 @@ import { numbers, QUICK, RunningGraph, WAIT } from "./running-graph.ts";
 const LIMIT_MS = 60_000;
 /** The short form runs on the newest server. */
 const servers = natsServers().slice(isFull ? 0 : -1);
+/** What is wrong with a connection is shown until the next one is made: for long enough to be seen. */
+const POLICY = { ...QUICK, backoffMs: 50 };
 /** One way, in ms. */
 const LATENCY_MS = times(100, 500);
 
@@ -138,7 +140,7 @@ nodes:
   in:  { kind: source, from: "nats://${login}${address}/jetstream/IN" }
   out: { kind: sink, input: in, to: "nats://${login}${address}/jetstream/out" }
 `;
-    return RunningGraph.start(text, undefined, {}, QUICK);
+    return RunningGraph.start(text, undefined, {}, POLICY);
   }
 
   async send(n: number): Promise<void> {

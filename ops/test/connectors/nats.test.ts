@@ -317,7 +317,9 @@ describe.skipIf(servers.length === 0)("NATS", () => {
           rejected: [{ pos: 50, input: { from: 21, to: 50 } }],
           batch: { n: 0 },
         });
-        expect(await reader.read(10)).toMatchObject({ through: 60 });
+        // A read gives what has arrived by then.
+        for (let through = 50; through < 60; )
+          through = ((await reader.read(60 - through)) as { readonly through: number }).through;
         await publish(stream, numbers(150, 200));
         const seen: number[] = [];
         const gaps: Json[] = [];
@@ -342,9 +344,12 @@ describe.skipIf(servers.length === 0)("NATS", () => {
         const jsm = await nc.jetstreamManager();
         for (const sequence of [4, 5, 10]) await jsm.streams.deleteMessage(stream, sequence);
         const reader = await source(`/jetstream/${stream}`).open("0", 2);
-        const read = await reader.read(100);
-        expect(read).toMatchObject({ rejected: [] });
-        expect((read as { batch: { rows(): readonly Json[] } }).batch.rows()).toEqual([3, 6, 7, 8, 9]);
+        const rows: Json[] = [];
+        for (let read = await reader.read(100); typeof read !== "string"; read = await reader.read(100)) {
+          expect(read.rejected).toEqual([]);
+          rows.push(...read.batch.rows());
+        }
+        expect(rows).toEqual([3, 6, 7, 8, 9]);
         await reader.close();
       });
 
