@@ -1,6 +1,6 @@
 /**
  * A listener of AMQP 1.0 that refuses, as a process of its own. What it does with a message is in the name of the address; what it
- * accepted it writes to its output, a line each, the first of which is its port.
+ * accepted it writes to its output, with the address, a line each, the first of which is its port.
  */
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -27,7 +27,7 @@ container.on("message", ({ receiver, delivery, message }) => {
     .then(() => sleep(TURN_MS))
     .then(() => {
       if (text.includes("bad")) refuse(address, receiver, delivery, message);
-      else accept(delivery, text);
+      else accept(address, delivery, text);
     });
 });
 
@@ -39,12 +39,12 @@ function refuse(address, receiver, delivery, { message_id: id, body }) {
   else if ((given.get(id) ?? 0) < 2) {
     given.set(id, (given.get(id) ?? 0) + 1);
     delivery.release();
-  } else accept(delivery, body.content.toString());
+  } else accept(address, delivery, body.content.toString());
 }
 
-function accept(delivery, text) {
+function accept(address, delivery, text) {
   delivery.accept();
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${JSON.stringify({ address, message: JSON.parse(text) })}\n`);
 }
 
 container.on("disconnected", () => undefined);
