@@ -319,14 +319,14 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
     const table = await made("id bigint primary key, v int");
     const patient = mysqlSink(
       address(table, "", "sink"),
-      { id: "g/out", key: ["id"], policy: { ...QUICK, probeEveryMs: 20, probeTimeoutMs: 150 } },
+      { id: "g/out", key: ["id"], policy: { ...QUICK, probeEveryMs: 20, probeTimeoutMs: 1000 } },
       env,
     );
     await patient.open(undefined);
     await patient.deliver([slice(0, [{ id: 1, v: 1 }])]);
     await db.query(`lock tables ${name(table)} write`);
     const delivery = patient.deliver([slice(1, [{ id: 2, v: 2 }])]);
-    await db.query("select sleep(0.6)");
+    await db.query("select sleep(1.5)");
     await db.query("unlock tables");
     await delivery;
     expect(patient.connection?.()).toMatchObject({ state: "up", connects: 1 });

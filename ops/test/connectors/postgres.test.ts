@@ -358,14 +358,14 @@ nodes:
     const table = await made("id bigint primary key, v int");
     const patient = postgresSink(
       address(table, "", "sink"),
-      { id: "g/out", key: ["id"], policy: { ...QUICK, probeEveryMs: 20, probeTimeoutMs: 500 } },
+      { id: "g/out", key: ["id"], policy: { ...QUICK, probeEveryMs: 20, probeTimeoutMs: 1000 } },
       env,
     );
     await patient.open(undefined);
     await patient.deliver([slice(0, [{ id: 1, v: 1 }])]);
     await db.query(`begin; lock table ${q(table)}`);
     const delivery = patient.deliver([slice(1, [{ id: 2, v: 2 }])]);
-    await db.query("select pg_sleep(1)");
+    await db.query("select pg_sleep(1.5)");
     await db.query("commit");
     await delivery;
     expect(patient.connection?.()).toMatchObject({ state: "up", connects: 1 });

@@ -31,7 +31,8 @@ export const QUICK: Partial<ResiliencePolicy> = {
   probeEveryMs: 500,
   probeTimeoutMs: 1000,
 };
-export const WAIT = { timeout: 30_000, interval: 10 };
+/** Only what hangs takes so long. */
+export const WAIT = { timeout: 60_000, interval: 10 };
 
 export class RunningGraph {
   readonly log: EventLog;
