@@ -292,12 +292,13 @@ nodes:
         const text = graph(proxy.address, topic, qos);
         let running = await RunningGraph.start(text);
         try {
-          const subscribed = (): Promise<void> =>
+          /** What is sent from now on comes to the graph, and from there to the watcher. */
+          const subscribed = (mark: number): Promise<void> =>
             vi.waitFor(async () => {
-              await client.publishAsync(`${topic}/in`, "-1", { qos });
-              expect(watcher.seen).toContain(-1);
+              await client.publishAsync(`${topic}/in`, String(mark), { qos });
+              expect(watcher.seen).toContain(mark);
             }, WAIT);
-          await subscribed();
+          await subscribed(-1);
           let sent = 0;
           const send = async (n: number): Promise<void> => {
             await publish(`${topic}/in`, numbers(sent, n).map(String), qos);
@@ -316,15 +317,16 @@ nodes:
           await send(100);
           running = await RunningGraph.start(text, log);
           const arrived = (): Promise<void> =>
-            vi.waitFor(() => expect(new Set(watcher.seen.map(Number)).size).toBe(sent + 1), WAIT);
+            vi.waitFor(() => {
+              expect(new Set(watcher.seen.map(Number).filter((row) => row >= 0)).size).toBe(sent);
+            }, WAIT);
           await arrived();
           // The broker writes its sessions down some time after it has taken a message; it is killed when all was passed on.
           await server.kill();
           await vi.waitFor(() => expect(running.connection("in")).not.toBe("up"), WAIT);
           await server.start();
           await vi.waitFor(() => expect(client.connected).toBe(true), WAIT);
-          await subscribed();
-          await vi.waitFor(() => expect(running.connection("in")).toBe("up"), WAIT);
+          await subscribed(-2);
           await send(100);
           await arrived();
           const rows = watcher.seen.map(Number).filter((row) => row >= 0);

@@ -246,11 +246,12 @@ nodes:
   });
 
   test("keys that one node of a graph sets are another one's changes; a row without a key is refused", async () => {
+    // With few keys: one that is set while others are still looked for may come twice.
     const running = await RunningGraph.start(`name: latest
 nodes:
   in:   { kind: source, from: "redis://${server.address}/channel/prices" }
-  out:  { kind: sink, input: in, to: "redis://${server.address}/key/price:", key: [id] }
-  keys: { kind: source, from: "redis://${server.address}/key/price:" }
+  out:  { kind: sink, input: in, to: "redis://${server.address}/key/price:?db=4", key: [id] }
+  keys: { kind: source, from: "redis://${server.address}/key/price:?db=4" }
   all:  { kind: sink, input: keys, to: "redis://${server.address}/stream/prices" }
 `);
     try {
