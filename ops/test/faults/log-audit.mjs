@@ -68,12 +68,12 @@ export async function inRounds(count, most, round) {
 
 const LIFE_MS_MAX = 400;
 
-/** A moment to die: while it appends, or, one time in three, while it still starts and recovers. */
+/** A moment to die: while it appends, or, one time in three but not at first, while it still starts and recovers. */
 export class Moments {
-  #startMs = 200;
+  #startMs;
 
   async next({ begun }) {
-    if (Math.random() < 1 / 3) return wait(Math.random() * 1.2 * this.#startMs);
+    if (this.#startMs !== undefined && Math.random() < 1 / 3) return wait(Math.random() * 1.2 * this.#startMs);
     const startedMs = performance.now();
     await begun;
     this.#startMs = performance.now() - startedMs;
