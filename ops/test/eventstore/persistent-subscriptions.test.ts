@@ -36,10 +36,11 @@ const numbers = (from: number, count: number) =>
   Array.from({ length: count }, (_, i) => jsonEvent({ type: "Counted", data: { n: from + i } }));
 const numberOf = ({ event }: Received): number => (event ? (event.data as { readonly n: number }).n : Number.NaN);
 
-async function create(changes: Partial<PersistentSubscriptionToStreamSettings> = {}): Promise<void> {
-  const settings = persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START, ...changes });
-  await client.createPersistentSubscriptionToStream("s", "g", settings);
-}
+const settingsOf = (changes: Partial<PersistentSubscriptionToStreamSettings>) =>
+  persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START, ...changes });
+
+const create = (changes: Partial<PersistentSubscriptionToStreamSettings> = {}): Promise<void> =>
+  client.createPersistentSubscriptionToStream("s", "g", settingsOf(changes));
 
 /** Which this client does not know by name, others do. */
 async function createPinnedByCorrelation(): Promise<void> {
@@ -127,6 +128,8 @@ describe("a persistent subscription", () => {
     await expect.poll(parked).toBe(1);
     expect(silent.received.map(({ retryCount }) => retryCount)).toEqual([0, 1]);
     await silent.subscription.unsubscribe();
+    // Whoever answers has the time to.
+    await client.updatePersistentSubscriptionToStream("s", "g", settingsOf({ maxRetryCount: 1 }));
     const able = subscribe(ack);
     await client.replayParkedMessagesToStream("s", "g");
     await expect.poll(() => seen(able)).toEqual([0]);
