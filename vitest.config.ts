@@ -9,6 +9,7 @@ const moduleCache = fileURLToPath(new URL("node_modules/.cache/vitest", import.m
 const alone = [
   "native/src/**/*.test.ts",
   "ops/src/cli/session.test.ts",
+  "ops/src/fast-exit.test.ts",
   "ops/test/bounds.test.ts",
   "ops/test/eventstore/hostile.test.ts",
   // They load what is built, too.
