@@ -32,7 +32,7 @@ async function endWith(how: string): Promise<{ readonly code: number | null; rea
   const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
     cwd: join(root, "ops"),
     stdio: "ignore",
-    signal: AbortSignal.timeout(15_000),
+    signal: AbortSignal.timeout(50_000),
     killSignal: "SIGKILL",
   });
   child.on("error", () => undefined);
