@@ -13,7 +13,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { freePort } from "../free-port.ts";
 
 const GRPC = { ":status": 200, "content-type": "application/grpc+proto" };
 const NOT_FOUND = "5";
@@ -61,9 +61,10 @@ export class ClusterNode {
 
   /** At the port that it had before, if it had one. */
   async listen(): Promise<void> {
+    // Nobody is given it while no node listens there.
+    if (this.port === 0) this.port = await freePort();
     this.#server.listen(this.port, LOOPBACK);
     await once(this.#server, "listening");
-    this.port = (this.#server.address() as AddressInfo).port;
   }
 
   /** Another node leads from now on; calls under way hear of it in place of their answers. */

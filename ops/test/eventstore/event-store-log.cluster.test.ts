@@ -5,6 +5,7 @@ import { eventStoreEndpoint } from "@millrace/gateway";
 import { type EventStoreLog, openEventStoreLog } from "@millrace/streams/event-store";
 import { memoryEventLog } from "@millrace/streams/memory";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { freePort } from "../free-port.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { type ServedLog, serveLog } from "./served-log.ts";
 
@@ -96,7 +97,7 @@ it("waits out an outage of a whole cluster for as long as it is patient, and app
     const endpoint = eventStoreEndpoint({ env, log: stored, version: "test" });
     return { port: await endpoint.listen(port), close: () => endpoint.close() };
   };
-  const first = await listen(0);
+  const first = await listen(await freePort());
   // Nobody is at the second; a client with several hosts asks them who leads.
   const log = await open(`127.0.0.1:${first.port},127.0.0.1:1?maxDiscoverAttempts=1&`, 60_000);
   await log.append(to("s", sampleEvent(), "none"));
