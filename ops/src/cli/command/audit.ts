@@ -27,6 +27,7 @@ import { requireOwnLog } from "../../host/log-place.ts";
 import { EXIT } from "../failure.ts";
 import { timeText, writeJson, writeLine } from "../output.ts";
 import { readInput } from "../read-input.ts";
+import { shellWord } from "../shell-word.ts";
 
 export interface AuditOptions {
   readonly data: string;
@@ -76,7 +77,7 @@ export async function showCheckpoint(options: CheckpointOptions): Promise<void> 
 
 export async function verify(options: VerifyOptions): Promise<void> {
   const key = keyOf(options.key);
-  const since = options.since === undefined ? undefined : textOf(options.since);
+  const since = options.since === undefined ? undefined : checkpointIn(options.since);
   const witnesses = wantedWitnesses(options);
   await withLog(options.data, async (log, { audit }) => {
     const report = await verifyAudit({
@@ -201,7 +202,7 @@ export async function exportEvents(options: ExportOptions): Promise<void> {
     if (cosigners.length > 0) writeLine(`cosigned by ${cosigners.join(", ")}`);
     else if (cosigned !== undefined)
       writeLine(`not cosigned: witnesses have cosigned the first ${n(cosigned.checkpoint.size)}; see --to`);
-    writeLine(`check it with: node ${out}/verify.mjs --key '${proofs.verifierKey}'`);
+    writeLine(`check it with: node ${shellWord(`${out}/verify.mjs`)} --key '${proofs.verifierKey}'`);
   });
 }
 
@@ -225,4 +226,17 @@ function keyOf(text: string | undefined): VerifierKey | undefined {
   return key;
 }
 
-const textOf = (file: string): string => readInput(file).toString("utf8");
+const CHECKPOINT = /^.+\n\d+\n[A-Za-z0-9+/]+=*\n[^]*\n\u2014 /;
+
+/** What editors and mail do to the ends of lines is no forgery. Whether it is signed is a question of its own. */
+function checkpointIn(file: string): string {
+  const text = `${readInput(file)
+    .toString("utf8")
+    .replace(/^\ufeff/, "")
+    .replaceAll("\r\n", "\n")
+    .trimEnd()}\n`;
+  if (CHECKPOINT.test(text)) return text;
+  throw opsError("CLI-USAGE", `${file} holds no checkpoint: expected what \`audit checkpoint\` prints`, {
+    place: { file },
+  });
+}

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { durationMs, type Json, messageOf } from "@millrace/engine";
 import pc from "picocolors";
 import { type FileOptions, openFile } from "../../calculator/open-file.ts";
@@ -11,6 +11,7 @@ import { opsError } from "../../errors.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine, writeTable } from "../output.ts";
 import { readInput } from "../read-input.ts";
+import { shellWord } from "../shell-word.ts";
 
 interface CommonOptions {
   readonly export?: string;
@@ -41,9 +42,9 @@ export function newCalculator(path: string, options: { readonly lang: Language; 
     const used = built === undefined ? file : join(directory, built.file);
     writeLine(`${paths.slice(0, -1).join(", ")} and ${vectors} are written. Try:`);
     if (built !== undefined)
-      writeLine(`  ${directory === "." ? built.command : `(cd ${directory} && ${built.command})`}`);
-    writeLine(`  millrace calculator test ${used} --vectors ${vectors}`);
-    writeLine(`In a graph: { kind: calculator, input: …, use: ./${used} }`);
+      writeLine(`  ${directory === "." ? built.command : `(cd ${shellWord(directory)} && ${built.command})`}`);
+    writeLine(`  millrace calculator test ${shellWord(used)} --vectors ${shellWord(vectors)}`);
+    writeLine(`In a graph: { kind: calculator, input: …, use: ${isAbsolute(used) ? "" : "./"}${used} }`);
   }
 }
 

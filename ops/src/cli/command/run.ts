@@ -6,6 +6,7 @@ import { EXIT } from "../failure.ts";
 import { writeJson, writeLine } from "../output.ts";
 import { type PayloadFlags, payloadMemory } from "../payload-flags.ts";
 import { openSession, type Session } from "../session.ts";
+import { shellWord } from "../shell-word.ts";
 import { onInterruption } from "../signals.ts";
 
 export interface RunOptions extends WitnessFlags, PayloadFlags {
@@ -126,6 +127,6 @@ function writeSummary(s: Summary, outcome: "done" | "interrupted", data: string)
   writeLine(
     `${n(s.messagesIn)} in, ${n(s.messagesOut)} out, ${n(s.consumed)} filtered or folded, ${n(s.deadLettered)} dead-lettered, ${n(s.dropped)} dropped; log at ${n(s.position)}`,
   );
-  if (s.deadLettered > 0) writeLine(`Why they are dead letters: millrace dlq ls --data ${data}`);
+  if (s.deadLettered > 0) writeLine(`Why they are dead letters: millrace dlq ls --data ${shellWord(data)}`);
   if (s.payloads !== undefined) writeLine(payloadLine(s.payloads));
 }
