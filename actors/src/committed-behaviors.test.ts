@@ -119,6 +119,8 @@ test("a projection's rows are its state events, and rows without their key are r
   const sink = projectionSink({ name: "board", key: ["id"] });
   const draft = await step(sink, [{ id: 1, x: "a" }, { x: "b" }, 7, { id: null }, { id: 2 }]);
   expect(draft.rejected).toEqual(["1 PROJECTION-KEY", "2 PROJECTION-KEY", "3 PROJECTION-KEY"]);
+  const odd = await step(projectionSink({ name: "board", key: ["constructor"] }), [{ id: 1 }, { constructor: "x" }]);
+  expect(odd.rejected).toEqual(["0 PROJECTION-KEY"]);
   const [event] = draft.events as unknown as readonly { rows: StateEvent }[];
   expect(decodeBatch(event?.rows as StateEvent).rows()).toEqual([{ id: 1, x: "a" }, { id: 2 }]);
 });

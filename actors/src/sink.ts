@@ -102,11 +102,18 @@ function keyless(batch: Batch, key: readonly string[], name: string): readonly M
   const failures: MessageFailure[] = [];
   for (let index = 0; index < batch.n; index++) {
     const row = batch.row(index);
-    const lacking = isJsonObject(row) ? key.find((field) => (row[field] ?? null) === null) : "an object";
-    if (lacking === undefined) continue;
-    failures.push({ index, error: actorError("PROJECTION-KEY", `a row for projection ${name} lacks ${lacking}`) });
+    const fault = keyFault(row, key);
+    if (fault === undefined) continue;
+    failures.push({ index, error: actorError("PROJECTION-KEY", `a row for projection ${name} ${fault}`) });
   }
   return failures;
+}
+
+function keyFault(row: Json, key: readonly string[]): string | undefined {
+  if (!isJsonObject(row)) return "is no object";
+  // Every object has a `constructor`, which is no field.
+  const lacking = key.find((field) => !Object.hasOwn(row, field) || row[field] === null);
+  return lacking === undefined ? undefined : `lacks ${lacking}`;
 }
 
 function isComplete(batch: ColumnBatch, field: string): boolean {

@@ -462,6 +462,12 @@ nodes:
     expect(await millrace(stop, { env: { MILLRACE_TOKEN: "a-wrong-secret" } })).toMatchObject({ code: 4 });
     expect(await millrace(["graph", "ls", "--url", url])).toMatchObject({ code: 0 });
     expect(await millrace(stop, { env })).toMatchObject({ code: 0 });
+    // What is not set and passed on arrives as an empty text.
+    const empty = { MILLRACE_TOKEN: "", MILLRACE_EDGES: "", MILLRACE_LOG: "" };
+    expect(await millrace(["serve", "graph.yaml", "--port", "0"], { cwd, env: empty })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^CLI-USAGE MILLRACE_TOKEN is set, and empty/),
+    });
   });
 
   it("leaves a port to whoever has it", async () => {

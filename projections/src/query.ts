@@ -102,7 +102,7 @@ function meanings(wanted: Json): readonly Json[] {
 
 function matches(row: JsonObject, where: Readonly<Record<string, Json>>): boolean {
   for (const field in where) {
-    const value = row[field];
+    const value = Object.hasOwn(row, field) ? row[field] : undefined;
     const wanted = where[field] as Json;
     if (value === undefined || !meanings(wanted).some((meant) => equals(value, meant))) return false;
   }

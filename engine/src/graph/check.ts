@@ -71,7 +71,14 @@ function checkMailboxes(value: Json, problems: ProblemList): void {
 }
 
 function checkMailbox(mailbox: Json | undefined, path: Path, problems: ProblemList): void {
-  if (!isJsonObject(mailbox) || typeof mailbox.conflateBy !== "string") return;
+  if (!isJsonObject(mailbox)) return;
+  if (mailbox.discipline === "priority")
+    problems.add(
+      "GRAPH-CAP",
+      [...path, "discipline"],
+      "`priority` needs ranks, which only a program can give, and no graph file",
+    );
+  if (typeof mailbox.conflateBy !== "string") return;
   checkValue(mailbox.conflateBy, [...path, "conflateBy"], problems);
   if (mailbox.overflow === "conflate") return;
   problems.add("GRAPH-SCHEMA", [...path, "conflateBy"], "`conflateBy` goes with `overflow: conflate`", "key");

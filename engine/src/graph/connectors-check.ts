@@ -2,6 +2,7 @@
 import { didYouMean, nearest } from "../expression/nearest.ts";
 import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts";
 import { checkCloudEvents } from "./cloudevents-check.ts";
+import { type CronRules, checkCron } from "./cron-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import { forbidIdle } from "./event-time.ts";
@@ -31,7 +32,7 @@ import {
 } from "./target.ts";
 
 /** What the caller knows about the place where the graph is to run. What is absent is not checked. */
-export interface Surroundings {
+export interface Surroundings extends CronRules {
   /** Whether a file exists; `path` is as written in the graph, relative to the graph file. */
   readonly fileExists?: ((path: string) => boolean) | undefined;
   /** Names of installed calculators. */
@@ -92,14 +93,19 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   checkJms(node, target, around.fileExists, problems);
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
   else if (isBroker(target.scheme)) checkBrokerSource(node, target, problems);
-  else if (web !== undefined) checkHttpSource(node, target, web, problems);
+  else if (web !== undefined) checkHttpSource(node, target, web, around, problems);
   else if (isPush) checkPushSource(node, target, problems);
-  else checkOwnSource(node, target, problems);
+  else checkOwnSource(node, target, around, problems);
   checkSecret(node, isPush, problems);
 }
 
 /** A source whose messages Millrace itself makes. */
-function checkOwnSource(node: DraftNode, { scheme, address }: Target, problems: ProblemList): void {
+function checkOwnSource(
+  node: DraftNode,
+  { scheme, address }: Target,
+  around: Surroundings,
+  problems: ProblemList,
+): void {
   const path = ["nodes", node.name, "from"];
   forbid(node, ["speed", "follow"], `a ${scheme}: source has no past to read; only file: has`, problems);
   forbid(
@@ -109,9 +115,7 @@ function checkOwnSource(node: DraftNode, { scheme, address }: Target, problems: 
     problems,
   );
   if (scheme === "metronome") checkPeriod(address, path, problems);
-  if (scheme === "cron" && ![5, 6].includes(address.trim().split(/\s+/).length)) {
-    problems.add("GRAPH-TIME", path, "a cron schedule has 5 fields, or 6 with seconds, as in cron:*/5 * * * *");
-  }
+  if (scheme === "cron") checkCron(address, path, around, problems);
 }
 
 function forbid(node: DraftNode, keys: readonly string[], why: string, problems: ProblemList): void {

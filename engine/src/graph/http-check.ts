@@ -3,6 +3,7 @@
 import { didYouMean } from "../expression/nearest.ts";
 import { isJsonObject } from "../frame/json.ts";
 import { checkCall, checkServiceAddress } from "./call-check.ts";
+import { type CronRules, checkCron } from "./cron-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { forbidSpeed } from "./event-time.ts";
 import type { ProblemList } from "./problem.ts";
@@ -48,7 +49,13 @@ export function webAddress({ scheme, address }: Target): string {
   return `${scheme.replace(/^sse\+/, "")}:${address}`;
 }
 
-export function checkHttpSource(node: DraftNode, target: Target, kind: HttpKind, problems: ProblemList): void {
+export function checkHttpSource(
+  node: DraftNode,
+  target: Target,
+  kind: HttpKind,
+  rules: CronRules,
+  problems: ProblemList,
+): void {
   const path = ["nodes", node.name, "from"];
   const schemes = kind === "socket" ? ["ws", "wss"] : ["http", "https"];
   checkServiceAddress(webAddress(target), { path, credentials: "http.auth", schemes }, problems);
@@ -57,7 +64,7 @@ export function checkHttpSource(node: DraftNode, target: Target, kind: HttpKind,
   for (const key of Object.keys(settings))
     if (!SETTINGS[kind].includes(key) && Object.values(SETTINGS).some((keys) => keys.includes(key)))
       problems.add("GRAPH-SCHEMA", ["nodes", node.name, "http", key], `\`${key}\` is not for ${SHOWN[kind]}`, "key");
-  if (kind === "poll") checkPoll(node, problems);
+  if (kind === "poll") checkPoll(node, rules, problems);
   forbid(node, ["follow"], FOLLOWED, problems);
   forbidSpeed(node, `${SHOWN[kind]} does not tell the same messages again`, problems);
   checkFormat(node, kind, problems);
@@ -73,13 +80,12 @@ export function checkPushSource(node: DraftNode, { address }: Target, problems: 
   forbidSpeed(node, "what is pushed is not told again", problems);
 }
 
-function checkPoll(node: DraftNode, problems: ProblemList): void {
+function checkPoll(node: DraftNode, rules: CronRules, problems: ProblemList): void {
   const { every, cron, next, cursor } = node.map("http");
   const path = ["nodes", node.name, "http"];
   if (every !== undefined && cron !== undefined)
     problems.add("GRAPH-SCHEMA", [...path, "cron"], "`cron` takes the place of `every`; one of them is enough", "key");
-  if (typeof cron === "string" && ![5, 6].includes(cron.trim().split(/\s+/).length))
-    problems.add("GRAPH-TIME", [...path, "cron"], "a cron schedule has 5 fields, or 6 with seconds, as in */5 * * * *");
+  if (typeof cron === "string") checkCron(cron, [...path, "cron"], rules, problems);
   if (next !== undefined && isJsonObject(cursor ?? null))
     problems.add(
       "GRAPH-SCHEMA",

@@ -236,6 +236,15 @@ tests:
     `);
   });
 
+  test("refuse a discipline that no graph file can say enough of", () => {
+    const text = `name: g
+nodes:
+  in:  { kind: source, from: "file:./a.ndjson" }
+  out: { kind: sink, input: in, to: "discard:", mailbox: { discipline: priority } }
+`;
+    expect(problems(text)).toEqual([expect.stringMatching(/^g\.yaml:4:72 GRAPH-CAP `priority` needs ranks/)]);
+  });
+
   test("refuse a name of a projection that no host would take", () => {
     const to = (name: string) => `name: g
 nodes:

@@ -49,10 +49,11 @@ export async function withApi<T>(options: ApiOptions, use: (api: Api) => Promise
 }
 
 function overHttp(url: string): Api {
-  if (!URL.canParse(url)) throw opsError("CLI-USAGE", `${url} is no URL`);
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw opsError("CLI-USAGE", `\`${url}\` is no address of a server, such as http://127.0.0.1:8080`);
   const token = process.env.MILLRACE_TOKEN;
   const headers = {
-    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(token === undefined || token === "" ? {} : { authorization: `Bearer ${token}` }),
   };
   const send: Send = async (method, path, body) => {
     try {

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type GraphModel, graphError, type Problem, parseGraph } from "@millrace/engine";
+import { cronFault } from "./cron-fault.ts";
 import { counted } from "./output.ts";
 import { readInput } from "./read-input.ts";
 
@@ -24,6 +25,7 @@ export function loadGraph(file: string): LoadedGraph {
     env: process.env,
     fileExists: (path) => existsSync(resolve(dir, path)),
     secretExists: (reference) => secretExists(reference, dir),
+    cronFault,
   });
   const text = bytes.toString("utf8");
   return "graph" in parsed

@@ -30,6 +30,9 @@ const VERSION = "0.1.0";
 const EVENTSTORE_PORT = 2113;
 
 hideKnownWarnings();
+// As compose files and units write what is not set. An empty MILLRACE_TOKEN is another matter: it is refused.
+for (const name of ["MILLRACE_EDGES", "MILLRACE_LOG", "MILLRACE_URL", "MILLRACE_PAYLOADS", "MILLRACE_WITNESSES"])
+  if (process.env[name] === "") delete process.env[name];
 const program = new Command("millrace")
   .description("A reactive stream engine: graphs of supervised actors over an append-only event log.")
   .version(VERSION)
@@ -55,7 +58,7 @@ withHostOptions(
     .addOption(speedOption())
     .addOption(edgesOption())
     .option("--nodes <names>", "run only these nodes here, separated by commas; the others on other hosts", (text) =>
-      text.split(","),
+      text.split(",").map((name) => name.trim()),
     ),
 )
   .addOption(jsonOption())

@@ -36,7 +36,7 @@ const CELL_COLUMNS_MAX = 60;
 
 function cellText(cell: Cell): string {
   if (cell === null || cell === undefined) return "–";
-  if (typeof cell === "number") return Number.isInteger(cell) ? cell.toLocaleString("en-US") : String(cell);
+  if (typeof cell === "number") return Number.isSafeInteger(cell) ? cell.toLocaleString("en-US") : String(cell);
   return cutTo(CELL_COLUMNS_MAX, inert(String(cell).replaceAll(/\s+/g, " ")));
 }
 

@@ -78,6 +78,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   refuseProblems(loaded);
   const remote = options.log === undefined ? undefined : logAddress(options.log);
   if (remote !== undefined) refuseUnserved(loaded, options);
+  if (options.port !== undefined && process.env.MILLRACE_TOKEN === "")
+    throw opsError("CLI-USAGE", "MILLRACE_TOKEN is set, and empty: a token that everybody knows");
   for (const port of [options.port, options.eventStore?.port]) if (port !== undefined) await requireFreePort(port);
   const tables = new ProjectionTables();
   const payloads = new HostPayloads({

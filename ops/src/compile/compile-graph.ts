@@ -121,12 +121,12 @@ function mailboxOf(node: NodeModel, context: CompileContext): MailboxOptions {
     ...(capacities.length === 0 ? {} : { capacity: Math.max(...capacities) }),
     ...(bytes === undefined ? {} : { bytesMax: bytes }),
     ...(lossy === undefined ? {} : { overflow: lossy }),
-    ...(discipline === undefined ? {} : { discipline: disciplineOf(discipline, node, context) }),
+    ...(discipline === undefined ? {} : { discipline: disciplineOf(discipline) }),
     ...(conflateBy === undefined ? {} : { conflateBy: conflateKey(conflateBy, node, context) }),
   };
 }
 
-function disciplineOf(name: string, node: NodeModel, context: CompileContext): Discipline {
+function disciplineOf(name: string): Discipline {
   switch (name) {
     case "lifo":
       return lifo;
@@ -134,12 +134,6 @@ function disciplineOf(name: string, node: NodeModel, context: CompileContext): D
       return fair();
     case "deadline":
       return deadline(() => 0);
-    case "priority": {
-      const place = context.place(node.name, "mailbox", "discipline");
-      throw opsError("HOST-CONNECTOR", "discipline `priority` needs ranks, which graph files cannot give yet", {
-        place,
-      });
-    }
     default:
       return fifo;
   }

@@ -42,6 +42,7 @@ describe("the broker of edges", () => {
     ["nats://h/a/b", "the address of --edges names servers and an installation"],
     ["nats://h/a.b", "the address of --edges names servers and an installation"],
     ["nats://h?x=1", "the address of --edges is wrong: unknown option `x`"],
+    ["nats://h?tls=true&ca=/not/there.pem", "names authorities that cannot be read: ENOENT"],
     ["nats://h?ca=ca.pem", "the address of --edges is wrong: option `ca` needs `tls=true`"],
   ])("is not %s", async (address, message) => {
     await expect(open(address)).rejects.toMatchObject({

@@ -10,6 +10,7 @@ import {
   type GraphModel,
   type GraphProgram,
   kafkaEdgesFault,
+  messageOf,
   natsEdgesFault,
   parseBrokerAddress,
   parseTarget,
@@ -51,7 +52,7 @@ const KINDS: Readonly<Record<Via, BrokerKind>> = {
       const { policyOf } = await import("@millrace/streams/resilience");
       const { options, ...servers } = address;
       const ca = options.get("ca");
-      const trust = ca === undefined ? {} : { ca: readFileSync(ca, "utf8") };
+      const trust = ca === undefined ? {} : { ca: authorities(ca) };
       const tls = options.get("tls") === "true" ? trust : undefined;
       return natsTransport({ env, servers: { ...servers, tls, policy: policyOf(address) } });
     },
@@ -64,11 +65,22 @@ const KINDS: Readonly<Record<Via, BrokerKind>> = {
       const ca = address.options.get("ca");
       return kafkaTransport({
         env,
-        servers: kafkaServersOf(address, ca === undefined ? undefined : readFileSync(ca, "utf8")),
+        servers: kafkaServersOf(address, ca === undefined ? undefined : authorities(ca)),
       });
     },
   },
 };
+/** @throws HOST-EDGES */
+function authorities(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    throw opsError("HOST-EDGES", `the address of --edges names authorities that cannot be read: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
 const SCOPE = /^[A-Za-z0-9_-]+$/;
 /** Whether a node of a graph runs on this host. */
 export type RunsHere = (node: string) => boolean;

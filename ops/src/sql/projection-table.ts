@@ -40,12 +40,13 @@ export async function aliasProjection(database: SqlDatabase, name: string, alias
   );
 }
 
-/** Fields of JSON differ by case, columns of SQL do not: the second of such a pair gets a number. */
+/** Fields of JSON differ by case and may have no name, columns of SQL do not: the second of such a pair gets a number. */
 function namedColumns(kinds: ReadonlyMap<string, Kind | undefined>): string[] {
   const taken = new Set<string>();
   return Array.from(kinds, ([field, kind = "VARCHAR"]) => {
-    let name = field;
-    for (let n = 2; taken.has(name.toLowerCase()); n++) name = `${field}_${n}`;
+    const own = field === "" ? "unnamed" : field;
+    let name = own;
+    for (let n = 2; taken.has(name.toLowerCase()); n++) name = `${own}_${n}`;
     taken.add(name.toLowerCase());
     return `${cellOf(field, kind)} AS ${identifier(name)}`;
   });

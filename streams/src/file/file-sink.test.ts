@@ -81,6 +81,7 @@ test("a CSV file keeps the columns of its first message, also after a restart", 
   await second.close();
   expect(await readFile(path, "utf8")).toBe('"say ""a""",b\n1,"x,y"\n,"q""q"\n"","[1,2]"\n');
   expect(csvLines(undefined).header(new RowBatch([5]))).toBe("value\n");
+  expect(csvLines(["id", "constructor"]).lines(new RowBatch([{ id: 1 }]))).toBe("1,\n");
 });
 
 test("bytes behind the committed length are cut off, and bytes that are missing are not made up", async () => {

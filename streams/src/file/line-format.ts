@@ -91,11 +91,16 @@ export function csvLines(header: readonly string[] | undefined): LineFormat {
     lines(batch) {
       names ??= namesOf(batch);
       let text = "";
-      for (const row of batch.rows())
-        text += csvLine(names.map((name) => (isJsonObject(row) ? row[name] : name === "value" ? row : undefined)));
+      for (const row of batch.rows()) text += csvLine(names.map((name) => cellOf(row, name)));
       return text;
     },
   };
+}
+
+/** Every object has a `constructor`, which is no field. */
+function cellOf(row: Json, name: string): Json | undefined {
+  if (isJsonObject(row)) return Object.hasOwn(row, name) ? row[name] : undefined;
+  return name === "value" ? row : undefined;
 }
 
 /** A message that is no object has one column, `value`. */

@@ -226,7 +226,7 @@ function keyOf(text: string | undefined): VerifierKey | undefined {
   return key;
 }
 
-const CHECKPOINT = /^.+\n\d+\n[A-Za-z0-9+/]+=*\n[^]*\n\u2014 /;
+const CHECKPOINT = /^.+\n\d+\n[A-Za-z0-9+/]+=*\n[\s\S]*\n\u2014 /;
 
 /** What editors and mail do to the ends of lines is no forgery. Whether it is signed is a question of its own. */
 function checkpointIn(file: string): string {

@@ -51,7 +51,7 @@ export async function queryProjection(name: string, options: QueryOptions): Prom
     const head = [...new Set(rows.flatMap((row) => Object.keys(row)))];
     writeTable(
       head,
-      rows.map((row) => head.map((field) => cellOf(row[field]))),
+      rows.map((row) => head.map((field) => cellOf(Object.hasOwn(row, field) ? row[field] : undefined))),
     );
     const more = next === null ? "" : "; there are more (--limit, --where)";
     writeLine(`${counted(rows.length, "row")} as of position ${position}${more}`);
