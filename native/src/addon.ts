@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 17;
+const INTERFACE = 18;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -28,6 +28,7 @@ export interface Addon {
   leafHashes(bytes: Uint8Array, places: Uint32Array): Promise<Uint8Array>;
   tileRoots(tiles: Uint8Array): Promise<Uint8Array>;
   readonly SegmentHash: new () => SegmentHash;
+  readonly Zstd: new () => Zstd;
   readonly CsvRecords: new (delimiter: number, types: Uint8Array, recordBytesMax: number) => RecordKernel;
   readonly JsonRecords: new (names: string[], recordBytesMax: number) => RecordKernel;
   readonly NativeCalculator: new (
@@ -86,6 +87,13 @@ export interface NativeCalculator {
   /** Payloads that were opened since it was last asked. */
   takeOpens(): number;
   longAnswer(): Uint8Array;
+}
+
+/** Zstandard frames (native/crates/zstd). */
+export interface Zstd {
+  compress(bytes: Uint8Array): Uint8Array;
+  /** At most `bytesMax` bytes, which are below 2^32. */
+  decompress(bytes: Uint8Array, bytesMax: number): Uint8Array;
 }
 
 /** SHA-256 of a segment (native/crates/hash). */

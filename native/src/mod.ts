@@ -1,10 +1,11 @@
-/** What touches the machine closely: the ordered store on LMDB, the hand-over of large payloads, checksums of log blocks. */
+/** What touches the machine closely: the ordered store on LMDB, the hand-over of large payloads, checksums of log blocks, Zstandard. */
 export { type AddonState, addonState } from "./addon.ts";
 export {
   type LibraryCalculator,
   type LibraryOptions,
   openLibraryCalculator,
 } from "./calculator/library-calculator.ts";
+export { type NativeZstd, nativeZstd } from "./compression/native-zstd.ts";
 export { nativeFileLock } from "./file-lock/native-file-lock.ts";
 export { nativeSelection } from "./filter/native-selection.ts";
 export { type NativeTreeHasher, nativeTreeHasher } from "./hash/native-tree-hasher.ts";

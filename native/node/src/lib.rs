@@ -8,11 +8,12 @@ mod payload;
 mod selection;
 mod text;
 mod window;
+mod zstd;
 
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 17;
+const INTERFACE: u32 = 18;
 
 #[napi]
 pub fn interface_version() -> u32 {

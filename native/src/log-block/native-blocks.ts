@@ -4,6 +4,7 @@
  * implementation.
  */
 import { loadAddon, type SegmentHash } from "../addon.ts";
+import { type NativeZstd, nativeZstd } from "../compression/native-zstd.ts";
 
 export interface NativeBlockHeader {
   /** Of the segment, 8 bytes. */
@@ -39,16 +40,20 @@ export interface NativeBlocks {
   sealBlock(buffer: Uint8Array, used: number, align: number, header: NativeBlockHeader): number;
   /** SHA-256 of a segment, computed in a thread of its own: what is fed is copied and may change at once. */
   segmentHash(): SegmentHash;
+  /** What archives of segments are packed with. */
+  zstd(): Promise<NativeZstd>;
 }
 
 /** `undefined` without the addon. */
 export function nativeBlocks(): NativeBlocks | undefined {
   const addon = loadAddon();
-  if (addon === undefined) return undefined;
+  const zstd = nativeZstd();
+  if (addon === undefined || zstd === undefined) return undefined;
   return {
     checkRecords: (bytes, from, to) => addon.checkRecords(bytes, from, to),
     sealBlock: (buffer, used, align, { salt, seq, first, count, prev, epoch, kind }) =>
       addon.sealBlock(buffer, used, align, salt, seq, first, count, prev, epoch, kind),
     segmentHash: () => new addon.SegmentHash(),
+    zstd: async () => zstd,
   };
 }

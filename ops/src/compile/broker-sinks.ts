@@ -75,7 +75,9 @@ async function kafka(
   const { env, resilience } = context.options;
   const parsed = addressOf(address, parseKafkaAddress, "sink", context, place);
   const { kafkaSink } = await import("@millrace/streams/kafka");
-  const options = { id, ca: certificates(parsed.options.get("ca"), context, place), ...keyOf(keys) };
+  const { nativeZstd } = await import("@millrace/native");
+  const ca = certificates(parsed.options.get("ca"), context, place);
+  const options = { id, ca, zstd: nativeZstd(), ...keyOf(keys) };
   const format = await encoderOf(registry, parsed.topic, context, (...keys) => placeOf("registry", ...keys));
   const mode = registry === undefined ? events : undefined;
   return () => kafkaSink(parsed, { ...options, events: mode, format: format() }, env, resilience);

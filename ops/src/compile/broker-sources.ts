@@ -81,9 +81,10 @@ async function kafka(address: string, { context, place, placeOf, registry }: Sou
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseKafkaAddress, "source", context, place);
   const { kafkaSource } = await import("@millrace/streams/kafka");
+  const { nativeZstd } = await import("@millrace/native");
   const ca = certificates(parsed.options.get("ca"), context, place);
   const format = await decoderOf(registry, context, (...keys) => placeOf("registry", ...keys));
-  return { connector: kafkaSource(parsed, env, { policy, ca, format }) };
+  return { connector: kafkaSource(parsed, env, { policy, ca, format, zstd: nativeZstd() }) };
 }
 
 async function nats(address: string, { context, place }: SourceScope): Promise<BrokerSource> {

@@ -62,10 +62,12 @@ const KINDS: Readonly<Record<Via, BrokerKind>> = {
     fault: kafkaEdgesFault,
     async open(address, env) {
       const { kafkaServersOf, kafkaTransport } = await import("@millrace/streams/kafka");
+      const { nativeZstd } = await import("@millrace/native");
       const ca = address.options.get("ca");
       return kafkaTransport({
         env,
         servers: kafkaServersOf(address, ca === undefined ? undefined : authorities(ca)),
+        zstd: nativeZstd(),
       });
     },
   },

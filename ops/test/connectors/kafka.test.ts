@@ -15,6 +15,7 @@ import {
   systemEnv,
 } from "@millrace/engine";
 import { sinkContract, sourceContract } from "@millrace/engine/testing";
+import { nativeZstd } from "@millrace/native";
 import { kafkaSink, kafkaSource } from "@millrace/streams/kafka";
 import { type CloudEvent, Kafka as CloudEvents, type KafkaMessage } from "cloudevents";
 import { Partitioners } from "kafkajs";
@@ -451,34 +452,44 @@ describe.skipIf(kinds.length === 0)("Kafka", () => {
 
       // Java's own codecs: the broker unpacks what is written, and packs it again as the topic says.
       const CODECS = ["gzip", "snappy", "lz4", "zstd"];
-      test.each(CODECS)("what brokers compress by %s is read, and they read what is written so", async (codec) => {
-        const topic = await topics.make(undefined, 1, { "compression.type": codec });
-        const other = await topics.make(undefined, 1, { "compression.type": codec === "gzip" ? "zstd" : "gzip" });
-        const rows = [...numbers(0, 3), "é".repeat(200_000), ...numbers(3, 500), ""];
-        await topics.publish(topic, rows);
-        const read = async (name: string): Promise<readonly Json[]> => {
-          const reader = await source(`${name}?until=now`).open("0", -1);
-          const found: Json[] = [];
-          for (let next = await reader.read(1000); next !== "end"; next = await reader.read(1000))
-            if (next !== "idle") found.push(...next.batch.rows());
-          await reader.close();
-          return found;
-        };
-        expect(await read(topic)).toEqual(rows);
-        const writing = kafkaSink(address(`${other}?compression=${codec}`, "sink"), { id: `g/${codec}` }, env, POLICY);
-        await writing.open(undefined);
-        await writing.deliver([slice("l", 0, rows)]);
-        await writing.close();
-        expect(await read(other)).toEqual(rows);
-        const same = await topics.make();
-        const plain = kafkaSink(address(`${same}?compression=${codec}`, "sink"), { id: `g/${codec}` }, env, POLICY);
-        await plain.open(undefined);
-        await plain.deliver([slice("l", 0, rows)]);
-        await plain.close();
-        expect(await read(same)).toEqual(rows);
-        // Of the first batch that the broker keeps, the attributes.
-        expect(readFileSync(server.segmentOf(same)).readInt16BE(ATTRIBUTES_AT) & 7).toBe(1 + CODECS.indexOf(codec));
-      });
+      const native = nativeZstd();
+      const ways = [
+        ...CODECS.map((codec) => [codec, "a package", undefined] as const),
+        ...(native === undefined ? [] : [["zstd", "the addon", native] as const]),
+      ];
+      test.each(ways)(
+        "what brokers compress by %s is read by %s, and they read what is written so",
+        async (codec, _, zstd) => {
+          const topic = await topics.make(undefined, 1, { "compression.type": codec });
+          const other = await topics.make(undefined, 1, { "compression.type": codec === "gzip" ? "zstd" : "gzip" });
+          const rows = [...numbers(0, 3), "é".repeat(200_000), ...numbers(3, 500), ""];
+          await topics.publish(topic, rows);
+          const read = async (name: string): Promise<readonly Json[]> => {
+            const options = { policy: POLICY, pollMs: 20, zstd };
+            const reader = await kafkaSource(address(`${name}?until=now`), env, options).open("0", -1);
+            const found: Json[] = [];
+            for (let next = await reader.read(1000); next !== "end"; next = await reader.read(1000))
+              if (next !== "idle") found.push(...next.batch.rows());
+            await reader.close();
+            return found;
+          };
+          expect(await read(topic)).toEqual(rows);
+          const packing = { id: `g/${codec}`, zstd };
+          const writing = kafkaSink(address(`${other}?compression=${codec}`, "sink"), packing, env, POLICY);
+          await writing.open(undefined);
+          await writing.deliver([slice("l", 0, rows)]);
+          await writing.close();
+          expect(await read(other)).toEqual(rows);
+          const same = await topics.make();
+          const plain = kafkaSink(address(`${same}?compression=${codec}`, "sink"), packing, env, POLICY);
+          await plain.open(undefined);
+          await plain.deliver([slice("l", 0, rows)]);
+          await plain.close();
+          expect(await read(same)).toEqual(rows);
+          // Of the first batch that the broker keeps, the attributes.
+          expect(readFileSync(server.segmentOf(same)).readInt16BE(ATTRIBUTES_AT) & 7).toBe(1 + CODECS.indexOf(codec));
+        },
+      );
     });
   }
 });

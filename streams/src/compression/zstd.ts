@@ -1,15 +1,18 @@
-/** Zstandard, compiled to WebAssembly: it needs no build and no platform package. Loaded when it is first needed. */
+/**
+ * Zstandard, compiled to WebAssembly: it needs no build and no platform package. Loaded when it is first needed. The addon does the
+ * same, to the same bytes, where it is (native/crates/zstd).
+ */
 
 export interface Zstd {
+  /** One frame, which says how long its content is. */
   compress(bytes: Uint8Array): Uint8Array;
-  /** The bytes must have been checked before: a damaged frame header may ask for any amount of memory. */
-  decompress(bytes: Uint8Array): Uint8Array;
   /**
-   * Of a frame that may not say how long its content is, as those of Java's streams do not.
+   * Of a frame that may not say how long its content is, as those of Java's streams do not. What is damaged may be taken for other
+   * content: frames need not have a checksum of it.
    *
-   * @throws Error it is no frame, or has more than `bytesMax` bytes
+   * @throws Error it is no whole frame, or has more than `bytesMax` bytes
    */
-  decompressStream(bytes: Uint8Array, bytesMax: number): Uint8Array;
+  decompress(bytes: Uint8Array, bytesMax: number): Uint8Array;
 }
 
 const LEVEL = 3;
@@ -26,10 +29,11 @@ async function load(): Promise<Zstd> {
   // The module takes buffers of its own kind only.
   return {
     compress: (bytes) => compress(Buffer.from(bytes), LEVEL),
-    decompress: (bytes) => decompress(Buffer.from(bytes)),
-    decompressStream(bytes, bytesMax) {
+    decompress(bytes, bytesMax) {
+      if (magicOf(bytes) !== MAGIC) throw new Error("this is no Zstandard frame");
       const declared = contentSize(bytes);
-      if (declared !== undefined && declared > bytesMax) throw new Error(`a frame of ${declared} bytes is too large`);
+      if (declared !== undefined && declared > bytesMax)
+        throw new Error(`a Zstandard frame of ${declared} bytes is larger than ${bytesMax}`);
       if (declared !== undefined) return decompress(Buffer.from(bytes));
       for (let size = Math.max(FIRST_BYTES, 4 * bytes.length); ; size *= 4) {
         try {
@@ -44,10 +48,13 @@ async function load(): Promise<Zstd> {
 }
 
 const FIRST_BYTES = 1024 * 1024;
+const MAGIC = 0xfd2fb528;
 /** Sizes of the field that says the size of the content, by its flag (RFC 8878, section 3.1.1.1). */
 const FIELD_BYTES = [0, 2, 4, 8];
 const WINDOW_BYTES = [0, 1, 2, 4];
 const MAGIC_BYTES = 4;
+const magicOf = (bytes: Uint8Array): number | undefined =>
+  bytes.length < MAGIC_BYTES ? undefined : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
 
 /** What a frame says that its content takes; `undefined`: nothing. */
 function contentSize(bytes: Uint8Array): number | undefined {

@@ -6,7 +6,8 @@
  */
 import { createHash } from "node:crypto";
 import type { Disk, DiskFile } from "@millrace/engine";
-import { loadZstd, type Zstd } from "../compression/zstd.ts";
+import type { Zstd } from "../compression/zstd.ts";
+import type { ReadingKernels } from "./block-kernels.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { getU64, putU64, viewOf } from "./little-endian.ts";
@@ -35,9 +36,10 @@ export async function writeArchive(
   sizeBytes: number,
   file: DiskFile,
   path: string,
+  kernels: Pick<ReadingKernels, "zstd">,
   pause: () => Promise<void>,
 ): Promise<WrittenArchive> {
-  const zstd = await loadZstd();
+  const zstd = await kernels.zstd();
   const hash = createHash("sha256");
   const frames: Uint8Array[] = [];
   let at = 0;
@@ -104,11 +106,11 @@ export class ArchiveFile {
   }
 
   /** @throws LOG-ARCHIVE the file is no archive, or is cut or damaged */
-  static async open(disk: Disk, path: string): Promise<ArchiveFile> {
+  static async open(disk: Disk, path: string, kernels: Pick<ReadingKernels, "zstd">): Promise<ArchiveFile> {
     const file = await disk.open(path, { mode: "read" });
     try {
       const { sizeBytes, frames } = await readTable(file, path);
-      return new ArchiveFile(path, file, sizeBytes, frames, await loadZstd());
+      return new ArchiveFile(path, file, sizeBytes, frames, await kernels.zstd());
     } catch (thrown) {
       await file.close();
       throw thrown;
@@ -153,7 +155,7 @@ export class ArchiveFile {
     await readFully(this.#file, packed, offset, this.path);
     if (crc32c(viewOf(packed), 0, bytes) !== crc)
       throw archiveDamaged(this.path, `frame ${number} does not have its checksum`, offset);
-    const frame = this.#zstd.decompress(packed);
+    const frame = this.#zstd.decompress(packed, FRAME_BYTES);
     if (frame.length !== Math.min(FRAME_BYTES, this.#sizeBytes - number * FRAME_BYTES))
       throw archiveDamaged(this.path, `frame ${number} has ${frame.length} bytes`, offset);
     return frame;

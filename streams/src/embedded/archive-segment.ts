@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { type Disk, type RecordedEvent, type StoredRecord, type StoredRecords, storedRecords } from "@millrace/engine";
 import { ArchiveFile, archiveDamaged, writeArchive } from "./archive-file.ts";
 import { ARCHIVE_KINDS, type ArchiveKind, archiveDirectory, archivedFile, archivePath } from "./archive-names.ts";
-import type { BlockKernels } from "./block-kernels.ts";
+import type { ReadingKernels } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import type { Carry } from "./carry.ts";
 import { crc32c } from "./crc32c.ts";
@@ -42,7 +42,7 @@ export interface ArchiveContext {
   readonly files: SegmentSource;
   readonly align: number;
   readonly segmentBytes: number;
-  readonly kernels: Pick<BlockKernels, "checkRecords">;
+  readonly kernels: ReadingKernels;
   readonly names: Dictionary;
   readonly rulesOff: RulesOff;
 }
@@ -143,7 +143,7 @@ function eventOf({ header, payload }: StoredRecord, names: Dictionary): Recorded
 
 /** Packs the segment file as it is, and checks on the way that it is the one that was sealed. */
 async function packSegment(
-  { disk, directory, files, segmentBytes, rulesOff }: ArchiveContext,
+  { disk, directory, files, segmentBytes, kernels, rulesOff }: ArchiveContext,
   serial: number,
   sealed: SealedSegment,
   pause: () => Promise<void>,
@@ -156,7 +156,7 @@ async function packSegment(
       await files.read(serial, into, offset);
       sum.add(into, offset);
     };
-    const written = await writeArchive(read, segmentBytes, file, path, pause);
+    const written = await writeArchive(read, segmentBytes, file, path, kernels, pause);
     if (!sum.holds()) throw damaged(files, serial, sealed.firstPos);
     if (!rulesOff.has("L-R25")) await file.sync();
     return written;
@@ -228,7 +228,7 @@ async function compareBack(
   leaves: Buffer,
 ): Promise<void> {
   const path = temporary(context.directory, serial, "zst");
-  const archive = await ArchiveFile.open(context.disk, path);
+  const archive = await ArchiveFile.open(context.disk, path, context.kernels);
   try {
     const source = sourceOf(archive);
     const isSame = await isAsSealed(source, serial, sealed, making.pause);

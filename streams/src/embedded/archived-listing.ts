@@ -45,6 +45,8 @@ export interface ArchivedListing {
   readonly pruned: PrunedRecord | undefined;
 }
 
+const KERNELS = blockKernels(crc32c);
+
 interface ListingOptions {
   readonly disk: Disk;
   /** Of the log. */
@@ -193,7 +195,7 @@ class Listing {
   async add(serial: number, hasTwin: boolean): Promise<void> {
     const { disk, directory } = this.#options;
     const path = archivePath(directory, serial, "zst");
-    const archive = await ArchiveFile.open(disk, path);
+    const archive = await ArchiveFile.open(disk, path, KERNELS);
     try {
       const { header, sealed } = await this.#walk(archive, serial);
       const leaves = await readWhole(disk, archivePath(directory, serial, "leaves"));
@@ -247,7 +249,7 @@ class Listing {
     const blocks = scanner.blocks({ serial, offset: SEGMENT_HEADER_BYTES }, endPos);
     const times: number[] = [];
     const computed: Uint8Array[] = [];
-    for await (const batch of storedBatches(blocks, { kernels: blockKernels(crc32c), files }, firstPos, endPos)) {
+    for await (const batch of storedBatches(blocks, { kernels: KERNELS, files }, firstPos, endPos)) {
       if (checks !== undefined) computed.push(await checks.leavesOf(batch));
       for (const record of storedRecords(batch)) {
         if (serial >= this.#addsFrom) this.#carry.add(record, (number) => this.#streamName(number));

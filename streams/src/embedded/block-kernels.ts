@@ -3,6 +3,7 @@
  * same with the checksum instruction of the processor.
  */
 import { createHash } from "node:crypto";
+import { loadZstd, type Zstd } from "../compression/zstd.ts";
 import { BLOCK_HEADER_BYTES, countZeroSectors, PADDING, paddedBytes, putBlockHeader, SECTOR_BYTES } from "./block.ts";
 import { type Crc32c, crc32cOfPair } from "./crc32c.ts";
 import { viewOf } from "./little-endian.ts";
@@ -32,7 +33,12 @@ export interface BlockKernels {
   /** Where the first record of `bytes[from, to)` begins that is not whole or whose checksum does not hold; -1 when there is none. */
   checkRecords(bytes: Uint8Array, from: number, to: number): number;
   segmentHash(): SegmentHash;
+  /** What archives of segments are packed with; loaded when it is first asked for. */
+  zstd(): Promise<Zstd>;
 }
+
+/** What stored records are read with, wherever they are. */
+export type ReadingKernels = Pick<BlockKernels, "checkRecords" | "zstd">;
 
 /** SHA-256 of a segment, fed as it grows. */
 export interface SegmentHash {
@@ -43,7 +49,7 @@ export interface SegmentHash {
   discard(): void;
 }
 
-/** In TypeScript. */
+/** In TypeScript and WebAssembly. */
 export function blockKernels(crc: Crc32c): BlockKernels {
   return {
     sealBlock(bytes, used, align, fields) {
@@ -72,5 +78,6 @@ export function blockKernels(crc: Crc32c): BlockKernels {
       const hash = createHash("sha256");
       return { update: (bytes) => hash.update(bytes), digest: () => hash.digest(), discard: () => undefined };
     },
+    zstd: loadZstd,
   };
 }

@@ -93,7 +93,7 @@ class InlineIndexer implements LogIndexer {
     this.#kernels = options.kernels ?? blockKernels(crc32c);
     this.#align = options.align;
     this.#catchUpEvents = options.catchUpEvents ?? CATCH_UP_EVENTS;
-    this.#files = new SegmentReaders(options.disk, options.directory);
+    this.#files = new SegmentReaders(options.disk, options.directory, this.#kernels);
     this.#scanner = new BlockScanner(this.#files, crc32c, options.align, options.segmentBytes);
   }
 

@@ -75,9 +75,6 @@ export interface EmbeddedLogOptions {
   readonly rulesOff?: RulesOff;
 }
 
-/** With the rule `record-crc` off. */
-const UNCHECKED: Pick<BlockKernels, "checkRecords"> = { checkRecords: () => -1 };
-
 const MIB = 1024 * 1024;
 const SEGMENT_BYTES = 64 * MIB;
 const SEGMENT_BYTES_MIN = 32 * 1024;
@@ -150,7 +147,7 @@ class Opening {
       directory,
       env,
       crc: crc32c,
-      segmentHash: () => this.#kernels.segmentHash(),
+      kernels: this.#kernels,
       rulesOff: this.#rulesOff,
       align: this.#align,
       segmentBytes: this.#segmentBytesOfNew,
@@ -183,12 +180,12 @@ class Opening {
     const tail = new TailTable(place.position);
     const heads = new StreamHeads(this.#names, this.#index, tail);
     const idOf = (serial: number): string => idOfSegment(manifest.current, serial);
-    const files = new SegmentReaders(disk, directory, idOf, () => keptFrom(manifest.current));
+    const files = new SegmentReaders(disk, directory, this.#kernels, idOf, () => keptFrom(manifest.current));
     const scanner = new BlockScanner(files, crc32c, this.#align, segmentBytes);
     const checked = !this.#rulesOff.has("record-crc");
     const fetcher = new RecordFetcher(files, crc32c, this.#names, segmentBytes, checked);
     const parts = {
-      kernels: checked ? this.#kernels : UNCHECKED,
+      kernels: checked ? this.#kernels : { ...this.#kernels, checkRecords: () => -1 },
       names: this.#names,
       index: this.#index,
       tail,

@@ -10,7 +10,7 @@ import {
   type StoredLog,
   type StoredRecord,
 } from "@millrace/engine";
-import { type BlockKernels, blockKernels } from "./block-kernels.ts";
+import { blockKernels, type ReadingKernels } from "./block-kernels.ts";
 import { BlockScanner, type FilePlace } from "./block-scanner.ts";
 import { ChunkBuffers } from "./chunk-buffers.ts";
 import { crc32c } from "./crc32c.ts";
@@ -39,10 +39,10 @@ export interface StoredLogFiles extends StoredLog {
 export async function openStoredLog(
   disk: Disk,
   directory: string,
-  kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
+  kernels: ReadingKernels = blockKernels(crc32c),
 ): Promise<StoredLogFiles> {
   const manifest = await readLogManifest(disk, directory);
-  const files = segmentReaders(disk, directory, manifest);
+  const files = segmentReaders(disk, directory, manifest, kernels);
   for (let serial = manifest.first; serial <= manifest.prepared; serial++) {
     await checkHeader(files, manifest, serial, segmentPath(directory, serial));
   }
@@ -62,8 +62,8 @@ export function storedLogOf(
   disk: Disk,
   directory: string,
   manifest: Manifest,
-  kernels: Pick<BlockKernels, "checkRecords"> = blockKernels(crc32c),
-  files: SegmentReaders = segmentReaders(disk, directory, manifest),
+  kernels: ReadingKernels = blockKernels(crc32c),
+  files: SegmentReaders = segmentReaders(disk, directory, manifest, kernels),
 ): StoredLogFiles {
   const kept = keptFrom(manifest);
   const scanner = new BlockScanner(files, crc32c, PAGE_SIZE_BYTES, manifest.segmentBytes);
@@ -84,9 +84,11 @@ export function storedLogOf(
 }
 
 /** A running host may prune what is being read. */
-function segmentReaders(disk: Disk, directory: string, manifest: Manifest): SegmentReaders {
+function segmentReaders(disk: Disk, directory: string, manifest: Manifest, kernels: ReadingKernels): SegmentReaders {
   const idOf = (serial: number): string => idOfSegment(manifest, serial);
-  return new SegmentReaders(disk, directory, idOf, async () => keptFrom(await readLogManifest(disk, directory)));
+  return new SegmentReaders(disk, directory, kernels, idOf, async () =>
+    keptFrom(await readLogManifest(disk, directory)),
+  );
 }
 
 async function checkHeader(files: SegmentReaders, manifest: Manifest, serial: number, path: string): Promise<void> {

@@ -5,7 +5,7 @@
 import { type Disk, type DiskFile, type Env, invariant } from "@millrace/engine";
 import { sweepArchive } from "./archive-segment.ts";
 import { BLOCK_SEAL, getBlockHeader, isZero, PADDING, paddedBytes, putBlockHeader } from "./block.ts";
-import type { SegmentHash } from "./block-kernels.ts";
+import type { BlockKernels, SegmentHash } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { type Expected, type Walk, type WalkEnd, walkSegment, wholeRecords } from "./block-walk.ts";
 import type { ActiveSegment } from "./block-writer.ts";
@@ -32,7 +32,7 @@ export interface RecoveryContext {
   readonly directory: string;
   readonly env: Env;
   readonly crc: Crc32c;
-  readonly segmentHash: () => SegmentHash;
+  readonly kernels: Pick<BlockKernels, "segmentHash" | "zstd">;
   readonly rulesOff: RulesOff;
   readonly align: number;
   /** For a log that is created; an existing one has its own. */
@@ -254,11 +254,11 @@ class Recovery {
   }
 
   async #chainInSealed(pos: number): Promise<number | undefined> {
-    const { disk, directory, crc, align } = this.#context;
+    const { disk, directory, crc, kernels, align } = this.#context;
     const { segments, segmentBytes } = this.#manifest.current;
     const found = Object.entries(segments).find(([, segment]) => segment.firstPos < pos && pos <= segment.endPos);
     if (found === undefined) return undefined;
-    const files = new SegmentReaders(disk, directory);
+    const files = new SegmentReaders(disk, directory, kernels);
     try {
       const scanner = new BlockScanner(files, crc, align, segmentBytes);
       for await (const blocks of scanner.blocks({ serial: Number(found[0]), offset: SEGMENT_HEADER_BYTES }, pos)) {
@@ -328,7 +328,7 @@ class Recovery {
   }
 
   #hashOf(opened: Opened, end: number): SegmentHash {
-    const hash = this.#context.segmentHash();
+    const hash = this.#context.kernels.segmentHash();
     hash.update(opened.bytes.subarray(0, end));
     return hash;
   }

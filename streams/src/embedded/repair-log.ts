@@ -8,7 +8,7 @@ import { ArchiveFile, writeArchive } from "./archive-file.ts";
 import { archiveDirectory, archivePath } from "./archive-names.ts";
 import { isAsSealed, sourceOf } from "./archive-segment.ts";
 import type { LeafChecks } from "./archived-listing.ts";
-import { type BlockKernels, blockKernels } from "./block-kernels.ts";
+import { blockKernels, type ReadingKernels } from "./block-kernels.ts";
 import { BlockScanner } from "./block-scanner.ts";
 import { crc32c } from "./crc32c.ts";
 import { lockDirectory } from "./directory-lock.ts";
@@ -31,7 +31,7 @@ export interface RepairOptions extends LeafChecks {
   readonly directory: string;
   /** See {@link scrubLog}. */
   readonly seenEnd: (logId: string) => Promise<number>;
-  readonly kernels?: Pick<BlockKernels, "checkRecords">;
+  readonly kernels?: ReadingKernels;
 }
 
 export interface RepairReport {
@@ -109,12 +109,12 @@ async function repairFile(
 }
 
 async function unpackSegment(
-  { disk, directory }: RepairOptions,
+  { disk, directory, kernels = blockKernels(crc32c) }: RepairOptions,
   { segmentBytes }: Manifest,
   serial: number,
   sealed: SealedSegment,
 ): Promise<boolean> {
-  const archive = await wholeArchive(disk, archivePath(directory, serial, "zst"), serial, sealed);
+  const archive = await wholeArchive(disk, kernels, archivePath(directory, serial, "zst"), serial, sealed);
   if (archive === undefined) return false;
   try {
     const temporary = `${segmentPath(directory, serial)}.tmp`;
@@ -133,19 +133,19 @@ async function unpackSegment(
 
 /** The archive again, from the segment: it must come out as it was, to the byte. */
 async function packAgain(
-  { disk, directory }: RepairOptions,
+  { disk, directory, kernels = blockKernels(crc32c) }: RepairOptions,
   manifest: Manifest,
   serial: number,
   sealed: SealedSegment,
 ): Promise<boolean> {
   if (sealed.state !== "sealed") return false;
   const path = `${archivePath(directory, serial, "zst")}.tmp`;
-  const files = new SegmentReaders(disk, directory, () => idOfSegment(manifest, serial));
+  const files = new SegmentReaders(disk, directory, kernels, () => idOfSegment(manifest, serial));
   const file = await disk.open(path, { mode: "create" });
   try {
     if (!(await isWhole(files, serial, sealed))) return false;
     const read = (into: Uint8Array, offset: number): Promise<void> => files.read(serial, into, offset);
-    const written = await writeArchive(read, manifest.segmentBytes, file, path, noPause);
+    const written = await writeArchive(read, manifest.segmentBytes, file, path, kernels, noPause);
     await file.sync();
     return written.sha256 === sealed.archiveHash;
   } finally {
@@ -160,7 +160,7 @@ async function hashAgain(
   serial: number,
   sealed: SealedSegment,
 ): Promise<boolean> {
-  const archive = await wholeArchive(disk, archivePath(directory, serial, "zst"), serial, sealed);
+  const archive = await wholeArchive(disk, kernels, archivePath(directory, serial, "zst"), serial, sealed);
   if (archive === undefined) return false;
   try {
     const files = sourceOf(archive);
@@ -180,13 +180,14 @@ async function hashAgain(
 /** `undefined` when the archive is not what was written either. */
 async function wholeArchive(
   disk: Disk,
+  kernels: ReadingKernels,
   path: string,
   serial: number,
   sealed: SealedSegment,
 ): Promise<ArchiveFile | undefined> {
   if (sealed.archiveHash === null || (await disk.stat(path)) === undefined) return undefined;
   if (sha256(await readWhole(disk, path)) !== sealed.archiveHash) return undefined;
-  const archive = await ArchiveFile.open(disk, path);
+  const archive = await ArchiveFile.open(disk, path, kernels);
   if (await isWhole(sourceOf(archive), serial, sealed)) return archive;
   await archive.close();
   return undefined;

@@ -8,7 +8,7 @@ import { ArchiveFile, archiveDamaged } from "./archive-file.ts";
 import { type ArchiveKind, archivePath } from "./archive-names.ts";
 import { isAsSealed, sourceOf } from "./archive-segment.ts";
 import { isZero, PADDING, paddedBytes } from "./block.ts";
-import { type BlockKernels, blockKernels } from "./block-kernels.ts";
+import { blockKernels, type ReadingKernels } from "./block-kernels.ts";
 import { recordCorrupt, visitRecords } from "./block-records.ts";
 import { BlockScanner, type ScannedBlock } from "./block-scanner.ts";
 import { readContents } from "./carried-streams.ts";
@@ -32,7 +32,7 @@ export interface ScrubOptions {
   readonly seenEnd: (logId: string) => Promise<number>;
   /** Called after each piece that was read, with its size: whoever shares the disk may wait in it. */
   readonly pause: (bytes: number) => Promise<void>;
-  readonly kernels?: Pick<BlockKernels, "checkRecords">;
+  readonly kernels?: ReadingKernels;
 }
 
 export interface ScrubFinding {
@@ -64,7 +64,7 @@ export async function scrubLog(options: ScrubOptions): Promise<ScrubReport> {
 
 class Scrub {
   readonly #options: ScrubOptions;
-  readonly #kernels: Pick<BlockKernels, "checkRecords">;
+  readonly #kernels: ReadingKernels;
   readonly #findings: ScrubFinding[] = [];
   #segments = 0;
   #bytes = 0;
@@ -236,7 +236,7 @@ class Scrub {
   }
 
   async #unpack(manifest: Manifest, serial: number, sealed: SealedSegment, path: string): Promise<void> {
-    const archive = await ArchiveFile.open(this.#options.disk, path);
+    const archive = await ArchiveFile.open(this.#options.disk, path, this.#kernels);
     try {
       await mustBeArchiveOf(archive, serial, idOfSegment(manifest, serial));
       if (!(await isAsSealed(sourceOf(archive), serial, sealed, () => this.#read(0))))
@@ -257,7 +257,7 @@ class Scrub {
 
   async #using(manifest: Manifest, use: (files: SegmentReaders) => Promise<void>): Promise<void> {
     const idOf = (serial: number): string => idOfSegment(manifest, serial);
-    const files = new SegmentReaders(this.#options.disk, this.#options.directory, idOf);
+    const files = new SegmentReaders(this.#options.disk, this.#options.directory, this.#kernels, idOf);
     try {
       await use(files);
     } finally {
@@ -290,7 +290,7 @@ class Scrub {
 }
 
 /** Bytes of a block that no checksum covers are known by heart: zeros between records, 0xA5 behind the last. */
-function checkPadding(block: ScannedBlock, path: string, kernels: Pick<BlockKernels, "checkRecords">): void {
+function checkPadding(block: ScannedBlock, path: string, kernels: ReadingKernels): void {
   const { bytes, view, at: start, header, offset } = block;
   const end = start + header.bytes;
   visitRecords(block, path, kernels, (at, _isControl, position) => {

@@ -51,7 +51,7 @@ export interface SegmentArchiverOptions extends ArchiverSettings {
 /** An archiver in the thread of its caller, beside the log. */
 export function segmentArchiver({ disk, store, making, ...settings }: SegmentArchiverOptions): SegmentArchiver {
   // Those that are to be archived are here; whose they are was seen when the log was opened.
-  const files = new SegmentReaders(disk, settings.directory);
+  const files = new SegmentReaders(disk, settings.directory, settings.kernels);
   const names = new Dictionary(new LogIndex(store));
   const context = { ...settings, disk, files, names, rulesOff: ALL_RULES_HOLD };
   return { archive: (job) => archiveJob(context, making, job), close: () => files.close() };

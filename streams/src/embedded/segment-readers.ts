@@ -6,6 +6,7 @@ import type { Disk, DiskFile } from "@millrace/engine";
 import { errnoOf } from "@millrace/engine/worker";
 import { ArchiveFile, archiveDamaged } from "./archive-file.ts";
 import { archivePath } from "./archive-names.ts";
+import type { ReadingKernels } from "./block-kernels.ts";
 import { crc32c } from "./crc32c.ts";
 import { embeddedLogError } from "./errors.ts";
 import { type KeptFrom, segmentPruned } from "./kept-range.ts";
@@ -41,6 +42,7 @@ export async function mustBeArchiveOf(archive: ArchiveFile, serial: number, logI
 export class SegmentReaders implements SegmentSource {
   readonly #disk: Disk;
   readonly #directory: string;
+  readonly #kernels: Pick<ReadingKernels, "zstd">;
   readonly #idOf: ((serial: number) => string) | undefined;
   readonly #kept: (() => KeptFrom | Promise<KeptFrom>) | undefined;
   readonly #files = new Map<number, OpenFile>();
@@ -54,11 +56,13 @@ export class SegmentReaders implements SegmentSource {
   constructor(
     disk: Disk,
     directory: string,
+    kernels: Pick<ReadingKernels, "zstd">,
     idOf?: (serial: number) => string,
     kept?: () => KeptFrom | Promise<KeptFrom>,
   ) {
     this.#disk = disk;
     this.#directory = directory;
+    this.#kernels = kernels;
     this.#idOf = idOf;
     this.#kept = kept;
   }
@@ -125,7 +129,7 @@ export class SegmentReaders implements SegmentSource {
   }
 
   async #openArchive(path: string, serial: number): Promise<SegmentFile> {
-    const archive = await ArchiveFile.open(this.#disk, path);
+    const archive = await ArchiveFile.open(this.#disk, path, this.#kernels);
     this.#archived.add(serial);
     try {
       await mustBeArchiveOf(archive, serial, this.#idOf?.(serial));

@@ -1,5 +1,6 @@
 /** A resilient connection to a Kafka cluster. */
 import type { Env } from "@millrace/engine";
+import type { Zstd } from "../compression/zstd.ts";
 import { Connection } from "../resilience/connection.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import type { KafkaClient, KafkaDriver } from "./driver.ts";
@@ -19,10 +20,11 @@ export interface KafkaServers {
   readonly policy?: Partial<ResiliencePolicy>;
 }
 
-export function kafkaConnection(servers: KafkaServers, env: Env): Connection<KafkaClient> {
+/** `zstd`: one that is faster than WebAssembly. */
+export function kafkaConnection(servers: KafkaServers, env: Env, zstd?: Zstd): Connection<KafkaClient> {
   const { endpoints, policy } = servers;
   const name = `kafka://${endpoints.join(",")}`;
-  const driver: KafkaDriver = kafkajsDriver(securityOf(servers), env) as KafkaDriver;
+  const driver: KafkaDriver = kafkajsDriver(securityOf(servers), env, zstd) as KafkaDriver;
   return new Connection({ name, endpoints, driver, env, ...(policy === undefined ? {} : { policy }) });
 }
 

@@ -9,6 +9,7 @@ import {
   type SourceReader,
   sleep,
 } from "@millrace/engine";
+import type { Zstd } from "../compression/zstd.ts";
 import type { EventMode } from "../format/event-message.ts";
 import { jsonDecoder, type MessageDecoder, type MessageEncoder } from "../format/message-format.ts";
 import type { Connection } from "../resilience/connection.ts";
@@ -33,6 +34,8 @@ export interface KafkaSourceOptions {
   readonly ca?: string | undefined;
   /** What values are. Default JSON. */
   readonly format?: MessageDecoder | undefined;
+  /** One that is faster than WebAssembly, the default. */
+  readonly zstd?: Zstd | undefined;
 }
 
 /** A topic; each of its partitions is one of the source's, over a connection of its own. */
@@ -42,7 +45,7 @@ export function kafkaSource(address: KafkaAddress, env: Env, options: KafkaSourc
   let readers = 0;
   const connections: Connection<KafkaClient>[] = [];
   const connect = (): Connection<KafkaClient> => {
-    const connection = kafkaConnection(kafkaServersOf(address, options.ca, options.policy), env);
+    const connection = kafkaConnection(kafkaServersOf(address, options.ca, options.policy), env, options.zstd);
     connections.push(connection);
     return connection;
   };
@@ -97,11 +100,13 @@ export interface KafkaSinkOptions {
   readonly format?: MessageEncoder | undefined;
   /** Rows are events, in this mode. */
   readonly events?: EventMode | undefined;
+  /** One that is faster than WebAssembly, the default. */
+  readonly zstd?: Zstd | undefined;
 }
 
 export function kafkaSink(
   address: KafkaAddress,
-  { id, key, ca, format, events }: KafkaSinkOptions,
+  { id, key, ca, format, events, zstd }: KafkaSinkOptions,
   env: Env,
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
@@ -109,7 +114,7 @@ export function kafkaSink(
   const compression = address.options.get("compression") as Compression | undefined;
   const keyed = key === undefined ? {} : { key };
   const driver = topicSink({ topic: address.topic, id, format, compression, events, ...keyed });
-  const connection = kafkaConnection(kafkaServersOf(address, ca, policy), env);
+  const connection = kafkaConnection(kafkaServersOf(address, ca, policy), env, zstd);
   const sink = resilientSink(connection, driver);
   if (format === undefined) return sink;
   return {

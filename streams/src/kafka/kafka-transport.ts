@@ -12,6 +12,7 @@ import type {
   Transport,
   TransportMessage,
 } from "@millrace/engine";
+import type { Zstd } from "../compression/zstd.ts";
 import type { Connection } from "../resilience/connection.ts";
 import { EdgeEnds } from "../resilience/edge-ends.ts";
 import type { KafkaClient } from "./driver.ts";
@@ -29,6 +30,8 @@ export interface KafkaTransportOptions {
   readonly capacity?: number;
   /** Default 1 MiB less 16 KiB: what brokers take unless they were told otherwise, with room for headers. */
   readonly bodyBytesMax?: number;
+  /** One that is faster than WebAssembly, the default. */
+  readonly zstd?: Zstd | undefined;
 }
 
 const BODY_BYTES_MAX = 1024 * 1024 - 16 * 1024;
@@ -48,10 +51,10 @@ class TopicTransport implements Transport {
   readonly #ends: EdgeEnds<EdgePublisher, EdgeSubscription, SubjectMemory>;
   #lanes = 0;
 
-  constructor({ env, servers, prefix, capacity, bodyBytesMax }: KafkaTransportOptions) {
+  constructor({ env, servers, prefix, capacity, bodyBytesMax, zstd }: KafkaTransportOptions) {
     this.#env = env;
     this.bodyBytesMax = bodyBytesMax ?? BODY_BYTES_MAX;
-    const connection = kafkaConnection(servers, env);
+    const connection = kafkaConnection(servers, env, zstd);
     this.#connection = connection;
     this.#prefix = prefix ?? "millrace";
     this.#capacity = capacity ?? CAPACITY;

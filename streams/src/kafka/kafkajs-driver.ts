@@ -9,6 +9,7 @@ import { type Env, sleep } from "@millrace/engine";
 import Broker, { type TopicPartitions } from "kafkajs/src/broker/index.js";
 import loggers from "kafkajs/src/loggers/index.js";
 import ConnectionPool, { type SocketRequest } from "kafkajs/src/network/connectionPool.js";
+import type { Zstd } from "../compression/zstd.ts";
 import { within } from "../resilience/within.ts";
 import { type Compression, compressionType, installCodecs } from "./compression.ts";
 import type {
@@ -58,10 +59,11 @@ const NEVER = -Number.MAX_SAFE_INTEGER;
 const GROUP = 0;
 const TRANSACTION = 1;
 const REPLICAS_MAX = 3;
-installCodecs();
 const logger = loggers.createLogger({ level: 0, logCreator: () => () => undefined });
 
-export function kafkajsDriver(security: KafkaSecurity, env: Env): KafkaDriver<KafkajsClient> {
+/** `zstd`: one that is faster than WebAssembly. */
+export function kafkajsDriver(security: KafkaSecurity, env: Env, zstd?: Zstd): KafkaDriver<KafkajsClient> {
+  installCodecs(zstd);
   return {
     connect: (endpoint, signal) => KafkajsClient.connect(endpoint, security, env, signal),
     probe: (client) => client.probe(),

@@ -2,6 +2,8 @@ import { type StoredBatch, storedRecords } from "@millrace/engine";
 import { SimulatedMount } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
 import { ArchiveFile } from "../../src/embedded/archive-file.ts";
+import { blockKernels } from "../../src/embedded/block-kernels.ts";
+import { crc32c } from "../../src/embedded/crc32c.ts";
 import { listSegments } from "../../src/embedded/list-segments.ts";
 import { openStoredLog } from "../../src/embedded/open-stored-log.ts";
 import { ArchivedLog, placesOf } from "./archived-log.ts";
@@ -77,7 +79,7 @@ describe("archived segments", () => {
     const segment = archived.machine.disk.bytesOf(archived.machine.segment(1));
     const [first] = (await archived.archive()).segments;
     const mount = new SimulatedMount(archived.machine.disk);
-    const file = await archived.until(ArchiveFile.open(mount, archived.archived(1, "zst")));
+    const file = await archived.until(ArchiveFile.open(mount, archived.archived(1, "zst"), blockKernels(crc32c)));
     const unpacked = Buffer.alloc(await file.size());
     await archived.until(file.read(unpacked, 0));
     expect(Buffer.compare(unpacked, segment)).toBe(0);
