@@ -88,7 +88,7 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   const web = httpKindOf(target);
   const isPush = target.scheme === "http" && web === undefined;
   if (web === undefined) forbidHttp(node, problems);
-  checkRegistry(node, target.scheme, around.fileExists, problems);
+  checkRegistry(node, target, around.fileExists, problems);
   checkGrpc(node, target.scheme, around.fileExists, problems);
   checkJms(node, target, around.fileExists, problems);
   if (target.scheme === "file") checkFileSource(node, target.address, around, problems);
@@ -179,7 +179,7 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   if (scheme === "ws" || scheme === "wss") checkSocketSink(node, target, problems);
   else if (scheme === "http" || scheme === "https") checkWebhookSink(node, target, problems);
   else forbidHttp(node, problems);
-  checkRegistry(node, scheme, around.fileExists, problems);
+  checkRegistry(node, target, around.fileExists, problems);
   checkGrpc(node, scheme, around.fileExists, problems);
   checkJms(node, target, around.fileExists, problems);
   if (KEPT_SINKS.includes(scheme))

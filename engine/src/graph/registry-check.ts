@@ -3,22 +3,25 @@ import { isJsonObject } from "../frame/json.ts";
 import { checkAuth, checkNetworks, checkServiceAddress } from "./call-check.ts";
 import type { DraftNode } from "./draft.ts";
 import type { ProblemList } from "./problem.ts";
-import { extensionOf } from "./target.ts";
+import { extensionOf, type Target } from "./target.ts";
 
 /** Connectors whose messages are bytes that a registry's schema may describe. */
-const ENCODED = ["kafka"];
+const ENCODED = ["kafka", "nats", "rabbitmq", "mqtt", "amqp10", "activemq", "jms", "redis"];
+const ENCODED_ARE = `${ENCODED.slice(0, -1)
+  .map((scheme) => `${scheme}:`)
+  .join(", ")} and ${ENCODED.at(-1)}:`;
 export const SCHEMA_FILES = ["avsc", "proto", "json"];
 
 export function checkRegistry(
   node: DraftNode,
-  scheme: string,
+  target: Target,
   fileExists: ((path: string) => boolean) | undefined,
   problems: ProblemList,
 ): void {
   if (!node.has("registry")) return;
   const path = ["nodes", node.name, "registry"];
-  if (!ENCODED.includes(scheme))
-    problems.add("GRAPH-CAP", path, `\`registry\`: only messages of kafka: carry the ids of their schemas`, "key");
+  const why = whyNot(node, target);
+  if (why !== undefined) problems.add("GRAPH-CAP", path, `\`registry\`: ${why}`, "key");
   const { url, auth, allow, ca, schema } = node.map("registry");
   if (typeof url === "string")
     for (const one of url.split(","))
@@ -32,6 +35,18 @@ export function checkRegistry(
   if (typeof ca === "string") check("ca", ca);
   if (typeof schema === "string") check("schema", schema);
   if (node.kind === "sink") checkSchema(node, problems);
+}
+
+/** Why messages cannot carry the ids of their schemas; `undefined`: they can. */
+function whyNot({ kind }: DraftNode, { scheme, address }: Target): string | undefined {
+  if (!ENCODED.includes(scheme)) return `only messages of ${ENCODED_ARE} carry the ids of their schemas`;
+  const options = new URLSearchParams(address.split("?")[1]);
+  const body = options.get("body") ?? "bytes";
+  if (scheme === "jms" && kind === "sink" && body !== "bytes")
+    return `messages by a schema are bytes, and the address says \`body=${body}\``;
+  if (scheme === "redis" && options.get("field") === "*")
+    return "fields of an entry are texts; name the one that messages are in: `field=<name>`";
+  return undefined;
 }
 
 function checkSchema(node: DraftNode, problems: ProblemList): void {

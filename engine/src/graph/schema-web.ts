@@ -144,7 +144,7 @@ export const sinkRegistry = closed(
     subject: Type.Optional(
       choice(
         ["topic", "record", "topic-record"],
-        "What the subject is named by: <topic>-value, <record> or <topic>-<record>. Default topic.",
+        "What the subject is named by: <topic>-value, <record> or <topic>-<record>. The topic is what the address names: a topic, subject, queue, exchange, stream, channel, bucket or prefix. Default topic.",
       ),
     ),
     register: Type.Optional(flag("Registers the file's schema if the subject does not have it. Default false.")),

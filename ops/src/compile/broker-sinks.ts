@@ -19,8 +19,8 @@ import {
   parseSqliteAddress,
   type SinkConnector,
   type SinkGrpcDefinition,
-  type SinkRegistryDefinition,
 } from "@millrace/engine";
+import type { MessageEncoder } from "@millrace/streams/format";
 import { opsError } from "../errors.ts";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
@@ -28,7 +28,6 @@ import type { CompileContext } from "./compile-context.ts";
 import { customSink } from "./custom-connector.ts";
 import { grpcSinkOptions } from "./grpc-options.ts";
 import { jmsOptionsOf } from "./jms-bridge.ts";
-import { encoderOf } from "./registry-formats.ts";
 
 export interface SinkScope {
   /** Of the node's stream: what was written is told apart by it. */
@@ -37,9 +36,8 @@ export interface SinkScope {
   readonly keys: readonly string[];
   readonly context: CompileContext;
   readonly place: Place;
-  readonly registry?: SinkRegistryDefinition | undefined;
-  /** Rows are events, in this mode. */
-  readonly events?: "structured" | "binary" | undefined;
+  /** How rows become the bytes of messages: a function that makes what does it, given the name of what is written to. */
+  readonly encoder: (target: string) => Promise<() => MessageEncoder | undefined>;
   readonly grpc?: SinkGrpcDefinition | undefined;
   readonly jms?: JmsDefinition | undefined;
   /** The place of a key of the node. */
@@ -68,35 +66,33 @@ export const BROKER_SINKS: ReadonlyMap<string, OpenSink> = new Map<string, OpenS
   ["custom", customSink],
 ]);
 
-async function kafka(
-  address: string,
-  { id, keys, context, place, placeOf, registry, events }: SinkScope,
-): Promise<() => SinkConnector> {
+async function kafka(address: string, { id, keys, context, place, encoder }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
   const parsed = addressOf(address, parseKafkaAddress, "sink", context, place);
   const { kafkaSink } = await import("@millrace/streams/kafka");
   const { nativeZstd } = await import("@millrace/native");
   const ca = certificates(parsed.options.get("ca"), context, place);
   const options = { id, ca, zstd: nativeZstd(), ...keyOf(keys) };
-  const format = await encoderOf(registry, parsed.topic, context, (...keys) => placeOf("registry", ...keys));
-  const mode = registry === undefined ? events : undefined;
-  return () => kafkaSink(parsed, { ...options, events: mode, format: format() }, env, resilience);
+  const format = await encoder(parsed.topic);
+  return () => kafkaSink(parsed, { ...options, format: format() }, env, resilience);
 }
 
-async function nats(address: string, { id, keys, context, place, events }: SinkScope): Promise<() => SinkConnector> {
+async function nats(address: string, { id, keys, context, place, encoder }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience } = context.options;
   const parsed = addressOf(address, parseNatsAddress, "sink", context, place);
   const { natsSink } = await import("@millrace/streams/nats");
   const tls = tlsOf(parsed.options, context, place);
-  return () => natsSink(parsed, { id, events, tls, ...keyOf(keys) }, env, resilience);
+  const format = await encoder(parsed.target);
+  return () => natsSink(parsed, { id, format: format(), tls, ...keyOf(keys) }, env, resilience);
 }
 
-async function redis(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
+async function redis(address: string, { id, keys, context, place, encoder }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRedisAddress, "sink", context, place);
   const { redisSink } = await import("@millrace/streams/redis");
   const tls = tlsOf(parsed.options, context, place);
-  return () => redisSink(parsed, id, env, { policy, tls, ...keyOf(keys) });
+  const format = await encoder(parsed.target);
+  return () => redisSink(parsed, id, env, { policy, tls, format: format(), ...keyOf(keys) });
 }
 
 async function postgres(address: string, { id, keys, context, place }: SinkScope): Promise<() => SinkConnector> {
@@ -115,50 +111,55 @@ async function mysql(address: string, { id, keys, context, place }: SinkScope): 
   return () => mysqlSink(parsed, { id, key: keys, policy, ca }, env);
 }
 
-async function mqtt(address: string, { id, context, place, events }: SinkScope): Promise<() => SinkConnector> {
+async function mqtt(address: string, { id, context, place, encoder }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseMqttAddress, "sink", context, place);
   const { mqttSink } = await import("@millrace/streams/mqtt");
-  const options = { id, events, tls: tlsOf(parsed.options, context, place), policy };
-  return () => mqttSink(parsed, env, options);
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  const format = await encoder(parsed.target);
+  return () => mqttSink(parsed, env, { ...options, format: format() });
 }
 
 async function rabbitmq(
   address: string,
-  { id, keys, context, place, events }: SinkScope,
+  { id, keys, context, place, encoder }: SinkScope,
 ): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRabbitmqAddress, "sink", context, place);
   const { rabbitmqSink } = await import("@millrace/streams/rabbitmq");
-  const options = { id, events, tls: tlsOf(parsed.options, context, place), policy, key: keys[0] };
-  return () => rabbitmqSink(parsed, env, options);
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy, key: keys[0] };
+  const format = await encoder(parsed.target);
+  return () => rabbitmqSink(parsed, env, { ...options, format: format() });
 }
 
-async function activemq(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {
+async function activemq(address: string, { id, context, place, encoder }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseActivemqAddress, "sink", context, place);
   const { activemqSink } = await import("@millrace/streams/activemq");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
-  return () => activemqSink(parsed, env, options);
+  const format = await encoder(parsed.target);
+  return () => activemqSink(parsed, env, { ...options, format: format() });
 }
 
-async function amqp10(address: string, { id, context, place, events }: SinkScope): Promise<() => SinkConnector> {
+async function amqp10(address: string, { id, context, place, encoder }: SinkScope): Promise<() => SinkConnector> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseAmqp10Address, "sink", context, place);
   const { amqp10Sink } = await import("@millrace/streams/amqp10");
-  const options = { id, events, tls: tlsOf(parsed.options, context, place), policy };
-  return () => amqp10Sink(parsed, env, options);
+  const options = { id, tls: tlsOf(parsed.options, context, place), policy };
+  const format = await encoder(parsed.target);
+  return () => amqp10Sink(parsed, env, { ...options, format: format() });
 }
 
 async function jms(
   address: string,
-  { id, context, place, placeOf, jms: client }: SinkScope,
+  { id, context, place, placeOf, encoder, jms: client }: SinkScope,
 ): Promise<() => SinkConnector> {
   const { env } = context.options;
   const parsed = addressOf(address, parseJmsAddress, "sink", context, place);
   const { jmsSink } = await import("@millrace/streams/jms");
   const options = await jmsOptionsOf(id, parsed, client, context, placeOf);
-  return () => jmsSink(parsed, env, options);
+  const format = await encoder(parsed.target);
+  return () => jmsSink(parsed, env, { ...options, format: format() });
 }
 
 async function s3(address: string, { id, context, place }: SinkScope): Promise<() => SinkConnector> {

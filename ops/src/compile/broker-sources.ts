@@ -21,8 +21,8 @@ import {
   parseSqliteAddress,
   type SourceConnector,
   type SourceGrpcDefinition,
-  type SourceRegistryDefinition,
 } from "@millrace/engine";
+import type { MessageDecoder } from "@millrace/streams/format";
 import { opsError } from "../errors.ts";
 import { addressOf } from "./broker-address.ts";
 import { certificates, tlsOf } from "./certificates.ts";
@@ -30,14 +30,14 @@ import type { CompileContext } from "./compile-context.ts";
 import { customSource } from "./custom-connector.ts";
 import { grpcFeedOptions, servingTlsOf } from "./grpc-options.ts";
 import { jmsOptionsOf } from "./jms-bridge.ts";
-import { decoderOf } from "./registry-formats.ts";
 
 /** Where a source is: in which graph, and under which name its consumers are known to the broker. */
 export interface SourceScope {
   readonly id: string;
   readonly context: CompileContext;
   readonly place: Place;
-  readonly registry?: SourceRegistryDefinition | undefined;
+  /** How the bytes of messages become rows: a function that makes what does it. */
+  readonly decoder: () => Promise<() => MessageDecoder | undefined>;
   readonly grpc?: SourceGrpcDefinition | undefined;
   readonly jms?: JmsDefinition | undefined;
   /** The place of a key of the node. */
@@ -77,32 +77,37 @@ export const BROKER_SOURCES: ReadonlyMap<string, OpenSource> = new Map<string, O
   ["custom", customSource],
 ]);
 
-async function kafka(address: string, { context, place, placeOf, registry }: SourceScope): Promise<BrokerSource> {
+async function kafka(address: string, { context, place, decoder }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseKafkaAddress, "source", context, place);
   const { kafkaSource } = await import("@millrace/streams/kafka");
   const { nativeZstd } = await import("@millrace/native");
   const ca = certificates(parsed.options.get("ca"), context, place);
-  const format = await decoderOf(registry, context, (...keys) => placeOf("registry", ...keys));
-  return { connector: kafkaSource(parsed, env, { policy, ca, format, zstd: nativeZstd() }) };
+  const format = await decoder();
+  return { connector: kafkaSource(parsed, env, { policy, ca, format: format(), zstd: nativeZstd() }) };
 }
 
-async function nats(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+async function nats(address: string, { context, place, decoder }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseNatsAddress, "source", context, place);
   const { natsFeed, natsSource } = await import("@millrace/streams/nats");
   const tls = tlsOf(parsed.options, context, place);
-  if (parsed.kind !== "core") return { connector: natsSource(parsed, env, { policy, tls }) };
-  return { feed: () => natsFeed(parsed, env, policy, tls) };
+  const format = await decoder();
+  if (parsed.kind !== "core") return { connector: natsSource(parsed, env, { policy, tls, format: format() }) };
+  return { feed: () => natsFeed(parsed, env, { policy, tls, format: format() }) };
 }
 
-async function redis(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+async function redis(address: string, { context, place, decoder }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRedisAddress, "source", context, place);
   const { redisFeed, redisSource } = await import("@millrace/streams/redis");
   const tls = tlsOf(parsed.options, context, place);
-  if (parsed.kind === "stream") return { connector: redisSource(parsed, env, { policy, tls }) };
-  return { feed: () => redisFeed(parsed, env, { policy, tls }), isBounded: parsed.options.get("until") === "now" };
+  const format = await decoder();
+  if (parsed.kind === "stream") return { connector: redisSource(parsed, env, { policy, tls, format: format() }) };
+  return {
+    feed: () => redisFeed(parsed, env, { policy, tls, format: format() }),
+    isBounded: parsed.options.get("until") === "now",
+  };
 }
 
 async function postgres(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
@@ -122,45 +127,53 @@ async function mysql(address: string, { context, place }: SourceScope): Promise<
   return { connector: mysqlSource(parsed, env, { policy, ca }) };
 }
 
-async function mqtt(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
+async function mqtt(address: string, { id, context, place, decoder }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseMqttAddress, "source", context, place);
   const { mqttFeed } = await import("@millrace/streams/mqtt");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
-  return { feed: () => mqttFeed(parsed, env, options) };
+  const format = await decoder();
+  return { feed: () => mqttFeed(parsed, env, { ...options, format: format() }) };
 }
 
-async function rabbitmq(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
+async function rabbitmq(address: string, { id, context, place, decoder }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseRabbitmqAddress, "source", context, place);
   const { rabbitmqFeed, rabbitmqSource } = await import("@millrace/streams/rabbitmq");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
-  if (parsed.kind === "stream") return { connector: rabbitmqSource(parsed, env, options) };
-  return { feed: () => rabbitmqFeed(parsed, env, options) };
+  const format = await decoder();
+  if (parsed.kind === "stream") return { connector: rabbitmqSource(parsed, env, { ...options, format: format() }) };
+  return { feed: () => rabbitmqFeed(parsed, env, { ...options, format: format() }) };
 }
 
-async function activemq(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
+async function activemq(address: string, { id, context, place, decoder }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseActivemqAddress, "source", context, place);
   const { activemqFeed } = await import("@millrace/streams/activemq");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
-  return { feed: () => activemqFeed(parsed, env, options) };
+  const format = await decoder();
+  return { feed: () => activemqFeed(parsed, env, { ...options, format: format() }) };
 }
 
-async function amqp10(address: string, { id, context, place }: SourceScope): Promise<BrokerSource> {
+async function amqp10(address: string, { id, context, place, decoder }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseAmqp10Address, "source", context, place);
   const { amqp10Feed } = await import("@millrace/streams/amqp10");
   const options = { id, tls: tlsOf(parsed.options, context, place), policy };
-  return { feed: () => amqp10Feed(parsed, env, options) };
+  const format = await decoder();
+  return { feed: () => amqp10Feed(parsed, env, { ...options, format: format() }) };
 }
 
-async function jms(address: string, { id, context, place, placeOf, jms: client }: SourceScope): Promise<BrokerSource> {
+async function jms(
+  address: string,
+  { id, context, place, placeOf, decoder, jms: client }: SourceScope,
+): Promise<BrokerSource> {
   const { env } = context.options;
   const parsed = addressOf(address, parseJmsAddress, "source", context, place);
   const { jmsFeed } = await import("@millrace/streams/jms");
   const options = await jmsOptionsOf(id, parsed, client, context, placeOf);
-  return { feed: () => jmsFeed(parsed, env, options) };
+  const format = await decoder();
+  return { feed: () => jmsFeed(parsed, env, { ...options, format: format() }) };
 }
 
 async function s3(address: string, { context, place }: SourceScope): Promise<BrokerSource> {

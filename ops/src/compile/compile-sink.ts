@@ -12,6 +12,7 @@ import { opsError } from "../errors.ts";
 import { BROKER_SINKS } from "./broker-sinks.ts";
 import { eventModeOf, sinkOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { encoderOf } from "./message-formats.ts";
 import { openSocket, openWebhook } from "./web-sinks.ts";
 
 type SinkModel = Extract<AnyNodeModel, { kind: "sink" }>;
@@ -89,14 +90,15 @@ async function sinkConnector(
   }
   const open = BROKER_SINKS.get(scheme);
   if (open === undefined) throw opsError("HOST-CONNECTOR", `no sink for ${scheme}: is part of this host`, { place });
+  const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
+  const said = { registry: definition.registry, events: eventModeOf(definition) };
   return open(address, {
     id: streamOf(context.model.name, name),
     keys: definition.key ?? [],
     context,
     place,
-    placeOf: (...keys) => context.place(name, ...keys),
-    registry: definition.registry,
-    events: eventModeOf(definition),
+    placeOf,
+    encoder: (to) => encoderOf(said, to, context, (...keys) => placeOf("registry", ...keys)),
     grpc: definition.grpc,
     jms: definition.jms,
   });

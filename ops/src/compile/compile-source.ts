@@ -28,6 +28,7 @@ import { opsError } from "../errors.ts";
 import { BROKER_SOURCES, type FedSource } from "./broker-sources.ts";
 import { addressOfEvents, feedOfEvents, pushOfEvents, sourceOfEvents } from "./cloud-events.ts";
 import type { CompileContext } from "./compile-context.ts";
+import { decoderOf } from "./message-formats.ts";
 import { placedSource } from "./placed-source.ts";
 import { webFeed } from "./web-sources.ts";
 import { webhookKeys } from "./webhook-keys.ts";
@@ -67,7 +68,8 @@ export async function compileSource(node: SourceModel, context: CompileContext):
       const id = streamOf(context.model.name, name);
       const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
       const { registry, grpc, jms } = definition;
-      const opened = await open(addressOfEvents(node, address), { id, context, place, placeOf, registry, grpc, jms });
+      const decoder = () => decoderOf(registry, context, (...keys) => placeOf("registry", ...keys));
+      const opened = await open(addressOfEvents(node, address), { id, context, place, placeOf, decoder, grpc, jms });
       refuseOther("feed" in opened ? "speed" : "idle", node, context);
       if ("feed" in opened) return feedNode(node, opened, context);
       return sourceNode(node, placedSource(opened.connector, place), context);

@@ -165,7 +165,7 @@ describe.skipIf(servers.length === 0)("NATS", () => {
         async () => {
           const subject = next("core");
           return {
-            connect: () => natsFeed(address(`/core/${subject}`, "source", wire.address), env, POLICY),
+            connect: () => natsFeed(address(`/core/${subject}`, "source", wire.address), env, { policy: POLICY }),
             async send(bodies) {
               for (const body of bodies) nc.publish(subject, body);
               await nc.flush();
@@ -288,7 +288,9 @@ describe.skipIf(servers.length === 0)("NATS", () => {
 
       test("an envelope of a core subject has the subject and the headers", async () => {
         const subject = next("core.");
-        const listening = new ListeningFeed(natsFeed(address(`/core/${subject}?envelope=true`), env, POLICY));
+        const listening = new ListeningFeed(
+          natsFeed(address(`/core/${subject}?envelope=true`), env, { policy: POLICY }),
+        );
         const head = headers();
         head.set("Trace", "x");
         // What is sent before it listens is not seen by anybody.

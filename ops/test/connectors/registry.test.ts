@@ -274,14 +274,14 @@ nodes:
     const env = systemEnv();
     const http = () => guardedHttpClient({ allow: ["127.0.0.0/8"] }, env);
     const client = new RegistryClient({ urls: [registry.url], env, http });
-    const encoding = async (target: Partial<RegistryTarget>): Promise<Uint8Array | string> => {
+    const encoding = async (target: Partial<RegistryTarget>): Promise<Uint8Array> => {
       const encode = await registryEncoder(client, {
         topic: "s",
         subject: "topic",
         register: true,
         ...target,
       }).prepared();
-      return encode({ at: { lines: [{ n: 1 }] } });
+      return encode({ at: { lines: [{ n: 1 }] } }).body;
     };
     const avro = (name: string, type: Json, field = "at"): string =>
       JSON.stringify({ type: "record", name, fields: [{ name: field, type }] });
@@ -296,16 +296,15 @@ nodes:
       schema: avro("s.S", "l.L"),
       references: [{ name: "l.L", subject: "lines", version: 1 }],
     };
-    const written: (Uint8Array | string)[] = [];
+    const written: Uint8Array[] = [];
     for (const subject of ["topic", "record", "topic-record"] as const)
       written.push(await encoding({ draft, subject }));
     const subjects = (await ask("/subjects")) as unknown as readonly string[];
     expect(subjects).toEqual(expect.arrayContaining(["s-value", "s.S", "s-s.S"]));
     // The newest of a subject, by name.
     written.push(await encoding({ subject: "record", record: "s.S", register: false }));
-    const values = written as Uint8Array[];
-    const decode = await registryDecoder(client).prepared(values);
-    expect(values.map(decode)).toEqual(values.map(() => ({ at: { lines: [{ n: 1 }] } })));
+    const decode = await registryDecoder(client).prepared(written);
+    expect(written.map(decode)).toEqual(written.map(() => ({ at: { lines: [{ n: 1 }] } })));
     await fetch(`${registry.url}/config/s-value`, {
       method: "PUT",
       headers: { "content-type": "application/json" },

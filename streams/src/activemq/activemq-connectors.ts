@@ -1,10 +1,12 @@
 /** Feeds and sinks by what an `activemq:` address names, over STOMP 1.2. */
 import type { ActivemqAddress, Env, Feed, SinkConnector } from "@millrace/engine";
+import { jsonEncoder } from "../format/json-format.ts";
+import type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
 import { Connection } from "../resilience/connection.ts";
 import { policyOf, type Tls } from "../resilience/endpoint.ts";
+import { messageSink } from "../resilience/message-sink.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
 import { queueFeed } from "./queue-feed.ts";
 import { queueSink } from "./queue-sink.ts";
 import { StompLink } from "./stomp-link.ts";
@@ -22,8 +24,13 @@ const PREFETCH = 1000;
 /** Of JMS, which the broker follows. */
 const PRIORITY_MAX = 9;
 
+export interface ActivemqFeedOptions extends ActivemqOptions {
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageDecoder | undefined;
+}
+
 /** Messages are acknowledged when they are settled. */
-export function activemqFeed(address: ActivemqAddress, env: Env, options: ActivemqOptions): Feed {
+export function activemqFeed(address: ActivemqAddress, env: Env, options: ActivemqFeedOptions): Feed {
   const { options: said, kind } = address;
   const idHeader = said.get("ids");
   const selector = said.get("selector");
@@ -36,14 +43,25 @@ export function activemqFeed(address: ActivemqAddress, env: Env, options: Active
     ...(selector === undefined ? {} : { selector }),
     ...(subscription === undefined ? {} : { subscription }),
   });
-  return resilientFeed(connectionOf(address, env, options, subscription), driver, env);
+  return resilientFeed(connectionOf(address, env, options, subscription), driver, env, options.format);
 }
 
-export function activemqSink(address: ActivemqAddress, env: Env, options: ActivemqOptions): SinkConnector {
+export interface ActivemqSinkOptions extends ActivemqOptions {
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageEncoder | undefined;
+}
+
+export function activemqSink(address: ActivemqAddress, env: Env, options: ActivemqSinkOptions): SinkConnector {
+  const { id, format = jsonEncoder } = options;
   const said = address.options.get("priority");
   const priority = said === undefined ? undefined : { said, most: PRIORITY_MAX };
-  const driver = queueSink({ id: options.id, destination: destinationOf(address), priority });
-  return resilientSink(connectionOf(address, env, options), driver);
+  const driver = queueSink({
+    id,
+    destination: destinationOf(address),
+    priority,
+    isBinary: format.isBinary === true,
+  });
+  return messageSink(connectionOf(address, env, options), driver, format);
 }
 
 const destinationOf = ({ kind, target }: ActivemqAddress): string => `/${kind}/${target}`;

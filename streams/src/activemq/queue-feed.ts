@@ -5,7 +5,7 @@
  */
 import type { FeedReceipt, Json } from "@millrace/engine";
 import type { IMessage, StompHeaders } from "@stomp/stompjs";
-import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import type { FeedDriver } from "../resilience/resilient-feed.ts";
 import { type StompLink, StompRefusal } from "./stomp-link.ts";
 
 export interface QueueFeedOptions {
@@ -41,10 +41,11 @@ export function queueFeed(options: QueueFeedOptions): FeedDriver<StompLink> {
   return {
     capabilities: { ordered: true, pause: true, nack: true },
     subscribes: true,
+    resends: true,
     async listen(link, intake, heard) {
       const subscribed = link.subscribe(destination, subscriptionHeaders(options), (message) => {
         const receipt = receiptOf(link, message, options.idHeader);
-        takeJson(intake, message.binaryBody, destination, receipt, envelope ? envelopeOf(message) : undefined);
+        intake.takeBody(message.binaryBody, destination, receipt, envelope ? envelopeOf(message) : undefined);
       });
       // Its failure is the end of the connection.
       subscribed.then(heard, () => undefined);

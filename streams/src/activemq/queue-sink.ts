@@ -2,9 +2,9 @@
  * Sends to a queue or a topic. A delivery is done when the broker has given a receipt for every message, all of which it keeps on disk.
  * Messages have an id of their own in a header, by which a receiver knows those that come twice.
  */
-
+import type { StompHeaders } from "@stomp/stompjs";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { outgoingOf, Unfinished } from "../resilience/outgoing.ts";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
 import { activemqError } from "./errors.ts";
 import { type StompLink, StompRefusal } from "./stomp-link.ts";
@@ -15,28 +15,33 @@ export interface QueueSinkOptions {
   /** Name of the destination as the protocol writes it. */
   readonly destination: string;
   readonly priority?: RowPriority | undefined;
+  /** Bodies are no text. */
+  readonly isBinary: boolean;
 }
 
 /** The header with a message's id. */
 const ID_HEADER = "millrace-id";
-/** What a broker needs to know to keep a message, and to show its body to others as a text. */
-const HEADERS = { persistent: "true", "content-type": "application/json", "amq-msg-type": "text" };
+/** What a broker needs to know to keep a message, and to show its body to others as what it is. */
+const TEXT = { persistent: "true", "content-type": "application/json", "amq-msg-type": "text" };
+const BYTES = { persistent: "true", "content-type": "application/octet-stream", "amq-msg-type": "bytes" };
 /** Enough to keep a connection busy. */
 const IN_FLIGHT_MAX = 1000;
 
-export function queueSink({ id: sink, destination, priority }: QueueSinkOptions): SinkDriver<StompLink> {
+export function queueSink(options: QueueSinkOptions): MessageSinkDriver<StompLink> {
+  const { id: sink, destination, priority, isBinary } = options;
+  const kept = isBinary ? BYTES : TEXT;
   const unfinished = new Unfinished();
   return {
     guarantee: "at-least-once",
     open: async () => undefined,
-    async deliver(link, slices) {
+    async deliver(link, slices, encode) {
       const messages = slices
-        .flatMap((slice) => outgoingOf(sink, slice))
-        .map(({ id, row, body }) => ({ id, body, headers: prioritized(priorityOf(row, priority, noPriority)) }));
+        .flatMap((slice) => outgoingOf(sink, slice, encode))
+        .map(({ id, row, body }) => ({ id, body, headers: prioritized(kept, priorityOf(row, priority, noPriority)) }));
       await unfinished.finish(messages, IN_FLIGHT_MAX, (some) =>
         Promise.all(
           some.map(async ({ id, body, headers }) => {
-            await link.send(destination, { ...headers, [ID_HEADER]: id }, body.toString()).catch(explained);
+            await link.send(destination, { ...headers, [ID_HEADER]: id }, body).catch(explained);
             unfinished.took(id);
           }),
         ),
@@ -46,8 +51,8 @@ export function queueSink({ id: sink, destination, priority }: QueueSinkOptions)
   };
 }
 
-const prioritized = (priority: number | undefined) =>
-  priority === undefined ? HEADERS : { ...HEADERS, priority: String(priority) };
+const prioritized = (kept: StompHeaders, priority: number | undefined): StompHeaders =>
+  priority === undefined ? kept : { ...kept, priority: String(priority) };
 
 const noPriority = (text: string, field: string): Error =>
   activemqError("ACTIVEMQ-PRIORITY", text, { details: { field } });

@@ -102,8 +102,10 @@ export class StompLink {
   }
 
   /** Resolves when the broker has the message where it promises to keep it. */
-  send(destination: string, headers: StompHeaders, body: string): Promise<void> {
-    return this.#answered((receipt) => this.#client.publish({ destination, headers: { ...headers, receipt }, body }));
+  send(destination: string, headers: StompHeaders, binaryBody: Uint8Array): Promise<void> {
+    return this.#answered((receipt) =>
+      this.#client.publish({ destination, headers: { ...headers, receipt }, binaryBody }),
+    );
   }
 
   /** Resolves when the broker has shown that it is alive; at once where it does not show that. */

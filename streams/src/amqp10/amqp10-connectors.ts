@@ -1,11 +1,12 @@
 /** Feeds and sinks by what an `amqp10:` address names, over AMQP 1.0. */
 import type { Amqp10Address, Env, Feed, SinkConnector } from "@millrace/engine";
-import type { EventMode } from "../format/event-message.ts";
+import { jsonEncoder } from "../format/json-format.ts";
+import type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
 import { Connection } from "../resilience/connection.ts";
 import { policyOf, type Tls } from "../resilience/endpoint.ts";
+import { messageSink } from "../resilience/message-sink.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
 import { AmqpLink } from "./amqp-link.ts";
 import { nodeFeed } from "./node-feed.ts";
 import { nodeSink } from "./node-sink.ts";
@@ -23,8 +24,13 @@ const PREFETCH = 1000;
 /** Of the protocol. Brokers that know ten take more for the highest. */
 const PRIORITY_MAX = 255;
 
+export interface Amqp10FeedOptions extends Amqp10Options {
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageDecoder | undefined;
+}
+
 /** Messages are accepted when they are settled. */
-export function amqp10Feed(address: Amqp10Address, env: Env, options: Amqp10Options): Feed {
+export function amqp10Feed(address: Amqp10Address, env: Env, options: Amqp10FeedOptions): Feed {
   const { options: said, kind, target } = address;
   const prefetch = Number(said.get("prefetch") ?? PREFETCH);
   const selector = said.get("selector");
@@ -40,20 +46,21 @@ export function amqp10Feed(address: Amqp10Address, env: Env, options: Amqp10Opti
     ...(subscription === undefined ? {} : { subscription }),
     ...(deliveries === undefined ? {} : { deliveriesMax: Number(deliveries) }),
   });
-  return resilientFeed(connectionOf(address, env, options, prefetch, subscription), driver, env);
+  const connection = connectionOf(address, env, options, prefetch, subscription);
+  return resilientFeed(connection, driver, env, options.format);
 }
 
 export interface Amqp10SinkOptions extends Amqp10Options {
-  /** Rows are events, in this mode. */
-  readonly events?: EventMode | undefined;
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageEncoder | undefined;
 }
 
 export function amqp10Sink(address: Amqp10Address, env: Env, options: Amqp10SinkOptions): SinkConnector {
   const { kind, target } = address;
   const said = address.options.get("priority");
   const priority = said === undefined ? undefined : { said, most: PRIORITY_MAX };
-  const driver = nodeSink({ id: options.id, kind, address: target, priority, events: options.events });
-  return resilientSink(connectionOf(address, env, options, 0), driver);
+  const driver = nodeSink({ id: options.id, kind, address: target, priority });
+  return messageSink(connectionOf(address, env, options, 0), driver, options.format ?? jsonEncoder);
 }
 
 function connectionOf(

@@ -2,9 +2,11 @@
  * The messages of a queue, or of a topic's durable subscription, as a feed. Credit is given for so many as may be unsettled; the broker
  * keeps what is not accepted, and sends it again when the link has ended.
  */
-import { engineError, type FeedIntake, type FeedReceipt } from "@millrace/engine";
+import { engineError, type FeedReceipt } from "@millrace/engine";
 import rhea, { type Delivery, type EventContext, type Message, type Receiver } from "rhea";
-import { type FeedDriver, shownBody, takeJson } from "../resilience/resilient-feed.ts";
+import { shownBody } from "../format/decoded.ts";
+import type { MessageIntake } from "../resilience/message-intake.ts";
+import type { FeedDriver } from "../resilience/resilient-feed.ts";
 import { type AmqpLink, AmqpRefusal, described } from "./amqp-link.ts";
 import { amqp10Error } from "./errors.ts";
 import { envelopeOf } from "./message-envelope.ts";
@@ -36,6 +38,7 @@ export function nodeFeed(options: NodeFeedOptions): FeedDriver<AmqpLink> {
   return {
     capabilities: { ordered: true, pause: true, nack: true },
     subscribes: true,
+    resends: true,
     async listen(link, intake, heard) {
       const receiver = link.connection.open_receiver(receiverOptions(options));
       const refused = new Promise<never>((_, reject) => {
@@ -78,7 +81,7 @@ function receive(
   delivery: Delivery,
   receiver: Receiver,
   link: AmqpLink,
-  intake: FeedIntake,
+  intake: MessageIntake,
   options: NodeFeedOptions,
 ): void {
   const receipt = receiptOf(message, delivery, receiver, link, options.hasIds);
@@ -86,7 +89,7 @@ function receive(
   const tooOften = tooManyDeliveries(message, options);
   if (tooOften !== undefined) intake.reject(tooOften, body === undefined ? null : shownBody(body), receipt);
   else if (body === undefined) intake.reject(noText(options.address), null, receipt);
-  else takeJson(intake, body, options.address, receipt, options.envelope ? envelopeOf(message, options) : undefined);
+  else intake.takeBody(body, options.address, receipt, options.envelope ? envelopeOf(message, options) : undefined);
 }
 
 function receiptOf(

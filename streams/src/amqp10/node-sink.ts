@@ -3,9 +3,9 @@
  * have an id of their own, by which a receiver knows those that come twice.
  */
 import rhea, { type Delivery, type EventContext, type Sender } from "rhea";
-import { type EventMode, prefixed } from "../format/event-message.ts";
+import { prefixed } from "../format/message-parts.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { type Outgoing, outgoingOf, Unfinished } from "../resilience/outgoing.ts";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
 import { type AmqpLink, AmqpRefusal, described } from "./amqp-link.ts";
 import { inBasicPlane } from "./basic-plane.ts";
@@ -18,8 +18,6 @@ export interface NodeSinkOptions {
   /** The node's address as the broker writes it. */
   readonly address: string;
   readonly priority?: RowPriority | undefined;
-  /** Rows are events, in this mode. */
-  readonly events?: EventMode | undefined;
 }
 
 /** Enough to keep a connection busy, and within what the client holds. */
@@ -27,7 +25,7 @@ const IN_FLIGHT_MAX = 1000;
 const SIZE_CONDITION = "amqp:link:message-size-exceeded";
 const CUT = "the connection ended before the broker had taken everything";
 
-export function nodeSink(options: NodeSinkOptions): SinkDriver<AmqpLink> {
+export function nodeSink(options: NodeSinkOptions): MessageSinkDriver<AmqpLink> {
   const unfinished = new Unfinished();
   let publisher: Publisher | undefined;
   return {
@@ -37,8 +35,8 @@ export function nodeSink(options: NodeSinkOptions): SinkDriver<AmqpLink> {
       publisher = new Publisher(options, link, unfinished);
       await publisher.opened();
     },
-    async deliver(_link, slices) {
-      const messages = slices.flatMap((slice) => outgoingOf(options.id, slice, options.events));
+    async deliver(_link, slices, encode) {
+      const messages = slices.flatMap((slice) => outgoingOf(options.id, slice, encode));
       await unfinished.finish(messages, IN_FLIGHT_MAX, async (some) => publisher?.publish(some));
       return null;
     },

@@ -3,8 +3,10 @@
  * when the connection has ended. A message keeps the id that its sender's client gave it, so what became durable before its
  * acknowledgement was lost is known when it comes again.
  */
-import { type FeedIntake, type FeedReceipt, isJsonObject, type Json, MillraceError } from "@millrace/engine";
-import { type FeedDriver, shownBody, takeJson } from "../resilience/resilient-feed.ts";
+import { type FeedReceipt, isJsonObject, type Json, MillraceError } from "@millrace/engine";
+import { shownBody } from "../format/decoded.ts";
+import type { MessageIntake } from "../resilience/message-intake.ts";
+import type { FeedDriver } from "../resilience/resilient-feed.ts";
 import type { IncomingFrame } from "./bridge-frame.ts";
 import { type BridgeLink, isFinal, withCode } from "./bridge-link.ts";
 import { jmsError } from "./errors.ts";
@@ -24,6 +26,8 @@ export interface DestinationFeedOptions {
   /** A message that was delivered more often is a dead letter. */
   readonly deliveriesMax?: number | undefined;
   readonly bytesMax: number;
+  /** A map is a message, too. */
+  readonly takesMaps: boolean;
 }
 
 export function destinationFeed(options: DestinationFeedOptions): FeedDriver<BridgeLink> {
@@ -32,6 +36,7 @@ export function destinationFeed(options: DestinationFeedOptions): FeedDriver<Bri
     capabilities: { ordered: true, pause: true, nack: true },
     isFinal,
     subscribes: true,
+    resends: true,
     async listen(link, intake, heard) {
       const wanted = { kind, name, selector, subscription, ids, envelope, bytesMax, credit };
       await link
@@ -49,14 +54,14 @@ export function destinationFeed(options: DestinationFeedOptions): FeedDriver<Bri
 function receive(
   message: IncomingFrame,
   receipt: FeedReceipt,
-  intake: FeedIntake,
+  intake: MessageIntake,
   options: DestinationFeedOptions,
 ): void {
   const { name } = options;
   const fault = unreadable(message, options) ?? tooManyDeliveries(message, options);
   const around = options.envelope ? aroundOf(message) : undefined;
   if (fault !== undefined) intake.reject(fault, shown(message), receipt);
-  else if (message.bytes !== undefined) takeJson(intake, message.bytes, name, receipt, around);
+  else if (message.bytes !== undefined) intake.takeBody(message.bytes, name, receipt, around);
   else {
     const row = valueJson(message.entries ?? {});
     intake.take(around === undefined ? row : around(row), receipt);
@@ -67,7 +72,12 @@ function receiptOf({ n, id }: IncomingFrame, link: BridgeLink): FeedReceipt {
   return { ...(id === undefined || id === null || id === "" ? {} : { id }), settle: () => link.settle(n) };
 }
 
-function unreadable({ unfit, large }: IncomingFrame, { name, bytesMax }: DestinationFeedOptions): Error | undefined {
+const NO_BYTES = "it is a map, and a schema registry describes bytes";
+
+function unreadable(message: IncomingFrame, { name, bytesMax, takesMaps }: DestinationFeedOptions): Error | undefined {
+  const { bytes, large } = message;
+  const isMap = bytes === undefined && large === undefined;
+  const unfit = message.unfit ?? (isMap && !takesMaps ? NO_BYTES : undefined);
   const place = { stream: name };
   if (unfit !== undefined) return jmsError("JMS-TYPE", `a message of ${name} cannot be read: ${unfit}`, { place });
   if (large === undefined) return undefined;

@@ -2,8 +2,8 @@
  * Sends to a queue or a topic. A delivery is done when the broker has committed every message, all of which it is told to keep. Messages
  * have an id of their own in a property, by which a receiver knows those that come twice.
  */
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { outgoingOf, Unfinished } from "../resilience/outgoing.ts";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import type { WireMessage } from "./bridge-frame.ts";
 import type { BridgeLink } from "./bridge-link.ts";
 import { type MessageOptions, messageOf } from "./row-message.ts";
@@ -22,15 +22,15 @@ export interface DestinationSinkOptions extends MessageOptions {
 const IN_FLIGHT_MAX = 1000;
 const IN_FLIGHT_BYTES_MAX = 4 * 1024 * 1024;
 
-export function destinationSink(options: DestinationSinkOptions): SinkDriver<BridgeLink> {
+export function destinationSink(options: DestinationSinkOptions): MessageSinkDriver<BridgeLink> {
   const { id: sink, kind, name, body, type, expiryMs } = options;
   const unfinished = new Unfinished();
   return {
     guarantee: "at-least-once",
     open: (link) => link.sender({ kind, name, body, type, expiryMs }),
-    async deliver(link, slices) {
+    async deliver(link, slices, encode) {
       const messages = slices
-        .flatMap((slice) => outgoingOf(sink, slice))
+        .flatMap((slice) => outgoingOf(sink, slice, encode))
         .map((outgoing) => ({ id: outgoing.id, bytes: outgoing.body.length, message: messageOf(outgoing, options) }));
       await unfinished.finish(messages, IN_FLIGHT_MAX, async (some) => {
         for (const part of parts(some)) {

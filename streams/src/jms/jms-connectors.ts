@@ -1,10 +1,12 @@
 /** Feeds and sinks by what a `jms:` address names, over a process in Java that runs the vendor's client. */
 import { durationMs, type Env, type Feed, type JmsAddress, type SinkConnector } from "@millrace/engine";
+import { jsonDecoder, jsonEncoder } from "../format/json-format.ts";
+import type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
 import { Connection } from "../resilience/connection.ts";
 import { policyOf } from "../resilience/endpoint.ts";
+import { messageSink } from "../resilience/message-sink.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
 import { within } from "../resilience/within.ts";
 import { BridgeLink, type BridgeProgram, type JmsClient } from "./bridge-link.ts";
 import { Bridges } from "./bridges.ts";
@@ -30,8 +32,14 @@ const BYTES_MAX = 16 * 1024 * 1024;
 /** A JVM has to start, too. */
 const CONNECT_TIMEOUT_MS = 20_000;
 
+export interface JmsFeedOptions extends JmsOptions {
+  /** What bodies are, other than maps. Default JSON. */
+  readonly format?: MessageDecoder | undefined;
+}
+
 /** Messages are acknowledged when they are settled. */
-export function jmsFeed(address: JmsAddress, env: Env, options: JmsOptions): Feed {
+export function jmsFeed(address: JmsAddress, env: Env, options: JmsFeedOptions): Feed {
+  const { format = jsonDecoder } = options;
   const { options: said, kind, target } = address;
   const deliveries = said.get("deliveries");
   const subscription = kind === "topic" ? (said.get("subscription") ?? `millrace/${options.id}`) : undefined;
@@ -45,14 +53,21 @@ export function jmsFeed(address: JmsAddress, env: Env, options: JmsOptions): Fee
     envelope: said.get("envelope") === "true",
     deliveriesMax: deliveries === undefined ? undefined : Number(deliveries),
     bytesMax: options.bytesMax ?? BYTES_MAX,
+    takesMaps: format === jsonDecoder,
   });
-  return resilientFeed(connectionOf(address, env, options, subscription), driver, env);
+  return resilientFeed(connectionOf(address, env, options, subscription), driver, env, format);
 }
 
-export function jmsSink(address: JmsAddress, env: Env, options: JmsOptions): SinkConnector {
+export interface JmsSinkOptions extends JmsOptions {
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageEncoder | undefined;
+}
+
+export function jmsSink(address: JmsAddress, env: Env, options: JmsSinkOptions): SinkConnector {
+  const { format = jsonEncoder } = options;
   const { options: said, kind, target } = address;
   const expiry = said.get("expiry");
-  const body = said.get("body") ?? "text";
+  const body = said.get("body") ?? (format.isBinary === true ? "bytes" : "text");
   const driver = destinationSink({
     id: options.id,
     kind,
@@ -65,7 +80,7 @@ export function jmsSink(address: JmsAddress, env: Env, options: JmsOptions): Sin
     expiryMs: expiry === undefined ? 0 : durationMs(expiry),
     bytesMax: options.bytesMax ?? BYTES_MAX,
   });
-  return resilientSink(connectionOf(address, env, options), driver);
+  return messageSink(connectionOf(address, env, options), driver, format);
 }
 
 /** Makes the connection factory, and no connection. @throws JMS-CLASS, JMS-FACTORY, JMS-BRIDGE */

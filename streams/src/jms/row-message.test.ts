@@ -1,12 +1,14 @@
 import { type Json, reportOf } from "@millrace/engine";
 import { describe, expect, test } from "vitest";
-import { messageParts } from "../format/event-message.ts";
+import { jsonEncoder } from "../format/json-format.ts";
 import { type MessageOptions, messageOf } from "./row-message.ts";
 
 const OPTIONS: MessageOptions = { body: "text", properties: [], bytesMax: 1000 };
 
+const encode = await jsonEncoder.prepared();
+
 function made(row: Json, options: Partial<MessageOptions> = {}) {
-  return messageOf({ id: "g/s/l/1/0", row, ...messageParts(row, undefined) }, { ...OPTIONS, ...options });
+  return messageOf({ id: "g/s/l/1/0", row, ...encode(row) }, { ...OPTIONS, ...options });
 }
 
 function fault(make: () => unknown): unknown {

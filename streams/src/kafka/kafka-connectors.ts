@@ -1,21 +1,13 @@
 /** Sources and sinks by what a `kafka:` address names. */
-import {
-  type ConnectionState,
-  type ConnectionStatus,
-  type Env,
-  type KafkaAddress,
-  type SinkConnector,
-  type SourceConnector,
-  type SourceReader,
-  sleep,
-} from "@millrace/engine";
+import { type Env, type KafkaAddress, type SinkConnector, type SourceConnector, sleep } from "@millrace/engine";
 import type { Zstd } from "../compression/zstd.ts";
-import type { EventMode } from "../format/event-message.ts";
-import { jsonDecoder, type MessageDecoder, type MessageEncoder } from "../format/message-format.ts";
+import { jsonDecoder, jsonEncoder } from "../format/json-format.ts";
+import type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
 import type { Connection } from "../resilience/connection.ts";
+import { leastHealthy } from "../resilience/least-healthy.ts";
+import { messageSink } from "../resilience/message-sink.ts";
+import { decodedSource, withFormat } from "../resilience/message-source.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
-import { resilientSource } from "../resilience/resilient-source.ts";
 import type { Compression } from "./compression.ts";
 import type { KafkaClient } from "./driver.ts";
 import { kafkaConnection } from "./kafka-connection.ts";
@@ -40,55 +32,30 @@ export interface KafkaSourceOptions {
 
 /** A topic; each of its partitions is one of the source's, over a connection of its own. */
 export function kafkaSource(address: KafkaAddress, env: Env, options: KafkaSourceOptions = {}): SourceConnector {
-  const format = options.format ?? jsonDecoder;
-  const read = optionsOf(address, format, options.pollMs);
-  let readers = 0;
-  const connections: Connection<KafkaClient>[] = [];
-  const connect = (): Connection<KafkaClient> => {
-    const connection = kafkaConnection(kafkaServersOf(address, options.ca, options.policy), env, options.zstd);
-    connections.push(connection);
-    return connection;
-  };
+  const { format = jsonDecoder } = options;
+  const read = optionsOf(address, options.pollMs);
+  const connect = (): Connection<KafkaClient> =>
+    kafkaConnection(kafkaServersOf(address, options.ca, options.policy), env, options.zstd);
   const first = connect();
+  const others: Connection<KafkaClient>[] = [];
   const opened = new Map<string, SourceConnector>();
-  return {
+  const source: SourceConnector = {
     capabilities: { replay: true, ordered: true, bounded: read.untilNow },
     partitions: () => partitionsOf(first, address, env),
-    connection: () => leastHealthy([...connections.map(({ status }) => status), ...statusOf(format)]),
+    connection: () => leastHealthy([first.status, ...others.map(({ status }) => status)]),
     async open(partition, after) {
-      let source = opened.get(partition);
-      if (source === undefined) {
+      let one = opened.get(partition);
+      if (one === undefined) {
         const over = opened.size === 0 ? first : connect();
-        source = resilientSource(over, topicSource(read, Number(partition), env));
-        opened.set(partition, source);
+        if (over !== first) others.push(over);
+        one = decodedSource(over, topicSource(read, Number(partition), env), format);
+        opened.set(partition, one);
       }
-      const reader = await source.open(partition, after);
-      readers++;
-      return withEnd(reader, async () => {
-        if (--readers === 0) await format.close?.();
-      });
+      return one.open(partition, after);
     },
   };
+  return withFormat(source, format);
 }
-
-function withEnd(reader: SourceReader, ended: () => Promise<void>): SourceReader {
-  let isClosed = false;
-  return {
-    get identity() {
-      return reader.identity;
-    },
-    read: (messagesMax) => reader.read(messagesMax),
-    async close() {
-      if (isClosed) return;
-      isClosed = true;
-      await reader.close();
-      await ended();
-    },
-  };
-}
-
-const statusOf = (format: MessageDecoder | MessageEncoder): readonly ConnectionStatus[] =>
-  format.connection === undefined ? [] : [format.connection()];
 
 /** `id` names the sink among all that write to the cluster: graph and node. */
 export interface KafkaSinkOptions {
@@ -98,42 +65,25 @@ export interface KafkaSinkOptions {
   readonly ca?: string | undefined;
   /** What values are. Default JSON. */
   readonly format?: MessageEncoder | undefined;
-  /** Rows are events, in this mode. */
-  readonly events?: EventMode | undefined;
   /** One that is faster than WebAssembly, the default. */
   readonly zstd?: Zstd | undefined;
 }
 
 export function kafkaSink(
   address: KafkaAddress,
-  { id, key, ca, format, events, zstd }: KafkaSinkOptions,
+  { id, key, ca, format = jsonEncoder, zstd }: KafkaSinkOptions,
   env: Env,
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
   // The address was checked: it is one of them.
   const compression = address.options.get("compression") as Compression | undefined;
   const keyed = key === undefined ? {} : { key };
-  const driver = topicSink({ topic: address.topic, id, format, compression, events, ...keyed });
+  const driver = topicSink({ topic: address.topic, id, compression, ...keyed });
   const connection = kafkaConnection(kafkaServersOf(address, ca, policy), env, zstd);
-  const sink = resilientSink(connection, driver);
-  if (format === undefined) return sink;
-  return {
-    guarantee: sink.guarantee,
-    connection: () => leastHealthy([connection.status, ...statusOf(format)]),
-    open: (committed) => sink.open(committed),
-    deliver: (slices) => sink.deliver(slices),
-    async close() {
-      await format.close?.();
-      await sink.close();
-    },
-  };
+  return messageSink(connection, driver, format);
 }
 
-function optionsOf(
-  { topic, options }: KafkaAddress,
-  format: MessageDecoder,
-  pollMs: number | undefined,
-): TopicSourceOptions {
+function optionsOf({ topic, options }: KafkaAddress, pollMs: number | undefined): TopicSourceOptions {
   const group = options.get("group");
   return {
     topic,
@@ -141,7 +91,6 @@ function optionsOf(
     untilNow: options.get("until") === "now",
     uncommitted: options.get("read") === "uncommitted",
     row: options.get("envelope") === "true" ? envelopeRow : valueRow,
-    format,
     ...(group === undefined ? {} : { group }),
     ...(pollMs === undefined ? {} : { pollMs }),
   };
@@ -179,11 +128,3 @@ async function connected(connection: Connection<KafkaClient>, env: Env): Promise
 }
 
 const names = (n: number): readonly string[] => Array.from({ length: n }, (_, i) => String(i));
-
-const ILLNESS: readonly ConnectionState[] = ["idle", "up", "connecting", "backing-off", "suspended"];
-
-/** One that is not needed counts for less than one that is. */
-function leastHealthy(connections: readonly ConnectionStatus[]): ConnectionStatus {
-  const illness = ({ state }: ConnectionStatus): number => ILLNESS.indexOf(state);
-  return connections.reduce((worst, other) => (illness(other) > illness(worst) ? other : worst));
-}

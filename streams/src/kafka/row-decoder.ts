@@ -1,5 +1,6 @@
 /** From records of a topic to rows. */
-import { engineError, type Json, MillraceError, messageOf } from "@millrace/engine";
+import type { Json } from "@millrace/engine";
+import { beginningOf, decoded, type MessagePlace, undecodable } from "../format/decoded.ts";
 import type { DecodeMessage } from "../format/message-format.ts";
 import type { HeaderValue, KafkaRecord } from "./driver.ts";
 
@@ -13,13 +14,12 @@ export interface RecordPlace {
 export type RowDecoder = (record: KafkaRecord, place: RecordPlace, decode: DecodeMessage) => Json;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-const SHOWN_BYTES_MAX = 4096;
 
 /** The record's value. A tombstone is none. */
 export const valueRow: RowDecoder = (record, place, decode) => {
   if (record.value === null)
-    throw undecodable(record, place, "it is a tombstone; with `envelope=true` it is a row with `value: null`");
-  return decoded(record.value, record, place, decode);
+    throw undecodable(at(record, place), "it is a tombstone; with `envelope=true` it is a row with `value: null`");
+  return decoded(record.value, decode, () => at(record, place));
 };
 
 /**
@@ -33,14 +33,12 @@ export const envelopeRow: RowDecoder = (record, place, decode) => ({
   time: new Date(record.timestampMs).toISOString(),
   key: shown(record.key),
   headers: Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, header(value)])),
-  value: record.value === null ? null : decoded(record.value, record, place, decode),
+  value: record.value === null ? null : decoded(record.value, decode, () => at(record, place)),
 });
 
-/** The value as far as it can be shown: as a text, or where it is none as `{base64}`. */
+/** The value as far as it can be shown. */
 export function shownValue({ value }: KafkaRecord): Json {
-  if (value === null) return null;
-  const text = Buffer.from(value.subarray(0, SHOWN_BYTES_MAX)).toString("utf8");
-  return text.includes("\0") ? { base64: Buffer.from(value.subarray(0, SHOWN_BYTES_MAX)).toString("base64") } : text;
+  return value === null ? null : beginningOf(value);
 }
 
 function header(value: HeaderValue): Json {
@@ -56,28 +54,7 @@ function shown(bytes: Uint8Array | null): Json {
   }
 }
 
-function decoded(value: Uint8Array, record: KafkaRecord, place: RecordPlace, decode: DecodeMessage): Json {
-  try {
-    return decode(value);
-  } catch (cause) {
-    if (!(cause instanceof MillraceError)) throw undecodable(record, place, messageOf(cause), cause);
-    const { code, kind, message, details = {} } = cause;
-    throw new MillraceError(code, kind, `${named(record, place)}: ${message}`, {
-      place: at(record, place),
-      details,
-      cause,
-    });
-  }
-}
-
-const named = ({ offset }: KafkaRecord, { topic, partition }: RecordPlace): string =>
-  `record ${offset} of ${topic}/${partition}`;
-
-const at = ({ offset }: KafkaRecord, { topic, partition }: RecordPlace): { stream: string; position: number } => ({
-  stream: `${topic}/${partition}`,
-  position: offset,
-});
-
-function undecodable(record: KafkaRecord, place: RecordPlace, why: string, cause?: unknown): MillraceError {
-  return engineError("MSG-DECODE", `${named(record, place)} is no JSON: ${why}`, { place: at(record, place), cause });
+function at({ offset }: KafkaRecord, { topic, partition }: RecordPlace): MessagePlace {
+  const stream = `${topic}/${partition}`;
+  return { name: `record ${offset} of ${stream}`, at: { stream, position: offset } };
 }

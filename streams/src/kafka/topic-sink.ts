@@ -8,9 +8,9 @@
  * Offsets that are committed in a transaction could hold the cursor, too, but brokers forget them after a week without a member.
  */
 import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
-import { type EventMode, messageParts, prefixed } from "../format/event-message.ts";
-import { type EncodeMessage, jsonEncoder, type MessageEncoder } from "../format/message-format.ts";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { EncodeMessage } from "../format/message-format.ts";
+import { type MessageParts, NO_ATTRIBUTES, prefixed } from "../format/message-parts.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import type { Compression } from "./compression.ts";
 import type { Fetched, KafkaClient, KafkaWriter, OutgoingRecord } from "./driver.ts";
 import { kafkaError } from "./errors.ts";
@@ -22,10 +22,6 @@ export interface TopicSinkOptions {
   readonly id: string;
   /** Field of a row that its key is in; absent: rows have no key, and each delivery goes to the next partition. */
   readonly key?: string;
-  /** What values are. Default JSON. */
-  readonly format?: MessageEncoder | undefined;
-  /** Rows are events, and values are as that says. */
-  readonly events?: EventMode | undefined;
   /** Default: none. */
   readonly compression?: Compression | undefined;
 }
@@ -50,8 +46,8 @@ interface Opened {
 
 export const MESSAGE_ID = "millrace-id";
 
-export function topicSink(options: TopicSinkOptions): SinkDriver<KafkaClient> {
-  const { topic, id, key, format = jsonEncoder, events } = options;
+export function topicSink(options: TopicSinkOptions): MessageSinkDriver<KafkaClient> {
+  const { topic, id, key } = options;
   const prefix = `${encodeURIComponent(id)}/`;
   let opened: Opened | undefined;
   let turn = 0;
@@ -61,13 +57,11 @@ export function topicSink(options: TopicSinkOptions): SinkDriver<KafkaClient> {
       opened = undefined;
       opened = await openTopic(client, options, prefix, committed as Committed | undefined);
     },
-    async deliver(_client, slices) {
+    async deliver(_client, slices, encode) {
       if (opened === undefined) throw new Error("the sink was not opened");
       const { writer, partitions, present, from } = opened;
       const place = (row: Json): Place => placed(row, key, turn % partitions, partitions, topic);
-      const encode = await format.prepared();
-      const message = events === undefined ? encoded(encode) : (row: Json): Message => eventOf(row, events);
-      const records = recordsOf(slices, prefix, present, place, message);
+      const records = recordsOf(slices, prefix, present, place, encode);
       turn++;
       const ends = records.size === 0 ? new Map<number, number>() : await writer.write(topic, records);
       opened = { ...opened, ends: { ...opened.ends, ...Object.fromEntries(ends) } };
@@ -177,7 +171,7 @@ function recordsOf(
   prefix: string,
   present: Set<string>,
   place: (row: Json) => Place,
-  message: (row: Json) => Message,
+  encode: EncodeMessage,
 ): ReadonlyMap<number, readonly OutgoingRecord[]> {
   const records = new Map<number, OutgoingRecord[]>();
   for (const { lane, batch, positions } of slices) {
@@ -188,25 +182,19 @@ function recordsOf(
       const row = batch.row(i);
       const { partition, key } = place(row);
       const rows = records.get(partition) ?? [];
-      const { value, headers } = message(row);
-      rows.push({ key, value, headers: { ...headers, [MESSAGE_ID]: id } });
+      const parts = encode(row);
+      rows.push({ key, value: parts.body, headers: { ...headersOf(parts), [MESSAGE_ID]: id } });
       records.set(partition, rows);
     }
   }
   return records;
 }
 
-type Message = Pick<OutgoingRecord, "value" | "headers">;
-
-const encoded =
-  (encode: EncodeMessage) =>
-  (row: Json): Message => ({ value: encode(row), headers: {} });
-
-/** As Kafka's binding has it: `ce_` before the names, `content-type` for that of the data or the event. */
-function eventOf(row: Json, events: EventMode): Message {
-  const { body, contentType, attributes } = messageParts(row, events);
+/** Those of an event are as Kafka's binding has it: `ce_` before the names, `content-type` for that of the data or the event. */
+function headersOf({ event, contentType, attributes }: MessageParts): Readonly<Record<string, string>> {
+  if (event === undefined) return NO_ATTRIBUTES;
   const type = contentType === undefined ? {} : { "content-type": contentType };
-  return { value: body, headers: { ...prefixed("ce_", attributes), ...type } };
+  return { ...prefixed("ce_", attributes), ...type };
 }
 
 /** @throws KAFKA-KEY */

@@ -3,17 +3,8 @@
  * group that could assign the partition to somebody else, and nothing on the brokers can be behind or ahead of what was
  * committed. What is not read is not fetched, but for one fetch ahead.
  */
-import {
-  type Env,
-  type Json,
-  Positions,
-  type RejectedInput,
-  RowBatch,
-  type SourceBatch,
-  type SourceReader,
-} from "@millrace/engine";
-import type { MessageDecoder } from "../format/message-format.ts";
-import type { SourceDriver } from "../resilience/resilient-source.ts";
+import type { Env, RejectedInput } from "@millrace/engine";
+import type { MessageBatch, MessageReader, MessageSourceDriver } from "../resilience/message-source.ts";
 import type { Fetched, KafkaClient, KafkaRecord, OffsetRange } from "./driver.ts";
 import { type RecordPlace, type RowDecoder, shownValue } from "./row-decoder.ts";
 import { gapError, missingTopic, refuseShorter } from "./topic-gap.ts";
@@ -27,8 +18,6 @@ export interface TopicSourceOptions {
   /** Records of transactions that are open or were aborted, too. */
   readonly uncommitted: boolean;
   readonly row: RowDecoder;
-  /** What values are. */
-  readonly format: MessageDecoder;
   /** Consumer group that is told how far was read, for whoever watches lag. */
   readonly group?: string;
   /** Wait for more before the source counts as idle, in ms. Default 250. */
@@ -39,12 +28,22 @@ const POLL_MS = 250;
 const BYTES_MAX = 1024 * 1024;
 const GROUP_MS = 2000;
 
-export function topicSource(options: TopicSourceOptions, partition: number, env: Env): SourceDriver<KafkaClient> {
+export function topicSource(
+  options: TopicSourceOptions,
+  partition: number,
+  env: Env,
+): MessageSourceDriver<KafkaClient, KafkaRecord> {
   const place = { topic: options.topic, partition };
   let end: number | undefined;
   return {
     capabilities: { replay: true, ordered: true, bounded: options.untilNow },
     partitions: [String(partition)],
+    form: {
+      position: ({ offset }) => offset,
+      value: ({ value }) => value ?? undefined,
+      row: (record, decode) => options.row(record, place, decode),
+      shown: shownValue,
+    },
     async open(client, _partition, after) {
       const topicId = await idOf(client, place);
       const range = await client.range(place.topic, partition);
@@ -74,16 +73,7 @@ interface ReaderContext {
   readonly end: number | undefined;
 }
 
-/** What whoever waits for a format must not miss. */
-function closing(): { readonly promise: Promise<undefined>; readonly resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<undefined>((done) => {
-    resolve = () => done(undefined);
-  });
-  return { promise, resolve };
-}
-
-class PartitionReader implements SourceReader {
+class PartitionReader implements MessageReader<KafkaRecord> {
   identity: string;
   readonly #context: ReaderContext;
   readonly #rejected: RejectedInput[] = [];
@@ -93,24 +83,27 @@ class PartitionReader implements SourceReader {
   #next: number;
   /** Everything up to here was handed out, or is not there. */
   #through: number;
+  /** Up to where it was when more was asked for: whoever asks has taken all before. */
+  #taken: number;
   #ahead: Promise<Fetched | "out-of-range" | "missing"> | undefined;
   #toldMs: number;
   #isClosed = false;
-  readonly #closed = closing();
 
   constructor(context: ReaderContext, range: OffsetRange, after: number) {
     this.#context = context;
     this.identity = identityOf(context.place.topic, context.topicId);
     this.#through = after;
+    this.#taken = after;
     this.#toldMs = context.env.clock.monotonic();
     if (after >= 0) this.#gapUpTo(range.first - 1);
     this.#next = Math.max(this.#through + 1, range.first);
   }
 
-  async read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
+  async read(messagesMax: number): Promise<MessageBatch<KafkaRecord> | "idle" | "end"> {
     const { end } = this.#context;
+    this.#taken = this.#through;
     while (!this.#isClosed) {
-      if (this.#waiting.length > 0 || this.#rejected.length > 0) return await this.#batch(messagesMax);
+      if (this.#waiting.length > 0 || this.#rejected.length > 0) return this.#batch(messagesMax);
       if (end !== undefined && this.#through >= end) return "end";
       const covered = await this.#fetch();
       if (this.#waiting.length > 0 || this.#rejected.length > 0) continue;
@@ -123,7 +116,6 @@ class PartitionReader implements SourceReader {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#closed.resolve();
     await this.#tell(true);
   }
 
@@ -168,41 +160,21 @@ class PartitionReader implements SourceReader {
     this.#next = Math.max(this.#next, range.first);
   }
 
-  async #batch(messagesMax: number): Promise<SourceBatch | "idle"> {
-    const { end = Number.POSITIVE_INFINITY, options, place } = this.#context;
-    const taken = this.#waiting.slice(0, messagesMax);
-    // Nothing is taken yet: what is not prepared now is read again.
-    const prepared = options.format.prepared(taken.flatMap(({ value }) => (value === null ? [] : [value])));
-    const decode = await Promise.race([prepared, this.#closed.promise]);
-    if (decode === undefined) return "idle";
+  #batch(messagesMax: number): MessageBatch<KafkaRecord> {
+    const { end = Number.POSITIVE_INFINITY } = this.#context;
     const rejected = this.#rejected.splice(0);
-    const rows: Json[] = [];
-    const positions: number[] = [];
+    const taken = this.#waiting.slice(0, messagesMax);
     this.#waiting = this.#waiting.slice(messagesMax);
-    for (const record of taken) {
-      if (record.offset > end) break;
-      try {
-        rows.push(options.row(record, place, decode));
-        positions.push(record.offset);
-      } catch (error) {
-        rejected.push({ pos: record.offset, error, input: shownValue(record) });
-      }
-    }
     const last = this.#waiting.length > 0 ? (taken.at(-1)?.offset ?? this.#through) : this.#next - 1;
     this.#through = Math.max(this.#through, Math.min(last, end));
     if (this.#waiting.length === 0) this.#fetchAhead();
-    return {
-      batch: new RowBatch(rows),
-      positions: Positions.of(Float64Array.from(positions)),
-      through: this.#through,
-      rejected,
-    };
+    return { messages: taken.filter(({ offset }) => offset <= end), through: this.#through, rejected };
   }
 
   /** Offsets without records: they are covered all the same. */
-  #empty(): SourceBatch {
+  #empty(): MessageBatch<KafkaRecord> {
     this.#through = Math.max(this.#through, Math.min(this.#next - 1, this.#context.end ?? Number.POSITIVE_INFINITY));
-    return { batch: new RowBatch([]), positions: Positions.NONE, through: this.#through, rejected: [] };
+    return { messages: [], through: this.#through, rejected: [] };
   }
 
   #fetchAhead(): void {
@@ -228,8 +200,8 @@ class PartitionReader implements SourceReader {
   async #tell(isLast = false): Promise<void> {
     const { client, options, env, place } = this.#context;
     const now = env.clock.monotonic();
-    if (options.group === undefined || this.#through < 0 || (!isLast && now - this.#toldMs < GROUP_MS)) return;
+    if (options.group === undefined || this.#taken < 0 || (!isLast && now - this.#toldMs < GROUP_MS)) return;
     this.#toldMs = now;
-    await client.commitOffset(options.group, place.topic, place.partition, this.#through + 1).catch(() => undefined);
+    await client.commitOffset(options.group, place.topic, place.partition, this.#taken + 1).catch(() => undefined);
   }
 }

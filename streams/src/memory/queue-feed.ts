@@ -1,8 +1,9 @@
 /** A queue in memory as a feed: a message leaves the queue once it is durable, and goes back to its place when its reader ends before. */
-import type { Env, Feed, FeedIntake } from "@millrace/engine";
+import type { Env, Feed } from "@millrace/engine";
 import { Connection } from "../resilience/connection.ts";
+import type { MessageIntake } from "../resilience/message-intake.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
-import { resilientFeed, takeJson } from "../resilience/resilient-feed.ts";
+import { resilientFeed } from "../resilience/resilient-feed.ts";
 import type { MemoryQueue } from "./memory-queues.ts";
 import { ID_HEADER } from "./queue-sink.ts";
 import type { Receiver } from "./subject-queue.ts";
@@ -36,7 +37,8 @@ export function memoryFeed(
   const driver = {
     // What is not settled comes again to the next reader, but not after the process has ended: that is no nack.
     capabilities: { ordered: true, pause: true },
-    listen: (reader: QueueReader, intake: FeedIntake) => reader.read(intake, unsettledMax),
+    resends: true,
+    listen: (reader: QueueReader, intake: MessageIntake) => reader.read(intake, unsettledMax),
   };
   return resilientFeed(connection, driver, env);
 }
@@ -60,7 +62,7 @@ class QueueReader {
   }
 
   /** Resolves when it has ended. */
-  async read(intake: FeedIntake, credit: number): Promise<void> {
+  async read(intake: MessageIntake, credit: number): Promise<void> {
     const { messages, name } = this.#queue;
     const receiver: Receiver = ({ headers, body, sequence, attempt }) => {
       const settle = (): void => {
@@ -70,7 +72,7 @@ class QueueReader {
       const receipt = { settle, ...(headers[ID_HEADER] === undefined ? {} : { id: headers[ID_HEADER] }) };
       // Who writes must not find itself in the middle of another graph's step.
       this.#env.turns.soon(() => {
-        if (!this.#isOver) takeJson(intake, body, name, receipt);
+        if (!this.#isOver) intake.takeBody(body, name, receipt);
       });
     };
     if (this.#isOver) return;

@@ -3,10 +3,11 @@
  * done again; what nobody has read when the process ends is lost.
  */
 import type { Env, SinkConnector } from "@millrace/engine";
+import { jsonEncoder } from "../format/json-format.ts";
 import { Connection } from "../resilience/connection.ts";
+import { type MessageSinkDriver, messageSink } from "../resilience/message-sink.ts";
 import { outgoingOf, Unfinished } from "../resilience/outgoing.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
 import type { MemoryQueue } from "./memory-queues.ts";
 
 export interface MemorySinkOptions {
@@ -33,11 +34,11 @@ export function memorySink(queue: MemoryQueue, { id: sink, policy = {} }: Memory
     },
   });
   const unfinished = new Unfinished();
-  return resilientSink(connection, {
+  const driver: MessageSinkDriver<AbortController> = {
     guarantee: "best-effort",
     open: async () => undefined,
-    async deliver({ signal }, slices) {
-      const messages = slices.flatMap((slice) => outgoingOf(sink, slice));
+    async deliver({ signal }, slices, encode) {
+      const messages = slices.flatMap((slice) => outgoingOf(sink, slice, encode));
       await unfinished.finish(messages, 1, async (some) => {
         for (const { id, body } of some) {
           await queue.messages.publish({ headers: { [ID_HEADER]: id }, body }, signal);
@@ -46,5 +47,6 @@ export function memorySink(queue: MemoryQueue, { id: sink, policy = {} }: Memory
       });
       return null;
     },
-  });
+  };
+  return messageSink(connection, driver, jsonEncoder);
 }

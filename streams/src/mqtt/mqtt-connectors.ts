@@ -1,12 +1,13 @@
 /** Feeds and sinks by what an `mqtt:` address names, over MQTT 5. The client's own reconnecting is off. */
 import { durationMs, type Env, type Feed, type MqttAddress, type SinkConnector } from "@millrace/engine";
 import type { IClientOptions } from "mqtt";
-import type { EventMode } from "../format/event-message.ts";
+import { jsonEncoder } from "../format/json-format.ts";
+import type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
 import { Connection } from "../resilience/connection.ts";
 import { hostAndPort, policyOf, type Tls } from "../resilience/endpoint.ts";
+import { messageSink } from "../resilience/message-sink.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
 import { MqttLink } from "./mqtt-link.ts";
 import { topicFeed } from "./topic-feed.ts";
 import { topicSink } from "./topic-sink.ts";
@@ -26,22 +27,28 @@ const PREFETCH = 1000;
 /** How long the client itself waits for a connection; the layer's own time is up before. */
 const CLIENT_TIMEOUT_MS = 60_000;
 
+export interface MqttFeedOptions extends MqttOptions {
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageDecoder | undefined;
+}
+
 /** Messages of quality of service 1 and 2 are acknowledged when they are settled. */
-export function mqttFeed(address: MqttAddress, env: Env, options: MqttOptions): Feed {
+export function mqttFeed(address: MqttAddress, env: Env, options: MqttFeedOptions): Feed {
   const envelope = address.options.get("envelope") === "true";
   const driver = topicFeed({ filter: address.target, qos: address.qos, envelope });
-  return resilientFeed(connectionOf(address, env, options, sessionOf(address, options.id)), driver, env);
+  const connection = connectionOf(address, env, options, sessionOf(address, options.id));
+  return resilientFeed(connection, driver, env, options.format);
 }
 
 export interface MqttSinkOptions extends MqttOptions {
-  /** Rows are events, in this mode. */
-  readonly events?: EventMode | undefined;
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageEncoder | undefined;
 }
 
 export function mqttSink(address: MqttAddress, env: Env, options: MqttSinkOptions): SinkConnector {
   const retain = address.options.get("retain") === "true";
-  const driver = topicSink({ topic: address.target, qos: address.qos, retain, events: options.events });
-  return resilientSink(connectionOf(address, env, options, { clean: true }), driver);
+  const driver = topicSink({ topic: address.target, qos: address.qos, retain });
+  return messageSink(connectionOf(address, env, options, { clean: true }), driver, options.format ?? jsonEncoder);
 }
 
 function sessionOf({ qos, options }: MqttAddress, id: string): IClientOptions {

@@ -3,7 +3,7 @@
  * over the next connection; a message that is still on its way to the log is then not taken a second time.
  */
 import type { FeedReceipt, Json } from "@millrace/engine";
-import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import type { FeedDriver } from "../resilience/resilient-feed.ts";
 import type { MqttLink, MqttMessage } from "./mqtt-link.ts";
 
 export interface TopicFeedOptions {
@@ -71,7 +71,7 @@ export function topicFeed({ filter, qos, envelope }: TopicFeedOptions): FeedDriv
           const isKept = messageId !== undefined && message.qos !== 0;
           if (isKept && isAgain(link, messageId, message)) return;
           const receipt = isKept ? receiptOf(link, messageId, message) : undefined;
-          takeJson(intake, payload, topic, receipt, around?.(message));
+          intake.takeBody(payload, topic, receipt, around?.(message));
         },
         released: (messageId) => void held.delete(messageId),
       });

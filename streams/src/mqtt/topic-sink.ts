@@ -1,8 +1,7 @@
 /** Publishes to a topic. With quality of service 1 or 2 the broker has said that it took every message. */
-import type { Json } from "@millrace/engine";
 import type { IClientPublishOptions } from "mqtt";
-import { type EventMode, messageParts } from "../format/event-message.ts";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { MessageParts } from "../format/message-parts.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import type { MqttLink } from "./mqtt-link.ts";
 
 export interface TopicSinkOptions {
@@ -10,29 +9,27 @@ export interface TopicSinkOptions {
   readonly qos: 0 | 1 | 2;
   /** The broker keeps the last message for who comes later. */
   readonly retain: boolean;
-  /** Rows are events, in this mode. */
-  readonly events?: EventMode | undefined;
 }
 
 /** Enough to keep a connection busy. */
 const IN_FLIGHT_MAX = 1000;
 
-export function topicSink({ topic, qos, retain, events }: TopicSinkOptions): SinkDriver<MqttLink> {
+export function topicSink({ topic, qos, retain }: TopicSinkOptions): MessageSinkDriver<MqttLink> {
   return {
     guarantee: "at-least-once",
     open: async () => undefined,
-    async deliver(link, slices) {
-      const rows = slices.flatMap(({ batch }) => batch.rows());
+    async deliver(link, slices, encode) {
+      // All of them first, so that nothing is published before one that cannot be.
+      const messages = slices.flatMap(({ batch }) => batch.rows().map(encode));
       const step = Math.min(link.sendMax, IN_FLIGHT_MAX);
       const broken = link.ended.then((error) => {
         throw error ?? new Error("the connection ended before the broker had taken everything");
       });
       broken.catch(() => undefined);
-      for (let from = 0; from < rows.length; from += step) {
-        const sent = rows
+      for (let from = 0; from < messages.length; from += step) {
+        const sent = messages
           .slice(from, from + step)
-          .map((row) => messageOf(row, events))
-          .map(({ body, options }) => link.client.publishAsync(topic, body, { qos, retain, ...options }));
+          .map((parts) => link.client.publishAsync(topic, parts.body, { qos, retain, ...propertiesOf(parts) }));
         await Promise.race([Promise.all(sent), broken]);
       }
       return null;
@@ -41,11 +38,10 @@ export function topicSink({ topic, qos, retain, events }: TopicSinkOptions): Sin
 }
 
 /** Attributes of an event are properties by their own names. */
-function messageOf(row: Json, events: EventMode | undefined): { body: Buffer; options: IClientPublishOptions } {
-  const { body, contentType, attributes } = messageParts(row, events);
-  if (events === undefined) return { body, options: {} };
+function propertiesOf({ contentType, attributes, event }: MessageParts): IClientPublishOptions {
+  if (event === undefined) return {};
   const type = contentType === undefined ? {} : { contentType };
   // The client writes no properties at all in a way that brokers do not understand.
-  const user = events === "structured" ? {} : { userProperties: { ...attributes } };
-  return { body, options: { properties: { ...type, ...user } } };
+  const user = event === "structured" ? {} : { userProperties: { ...attributes } };
+  return { properties: { ...type, ...user } };
 }

@@ -1,7 +1,7 @@
 /** A core NATS subject as a feed. What is sent while the connection is down is not seen by anybody. */
 import type { Json } from "@millrace/engine";
 import type { Msg, NatsConnection } from "nats";
-import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import type { FeedDriver } from "../resilience/resilient-feed.ts";
 import { headersJson } from "./row-decoder.ts";
 
 /** @param envelope messages are `{subject, headers, data}` */
@@ -14,7 +14,7 @@ export function coreFeed(subject: string, envelope = false): FeedDriver<NatsConn
         nc.subscribe(subject, {
           callback: (error, message) => {
             if (error === null)
-              takeJson(intake, message.data, message.subject, undefined, envelope ? around(message) : undefined);
+              intake.takeBody(message.data, message.subject, undefined, envelope ? around(message) : undefined);
             else {
               refusal = error;
               resolve();

@@ -3,22 +3,19 @@
  * so who does not listen then never sees them.
  */
 import type { NatsConnection } from "nats";
-import type { EventMode } from "../format/event-message.ts";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { refuseTooLarge } from "./jetstream-sink.ts";
 import { messageOf } from "./outgoing-message.ts";
 
-/** @param events absent: rows are any JSON */
-export function coreSink(subject: string, events?: EventMode): SinkDriver<NatsConnection> {
+export function coreSink(subject: string): MessageSinkDriver<NatsConnection> {
   return {
     guarantee: "at-least-once",
     open: async () => undefined,
-    async deliver(nc, slices) {
-      for (const row of slices.flatMap(({ batch }) => batch.rows())) {
-        const { body, said, headerBytes } = messageOf(row, events);
-        refuseTooLarge(nc, body, headerBytes);
-        nc.publish(subject, body, said);
-      }
+    async deliver(nc, slices, encode) {
+      // All of them first, so that nothing is published before one that cannot be.
+      const messages = slices.flatMap(({ batch }) => batch.rows().map((row) => messageOf(encode(row))));
+      for (const { body, headerBytes } of messages) refuseTooLarge(nc, body, headerBytes);
+      for (const { body, said } of messages) nc.publish(subject, body, said);
       // The client forgets who waits for a flush when the connection ends.
       await Promise.race([nc.flush(), endOf(nc)]);
       return null;

@@ -6,8 +6,8 @@
  */
 import type { InputSlice, Json } from "@millrace/engine";
 import { AckPolicy, DeliverPolicy, type NatsConnection, type PubAck } from "nats";
-import type { EventMode } from "../format/event-message.ts";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { EncodeMessage } from "../format/message-format.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { natsError } from "./errors.ts";
 import { messageOf, type OutgoingMessage } from "./outgoing-message.ts";
 import { publishFailure } from "./publish-failure.ts";
@@ -17,8 +17,6 @@ export interface JetStreamSinkOptions {
   readonly subject: string;
   /** Names the sink among all that write to the stream: graph and node. */
   readonly id: string;
-  /** Rows are events, in this mode. */
-  readonly events?: EventMode | undefined;
 }
 
 /** More does not make it faster (ops/docs/connectors.md). */
@@ -26,7 +24,7 @@ const IN_FLIGHT_MAX = 256;
 const ANSWER_MS = 5000;
 const MESSAGE_ID = "Nats-Msg-Id";
 
-export function jetStreamSink({ subject, id, events }: JetStreamSinkOptions): SinkDriver<NatsConnection> {
+export function jetStreamSink({ subject, id }: JetStreamSinkOptions): MessageSinkDriver<NatsConnection> {
   const prefix = `${encodeURIComponent(id)}/`;
   let present: Present = NOTHING;
   return {
@@ -34,8 +32,8 @@ export function jetStreamSink({ subject, id, events }: JetStreamSinkOptions): Si
     async open(nc, committed) {
       present = await presentBehind(nc, subject, sequenceOf(committed), prefix);
     },
-    async deliver(nc, slices) {
-      const sequence = await publishAll(nc, subject, messagesOf(slices, prefix, events), present).catch(
+    async deliver(nc, slices, encode) {
+      const sequence = await publishAll(nc, subject, messagesOf(slices, prefix, encode), present).catch(
         (error: unknown) => {
           throw publishFailure(error, subject);
         },
@@ -88,15 +86,11 @@ async function publishAll(
   return last;
 }
 
-function* messagesOf(
-  slices: readonly InputSlice[],
-  prefix: string,
-  events: EventMode | undefined,
-): Generator<Outgoing> {
+function* messagesOf(slices: readonly InputSlice[], prefix: string, encode: EncodeMessage): Generator<Outgoing> {
   for (const { lane, batch, positions } of slices) {
     const of = `${prefix}${encodeURIComponent(lane)}`;
     for (let i = 0; i < batch.n; i++)
-      yield { id: `${of}/${positions.pos(i)}/${positions.ord(i)}`, ...messageOf(batch.row(i), events) };
+      yield { id: `${of}/${positions.pos(i)}/${positions.ord(i)}`, ...messageOf(encode(batch.row(i))) };
   }
 }
 

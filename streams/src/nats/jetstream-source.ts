@@ -3,20 +3,13 @@
  * consumer on the server is thrown away with the connection, and acknowledges nothing. So nothing on the server can be behind
  * or ahead of what was committed.
  */
-import {
-  type Env,
-  type Json,
-  Positions,
-  type RejectedInput,
-  RowBatch,
-  type SourceBatch,
-  type SourceReader,
-} from "@millrace/engine";
+import type { Env, RejectedInput } from "@millrace/engine";
 import { AckPolicy, type ConsumerInfo, DeliverPolicy, type NatsConnection, nanos, type StreamInfo } from "nats";
-import type { SourceDriver } from "../resilience/resilient-source.ts";
+import { beginningOf } from "../format/decoded.ts";
+import type { MessageBatch, MessageReader, MessageSourceDriver } from "../resilience/message-source.ts";
 import { natsError } from "./errors.ts";
 import { PullConsumer, type PulledMessage } from "./pull-consumer.ts";
-import { type RowDecoder, shownBody } from "./row-decoder.ts";
+import type { RowDecoder } from "./row-decoder.ts";
 import { firstKept, gapError, refuseShorter, streamInfo } from "./stream-gap.ts";
 
 export interface JetStreamSourceOptions {
@@ -30,7 +23,7 @@ export interface JetStreamSourceOptions {
   readonly gap: "stop" | "record" | "ignore";
   /** Ends with the last message that the stream has when it is first opened. */
   readonly untilNow: boolean;
-  readonly decode: RowDecoder;
+  readonly row: RowDecoder;
   /** Wait for more before the source counts as idle, in ms. Default 250. */
   readonly pollMs?: number;
 }
@@ -42,11 +35,20 @@ const FIRST_BATCH = 256;
 /** The server forgets a consumer that nobody pulls from; it is then made again from the cursor. */
 const FORGOTTEN_AFTER_MS = 300_000;
 
-export function jetStreamSource(options: JetStreamSourceOptions, env: Env): SourceDriver<NatsConnection> {
+export function jetStreamSource(
+  options: JetStreamSourceOptions,
+  env: Env,
+): MessageSourceDriver<NatsConnection, PulledMessage> {
   let end: number | undefined;
   return {
     capabilities: { replay: options.gap !== "ignore", ordered: true, bounded: options.untilNow },
     partitions: ["0"],
+    form: {
+      position: ({ sequence }) => sequence,
+      value: ({ data }) => data,
+      row: options.row,
+      shown: ({ data }) => beginningOf(data),
+    },
     async open(nc, _partition, after) {
       const info = await streamInfo(nc, options.stream);
       const { retention } = info.config;
@@ -66,7 +68,7 @@ interface ReaderContext {
   readonly end: number | undefined;
 }
 
-class JetStreamReader implements SourceReader {
+class JetStreamReader implements MessageReader<PulledMessage> {
   readonly identity: string;
   readonly #context: ReaderContext;
   readonly #consumer: PullConsumer;
@@ -110,7 +112,7 @@ class JetStreamReader implements SourceReader {
     return new JetStreamReader(context, info, consumer, after);
   }
 
-  async read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
+  async read(messagesMax: number): Promise<MessageBatch<PulledMessage> | "idle" | "end"> {
     while (!this.#isClosed) {
       if (this.#failure !== undefined) throw this.#failure;
       const batch = await this.#batch(messagesMax);
@@ -169,7 +171,7 @@ class JetStreamReader implements SourceReader {
   }
 
   /** Nothing came: says so only if the server has nothing. All up to its last sequence is then covered (R2). */
-  async #silence(): Promise<SourceBatch | "idle" | undefined> {
+  async #silence(): Promise<MessageBatch<PulledMessage> | "idle" | undefined> {
     const { nc, options, end } = this.#context;
     const { state } = await streamInfo(nc, options.stream);
     const jsm = await nc.jetstreamManager({ checkAPI: false });
@@ -178,38 +180,17 @@ class JetStreamReader implements SourceReader {
     const covered = Math.min(state.last_seq, end ?? state.last_seq);
     if (covered <= this.#through) return "idle";
     this.#through = covered;
-    return { batch: new RowBatch([]), positions: Positions.NONE, through: covered, rejected: [] };
+    return { messages: [], through: covered, rejected: [] };
   }
 
-  async #batch(messagesMax: number): Promise<SourceBatch | undefined> {
+  async #batch(messagesMax: number): Promise<MessageBatch<PulledMessage> | undefined> {
     const n = await this.#untilGap(messagesMax);
     const { end = Number.POSITIVE_INFINITY } = this.#context;
-    const taken = this.#waiting.splice(0, n).filter(({ sequence }) => sequence <= end);
+    const messages = this.#waiting.splice(0, n).filter(({ sequence }) => sequence <= end);
     const rejected = this.#rejected.splice(0);
-    if (taken.length === 0 && rejected.length === 0) return undefined;
-    const { rows, positions, undecodable } = this.#decoded(taken);
-    rejected.push(...undecodable);
-    this.#through = Math.max(this.#through, taken.at(-1)?.sequence ?? -1);
-    return { batch: new RowBatch(rows), positions: Positions.of(positions), through: this.#through, rejected };
-  }
-
-  #decoded(taken: readonly PulledMessage[]): {
-    readonly rows: readonly Json[];
-    readonly positions: Float64Array;
-    readonly undecodable: readonly RejectedInput[];
-  } {
-    const rows: Json[] = [];
-    const positions: number[] = [];
-    const undecodable: RejectedInput[] = [];
-    for (const message of taken) {
-      try {
-        rows.push(this.#context.options.decode(message));
-        positions.push(message.sequence);
-      } catch (error) {
-        undecodable.push({ pos: message.sequence, error, input: shownBody(message.data) });
-      }
-    }
-    return { rows, positions: Float64Array.from(positions), undecodable };
+    if (messages.length === 0 && rejected.length === 0) return undefined;
+    this.#through = Math.max(this.#through, messages.at(-1)?.sequence ?? -1);
+    return { messages, through: this.#through, rejected };
   }
 
   /** How many of the waiting messages lie before the first gap; a gap before all of them is reported first. */

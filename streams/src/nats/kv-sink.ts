@@ -4,7 +4,8 @@
  */
 import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
 import type { NatsConnection } from "nats";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { EncodeMessage } from "../format/message-format.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { natsError } from "./errors.ts";
 import { refuseTooLarge } from "./jetstream-sink.ts";
 import { publishFailure } from "./publish-failure.ts";
@@ -19,7 +20,7 @@ const KEY = /^[-/_=.a-zA-Z0-9]+$/;
 const IN_FLIGHT_MAX = 256;
 const ANSWER_MS = 5000;
 
-export function kvSink({ bucket, key }: KvSinkOptions): SinkDriver<NatsConnection> {
+export function kvSink({ bucket, key }: KvSinkOptions): MessageSinkDriver<NatsConnection> {
   return {
     guarantee: "at-least-once",
     async open(nc) {
@@ -28,8 +29,8 @@ export function kvSink({ bucket, key }: KvSinkOptions): SinkDriver<NatsConnectio
         throw new Error(`there is no key-value bucket ${bucket}`, { cause });
       });
     },
-    async deliver(nc, slices) {
-      await putAll(nc, bucket, key, slices).catch((error: unknown) => {
+    async deliver(nc, slices, encode) {
+      await putAll(nc, { bucket, key }, slices, encode).catch((error: unknown) => {
         throw publishFailure(error, `bucket ${bucket}`);
       });
       return null;
@@ -37,11 +38,16 @@ export function kvSink({ bucket, key }: KvSinkOptions): SinkDriver<NatsConnectio
   };
 }
 
-async function putAll(nc: NatsConnection, bucket: string, field: string, slices: readonly InputSlice[]): Promise<void> {
+async function putAll(
+  nc: NatsConnection,
+  { bucket, key: field }: KvSinkOptions,
+  slices: readonly InputSlice[],
+  encode: EncodeMessage,
+): Promise<void> {
   const js = nc.jetstream();
   const inFlight: Promise<unknown>[] = [];
   for (const row of slices.flatMap(({ batch }) => batch.rows())) {
-    const body = Buffer.from(JSON.stringify(row));
+    const { body } = encode(row);
     refuseTooLarge(nc, body);
     if (inFlight.length === IN_FLIGHT_MAX) await inFlight.shift();
     const put = js.publish(`$KV.${bucket}.${keyOf(row, field, bucket)}`, body, { timeout: ANSWER_MS });

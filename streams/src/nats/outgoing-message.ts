@@ -1,7 +1,7 @@
-/** A row as a message of NATS: an event has its attributes as headers, encoded as in HTTP, or its content type. */
-import { type Json, percentEncoded } from "@millrace/engine";
+/** A message of NATS: an event has its attributes as headers, encoded as in HTTP, or its content type. */
+import { percentEncoded } from "@millrace/engine";
 import { headers, type MsgHdrs } from "nats";
-import { EVENT_TYPE, type EventMode, messageParts, prefixed } from "../format/event-message.ts";
+import { type MessageParts, prefixed } from "../format/message-parts.ts";
 
 export interface OutgoingMessage {
   readonly body: Uint8Array;
@@ -11,13 +11,14 @@ export interface OutgoingMessage {
   readonly headerBytes: number;
 }
 
-/** @param events absent: rows are any JSON */
-export function messageOf(row: Json, events: EventMode | undefined): OutgoingMessage {
-  const { body, contentType, attributes } = messageParts(row, events);
-  if (events === undefined) return { body, headerBytes: 0 };
+export function messageOf({ body, contentType, attributes, event }: MessageParts): OutgoingMessage {
+  if (event === undefined) return { body, headerBytes: 0 };
   // The content type of a message tells that it is structured; that of the data is an attribute like any other.
-  const typed = contentType === undefined ? attributes : { ...attributes, datacontenttype: contentType };
-  const named = events === "structured" ? { "Content-Type": EVENT_TYPE } : prefixed("ce-", typed, percentEncoded);
+  const typed = (name: string) => (contentType === undefined ? {} : { [name]: contentType });
+  const named =
+    event === "structured"
+      ? typed("Content-Type")
+      : prefixed("ce-", { ...attributes, ...typed("datacontenttype") }, percentEncoded);
   const made = headers();
   let headerBytes = 0;
   for (const [name, value] of Object.entries(named)) {

@@ -4,7 +4,8 @@
  */
 import type { FeedReceipt } from "@millrace/engine";
 import type { Channel, ConsumeMessage } from "amqplib";
-import { type FeedDriver, shownBody, takeJson } from "../resilience/resilient-feed.ts";
+import { shownBody } from "../format/decoded.ts";
+import type { FeedDriver } from "../resilience/resilient-feed.ts";
 import { ChannelWatch } from "./channel-watch.ts";
 import { rabbitmqError } from "./errors.ts";
 import { envelopeOf } from "./message-envelope.ts";
@@ -39,6 +40,7 @@ export function queueFeed(options: QueueFeedOptions): FeedDriver<RabbitLink> {
   return {
     capabilities: { ordered: true, pause: true, nack: true },
     subscribes: true,
+    resends: true,
     async listen(link, intake, heard) {
       const channel = await link.model.createChannel();
       const watch = new ChannelWatch(channel);
@@ -52,7 +54,7 @@ export function queueFeed(options: QueueFeedOptions): FeedDriver<RabbitLink> {
           const receipt = receiptOf(message, watch, options.hasIds);
           const tooOften = tooManyDeliveries(message, name, options.deliveriesMax);
           if (tooOften !== undefined) intake.reject(tooOften, shownBody(message.content), receipt);
-          else takeJson(intake, message.content, name, receipt, envelope ? envelopeOf(message) : undefined);
+          else intake.takeBody(message.content, name, receipt, envelope ? envelopeOf(message) : undefined);
         }
       });
       heard();

@@ -5,9 +5,9 @@
  */
 import { isJsonObject, type Json } from "@millrace/engine";
 import type { ConfirmChannel, Message } from "amqplib";
-import { type EventMode, prefixed } from "../format/event-message.ts";
+import { prefixed } from "../format/message-parts.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { type Outgoing, outgoingOf, Unfinished } from "../resilience/outgoing.ts";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
 import { priorityOf, type RowPriority } from "../resilience/row-priority.ts";
 import { rabbitmqError } from "./errors.ts";
 import type { RabbitLink } from "./rabbit-link.ts";
@@ -23,8 +23,6 @@ export interface QueueSinkOptions {
   /** Field of a row with its routing key, instead. */
   readonly keyField?: string;
   readonly priority?: RowPriority | undefined;
-  /** Rows are events, in this mode. */
-  readonly events?: EventMode | undefined;
 }
 
 interface Routed extends Outgoing {
@@ -39,7 +37,7 @@ const SHORT_BYTES_MAX = 255;
 /** AMQP's code for what can't be met, such as the size of a message. */
 const PRECONDITION_FAILED = 406;
 
-export function queueSink(options: QueueSinkOptions): SinkDriver<RabbitLink> {
+export function queueSink(options: QueueSinkOptions): MessageSinkDriver<RabbitLink> {
   const unfinished = new Unfinished();
   let publisher: Publisher | undefined;
   return {
@@ -49,9 +47,9 @@ export function queueSink(options: QueueSinkOptions): SinkDriver<RabbitLink> {
       publisher = new Publisher(options, await link.model.createConfirmChannel(), unfinished);
       await publisher.check();
     },
-    async deliver(_link, slices) {
+    async deliver(_link, slices, encode) {
       const messages = slices
-        .flatMap((slice) => outgoingOf(options.id, slice, options.events))
+        .flatMap((slice) => outgoingOf(options.id, slice, encode))
         .map(
           (message): Routed => ({
             ...message,

@@ -7,13 +7,14 @@ import {
   type SinkConnector,
   type SourceConnector,
 } from "@millrace/engine";
-import type { EventMode } from "../format/event-message.ts";
+import { jsonDecoder, jsonEncoder } from "../format/json-format.ts";
+import type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
 import { Connection } from "../resilience/connection.ts";
 import { hostAndPort, policyOf, type Tls } from "../resilience/endpoint.ts";
+import { messageSink } from "../resilience/message-sink.ts";
+import { messageSource } from "../resilience/message-source.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
-import { resilientSource } from "../resilience/resilient-source.ts";
 import { type OwnQueue, queueFeed } from "./queue-feed.ts";
 import { queueSink } from "./queue-sink.ts";
 import { RabbitLink } from "./rabbit-link.ts";
@@ -28,7 +29,12 @@ export interface RabbitmqOptions {
   readonly policy?: Partial<ResiliencePolicy> | undefined;
 }
 
-export interface RabbitmqSourceOptions extends RabbitmqOptions {
+export interface RabbitmqFeedOptions extends RabbitmqOptions {
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageDecoder | undefined;
+}
+
+export interface RabbitmqSourceOptions extends RabbitmqFeedOptions {
   /** Wait for more before the source counts as idle, in ms. Default 250. */
   readonly pollMs?: number;
   /** How long a stream may end before the cursor until it counts as another one, in ms. Default 30 s. */
@@ -38,8 +44,8 @@ export interface RabbitmqSourceOptions extends RabbitmqOptions {
 export interface RabbitmqSinkOptions extends RabbitmqOptions {
   /** Field of a row with its routing key. Absent: the address says it, or it is the name of the queue. */
   readonly key?: string | undefined;
-  /** Rows are events, in this mode. */
-  readonly events?: EventMode | undefined;
+  /** What bodies are. Default JSON. */
+  readonly format?: MessageEncoder | undefined;
 }
 
 const PREFETCH = 1000;
@@ -54,7 +60,7 @@ const VHOST = "/";
 const GUEST = "guest";
 
 /** Messages are acknowledged when they are settled. */
-export function rabbitmqFeed(address: RabbitmqAddress, env: Env, options: RabbitmqOptions): Feed {
+export function rabbitmqFeed(address: RabbitmqAddress, env: Env, options: RabbitmqFeedOptions): Feed {
   const deliveries = address.options.get("deliveries");
   const driver = queueFeed({
     queue: address.kind === "queue" ? address.target : ownQueue(address, options.id),
@@ -63,13 +69,13 @@ export function rabbitmqFeed(address: RabbitmqAddress, env: Env, options: Rabbit
     envelope: address.options.get("envelope") === "true",
     ...(deliveries === undefined ? {} : { deliveriesMax: Number(deliveries) }),
   });
-  return resilientFeed(connectionOf(address, env, options), driver, env);
+  return resilientFeed(connectionOf(address, env, options), driver, env, options.format);
 }
 
 /** A stream. */
 export function rabbitmqSource(address: RabbitmqAddress, env: Env, options: RabbitmqSourceOptions): SourceConnector {
   const { target, options: asked } = address;
-  const { pollMs, shorterMs } = options;
+  const { pollMs, shorterMs, format = jsonDecoder } = options;
   const driver = streamSource(
     {
       stream: target,
@@ -82,22 +88,21 @@ export function rabbitmqSource(address: RabbitmqAddress, env: Env, options: Rabb
     },
     env,
   );
-  return resilientSource(connectionOf(address, env, options), driver);
+  return messageSource(connectionOf(address, env, options), driver, format);
 }
 
 export function rabbitmqSink(address: RabbitmqAddress, env: Env, options: RabbitmqSinkOptions): SinkConnector {
-  const { id, key, events } = options;
+  const { id, key, format = jsonEncoder } = options;
   const isQueue = address.kind === "queue";
   const priority = address.options.get("priority");
   const driver = queueSink({
     id,
     priority: priority === undefined ? undefined : { said: priority, most: PRIORITY_MAX },
-    events,
     ...(isQueue ? { queue: address.target } : { exchange: address.target }),
     key: address.options.get("key") ?? (isQueue ? address.target : ""),
     ...(key === undefined ? {} : { keyField: key }),
   });
-  return resilientSink(connectionOf(address, env, options), driver);
+  return messageSink(connectionOf(address, env, options), driver, format);
 }
 
 /** Another key is another queue, so that messages of the old one do not go on coming. */

@@ -2,20 +2,11 @@
  * A RabbitMQ stream as a source, over AMQP 0.9.1: positions are its offsets, and the cursor is in Millrace's own log. It is read from the
  * message at the cursor on, which is there for as long as nothing behind it can have been removed.
  */
-import {
-  type Env,
-  engineError,
-  type Json,
-  type MillraceError,
-  messageOf,
-  Positions,
-  type RejectedInput,
-  RowBatch,
-  type SourceBatch,
-  type SourceReader,
-} from "@millrace/engine";
+import { type Env, engineError, type Json, type MillraceError, type RejectedInput } from "@millrace/engine";
 import type { Channel, ConsumeMessage } from "amqplib";
-import type { SourceDriver } from "../resilience/resilient-source.ts";
+import { beginningOf, decoded } from "../format/decoded.ts";
+import type { DecodeMessage } from "../format/message-format.ts";
+import type { MessageBatch, MessageReader, MessageSourceDriver } from "../resilience/message-source.ts";
 import { ChannelWatch } from "./channel-watch.ts";
 import { rabbitmqError } from "./errors.ts";
 import { envelopeOf } from "./message-envelope.ts";
@@ -42,19 +33,22 @@ const POLL_MS = 250;
 const SHORTER_MS = 30_000;
 /** After so long without the message at the cursor it is looked whether it is there. */
 const CHECK_MS = 3000;
-const SHOWN_BYTES_MAX = 4096;
 const NOT_FOUND = 404;
 /** AMQP's code for what can't be met: here, an offset in a queue that is no stream. */
 const PRECONDITION_FAILED = 406;
 
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-export function streamSource(options: StreamSourceOptions, env: Env): SourceDriver<RabbitLink> {
+export function streamSource(options: StreamSourceOptions, env: Env): MessageSourceDriver<RabbitLink, Arrived> {
   let end: number | undefined;
   const cursor = new KnownCursor(options, env);
   return {
     capabilities: { replay: true, ordered: true, bounded: options.untilNow },
     partitions: ["0"],
+    form: {
+      position: ({ offset }) => offset,
+      value: ({ message }) => message.content,
+      row: (arrived, decode) => rowOf(arrived, decode, options),
+      shown: ({ message }) => beginningOf(message.content),
+    },
     async open(link, _partition, after) {
       const channel = await channelOf(link, options.stream);
       if (options.untilNow) end ??= (await lastOffset(link, options.stream, env)) ?? -1;
@@ -124,7 +118,15 @@ interface Arrived {
   readonly message: ConsumeMessage;
 }
 
-class StreamReader implements SourceReader {
+function rowOf({ offset, message }: Arrived, decode: DecodeMessage, { stream, envelope }: StreamSourceOptions): Json {
+  const body = decoded(message.content, decode, () => ({
+    name: `message ${offset} of ${stream}`,
+    at: { stream, position: offset },
+  }));
+  return envelope ? envelopeOf(message)(body) : body;
+}
+
+class StreamReader implements MessageReader<Arrived> {
   readonly #context: ReaderContext;
   readonly #after: number;
   #waiting: Arrived[] = [];
@@ -164,7 +166,7 @@ class StreamReader implements SourceReader {
     });
   }
 
-  async read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
+  async read(messagesMax: number): Promise<MessageBatch<Arrived> | "idle" | "end"> {
     const { env, end, options } = this.#context;
     const until = env.clock.monotonic() + (options.pollMs ?? POLL_MS);
     while (!this.#isClosed) {
@@ -235,18 +237,17 @@ class StreamReader implements SourceReader {
   }
 
   /** The next messages up to a gap or the end; `undefined`: none has come. */
-  async #batch(messagesMax: number): Promise<SourceBatch | undefined> {
+  async #batch(messagesMax: number): Promise<MessageBatch<Arrived> | undefined> {
     const { channel, end = Number.POSITIVE_INFINITY } = this.#context;
     const rejected: RejectedInput[] = [];
-    const rows: Json[] = [];
-    const positions: number[] = [];
+    const messages: Arrived[] = [];
     let taken: ConsumeMessage | undefined;
     for (let n = 0; n < messagesMax; n++) {
       const [next] = this.#waiting;
       if (next === undefined) break;
       const gap = await this.#gapBefore(next.offset);
       // What lies before a gap is handed out before it.
-      if (gap !== undefined && taken !== undefined && rows.length + rejected.length > 0) break;
+      if (gap !== undefined && taken !== undefined && messages.length + rejected.length > 0) break;
       if (gap !== undefined) rejected.push(this.#passed(gap));
       this.#isFound = true;
       this.#context.cursor.found();
@@ -255,18 +256,12 @@ class StreamReader implements SourceReader {
       taken = next.message;
       if (next.offset <= this.#through) continue;
       this.#through = next.offset;
-      try {
-        rows.push(this.#decoded(next.message));
-        positions.push(next.offset);
-      } catch (cause) {
-        rejected.push(this.#undecodable(next, cause));
-      }
+      messages.push(next);
     }
     // An acknowledgement is credit for as many more, and nothing else.
     if (taken !== undefined && this.#failure === undefined) channel.ack(taken, true);
-    if (rows.length === 0 && rejected.length === 0) return undefined;
-    const batch = new RowBatch(rows);
-    return { batch, positions: Positions.of(Float64Array.from(positions)), through: this.#through, rejected };
+    if (messages.length === 0 && rejected.length === 0) return undefined;
+    return { messages, through: this.#through, rejected };
   }
 
   /**
@@ -295,21 +290,6 @@ class StreamReader implements SourceReader {
     if (gap === "stop") throw error;
     this.#through = to;
     return { pos: to, error, input: { stream, from, to } };
-  }
-
-  #decoded(message: ConsumeMessage): Json {
-    const body = JSON.parse(utf8.decode(message.content)) as Json;
-    return this.#context.options.envelope ? envelopeOf(message)(body) : body;
-  }
-
-  #undecodable({ offset, message }: Arrived, cause: unknown): RejectedInput {
-    const { stream } = this.#context.options;
-    const place = { stream, position: offset };
-    const error = engineError("MSG-DECODE", `message ${offset} of ${stream} is no JSON: ${messageOf(cause)}`, {
-      place,
-      cause,
-    });
-    return { pos: offset, error, input: message.content.subarray(0, SHOWN_BYTES_MAX).toString("utf8") };
   }
 }
 

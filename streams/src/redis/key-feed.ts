@@ -3,9 +3,10 @@
  * tell. They tell a key and not its value, which is read afterwards: a key that changes faster than it is read has one message, with the
  * newest value, and what waits here is no more than the names of keys.
  */
-import { engineError, type FeedIntake, MillraceError, messageOf } from "@millrace/engine";
+import { engineError, MillraceError, messageOf } from "@millrace/engine";
 import type { Redis } from "ioredis";
-import { type FeedDriver, takeJson } from "../resilience/resilient-feed.ts";
+import type { MessageIntake } from "../resilience/message-intake.ts";
+import type { FeedDriver } from "../resilience/resilient-feed.ts";
 import { redisError } from "./errors.ts";
 import type { RedisPair } from "./redis-connection.ts";
 
@@ -43,7 +44,7 @@ export function keyFeed(options: KeyFeedOptions): FeedDriver<RedisPair> {
 
 class KeyReading {
   readonly #pair: RedisPair;
-  readonly #intake: FeedIntake;
+  readonly #intake: MessageIntake;
   readonly #options: KeyFeedOptions;
   /** Keys that are to be read. */
   readonly #waiting = new Set<string>();
@@ -53,7 +54,7 @@ class KeyReading {
   #isOver = false;
   #wake: () => void = () => undefined;
 
-  constructor(pair: RedisPair, intake: FeedIntake, options: KeyFeedOptions) {
+  constructor(pair: RedisPair, intake: MessageIntake, options: KeyFeedOptions) {
     this.#pair = pair;
     this.#intake = intake;
     this.#options = options;
@@ -144,7 +145,7 @@ class KeyReading {
       const error = engineError("MSG-DECODE", `key ${key} holds no text`, { place: { stream: key }, cause: failure });
       this.#intake.reject(error, { key: name }, { settle });
     } else if (data === null) this.#intake.take({ key: name, value: null, operation: "delete" }, { settle });
-    else takeJson(this.#intake, data, key, { settle }, (value) => ({ key: name, value, operation: "put" }));
+    else this.#intake.takeBody(data, key, { settle }, (value) => ({ key: name, value, operation: "put" }));
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { isJsonObject, type Json } from "@millrace/engine";
 import type { Redis } from "ioredis";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { redisError } from "./errors.ts";
 
 export interface KeySinkOptions {
@@ -17,13 +17,13 @@ export interface KeySinkOptions {
 /** Rows of one command: one that ran for long would hold up everybody else. */
 const ROWS_MAX = 500;
 
-export function keySink({ prefix, key }: KeySinkOptions): SinkDriver<Redis> {
+export function keySink({ prefix, key }: KeySinkOptions): MessageSinkDriver<Redis> {
   return {
     guarantee: "at-least-once",
     open: async () => undefined,
-    async deliver(redis, slices) {
+    async deliver(redis, slices, encode) {
       const rows = slices.flatMap(({ batch }) => batch.rows());
-      const pairs = rows.map((row) => [prefix + keyOf(row, key, prefix), JSON.stringify(row)]);
+      const pairs = rows.map((row) => [prefix + keyOf(row, key, prefix), encode(row).body]);
       for (let from = 0; from < pairs.length; from += ROWS_MAX)
         await redis.mset(pairs.slice(from, from + ROWS_MAX).flat());
       return null;

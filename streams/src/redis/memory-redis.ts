@@ -3,15 +3,15 @@
  * what is published on a channel is seen by who listens. It is gone with the process.
  */
 import { type Env, engineError } from "@millrace/engine";
-import type { RedisClient, StreamAddition, StreamEntry, StreamLook } from "./redis-client.ts";
+import type { RedisClient, StreamAddition, StreamEntry, StreamField, StreamLook } from "./redis-client.ts";
 import { idAt, positionOf } from "./stream-position.ts";
 
-/** Entries, and characters of them, that a stream keeps. */
+/** Entries, and bytes of them, that a stream keeps. */
 const ENTRIES_MAX = 65_536;
-const CHARS_MAX = 64 * 1024 * 1024;
+const BYTES_MAX = 64 * 1024 * 1024;
 
 export interface MemoryRedisOptions {
-  /** Entries that a stream keeps. Default 65 536; never more than 64 Mi characters of them, but for the newest. */
+  /** Entries that a stream keeps. Default 65 536; never more than 64 MiB of them, but for the newest. */
   readonly entriesMax?: number;
 }
 
@@ -53,10 +53,10 @@ class MemoryStream {
   readonly key: string;
   readonly #env: Env;
   readonly #entriesMax: number;
-  readonly #entries: { readonly position: number; readonly fields: readonly string[] }[] = [];
+  readonly #entries: { readonly position: number; readonly fields: readonly StreamField[] }[] = [];
   /** How many of them, at the front, were removed already. */
   #head = 0;
-  #chars = 0;
+  #bytes = 0;
   /** Position of the newest entry; of the moment at which the stream was made, while it has none. */
   #last: number;
   /** Nothing behind this position was removed. What an earlier process had is before the moment at which this one made the stream. */
@@ -76,7 +76,7 @@ class MemoryStream {
     if (after > this.#last) this.#goOnAt(after);
     const from = this.#behind(after);
     const entries = this.#entries.slice(from, from + max).map(({ position, fields }): StreamEntry => {
-      return [idAt(position), fields];
+      return { id: idAt(position), fields };
     });
     const first = this.#entries[this.#head];
     return {
@@ -97,10 +97,10 @@ class MemoryStream {
     return () => this.#waiting.delete(call);
   }
 
-  append(field: string, text: string): void {
+  append(field: string, body: Buffer): void {
     this.#last = Math.max(this.#last + 1, this.#now());
-    this.#entries.push({ position: this.#last, fields: [field, text] });
-    this.#chars += text.length;
+    this.#entries.push({ position: this.#last, fields: [[field, body]] });
+    this.#bytes += body.length;
     while (this.#entries.length - this.#head > 1 && this.#isFull()) this.#removeFirst();
     for (const call of this.#waiting) call();
     this.#waiting.clear();
@@ -121,7 +121,7 @@ class MemoryStream {
   }
 
   #isFull(): boolean {
-    return this.#entries.length - this.#head > this.#entriesMax || this.#chars > CHARS_MAX;
+    return this.#entries.length - this.#head > this.#entriesMax || this.#bytes > BYTES_MAX;
   }
 
   /** Those at the front are cut off now and then, not one by one. */
@@ -130,7 +130,7 @@ class MemoryStream {
     if (first === undefined) return;
     this.#head++;
     this.#removed = first.position;
-    this.#chars -= first.fields[1]?.length ?? 0;
+    this.#bytes -= first.fields[0]?.[1].length ?? 0;
     if (this.#head < this.#entriesMax) return;
     this.#entries.splice(0, this.#head);
     this.#head = 0;
@@ -198,7 +198,7 @@ export class MemoryRedisClient implements RedisClient {
     let [pos = -1, ord = -1] = held.get(lane)?.split("/").map(Number) ?? [];
     for (const message of messages) {
       if (message.pos < pos || (message.pos === pos && message.ord <= ord)) continue;
-      stream.append(field, message.text);
+      stream.append(field, message.body);
       ({ pos, ord } = message);
     }
     if (pos < 0) return "";
@@ -207,8 +207,7 @@ export class MemoryRedisClient implements RedisClient {
     return cursor;
   }
 
-  async publish(channel: string, text: string): Promise<void> {
-    const data = Buffer.from(text);
+  async publish(channel: string, data: Buffer): Promise<void> {
     // Who publishes must not find itself in the middle of another graph's step.
     for (const take of this.#redis.channels.get(channel) ?? []) this.#env.turns.soon(() => take(data));
   }

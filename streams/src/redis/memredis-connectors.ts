@@ -1,10 +1,11 @@
 /** Sources, feeds and sinks by what a `memredis:` address names: those of `redis:`, over the Redis in the process. */
 import type { Env, Feed, MemredisAddress, SinkConnector, SourceConnector } from "@millrace/engine";
+import { jsonDecoder, jsonEncoder } from "../format/json-format.ts";
 import { Connection } from "../resilience/connection.ts";
+import { messageSink } from "../resilience/message-sink.ts";
+import { messageSource } from "../resilience/message-source.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
-import { resilientSource } from "../resilience/resilient-source.ts";
 import { channelFeed, channelSink } from "./channel.ts";
 import type { MemoryRedis, MemoryRedisClient } from "./memory-redis.ts";
 import { FIELD } from "./stream-entry.ts";
@@ -34,7 +35,7 @@ export function memredisSource(
     untilNow: options.get("until") === "now",
     ...(pollMs === undefined ? {} : { pollMs }),
   });
-  return resilientSource(connection(target, redis, env, policy), driver);
+  return messageSource(connection(target, redis, env, policy), driver, jsonDecoder);
 }
 
 /** A channel. */
@@ -56,9 +57,9 @@ export function memredisSink(
   { policy }: MemredisOptions = {},
 ): SinkConnector {
   const over = connection(target, redis, env, policy);
-  if (kind === "channel") return resilientSink(over, channelSink(target));
+  if (kind === "channel") return messageSink(over, channelSink(target), jsonEncoder);
   const field = options.get("field") ?? FIELD;
-  return resilientSink(over, streamSink({ key: target, field, id, forgets: true }));
+  return messageSink(over, streamSink({ key: target, field, id, forgets: true }), jsonEncoder);
 }
 
 function connection(

@@ -29,13 +29,16 @@ function slice(from: number, rows: readonly Json[]) {
   return { lane: "l", input: 0, batch: new RowBatch(rows), positions: Positions.dense(from, rows.length), late: [] };
 }
 
+const append = (redis: MemoryRedis, text: string, field = "data"): void =>
+  redis.stream("s").append(field, Buffer.from(text));
+
 async function add(redis: MemoryRedis, rows: readonly Json[]): Promise<void> {
-  for (const row of rows) redis.stream("s").append("data", JSON.stringify(row));
+  for (const row of rows) append(redis, JSON.stringify(row));
 }
 
 async function held(redis: MemoryRedis): Promise<readonly Json[]> {
   const { entries } = await redis.connect().look("s", "0-0", 100_000);
-  return entries.map(([, [, text = ""]]) => JSON.parse(text) as Json);
+  return entries.map(({ fields }) => JSON.parse(String(fields[0]?.[1])) as Json);
 }
 
 for (const ending of ["", "?until=now"]) {
@@ -53,8 +56,8 @@ for (const ending of ["", "?until=now"]) {
       const redis = new MemoryRedis(env);
       for (const [i, row] of rows.entries()) {
         await add(redis, [row]);
-        if (i % 10 === 5) redis.stream("s").append("data", "{");
-        if (i % 10 === 7) redis.stream("s").append("other", "1");
+        if (i % 10 === 5) append(redis, "{");
+        if (i % 10 === 7) append(redis, "1", "other");
       }
       const connector = memredisSource(address(`stream/s${ending}`), redis, env, OPTIONS);
       return { connector, bad: 6, close: async () => undefined };
@@ -70,7 +73,7 @@ feedContract(
     return {
       connect: () => memredisFeed(address("channel/c"), redis, env, { policy: POLICY }),
       async send(bodies) {
-        for (const body of bodies) await sender.publish("c", body);
+        for (const body of bodies) await sender.publish("c", Buffer.from(body));
       },
       close: async () => sender.end(),
     };

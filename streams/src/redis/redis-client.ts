@@ -1,6 +1,11 @@
 /** What streams and channels ask of Redis: of a server, or of the one in the process. */
 
-export type StreamEntry = readonly [id: string, fields: readonly string[]];
+export type StreamField = readonly [name: string, value: Uint8Array];
+
+export interface StreamEntry {
+  readonly id: string;
+  readonly fields: readonly StreamField[];
+}
 
 /** Entries of a stream, and what the stream was at the same moment. */
 export interface StreamLook {
@@ -20,7 +25,7 @@ export interface StreamAddition {
   readonly lane: string;
   /** Field of an entry that a message is put into. */
   readonly field: string;
-  readonly messages: readonly { readonly pos: number; readonly ord: number; readonly text: string }[];
+  readonly messages: readonly { readonly pos: number; readonly ord: number; readonly body: Buffer }[];
 }
 
 export interface RedisClient {
@@ -36,7 +41,7 @@ export interface RedisClient {
   cursors(key: string): Promise<Readonly<Record<string, string>>>;
   /** Those that lie above the lane's cursor, which it moves, in one atomic step; the cursor after it, `""`: there is none. */
   add(addition: StreamAddition): Promise<string>;
-  publish(channel: string, text: string): Promise<void>;
+  publish(channel: string, body: Buffer): Promise<void>;
   /** Resolves when what is published from then on is taken, until the client ends. */
   subscribe(channel: string, take: (data: Uint8Array) => void): Promise<void>;
 }

@@ -1,10 +1,12 @@
 /** Sources, feeds and sinks by what a `redis:` address names. */
 import type { Env, Feed, RedisAddress, SinkConnector, SourceConnector } from "@millrace/engine";
+import { jsonDecoder, jsonEncoder } from "../format/json-format.ts";
+import type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
 import { policyOf, type Tls } from "../resilience/endpoint.ts";
+import { messageSink } from "../resilience/message-sink.ts";
+import { messageSource } from "../resilience/message-source.ts";
 import type { ResiliencePolicy } from "../resilience/policy.ts";
 import { resilientFeed } from "../resilience/resilient-feed.ts";
-import { resilientSink } from "../resilience/resilient-sink.ts";
-import { resilientSource } from "../resilience/resilient-source.ts";
 import { channelFeed, channelSink } from "./channel.ts";
 import { keyFeed } from "./key-feed.ts";
 import { keySink } from "./key-sink.ts";
@@ -20,11 +22,13 @@ export interface RedisSourceOptions {
   readonly tls?: Tls | undefined;
   /** Wait for more before the source counts as idle, in ms. Default 250. */
   readonly pollMs?: number;
+  /** What messages are. Default JSON. */
+  readonly format?: MessageDecoder | undefined;
 }
 
 /** A stream. */
 export function redisSource(address: RedisAddress, env: Env, options: RedisSourceOptions = {}): SourceConnector {
-  const { policy, tls, pollMs } = options;
+  const { policy, tls, pollMs, format = jsonDecoder } = options;
   const driver = streamSource({
     key: address.target,
     field: address.options.get("field") ?? FIELD,
@@ -32,27 +36,33 @@ export function redisSource(address: RedisAddress, env: Env, options: RedisSourc
     untilNow: address.options.get("until") === "now",
     ...(pollMs === undefined ? {} : { pollMs }),
   });
-  return resilientSource(serverConnection(serversOf(address, { policy, tls }), env), driver);
+  return messageSource(serverConnection(serversOf(address, { policy, tls }), env), driver, format);
 }
 
-export interface RedisFeedOptions extends Pick<RedisSourceOptions, "policy" | "tls"> {
+export interface RedisFeedOptions extends Pick<RedisSourceOptions, "policy" | "tls" | "format"> {
   /** Most messages of keys that are not durable. Default 1000. */
   readonly unsettledMax?: number;
 }
 
 /** A channel, or the keys with a prefix. */
-export function redisFeed(address: RedisAddress, env: Env, { policy, tls, unsettledMax }: RedisFeedOptions = {}): Feed {
+export function redisFeed(
+  address: RedisAddress,
+  env: Env,
+  { policy, tls, unsettledMax, format }: RedisFeedOptions = {},
+): Feed {
   const { kind, target: prefix, options } = address;
   const servers = serversOf(address, { policy, tls });
-  if (kind === "channel") return resilientFeed(serverConnection(servers, env), channelFeed(prefix), env);
+  if (kind === "channel") return resilientFeed(serverConnection(servers, env), channelFeed(prefix), env, format);
   const untilNow = options.get("until") === "now";
   const driver = keyFeed({ prefix, db: servers.db, untilNow, unsettledMax });
-  return resilientFeed(redisPair(servers, env), driver, env);
+  return resilientFeed(redisPair(servers, env), driver, env, format);
 }
 
 export interface RedisSinkOptions extends Pick<RedisSourceOptions, "policy" | "tls"> {
   /** Field of a row that its key is in, of a sink that sets keys. */
   readonly key?: string;
+  /** What messages are. Default JSON. */
+  readonly format?: MessageEncoder | undefined;
 }
 
 /** `id` names the sink among all that write to the target: graph and node. */
@@ -60,18 +70,18 @@ export function redisSink(
   address: RedisAddress,
   id: string,
   env: Env,
-  { policy, tls, key = "" }: RedisSinkOptions = {},
+  { policy, tls, key = "", format = jsonEncoder }: RedisSinkOptions = {},
 ): SinkConnector {
   const { kind, target } = address;
   const servers = serversOf(address, { policy, tls });
   switch (kind) {
     case "channel":
-      return resilientSink(serverConnection(servers, env), channelSink(target));
+      return messageSink(serverConnection(servers, env), channelSink(target), format);
     case "key":
-      return resilientSink(redisConnection(servers, env), keySink({ prefix: target, key }));
+      return messageSink(redisConnection(servers, env), keySink({ prefix: target, key }), format);
     case "stream": {
       const field = address.options.get("field") ?? FIELD;
-      return resilientSink(serverConnection(servers, env), streamSink({ key: target, field, id }));
+      return messageSink(serverConnection(servers, env), streamSink({ key: target, field, id }), format);
     }
   }
 }

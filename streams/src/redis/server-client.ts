@@ -1,7 +1,7 @@
 /** Streams and channels of a server. */
 import { engineError, messageOf } from "@millrace/engine";
 import type { Redis } from "ioredis";
-import type { RedisClient, StreamAddition, StreamEntry, StreamLook } from "./redis-client.ts";
+import type { RedisClient, StreamAddition, StreamEntry, StreamField, StreamLook } from "./redis-client.ts";
 
 /**
  * KEYS: stream, cursors. ARGV: lane, field, then `pos`, `ord`, message for each. Numbers are below 2^53, so Lua's are exact.
@@ -39,15 +39,20 @@ export class ServerClient implements RedisClient {
   async look(key: string, after: string, max: number): Promise<StreamLook> {
     const answers = await this.redis
       .multi()
-      .xrange(key, `(${after}`, "+", "COUNT", max)
+      .xrangeBuffer(key, `(${after}`, "+", "COUNT", max)
       .xrange(key, after, after)
       .xinfo("STREAM", key)
       .exec();
     const [[, entries], [, atCursor], [failure, info]] = answers as unknown as Answers;
     if (failure !== null) throw missing(failure, key);
-    const first = field(info, "first-entry") as StreamEntry | null;
+    const first = field(info, "first-entry") as readonly [id: string] | null;
     // Trimming takes entries from the front: while the one at the cursor is there, all behind it are.
-    return { entries, first: first?.[0], last: String(field(info, LAST)), isWhole: atCursor.length > 0 };
+    return {
+      entries: entries.map(entryOf),
+      first: first?.[0],
+      last: String(field(info, LAST)),
+      isWhole: atCursor.length > 0,
+    };
   }
 
   async wait(key: string, after: string, ms: number): Promise<void> {
@@ -66,12 +71,12 @@ export class ServerClient implements RedisClient {
   }
 
   async add({ key, cursors, lane, field, messages }: StreamAddition): Promise<string> {
-    const args = messages.flatMap(({ pos, ord, text }) => [String(pos), String(ord), text]);
+    const args = messages.flatMap(({ pos, ord, body }) => [String(pos), String(ord), body]);
     return String((await this.redis.eval(ADD, 2, key, cursors, lane, field, ...args)) ?? "");
   }
 
-  async publish(channel: string, text: string): Promise<void> {
-    await this.redis.publish(channel, text);
+  async publish(channel: string, body: Buffer): Promise<void> {
+    await this.redis.publish(channel, body);
   }
 
   async subscribe(channel: string, take: (data: Uint8Array) => void): Promise<void> {
@@ -80,11 +85,20 @@ export class ServerClient implements RedisClient {
   }
 }
 
+type Entry = readonly [id: Buffer, fields: readonly Buffer[]];
+
 type Answers = readonly [
-  entries: readonly [null, readonly StreamEntry[]],
-  atCursor: readonly [null, readonly StreamEntry[]],
+  entries: readonly [null, readonly Entry[]],
+  atCursor: readonly [null, readonly unknown[]],
   info: readonly [Error | null, readonly unknown[]],
 ];
+
+/** Names and values take turns. */
+function entryOf([id, fields]: Entry): StreamEntry {
+  const pairs: StreamField[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) pairs.push([String(fields[i]), fields[i + 1] as Buffer]);
+  return { id: String(id), fields: pairs };
+}
 
 const LAST = "last-generated-id";
 const field = (info: readonly unknown[], name: string): unknown => info[info.indexOf(name) + 1];

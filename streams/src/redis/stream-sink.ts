@@ -3,13 +3,14 @@
  * moves the cursor, in one atomic step: whatever is delivered twice, or late by a dead process, is added once (R27).
  */
 import type { InputSlice, Json } from "@millrace/engine";
-import type { SinkDriver } from "../resilience/resilient-sink.ts";
+import type { EncodeMessage } from "../format/message-format.ts";
+import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { redisError } from "./errors.ts";
-import type { RedisClient } from "./redis-client.ts";
+import type { RedisClient, StreamAddition } from "./redis-client.ts";
 
 export interface StreamSinkOptions {
   readonly key: string;
-  /** Field of an entry that the message is put into, as JSON. */
+  /** Field of an entry that the message is put into. */
   readonly field: string;
   /** Names the sink among all that write to the stream: graph and node. */
   readonly id: string;
@@ -23,7 +24,7 @@ const SCRIPT_MESSAGES_MAX = 500;
 /** Where a lane stands in the target: `pos/ord`. */
 type Cursors = Readonly<Record<string, string>>;
 
-export function streamSink({ key, field, id, forgets = false }: StreamSinkOptions): SinkDriver<RedisClient> {
+export function streamSink({ key, field, id, forgets = false }: StreamSinkOptions): MessageSinkDriver<RedisClient> {
   const cursorKey = `millrace:${id}:${key}`;
   let committed: Cursors = {};
   return {
@@ -37,9 +38,10 @@ export function streamSink({ key, field, id, forgets = false }: StreamSinkOption
       const message = `stream ${key} has lane ${behind} up to ${held[behind] ?? "nothing"}, but ${committed[behind]} was committed (${cursorKey})`;
       throw redisError("REDIS-BEHIND", message, { details: { key: cursorKey, lane: behind } });
     },
-    async deliver(redis, slices) {
+    async deliver(redis, slices, encode) {
       const moved: Record<string, string> = {};
-      for (const slice of slices) Object.assign(moved, await add(redis, slice, key, cursorKey, field));
+      for (const slice of slices)
+        Object.assign(moved, await add(redis, slice, { key, cursors: cursorKey, field }, encode));
       committed = { ...committed, ...moved };
       return committed as Json;
     },
@@ -49,17 +51,16 @@ export function streamSink({ key, field, id, forgets = false }: StreamSinkOption
 async function add(
   redis: RedisClient,
   { lane, batch, positions }: InputSlice,
-  key: string,
-  cursors: string,
-  field: string,
+  to: Pick<StreamAddition, "key" | "cursors" | "field">,
+  encode: EncodeMessage,
 ): Promise<Cursors> {
   let cursor = "";
   for (let from = 0; from < batch.n; from += SCRIPT_MESSAGES_MAX) {
     const messages = Array.from({ length: Math.min(batch.n - from, SCRIPT_MESSAGES_MAX) }, (_, i) => {
       const at = from + i;
-      return { pos: positions.pos(at), ord: positions.ord(at), text: JSON.stringify(batch.row(at)) };
+      return { pos: positions.pos(at), ord: positions.ord(at), body: encode(batch.row(at)).body };
     });
-    cursor = await redis.add({ key, cursors, lane, field, messages });
+    cursor = await redis.add({ ...to, lane, messages });
   }
   return cursor === "" ? {} : { [lane]: cursor };
 }

@@ -2,24 +2,16 @@
  * A Redis stream as a source, without consumer groups: positions are the entries' ids, and the cursor is in Millrace's own log.
  * What was trimmed before it was read shows by the entry at the cursor, which is looked for with every read.
  */
-import {
-  engineError,
-  type Json,
-  type MillraceError,
-  messageOf,
-  Positions,
-  type RejectedInput,
-  RowBatch,
-  type SourceBatch,
-  type SourceReader,
-} from "@millrace/engine";
-import type { SourceDriver } from "../resilience/resilient-source.ts";
+import { engineError, type Json, type MillraceError, type RejectedInput } from "@millrace/engine";
+import { beginningOf, decoded, undecodable } from "../format/decoded.ts";
+import type { DecodeMessage } from "../format/message-format.ts";
+import type { MessageBatch, MessageReader, MessageSourceDriver } from "../resilience/message-source.ts";
 import type { RedisClient, StreamEntry, StreamLook } from "./redis-client.ts";
 import { idAt, positionOf } from "./stream-position.ts";
 
 export interface StreamSourceOptions {
   readonly key: string;
-  /** Field of an entry that the message is in, as JSON; `*`: the entry's fields, as texts, are the message. */
+  /** Field of an entry that the message is in; `*`: the entry's fields, as texts, are the message. */
   readonly field: string;
   readonly gap: "stop" | "record";
   /** Ends with the last entry that the stream has when it is first opened. */
@@ -30,13 +22,18 @@ export interface StreamSourceOptions {
 
 const POLL_MS = 250;
 const NEVER = "0-0";
-const SHOWN_CHARS = 4096;
 
-export function streamSource(options: StreamSourceOptions): SourceDriver<RedisClient> {
+export function streamSource(options: StreamSourceOptions): MessageSourceDriver<RedisClient, StreamEntry> {
   let end: number | undefined;
   return {
     capabilities: { replay: true, ordered: true, bounded: options.untilNow },
     partitions: ["0"],
+    form: {
+      position: ({ id }) => positionOf(id, options.key),
+      value: (entry) => bodyOf(entry, options.field),
+      row: (entry, decode) => rowOf(entry, decode, options),
+      shown: (entry) => shownEntry(entry, options.field),
+    },
     async open(redis, _partition, after) {
       const last = await redis.lastId(options.key);
       if (options.untilNow) end ??= last === NEVER ? -1 : positionOf(last, options.key);
@@ -45,7 +42,27 @@ export function streamSource(options: StreamSourceOptions): SourceDriver<RedisCl
   };
 }
 
-class StreamReader implements SourceReader {
+/** What there is to decode; fields that are texts need nothing. */
+function bodyOf({ fields }: StreamEntry, field: string): Uint8Array | undefined {
+  return field === "*" ? undefined : fields.find(([name]) => name === field)?.[1];
+}
+
+function rowOf(entry: StreamEntry, decode: DecodeMessage, { key, field }: StreamSourceOptions): Json {
+  const { id, fields } = entry;
+  if (field === "*") return Object.fromEntries(fields.map(([name, value]) => [name, Buffer.from(value).toString()]));
+  const value = bodyOf(entry, field);
+  const place = () => ({ name: `entry ${id} of ${key}`, at: { stream: key, position: positionOf(id, key) } });
+  if (value === undefined) throw undecodable(place(), `there is no field ${field}`);
+  return decoded(value, decode, place);
+}
+
+function shownEntry(entry: StreamEntry, field: string): Json {
+  const value = bodyOf(entry, field);
+  if (value !== undefined) return beginningOf(value);
+  return beginningOf(Buffer.concat(entry.fields.flatMap(([name, bytes]) => [Buffer.from(`${name} `), bytes])));
+}
+
+class StreamReader implements MessageReader<StreamEntry> {
   readonly #redis: RedisClient;
   readonly #options: StreamSourceOptions;
   readonly #end: number | undefined;
@@ -58,7 +75,7 @@ class StreamReader implements SourceReader {
     this.#end = end;
   }
 
-  async read(messagesMax: number): Promise<SourceBatch | "idle" | "end"> {
+  async read(messagesMax: number): Promise<MessageBatch<StreamEntry> | "idle" | "end"> {
     if (this.#end !== undefined && this.#through >= this.#end) return "end";
     const { key } = this.#options;
     const block = this.#options.pollMs ?? POLL_MS;
@@ -79,34 +96,13 @@ class StreamReader implements SourceReader {
     return this.#redis.look(this.#options.key, idAt(this.#through), messagesMax);
   }
 
-  #batch(entries: readonly StreamEntry[], rejected: RejectedInput[]): SourceBatch {
+  #batch(entries: readonly StreamEntry[], rejected: readonly RejectedInput[]): MessageBatch<StreamEntry> {
     const { key } = this.#options;
-    const rows: Json[] = [];
-    const positions: number[] = [];
-    for (const [id, fields] of entries) {
-      const position = positionOf(id, key);
-      if (this.#end !== undefined && position > this.#end) break;
-      this.#through = position;
-      try {
-        rows.push(this.#row(fields));
-        positions.push(position);
-      } catch (cause) {
-        const place = { stream: key, position };
-        const error = engineError("MSG-DECODE", `entry ${id}: ${messageOf(cause)}`, { place, cause });
-        rejected.push({ pos: position, error, input: fields.join(" ").slice(0, SHOWN_CHARS) });
-      }
-    }
-    const batch = new RowBatch(rows);
-    return { batch, positions: Positions.of(Float64Array.from(positions)), through: this.#through, rejected };
-  }
-
-  #row(fields: readonly string[]): Json {
-    const { field } = this.#options;
-    const pairs = Array.from({ length: fields.length / 2 }, (_, i) => [fields[2 * i], fields[2 * i + 1]] as const);
-    if (field === "*") return Object.fromEntries(pairs);
-    const value = pairs.find(([name]) => name === field)?.[1];
-    if (value === undefined) throw new Error(`there is no field ${field}`);
-    return JSON.parse(value) as Json;
+    const end = this.#end ?? Number.POSITIVE_INFINITY;
+    const messages = entries.filter(({ id }) => positionOf(id, key) <= end);
+    const last = messages.at(-1);
+    if (last !== undefined) this.#through = positionOf(last.id, key);
+    return { messages, through: this.#through, rejected };
   }
 
   /** What was removed from the front before it was read. @throws SOURCE-GAP */

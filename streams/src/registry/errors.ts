@@ -5,7 +5,7 @@ export const registryError = defineErrors({
   "REGISTRY-BYTES": {
     kind: "rejected",
     summary: "A message does not begin with the id of a schema, or its bytes are not what its schema says.",
-    remedy: "Let its producer encode by the registry; read topics of plain JSON without `registry`.",
+    remedy: "Let its producer encode by the registry; read plain JSON without `registry`.",
   },
   "REGISTRY-UNKNOWN": {
     kind: "rejected",
@@ -19,7 +19,7 @@ export const registryError = defineErrors({
   },
   "REGISTRY-VALUE": {
     kind: "rejected",
-    summary: "A row does not fit the schema of the topic; `details.path` says which field.",
+    summary: "A row does not fit the schema that it is to be written by; `details.path` says which field.",
     remedy: "Give the field the type that the schema says, or remove it with a map; then redrive the dead letter.",
   },
   "REGISTRY-SUBJECT": {

@@ -1,5 +1,4 @@
 /** Schema registries: messages whose schema is registered, as rows and from rows. Every export is listed by name. */
-export type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
 export { registryError } from "./errors.ts";
 export {
   RegistryClient,

@@ -64,6 +64,8 @@ const PROBE_MS = 3_600_000;
 
 interface KnownCodec {
   readonly codec: Promise<SchemaCodec>;
+  /** What became of it. */
+  found?: SchemaCodec | MillraceError;
   /** Monotonic ms from which on it is asked for again. */
   untilMs: number;
 }
@@ -110,11 +112,23 @@ export class RegistryClient {
     if (known !== undefined && known.untilMs > clock.monotonic()) return known.codec;
     const fetched: KnownCodec = { codec: this.#fetch(id), untilMs: Number.POSITIVE_INFINITY };
     this.#codecs.set(id, fetched);
-    fetched.codec.catch((error: unknown) => {
-      const keptMs = KEPT_FAULTS_MS.get(error instanceof MillraceError ? error.code : "") ?? 0;
-      fetched.untilMs = clock.monotonic() + keptMs;
-    });
+    fetched.codec.then(
+      (codec) => {
+        fetched.found = codec;
+      },
+      (error: unknown) => {
+        const keptMs = error instanceof MillraceError ? KEPT_FAULTS_MS.get(error.code) : undefined;
+        if (keptMs !== undefined) fetched.found = error as MillraceError;
+        fetched.untilMs = clock.monotonic() + (keptMs ?? 0);
+      },
+    );
     return fetched.codec;
+  }
+
+  /** What is known of an id without asking: its codec, or what is wrong with it (REGISTRY-UNKNOWN, REGISTRY-SCHEMA). */
+  known(id: number): SchemaCodec | MillraceError | undefined {
+    const known = this.#codecs.get(id);
+    return known !== undefined && known.untilMs > this.#options.env.clock.monotonic() ? known.found : undefined;
   }
 
   /** The newest schema of a subject. `undefined`: there is none. */

@@ -11,6 +11,15 @@ const OF_MESSAGE = new Set(["REGISTRY-UNKNOWN", "REGISTRY-SCHEMA"]);
 
 export function registryDecoder(client: RegistryClient): MessageDecoder {
   return {
+    ready(values) {
+      const codecs = new Map<number, SchemaCodec | MillraceError>();
+      for (const id of idsOf(values)) {
+        const known = client.known(id);
+        if (known === undefined) return undefined;
+        codecs.set(id, known);
+      }
+      return decodeBy(codecs);
+    },
     async prepared(values) {
       const codecs = new Map<number, SchemaCodec | MillraceError>();
       await Promise.all([...idsOf(values)].map(async (id) => codecs.set(id, await codecOrFault(client, id))));
@@ -21,7 +30,7 @@ export function registryDecoder(client: RegistryClient): MessageDecoder {
   };
 }
 
-function idsOf(values: readonly Uint8Array[]): ReadonlySet<number> {
+function idsOf(values: Iterable<Uint8Array>): ReadonlySet<number> {
   const ids = new Set<number>();
   for (const value of values) if (value.length >= 5 && value[0] === 0) ids.add(schemaIdOf(value));
   return ids;

@@ -1,13 +1,18 @@
 /** Rows as messages that begin with the id of their schema. */
 import { MillraceError } from "@millrace/engine";
 import type { EncodeMessage, MessageEncoder } from "../format/message-format.ts";
+import { NO_ATTRIBUTES } from "../format/message-parts.ts";
 import { compileSchema } from "./compile-schema.ts";
 import { registryError, ValueFault } from "./errors.ts";
 import type { RegistryClient, SchemaDraft } from "./registry-client.ts";
 import type { SchemaCodec } from "./schema-codec.ts";
 import { withSchemaId } from "./wire-format.ts";
 
+/** No type of media is registered for what has its schema elsewhere. */
+const CONTENT_TYPE = "application/octet-stream";
+
 export interface RegistryTarget {
+  /** Name of what is written to: a topic, a subject, a queue. */
   readonly topic: string;
   /** What the subject is named by: TopicNameStrategy, RecordNameStrategy, TopicRecordNameStrategy. */
   readonly subject: "topic" | "record" | "topic-record";
@@ -28,6 +33,7 @@ interface Target {
 export function registryEncoder(client: RegistryClient, target: RegistryTarget): MessageEncoder {
   let found: Promise<EncodeMessage> | undefined;
   return {
+    isBinary: true,
     prepared() {
       found ??= find(client, target).then(encodeBy);
       const asked = found;
@@ -84,7 +90,8 @@ function subjectOf({ subject, topic }: RegistryTarget, record: string): string {
 function encodeBy({ id, codec }: Target): EncodeMessage {
   return (row) => {
     try {
-      return withSchemaId(id, codec.encode(row));
+      const body = withSchemaId(id, codec.encode(row));
+      return { body, contentType: CONTENT_TYPE, attributes: NO_ATTRIBUTES, event: undefined };
     } catch (cause) {
       if (!(cause instanceof ValueFault)) throw cause;
       const message = `a row does not fit schema ${id} at ${cause.path}: ${cause.message}`;

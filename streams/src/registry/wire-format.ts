@@ -20,9 +20,9 @@ export function bodyOf(value: Uint8Array): Uint8Array {
   return value.subarray(HEAD_BYTES);
 }
 
-export function withSchemaId(id: number, body: Uint8Array): Uint8Array {
-  const value = new Uint8Array(HEAD_BYTES + body.length);
-  new DataView(value.buffer).setInt32(1, id);
+export function withSchemaId(id: number, body: Uint8Array): Buffer {
+  const value = Buffer.alloc(HEAD_BYTES + body.length);
+  value.writeInt32BE(id, 1);
   value.set(body, HEAD_BYTES);
   return value;
 }

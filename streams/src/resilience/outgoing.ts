@@ -4,7 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import type { InputSlice, Json } from "@millrace/engine";
-import { type EventMode, type MessageParts, messageParts } from "../format/event-message.ts";
+import type { EncodeMessage } from "../format/message-format.ts";
+import type { MessageParts } from "../format/message-parts.ts";
 
 export interface Outgoing extends MessageParts {
   /** Made of sink, lane, position and ordinal. At most 255 bytes, which is what protocols take. */
@@ -17,13 +18,12 @@ const ORIGIN_CHARS = 22;
 
 /**
  * @param sink names the sink among all that write there: graph and node
- * @param events rows are events; absent: any JSON
  */
-export function outgoingOf(sink: string, { lane, batch, positions }: InputSlice, events?: EventMode): Outgoing[] {
+export function outgoingOf(sink: string, { lane, batch, positions }: InputSlice, encode: EncodeMessage): Outgoing[] {
   return batch.rows().map((row, i) => ({
     id: messageId(`${sink}/${lane}`, `/${positions.pos(i)}/${positions.ord(i)}`),
     row,
-    ...messageParts(row, events),
+    ...encode(row),
   }));
 }
 

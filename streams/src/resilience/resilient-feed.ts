@@ -5,17 +5,17 @@
 import {
   type ConnectionStatus,
   type Env,
-  engineError,
   type Feed,
   type FeedCapabilities,
-  type FeedIntake,
-  type FeedReceipt,
-  type Json,
   MillraceError,
   messageOf,
   sleep,
 } from "@millrace/engine";
+import { jsonDecoder } from "../format/json-format.ts";
+import { connectionsOf, type MessageDecoder } from "../format/message-format.ts";
 import type { Connection } from "./connection.ts";
+import { leastHealthy } from "./least-healthy.ts";
+import { DecodingIntake, type MessageIntake } from "./message-intake.ts";
 
 export interface FeedDriver<C> {
   /** Default none. */
@@ -24,11 +24,13 @@ export interface FeedDriver<C> {
   ready?(signal: AbortSignal): Promise<void>;
   /** A connection is of use only once the other end has said that it sends: {@link listen} tells. Default false. */
   readonly subscribes?: boolean;
+  /** What was handed over with a receipt and is not settled when a connection ends is handed over again over the next one. Default false. */
+  readonly resends?: boolean;
   /**
    * Hands what comes over `connection` to `intake`, and resolves when the connection has ended. `heard` is called when what is sent
    * from now on will come.
    */
-  listen(connection: C, intake: FeedIntake, heard: () => void): Promise<unknown>;
+  listen(connection: C, intake: MessageIntake, heard: () => void): Promise<unknown>;
   /** Asked when {@link listen} has resolved: there will never be more. Default false. */
   hasEnded?(): boolean;
   /** Whether what {@link listen} rejected with ends the feed. Default false: it is tried again. */
@@ -40,13 +42,23 @@ const RETRY_LISTEN_MS = 1000;
 /** Whoever refuses does so sooner: a connection that was listened to for as long is good, though nothing came. */
 const GOOD_AFTER_MS = 10_000;
 
-/** The connection is the feed's own: it is ended with it. */
-export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C>, env: Env): Feed {
+/**
+ * The connection and the format are the feed's own: they are ended with it.
+ *
+ * @param format of bodies that the driver hands over as bytes
+ */
+export function resilientFeed<C>(
+  connection: Connection<C>,
+  driver: FeedDriver<C>,
+  env: Env,
+  format: MessageDecoder = jsonDecoder,
+): Feed {
+  let decoding: DecodingIntake | undefined;
   /** Why a connection could not be listened to, until one is proven good: one that is only connected would hide it each time. */
   let refused: string | undefined;
   /** What is sent comes. */
   let isHeard = false;
-  const listen = async (held: C, intake: FeedIntake): Promise<void> => {
+  const listen = async (held: C, intake: DecodingIntake): Promise<void> => {
     const isGood = (): void => {
       refused = undefined;
     };
@@ -61,47 +73,61 @@ export function resilientFeed<C>(connection: Connection<C>, driver: FeedDriver<C
     } finally {
       isHeard = false;
       timer.cancel();
+      if (driver.resends === true) intake.forget();
+    }
+  };
+  const status = (): ConnectionStatus => {
+    const { status } = connection;
+    if (refused !== undefined) return { ...status, state: "backing-off", reason: refused };
+    return status.state === "up" && driver.subscribes === true && !isHeard
+      ? { ...status, state: "connecting" }
+      : status;
+  };
+  const run = async (intake: DecodingIntake, signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      let held: C | undefined;
+      try {
+        await driver.ready?.(signal);
+        held = await connection.acquire();
+        await listen(held, intake);
+        if (driver.hasEnded?.() === true) return await connection.disconnect();
+      } catch (error) {
+        if (driver.isFinal?.(error) === true && !signal.aborted) {
+          await connection.disconnect();
+          throw error;
+        }
+        if (held !== undefined && !signal.aborted) refused = messageOf(error);
+        const isAskedToWait = error instanceof MillraceError && error.retryAfterMs !== undefined;
+        if (held !== undefined && isAskedToWait) connection.giveUp(held, error);
+        if (held !== undefined) await connection.disconnect();
+        const retryMs = held === undefined ? RETRY_MS : RETRY_LISTEN_MS;
+        await sleep(env, isAskedToWait ? connection.waitMs : retryMs, signal).catch(() => undefined);
+      }
     }
   };
   return {
     ...(driver.capabilities === undefined ? {} : { capabilities: driver.capabilities }),
-    connection(): ConnectionStatus {
-      const { status } = connection;
-      if (refused !== undefined) return { ...status, state: "backing-off", reason: refused };
-      return status.state === "up" && driver.subscribes === true && !isHeard
-        ? { ...status, state: "connecting" }
-        : status;
-    },
+    connection: () => leastHealthy([status(), ...(decoding?.connections ?? connectionsOf(format))]),
     async run(intake, signal) {
       signal.addEventListener("abort", () => void connection.disconnect(), { once: true });
-      while (!signal.aborted) {
-        let held: C | undefined;
-        try {
-          await driver.ready?.(signal);
-          held = await connection.acquire();
-          await listen(held, intake);
-          if (driver.hasEnded?.() === true) return await connection.disconnect();
-        } catch (error) {
-          if (driver.isFinal?.(error) === true && !signal.aborted) {
-            await connection.disconnect();
-            throw error;
-          }
-          if (held !== undefined && !signal.aborted) refused = messageOf(error);
-          const isAskedToWait = error instanceof MillraceError && error.retryAfterMs !== undefined;
-          if (held !== undefined && isAskedToWait) connection.giveUp(held, error);
-          if (held !== undefined) await connection.disconnect();
-          const retryMs = held === undefined ? RETRY_MS : RETRY_LISTEN_MS;
-          await sleep(env, isAskedToWait ? connection.waitMs : retryMs, signal).catch(() => undefined);
-        }
+      decoding = new DecodingIntake(intake, format, env, signal);
+      try {
+        await run(decoding, signal);
+      } finally {
+        await format.close?.();
       }
     },
   };
 }
 
 /** The intake, with `notice` called for everything that comes. */
-function noticed(intake: FeedIntake, notice: () => void): FeedIntake {
+function noticed(intake: MessageIntake, notice: () => void): MessageIntake {
   return {
     cursor: intake.cursor,
+    takeBody(body, where, receipt, around) {
+      notice();
+      intake.takeBody(body, where, receipt, around);
+    },
     takeGroup(group) {
       notice();
       intake.takeGroup(group);
@@ -120,40 +146,3 @@ function noticed(intake: FeedIntake, notice: () => void): FeedIntake {
     },
   };
 }
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-const SHOWN_BYTES_MAX = 4096;
-
-/**
- * Takes a body that is JSON, and rejects any other (`MSG-DECODE`). `where` is the place for people, such as a queue; `around` makes the
- * message of what the body says.
- */
-export function takeJson(
-  intake: FeedIntake,
-  data: Uint8Array,
-  where: string,
-  receipt?: FeedReceipt,
-  around?: (body: Json) => Json,
-): void {
-  let message: Json;
-  try {
-    message = JSON.parse(utf8.decode(data)) as Json;
-  } catch (cause) {
-    const place = { stream: where };
-    const error = engineError("MSG-DECODE", `a message of ${where} is no JSON: ${messageOf(cause)}`, { place, cause });
-    intake.reject(error, beginningOf(data), receipt);
-    return;
-  }
-  intake.take(around === undefined ? message : around(message), receipt);
-}
-
-/** What a body is shown as when it is refused for another reason: the message where it is one, so that it can be redriven. */
-export function shownBody(body: Uint8Array): Json {
-  try {
-    return JSON.parse(utf8.decode(body)) as Json;
-  } catch {
-    return beginningOf(body);
-  }
-}
-
-const beginningOf = (body: Uint8Array): string => Buffer.from(body.subarray(0, SHOWN_BYTES_MAX)).toString("utf8");

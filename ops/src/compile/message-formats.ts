@@ -1,4 +1,4 @@
-/** How the messages of a source or sink are encoded by a schema registry, its secrets put in. */
+/** How the messages of a source or sink are encoded: by a schema registry, its secrets put in, as events, or as JSON. */
 import { readFileSync } from "node:fs";
 import {
   extensionOf,
@@ -7,13 +7,8 @@ import {
   type SinkRegistryDefinition,
   type SourceRegistryDefinition,
 } from "@millrace/engine";
-import type {
-  MessageDecoder,
-  MessageEncoder,
-  RegistryClient,
-  SchemaDraft,
-  SchemaType,
-} from "@millrace/streams/registry";
+import type { EventMode, MessageDecoder, MessageEncoder } from "@millrace/streams/format";
+import type { RegistryClient, SchemaDraft, SchemaType } from "@millrace/streams/registry";
 import { opsError } from "../errors.ts";
 import { certificates } from "./certificates.ts";
 import type { CompileContext } from "./compile-context.ts";
@@ -22,30 +17,49 @@ import { withSecrets } from "./secrets.ts";
 /** Where a node says it. */
 type PlaceOf = (...keys: readonly string[]) => Place;
 
-/** One for all partitions of a source. @throws HOST-CONNECTOR */
+/** A function that makes the decoder: each incarnation of a feed has its own. `undefined`: messages are JSON. @throws HOST-CONNECTOR */
 export async function decoderOf(
   registry: SourceRegistryDefinition | undefined,
   context: CompileContext,
   place: PlaceOf,
-): Promise<MessageDecoder | undefined> {
-  if (registry === undefined) return undefined;
+): Promise<() => MessageDecoder | undefined> {
+  if (registry === undefined) return () => undefined;
   const { registryDecoder } = await import("@millrace/streams/registry");
-  return registryDecoder((await clientOf(registry, context, place))());
+  const client = await clientOf(registry, context, place);
+  return () => registryDecoder(client());
 }
 
-/** A function that makes the encoder: each incarnation has its own. @throws HOST-CONNECTOR */
+/** What a node says of how its messages are encoded. */
+export interface SaidOfMessages {
+  readonly registry?: SinkRegistryDefinition | undefined;
+  /** Rows are events, in this mode. Of those that a registry's schema describes it says nothing. */
+  readonly events?: EventMode | undefined;
+}
+
+/**
+ * A function that makes the encoder: each incarnation has its own. `undefined`: messages are JSON.
+ *
+ * @param topic name of what is written to
+ * @throws HOST-CONNECTOR
+ */
 export async function encoderOf(
-  registry: SinkRegistryDefinition | undefined,
+  { registry, events }: SaidOfMessages,
   topic: string,
   context: CompileContext,
   place: PlaceOf,
 ): Promise<() => MessageEncoder | undefined> {
-  if (registry === undefined) return () => undefined;
+  if (registry === undefined) return eventEncoderOf(events);
   const { registryEncoder } = await import("@millrace/streams/registry");
   const client = await clientOf(registry, context, place);
   const { subject = "topic", record, register = false } = registry;
   const draft = await draftOf(registry, context, place);
   return () => registryEncoder(client(), { topic, subject, record, register, draft });
+}
+
+async function eventEncoderOf(mode: EventMode | undefined): Promise<() => MessageEncoder | undefined> {
+  if (mode === undefined) return () => undefined;
+  const { eventEncoder } = await import("@millrace/streams/format");
+  return () => eventEncoder(mode);
 }
 
 async function clientOf(
