@@ -10,12 +10,14 @@ import {
 } from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { activemqFeed, activemqSink } from "@millrace/streams/activemq";
+import rhea from "rhea";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ActivemqServer, activemqMissing, startActivemq } from "../../services/activemq-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
-import { Amqp10Client } from "./amqp10-client.ts";
+import { Amqp10Client, type Drained } from "./amqp10-client.ts";
 import { ListeningFeed } from "./listening-feed.ts";
+import { expectRegistered, REGISTERED_LIMIT_MS } from "./registered-messages.ts";
 import { QUICK, slice } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -146,6 +148,31 @@ describe.skipIf(activemqMissing)(
       await from.end();
       expect(from.taken).toMatchObject([9, 4, 0].map((urgency) => ({ priority: urgency, data: { urgency } })));
     });
+
+    test(
+      "messages are those of a schema registry, and bytes to others",
+      async () => {
+        const [from, to] = [next("q"), next("q")];
+        const at = (queue: string): string => `activemq://${broker.stomp.address}/queue/${queue}`;
+        const seen: Drained[] = [];
+        await expectRegistered({
+          source: at(from),
+          sink: at(to),
+          stream: `/queue/${from}`,
+          subject: to,
+          send: (bodies) =>
+            client.publish(
+              from,
+              bodies.map((body) => ({ body: rhea.message.data_section(body) })),
+            ),
+          async received() {
+            await client.drain(to, seen);
+            return [...new Map(seen.map(({ id, bytes }) => [id, bytes])).values()];
+          },
+        });
+      },
+      REGISTERED_LIMIT_MS,
+    );
 
     test("a large message goes there and back; one that is too large is told by its code, and the sink goes on", async () => {
       const queue = next("q");

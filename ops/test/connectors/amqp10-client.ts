@@ -18,6 +18,7 @@ export interface Drained {
   /** The message's own id. */
   readonly id: string;
   readonly data: string;
+  readonly bytes: Buffer;
   readonly properties: Readonly<Record<string, unknown>>;
   /** The content type. */
   readonly type: string | undefined;
@@ -164,15 +165,23 @@ function accepted(
   });
 }
 
+const textOf = (message: Message | undefined): string => bytesOf(message).toString();
+
 /** Bodies come as texts or as bytes, as the sender and the broker would have it. */
-function textOf(message: Message | undefined): string {
+function bytesOf(message: Message | undefined): Buffer {
   const body: unknown = message?.body;
-  if (typeof body === "string") return body;
+  if (typeof body === "string") return Buffer.from(body);
   const { content } = (body ?? {}) as { readonly content?: unknown };
-  return Buffer.isBuffer(content) ? content.toString() : "";
+  return Buffer.isBuffer(content) ? content : Buffer.alloc(0);
 }
 
 function drained(message: Message, data: string): Drained {
   const { message_id: id, application_properties: properties, content_type: type } = message;
-  return { id: String(id ?? ""), data, properties: (properties ?? {}) as Record<string, unknown>, type };
+  return {
+    id: String(id ?? ""),
+    data,
+    bytes: bytesOf(message),
+    properties: (properties ?? {}) as Record<string, unknown>,
+    type,
+  };
 }

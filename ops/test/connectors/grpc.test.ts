@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type DeadLettered, type NodeStatus, parseGraph, STEP, stepOf, systemEnv } from "@millrace/engine";
+import { type DeadLettered, type NodeStatus, parseGraph, systemEnv } from "@millrace/engine";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { kafkaClients } from "../../bin/python-clients.mjs";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
@@ -16,6 +16,7 @@ import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { times } from "../faults/form.ts";
 import { eventually, GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
+import { deadLettersOf } from "./dead-letters.ts";
 import { numbers, RunningGraph, WAIT } from "./running-graph.ts";
 
 /** Only what hangs takes so long. */
@@ -70,12 +71,7 @@ describe.skipIf(missing)(`a service in Python${missing === undefined ? "" : ` (s
   };
   const node = (running: RunningGraph, name: string): NodeStatus =>
     running.status().nodes.find((one) => one.node === name) as NodeStatus;
-  const deadLetters = async ({ log }: RunningGraph): Promise<readonly DeadLettered[]> => {
-    const letters: DeadLettered[] = [];
-    for await (const events of log.read({}))
-      for (const event of events) if (event.type === STEP) letters.push(...stepOf(event).dead);
-    return letters;
-  };
+  const deadLetters = ({ log }: RunningGraph): Promise<readonly DeadLettered[]> => deadLettersOf(log);
   const takenBy = (sink: keyof typeof SINKS): readonly Arrival[] =>
     shop.taken().filter(({ method }) => method === sink);
   const arrived = (count: number, sinks: readonly (keyof typeof SINKS)[] = SINK_NAMES): Promise<void> =>

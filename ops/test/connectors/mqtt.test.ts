@@ -14,6 +14,7 @@ import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
 import { EVENTS_LIMIT_MS, expectEvents, type WireMessage } from "./broker-events.ts";
+import { expectRegistered, REGISTERED_LIMIT_MS } from "./registered-messages.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -283,6 +284,30 @@ nodes:
   in:  { kind: source, from: "mqtt://${from}/topic/${topic}/in?qos=${qos}" }
   out: { kind: sink, input: in, to: "mqtt://${from}/topic/${topic}/out?qos=${qos}" }
 `;
+
+    test(
+      "messages are those of a schema registry",
+      async () => {
+        const [from, to] = [`${next("r")}/in`, `${next("r")}/out`];
+        const seen: Uint8Array[] = [];
+        const watcher = await connect();
+        watcher.on("message", (_topic, body) => seen.push(body));
+        await watcher.subscribeAsync(to, { qos: 2 });
+        const at = (topic: string): string => `mqtt://${server.address}/topic/${topic}?qos=2`;
+        await expectRegistered({
+          source: at(from),
+          sink: at(to),
+          stream: from,
+          subject: to,
+          async send(bodies) {
+            for (const body of bodies) await client.publishAsync(from, body, { qos: 2 });
+          },
+          received: async () => seen,
+        });
+        await watcher.endAsync(true);
+      },
+      REGISTERED_LIMIT_MS,
+    );
 
     for (const qos of [1, 2] as const) {
       test(`a graph with quality ${qos} loses nothing while its link is cut under load, while it is down, and when the broker was killed`, async () => {

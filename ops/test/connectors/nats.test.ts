@@ -12,7 +12,7 @@ import {
 } from "@millrace/engine";
 import { feedContract, sinkContract, sourceContract } from "@millrace/engine/testing";
 import { natsFeed, natsSink, natsSource } from "@millrace/streams/nats";
-import { connect, headers, type NatsConnection, nanos } from "nats";
+import { connect, headers, type NatsConnection, nanos, type StoredMsg } from "nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { natsServers, startNats, withPassword } from "../../services/nats-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
@@ -20,6 +20,7 @@ import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { isFull, times } from "../faults/form.ts";
 import { byHand, EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
 import { ListeningFeed } from "./listening-feed.ts";
+import { expectRegistered, REGISTERED_LIMIT_MS } from "./registered-messages.ts";
 import { WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -286,6 +287,57 @@ describe.skipIf(servers.length === 0)("NATS", () => {
         EVENTS_LIMIT_MS,
       );
 
+      test(
+        "messages of subjects, streams and buckets are those of a schema registry",
+        async () => {
+          const to = (path: string): string => `nats://${server.address}${path}`;
+          const [from, core] = [next("core."), next("core.")];
+          const seen: Uint8Array[] = [];
+          nc.subscribe(core, { callback: (_, { data }) => seen.push(data) });
+          await expectRegistered({
+            source: to(`/core/${from}`),
+            sink: to(`/core/${core}`),
+            stream: from,
+            subject: core,
+            async send(bodies) {
+              for (const body of bodies) nc.publish(from, body);
+            },
+            received: async () => seen,
+          });
+          const [stream, out] = [await newStream(), await newStream()];
+          await expectRegistered({
+            source: to(`/jetstream/${stream}`),
+            sink: to(`/jetstream/${out}.b`),
+            stream: `${stream}.a`,
+            subject: `${out}.b`,
+            async send(bodies) {
+              for (const body of bodies) await nc.jetstream().publish(`${stream}.a`, body);
+            },
+            received: async () => (await messagesOf(nc, out)).map(({ data }) => data),
+          });
+          const js = nc.jetstream();
+          const names = [next("B"), next("B")] as const;
+          const [bucket, others] = [await js.views.kv(names[0]), await js.views.kv(names[1])];
+          let key = 0;
+          await expectRegistered({
+            source: to(`/kv/${names[0]}`),
+            sink: to(`/kv/${names[1]}`),
+            field: "value",
+            hasKeys: true,
+            stream: expect.stringMatching(`^\\$KV\\.${names[0]}\\.k\\d$`),
+            subject: names[1],
+            async send(bodies) {
+              for (const body of bodies) await bucket.put(`k${++key}`, body);
+            },
+            async received() {
+              const entries = await Promise.all(["1", "2"].map((name) => others.get(name)));
+              return entries.flatMap((entry) => entry?.value ?? []);
+            },
+          });
+        },
+        REGISTERED_LIMIT_MS,
+      );
+
       test("an envelope of a core subject has the subject and the headers", async () => {
         const subject = next("core.");
         const listening = new ListeningFeed(
@@ -437,13 +489,17 @@ function slice(lane: string, from: number, rows: readonly Json[]) {
 
 /** What a stream holds, in order. */
 async function rowsOf(nc: NatsConnection, stream: string): Promise<readonly Json[]> {
+  return (await messagesOf(nc, stream)).map((message) => message.json<Json>());
+}
+
+async function messagesOf(nc: NatsConnection, stream: string): Promise<readonly StoredMsg[]> {
   const jsm = await nc.jetstreamManager();
   const { state } = await jsm.streams.info(stream);
-  const rows: Json[] = [];
+  const messages: StoredMsg[] = [];
   for (let sequence = Math.max(1, state.first_seq); sequence <= state.last_seq; sequence++) {
     // A bucket keeps the newest of a key only.
     const message = await jsm.streams.getMessage(stream, { seq: sequence }).catch(() => undefined);
-    if (message !== undefined) rows.push(message.json<Json>());
+    if (message !== undefined) messages.push(message);
   }
-  return rows;
+  return messages;
 }

@@ -21,6 +21,7 @@ import { times } from "../faults/form.ts";
 import { GraphFolder } from "../faults/graph-folder.ts";
 import { start } from "../millrace.ts";
 import { byHand, EVENTS_LIMIT_MS, expectEvents, type WireMessage } from "./broker-events.ts";
+import { expectRegistered, REGISTERED_LIMIT_MS } from "./registered-messages.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -432,6 +433,41 @@ nodes:
         }
       },
       START_MS,
+    );
+
+    test(
+      "messages of queues and streams are those of a schema registry",
+      async () => {
+        for (const kind of ["queue", "stream"]) {
+          const [from, to] = [next("q"), next("q")];
+          await channel.assertQueue(from, {
+            durable: true,
+            arguments: { "x-queue-type": kind === "queue" ? "quorum" : kind },
+          });
+          await channel.assertQueue(to, QUORUM);
+          const at = `rabbitmq://${broker.server.address}`;
+          const seen: Buffer[] = [];
+          await expectRegistered({
+            source: `${at}/${kind}/${from}`,
+            sink: `${at}/queue/${to}`,
+            stream: from,
+            subject: to,
+            async send(bodies) {
+              for (const body of bodies) channel.sendToQueue(from, body, { persistent: true });
+              await channel.waitForConfirms();
+            },
+            async received() {
+              for (;;) {
+                const message = await channel.get(to, { noAck: true });
+                if (message === false) return seen;
+                expect(message.properties.contentType).toBe("application/octet-stream");
+                seen.push(message.content);
+              }
+            },
+          });
+        }
+      },
+      REGISTERED_LIMIT_MS,
     );
 
     test(

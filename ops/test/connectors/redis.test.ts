@@ -18,6 +18,7 @@ import { redisMissing, startRedis } from "../../services/redis-server.ts";
 import type { ServerProcess } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
+import { expectRegistered, REGISTERED_LIMIT_MS } from "./registered-messages.ts";
 import { numbers, QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -269,6 +270,55 @@ nodes:
     expect(await sink.deliver([slice(0, [{ id: null }])]).catch(reportOf)).toMatchObject({ code: "REDIS-KEY" });
     await sink.close();
   });
+
+  test(
+    "messages of streams, channels and keys are those of a schema registry",
+    async () => {
+      const at = (path: string): string => `redis://${server.address}/${path}`;
+      const [from, to, keys] = [next("s"), next("s"), `${next("k")}:`];
+      const bodiesOf = async (key: string): Promise<readonly Buffer[]> =>
+        (await redis.xrangeBuffer(key, "-", "+")).map(([, fields]) => fields[1] as Buffer);
+      // A stream that is not there is none.
+      await redis.xdel(from, (await redis.xadd(from, "*", "data", "gone")) ?? "");
+      await expectRegistered({
+        source: at(`stream/${from}`),
+        sink: at(`stream/${to}`),
+        stream: from,
+        subject: to,
+        async send(bodies) {
+          for (const body of bodies) await redis.xadd(from, "*", "data", body);
+        },
+        received: () => bodiesOf(to),
+      });
+      let key = 0;
+      await expectRegistered({
+        source: at(`key/${keys}`),
+        sink: at(`stream/${to}2`),
+        field: "value",
+        stream: expect.stringMatching(`^${keys}\\d$`),
+        subject: `${to}2`,
+        async send(bodies) {
+          for (const body of bodies) await redis.set(`${keys}${++key}`, body);
+        },
+        received: () => bodiesOf(`${to}2`),
+      });
+      await expectRegistered({
+        source: at(`channel/${from}`),
+        sink: at(`key/${to}:`),
+        hasKeys: true,
+        stream: from,
+        subject: `${to}:`,
+        async send(bodies) {
+          for (const body of bodies) await redis.publish(from, body);
+        },
+        async received() {
+          const values = await Promise.all([1, 2].map((n) => redis.getBuffer(`${to}:${n}`)));
+          return values.flatMap((value) => value ?? []);
+        },
+      });
+    },
+    REGISTERED_LIMIT_MS,
+  );
 
   test("fields of an entry are the message where the address says so", async () => {
     const key = next("s");

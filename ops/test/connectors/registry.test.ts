@@ -9,8 +9,6 @@ import {
   type Json,
   type NodeStatus,
   reportOf,
-  STEP,
-  stepOf,
   systemEnv,
 } from "@millrace/engine";
 import { guardedHttpClient } from "@millrace/streams/http";
@@ -27,6 +25,7 @@ import { type Certificate, opensslMissing, selfSigned } from "../../services/cer
 import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
 import { RegistryGate } from "../../services/registry-gate.ts";
 import { hasRegistry, startRegistry } from "../../services/registry-server.ts";
+import { deadLettersOf } from "./dead-letters.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
 import { RunningGraph, WAIT } from "./running-graph.ts";
 
@@ -126,12 +125,7 @@ describe.skipIf(kind === undefined || !hasRegistry())("messages by a schema regi
     const answer = await fetch(registry.url + path, body === undefined ? {} : init);
     return (await answer.json()) as Readonly<Record<string, Json>>;
   };
-  const deadLetters = async (): Promise<readonly DeadLettered[]> => {
-    const letters: DeadLettered[] = [];
-    for await (const events of (graph as RunningGraph).log.read({}))
-      for (const event of events) if (event.type === STEP) letters.push(...stepOf(event).dead);
-    return letters;
-  };
+  const deadLetters = (): Promise<readonly DeadLettered[]> => deadLettersOf((graph as RunningGraph).log);
   const schema = (name: string): string => readFileSync(join(SCHEMAS, name), "utf8");
   const framed = (id: number, hex: string): Buffer => {
     const bytes = Buffer.from(`00${"0".repeat(8)}${hex}`, "hex");

@@ -54,11 +54,13 @@ class Schemas implements MessageDecoder, MessageEncoder {
   }
 }
 
-const schemaOf = (value: Uint8Array): string => String(Buffer.from(value)).split(":")[0] ?? "";
+const SHOWN = 20;
+const textOf = (value: Uint8Array): string => String(Buffer.from(value.subarray(0, SHOWN)));
+const schemaOf = (value: Uint8Array): string => textOf(value).split(":")[0] ?? "";
 const bytes = (text: string): Buffer => Buffer.from(text);
 
 function decode(value: Uint8Array): Json {
-  const text = String(Buffer.from(value));
+  const text = textOf(value);
   if (text.endsWith("!")) throw engineError("MSG-DECODE", "it does not fit", { details: { path: "$" } });
   return text;
 }
