@@ -7,10 +7,13 @@ const problems = (nodes: string, exists = true): readonly string[] => {
   const parsed = parseGraph(`name: g\nnodes:\n${nodes}`, { fileExists: () => exists });
   return "graph" in parsed ? [] : parsed.problems.map(({ path, code, message }) => `${path} ${code} ${message}`);
 };
-const source = (registry: string, from = "kafka://h/t"): string =>
-  `  in: { kind: source, from: "${from}", registry: ${registry} }\n  out: { kind: sink, input: in, to: "discard:" }`;
-const sink = (registry: string): string =>
-  `  in: { kind: source, from: "kafka://h/t" }\n  out: { kind: sink, input: in, to: "kafka://h/t", registry: ${registry} }`;
+const source = (registry: string, from = "kafka://h/t", also = ""): string =>
+  `  in: { kind: source, from: "${from}", registry: ${registry}${also} }\n  out: { kind: sink, input: in, to: "discard:" }`;
+const sink = (registry: string, to = "kafka://h/t", also = ""): string =>
+  `  in: { kind: source, from: "kafka://h/t" }\n  out: { kind: sink, input: in, to: "${to}", registry: ${registry}${also} }`;
+const HERE = "{ url: 'http://h' }";
+const JMS = ", jms: { factory: a.B, classPath: [a.jar] }";
+const EVENTS = ", format: cloudevents";
 
 describe("a schema registry", () => {
   it.each([
@@ -20,13 +23,52 @@ describe("a schema registry", () => {
     sink("{ url: 'http://h' }"),
     sink("{ url: 'http://h', schema: a.avsc, register: true, subject: record }"),
     sink("{ url: 'http://h', record: a.B, subject: topic-record }"),
+    ...["nats://h/core/s", "nats://h/jetstream/s", "nats://h/kv/b", "redis://h/stream/s", "redis://h/channel/c"].map(
+      (from) => source(HERE, from),
+    ),
+    ...[
+      "rabbitmq://h/queue/q",
+      "rabbitmq://h/stream/s",
+      "mqtt://h/topic/t",
+      "amqp10://h/queue/q",
+      "activemq://h/topic/t",
+    ].map((from) => source(HERE, from)),
+    ...[
+      "nats://h/core/s",
+      "rabbitmq://h/exchange/x",
+      "mqtt://h/topic/t",
+      "amqp10://h/queue/q",
+      "redis://h/stream/s",
+    ].map((to) => sink(HERE, to)),
+    sink(HERE, "redis://h/key/k:", ", key: [n]"),
+    source(HERE, "jms://h:1/queue/q", JMS),
+    sink(HERE, "jms://h:1/queue/q?body=bytes", JMS),
+    sink(HERE, "nats://h/core/s", EVENTS),
     sink("{ url: 'http://h', schema: a.proto, references: [{ name: b.proto, subject: b, version: 1 }] }"),
   ])("may be %s", (nodes) => {
     expect(problems(nodes)).toEqual([]);
   });
 
   it.each<[string, string]>([
-    [source("{ url: 'http://h' }", "nats://h/core/s"), "/nodes/in/registry GRAPH-CAP"],
+    [
+      source(HERE, "http:/orders"),
+      "/nodes/in/registry GRAPH-CAP `registry`: only messages of kafka:, nats:, rabbitmq:, mqtt:, amqp10:, activemq:, jms: and redis: carry",
+    ],
+    [source(HERE, "mem:q"), "/nodes/in/registry GRAPH-CAP"],
+    [source(HERE, "memredis:stream/s"), "/nodes/in/registry GRAPH-CAP"],
+    [
+      source(HERE, "redis://h/stream/s?field=*"),
+      "/nodes/in/registry GRAPH-CAP `registry`: fields of an entry are texts",
+    ],
+    [sink(HERE, "postgres://h/d/table/t"), "/nodes/out/registry GRAPH-CAP"],
+    [
+      sink(HERE, "jms://h:1/queue/q?body=map", JMS),
+      "/nodes/out/registry GRAPH-CAP `registry`: messages by a schema are bytes, and the address says `body=map`",
+    ],
+    [
+      sink(HERE, "nats://h/core/s", `${EVENTS}, cloudevents: { mode: binary }`),
+      "/nodes/out/cloudevents/mode GRAPH-CAP values of a schema registry have no mode",
+    ],
     [source("{}"), "/nodes/in/registry GRAPH-SCHEMA"],
     [source("{ url: 'h:8081' }"), "/nodes/in/registry/url GRAPH-SCHEMA `h:8081` is no http(s) address"],
     [source("{ url: 'http://u:p@h' }"), "/nodes/in/registry/url GRAPH-SCHEMA credentials belong under `registry.auth`"],

@@ -2,15 +2,17 @@
 import { readFileSync } from "node:fs";
 import { type Feed, type JmsDefinition, type Json, reportOf, type SinkConnector, systemEnv } from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
+import type { MessageDecoder, MessageEncoder } from "@millrace/streams/format";
 import { type JmsOptions, jmsFeed, jmsSink } from "@millrace/streams/jms";
 import rhea from "rhea";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type ActivemqServer, startActivemq } from "../../services/activemq-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { isFull, limitMs, times } from "../faults/form.ts";
-import { Amqp10Client } from "./amqp10-client.ts";
-import { JAKARTA, JAVAX, jmsAddress, jmsMissing, jmsOptions, ownBridges } from "./jms-clients.ts";
+import { Amqp10Client, type Drained } from "./amqp10-client.ts";
+import { JAKARTA, JAVAX, jmsAddress, jmsMissing, jmsOptions, jmsYaml, ownBridges } from "./jms-clients.ts";
 import { ListeningFeed } from "./listening-feed.ts";
+import { expectRegistered } from "./registered-messages.ts";
 import { slice, WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
@@ -203,6 +205,63 @@ describe.skipIf(jmsMissing)(
         [{ code: "JMS-TOO-LARGE", message: expect.stringContaining("has 2002 bytes"), place: { stream: queue } }, null],
       ]);
       await back.end();
+    });
+
+    test("bodies of a format that is no text are bytes, and a map is a dead letter then", async () => {
+      const queue = next("q");
+      const MASK = 0xff;
+      const turned = (bytes: Uint8Array): Buffer => Buffer.from(bytes.map((byte) => byte ^ MASK));
+      const encoder: MessageEncoder = {
+        isBinary: true,
+        prepared: async () => (row) => ({
+          body: turned(Buffer.from(JSON.stringify(row))),
+          contentType: undefined,
+          attributes: {},
+          event: undefined,
+        }),
+      };
+      const decode = (bytes: Uint8Array): Json => JSON.parse(turned(bytes).toString()) as Json;
+      const decoder: MessageDecoder = { ready: () => decode, prepared: async () => decode };
+      const to = jmsSink(jmsAddress(at(`/queue/${queue}`), "sink"), env, { ...options, format: encoder });
+      await to.open(undefined);
+      await to.deliver([slice(0, [{ n: 1 }])]);
+      await to.close();
+      const [written] = await client.drain(queue);
+      const body = written?.bytes ?? Buffer.alloc(0);
+      expect(turned(body).toString()).toBe('{"n":1}');
+      const maps = sink(`/queue/${queue}?body=map`);
+      await maps.open(undefined);
+      await maps.deliver([slice(1, [{ n: 2 }])]);
+      await maps.close();
+      await client.publish(queue, [{ body: rhea.message.data_section(body) }]);
+      const by = { ...options, id: next("node"), format: decoder };
+      const back = new ListeningFeed(jmsFeed(jmsAddress(at(`/queue/${queue}`), "source"), env, by));
+      await back.has(1);
+      expect(back.taken).toEqual([{ n: 1 }]);
+      const error = { code: "JMS-TYPE", message: expect.stringContaining("it is a map"), place: { stream: queue } };
+      expect(back.errors).toMatchObject([[error, { n: 2 }]]);
+      await back.end();
+    });
+
+    test.skipIf(!isFull)("messages are those of a schema registry", async () => {
+      const [from, to] = [next("q"), next("q")];
+      const seen: Drained[] = [];
+      await expectRegistered({
+        source: `jms://${at(`/queue/${from}`)}`,
+        sink: `jms://${at(`/queue/${to}`)}`,
+        also: `, jms: ${jmsYaml(JAKARTA.definition)}`,
+        stream: from,
+        subject: to,
+        send: (bodies) =>
+          client.publish(
+            from,
+            bodies.map((body) => ({ body: rhea.message.data_section(body) })),
+          ),
+        async received() {
+          await client.drain(to, seen);
+          return [...new Map(seen.map(({ properties, bytes }) => [properties.millrace_id, bytes])).values()];
+        },
+      });
     });
 
     test("a row that cannot be a message is told by its code, and so is one that is too long for us or for the broker; the sink goes on", async () => {

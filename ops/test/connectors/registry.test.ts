@@ -19,12 +19,15 @@ import {
   registryEncoder,
   type SchemaDraft,
 } from "@millrace/streams/registry";
+import { connect } from "nats";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { kafkaClients } from "../../bin/python-clients.mjs";
 import { type Certificate, opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { KafkaServer, kafkaKinds } from "../../services/kafka-server.ts";
+import { natsServers, startNats } from "../../services/nats-server.ts";
 import { RegistryGate } from "../../services/registry-gate.ts";
 import { hasRegistry, startRegistry } from "../../services/registry-server.ts";
+import type { ServerProcess } from "../../services/server-process.ts";
 import { deadLettersOf } from "./dead-letters.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
 import { RunningGraph, WAIT } from "./running-graph.ts";
@@ -33,6 +36,7 @@ const SCHEMAS = join(import.meta.dirname, "schemas");
 const ALLOW = '["127.0.0.0/8", "::1/128"]';
 const LIMIT_MS = 90_000;
 const [kind] = kafkaKinds().slice(-1);
+const [busKind] = natsServers().slice(-1);
 const judgeMissing = process.env.MILLRACE_SKIP_KAFKA_PYTHON;
 
 const AVRO: Json[] = [
@@ -77,10 +81,11 @@ const PROTOBUF: Json[] = [
 const JSON_ROWS: Json[] = [{ id: 5, state: "PAID" }, { id: 6 }];
 const KINDS = ["avro", "protobuf", "json"] as const;
 
-describe.skipIf(kind === undefined || !hasRegistry())("messages by a schema registry", () => {
+describe.skipIf(kind === undefined || busKind === undefined || !hasRegistry())("messages by a schema registry", () => {
   let directory: string;
   let registry: Awaited<ReturnType<typeof startRegistry>>;
   let server: KafkaServer;
+  let bus: ServerProcess;
   let topics: KafkaTopics;
   let certificate: Certificate;
   let graph: RunningGraph | undefined;
@@ -88,12 +93,16 @@ describe.skipIf(kind === undefined || !hasRegistry())("messages by a schema regi
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), "millrace-registry-"));
     if (opensslMissing === undefined) certificate = selfSigned(directory);
-    [registry, server] = await Promise.all([startRegistry(), KafkaServer.start(kind as NonNullable<typeof kind>)]);
+    [registry, server, bus] = await Promise.all([
+      startRegistry(),
+      KafkaServer.start(kind as NonNullable<typeof kind>),
+      startNats(busKind as NonNullable<typeof busKind>),
+    ]);
     topics = await KafkaTopics.connect(server.address);
   }, LIMIT_MS);
   afterAll(async () => {
     topics?.close();
-    await Promise.all([registry?.stop(), server?.stop()]);
+    await Promise.all([registry?.stop(), server?.stop(), bus?.stop()]);
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -134,16 +143,24 @@ describe.skipIf(kind === undefined || !hasRegistry())("messages by a schema regi
   };
 
   test.skipIf(judgeMissing)(
-    "what Python's serializers write is read",
+    "what Python's serializers write is read, and the same bytes over another broker",
     async () => {
       for (const name of KINDS) await topics.make(`py-${name}`);
       for (const name of KINDS) await topics.make(`py-${name}-out`);
       judge("write", "py");
+      const by = `registry: { url: "${registry.url}", allow: ${ALLOW} }`;
       const nodes = KINDS.map(
         (name) => `
-  ${name}: { kind: source, from: "kafka://${server.address}/py-${name}", registry: { url: "${registry.url}", allow: ${ALLOW} } }
-  ${name}-out: { kind: sink, input: ${name}, to: "kafka://${server.address}/py-${name}-out" }`,
+  ${name}: { kind: source, from: "kafka://${server.address}/py-${name}", ${by} }
+  ${name}-out: { kind: sink, input: ${name}, to: "kafka://${server.address}/py-${name}-out" }
+  ${name}-nats: { kind: source, from: "nats://${bus.address}/core/${name}", ${by} }
+  ${name}-too: { kind: sink, input: ${name}-nats, to: "nats://${bus.address}/core/${name}.out" }`,
       );
+      const heard = new Map<string, Json[]>(KINDS.map((name) => [name, []]));
+      const nc = await connect({ servers: bus.address });
+      nc.subscribe("*.out", {
+        callback: (_, message) => heard.get(message.subject.replace(".out", ""))?.push(message.json<Json>()),
+      });
       await started(`name: read\nnodes:${nodes.join("")}`, async () => {
         const rows: Json[][] = [];
         for (const name of KINDS)
@@ -153,7 +170,13 @@ describe.skipIf(kind === undefined || !hasRegistry())("messages by a schema regi
             rows.push([...found]);
           }, WAIT);
         expect(rows).toEqual([AVRO, PROTOBUF, JSON_ROWS]);
+        for (const name of KINDS) {
+          await vi.waitFor(() => expect(connection(`${name}-nats`).state).toBe("up"), WAIT);
+          for (const bytes of await topics.bytes(`py-${name}`)) nc.publish(name, bytes);
+        }
+        await vi.waitFor(() => expect([...heard.values()]).toEqual([AVRO, PROTOBUF, JSON_ROWS]), WAIT);
       });
+      await nc.close();
     },
     LIMIT_MS,
   );

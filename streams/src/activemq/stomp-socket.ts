@@ -32,8 +32,8 @@ export class StompSocket implements IStompSocket {
     return this.#socket.destroyed ? StompSocketState.CLOSED : StompSocketState.CONNECTING;
   }
 
-  /** What is sent in one turn of the event loop goes out together. */
-  send(data: string | Uint8Array): void {
+  /** What is sent in one turn of the event loop goes out together. Frames with a body of bytes come as an `ArrayBuffer`. */
+  send(data: string | ArrayBuffer): void {
     if (!this.#isOpen) return;
     if (!this.#isCorked) {
       this.#isCorked = true;
@@ -43,7 +43,7 @@ export class StompSocket implements IStompSocket {
         this.#socket.uncork();
       });
     }
-    this.#socket.write(data);
+    this.#socket.write(typeof data === "string" ? data : new Uint8Array(data));
   }
 
   close(): void {

@@ -111,6 +111,14 @@ function withEnd(reader: SourceReader, ended: () => Promise<void>): SourceReader
   };
 }
 
+/** A format that needs nothing of them never looks. */
+function* valuesOf<M>(messages: readonly M[], form: MessageForm<M>): Generator<Uint8Array> {
+  for (const message of messages) {
+    const value = form.value(message);
+    if (value !== undefined) yield value;
+  }
+}
+
 class DecodingReader<M> implements SourceReader {
   readonly #reader: MessageReader<M>;
   readonly #form: MessageForm<M>;
@@ -145,8 +153,8 @@ class DecodingReader<M> implements SourceReader {
 
   /** `undefined`: whoever read has gone. */
   async #prepared(messages: readonly M[]): Promise<DecodeMessage | undefined> {
-    const values = messages.flatMap((message) => this.#form.value(message) ?? []);
-    return this.#format.ready(values) ?? Promise.race([this.#format.prepared(values), this.#closed]);
+    const ready = this.#format.ready(valuesOf(messages, this.#form));
+    return ready ?? Promise.race([this.#format.prepared(valuesOf(messages, this.#form)), this.#closed]);
   }
 
   #decoded({ messages, through, rejected: before }: MessageBatch<M>, decode: DecodeMessage): SourceBatch {
