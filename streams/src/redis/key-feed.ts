@@ -34,6 +34,8 @@ export function keyFeed(options: KeyFeedOptions): FeedDriver<RedisPair> {
   return {
     capabilities: { pause: true },
     subscribes: true,
+    // Each connection begins with all that is there.
+    resends: true,
     async listen(pair, intake, heard) {
       isDone = await new KeyReading(pair, intake, options).run(heard);
     },

@@ -29,6 +29,8 @@ interface Waiting {
   /** Absent: it is only behind one that waits. */
   readonly body?: Uint8Array;
   readonly receipt: FeedReceipt | undefined;
+  /** It is what came, and not what follows from that. */
+  readonly isMessage: boolean;
   readonly hand: (decode: DecodeMessage) => void;
 }
 
@@ -79,30 +81,28 @@ export class DecodingIntake implements MessageIntake {
     const message = { body, where, receipt, around };
     const decode = this.#waiting.length > 0 ? undefined : this.#format.ready([body]);
     if (decode !== undefined) this.#hand(message, decode);
-    else this.#wait({ body, receipt, hand: (prepared) => this.#hand(message, prepared) });
+    else this.#wait({ body, receipt, isMessage: true, hand: (prepared) => this.#hand(message, prepared) });
   }
 
   take(message: Json, receipt?: FeedReceipt): void {
-    this.#behind(receipt, () => this.#intake.take(message, receipt));
+    this.#behind({ receipt, isMessage: false, hand: () => this.#intake.take(message, receipt) });
   }
 
   takeGroup(group: FeedGroup): void {
-    this.#behind(group.settle === undefined ? undefined : { settle: group.settle }, () =>
-      this.#intake.takeGroup(group),
-    );
+    this.#behind({ receipt: undefined, isMessage: false, hand: () => this.#intake.takeGroup(group) });
   }
 
   reject(error: unknown, input: Json, receipt?: FeedReceipt): void {
-    this.#behind(receipt, () => this.#intake.reject(error, input, receipt));
+    this.#behind({ receipt, isMessage: true, hand: () => this.#intake.reject(error, input, receipt) });
   }
 
   lose(count: number, reason: string): void {
     this.#intake.lose(count, reason);
   }
 
-  /** Of those that wait, what a receipt was to be given for comes again. */
+  /** Messages that wait, and that a receipt was to be given for, come again. */
   forget(): void {
-    this.#waiting = this.#waiting.filter(({ receipt }) => receipt?.settle === undefined);
+    this.#waiting = this.#waiting.filter(({ isMessage, receipt }) => !isMessage || receipt?.settle === undefined);
   }
 
   #hand({ body, where, receipt, around }: Message, decode: DecodeMessage): void {
@@ -116,9 +116,9 @@ export class DecodingIntake implements MessageIntake {
     this.#intake.take(around === undefined ? value : around(value), receipt);
   }
 
-  #behind(receipt: FeedReceipt | undefined, hand: () => void): void {
-    if (this.#waiting.length === 0) hand();
-    else this.#wait({ receipt, hand });
+  #behind(waiting: Waiting & { hand(): void }): void {
+    if (this.#waiting.length === 0) waiting.hand();
+    else this.#wait(waiting);
   }
 
   #wait(waiting: Waiting): void {
@@ -142,6 +142,7 @@ export class DecodingIntake implements MessageIntake {
       if (decode !== undefined && !this.#signal.aborted) this.#handOn(first, decode);
     }
     this.#isPreparing = false;
+    this.#refused = undefined;
   }
 
   /** `undefined`: not now, and a while has passed. */

@@ -184,19 +184,27 @@ describe("a feed", () => {
   });
 
   test.each([
-    [true, ["plain", "b:1", "two"]],
-    [false, ["one", "plain", "b:1", "two"]],
+    [true, ["plain", "b:1", "gone", "two"]],
+    [false, ["one", "plain", "b:1", ["refused"], "gone", "two"]],
   ])("that is sent again what it did not settle (%s) waits for no more than it could settle", async (resends, all) => {
-    const { env, schemas, taken, send, breakConnection, end } = await listening({ resends });
+    const { env, feed, schemas, taken, into, send, breakConnection, end } = await listening({ resends });
     send("b:1", RECEIPT("one"));
     send("b:plain", { id: "plain" });
     send("b:1");
+    into().reject("refused", null, RECEIPT("refused"));
+    into().take("gone", RECEIPT("gone"));
     breakConnection();
     await env.advance(3000);
     send("b:2", RECEIPT("two"));
     schemas.known.add("b");
     await env.advance(3000);
-    expect(taken).toEqual(all);
+    expect(taken.map((one) => (Array.isArray(one) ? ["refused"] : one))).toEqual(all);
+    send("c:3", RECEIPT("three"));
+    await env.advance(100);
+    expect(feed.connection().state).toBe("backing-off");
+    breakConnection();
+    await env.advance(3000);
+    expect(feed.connection().state).toBe(resends ? "up" : "backing-off");
     await end();
   });
 

@@ -24,7 +24,7 @@ export interface FeedDriver<C> {
   ready?(signal: AbortSignal): Promise<void>;
   /** A connection is of use only once the other end has said that it sends: {@link listen} tells. Default false. */
   readonly subscribes?: boolean;
-  /** What was handed over with a receipt and is not settled when a connection ends is handed over again over the next one. Default false. */
+  /** A body, or what was rejected, that is not settled when a connection ends is handed over again over the next one. Default false. */
   readonly resends?: boolean;
   /**
    * Hands what comes over `connection` to `intake`, and resolves when the connection has ended. `heard` is called when what is sent
