@@ -15,8 +15,6 @@ const READY = { timeout: 30_000, interval: 100 };
 /** Goes on while the broker is away. */
 const RETRY = { retries: 1000, initialRetryTime: 50, maxRetryTime: 200 };
 
-type RawRecord = Omit<TopicRecord, "value"> & { readonly bytes: Buffer | null };
-
 export class KafkaTopics {
   readonly kafka: Kafka;
   readonly admin: Admin;
@@ -93,18 +91,6 @@ export class KafkaTopics {
    * up to marks that it puts there, which are seen when every transaction before them is decided.
    */
   async read(topic: string, isTransactional = true): Promise<readonly TopicRecord[]> {
-    return (await this.#read(topic, isTransactional)).map(({ bytes, ...record }) => ({
-      ...record,
-      value: bytes?.toString() ?? null,
-    }));
-  }
-
-  /** Values as they are, without those of transactions. */
-  async bytes(topic: string): Promise<readonly Buffer[]> {
-    return (await this.#read(topic, false)).flatMap(({ bytes }) => bytes ?? []);
-  }
-
-  async #read(topic: string, isTransactional: boolean): Promise<readonly RawRecord[]> {
     const mark = `mark ${++this.#count}`;
     const all = await this.admin.fetchTopicOffsets(topic);
     const filled = all.filter(({ high, low }) => isTransactional || Number(high) > Number(low));
@@ -113,15 +99,16 @@ export class KafkaTopics {
       await this.raw(topic, [{ value: mark, headers: { mark: "" } }], partition);
     if (ends.size === 0) return [];
     // By place: the library's consumer hands a batch over again when it joins its group again.
-    const records = new Map<string, RawRecord>();
+    const records = new Map<string, TopicRecord>();
     const consumer = this.kafka.consumer({ groupId: `read-${topic}-${this.#count}`, maxWaitTimeInMs: 50 });
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     await new Promise<void>((resolve, reject) => {
       const eachMessage: EachMessageHandler = async ({ partition, message: { offset, key, value, headers = {} } }) => {
+        const text = value?.toString() ?? null;
         const isLast = !isTransactional && Number(offset) + 1 >= Number(ends.get(partition)?.high);
-        if (value?.toString() === mark || isLast) ends.delete(partition);
-        const record = { partition, offset: Number(offset), key: key?.toString() ?? null, bytes: value, headers };
+        if (text === mark || isLast) ends.delete(partition);
+        const record = { partition, offset: Number(offset), key: key?.toString() ?? null, value: text, headers };
         if (headers.mark === undefined) records.set(`${partition}/${offset}`, record);
         if (ends.size === 0) resolve();
       };

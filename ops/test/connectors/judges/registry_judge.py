@@ -1,4 +1,4 @@
-"""Confluent's own Python client as a judge: writes orders by the serializers, or reads them by the deserializers.
+"""Confluent's own Python client as a judge: writes orders by the serializers, and says in what bytes, or reads them by the deserializers.
 
 registry_judge.py write|read REGISTRY BROKERS PREFIX SCHEMAS
 """
@@ -89,11 +89,15 @@ def write(registry, producer, prefix, schemas):
         "protobuf": (ProtobufSerializer(message, registry), [ParseDict(row, message()) for row in PROTOBUF]),
         "json": (JSONSerializer(text(schemas, "order.json"), registry), JSON),
     }
+    written = {}
     for name, (serialize, rows) in serializers.items():
         topic = f"{prefix}-{name}"
-        for row in rows:
-            producer.produce(topic, serialize(row, value_of(topic)), partition=0)
+        values = [serialize(row, value_of(topic)) for row in rows]
+        for value in values:
+            producer.produce(topic, value, partition=0)
+        written[name] = [value.hex() for value in values]
     producer.flush(30)
+    print(json.dumps(written))
 
 
 def shown(value):
