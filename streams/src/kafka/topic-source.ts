@@ -83,7 +83,7 @@ class PartitionReader implements MessageReader<KafkaRecord> {
   #next: number;
   /** Everything up to here was handed out, or is not there. */
   #through: number;
-  /** Up to where it was when more was asked for: whoever asks has taken all before. */
+  /** Everything up to here was taken, too. */
   #taken: number;
   #ahead: Promise<Fetched | "out-of-range" | "missing"> | undefined;
   #toldMs: number;
@@ -101,7 +101,6 @@ class PartitionReader implements MessageReader<KafkaRecord> {
 
   async read(messagesMax: number): Promise<MessageBatch<KafkaRecord> | "idle" | "end"> {
     const { end } = this.#context;
-    this.#taken = this.#through;
     while (!this.#isClosed) {
       if (this.#waiting.length > 0 || this.#rejected.length > 0) return this.#batch(messagesMax);
       if (end !== undefined && this.#through >= end) return "end";
@@ -112,6 +111,10 @@ class PartitionReader implements MessageReader<KafkaRecord> {
       return this.#empty();
     }
     return "idle";
+  }
+
+  taken(): void {
+    this.#taken = this.#through;
   }
 
   async close(): Promise<void> {

@@ -41,6 +41,8 @@ export interface MessageBatch<M> {
 export interface MessageReader<M> {
   readonly identity?: string | undefined;
   read(messagesMax: number): Promise<MessageBatch<M> | "idle" | "end">;
+  /** What was read last has become rows or dead letters; what has not is read again by another reader. */
+  taken?(): void;
   close(): Promise<void>;
 }
 
@@ -143,7 +145,9 @@ class DecodingReader<M> implements SourceReader {
     const read = await this.#reader.read(messagesMax);
     if (typeof read === "string") return read;
     const decode = await this.#prepared(read.messages);
-    return decode === undefined ? "idle" : this.#decoded(read, decode);
+    if (decode === undefined) return "idle";
+    this.#reader.taken?.();
+    return this.#decoded(read, decode);
   }
 
   async close(): Promise<void> {

@@ -231,6 +231,7 @@ describe("a source", () => {
     const { env, connection } = broker();
     const schemas = new Schemas();
     const opened: number[] = [];
+    const taken: number[] = [];
     const source = messageSource(
       connection,
       {
@@ -252,6 +253,7 @@ describe("a source", () => {
               next += messages.length;
               return { messages, through: next - 1, rejected: [] };
             },
+            taken: () => taken.push(next - 1),
             close: async () => undefined,
           };
         },
@@ -265,11 +267,11 @@ describe("a source", () => {
           (error: unknown) => reportOf(error).message,
         ),
       );
-    return { env, source, schemas, opened, read };
+    return { env, source, schemas, opened, taken, read };
   }
 
   test("reads the same again until its format has what it needs, and then rejects what does not fit", async () => {
-    const { source, schemas, opened, read } = reading(["a:0", "b:1", "b:2!"]);
+    const { source, schemas, opened, taken, read } = reading(["a:0", "b:1", "b:2!"]);
     schemas.known.add("a");
     const reader = await source.open("0", -1);
     expect(await read(reader, 1)).toEqual([["a:0"], [], 0]);
@@ -282,7 +284,10 @@ describe("a source", () => {
       place: { position: 2 },
     });
     expect(await read(reader, 2)).toEqual([["b:1"], [{ pos: 2, error, input: "shown 2" }], 2]);
-    expect(opened).toEqual([-1, 0, 0]);
+    expect([opened, taken]).toEqual([
+      [-1, 0, 0],
+      [0, 2],
+    ]);
     expect(await read(reader, 2)).toBe("end");
     await reader.close();
   });
