@@ -165,11 +165,17 @@ ${edge}`;
           await deploy(server.address, server.wire.address, 'edges:\n  "in -> out": { capacity: 1000 }');
           await vi.waitFor(() => expect(node("out").connection?.state).toBe("suspended"), WAIT);
           const edge = (): EdgeStatus => status().edges[0] as EdgeStatus;
-          const read = node("in").messagesIn;
-          await vi.waitFor(() => expect(node("out").connection?.failures).toBeGreaterThan(4), WAIT);
+          const failures = (): number => node("out").connection?.failures ?? 0;
+          let read: number;
+          // It may still read what there is room for when the target is known to be gone; then it reads nothing while that is tried again.
+          do {
+            read = node("in").messagesIn;
+            const before = failures();
+            await vi.waitFor(() => expect(failures()).toBeGreaterThan(before + 1), WAIT);
+          } while (node("in").messagesIn > read);
           // For each partition the lane's capacity, one frame beyond it, and the frame that the sink holds.
           expect(read).toBeLessThanOrEqual(PARTITIONS * (1000 + 2 * 4096));
-          expect(node("in").messagesIn).toBe(read);
+          expect(read).toBeLessThan(10_000);
           const held = edge().depth;
           server.wire.mend();
           const { lost, twice, disordered, n } = await outcome();

@@ -49,11 +49,12 @@ export class KafkaTopics {
   /** A topic of a name of its own, unless it has one. */
   async make(topic = `t${++this.#count}`, numPartitions = 1, settings: Record<string, string> = {}): Promise<string> {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-    // In a cluster that is just starting its leaders may not be known yet; one that was deleted is there for a while.
+    // One that was deleted is there for a while.
     await vi.waitFor(async () => {
-      const isNew = await this.admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] });
-      if (!isNew) throw new Error(`the topic ${topic} is there`);
+      if ((await this.admin.listTopics()).includes(topic)) throw new Error(`the topic ${topic} is there`);
     }, READY);
+    // In a cluster that is just starting its leaders may not be known yet, and an answer may come too late: then it is there already.
+    await vi.waitFor(() => this.admin.createTopics({ topics: [{ topic, numPartitions, configEntries }] }), READY);
     return topic;
   }
 

@@ -100,7 +100,8 @@ describe.skipIf(kinds.length === 0)("a graph over a weak link to Kafka", () => {
             expect(out?.state).not.toBe("up");
           }, WAIT);
           await copy.send(100);
-          expect(copy.node("in")).toMatchObject({ state: "waiting", reason: expect.stringMatching(/^CONNECTION-/) });
+          const waiting = { state: "waiting", reason: expect.stringMatching(/^CONNECTION-/) };
+          await vi.waitFor(() => expect(copy.node("in")).toMatchObject(waiting), WAIT);
           expect(JSON.stringify(copy.status())).not.toContain(`${LOGIN.password}@`);
           await server.give(LOGIN);
           await copy.hasAll();
