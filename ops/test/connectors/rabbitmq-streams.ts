@@ -125,7 +125,9 @@ export function rabbitmqStreams(broker: () => RabbitServer, client: () => Patien
       } while ((await kept()) <= through + 1);
       const gap = { code: "SOURCE-GAP", kind: "terminal" };
       const from = through + 1;
-      const to = (await kept()) - 1;
+      // What was removed is so soon after it was sent, but not at once.
+      let [to, seen] = [-1, -2];
+      for (; to !== seen; to = (await kept()) - 1) seen = to;
       expect(await first(source(stream), through)).toMatchObject({ ...gap, details: { stream, from, to } });
       const passed = (await first(source(stream, "&gap=record"), through)) as SourceBatch;
       expect(passed.rejected).toEqual([{ pos: to, error: expect.objectContaining(gap), input: { stream, from, to } }]);

@@ -423,8 +423,9 @@ nodes:
             () => expect(trusting.status().nodes.find(({ node }) => node === "out")?.messagesIn).toBeGreaterThan(2),
             WAIT,
           );
-          const reason = doubting.status().nodes.find(({ node }) => node === "hear")?.connection?.reason;
-          expect(reason).toMatch(/self.signed certificate/i);
+          const reason = (): string | undefined =>
+            doubting.status().nodes.find(({ node }) => node === "hear")?.connection?.reason;
+          await vi.waitFor(() => expect(reason()).toMatch(/self.signed certificate/i), WAIT);
         } finally {
           await trusting.stop();
           await doubting.stop();
