@@ -4,6 +4,7 @@ import type { DeadLetter } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { millrace } from "../millrace.ts";
 import { expectBalance } from "./balance.ts";
+import { BYSTANDER, Bystanders } from "./bystanders.ts";
 import { limitMs } from "./form.ts";
 import { eventually, GraphFolder, type Server } from "./graph-folder.ts";
 
@@ -122,20 +123,14 @@ const BURN = `def calculate(row):
     return row
 `;
 
-const BYSTANDER_EVERY_MS = 250;
-const BYSTANDER = `name: bystander
-nodes:
-  in:  { kind: source, from: "metronome:${BYSTANDER_EVERY_MS}ms" }
-  out: { kind: sink, input: in, to: "discard:" }
-`;
-
 describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)("a calculator in a process that", () => {
   let folder: GraphFolder;
   let server: Server;
   let letters: readonly DeadLetter[];
   let burnt: readonly DeadLetter[];
   let details: Readonly<Record<string, unknown>>;
-  let ticks: { readonly seen: number; readonly due: number };
+  let bystanders: Bystanders | undefined;
+  let share: number;
 
   const numberOf = (act: Act): number => ROWS.findIndex((row) => NAMES[row.act] === act);
   const passed = (): readonly number[] => folder.rows<{ readonly n: number }>("out.ndjson").map(({ n }) => n);
@@ -152,12 +147,12 @@ describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)("a calculator in
       "burn.ndjson": '{"n":1}\n{"n":2}\n{"n":3}\n',
       "in.ndjson": ROWS.map((row) => JSON.stringify(row)).join("\n"),
     });
+    bystanders = await Bystanders.start();
     server = await folder.serve(["bystander.yaml", "hostile.yaml", "burning.yaml"]);
-    const ticksNow = async (): Promise<number> => (await server.status("bystander")).messagesOut;
-    const [before, startedMs] = [await ticksNow(), performance.now()];
+    await bystanders.watch(server);
     await eventually(async () => expect(passed()).toHaveLength(ROWS.length - FAILS.length), 120_000);
     await server.reaches("burning", "finished");
-    ticks = { seen: (await ticksNow()) - before, due: (performance.now() - startedMs) / BYSTANDER_EVERY_MS };
+    share = await bystanders.share();
     const all = await server.deadLetters();
     letters = all.filter(({ graph }) => graph === "hostile");
     burnt = all.filter(({ graph }) => graph === "burning");
@@ -166,6 +161,7 @@ describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)("a calculator in
   }, limitMs(150_000));
 
   afterAll(async () => {
+    await bystanders?.stop();
     await server?.stop();
     folder?.remove();
   });
@@ -205,7 +201,7 @@ describe.skipIf(process.env.MILLRACE_SKIP_PYTHON !== undefined)("a calculator in
   });
 
   it("does any of it slows nobody else down: a graph beside it keeps four fifths of its rate", () => {
-    expect(ticks.seen / ticks.due).toBeGreaterThanOrEqual(0.8);
+    expect(share).toBeGreaterThanOrEqual(0.8);
   });
 
   it("was replaced says so in the status of its node", async () => {
