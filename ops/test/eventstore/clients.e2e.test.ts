@@ -83,7 +83,7 @@ function lines(command: string, args: readonly string[]): Promise<readonly Row[]
     const child = spawn(command, args, {
       cwd: import.meta.dirname,
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 60_000,
+      timeout: 160_000,
     });
     let stdout = "";
     let stderr = "";
@@ -114,7 +114,7 @@ describe.each(JUDGES)("$client", (one) => {
       expect(rows.flatMap(({ feature, absent }) => (absent ? [feature] : []))).toEqual(ABSENT[one.client] ?? []);
       expect(rows.length).toBe(one.features);
     },
-    90_000,
+    180_000,
   );
 });
 
