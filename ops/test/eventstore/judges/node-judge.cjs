@@ -8,7 +8,9 @@ const api = require(name);
 const isOld = name === "@eventstore/db-client";
 const Client = isOld ? api.EventStoreDBClient : api.KurrentDBClient;
 const { jsonEvent, binaryEvent, BACKWARDS, END, NO_STREAM, STREAM_EXISTS, ANY, LINK_TYPE = "$>" } = api;
-const connect = (hosts) => Client.connectionString(`esdb://${hosts}?tls=false&throwOnAppendFailure=true`);
+/** Calls have ten seconds unless it is said, which a busy machine may take. */
+const SETTINGS = "tls=false&throwOnAppendFailure=true&defaultDeadline=60000";
+const connect = (hosts) => Client.connectionString(`esdb://${hosts}?${SETTINGS}`);
 const client = connect(address);
 /** What both generations of the client call by different names. */
 const expecting = (state) => ({ expectedRevision: state, ...(isOld ? {} : { streamState: state }) });
