@@ -1,6 +1,7 @@
 import { MillraceError, WebhookKeys } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeState, NodeStateReader, StateChange } from "../src/ports.ts";
+import { graphStatus, nodeStatus } from "./fake-host.ts";
 import { deadLetter } from "./fake-reads.ts";
 import { type TestGateway, testGateway } from "./test-gateway.ts";
 
@@ -386,6 +387,19 @@ describe("health and metrics", () => {
     expect(body).toContain('millrace_projection_lag_events{projection="departures"} 0');
     expect(body).toMatch(/millrace_http_requests_total\{method="GET",route="\/metrics",status="200"\} \d+/);
     expect((await get("/metrics/json")).json()).toBeInstanceOf(Array);
+  });
+
+  it("say of a node that runs on another host neither that it is up nor that it is down", async () => {
+    const own = testGateway();
+    const there = nodeStatus("there", "sink", { state: "stopped", isElsewhere: true });
+    own.host.graphs.set("shared", graphStatus("shared", [nodeStatus("here", "sink"), there], []));
+    const up = (await own.app.inject("/metrics")).body
+      .split("\n")
+      .filter((line) => /^millrace_node_up.*shared/.test(line));
+    expect(up).toEqual(['millrace_node_up{graph="shared",node="here",kind="sink"} 1']);
+    const { nodes } = (await own.app.inject("/api/v1/graphs/shared")).json();
+    expect(nodes.map(({ isElsewhere }: { isElsewhere?: true }) => isElsewhere)).toEqual([undefined, true]);
+    await own.app.close();
   });
 });
 

@@ -59,7 +59,12 @@ function running(n: number, edgesOf: (n: number) => ProgramEdge[], look: () => v
   const wiring = new GraphWiring(program, plan, undefined, undefined);
   const runner = { meter: new ActorMeter(), stepsInFlight: 0, position: 0, commitP99Ms: null } as unknown as NodeRunner;
   const views = nodes.map((node) => ({ node, runner, child: undefined, waiting: undefined }));
-  return { wiring, describe: () => describeGraph(program, "running", 0, 0, views, wiring) };
+  const elsewhere = views.map((view) => ({ ...view, runner: undefined }));
+  return {
+    wiring,
+    describe: () => describeGraph(program, "running", 0, 0, views, wiring),
+    describeElsewhere: (state: "running" | "stopped") => describeGraph(program, state, 0, 0, elsewhere, wiring),
+  };
 }
 
 /** How often edges, and what waits in mailboxes, are looked at to describe a graph. */
@@ -96,4 +101,12 @@ describe("what a graph says of itself", () => {
       sink: "none",
     });
   });
+});
+
+it("a node that no actor runs while its graph does is on another host", () => {
+  const { describe: here, describeElsewhere } = running(1, chain);
+  const told = (nodes: ReturnType<typeof here>["nodes"]) => nodes.map(({ isElsewhere }) => isElsewhere);
+  expect(told(here().nodes)).toEqual([undefined, undefined, undefined]);
+  expect(told(describeElsewhere("running").nodes)).toEqual([true, true, true]);
+  expect(told(describeElsewhere("stopped").nodes)).toEqual([undefined, undefined, undefined]);
 });

@@ -92,6 +92,7 @@ function describeNode(
   const details = node.role === "pure" ? node.describe?.() : runner?.behavior?.describe?.();
   const watermark = runner?.watermark ?? Number.NEGATIVE_INFINITY;
   const nodeState = stateOf(state, runner, child, waiting);
+  const isElsewhere = runner === undefined && state !== "stopped" && state !== "starting";
   return {
     node: node.name,
     kind: node.kind,
@@ -113,7 +114,8 @@ function describeNode(
     watermarkMs: Number.isFinite(watermark) ? watermark : null,
     epoch: runner?.epoch ?? -1,
     lastError: waiting ?? child?.lastError ?? null,
-    reason: reasonOf(nodeState, waiting, child, runner === undefined && state !== "stopped" && state !== "starting"),
+    reason: reasonOf(nodeState, waiting, child, isElsewhere),
+    ...(isElsewhere ? { isElsewhere } : {}),
     ...(connection === undefined ? {} : { connection }),
     ...(details === undefined ? {} : { details }),
   };

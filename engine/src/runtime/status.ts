@@ -47,6 +47,8 @@ export interface NodeStatus {
   readonly lastError: ErrorReport | null;
   /** Why the node is in its state, in one sentence; empty while it runs. */
   readonly reason: string;
+  /** It runs on another host, which knows its state and counters; absent: it does not. */
+  readonly isElsewhere?: true;
   /** Of a source or sink that is connected to something outside; absent for other nodes. */
   readonly connection?: ConnectionStatus;
   /** What the node says of itself: of a calculator where it runs, its health and its `details()`. Absent: nothing. */

@@ -188,10 +188,12 @@ const FAMILIES: readonly Family[] = [
   },
   {
     name: "millrace_node_up",
-    help: "1 while a node runs or waits, 0 when it is parked, backing off or stopped.",
+    help: "1 while a node runs or waits, 0 when it is parked, backing off or stopped; none of nodes of other hosts.",
     kind: "gauge",
     labels: node,
-    read: ofNodes((n) => (/^(?:starting|running|waiting|finished)$/.test(n.state) ? 1 : 0)),
+    read: ofNodes((n) =>
+      n.isElsewhere === true ? null : /^(?:starting|running|waiting|finished)$/.test(n.state) ? 1 : 0,
+    ),
   },
   {
     name: "millrace_node_watermark_seconds",

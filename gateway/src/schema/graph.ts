@@ -41,6 +41,9 @@ const NodeStatusFields = Type.Object({
   epoch: Count,
   lastError: Type.Union([ErrorReportSchema, Type.Null()]),
   reason: Type.String(),
+  isElsewhere: Type.Optional(
+    Type.Literal(true, { description: "Runs on another host, which knows its state and counters." }),
+  ),
   connection: Type.Optional(ConnectionFields),
   details: Type.Optional(AnyJson),
 });

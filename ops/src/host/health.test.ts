@@ -74,6 +74,8 @@ describe("a host is ready", () => {
 
   it("not while a projection is more than half a minute behind", () => {
     expect(failing(LOG, [{ ...TABLE, lagMs: 30_001 }], [])).toEqual(["projection board: live, 2 events behind"]);
+    const waiting = { ...TABLE, lagMs: 30_001, reason: "STORE-FULL: no space left" };
+    expect(failing(LOG, [waiting], [])).toEqual(["projection board: live, 2 events behind; STORE-FULL: no space left"]);
     expect(failing(LOG, [{ ...TABLE, lagMs: 30_000 }], [])).toEqual([]);
   });
 

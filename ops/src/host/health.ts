@@ -55,7 +55,9 @@ function witnessCheck({ name, state, size, lag, failure }: WitnessStatus): Healt
 
 function projectionCheck({ name, state, lag, lagMs, reason }: ProjectionStatus): HealthCheck {
   const ok = state !== "failed" && lagMs <= LAG_MS_MAX;
-  const detail = state === "failed" ? (reason ?? "failed") : `${state}, ${lag} events behind`;
+  // One that waits, for room on the disk for one, says for what.
+  const why = reason === undefined ? "" : `; ${reason}`;
+  const detail = state === "failed" ? (reason ?? "failed") : `${state}, ${lag} events behind${why}`;
   return { name: `projection ${name}`, ok, detail };
 }
 

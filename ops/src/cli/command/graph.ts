@@ -45,7 +45,7 @@ function writeGraph(status: GraphStatus): void {
     status.nodes.map((n) => [
       n.node,
       n.kind,
-      n.state,
+      n.isElsewhere === true ? "elsewhere" : n.state,
       n.messagesIn,
       n.messagesOut,
       n.deadLettered,

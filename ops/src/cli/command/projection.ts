@@ -3,6 +3,7 @@ import { opsError } from "../../errors.ts";
 import { type Api, type ApiOptions, type Query, withApi } from "../api.ts";
 import { guess } from "../known-names.ts";
 import { counted, writeJson, writeLine, writeTable } from "../output.ts";
+import { inert } from "../terminal-text.ts";
 
 interface Listed {
   readonly projections: readonly {
@@ -11,6 +12,7 @@ interface Listed {
     readonly state: string;
     readonly asOf: number;
     readonly lag: number;
+    readonly reason?: string;
     readonly rows?: number;
     readonly key?: readonly string[];
   }[];
@@ -20,15 +22,10 @@ export async function listProjections(options: ApiOptions & { readonly json?: bo
   await withApi(options, async (api) => {
     const answer = await api.get("/api/v1/projections");
     if (options.json === true) return writeJson(answer);
-    const rows = (answer as unknown as Listed).projections.map((p) => [
-      p.name,
-      p.state,
-      p.rows ?? 0,
-      p.asOf,
-      p.lag,
-      p.key?.join(", "),
-    ]);
+    const { projections } = answer as unknown as Listed;
+    const rows = projections.map((p) => [p.name, p.state, p.rows ?? 0, p.asOf, p.lag, p.key?.join(", ")]);
     writeTable(["projection", "state", "rows", "as of", "lag", "key"], rows);
+    for (const { name, reason } of projections) if (reason !== undefined) writeLine(inert(`${name}: ${reason}`));
   });
 }
 
