@@ -249,6 +249,22 @@ describe("push", () => {
     expect(gateway.host.pushed.length).toBe(before);
   });
 
+  it("says what is wrong with a body: that it is none, where it stops being JSON, or which key is not taken", async () => {
+    const bodies: readonly (readonly [body: string, detail: RegExp])[] = [
+      ["", /^there is no body$/],
+      ['[{"a":1},', /^not JSON: /],
+      ['[{"__proto__":{}}]', /^a key `__proto__`, .* is not taken$/],
+    ];
+    for (const [payload, detail] of bodies) {
+      const headers = { "content-type": "application/json" };
+      const answer = await gateway.app.inject({ method: "POST", url, payload, headers });
+      expect(answer.json()).toMatchObject({ code: "HTTP-MALFORMED", detail: expect.stringMatching(detail) });
+    }
+    const headers = { "content-type": "application/x-ndjson" };
+    const answer = await gateway.app.inject({ method: "POST", url, payload: '1\n{"__proto__":{}}', headers });
+    expect(answer.json().detail).toMatch(/^line 2: a key `__proto__`/);
+  });
+
   it("tells the producer to wait under back-pressure", async () => {
     gateway.host.pushFailure = new MillraceError("LOG-FULL", "transient", "disk full", { retryAfterMs: 2500 });
     const full = await post(url, [1]);

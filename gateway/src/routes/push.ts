@@ -1,6 +1,6 @@
 /** Input for `http:` sources. The answer comes when the messages are durable; until then nothing was promised. */
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import { cloudEventFromHeaders, hasCloudEventHeaders, type Json } from "@millrace/engine";
+import { cloudEventFromHeaders, hasCloudEventHeaders, type Json, messageOf } from "@millrace/engine";
 import type { FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { gatewayError } from "../errors.ts";
@@ -111,7 +111,7 @@ function parseLines(text: string, parseJson: ParseJson): Json[] {
     try {
       messages.push(parseJson(trimmed));
     } catch (cause) {
-      throw gatewayError("HTTP-MALFORMED", `line ${line} is not JSON`, { cause, place: { line } });
+      throw gatewayError("HTTP-MALFORMED", `line ${line}: ${messageOf(cause)}`, { cause, place: { line } });
     }
   }
   return messages;
@@ -127,7 +127,19 @@ function strictJson(app: App): ParseJson {
       failure = error;
       value = body as Json;
     });
-    if (failure) throw failure;
+    if (failure) throw malformed(text, failure);
     return value;
   };
+}
+
+/** Fastify does not say where a text stops being JSON, nor that it is JSON and has a key that could change other objects. */
+function malformed(text: string, cause: Error): Error {
+  try {
+    JSON.parse(text);
+  } catch (fault) {
+    const why = text === "" ? "there is no body" : `not JSON: ${messageOf(fault)}`;
+    return gatewayError("HTTP-MALFORMED", why, { cause });
+  }
+  const keys = "a key `__proto__`, or `constructor` with a `prototype`, is not taken";
+  return gatewayError("HTTP-MALFORMED", keys, { cause });
 }
