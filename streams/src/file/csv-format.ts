@@ -59,7 +59,10 @@ class CsvFormat implements RecordFormat<CsvBatch> {
     this.#kernels = kernels;
   }
 
-  /** Names that are missing or twice there get a number; the header is rejected for it, its file is read all the same. */
+  /**
+   * Names that are missing or twice there get a number; the header is rejected for it, its file is read all the same. So is one of another
+   * delimiter, by what it looks like: there is one name then, and one text in each record.
+   */
   begin(scanner: LineScanner, isEnd: boolean): RecordResult {
     const cells = this.#cells(scanner, isEnd);
     if (cells === "wait") return "wait";
@@ -73,9 +76,11 @@ class CsvFormat implements RecordFormat<CsvBatch> {
     if (kernel !== undefined) this.#columns = new KernelColumns(names, kernel);
     if ("code" in cells) return cells;
     const fixed = names.filter((name, i) => name !== given[i]);
-    return fixed.length === 0
-      ? "taken"
-      : fault(`the header lacks or repeats names; they are read as ${fixed.join(", ")}`);
+    if (fixed.length > 0) return fault(`the header lacks or repeats names; they are read as ${fixed.join(", ")}`);
+    const [only = "", ...others] = names;
+    if (others.length > 0 || !/[;\t|]/.test(only)) return "taken";
+    const delimiter = JSON.stringify(this.#delimiter);
+    return fault(`the header has one name, ${JSON.stringify(only)}: what separates cells is ${delimiter}`);
   }
 
   batch(): CsvBatch {
@@ -99,7 +104,9 @@ class CsvFormat implements RecordFormat<CsvBatch> {
     const { texts, quoted } = cells;
     if (texts.length === 1 && texts[0] === "" && quoted === null) return "nothing";
     if (texts.length !== this.#names.length)
-      return fault(`${texts.length} cells, but the header names ${this.#names.length}`);
+      return fault(
+        `${texts.length} ${texts.length === 1 ? "cell" : "cells"}, but the header names ${this.#names.length}`,
+      );
     const values = new Array<Json>(texts.length);
     for (let i = 0; i < texts.length; i++) {
       const value = jsonOf(texts[i] as string, quoted !== null && quoted[i] === 1, this.#fieldTypes[i]);

@@ -125,6 +125,14 @@ test("a header that lacks or repeats names is rejected once, and its file is rea
   expect([rest.rows, rest.rejected]).toEqual([[{ a: 4, column_2: 5, a_2: 6 }], []]);
 });
 
+test("a file of another delimiter is not taken for one of a single column without a word", async () => {
+  const path = fresh("csv");
+  await writeFile(path, "id;name\n1;x\n");
+  const rejected = ['the header has one name, "id;name": what separates cells is ","'];
+  expect(await whole(csvSource({ path }, env))).toMatchObject({ rows: [{ "id;name": "1;x" }], rejected });
+  expect(await whole(csvSource({ path, delimiter: ";" }, env))).toMatchObject({ rejected: [] });
+});
+
 test("a quote that is never closed costs its own line, not the rest of the file", async () => {
   const path = fresh("csv");
   await writeFile(path, `a,b\n1,2\n3,"oops\n${Array.from({ length: 50 }, (_, i) => `${i},"x ${i}"\n`).join("")}`);
