@@ -8,14 +8,14 @@ import { createRequire } from "node:module";
 import zlib from "node:zlib";
 import { field, filter, map, window } from "@millrace/actors";
 import { ColumnBatch, compileExpression } from "@millrace/engine";
-import { nativeGroups, nativeSelection } from "@millrace/native";
+import { nativeGroups, nativeSelection, nativeZstd } from "@millrace/native";
 import { loadFlights, memorySource } from "./flights.mjs";
 import { measure, ratio, table } from "./measure.mjs";
 
-const { zstdCompressSync } = zlib;
+const { zstdCompressSync, zstdDecompressSync } = zlib;
 const ofStreams = createRequire(import.meta.resolve("@millrace/streams/kafka"));
-const { compressFrameSync } = ofStreams("lz4-napi");
-const { compressSync } = ofStreams("snappy");
+const { compressFrameSync, decompressFrameSync } = ofStreams("lz4-napi");
+const { compressSync, uncompressSync } = ofStreams("snappy");
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const FRAME_ROWS = 4096;
@@ -156,7 +156,7 @@ async function leavingFigures(flights, repeats) {
   return measure(variants, { repeats });
 }
 
-/** Compression of a batch of flights as NDJSON, per byte of it. */
+/** A batch of flights as NDJSON, packed and unpacked: per byte of it. */
 async function codecFigures(flights, repeats) {
   const { loadZstd } = await streamsPart("compression/zstd.js");
   const [{ batch }] = await framesOf(flights);
@@ -166,18 +166,29 @@ async function codecFigures(flights, repeats) {
       .map((row) => `${JSON.stringify(row)}\n`)
       .join(""),
   );
-  const zstd = await loadZstd();
+  const script = await loadZstd();
+  const native = nativeZstd();
   const codecs = [
-    ["zstd (WebAssembly)", (bytes) => zstd.compress(bytes)],
+    ["zstd (WebAssembly)", script.compress, (bytes) => script.decompress(bytes, text.length)],
+    ["zstd (the addon)", (bytes) => native.compress(bytes), (bytes) => native.decompress(bytes, text.length)],
     // Of Node 22.15 and later.
-    ...(zstdCompressSync === undefined ? [] : [["zstd (Node's own, native)", (bytes) => zstdCompressSync(bytes)]]),
-    ["lz4 (native)", (bytes) => compressFrameSync(bytes)],
-    ["snappy (native)", (bytes) => compressSync(bytes)],
+    ...(zstdCompressSync === undefined ? [] : [["zstd (Node's own, native)", zstdCompressSync, zstdDecompressSync]]),
+    ["lz4 (native)", compressFrameSync, decompressFrameSync],
+    ["snappy (native)", compressSync, (bytes) => uncompressSync(bytes, { asBuffer: true })],
   ];
-  const variants = codecs.map(([name, compress]) => ({ name, n: text.length, run: () => compress(text) }));
-  const { length } = text;
-  for (const [name, compress] of codecs) process.stdout.write(`${name}: ${length} bytes → ${compress(text).length}\n`);
-  return measure(variants, { repeats: repeats * 5 });
+  const { length: n } = text;
+  for (const [name, compress, decompress] of codecs) {
+    const packed = compress(text);
+    if (!text.equals(decompress(packed))) throw new Error(`${name} does not give back what it packed`);
+    process.stdout.write(`${name}: ${n} bytes → ${packed.length}\n`);
+  }
+  const packing = codecs.map(([name, compress]) => ({ name, n, run: () => compress(text) }));
+  const unpacking = codecs.map(([name, compress, decompress]) => {
+    const packed = compress(text);
+    return { name, n, run: () => decompress(packed) };
+  });
+  const times = { repeats: repeats * 5 };
+  return { compression: await measure(packing, times), decompression: await measure(unpacking, times) };
 }
 
 /** @param {{ repeats?: number }} options */
@@ -238,9 +249,10 @@ export async function main({ repeats = 9 } = {}) {
     "partition of its key (origin)",
     "its JSON as bytes",
   );
-  const codecs = await codecFigures(flights, repeats);
-  process.stdout.write(`${table("compression, per byte", codecs, "zstd (WebAssembly)")}\n`);
-  for (const name of [...codecs.keys()].slice(1))
-    ratios[`${name} against zstd (WebAssembly)`] = ratio(codecs, name, "zstd (WebAssembly)");
+  for (const [what, figures] of Object.entries(await codecFigures(flights, repeats))) {
+    process.stdout.write(`${table(`${what}, per byte`, figures, "zstd (WebAssembly)")}\n`);
+    for (const name of [...figures.keys()].slice(1))
+      ratios[`${what}: ${name} against zstd (WebAssembly)`] = ratio(figures, name, "zstd (WebAssembly)");
+  }
   return { ratios };
 }
