@@ -18,7 +18,7 @@ const ROUNDS = 300;
 /** How often each reader has read all records when the puts end: they go on for a reader that others keep from the processor. */
 const READS = 40;
 const KEPT = 10;
-const TEST_MS = 60_000;
+const TEST_MS = 180_000;
 
 describe.skipIf(skipped)(`payload files${skipped ? ` (skipped: ${skipped})` : ""}`, () => {
   let dir: string;

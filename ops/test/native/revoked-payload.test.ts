@@ -43,7 +43,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { root } from "../millrace.ts";
 
 const skipped = process.env.MILLRACE_SKIP_RUST ?? process.env.MILLRACE_SKIP_CXX;
-const TEST_MS = 60_000;
+const TEST_MS = 180_000;
 const LENGTH = 100_000;
 const [PAGE, SLOT, PINNED, REVOKED] = [4096, 64, 2n, 3n];
 

@@ -16,7 +16,7 @@ import { lastJson, millrace } from "../millrace.ts";
 import { makeSmallLog } from "../retention/small-log.ts";
 
 const MESSAGES = 1200;
-const TEST_MS = 60_000;
+const TEST_MS = 180_000;
 
 const GRAPH = `
 name: orders

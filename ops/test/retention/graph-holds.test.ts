@@ -27,7 +27,7 @@ import { appendEvents } from "../audit/audited-data.ts";
 import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
 
-const TEST_MS = 60_000;
+const TEST_MS = 180_000;
 const BY_TEST = { principal: "test", reason: "" };
 const env = systemEnv();
 const root = mkdtempSync(join(tmpdir(), "millrace-graph-holds-"));

@@ -15,7 +15,7 @@ async function ask(...args: readonly string[]): ReturnType<typeof millrace> {
   return millrace([...args, "--data", data]);
 }
 
-const TEST_MS = 60_000;
+const TEST_MS = 180_000;
 
 const archived = (name: string): string => join(data, "log", "archive", name);
 

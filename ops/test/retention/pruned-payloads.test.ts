@@ -14,7 +14,7 @@ import { lastJson, millrace } from "../millrace.ts";
 import { ALL, BY, NO_PROJECTIONS } from "./running-host.ts";
 import { makeSmallLog } from "./small-log.ts";
 
-const TEST_MS = 60_000;
+const TEST_MS = 180_000;
 const EVENTS = 900;
 const env = systemEnv();
 const root = mkdtempSync(join(tmpdir(), "millrace-pruned-payloads-"));

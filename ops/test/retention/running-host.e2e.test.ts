@@ -8,7 +8,7 @@ import { lastJson } from "../millrace.ts";
 import { BY, RunningHost, type SignUp } from "./running-host.ts";
 
 const EVENTS = 900;
-const TEST_MS = 60_000;
+const TEST_MS = 180_000;
 
 let host: RunningHost;
 let next = 0;
