@@ -148,6 +148,9 @@ describe("state", () => {
       return stderr;
     };
     expect(await refused("sales/nope")).toContain("HOST-MOMENT graph sales has no node nope");
+    expect(await refused("sale/board")).toMatch(
+      /HOST-MOMENT there is no graph sale at position \d+; did you mean `sales`\?/,
+    );
     expect(await refused("sales/board", "--at", "999999")).toContain("HOST-MOMENT position 999999 is beyond the log");
     expect(await refused("sales/board", "--at", "2001-01-01T00:00:00Z")).toContain(
       "there is no graph sales at position 0",

@@ -242,12 +242,19 @@ export function redrivenOf(event: RecordedEvent): Redriven {
 export const GRAPHS_STREAM = "graphs";
 const GRAPH_ADDED = "GraphAdded";
 
+/** Of all graphs that the log knows. */
+export async function graphNames(log: EventLog): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for await (const { context } of oldestFirst(log, GRAPHS_STREAM)) names.add(context.graph);
+  return names;
+}
+
 /** The newest deployment of every graph that the log knows. */
 export async function deployments(log: EventLog, env: Env): Promise<ReadonlyMap<string, Deployment>> {
   const found = new Map<string, Deployment>();
-  for await (const { context } of oldestFirst(log, GRAPHS_STREAM)) {
-    const deployment = await new GraphStream(log, env, context.graph).deployment();
-    if (deployment !== undefined) found.set(context.graph, deployment);
+  for (const graph of await graphNames(log)) {
+    const deployment = await new GraphStream(log, env, graph).deployment();
+    if (deployment !== undefined) found.set(graph, deployment);
   }
   return found;
 }

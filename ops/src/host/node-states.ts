@@ -3,6 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import {
   type AnyNodeModel,
   type CommittedBehavior,
+  didYouMean,
   type Env,
   type EventLog,
   isJsonObject,
@@ -22,7 +23,7 @@ import { prunedBelow } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { deployedModel } from "./deployed-model.ts";
 import { plain } from "./describe-event.ts";
-import { type Deployment, deploymentBefore } from "./graph-stream.ts";
+import { type Deployment, deploymentBefore, graphNames } from "./graph-stream.ts";
 import { type FoldingBehavior, stateBehavior } from "./state-behavior.ts";
 
 export interface NodeStatesOptions {
@@ -128,7 +129,9 @@ export class NodeStates implements NodeStateReader {
   async #deployment(graph: string, end: number): Promise<Deployment> {
     const deployment = await deploymentBefore(this.#options.log, graph, end);
     if (deployment !== undefined) return deployment;
-    throw opsError("HOST-MOMENT", `there is no graph ${graph} at position ${end}`, { place: { graph } });
+    const names = await graphNames(this.#options.log);
+    const guess = names.has(graph) ? "" : didYouMean(graph, names);
+    throw opsError("HOST-MOMENT", `there is no graph ${graph} at position ${end}${guess}`, { place: { graph } });
   }
 }
 

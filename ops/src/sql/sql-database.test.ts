@@ -29,6 +29,10 @@ beforeEach(async () => {
 });
 afterEach(() => database.close());
 
+it("a query with an infinite number is one like others", async () => {
+  expect(await database.tablesOf("select 1e400::double, [1e400, -1e400] from events")).toEqual([EVENTS]);
+});
+
 describe("what a query reads", () => {
   const readsPayload = async (query: string): Promise<unknown> => {
     const columns = await database.columnsRead(query, EVENTS);
@@ -41,6 +45,7 @@ describe("what a query reads", () => {
     "select e.position from events e where e.type like 'S%' and position > 3 order by time limit 3",
     "with e as (from events) select stream from e",
     "select 'payload' from events",
+    "select position, 1e400::double, -1e400::double from events where 1e400::double > position",
   ])("is no payload: %s", async (query) => {
     expect(await readsPayload(query)).toBe(false);
   });

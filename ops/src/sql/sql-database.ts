@@ -70,7 +70,7 @@ export class SqlDatabase {
   async tablesOf(query: string): Promise<readonly string[]> {
     const parsed = await this.#connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [query]);
     const [[text] = []] = parsed.getRows();
-    const { error, error_type, error_message, position, statements } = JSON.parse(String(text)) as {
+    const { error, error_type, error_message, position, statements } = jsonOfDuckDb(String(text)) as {
       readonly error: boolean;
       readonly error_type?: string;
       readonly error_message?: string;
@@ -104,7 +104,7 @@ export class SqlDatabase {
       if (prepared.statementType !== StatementType.SELECT) throw refusal();
       const plan = await this.#connection.runAndReadAll(`EXPLAIN (FORMAT json) ${query}`);
       const [[, text] = []] = plan.getRows();
-      return columnsScanned(JSON.parse(String(text)), table);
+      return columnsScanned(jsonOfDuckDb(String(text)), table);
     });
   }
 
@@ -158,6 +158,11 @@ export class SqlDatabase {
       throw queryError(query, thrown, this.tables);
     }
   }
+}
+
+/** DuckDB writes infinite numbers of a query as they are into what it says of it, which is no JSON; that it is a number is enough here. */
+function jsonOfDuckDb(text: string): unknown {
+  return JSON.parse(text.replaceAll(/([:[,]\s*)-?(?:Infinity|NaN)\b/g, "$1null"));
 }
 
 export function literal(text: string): string {
