@@ -93,6 +93,18 @@ describe("changes of a graph", () => {
     expect(outcomes[1]).toMatchObject({ reason: { code: "HOST-STATE" } });
   });
 
+  it("suspend what is pushed as well: it is refused at once, and taken again after", async () => {
+    await deploy(`name: pushed
+nodes:
+  in:  { kind: source, from: "http:/in" }
+  out: { kind: sink, input: in, to: "discard:" }
+`);
+    await host.suspend("pushed", BY);
+    await expect(host.push("pushed", "in", [1])).rejects.toMatchObject({ code: "PUSH-CLOSED", kind: "transient" });
+    await host.resume("pushed", BY);
+    expect(await host.push("pushed", "in", [2])).toBeGreaterThan(0);
+  });
+
   it("are events that say who and why", async () => {
     await deploy(NUMBERS, { "in.ndjson": IN });
     await finished();

@@ -1,5 +1,5 @@
 /** The graphs of this process, and everything that may be done with them. Every change says who and why, and is an event. */
-import type { HttpPush } from "@millrace/actors";
+import { actorError, type HttpPush } from "@millrace/actors";
 import {
   type CommittedBehavior,
   type DeadLetter,
@@ -118,9 +118,12 @@ export class Host implements GraphHost {
   }
 
   async push(graph: string, node: string, pushed: readonly Json[], idempotencyKey?: string): Promise<number> {
-    const behavior = this.#get(graph).runtime.behavior(node);
+    const { runtime } = this.#get(graph);
+    const behavior = runtime.behavior(node);
     if (!isPushable(behavior))
       throw opsError("HOST-NODE", `node ${node} of graph ${graph} takes no messages from outside`);
+    // It would be taken when the graph is resumed: by then whoever sends has given up, and sends it again.
+    if (runtime.state === "suspended") throw actorError("PUSH-CLOSED", `graph ${graph} is suspended`);
     const options = idempotencyKey === undefined ? {} : { id: idempotencyKey };
     const { payloads } = this.#ports;
     const { model } = this.#get(graph).compiled;

@@ -33,6 +33,9 @@ const DEMO_FOLDERS = ["flights", "host-telemetry"];
 /** The one that comes to an end. */
 const DEMO_REPLAYED = "late-flights";
 
+/** What refuses a graph file that is not the one which the data directory was written by. */
+const CHANGED: ReadonlySet<string> = new Set(["HOST-REVISION", "HOST-FILE"]);
+
 export async function serve(files: readonly string[], options: ServeOptions): Promise<void> {
   const interruption = onInterruption();
   const session = files.length === 0 ? await openDemo(options) : await openSession(sessionOptions(files, options));
@@ -100,7 +103,7 @@ async function openDemo(served: ServeOptions): Promise<Session> {
     if (!isPlayed(session)) return session;
     await session.close("the demo begins again");
   } catch (thrown) {
-    if (!(thrown instanceof MillraceError && thrown.code === "HOST-REVISION")) throw thrown;
+    if (!(thrown instanceof MillraceError && CHANGED.has(thrown.code))) throw thrown;
   }
   return openSession({ ...options, data: nextOf(data, newest) });
 }
