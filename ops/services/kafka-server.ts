@@ -41,6 +41,11 @@ export interface KafkaServerOptions {
   readonly member?: KafkaMember;
   /** The folder that it keeps its records in. Default: one of its own. */
   readonly log?: string;
+  /**
+   * It is ended and started again, and is to take part again soon. Then it leads nothing for a while when a busy machine gives it no turn for
+   * a second. Default false; the members of a cluster always are.
+   */
+  readonly restarts?: boolean;
 }
 
 /** The brokers that this machine has, oldest first; none where `MILLRACE_SKIP_KAFKA` says why. */
@@ -67,12 +72,13 @@ export class KafkaServer {
 
   static async start(
     { version, jars }: KafkaKind,
-    { security, member, log }: KafkaServerOptions = {},
+    { security, member, log, restarts = member !== undefined }: KafkaServerOptions = {},
   ): Promise<KafkaServer> {
     const [wired, secure] = [await freePort(), await freePort()];
     const wire = await TcpProxy.to({ port: wired });
     const { id, controllers } = member ?? { id: 1, controllers: [await freePort()] };
-    const settings = { id, controllers, wired, secure, wire: wire.port, security };
+    const sessionMs = restarts ? RESTARTED_MS * controllers.length : SESSION_MS;
+    const settings = { id, controllers, wired, secure, wire: wire.port, security, sessionMs };
     const kind: ServerKind = {
       name: "kafka",
       readyMs: 120_000,
@@ -153,8 +159,14 @@ interface Settings {
   readonly secure: number;
   readonly wire: number;
   readonly security: KafkaSecurity | undefined;
+  /** How long a broker is taken to be there that is not heard of. */
+  readonly sessionMs: number;
 }
 
+/** Kafka's own. */
+const SESSION_MS = 9000;
+/** One that was killed takes part again only when its last session is over. */
+const RESTARTED_MS = 1000;
 const CLUSTER = "millrace-test-cluster0";
 const SCRAM = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
 const PROTOCOLS = "PLAIN:PLAINTEXT,WIRED:PLAINTEXT,SECURE:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT";
@@ -162,7 +174,7 @@ const logIn = (directory: string): string => join(directory, "log");
 
 /** Writes what the broker wants to find, also what its format command would, and returns where its settings are. */
 function configured(directory: string, log: string, port: number, made: Settings): string {
-  const { id, controllers, wired, secure, wire, security } = made;
+  const { id, controllers, wired, secure, wire, security, sessionMs } = made;
   mkdirSync(log, { recursive: true });
   writeFileSync(join(log, "meta.properties"), `version=1\ncluster.id=${CLUSTER}\nnode.id=${id}\n`, { flag: "a" });
   const path = join(directory, "server.properties");
@@ -181,8 +193,7 @@ function configured(directory: string, log: string, port: number, made: Settings
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAIN",
     "log.dirs": log,
-    // One that was killed takes part again only when its last session is over.
-    "broker.session.timeout.ms": String(1000 * controllers.length),
+    "broker.session.timeout.ms": String(sessionMs),
     "broker.heartbeat.interval.ms": "200",
     "default.replication.factor": replicas,
     "offsets.topic.replication.factor": replicas,

@@ -28,7 +28,7 @@ describe.skipIf(kinds.length === 0)("a graph with edges over Kafka", () => {
       let count = 0;
 
       beforeAll(async () => {
-        server = await KafkaServer.start(kind);
+        server = await KafkaServer.start(kind, { restarts: true });
         topics = await KafkaTopics.connect(server.address);
       }, LIMIT_MS);
       afterAll(async () => {

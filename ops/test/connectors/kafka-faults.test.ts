@@ -49,7 +49,7 @@ describe.skipIf(kinds.length === 0)("a graph over Kafka under faults", () => {
       let output: string;
 
       beforeAll(async () => {
-        server = await KafkaServer.start(kind);
+        server = await KafkaServer.start(kind, { restarts: true });
       }, LIMIT_MS);
       afterAll(() => server?.stop());
       beforeEach(async () => {

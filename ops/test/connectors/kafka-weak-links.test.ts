@@ -36,7 +36,7 @@ describe.skipIf(kinds.length === 0)("a graph over a weak link to Kafka", () => {
       beforeAll(async () => {
         disk = mkdtempSync(join(tmpdir(), "millrace-kafka-disk-"));
         if (!noMount) execFileSync("mount", ["-t", "tmpfs", "-o", `size=${DISK_MIB}m`, "tmpfs", disk]);
-        server = await KafkaServer.start(kind, { security: LOGIN, log: disk });
+        server = await KafkaServer.start(kind, { security: LOGIN, log: disk, restarts: true });
         topics = await KafkaTopics.connect(server.address);
       }, LIMIT_MS);
       afterAll(async () => {

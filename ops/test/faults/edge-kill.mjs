@@ -173,7 +173,7 @@ async function startBroker(via) {
   const { KafkaServer, kafkaKinds } = await import("../../services/kafka-server.ts");
   const kind = (via === "nats" ? natsServers() : kafkaKinds()).at(-1);
   if (kind === undefined) throw new Error(`there is no ${via} server (npm test installs it)`);
-  const server = via === "nats" ? await startNats(kind) : await KafkaServer.start(kind);
+  const server = via === "nats" ? await startNats(kind) : await KafkaServer.start(kind, { restarts: true });
   const { address } = server;
   return { via, address, kill: () => server.kill(), start: () => server.start(), stop: () => server.stop() };
 }

@@ -41,7 +41,7 @@ describe("kill -9 of two hosts and the broker between them at random moments", (
   it.skipIf(kafka === undefined)(
     "leaves the demo with the bytes of one process over Kafka",
     async (context) => {
-      if (kafka !== undefined) await killed(context, "kafka", await KafkaServer.start(kafka));
+      if (kafka !== undefined) await killed(context, "kafka", await KafkaServer.start(kafka, { restarts: true }));
     },
     limitMs(300_000),
   );
