@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemEnv } from "@millrace/engine";
 import { SeededRandom, sampleEvent, to } from "@millrace/engine/testing";
-import { type NativeBlocks, type NativeZstd, nativeBlocks, nativeZstd, openLmdbStore } from "@millrace/native";
+import { type NativeBlocks, type NativeZstd, nativeBlocks, nativeZstd } from "@millrace/native";
 import { inlineTreeHasher } from "@millrace/projections";
 import {
   type BlockKernels,
@@ -16,6 +16,7 @@ import {
   repairLog,
   systemDisk,
 } from "@millrace/streams/embedded";
+import { memoryOrderedStore } from "@millrace/streams/memory";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const skipped = process.env.MILLRACE_SKIP_RUST;
@@ -146,7 +147,7 @@ describe.skipIf(skipped)(`Zstandard by the addon${skipped ? ` (skipped: ${skippe
     expect(() => native.decompress(text, MAX)).toThrow("no Zstandard frame");
   });
 
-  describe("in the archive of a log", () => {
+  describe("in the archive of a log", { timeout: 60_000 }, () => {
     let directory: string;
     beforeAll(() => {
       directory = mkdtempSync(join(tmpdir(), "millrace-zstd-"));
@@ -157,7 +158,11 @@ describe.skipIf(skipped)(`Zstandard by the addon${skipped ? ` (skipped: ${skippe
       ["the addon", "WebAssembly"],
       ["WebAssembly", "the addon"],
     ] as const)("is written by %s, and read and repaired by %s", async (writer, reader) => {
-      const kernelsOf = { "the addon": nativeBlocks() as NativeBlocks, WebAssembly: blockKernels(crc32c) };
+      const used = new Set<string>();
+      const kernelsOf = {
+        "the addon": watched(nativeBlocks() as NativeBlocks, "the addon", used),
+        WebAssembly: watched(blockKernels(crc32c), "WebAssembly", used),
+      };
       const at = join(directory, writer);
       const written = await usingLog(at, kernelsOf[writer], filled);
       await usingLog(at, kernelsOf[writer], (log) => log.retention.archive({ ...ARCHIVE_ALL, keep: true }));
@@ -173,7 +178,10 @@ describe.skipIf(skipped)(`Zstandard by the addon${skipped ? ` (skipped: ${skippe
 
       await usingLog(at, kernelsOf[writer], (log) => log.retention.archive(ARCHIVE_ALL));
       expect(readdirSync(join(at, "log"))).not.toContain("0000000001.seg");
+      expect(used.size).toBe(4);
+      used.clear();
       expect(await usingLog(at, kernelsOf[reader], eventsOf)).toEqual(written);
+      expect([...used]).toEqual([`${reader} unpacks`]);
     });
   });
 });
@@ -188,15 +196,34 @@ const ARCHIVE_ALL = {
   pause: async () => undefined,
 };
 
+/** Kernels that note what is done with their zstd. */
+function watched(kernels: BlockKernels, name: string, used: Set<string>): BlockKernels {
+  const noted = <T>(does: string, answer: T): T => {
+    used.add(`${name} ${does}`);
+    return answer;
+  };
+  return {
+    ...kernels,
+    async zstd() {
+      const zstd = await kernels.zstd();
+      return {
+        compress: (bytes) => noted("packs", zstd.compress(bytes)),
+        decompress: (bytes, bytesMax) => noted("unpacks", zstd.decompress(bytes, bytesMax)),
+      };
+    },
+  };
+}
+
+/** With an index that is made again of what the log has, its archive included. */
 async function usingLog<T>(at: string, kernels: BlockKernels, use: (log: EmbeddedLog) => Promise<T>): Promise<T> {
-  const indexStore = await openLmdbStore({ dir: join(at, "index") });
+  const indexStore = memoryOrderedStore();
   const places = { directory: join(at, "log"), disk: systemDisk(), env: systemEnv(), indexStore };
   const log = await openEmbeddedLog({ ...places, kernels, segmentBytes: SEGMENT_BYTES });
   try {
+    await log.indexed();
     return await use(log);
   } finally {
     await log.close();
-    await indexStore.close();
   }
 }
 
@@ -204,10 +231,12 @@ async function usingLog<T>(at: string, kernels: BlockKernels, use: (log: Embedde
 async function filled(log: EmbeddedLog): Promise<readonly string[]> {
   const random = new SeededRandom(31);
   for (let i = 0; log.health.activeSegment < 2; i++) {
-    const noise = random.bytes(random.u32() % 20_000);
-    await log.append(to(`s-${i % 5}`, [sampleEvent({ payload: Buffer.concat([noise, Buffer.alloc(5000, i)]) })]));
+    const payloads = Array.from({ length: 10 }, () =>
+      Buffer.concat([random.bytes(random.u32() % 20_000), Buffer.alloc(5000, i)]),
+    );
+    const events = payloads.map((payload) => sampleEvent({ payload }));
+    await log.append(to(`s-${i % 5}`, events));
   }
-  await log.indexed();
   return eventsOf(log);
 }
 
