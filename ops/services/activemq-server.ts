@@ -7,7 +7,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { ACTIVEMQ_VERSION, activemqJars } from "../bin/activemq.mjs";
-import { freePort, type ServerKind, ServerProcess } from "./server-process.ts";
+import { freePort } from "./free-port.ts";
+import { type ServerKind, ServerProcess } from "./server-process.ts";
 
 /** The reason why there is none; `undefined` where there is one. */
 export const activemqMissing: string | undefined = process.env.MILLRACE_SKIP_ACTIVEMQ || undefined;

@@ -1,6 +1,7 @@
 /** Three brokers that keep every partition three times, each behind a wire of its own. */
+
+import { freePort } from "./free-port.ts";
 import { type KafkaKind, KafkaServer } from "./kafka-server.ts";
-import { freePort } from "./server-process.ts";
 
 const IDS = [1, 2, 3];
 

@@ -8,8 +8,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { kafkaServers } from "../bin/kafka.mjs";
+import { freePort } from "./free-port.ts";
 import { allowUsers, giveUser, takeUser } from "./kafka-users.ts";
-import { freePort, type ServerKind, ServerProcess } from "./server-process.ts";
+import { type ServerKind, ServerProcess } from "./server-process.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
 export interface KafkaKind {

@@ -9,7 +9,8 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { freePort, type ServerKind, ServerProcess } from "./server-process.ts";
+import { freePort } from "./free-port.ts";
+import { type ServerKind, ServerProcess } from "./server-process.ts";
 
 /** The reason why there is none; `undefined` where there is one. */
 export const rabbitmqMissing: string | undefined = process.env.MILLRACE_SKIP_RABBITMQ || undefined;

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { freePort } from "./free-port.ts";
+import { freePort } from "../services/free-port.ts";
 import { lastJson, millrace, type Running, start } from "./millrace.ts";
 
 let directory: string;

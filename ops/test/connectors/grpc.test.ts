@@ -8,8 +8,8 @@ import { type DeadLettered, type NodeStatus, parseGraph, systemEnv } from "@mill
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { kafkaClients } from "../../bin/python-clients.mjs";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
+import { freePort } from "../../services/free-port.ts";
 import { type Arrival, GrpcShop } from "../../services/grpc-shop.ts";
-import { freePort } from "../../services/server-process.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { compileGraph } from "../../src/compile/compile-graph.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";

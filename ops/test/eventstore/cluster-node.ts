@@ -13,7 +13,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import { freePort } from "../free-port.ts";
+import { freePort } from "../../services/free-port.ts";
 
 const GRPC = { ":status": 200, "content-type": "application/grpc+proto" };
 const NOT_FOUND = "5";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { pythonClients } from "../../bin/python-clients.mjs";
-import { freePort } from "../free-port.ts";
+import { freePort } from "../../services/free-port.ts";
 import { millrace, type Running, root, start } from "../millrace.ts";
 
 const page = readFileSync(join(root, "ops", "docs", "eventstore-clients.md"), "utf8");

@@ -5,7 +5,7 @@ import { eventStoreEndpoint } from "@millrace/gateway";
 import { type EventStoreLog, openEventStoreLog } from "@millrace/streams/event-store";
 import { memoryEventLog } from "@millrace/streams/memory";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { freePort } from "../free-port.ts";
+import { freePort } from "../../services/free-port.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import { type ServedLog, serveLog } from "./served-log.ts";
 

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { freePort } from "../../services/free-port.ts";
 import { careOfHost } from "../../src/cli/ask-host.ts";
 import { asked } from "../../src/cli/with-care.ts";
 import type { LogCare } from "../../src/retention/log-care.ts";
 import { bytesBelow } from "../file-bytes.ts";
-import { freePort } from "../free-port.ts";
 import { type Finished, lastJson, millrace, type Running, start } from "../millrace.ts";
 import { makeSmallLog } from "./small-log.ts";
 
