@@ -1,8 +1,8 @@
 /**
  * The embedded log against what one would write by hand: a file that is appended to and synced for all waiting callers at once, the same
  * into a file of zeros, as the log writes, SQLite in WAL mode with full synchronisation, and LMDB. Every append is acknowledged only when
- * it is durable. What the log's followers cost, index and Merkle tree, is seen beside the log without them. Then a replay of the log with
- * decoding against a scan of a plain file and of an LMDB table with the same decoding. One process, interleaved, medians of the repeats.
+ * it is durable. What the log's followers cost, index and Merkle tree, is seen beside the log without them. Before that a replay of the log
+ * with decoding against a scan of a plain file and of an LMDB table with the same decoding. One process, interleaved, medians of the repeats.
  * Last, how long a host is kept from other work by archiving a segment of its log.
  *
  * Every append encodes its event with msgpackr first, as a caller has to. What that costs with the callers' promises is the line "no
@@ -412,8 +412,9 @@ function installSqlite() {
 /** @param {{ repeats?: number }} options */
 export async function main({ repeats = 5 } = {}) {
   installSqlite();
-  const { rates: appends, cpu } = await appendRates(repeats);
+  // Before the appends, whose garbage and writes to the disk would slow it down.
   const { rates: replays, openingMs } = await replayRates(repeats);
+  const { rates: appends, cpu } = await appendRates(repeats);
   const rate = (name) => median(appends.get(name));
   const lines = [
     `log   node ${process.version}, durable appends of ${encode(123_456).length} B per second, medians of ${repeats}`,
