@@ -19,7 +19,7 @@ const batchMax = 1024
 
 const pipeline = `
 input:
-  franz: { brokers: "%[1]s", topic: "%[2]s" }
+  franz: { brokers: "%[1]s", topic: "%[2]s", group: "connect-%[3]s" }
 pipeline:
   processors:
     - mapping: |
@@ -29,7 +29,9 @@ output:
 logger: { level: ERROR }
 `
 
-var spec = service.NewConfigSpec().Field(service.NewStringField("brokers")).Field(service.NewStringField("topic"))
+func spec() *service.ConfigSpec {
+	return service.NewConfigSpec().Field(service.NewStringField("brokers")).Field(service.NewStringField("topic"))
+}
 
 type topic struct {
 	brokers, name string
@@ -54,12 +56,16 @@ func (t *topic) Close(context.Context) error {
 	return nil
 }
 
-type reader struct{ *topic }
+// A group of its own for each run: the one before was killed, and had committed what it had read.
+type reader struct {
+	*topic
+	group string
+}
 
 func (r reader) Connect(context.Context) error {
 	return r.open(
 		kgo.ConsumeTopics(r.name),
-		kgo.ConsumerGroup("connect-"+r.name),
+		kgo.ConsumerGroup(r.group),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.AutoCommitMarks(),
 	)
@@ -107,12 +113,14 @@ func (w writer) WriteBatch(ctx context.Context, batch service.MessageBatch) erro
 }
 
 func register() error {
-	input := service.RegisterBatchInput("franz", spec,
+	grouped := spec().Field(service.NewStringField("group"))
+	input := service.RegisterBatchInput("franz", grouped,
 		func(conf *service.ParsedConfig, _ *service.Resources) (service.BatchInput, error) {
 			opened, err := topicOf(conf)
-			return service.AutoRetryNacksBatched(reader{opened}), err
+			group, also := conf.FieldString("group")
+			return service.AutoRetryNacksBatched(reader{opened, group}), errors.Join(err, also)
 		})
-	output := service.RegisterBatchOutput("franz", spec,
+	output := service.RegisterBatchOutput("franz", spec(),
 		func(conf *service.ParsedConfig, _ *service.Resources) (service.BatchOutput, service.BatchPolicy, int, error) {
 			opened, err := topicOf(conf)
 			return writer{opened}, service.BatchPolicy{}, 10, err
