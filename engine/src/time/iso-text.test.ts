@@ -5,6 +5,7 @@ test("a time is read as ISO 8601 says it, in UTC where no zone is named", () => 
   const noon = Date.UTC(2001, 0, 2, 12);
   for (const text of [
     "2001-01-02T12:00",
+    "2001-01-02T12:00:00.000Z",
     "2001-01-02 12:00:00.0000001",
     "2001-01-02t12:00:00z",
     "2001-01-02T14:00+02:00",
@@ -22,6 +23,17 @@ test("a day that its month does not have is no time, and is not counted to the n
 });
 
 test("what is no ISO 8601 is no time, though JavaScript would find one in it", () => {
-  for (const text of ["", "5", "3 May", "03/05/2024", "Jan 1 2024", " 2024-01-01", "2024-1-1", "2024-01-01T24:30Z"])
+  for (const text of [
+    "",
+    "5",
+    "soon",
+    "2001/01/02",
+    "3 May",
+    "03/05/2024",
+    "Jan 1 2024",
+    " 2024-01-01",
+    "2024-1-1",
+    "2024-01-01T24:30Z",
+  ])
     expect([text, msOfIsoText(text)]).toEqual([text, Number.NaN]);
 });

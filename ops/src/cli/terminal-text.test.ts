@@ -8,8 +8,8 @@ test("what would steer a terminal is shown, and does not", () => {
 });
 
 test("a text is as wide as a terminal shows it", () => {
-  expect(["", "abc", "Łódź", "e\u0301", "日本", "👩‍👩‍👧", "ｗ", "ㅎ", "→"].map(columnsOf)).toEqual([
-    0, 3, 4, 1, 4, 2, 2, 2, 1,
+  expect(["", "abc", "Łódź", "e\u0301", "日本", "👩‍👩‍👧", "ｗ", "ㅎ", "→", "🇵🇱", "❤️"].map(columnsOf)).toEqual([
+    0, 3, 4, 1, 4, 2, 2, 2, 1, 2, 2,
   ]);
 });
 

@@ -1,4 +1,5 @@
 /** Texts of data as a terminal can show them: nothing in them steers it, and their width is that of what is seen. */
+import { eastAsianWidth } from "get-east-asian-width";
 
 /** Control characters but line ends and tabs, and those that turn the direction of what follows. */
 const STEERING = /[^\P{Cc}\n\t]|[\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
@@ -9,8 +10,8 @@ export function inert(text: string): string {
 }
 
 const ASCII = /^[ -~]*$/;
-const WIDE =
-  /^(?:\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6]|[\u{20000}-\u{3fffd}])/u;
+/** Shown as pictures: those that are by themselves, and those that are said to be. */
+const PICTURE = /^\p{Emoji_Presentation}|\ufe0f/u;
 
 /** Made for the first text that is not plain ASCII: making it takes longer than most commands' output. */
 let segmenter: Intl.Segmenter | undefined;
@@ -18,7 +19,7 @@ let segmenter: Intl.Segmenter | undefined;
 function* characters(text: string): Generator<readonly [character: string, columns: number]> {
   segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
   for (const { segment } of segmenter.segment(text))
-    yield [segment, WIDE.test(segment) || segment.includes("\ufe0f") ? 2 : 1];
+    yield [segment, PICTURE.test(segment) ? 2 : eastAsianWidth(segment.codePointAt(0) as number)];
 }
 
 /** Columns that a terminal takes for a text of one line. */

@@ -72,6 +72,7 @@ const KINDS: Readonly<Record<Via, BrokerKind>> = {
     },
   },
 };
+
 /** @throws HOST-EDGES */
 function authorities(file: string): string {
   try {

@@ -10,12 +10,11 @@ import {
 } from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { activemqFeed, activemqSink } from "@millrace/streams/activemq";
-import rhea from "rhea";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ActivemqServer, activemqMissing, startActivemq } from "../../services/activemq-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
-import { Amqp10Client, type Drained } from "./amqp10-client.ts";
+import { Amqp10Client, bytesEnds } from "./amqp10-client.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { expectRegistered, REGISTERED_LIMIT_MS } from "./registered-messages.ts";
 import { QUICK, slice } from "./running-graph.ts";
@@ -154,21 +153,12 @@ describe.skipIf(activemqMissing)(
       async () => {
         const [from, to] = [next("q"), next("q")];
         const at = (queue: string): string => `activemq://${broker.stomp.address}/queue/${queue}`;
-        const seen: Drained[] = [];
         await expectRegistered({
           source: at(from),
           sink: at(to),
           stream: `/queue/${from}`,
           subject: to,
-          send: (bodies) =>
-            client.publish(
-              from,
-              bodies.map((body) => ({ body: rhea.message.data_section(body) })),
-            ),
-          async received() {
-            await client.drain(to, seen);
-            return [...new Map(seen.map(({ id, bytes }) => [id, bytes])).values()];
-          },
+          ...bytesEnds(client, from, to),
         });
       },
       REGISTERED_LIMIT_MS,

@@ -185,3 +185,32 @@ function drained(message: Message, data: string): Drained {
     type,
   };
 }
+
+/** Where bodies of bytes are sent and come out; `seen`: what has come out, as often as it came. */
+export interface BytesEnds {
+  readonly seen: readonly Drained[];
+  send(bodies: readonly Buffer[]): Promise<void>;
+  /** All so far, each once: what was taken and not accepted in time came again, with its id. */
+  received(): Promise<readonly Buffer[]>;
+}
+
+export function bytesEnds(
+  client: Amqp10Client,
+  from: string,
+  to: string,
+  idOf: (message: Drained) => unknown = ({ id }) => id,
+): BytesEnds {
+  const seen: Drained[] = [];
+  return {
+    seen,
+    send: (bodies) =>
+      client.publish(
+        from,
+        bodies.map((body) => ({ body: rhea.message.data_section(body) })),
+      ),
+    async received() {
+      await client.drain(to, seen);
+      return [...new Map(seen.map((message) => [idOf(message), message.bytes])).values()];
+    },
+  };
+}

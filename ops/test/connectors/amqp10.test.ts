@@ -3,12 +3,11 @@
 import { type Amqp10Address, type Feed, type Json, parseAmqp10Address, reportOf, systemEnv } from "@millrace/engine";
 import { feedContract, sinkContract } from "@millrace/engine/testing";
 import { amqp10Feed, amqp10Sink } from "@millrace/streams/amqp10";
-import rhea from "rhea";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
 import { AMQP10_KINDS, type Amqp10Broker } from "./amqp10-brokers.ts";
-import { Amqp10Client, type Drained } from "./amqp10-client.ts";
+import { Amqp10Client, bytesEnds, type Drained } from "./amqp10-client.ts";
 import { byHand, EVENTS_LIMIT_MS, expectEvents } from "./broker-events.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { expectRegistered, REGISTERED_LIMIT_MS } from "./registered-messages.ts";
@@ -193,24 +192,15 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
         const [from, to] = [next("q"), next("q")];
         for (const queue of [from, to]) await broker.makeQueue(queue);
         const at = (queue: string): string => `amqp10://127.0.0.1:${broker.port}${pathOf(queue)}`;
-        const seen: Drained[] = [];
+        const ends = bytesEnds(client, node(from), node(to));
         await expectRegistered({
           source: at(from),
           sink: at(to),
           stream: node(from),
           subject: node(to),
-          send: (bodies) =>
-            client.publish(
-              node(from),
-              bodies.map((body) => ({ body: rhea.message.data_section(body) })),
-            ),
-          async received() {
-            await client.drain(node(to), seen);
-            // What was taken and not accepted in time came again, under its id.
-            return [...new Map(seen.map(({ id, bytes }) => [id, bytes])).values()];
-          },
+          ...ends,
         });
-        expect(seen[0]?.type).toBe("application/octet-stream");
+        expect(ends.seen[0]?.type).toBe("application/octet-stream");
       },
       REGISTERED_LIMIT_MS,
     );

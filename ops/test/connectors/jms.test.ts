@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type ActivemqServer, startActivemq } from "../../services/activemq-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { isFull, limitMs, times } from "../faults/form.ts";
-import { Amqp10Client, type Drained } from "./amqp10-client.ts";
+import { Amqp10Client, bytesEnds } from "./amqp10-client.ts";
 import { JAKARTA, JAVAX, jmsAddress, jmsMissing, jmsOptions, jmsYaml, ownBridges } from "./jms-clients.ts";
 import { ListeningFeed } from "./listening-feed.ts";
 import { expectRegistered } from "./registered-messages.ts";
@@ -245,22 +245,13 @@ describe.skipIf(jmsMissing)(
 
     test.skipIf(!isFull)("messages are those of a schema registry", async () => {
       const [from, to] = [next("q"), next("q")];
-      const seen: Drained[] = [];
       await expectRegistered({
         source: `jms://${at(`/queue/${from}`)}`,
         sink: `jms://${at(`/queue/${to}`)}`,
         also: `, jms: ${jmsYaml(JAKARTA.definition)}`,
         stream: from,
         subject: to,
-        send: (bodies) =>
-          client.publish(
-            from,
-            bodies.map((body) => ({ body: rhea.message.data_section(body) })),
-          ),
-        async received() {
-          await client.drain(to, seen);
-          return [...new Map(seen.map(({ properties, bytes }) => [properties.millrace_id, bytes])).values()];
-        },
+        ...bytesEnds(client, from, to, ({ properties }) => properties.millrace_id),
       });
     });
 

@@ -17,6 +17,8 @@ import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { isFull, times } from "../faults/form.ts";
 import { kafkaOutcome } from "./kafka-outcome.ts";
 import { KafkaTopics } from "./kafka-topics.ts";
+import { readBeforePause } from "./paused-source.ts";
+import { WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
 const BY = { principal: "test", reason: "faults" };
@@ -28,7 +30,6 @@ const RESILIENCE = {
   probeEveryMs: 500,
   probeTimeoutMs: 300,
 };
-const WAIT = { timeout: 30_000, interval: 10 };
 const LIMIT_MS = times(90_000, 240_000);
 /** How long a link stays cut after it was noticed; the short form mends it then. */
 const CUT_MS = 30_000;
@@ -163,16 +164,8 @@ ${edge}`;
           server.wire.cut();
           await load(10_000, 1000);
           await deploy(server.address, server.wire.address, 'edges:\n  "in -> out": { capacity: 1000 }');
-          await vi.waitFor(() => expect(node("out").connection?.state).toBe("suspended"), WAIT);
           const edge = (): EdgeStatus => status().edges[0] as EdgeStatus;
-          const failures = (): number => node("out").connection?.failures ?? 0;
-          let read: number;
-          // It may still read what there is room for when the target is known to be gone; then it reads nothing while that is tried again.
-          do {
-            read = node("in").messagesIn;
-            const before = failures();
-            await vi.waitFor(() => expect(failures()).toBeGreaterThan(before + 1), WAIT);
-          } while (node("in").messagesIn > read);
+          const read = await readBeforePause(node);
           // For each partition the lane's capacity, one frame beyond it, and the frame that the sink holds.
           expect(read).toBeLessThanOrEqual(PARTITIONS * (1000 + 2 * 4096));
           expect(read).toBeLessThan(10_000);

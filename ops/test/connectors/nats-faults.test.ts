@@ -18,6 +18,8 @@ import type { Host } from "../../src/host/host.ts";
 import { memoryHost } from "../../src/host/memory-host.ts";
 import { ProjectionTables } from "../../src/host/projection-tables.ts";
 import { isFull, times } from "../faults/form.ts";
+import { readBeforePause } from "./paused-source.ts";
+import { WAIT } from "./running-graph.ts";
 
 const env = systemEnv();
 const BY = { principal: "test", reason: "faults" };
@@ -140,16 +142,8 @@ ${edge}`;
           const load = new Load(() => server.address);
           await load.run(10_000, 1000);
           await deploy(server.address, wire.address, 'edges:\n  "in -> out": { capacity: 1000 }');
-          await vi.waitFor(() => expect(node("out").connection?.state).toBe("suspended"), WAIT);
           const edge = (): EdgeStatus => status().edges[0] as EdgeStatus;
-          const failures = (): number => node("out").connection?.failures ?? 0;
-          let read: number;
-          // It may still read what there is room for when the target is known to be gone; then it reads nothing while that is tried again.
-          do {
-            read = node("in").messagesIn;
-            const before = failures();
-            await vi.waitFor(() => expect(failures()).toBeGreaterThan(before + 1), WAIT);
-          } while (node("in").messagesIn > read);
+          const read = await readBeforePause(node);
           // The lane's capacity, one frame beyond it, and the frame that the sink holds.
           expect(read).toBeLessThanOrEqual(1000 + 2 * 4096);
           const held = edge().depth;
@@ -194,7 +188,6 @@ ${edge}`;
   }
 });
 
-const WAIT = { timeout: 20_000, interval: 10 };
 const IN_FLIGHT = 50;
 
 /** Publishes `{n}` in order to `in`, each until the server has it, whatever happens to the server. */
