@@ -74,8 +74,8 @@ describe.skipIf(skipped !== undefined)(`litewitness${why}`, () => {
       /^cosigned: 1041 records by witness\.example\/lite at \d{10}\n$/,
     );
     const changed = stdout.replace(
-      /.(.{9})\n$/,
-      (_all, rest: string) => `${rest.startsWith("A") ? "B" : "A"}${rest}\n`,
+      /(.)(.{9})\n$/,
+      (_all, letter: string, rest: string) => `${letter === "A" ? "B" : "A"}${rest}\n`,
     );
     writeFileSync(note, changed);
     expect(spawnSync(witnessPeer.judge, ["open", note, logKey, witness.key]).status).toBe(1);
