@@ -8,6 +8,7 @@ import {
   type Batch,
   ColumnBatch,
   cell,
+  cells,
   Dictionary,
   type DictionaryColumn,
   isJsonObject,
@@ -40,9 +41,7 @@ export function enrich(options: EnrichOptions): PureBehavior {
       const { column, failures } = options.key.column(batch);
       if (batch instanceof ColumnBatch && column.type === "dictionary")
         return enrichColumns(batch, column, failures, joined, options);
-      const keys = Array.from({ length: batch.n }, (_, i) =>
-        cell(column, batch instanceof ColumnBatch ? batch.at(i) : i),
-      );
+      const keys = cells(column, batch instanceof ColumnBatch ? batch.selection : null, batch.n);
       return enrichRows(batch, keys, failures, options);
     },
     row: (row) => {

@@ -28,7 +28,7 @@ export function eventTimesOf(column: Column, physicalRows: () => number): Float6
 function entryTimes(dictionary: Dictionary): Float64Array {
   const known = timesByDictionary.get(dictionary);
   if (known !== undefined && known.length === dictionary.values.length) return known;
-  const times = Float64Array.from(dictionary.values, (value, code) => known?.[code] ?? eventTimeOf(value));
+  const times = Float64Array.from(dictionary.values.map((value, code) => known?.[code] ?? eventTimeOf(value)));
   timesByDictionary.set(dictionary, times);
   return times;
 }

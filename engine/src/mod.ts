@@ -94,6 +94,7 @@ export {
   type BooleanColumn,
   type Column,
   cell,
+  cells,
   Dictionary,
   type DictionaryColumn,
   type JsonColumn,

@@ -46,7 +46,7 @@ export function groupsWhere(groups: Groups, test: (start: number) => boolean): G
   if (groups.starts.every(test)) return groups;
   const { starts, keys, cells } = groups;
   const kept = [...starts.keys()].filter((i) => test(starts[i] as number));
-  const picked = (from: Float64Array): Float64Array => Float64Array.from(kept, (i) => from[i] as number);
+  const picked = (from: Float64Array): Float64Array => Float64Array.from(kept.map((i) => from[i] as number));
   return {
     n: kept.length,
     starts: picked(starts),

@@ -124,7 +124,7 @@ export class OpenWindows implements WindowState {
   write({ n, starts, keys, cells }: Groups): void {
     const all = new Float64Array(n * this.#width);
     for (const [c, cell] of cells.entries()) all.set(cell, c * n);
-    const ids = Uint32Array.from(keys, (key) => this.#keys.id(key));
+    const ids = Uint32Array.from(keys.map((key) => this.#keys.id(key)));
     this.#kernel.write({ starts, keys: ids, cells: all }, this.#keys.size);
   }
 
@@ -143,11 +143,13 @@ export class OpenWindows implements WindowState {
   }
 
   #read(n: number): Groups {
-    const { starts, keys, cells } = this.#arrays(n);
+    const { starts, keys: ids, cells } = this.#arrays(n);
+    const keys = new Array<Groups["keys"][number]>(n);
+    for (let i = 0; i < n; i++) keys[i] = this.#keys.key(ids[i] as number);
     return {
       n,
       starts,
-      keys: Array.from(keys, (key) => this.#keys.key(key)),
+      keys,
       cells: Array.from({ length: this.#width }, (_, c) => cells.subarray(c * n, (c + 1) * n)),
     };
   }

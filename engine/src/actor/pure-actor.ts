@@ -230,7 +230,7 @@ function nothing(behavior: PureBehavior): PureResult {
 function shifted(result: PureResult, by: number, n: number): PureResult {
   const outputs = result.outputs.map(({ batch, sources }) => ({
     batch,
-    sources: sources === null ? Uint32Array.from({ length: n }, (_, i) => i + by) : sources.map((s) => s + by),
+    sources: sources === null ? new Uint32Array(n).map((_, i) => i + by) : sources.map((s) => s + by),
   }));
   return { outputs, failures: result.failures.map((f) => ({ ...f, index: f.index + by })) };
 }

@@ -84,7 +84,7 @@ function behaviorOf<T extends readonly Message[] | Message>(
       const ordered = [...emitted].sort((a, b) => a.index - b.index);
       return pureResult(
         new RowBatch(ordered.map((message) => message.value)),
-        Uint32Array.from(ordered, (message) => message.index),
+        Uint32Array.from(ordered.map((message) => message.index)),
       );
     },
   };

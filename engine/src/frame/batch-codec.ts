@@ -4,7 +4,7 @@
  */
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { type Batch, ColumnBatch, RowBatch } from "./batch.ts";
-import { type Column, Dictionary } from "./column.ts";
+import { type Column, cells, Dictionary } from "./column.ts";
 import { columnsOf } from "./columns-of.ts";
 import type { Json } from "./json.ts";
 
@@ -33,7 +33,7 @@ const KINDS = { json: 0, f64: 1, i32: 2, boolean: 3, time: 4, dictionary: 5 } as
 
 function encodeColumn(name: string, column: Column, batch: ColumnBatch): StateEvent {
   const { selection, n } = batch;
-  if (column.type === "json") return [name, KINDS.json, pickJson(column.values, selection, n) as StateEvent];
+  if (column.type === "json") return [name, KINDS.json, cells(column, selection, n) as StateEvent];
   const nulls = column.nulls === null ? null : pick(column.nulls, selection, n, Uint8Array);
   switch (column.type) {
     case "number":
@@ -117,11 +117,6 @@ function pick<T extends Float64Array | Int32Array | Uint8Array>(
   const out = new make(n);
   for (let i = 0; i < n; i++) out[i] = from[selection[i] as number] as number;
   return out;
-}
-
-function pickJson(from: readonly Json[], selection: Uint32Array | null, n: number): readonly Json[] {
-  if (selection === null) return from.slice(0, n);
-  return Array.from({ length: n }, (_, i) => from[selection[i] as number] ?? null);
 }
 
 function bytesOf(array: TypedArray): Uint8Array {

@@ -86,6 +86,8 @@ export function cells(column: Column, selection: Uint32Array | null, n: number):
       found[i] = values[column.codes[selection === null ? i : (selection[i] as number)] as number] ?? null;
   } else if (column.type === "number" && column.nulls === null) {
     for (let i = 0; i < n; i++) found[i] = column.values[selection === null ? i : (selection[i] as number)] as number;
+  } else if (column.type === "json") {
+    for (let i = 0; i < n; i++) found[i] = column.values[selection === null ? i : (selection[i] as number)] ?? null;
   } else {
     for (let i = 0; i < n; i++) found[i] = cell(column, selection === null ? i : (selection[i] as number));
   }

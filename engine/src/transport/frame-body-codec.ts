@@ -55,9 +55,15 @@ function packPositions(positions: Positions): PackedPositions {
   const { n } = positions;
   if (n === 0) return [0, 0];
   if (isDense(positions)) return [n, positions.pos(0)];
-  const pos = Float64Array.from({ length: n }, (_, i) => positions.pos(i));
-  const ord = positions.oneToOne ? null : Uint32Array.from({ length: n }, (_, i) => positions.ord(i));
-  return [n, new Uint8Array(pos.buffer), ord === null ? null : new Uint8Array(ord.buffer)];
+  const pos = new Float64Array(n);
+  for (let i = 0; i < n; i++) pos[i] = positions.pos(i);
+  return [n, new Uint8Array(pos.buffer), positions.oneToOne ? null : packOrds(positions)];
+}
+
+function packOrds(positions: Positions): Uint8Array {
+  const ord = new Uint32Array(positions.n);
+  for (let i = 0; i < ord.length; i++) ord[i] = positions.ord(i);
+  return new Uint8Array(ord.buffer);
 }
 
 function unpackPositions(packed: PackedPositions): Positions {

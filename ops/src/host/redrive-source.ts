@@ -57,7 +57,7 @@ class RedriveReader implements SourceReader {
 
   #batch(events: readonly RecordedEvent[]): SourceBatch {
     this.#toldIdle = false;
-    const offsets = Float64Array.from(events, ({ revision }) => revision);
+    const offsets = Float64Array.from(events.map(({ revision }) => revision));
     this.#after = offsets.at(-1) as number;
     const batch = new RowBatch(events.map((event) => redrivenOf(event).input));
     return { batch, positions: Positions.of(offsets), through: this.#after, rejected: [] };

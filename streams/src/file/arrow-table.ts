@@ -156,7 +156,7 @@ function coded(
 function texts(arrow: Arrow, values: readonly Json[]): Texts {
   const asJson = values.some((value) => value !== null && typeof value !== "string");
   const said = values.map((value) => (value === null ? "" : asJson ? JSON.stringify(value) : (value as string)));
-  const nulls = Uint8Array.from(values, (value) => (value === null ? 1 : 0));
+  const nulls = Uint8Array.from(values.map((value) => (value === null ? 1 : 0)));
   const { bytes, valueOffsets } = utf8(said);
   const of = { type: new arrow.Utf8(), data: bytes, valueOffsets, ...validOf(nulls, values.length) };
   return { data: arrow.makeData(of), asJson };

@@ -34,8 +34,8 @@ export class ColumnBuilder {
   #typed(): Column {
     const nulls = this.#nulls();
     if (this.#numbers > 0)
-      return { type: "number", values: Float64Array.from(this.#cells, (cell) => (cell ?? 0) as number), nulls };
-    return { type: "boolean", values: Uint8Array.from(this.#cells, (cell) => (cell === true ? 1 : 0)), nulls };
+      return { type: "number", values: Float64Array.from(this.#cells.map((cell) => (cell ?? 0) as number)), nulls };
+    return { type: "boolean", values: Uint8Array.from(this.#cells.map((cell) => (cell === true ? 1 : 0))), nulls };
   }
 
   #texted(dictionary: Dictionary): { readonly column: Column; readonly isVaried: boolean } {
@@ -51,6 +51,6 @@ export class ColumnBuilder {
 
   #nulls(): Uint8Array | null {
     const filled = this.#numbers + this.#texts + this.#booleans;
-    return filled === this.#cells.length ? null : Uint8Array.from(this.#cells, (cell) => (cell === null ? 1 : 0));
+    return filled === this.#cells.length ? null : Uint8Array.from(this.#cells.map((cell) => (cell === null ? 1 : 0)));
   }
 }

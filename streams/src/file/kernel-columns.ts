@@ -144,7 +144,8 @@ export class KernelColumns implements RecordBatch {
     if (typed === NUMBERS)
       return { type: "number", values: numbers.slice(start, start + this.n), nulls: this.#nulls(field) };
     if (typed === BOOLEANS) {
-      const values = Uint8Array.from({ length: this.n }, (_, row) => words[2 * (start + row)] as number);
+      const values = new Uint8Array(this.n);
+      for (let row = 0; row < this.n; row++) values[row] = words[2 * (start + row)] as number;
       return { type: "boolean", values, nulls: this.#nulls(field) };
     }
     const isText = typed !== 0 && (typed & ~TEXTS) === 0;

@@ -73,13 +73,13 @@ export class RowGroupReader implements SourceReader {
     if (column.type !== "text") return column;
     const { entries, codes, nulls } = column;
     if (entries.length > codes.length / 2) {
-      return {
-        type: "json",
-        values: Array.from(codes, (code, i) => (nulls?.[i] === 1 ? null : (entries[code] as string))),
-      };
+      const values = new Array<Json>(codes.length);
+      for (let i = 0; i < values.length; i++)
+        values[i] = nulls?.[i] === 1 ? null : (entries[codes[i] as number] as string);
+      return { type: "json", values };
     }
     const dictionary = this.#dictionaryFor(name, entries.length);
-    const shared = Uint32Array.from(entries, (entry) => dictionary.code(entry));
+    const shared = Uint32Array.from(entries.map((entry) => dictionary.code(entry)));
     for (let i = 0; i < codes.length; i++) codes[i] = shared[codes[i] as number] as number;
     return { type: "dictionary", codes, dictionary, nulls };
   }

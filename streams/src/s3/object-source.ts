@@ -136,7 +136,7 @@ class ObjectsReader implements SourceReader {
 
   /** What an object's reader counts from 0 begins at its mark. */
   #placed({ mark }: OpenObject, { batch, positions, through, rejected }: SourceBatch): SourceBatch {
-    const shifted = Float64Array.from({ length: positions.n }, (_, i) => mark.from + positions.pos(i));
+    const shifted = new Float64Array(positions.n).map((_, i) => mark.from + positions.pos(i));
     this.#through = mark.from + through;
     const marks = this.#isMarked ? [] : [mark];
     this.#isMarked = true;

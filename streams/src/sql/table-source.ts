@@ -125,7 +125,8 @@ class TableReader<C, W> implements SourceReader {
     const to = Math.min(this.#bound.value, end ?? Number.POSITIVE_INFINITY);
     if (to <= this.#through) return undefined;
     const rows = await table.rows(this.#through, to, messagesMax);
-    const positions = Positions.of(Float64Array.from(rows, ({ pos }) => exactPosition(pos, options, dialect.error)));
+    const exact = rows.map(({ pos }) => exactPosition(pos, options, dialect.error));
+    const positions = Positions.of(Float64Array.from(exact));
     this.#through = rows.length < messagesMax ? to : positions.pos(rows.length - 1);
     if (rows.length === 0) return undefined;
     return { batch: new RowBatch(rows.map(({ row }) => row)), positions, through: this.#through, rejected: [] };
