@@ -46,8 +46,8 @@ export function encodeEvents(
   return encoded;
 }
 
-/** One `ReadResp.ReadEvent` per event, in their order. */
-export async function readEvents(
+/** One `ReadResp` per event, in their order. */
+export async function readResponses(
   encoded: readonly EncodedEvent[],
   context: EndpointContext,
   options: EncodeOptions,
@@ -56,9 +56,9 @@ export async function readEvents(
   for (const { position, recorded, target, origin } of encoded) {
     if (origin !== undefined) {
       const event = (await isHidden(origin, context)) ? undefined : origin.recorded;
-      messages.push(readEvent(event, recorded, position));
-    } else if (target === undefined) messages.push(readEvent(recorded, undefined, position));
-    else messages.push(readEvent(await resolve(target, context, options), recorded, position));
+      messages.push(readResponse(event, recorded, position));
+    } else if (target === undefined) messages.push(readResponse(recorded, undefined, position));
+    else messages.push(readResponse(await resolve(target, context, options), recorded, position));
   }
   return messages;
 }
@@ -97,9 +97,12 @@ async function resolve(
   return undefined;
 }
 
-function readEvent(event: Buffer | undefined, link: Buffer | undefined, position: number): Buffer {
-  const writer = new WireWriter((event?.length ?? 0) + (link?.length ?? 0) + 32);
-  if (event !== undefined) writer.bytes(1, event);
-  if (link !== undefined) writer.bytes(2, link);
-  return writer.uint(3, position).finish();
+function readResponse(event: Buffer | undefined, link: Buffer | undefined, position: number): Buffer {
+  const writer = new WireWriter((event?.length ?? 0) + (link?.length ?? 0) + 48);
+  writer.message(1, (it) => {
+    if (event !== undefined) it.bytes(1, event);
+    if (link !== undefined) it.bytes(2, link);
+    it.uint(3, position);
+  });
+  return writer.finish();
 }

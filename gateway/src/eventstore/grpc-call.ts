@@ -82,13 +82,7 @@ export class GrpcCall {
   async sendAll(messages: readonly Uint8Array[]): Promise<boolean> {
     if (this.#isGone() || this.#status !== undefined) return false;
     if (!this.#stream.headersSent) this.#stream.respond(HEADERS, { waitForTrailers: true });
-    const frames = messages.flatMap((message) => {
-      const prefix = Buffer.alloc(PREFIX_BYTES);
-      prefix.writeUInt32BE(message.length, 1);
-      return [prefix, message];
-    });
-    if (this.#stream.write(frames.length === 2 && messages[0]?.length === 0 ? frames[0] : Buffer.concat(frames)))
-      return true;
+    if (this.#stream.write(prefixed(messages))) return true;
     await this.#drained();
     return !this.signal.aborted;
   }
@@ -169,6 +163,18 @@ class Pending {
     this.#chunks = this.size === 0 ? [] : [whole.subarray(bytes)];
     return whole.subarray(0, bytes);
   }
+}
+
+/** Each message behind its length. */
+function prefixed(messages: readonly Uint8Array[]): Buffer {
+  const bytes = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + PREFIX_BYTES + length, 0));
+  let at = 0;
+  for (const message of messages) {
+    at = bytes.writeUInt32BE(message.length, bytes.writeUInt8(0, at));
+    bytes.set(message, at);
+    at += message.length;
+  }
+  return bytes;
 }
 
 function trailersOf({ code, message, trailers }: GrpcStatus): OutgoingHttpHeaders {

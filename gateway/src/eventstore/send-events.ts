@@ -1,10 +1,9 @@
 /** Events of a read on their way out, several in one write. */
 import type { RecordedEvent } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
-import { type EncodeOptions, encodeEvents, readEvents } from "./event-messages.ts";
+import { type EncodeOptions, encodeEvents, readResponses } from "./event-messages.ts";
 import type { GrpcCall } from "./grpc-call.ts";
 import type { ReadRequest } from "./read-request.ts";
-import { WireWriter } from "./wire-writer.ts";
 
 /** What a caller who does not read may hold; also about what goes out in one write. */
 const HELD_BYTES_MAX = 256 << 10;
@@ -22,7 +21,6 @@ export async function sendEvents(
   const options: EncodeOptions = { resolveLinks, structuredIds, describe: context.describe };
   const encoded = encodeEvents(events, options, HELD_BYTES_MAX);
   if (encoded.length === 0) return call.signal.aborted ? -1 : 0;
-  const messages = await readEvents(encoded, context, options);
-  const responses = messages.map((message) => new WireWriter(message.length + 16).bytes(1, message).finish());
+  const responses = await readResponses(encoded, context, options);
   return (await call.sendAll(responses)) ? encoded.length : -1;
 }

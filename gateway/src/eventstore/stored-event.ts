@@ -19,6 +19,7 @@ import { WireWriter } from "./wire-writer.ts";
 
 export const JSON_TYPE = "application/json";
 const BINARY_TYPE = "application/octet-stream";
+const CONTENT_TYPE = "content-type";
 
 /** Types that EventStoreDB gives a meaning. */
 export const METADATA_TYPE = "$metadata";
@@ -27,7 +28,6 @@ export const LINK_TYPE = "$>";
 
 /** Revision that EventStoreDB gives a tombstone: nothing can come after it. */
 const TOMBSTONE_REVISION = 0x7fff_ffff_ffff_ffffn;
-const TICKS_PER_MS = 10_000n;
 const NAME_BYTES_MAX = 32_768;
 
 export interface ClientEvent {
@@ -47,9 +47,7 @@ export interface Author {
 
 /** `AppendReq.ProposedMessage`, of which `BatchAppendReq.ProposedMessage` is a twin. @throws EVENTSTORE-METADATA, EVENTSTORE-INVALID */
 export function readProposed(message: WireMessage): ClientEvent {
-  const map = new Map(message.messages(2).map((entry) => [entry.text(1), entry.text(2)] as const));
-  const type = map.get("type");
-  const contentType = map.get("content-type");
+  const { type, contentType } = propertiesOf(message);
   if (type === undefined || type === "" || contentType === undefined) {
     const details = { properties: "type,content-type" };
     throw eventStoreError("EVENTSTORE-METADATA", "a proposed event lacks type or content-type", { details });
@@ -64,6 +62,18 @@ export function readProposed(message: WireMessage): ClientEvent {
     metadata: message.bytes(3),
     data: message.bytes(4),
   };
+}
+
+/** Of a name that is there twice the last counts, as in any map of protobuf. */
+function propertiesOf(message: WireMessage): Readonly<Record<"type" | "contentType", string | undefined>> {
+  let type: string | undefined;
+  let contentType: string | undefined;
+  for (const property of message.messages(2)) {
+    const name = property.text(1);
+    if (name === "type") type = property.text(2);
+    else if (name === CONTENT_TYPE) contentType = property.text(2);
+  }
+  return { type, contentType };
 }
 
 /** A tombstone is what `Tombstone` writes, and nothing else may pass for one. @throws EVENTSTORE-INVALID */
@@ -111,7 +121,7 @@ export function clientParts(
   const contentType =
     fields
       .messages(6)
-      .find((entry) => entry.text(1) === "content-type")
+      .findLast((entry) => entry.text(1) === CONTENT_TYPE)
       ?.text(2) ?? BINARY_TYPE;
   return { contentType, data: fields.bytes(8).toString("utf8"), metadata: fields.bytes(7).toString("utf8") };
 }
@@ -151,13 +161,20 @@ export function writeBody(writer: WireWriter, event: RecordedEvent, describe: De
     .uint(4, position)
     .uint(5, position);
   writeEntry(writer, "type", event.type);
-  writeEntry(writer, "created", (BigInt(Math.floor(event.timeMs)) * TICKS_PER_MS).toString());
+  writeEntry(writer, "created", ticks(event.timeMs));
   writer.raw(isClientEvent(event) ? event.payload : describedPayload(event, describe));
+}
+
+/** Ticks of 100 ns since 1970, in decimal: of whole milliseconds they end with four zeros. */
+function ticks(timeMs: number): string {
+  const ms = Math.floor(timeMs);
+  return ms === 0 ? "0" : `${ms}0000`;
 }
 
 function payloadOf({ contentType, metadata, data }: Omit<ClientEvent, "id" | "type">): Buffer {
   const writer = new WireWriter(data.length + metadata.length + 64);
-  writeEntry(writer, "content-type", contentType);
+  if (contentType === JSON_TYPE) writer.raw(JSON_ENTRY);
+  else writeEntry(writer, CONTENT_TYPE, contentType);
   if (metadata.length > 0) writer.bytes(7, metadata);
   if (data.length > 0) writer.bytes(8, data);
   return writer.finish();
@@ -185,6 +202,8 @@ function writeEntry(writer: WireWriter, key: string, value: string): void {
 }
 
 const NOTHING = Buffer.alloc(0);
+/** What nearly all payloads begin with. */
+const JSON_ENTRY = new WireWriter().message(6, (entry) => entry.text(1, CONTENT_TYPE).text(2, JSON_TYPE)).finish();
 
 /** EventStoreDB's conventions for ids in JSON metadata. Ids that are no UUIDs stay in the metadata alone. */
 function idIn(metadata: Uint8Array, name: string): Uint8Array | undefined {

@@ -3,7 +3,8 @@ import { eventStoreError } from "./errors.ts";
 import type { WireMessage } from "./wire-reader.ts";
 import type { WireWriter } from "./wire-writer.ts";
 
-const TEXT = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;
+const UUID_BYTES = 16;
+const DASH = 0x2d;
 
 /** @throws EVENTSTORE-INVALID */
 export function readUuid(message: WireMessage): Buffer {
@@ -17,12 +18,35 @@ export function readUuid(message: WireMessage): Buffer {
 
 /** @throws EVENTSTORE-INVALID */
 export function uuidBytes(text: string): Buffer {
-  if (!TEXT.test(text)) throw eventStoreError("EVENTSTORE-INVALID", `"${text.slice(0, 50)}" is not a UUID`);
-  return Buffer.from(text.replaceAll("-", ""), "hex");
+  const bytes = parsed(text);
+  if (bytes === undefined) throw eventStoreError("EVENTSTORE-INVALID", `"${text.slice(0, 50)}" is not a UUID`);
+  return bytes;
 }
 
 export function isUuid(text: string): boolean {
-  return TEXT.test(text);
+  return parsed(text) !== undefined;
+}
+
+/** 32 hexadecimal digits; behind the 8th, 12th, 16th and 20th there may be a dash. */
+function parsed(text: string): Buffer | undefined {
+  const bytes = Buffer.allocUnsafe(UUID_BYTES);
+  let at = 0;
+  for (let i = 0; i < UUID_BYTES; i++) {
+    if (i >= 4 && i <= 10 && i % 2 === 0 && text.charCodeAt(at) === DASH) at++;
+    const byte = (digitAt(text, at) << 4) | digitAt(text, at + 1);
+    if (byte < 0) return undefined;
+    bytes[i] = byte;
+    at += 2;
+  }
+  return at === text.length ? bytes : undefined;
+}
+
+/** -1 when there is none. */
+function digitAt(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : -1;
 }
 
 export function uuidText(bytes: Uint8Array): string {

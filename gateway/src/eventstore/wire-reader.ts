@@ -8,27 +8,27 @@ import { eventStoreError } from "./errors.ts";
 const FIELDS_MAX = 262_144;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-type Value = number | bigint | Buffer;
-
+/** Fields as they were met. Of one that is a run of bytes the place is kept, so that what nobody asks for costs no view of it. */
 export class WireMessage {
-  readonly #fields = new Map<number, Value | Value[]>();
+  readonly #bytes: Buffer;
+  readonly #fields: number[] = [];
+  /** Numbers; of runs of bytes, where they begin. */
+  readonly #values: (number | bigint)[] = [];
+  /** Where runs of bytes end; -1: it is a number. */
+  readonly #ends: number[] = [];
 
   /** @throws EVENTSTORE-INVALID */
-  constructor(bytes: Buffer) {
-    let at = 0;
-    for (let count = 0; at < bytes.length; count++) {
-      if (count === FIELDS_MAX) throw malformed("it has too many fields");
-      const [tag, afterTag] = varint(bytes, at);
-      const field = typeof tag === "number" ? Math.floor(tag / 8) : 0;
-      if (field === 0 || field > 0x1fff_ffff) throw malformed("it has a field without a number");
-      const [value, end] = valueAt(bytes, afterTag, Number(tag) & 7);
-      this.#add(field, value);
-      at = end;
+  constructor(bytes: Buffer, start = 0, end: number = bytes.length) {
+    this.#bytes = bytes;
+    const cursor = new Cursor(bytes, start, end);
+    while (cursor.at < end) {
+      if (this.#fields.length === FIELDS_MAX) throw malformed("it has too many fields");
+      this.#read(cursor);
     }
   }
 
   has(field: number): boolean {
-    return this.#fields.has(field);
+    return this.#fields.includes(field);
   }
 
   /** Above 2^53 - 1 it is 2^53 - 1: no place in a log is there. Absent: 0. */
@@ -51,99 +51,148 @@ export class WireMessage {
 
   /** Absent: empty. */
   bytes(field: number): Buffer {
-    const value = this.#last(field) ?? EMPTY;
-    if (!Buffer.isBuffer(value)) throw malformed(`field ${field} is a number`);
-    return value;
+    const i = this.#fields.lastIndexOf(field);
+    return i < 0 ? EMPTY : this.#bytes.subarray(this.#start(i), this.#ends[i]);
   }
 
+  /** Absent: empty. */
   text(field: number): string {
-    return textOf(this.bytes(field));
+    const i = this.#fields.lastIndexOf(field);
+    return i < 0 ? "" : this.#text(i);
   }
 
   /** Absent: an empty message. */
   message(field: number): WireMessage {
-    return new WireMessage(this.bytes(field));
+    const i = this.#fields.lastIndexOf(field);
+    return i < 0 ? new WireMessage(EMPTY) : this.#message(i);
   }
 
   texts(field: number): string[] {
-    return this.#all(field).map(textOf);
+    return this.#all(field).map((i) => this.#text(i));
   }
 
   messages(field: number): WireMessage[] {
-    return this.#all(field).map((bytes) => new WireMessage(bytes));
+    return this.#all(field).map((i) => this.#message(i));
   }
 
-  #add(field: number, value: Value): void {
-    const before = this.#fields.get(field);
-    if (before === undefined) this.#fields.set(field, value);
-    else if (Array.isArray(before)) before.push(value);
-    else this.#fields.set(field, [before, value]);
-  }
-
-  #last(field: number): Value | undefined {
-    const value = this.#fields.get(field);
-    return Array.isArray(value) ? value.at(-1) : value;
+  #read(cursor: Cursor): void {
+    const tag = cursor.varint();
+    const field = typeof tag === "number" ? Math.floor(tag / 8) : 0;
+    if (field === 0 || field > 0x1fff_ffff) throw malformed("it has a field without a number");
+    const wireType = Number(tag) & 7;
+    this.#fields.push(field);
+    if (wireType === RUN) {
+      const length = cursor.varint();
+      this.#values.push(cursor.at);
+      this.#ends.push(cursor.passed(length));
+    } else {
+      this.#values.push(cursor.number(wireType));
+      this.#ends.push(-1);
+    }
   }
 
   #number(field: number): number | bigint {
-    const value = this.#last(field) ?? 0;
-    if (Buffer.isBuffer(value)) throw malformed(`field ${field} is not a number`);
-    return value;
+    const i = this.#fields.lastIndexOf(field);
+    if (i < 0) return 0;
+    if (this.#ends[i] !== -1) throw malformed(`field ${field} is not a number`);
+    return this.#values[i] as number | bigint;
   }
 
-  #all(field: number): Buffer[] {
-    const value = this.#fields.get(field);
-    const values = value === undefined ? [] : Array.isArray(value) ? value : [value];
-    return values.map((one) => {
-      if (!Buffer.isBuffer(one)) throw malformed(`field ${field} is a number`);
-      return one;
-    });
+  #all(field: number): number[] {
+    const found: number[] = [];
+    for (let i = this.#fields.indexOf(field); i >= 0; i = this.#fields.indexOf(field, i + 1)) found.push(i);
+    return found;
+  }
+
+  /** Where the run of bytes of the field at `i` begins. */
+  #start(i: number): number {
+    if (this.#ends[i] === -1) throw malformed(`field ${this.#fields[i]} is a number`);
+    return this.#values[i] as number;
+  }
+
+  #text(i: number): string {
+    return textBetween(this.#bytes, this.#start(i), this.#ends[i] as number);
+  }
+
+  #message(i: number): WireMessage {
+    return new WireMessage(this.#bytes, this.#start(i), this.#ends[i]);
   }
 }
 
 const EMPTY = Buffer.alloc(0);
 
 /** @throws EVENTSTORE-INVALID bytes that are no UTF-8 */
-export function textOf(bytes: Uint8Array): string {
+export function textOf(bytes: Buffer): string {
+  return textBetween(bytes, 0, bytes.length);
+}
+
+/** Most texts are short names in ASCII, for which the decoder's call costs more than its work. */
+const SHORT_BYTES = 64;
+
+function textBetween(bytes: Buffer, start: number, end: number): string {
+  if (end - start <= SHORT_BYTES && isAscii(bytes, start, end)) return bytes.toString("latin1", start, end);
   try {
-    return utf8.decode(bytes);
+    return utf8.decode(bytes.subarray(start, end));
   } catch {
     throw malformed("a text is not UTF-8");
   }
 }
 
-function valueAt(bytes: Buffer, at: number, wireType: number): readonly [Value, number] {
-  if (wireType === 0) return varint(bytes, at);
-  if (wireType === 1) return fixed(bytes, at, 8);
-  if (wireType === 5) return fixed(bytes, at, 4);
-  if (wireType !== 2) throw malformed(`wire type ${wireType} is none`);
-  const [length, start] = varint(bytes, at);
-  const end = typeof length === "number" ? start + length : Number.POSITIVE_INFINITY;
-  if (end > bytes.length) throw malformed("a field is longer than its message");
-  return [bytes.subarray(start, end), end];
+function isAscii(bytes: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if ((bytes[i] as number) >= HIGH_BIT) return false;
+  return true;
 }
 
-function fixed(bytes: Buffer, at: number, width: 4 | 8): readonly [Value, number] {
-  if (at + width > bytes.length) throw malformed("it ends within a field");
-  return [width === 4 ? bytes.readUInt32LE(at) : bytes.readBigUInt64LE(at), at + width];
-}
-
+/** The wire type of texts, bytes and messages. */
+const RUN = 2;
 const VARINT_BYTES_MAX = 10;
+const HIGH_BIT = 0x80;
 
-function varint(bytes: Buffer, start: number): readonly [number | bigint, number] {
-  let value = 0;
-  for (let i = 0; i < VARINT_BYTES_MAX; i++) {
-    const byte = bytes[start + i];
-    if (byte === undefined) throw malformed("it ends within a number");
-    value += (byte & 0x7f) * 2 ** (7 * i);
-    if (byte < 0x80) return [value <= Number.MAX_SAFE_INTEGER ? value : wide(bytes, start, i + 1), start + i + 1];
+class Cursor {
+  at: number;
+  readonly #bytes: Buffer;
+  readonly #end: number;
+
+  constructor(bytes: Buffer, at: number, end: number) {
+    this.#bytes = bytes;
+    this.at = at;
+    this.#end = end;
   }
-  throw malformed("a number has more than ten bytes");
+
+  number(wireType: number): number | bigint {
+    if (wireType === 0) return this.varint();
+    if (wireType !== 1 && wireType !== 5) throw malformed(`wire type ${wireType} is none`);
+    const start = this.at;
+    const width = wireType === 1 ? 8 : 4;
+    if (start + width > this.#end) throw malformed("it ends within a field");
+    this.at += width;
+    return width === 4 ? this.#bytes.readUInt32LE(start) : this.#bytes.readBigUInt64LE(start);
+  }
+
+  varint(): number | bigint {
+    const start = this.at;
+    let value = 0;
+    for (let i = 0, scale = 1; i < VARINT_BYTES_MAX; i++, scale *= HIGH_BIT) {
+      if (this.at === this.#end) throw malformed("it ends within a number");
+      const byte = this.#bytes[this.at++] as number;
+      value += (byte & 0x7f) * scale;
+      if (byte < HIGH_BIT) return value <= Number.MAX_SAFE_INTEGER ? value : wide(this.#bytes, start, this.at);
+    }
+    throw malformed("a number has more than ten bytes");
+  }
+
+  /** Passes over so many bytes; where they end. */
+  passed(length: number | bigint): number {
+    const end = typeof length === "number" ? this.at + length : Number.POSITIVE_INFINITY;
+    if (end > this.#end) throw malformed("a field is longer than its message");
+    this.at = end;
+    return end;
+  }
 }
 
-function wide(bytes: Buffer, start: number, length: number): bigint {
+function wide(bytes: Buffer, start: number, end: number): bigint {
   let value = 0n;
-  for (let i = 0; i < length; i++) value |= BigInt((bytes[start + i] as number) & 0x7f) << BigInt(7 * i);
+  for (let i = start; i < end; i++) value |= BigInt((bytes[i] as number) & 0x7f) << BigInt(7 * (i - start));
   return BigInt.asUintN(64, value);
 }
 

@@ -1,5 +1,6 @@
 /** Writes messages in the protobuf wire format. A field that is written is there, also with its default: so oneofs say which. */
 const INITIAL_BYTES = 256;
+const SHORT = 40;
 
 export class WireWriter {
   #bytes: Buffer;
@@ -40,6 +41,27 @@ export class WireWriter {
   }
 
   text(field: number, value: string): this {
+    return value.length <= SHORT && this.#ascii(field, value) ? this : this.#utf8(field, value);
+  }
+
+  /** Character by character, which short texts are done with before a call into native code is; false where one is not ASCII. */
+  #ascii(field: number, value: string): boolean {
+    const before = this.#length;
+    this.#tag(field, 2);
+    this.#varint(value.length);
+    this.#reserve(value.length);
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code >= 0x80) {
+        this.#length = before;
+        return false;
+      }
+      this.#bytes[this.#length++] = code;
+    }
+    return true;
+  }
+
+  #utf8(field: number, value: string): this {
     const bytes = Buffer.byteLength(value, "utf8");
     this.#tag(field, 2);
     this.#varint(bytes);

@@ -2,11 +2,14 @@
  * Events of a run by their correlation ids. Most logs have nearly as many ids as events, so this is what a run costs most by: ids and
  * lists are numbers in typed arrays, found by open addressing, and nothing of them is left to the garbage collector.
  */
+import { invariant } from "@millrace/engine/worker";
 import { ID_BYTES } from "./record.ts";
 
 const WORDS = ID_BYTES / 4;
 const FIRST_CAPACITY = 1024;
 const GROWTH = 4;
+/** What a double holds beside a word of an id: far more than a run has. */
+const IDS_MAX = 2 ** 21;
 /** Multipliers of the hash; ids are often counters, so that all four words have to reach the high bits. */
 const MIX = [0x9e3779b1, 0x85ebca77, 0xc2b2ae3d, 0x27d4eb2f] as const;
 
@@ -38,14 +41,22 @@ export class CorrelationLists {
     this.#last = id;
   }
 
-  /** Ids in the order of their first events. Each is written into `id`, and then its events are given, ascending. */
+  /** Ids ascending by their first word. Each is written into `id`, and then its events are given, ascending. */
   visit(id: Buffer, single: (event: number) => void, several: (events: readonly number[]) => void): void {
-    for (let number = 0; number < this.#count; number++) {
+    for (const place of this.#places().sort()) {
+      const number = place % IDS_MAX;
       for (let word = 0; word < WORDS; word++) id.writeUInt32BE(this.#ids[number * WORDS + word] as number, word * 4);
       const first = this.#firsts[number] as number;
       if (first === this.#lasts[number]) single(first);
       else several(this.#eventsOf(number));
     }
+  }
+
+  /** Of each id its first word and, below that, its number. Where keys are kept in order, the next is found near the one before. */
+  #places(): Float64Array {
+    const places = new Float64Array(this.#count);
+    for (let id = 0; id < places.length; id++) places[id] = (this.#ids[id * WORDS] as number) * IDS_MAX + id;
+    return places;
   }
 
   #eventsOf(id: number): number[] {
@@ -69,6 +80,7 @@ export class CorrelationLists {
   }
 
   #begin(event: number, view: DataView, at: number): void {
+    invariant(this.#count < IDS_MAX, "a run has fewer events");
     if (this.#count === this.#firsts.length) this.#grow();
     const id = this.#count++;
     for (let word = 0; word < WORDS; word++) this.#ids[id * WORDS + word] = view.getUint32(at + word * 4);
