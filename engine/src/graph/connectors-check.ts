@@ -3,6 +3,7 @@ import { didYouMean, nearest } from "../expression/nearest.ts";
 import { checkBrokerSink, checkBrokerSource, isBroker } from "./broker-check.ts";
 import { checkCloudEvents } from "./cloudevents-check.ts";
 import { type CronRules, checkCron } from "./cron-check.ts";
+import { checkCsv } from "./csv-check.ts";
 import type { DraftNode } from "./draft.ts";
 import { parseDuration } from "./duration.ts";
 import { forbidIdle } from "./event-time.ts";
@@ -85,6 +86,7 @@ function checkSource(node: DraftNode, around: Surroundings, problems: ProblemLis
   if (target === undefined) return;
   checkPersonal(node, target, problems);
   checkCloudEvents(node, target, problems);
+  checkCsv(node, target, problems);
   const web = httpKindOf(target);
   const isPush = target.scheme === "http" && web === undefined;
   if (web === undefined) forbidHttp(node, problems);
@@ -176,6 +178,7 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   }
   checkBrokerSink(node, target, problems);
   checkCloudEvents(node, target, problems);
+  checkCsv(node, target, problems);
   if (scheme === "ws" || scheme === "wss") checkSocketSink(node, target, problems);
   else if (scheme === "http" || scheme === "https") checkWebhookSink(node, target, problems);
   else forbidHttp(node, problems);
@@ -215,7 +218,9 @@ function checkPersonal(node: DraftNode, { scheme }: Target, problems: ProblemLis
 
 function checkTable(node: DraftNode, around: Surroundings, problems: ProblemList): void {
   const target = targetOf(node, "table", TABLE_SCHEMES, problems);
-  if (target?.scheme !== "file") return;
+  if (target === undefined) return;
+  checkCsv(node, target, problems);
+  if (target.scheme !== "file") return;
   const path = ["nodes", node.name, "table"];
   if (SOURCE_FORMATS.has(extensionOf(target.address))) checkFile(target.address, path, around, problems);
   else problems.add("GRAPH-SCHEMA", path, `the format of \`${target.address}\` is not known by its name`);

@@ -4,6 +4,7 @@
  * are not signed.
  */
 import { isDuration, type OptionCheck, oneOf, optionFault, wholeNumber } from "./address-options.ts";
+import { delimiterFault } from "./delimiter.ts";
 
 export interface S3Address {
   readonly kind: "objects";
@@ -34,6 +35,7 @@ const MIB = 1024 * 1024;
 
 const isFilled: OptionCheck = (value) => (value === "" ? "expected a text" : undefined);
 const isRegion: OptionCheck = (value) => (/^[a-z0-9-]+$/.test(value) ? undefined : "expected a name such as eu-west-1");
+const isDelimiter: OptionCheck = (value) => delimiterFault(value, (text) => (text === "\t" ? "%09" : text));
 const areEndpoints: OptionCheck = (value) =>
   value.split(",").every(isEndpoint) ? undefined : "expected http://host:port or https://host:port";
 
@@ -54,10 +56,17 @@ const CHECKS: Readonly<Record<"source" | "sink", Readonly<Record<string, OptionC
   source: {
     ...PLACE,
     format: oneOf("ndjson", "csv", "json", "arrow", "parquet"),
+    delimiter: isDelimiter,
     poll: isDuration,
     until: oneOf("now"),
   },
-  sink: { ...PLACE, format: oneOf("ndjson", "csv"), size: wholeNumber(1024, 1024 * MIB), flush: isDuration },
+  sink: {
+    ...PLACE,
+    format: oneOf("ndjson", "csv"),
+    delimiter: isDelimiter,
+    size: wholeNumber(1024, 1024 * MIB),
+    flush: isDuration,
+  },
 };
 
 export function parseS3Address(address: string, side: "source" | "sink"): S3Address | { readonly fault: string } {
@@ -90,6 +99,9 @@ export function parseS3Address(address: string, side: "source" | "sink"): S3Addr
 /** A sink's folder ends with a slash of its own making. */
 function unfit(options: ReadonlyMap<string, string>, prefix: string, side: "source" | "sink"): string | undefined {
   if (options.has("ca") && options.get("endpoint")?.startsWith("http:") === true) return "option `ca` needs https";
+  // Objects that are read have names that say their format, each of its own.
+  const format = options.get("format") ?? (side === "sink" ? "ndjson" : "csv");
+  if (options.has("delimiter") && format !== "csv") return "option `delimiter` needs `format=csv`";
   if (side === "sink" && prefix.startsWith("/")) return "a sink's prefix cannot begin with a slash";
   if (prefix.split("/").some((step) => step === "." || step === "..")) return "a prefix cannot have steps `.` and `..`";
   return undefined;

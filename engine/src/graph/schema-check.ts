@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import type { Ajv, ErrorObject, ValidateFunction } from "ajv";
 import { didYouMean } from "../expression/nearest.ts";
 import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
+import { DELIMITER_PATTERN, delimiterFault } from "./delimiter.ts";
 import { parseDuration } from "./duration.ts";
 import type { Path, ProblemList } from "./problem.ts";
 import { isNodeKind, keysOfKind, NODE_KINDS, schemaAroundNodes, schemaOfKind } from "./published-schema.ts";
@@ -91,7 +92,7 @@ function report(error: ErrorObject, path: Path, problems: ProblemList): void {
       break;
     case "pattern":
       // Of keys, `propertyNames` has said it.
-      if (error.propertyName === undefined) problems.add("GRAPH-SCHEMA", path, badName(String(error.data)));
+      if (error.propertyName === undefined) problems.add("GRAPH-SCHEMA", path, badText(error));
       break;
     default:
       problems.add("GRAPH-SCHEMA", path, describe(error));
@@ -128,6 +129,11 @@ function unknownKind(kind: Json | undefined, path: Path, problems: ProblemList):
 
 function badName(name: string): string {
   return `\`${name}\` is no name: a letter, then letters, digits, \`-\` or \`_\``;
+}
+
+function badText({ params, data }: ErrorObject): string {
+  const text = String(data);
+  return (params.pattern === DELIMITER_PATTERN ? delimiterFault(text) : undefined) ?? badName(text);
 }
 
 function badDuration(text: string, path: Path, problems: ProblemList): void {

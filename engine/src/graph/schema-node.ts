@@ -2,6 +2,8 @@
 import Type, { type Static } from "typebox";
 import type { PayloadFormat } from "../payload/payload-store.ts";
 import { PAYLOAD_FORMATS } from "../payload/payload-value.ts";
+import type { CellType } from "../source/text-kernels.ts";
+import { DELIMITER_PATTERN } from "./delimiter.ts";
 import { sinkGrpc, sourceGrpc } from "./schema-grpc.ts";
 import { jms } from "./schema-jms.ts";
 import { cel, choice, closed, count, duration, fieldNames, fields, flag, text } from "./schema-parts.ts";
@@ -79,6 +81,20 @@ const receiving = {
   ),
 };
 
+const delimiter = Type.String({
+  pattern: DELIMITER_PATTERN,
+  description: "Of CSV: the character between cells. Default a comma; of a .tsv file that is read, a tab.",
+  examples: [";", "\t", "|"],
+});
+
+const types = Type.Unsafe<Readonly<Record<string, NonNullable<CellType>>>>({
+  type: "object",
+  minProperties: 1,
+  additionalProperties: { type: "string", enum: ["text", "number", "boolean"] },
+  description:
+    "Of CSV: fields whose cells are all of one type, text, number or boolean. Default: a cell is what it looks like.",
+});
+
 const source = closed(
   {
     kind: Type.Literal("source"),
@@ -105,6 +121,8 @@ const source = closed(
         "Format of the content. Default: by the file's extension; ndjson otherwise. cloudevents: of what comes from the web or a broker.",
       ),
     ),
+    delimiter: Type.Optional(delimiter),
+    types: Type.Optional(types),
     secret: Type.Optional(
       text(
         "What pushes to a http: source must be signed with (Standard Webhooks): a reference to a variable or file, env:NAME or file:PATH in braces after a dollar sign.",
@@ -173,6 +191,8 @@ const enrich = closed(
     key: cel("Key of the message"),
     on: text("Column of the table that the key is looked up in."),
     as: text("Field that the table's row is put into."),
+    delimiter: Type.Optional(delimiter),
+    types: Type.Optional(types),
     required: Type.Optional(flag("A message without a row is dead-lettered. Default false: the field is null.")),
     ...receiving,
   },
@@ -329,6 +349,7 @@ const sink = closed(
         "Format of the content. Default: by the file's extension; ndjson otherwise. cloudevents: of what goes to the web or a broker.",
       ),
     ),
+    delimiter: Type.Optional(delimiter),
     http: Type.Optional(sinkHttp),
     cloudevents: Type.Optional(cloudEvents),
     registry: Type.Optional(sinkRegistry),

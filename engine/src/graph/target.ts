@@ -74,6 +74,7 @@ export function parseTarget(uri: string): Target | undefined {
 
 export const SOURCE_FORMATS: ReadonlyMap<string, string> = new Map([
   ["csv", "csv"],
+  ["tsv", "csv"],
   ["ndjson", "ndjson"],
   ["jsonl", "ndjson"],
   ["json", "json"],

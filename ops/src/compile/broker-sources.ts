@@ -20,6 +20,7 @@ import {
   parseS3Address,
   parseSqliteAddress,
   type SourceConnector,
+  type SourceDefinition,
   type SourceGrpcDefinition,
 } from "@millrace/engine";
 import type { MessageDecoder } from "@millrace/streams/format";
@@ -40,6 +41,7 @@ export interface SourceScope {
   readonly decoder: () => Promise<() => MessageDecoder | undefined>;
   readonly grpc?: SourceGrpcDefinition | undefined;
   readonly jms?: JmsDefinition | undefined;
+  readonly types?: SourceDefinition["types"] | undefined;
   /** The place of a key of the node. */
   readonly placeOf: (...keys: readonly string[]) => Place;
 }
@@ -176,13 +178,13 @@ async function jms(
   return { feed: () => jmsFeed(parsed, env, { ...options, format: format() }) };
 }
 
-async function s3(address: string, { context, place }: SourceScope): Promise<BrokerSource> {
+async function s3(address: string, { context, place, types }: SourceScope): Promise<BrokerSource> {
   const { env, resilience: policy } = context.options;
   const parsed = addressOf(address, parseS3Address, "source", context, place);
   const { s3Source } = await import("@millrace/streams/s3");
   const { nativeText } = await import("@millrace/native");
   const ca = certificates(parsed.options.get("ca"), context, place);
-  return { connector: s3Source(parsed, env, { policy, ca, kernels: nativeText() }) };
+  return { connector: s3Source(parsed, env, { policy, ca, types, kernels: nativeText() }) };
 }
 
 async function sqlite(address: string, { context, place }: SourceScope): Promise<BrokerSource> {

@@ -41,6 +41,30 @@ async function outputs(text: string, ...names: readonly string[]): Promise<reado
 }
 
 describe("a program", () => {
+  it("reads and writes CSV with the delimiters and types that the graph says, in tables too", async () => {
+    write({
+      "shops.csv": "zip;no;note\n01234;7;a|b\n94103;08;\n",
+      "towns.tsv": "zip\tarea\n01234\t0413\n94103\t415\n",
+    });
+    write({ "towns.csv": "zip;town\n94103;3\n" });
+    const text = `name: typed
+nodes:
+  shops: { kind: source, from: "file:./shops.csv", delimiter: ";", types: { zip: text, no: text } }
+  area:  { kind: enrich, input: shops, table: "file:./towns.tsv", key: event.zip, on: zip, as: area, types: { area: text } }
+  town:  { kind: enrich, input: area, table: "file:./towns.csv", key: event.zip, on: zip, as: town, delimiter: ";", types: { zip: text } }
+  rows:  { kind: sink, input: town, to: "file:rows.ndjson" }
+  flat:  { kind: map, input: shops, select: [no, note] }
+  cells: { kind: sink, input: flat, to: "file:cells.csv", delimiter: "|" }
+`;
+    expect(await outputs(text, "rows.ndjson")).toEqual([
+      [
+        { zip: "01234", no: "7", note: "a|b", area: { zip: "01234", area: "0413" }, town: null },
+        { zip: "94103", no: "08", note: null, area: { zip: "94103", area: "415" }, town: { zip: "94103", town: 3 } },
+      ],
+    ]);
+    expect(readFileSync(join(directory, "out", "cells.csv"), "utf8")).toBe('no|note\n7|"a|b"\n08|\n');
+  });
+
   it("keeps the groups of its windows natively where the addon is, and says so", async () => {
     write({ "trades.csv": "at,symbol\n2026-01-01T00:00:01Z,A\n" });
     const { program } = await compile(`name: counts

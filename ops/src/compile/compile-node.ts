@@ -16,7 +16,7 @@ import { opsError } from "../errors.ts";
 import { compileCalculator } from "./compile-calculator.ts";
 import type { CompileContext } from "./compile-context.ts";
 import { compileSink } from "./compile-sink.ts";
-import { compileSource, fileConnector } from "./compile-source.ts";
+import { compileSource, csvOptions, fileConnector } from "./compile-source.ts";
 import { enrichProjection } from "./enrich-projection.ts";
 import { loadTable } from "./table.ts";
 
@@ -94,9 +94,11 @@ async function compileEnrich(
   }
   await context.pin(address);
   context.read.push({ node: name, path: context.path(address), place });
-  const options = { path: context.path(address), types: { [on]: "text" } } as const;
+  const types = { [on]: "text", ...definition.types } as const;
+  const options = { path: context.path(address), ...csvOptions({ ...definition, types }) };
   const connector = await fileConnector(options, context.options.env, place);
-  const table = await loadTable(connector, on, context.place(name, "on"));
+  const isTyped = definition.types !== undefined && Object.hasOwn(definition.types, on);
+  const table = await loadTable(connector, on, context.place(name, "on"), isTyped);
   return { role: "pure", make: () => enrich({ table, key, as, required }) };
 }
 

@@ -80,7 +80,8 @@ async function sinkConnector(
     context.written.push({ node: name, path, place });
     const format =
       (definition.format ?? (address.toLowerCase().endsWith(".csv") ? "csv" : "ndjson")) === "csv" ? "csv" : "ndjson";
-    return () => fileSink({ path, format });
+    const { delimiter } = definition;
+    return () => fileSink({ path, format, ...(delimiter === undefined ? {} : { delimiter }) });
   }
   if (scheme === "http" || scheme === "https") return openWebhook({ name, definition }, context);
   if (scheme === "ws" || scheme === "wss") return openSocket({ name, definition }, context);

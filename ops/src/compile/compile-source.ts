@@ -20,10 +20,11 @@ import {
   type Place,
   parseTarget,
   type SourceConnector,
+  type SourceDefinition,
   type SourceNode,
   streamOf,
 } from "@millrace/engine";
-import type { FileSourceOptions } from "@millrace/streams/file";
+import type { CsvOptions, FileSourceOptions } from "@millrace/streams/file";
 import { opsError } from "../errors.ts";
 import { BROKER_SOURCES, type FedSource } from "./broker-sources.ts";
 import { addressOfEvents, feedOfEvents, pushOfEvents, sourceOfEvents } from "./cloud-events.ts";
@@ -67,9 +68,10 @@ export async function compileSource(node: SourceModel, context: CompileContext):
         throw opsError("HOST-CONNECTOR", `no source for ${scheme}: is part of this host`, { place });
       const id = streamOf(context.model.name, name);
       const placeOf = (...keys: readonly string[]): Place => context.place(name, ...keys);
-      const { registry, grpc, jms } = definition;
+      const { registry, grpc, jms, types } = definition;
       const decoder = () => decoderOf(registry, context, (...keys) => placeOf("registry", ...keys));
-      const opened = await open(addressOfEvents(node, address), { id, context, place, placeOf, decoder, grpc, jms });
+      const scope = { id, context, place, placeOf, decoder, grpc, jms, types };
+      const opened = await open(addressOfEvents(node, address), scope);
       refuseOther("feed" in opened ? "speed" : "idle", node, context);
       if ("feed" in opened) return feedNode(node, opened, context);
       return sourceNode(node, placedSource(opened.connector, place), context);
@@ -131,6 +133,7 @@ async function compileFileSource(node: SourceModel, address: string, context: Co
     {
       path: context.path(address),
       ...(format === undefined || format === "cloudevents" ? {} : { format }),
+      ...csvOptions(node.definition),
       follow: follow === true,
     },
     context.options.env,
@@ -176,6 +179,11 @@ function withPayloads(
   const intake = context.intake(node);
   if (payloads === undefined || intake === undefined) return connector;
   return payloadSource(connector, { exchange: () => payloads.exchange, intake, fields });
+}
+
+/** How cells of CSV are told apart and read, as far as a node says it. */
+export function csvOptions({ delimiter, types }: Pick<SourceDefinition, "delimiter" | "types">): CsvOptions {
+  return { ...(delimiter === undefined ? {} : { delimiter }), ...(types === undefined ? {} : { types }) };
 }
 
 /** Reads a file whose format the address names, or the definition says. @throws HOST-CONNECTOR */

@@ -57,6 +57,10 @@ describe("a table", () => {
     expect((await loadTable(tableOf([{ id: 7 }, { id: "7" }]), "id", PLACE)).get("7")).toEqual({ id: "7" });
   });
 
+  it("keeps keys as text where the graph says their type", async () => {
+    expect((await loadTable(tableOf([{ id: "7" }]), "id", PLACE, true)).get("7")).toEqual({ id: "7" });
+  });
+
   it("leaves out rows whose key is null", async () => {
     expect((await loadTable(tableOf([{ id: null }, { id: "a" }]), "id", PLACE)).size).toBe(1);
   });

@@ -38,7 +38,7 @@ function otherwise(key: Json): Json {
 
 /**
  * Rows by the value of the column `on`. Where keys came as text (CSV is read so) and all of them are numbers, they are numbers:
- * a column of codes such as `0E8` stays text as a whole.
+ * a column of codes such as `0E8` stays text as a whole; so does one whose type the graph says.
  *
  * @throws HOST-TABLE the file is unreadable, has a bad row, lacks the column, or has a key twice
  */
@@ -46,6 +46,7 @@ export async function loadTable(
   connector: SourceConnector,
   on: string,
   place: Place,
+  isTyped = false,
 ): Promise<ReadonlyMap<Json, Json>> {
   const rows: JsonObject[] = [];
   for await (const row of rowsOf(connector, place)) {
@@ -53,7 +54,7 @@ export async function loadTable(
     if (row[on] === null) continue;
     if (rows.push(row) > ROWS_MAX) throw tableError(`the table has more than ${ROWS_MAX} rows`, place);
   }
-  const areNumbers = rows.every((row) => typeof row[on] === "string" && isNumber(row[on]));
+  const areNumbers = !isTyped && rows.every((row) => typeof row[on] === "string" && isNumber(row[on]));
   const table = new TableRows();
   for (const row of rows) {
     const key = areNumbers ? Number(row[on]) : (row[on] as Json);

@@ -20,13 +20,13 @@ import { fileSource } from "@millrace/streams/file";
 import { s3Sink, s3Source } from "@millrace/streams/s3";
 import { Bool, Float64, Int32, Table, tableToIPC, Utf8, vectorFromArray } from "apache-arrow";
 import { parse } from "csv-parse/sync";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { opensslMissing, selfSigned } from "../../services/certificate.ts";
 import { HttpGate } from "../../services/http-gate.ts";
 import { type S3Server, s3Missing, startS3 } from "../../services/s3-server.ts";
 import { TcpProxy } from "../../services/tcp-proxy.ts";
 import { times } from "../faults/form.ts";
-import { QUICK, slice } from "./running-graph.ts";
+import { QUICK, RunningGraph, slice, WAIT } from "./running-graph.ts";
 import { S3Bucket, s3Address } from "./s3-bucket.ts";
 
 const env = systemEnv();
@@ -139,6 +139,27 @@ describe.skipIf(s3Missing)(`S3${SKIPPED}`, () => {
       return rows.map(({ id, name = "", amount }): Json => ({ id: Number(id), name, amount: Number(amount) }));
     });
   }
+
+  test("cells of CSV have between them, and are, what the graph says, where they are read and where they are written", async () => {
+    const prefix = next();
+    await bucket.put(`${prefix}in/a.csv`, "zip;note\n01234;a\tb\n94103;\n");
+    const at = (side: string, options: string): string =>
+      `s3:${s3Address(bucket.name, encodeURI(prefix + side), `http://${wire.address}`, options)}`;
+    const graph = await RunningGraph.start(`name: cells
+nodes:
+  in:  { kind: source, from: "${at("in/", "&until=now&delimiter=;")}", types: { zip: text } }
+  raw: { kind: sink, input: in, to: "${at("raw", "")}" }
+  out: { kind: sink, input: in, to: "${at("out", "&format=csv&delimiter=%09")}" }
+`);
+    onTestFinished(() => graph.stop());
+    const written = (): readonly string[] => bucket.keys(`${prefix}out/`).map((key) => bucket.text(key));
+    await expect.poll(written, WAIT).toEqual(['zip\tnote\n01234\t"a\tb"\n94103\t\n']);
+    const rows = [
+      { zip: "01234", note: "a\tb" },
+      { zip: "94103", note: null },
+    ];
+    await expect.poll(() => bucket.rows(`${prefix}raw/`), WAIT).toEqual(rows);
+  });
 
   test("an object of Parquet is read as the file is, and on from a row in the middle", async () => {
     const path = join(dirname(createRequire(import.meta.url).resolve("vega-datasets")), "../data/flights-3m.parquet");

@@ -137,6 +137,7 @@ const HOSTILE = [
   ".",
   " ",
   "\t",
+  "|",
 ];
 const bytesArb = fc.oneof(
   fc.constantFrom(...HOSTILE).map((text) => Buffer.from(text)),
@@ -182,7 +183,7 @@ const cellArb = fc.oneof(
 );
 const lineEndArb = fc.constantFrom("\n", "\r\n", "\n\n");
 const csvArb = fc
-  .tuple(fc.integer({ min: 1, max: 4 }), fc.constantFrom(",", ",", ";", "\t", "||", "é"), lineEndArb)
+  .tuple(fc.integer({ min: 1, max: 4 }), fc.constantFrom(",", ",", ";", "\t", "|", "||", "é"), lineEndArb)
   .chain(([fields, delimiter, lineEnd]) =>
     fc.record({
       delimiter: fc.constant(delimiter),
@@ -276,6 +277,18 @@ describe.skipIf(skipped)(`text files by the addon${skipped ? ` (skipped: ${skipp
     expect(taken).toBeGreaterThan(0.99 * ROWS);
     await expectSame(csv(), content, { messagesMax: 10_000 });
   });
+
+  it.each([";", "\t", "|"])(
+    "takes cells with %j between them, those that hold it, and those of a type",
+    async (delimiter) => {
+      const lines = Array.from({ length: 400 }, (_, i) => [quoted(`a${delimiter}b`), i, i, String(i).padStart(3, "0")]);
+      const content = [["name", "constructor", "id", "zip"], ...lines].map((cells) => `${cells.join(delimiter)}\n`);
+      const options = { delimiter, types: { zip: "text", id: "text" } } as const;
+      const { rows, taken } = await expectSame(csv(options), content.join(""), { isByColumn: true });
+      expect(rows[107]).toEqual({ name: `a${delimiter}b`, constructor: 107, id: "107", zip: "107" });
+      expect(taken).toBe(400);
+    },
+  );
 
   it("takes nearly all of a plain NDJSON file, as columns", async () => {
     const content = Array.from(

@@ -4,7 +4,7 @@
  * are booleans; anything else, and anything quoted, is text. `types` overrides that per field.
  */
 import { isUtf8 } from "node:buffer";
-import { type Column, ColumnBatch, Dictionary, type Json, type TextKernels } from "@millrace/engine";
+import { type Column, ColumnBatch, Dictionary, didYouMean, type Json, type TextKernels } from "@millrace/engine";
 import { ColumnBuilder } from "./column-builder.ts";
 import { type CsvCells, csvRecord } from "./csv-record.ts";
 import { DICTIONARY_ENTRIES_MAX } from "./field-texts.ts";
@@ -25,7 +25,7 @@ export type CsvType = "text" | "number" | "boolean";
 export interface CsvOptions {
   /** Default `,`. */
   readonly delimiter?: string;
-  /** Fields whose cells are of one type; a cell that is not is rejected. */
+  /** Fields whose cells are of one type; a cell that is not is rejected, and so is a header that lacks one of the fields. */
   readonly types?: Readonly<Record<string, CsvType>>;
 }
 
@@ -44,7 +44,7 @@ interface CsvBatch extends RecordBatch {
 
 class CsvFormat implements RecordFormat<CsvBatch> {
   readonly #delimiter: string;
-  readonly #types: Readonly<Record<string, CsvType>>;
+  readonly #types: ReadonlyMap<string, CsvType>;
   #names: readonly string[] = [];
   #fieldTypes: readonly (CsvType | undefined)[] = [];
   #dictionaries: (Dictionary | undefined)[] = [];
@@ -54,7 +54,7 @@ class CsvFormat implements RecordFormat<CsvBatch> {
 
   constructor({ delimiter = ",", types = {} }: CsvOptions, lineBytesMax: number, kernels: TextKernels | undefined) {
     this.#delimiter = delimiter;
-    this.#types = types;
+    this.#types = new Map(Object.entries(types));
     this.#recordBytesMax = Math.min(lineBytesMax, OPEN_BYTES_MAX);
     this.#kernels = kernels;
   }
@@ -70,17 +70,29 @@ class CsvFormat implements RecordFormat<CsvBatch> {
     const names: string[] = [];
     for (const [i, name] of given.entries()) names.push(distinct(name === "" ? `column_${i + 1}` : name, names));
     this.#names = names;
-    this.#fieldTypes = names.map((name) => this.#types[name]);
+    this.#fieldTypes = names.map((name) => this.#types.get(name));
     this.#dictionaries = names.map(() => new Dictionary());
     const kernel = this.#kernels?.csv(this.#delimiter, this.#fieldTypes, this.#recordBytesMax);
     if (kernel !== undefined) this.#columns = new KernelColumns(names, kernel);
     if ("code" in cells) return cells;
     const fixed = names.filter((name, i) => name !== given[i]);
     if (fixed.length > 0) return fault(`the header lacks or repeats names; they are read as ${fixed.join(", ")}`);
-    const [only = "", ...others] = names;
-    if (others.length > 0 || !/[;\t|]/.test(only)) return "taken";
-    const delimiter = JSON.stringify(this.#delimiter);
-    return fault(`the header has one name, ${JSON.stringify(only)}: what separates cells is ${delimiter}`);
+    const reason = this.#otherDelimiter(names) ?? this.#typeOfNothing(names);
+    return reason === undefined ? "taken" : fault(reason);
+  }
+
+  #otherDelimiter([only = "", ...others]: readonly string[]): string | undefined {
+    const delimiter = COMMON.find((other) => others.length === 0 && other !== this.#delimiter && only.includes(other));
+    if (delimiter === undefined) return undefined;
+    const [name, own, other] = [only, this.#delimiter, delimiter].map((text) => JSON.stringify(text));
+    return `the header has one name, ${name}: what separates cells is ${own}; if it is ${other}, set \`delimiter\``;
+  }
+
+  #typeOfNothing(names: readonly string[]): string | undefined {
+    for (const [name, type] of this.#types)
+      if (!names.includes(name))
+        return `the header has no ${JSON.stringify(name)}, whose cells are to be ${type}${didYouMean(name, names)}`;
+    return undefined;
   }
 
   batch(): CsvBatch {
@@ -146,6 +158,8 @@ class CsvFormat implements RecordFormat<CsvBatch> {
 /** A quoted cell may hold lines, but not more than this in bytes: else one stray quote takes the rest of the file with it. */
 const OPEN_BYTES_MAX = 1 << 17;
 const QUOTE = 0x22;
+/** Delimiters of files that others write, the likeliest first. */
+const COMMON = [";", "\t", "|", ","];
 
 class BuiltBatch implements CsvBatch {
   n = 0;

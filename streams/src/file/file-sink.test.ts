@@ -11,11 +11,13 @@ import {
   type Json,
   Positions,
   RowBatch,
+  systemEnv,
 } from "@millrace/engine";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { fileSink } from "./file-sink.ts";
 import { csvLines, ndjsonLines } from "./line-format.ts";
+import { csvSource } from "./text-sources.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "file-sink-"));
 afterAll(() => rm(folder, { recursive: true }));
@@ -82,6 +84,42 @@ test("a CSV file keeps the columns of its first message, also after a restart", 
   expect(await readFile(path, "utf8")).toBe('"say ""a""",b\n1,"x,y"\n,"q""q"\n"","[1,2]"\n');
   expect(csvLines(undefined).header(new RowBatch([5]))).toBe("value\n");
   expect(csvLines(["id", "constructor"]).lines(new RowBatch([{ id: 1 }]))).toBe("1,\n");
+});
+
+test("what a CSV sink wrote, also after a restart, a source with the same delimiter and types reads the same", async () => {
+  const delimiterArb = fc.constantFrom(",", ";", "\t", "|", " ", "§", "\u{1f4a7}");
+  const caseArb = delimiterArb.chain((delimiter) => {
+    const unit = fc.constantFrom(delimiter, '"', "\n", "\r", "7", "true", "é", "-", ";", ",");
+    const number = fc.oneof(
+      fc.integer(),
+      fc.double({ min: -1, max: 1, noNaN: true }).map((n) => n + 0),
+    );
+    const row = fc.record({
+      [`t${delimiter}"é`]: fc.option(fc.string({ unit, maxLength: 5 })),
+      n: fc.option(number),
+      b: fc.boolean(),
+    });
+    return fc.record({ delimiter: fc.constant(delimiter), messages: fc.array(row, { minLength: 1, maxLength: 6 }) });
+  });
+  await fc.assert(
+    fc.asyncProperty(caseArb, async ({ delimiter, messages }) => {
+      const path = fresh();
+      let committed: Json | undefined;
+      for (const message of messages) {
+        const sink = fileSink({ path, format: "csv", delimiter });
+        await sink.open(committed);
+        committed = await sink.deliver([rows(message)]);
+        await sink.close();
+      }
+      const types = { [`t${delimiter}"é`]: "text", n: "number", b: "boolean" } as const;
+      const reader = await csvSource({ path, delimiter, types }, systemEnv()).open("0", -1);
+      const read = await reader.read(100);
+      await reader.close();
+      expect(read).toMatchObject({ rejected: [] });
+      expect(typeof read === "string" ? read : read.batch.rows()).toEqual(messages);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test("bytes behind the committed length are cut off, and bytes that are missing are not made up", async () => {

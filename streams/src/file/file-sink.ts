@@ -15,12 +15,15 @@ import {
   messageOf,
   type SinkConnector,
 } from "@millrace/engine";
+import { csvRecord } from "./csv-record.ts";
 import { csvLines, type LineFormat, ndjsonLines } from "./line-format.ts";
 
 export interface FileSinkOptions {
   /** Folders on the way are made. */
   readonly path: string;
   readonly format: "ndjson" | "csv";
+  /** Of CSV. Default `,`. */
+  readonly delimiter?: string;
 }
 
 /** Text is written when this much of it has gathered; a delivery's end writes the rest. */
@@ -36,14 +39,16 @@ class FileSink implements SinkConnector {
   readonly guarantee = "offset";
   readonly #path: string;
   readonly #format: "ndjson" | "csv";
+  readonly #delimiter: string;
   #lines: LineFormat = ndjsonLines();
   #file: FileHandle | undefined;
   /** Length of what is committed or delivered. */
   #bytes = 0;
 
-  constructor({ path, format }: FileSinkOptions) {
+  constructor({ path, format, delimiter = "," }: FileSinkOptions) {
     this.#path = path;
     this.#format = format;
+    this.#delimiter = delimiter;
   }
 
   async open(committed: Json | undefined): Promise<void> {
@@ -61,7 +66,8 @@ class FileSink implements SinkConnector {
       await this.#file.datasync();
     });
     this.#bytes = bytes;
-    this.#lines = this.#format === "ndjson" ? ndjsonLines() : csvLines(bytes === 0 ? undefined : await this.#header());
+    const header = bytes === 0 || this.#format === "ndjson" ? undefined : await this.#header();
+    this.#lines = this.#format === "ndjson" ? ndjsonLines() : csvLines(header, this.#delimiter);
   }
 
   async deliver(slices: readonly InputSlice[]): Promise<Json> {
@@ -110,11 +116,12 @@ class FileSink implements SinkConnector {
   async #header(): Promise<readonly string[]> {
     invariant(this.#file !== undefined, "the header is read from an open file");
     let text = "";
+    const delimiter = Buffer.from(this.#delimiter).toString("latin1");
     const chunk = Buffer.alloc(4096);
     for (let at = 0; ; at += chunk.length) {
       const { bytesRead } = await this.#file.read(chunk, 0, chunk.length, at);
       text += chunk.toString("latin1", 0, bytesRead);
-      const names = firstRecord(text);
+      const names = firstRecord(text, delimiter);
       if (names !== undefined || bytesRead === 0)
         return (names ?? []).map((name) => Buffer.from(name, "latin1").toString("utf8"));
     }
@@ -158,14 +165,11 @@ function bytesOf(committed: Json): number {
   return bytes;
 }
 
-/** The cells of the first line, once it is there as a whole. Quoted names may hold line ends. */
-function firstRecord(text: string): string[] | undefined {
-  const names: string[] = [];
-  const cell = /(?:"((?:[^"]|"")*)"|([^",\n]*))([,\n])/y;
-  for (;;) {
-    const match = cell.exec(text);
-    if (match === null) return undefined;
-    names.push(match[1] === undefined ? (match[2] as string) : match[1].replaceAll('""', '"'));
-    if (match[3] === "\n") return names;
+/** The cells of the first record, once it is there as a whole. Quoted names may hold line ends. */
+function firstRecord(text: string, delimiter: string): readonly string[] | undefined {
+  for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", end + 1)) {
+    const record = csvRecord(text.slice(0, end), delimiter);
+    if (record !== "open") return "texts" in record ? record.texts : undefined;
   }
+  return undefined;
 }

@@ -35,7 +35,7 @@ export function fileSource(options: FileSourceOptions, env: Env): SourceConnecto
   const { path, format = fileFormatOf(path), open } = options;
   switch (format) {
     case "csv":
-      return csvSource(extname(path) === ".tsv" ? { delimiter: "\t", ...options } : options, env);
+      return csvSource(extname(path).toLowerCase() === ".tsv" ? { delimiter: "\t", ...options } : options, env);
     case "ndjson":
       return ndjsonSource(options, env);
     case "json":

@@ -81,17 +81,21 @@ function timeText(values: Float64Array, nulls: Uint8Array | null): (at: number) 
  * RFC 4180 with `\n` line ends. The columns are those of the first message ever written; fields that a message lacks are
  * empty, and fields that are new are left out. Texts are quoted where they must be; objects and arrays are written as JSON.
  */
-export function csvLines(header: readonly string[] | undefined): LineFormat {
+export function csvLines(header: readonly string[] | undefined, delimiter = ","): LineFormat {
   let names = header;
   return {
     header(first) {
       names = namesOf(first);
-      return csvLine(names);
+      return csvLine(names, delimiter);
     },
     lines(batch) {
       names ??= namesOf(batch);
       let text = "";
-      for (const row of batch.rows()) text += csvLine(names.map((name) => cellOf(row, name)));
+      for (const row of batch.rows())
+        text += csvLine(
+          names.map((name) => cellOf(row, name)),
+          delimiter,
+        );
       return text;
     },
   };
@@ -109,14 +113,14 @@ function namesOf(batch: Batch): readonly string[] {
   return isJsonObject(first) ? Object.keys(first) : ["value"];
 }
 
-function csvLine(values: readonly (Json | undefined)[]): string {
+function csvLine(values: readonly (Json | undefined)[], delimiter: string): string {
   let line = "";
-  for (let i = 0; i < values.length; i++) line += (i === 0 ? "" : ",") + csvCell(values[i]);
+  for (let i = 0; i < values.length; i++) line += (i === 0 ? "" : delimiter) + csvCell(values[i], delimiter);
   return `${line}\n`;
 }
 
-function csvCell(value: Json | undefined): string {
+function csvCell(value: Json | undefined, delimiter: string): string {
   if (value === null || value === undefined) return "";
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  return /[",\r\n]/.test(text) || text === "" ? `"${text.replaceAll('"', '""')}"` : text;
+  return /["\r\n]/.test(text) || text.includes(delimiter) || text === "" ? `"${text.replaceAll('"', '""')}"` : text;
 }

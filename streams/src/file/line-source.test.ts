@@ -128,9 +128,21 @@ test("a header that lacks or repeats names is rejected once, and its file is rea
 test("a file of another delimiter is not taken for one of a single column without a word", async () => {
   const path = fresh("csv");
   await writeFile(path, "id;name\n1;x\n");
-  const rejected = ['the header has one name, "id;name": what separates cells is ","'];
+  const rejected = ['the header has one name, "id;name": what separates cells is ","; if it is ";", set `delimiter`'];
   expect(await whole(csvSource({ path }, env))).toMatchObject({ rows: [{ "id;name": "1;x" }], rejected });
   expect(await whole(csvSource({ path, delimiter: ";" }, env))).toMatchObject({ rejected: [] });
+  await writeFile(path, "id,name\n");
+  const other = ['the header has one name, "id,name": what separates cells is "\\t"; if it is ",", set `delimiter`'];
+  expect((await whole(csvSource({ path, delimiter: "\t" }, env))).rejected).toEqual(other);
+});
+
+test("a type for a field that the header lacks is told, and a field that no type names may be called as it likes", async () => {
+  const path = fresh("csv");
+  await writeFile(path, 'zip_code,constructor\n1,"7"\n');
+  expect(await whole(csvSource({ path, types: { zipcode: "text" } }, env))).toMatchObject({
+    rows: [{ zip_code: 1, constructor: "7" }],
+    rejected: ['the header has no "zipcode", whose cells are to be text; did you mean `zip_code`?'],
+  });
 });
 
 test("a quote that is never closed costs its own line, not the rest of the file", async () => {

@@ -29,6 +29,8 @@ export interface ObjectSinkOptions {
   /** Names the sink among all that write to the bucket: graph and node. */
   readonly id: string;
   readonly format: "ndjson" | "csv";
+  /** Of CSV. Default `,`. */
+  readonly delimiter?: string;
   /** An object is ended with the row that makes it as large as this, in bytes. */
   readonly bytesMax: number;
   /** A delivery of few rows waits until the last object is so old, in ms, so that the next ones gather. */
@@ -123,7 +125,8 @@ class NumberedObjects {
   }
 
   #draft(): ObjectDraft {
-    return new ObjectDraft(this.#options.format === "csv" ? csvLines(undefined) : ndjsonLines());
+    const { format, delimiter } = this.#options;
+    return new ObjectDraft(format === "csv" ? csvLines(undefined, delimiter) : ndjsonLines());
   }
 
   /** @returns an empty draft for what follows */

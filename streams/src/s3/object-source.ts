@@ -13,6 +13,7 @@ import {
   sleep,
   type TextKernels,
 } from "@millrace/engine";
+import type { CsvOptions } from "../file/csv-format.ts";
 import { type FileFormat, fileSource } from "../file/file-source.ts";
 import type { SourceDriver } from "../resilience/resilient-source.ts";
 import { s3Error } from "./errors.ts";
@@ -22,7 +23,7 @@ import { type ListedObject, S3Fault } from "./s3-answer.ts";
 import type { S3Client } from "./s3-client.ts";
 import { namedFault } from "./s3-connection.ts";
 
-export interface ObjectSourceOptions {
+export interface ObjectSourceOptions extends CsvOptions {
   readonly bucket: string;
   readonly prefix: string;
   /** Default: by the names of the objects. */
@@ -183,9 +184,14 @@ class ObjectsReader implements SourceReader {
     const place = { place: { file: path }, details: { bucket: options.bucket, key: object.key } };
     if (object.size >= OBJECT_BYTES_MAX) throw s3Error("S3-SIZE", `${path} has ${object.size} bytes`, place);
     const file = new ObjectFile(client, options.bucket, object, this.#stop.signal);
-    const { format, kernels } = options;
+    const { format, kernels, delimiter, types } = options;
     const open = async (): Promise<ObjectFile> => file;
-    const source = fileSource({ path, open, kernels, ...(format === undefined ? {} : { format }) }, env);
+    const said = {
+      ...(format === undefined ? {} : { format }),
+      ...(delimiter === undefined ? {} : { delimiter }),
+      ...(types === undefined ? {} : { types }),
+    };
+    const source = fileSource({ path, open, kernels, ...said }, env);
     if (source === undefined) throw s3Error("S3-FORMAT", `the name of ${path} does not say its format`, place);
     return { mark, object, file, reader: await source.open("0", Math.max(-1, this.#through - mark.from)) };
   }
