@@ -269,6 +269,27 @@ nodes:
     expect(rows.length).toBe(90 + 10);
   });
 
+  it("leaves alone what it finds in the file of a sink that begins, unless the sink says that it replaces it", async () => {
+    const own = folder("occupied", { "result.ndjson": "of last month\n" });
+    const result = join(own, "result.ndjson");
+    const run = (rows: string, more = ""): ReturnType<typeof millrace> => {
+      const graph = `name: copy
+nodes:
+  in:  { kind: source, from: "file:./in.ndjson" }
+  out: { kind: sink, input: in, to: "file:${result}"${more} }
+`;
+      folder("occupied", { "in.ndjson": rows, "graph.yaml": graph });
+      return millrace(["run", "graph.yaml", "--until-done"], { cwd: own });
+    };
+    const refused = await run("1\n");
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(`graph.yaml:4:38 SINK-OCCUPIED sink out would begin in ${result}`);
+    expect(readFileSync(result, "utf8")).toBe("of last month\n");
+    expect(await run("1\n", ", replace: true")).toMatchObject({ code: 0 });
+    expect(await run("1\n2\n")).toMatchObject({ code: 0 });
+    expect(readFileSync(result, "utf8")).toBe("1\n2\n");
+  });
+
   it("refuses another revision when the one before cannot be run to its end, and names what changed and the way out", async () => {
     const data = join(folder("pinned", {}), "data");
     const graph = `name: pinned

@@ -173,6 +173,7 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   const { scheme, address } = target;
   const path = ["nodes", node.name, "to"];
   if (scheme === "projection") checkProjectionName(address, path, problems);
+  if (scheme !== "file") forbid(node, ["replace"], "only the content of a file can be replaced", problems);
   if (scheme === "file" && node.text("format") === undefined && !SINK_FORMATS.includes(extensionOf(address))) {
     problems.add("GRAPH-SCHEMA", path, unknownFormat(address, SINK_FORMATS));
   }

@@ -504,6 +504,13 @@ nodes:
     else expect(found.join("\n")).toContain(problem);
   });
 
+  test("include a sink that would replace what is in no file", () => {
+    expect(problems(graphOf(SOURCE, 'out: { kind: sink, input: in, to: "file:out.csv", replace: true }'))).toEqual([]);
+    expect(problems(graphOf(SOURCE, 'out: { kind: sink, input: in, to: "stdout:", replace: true }'))).toEqual([
+      expect.stringMatching(/^g\.yaml:4:48 GRAPH-CAP `replace`: only the content/),
+    ]);
+  });
+
   test("include fields that no message has any more, as far as that is known", () => {
     const text = graphOf(
       SOURCE,

@@ -349,6 +349,9 @@ const sink = closed(
         "Format of the content. Default: by the file's extension; ndjson otherwise. cloudevents: of what goes to the web or a broker.",
       ),
     ),
+    replace: Type.Optional(
+      flag("Of a file: removes what is in it when the sink begins. Default: a file that is not empty is refused."),
+    ),
     delimiter: Type.Optional(delimiter),
     http: Type.Optional(sinkHttp),
     cloudevents: Type.Optional(cloudEvents),

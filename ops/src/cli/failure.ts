@@ -23,6 +23,8 @@ const CODES: Readonly<Record<string, number>> = {
   "HTTP-FORBIDDEN": EXIT.notPermitted,
   "HTTP-UNAUTHORIZED": EXIT.notPermitted,
   "HOST-PARKED": EXIT.findings,
+  // It may pass, so its kind is not that of a refusal; it ends a command only where a graph is refused.
+  "SINK-OCCUPIED": EXIT.usage,
   "EVENT-SCHEMA": EXIT.findings,
   "EVENT-PAYLOAD": EXIT.findings,
   "LOG-FSYNC": 70,

@@ -10,7 +10,7 @@ import { HostMemory } from "../host/host-memory.ts";
 import type { HostPayloads } from "../host/host-payloads.ts";
 import type { HostPersonal } from "../host/host-personal.ts";
 import type { ProjectionTables } from "../host/projection-tables.ts";
-import type { NodeFile } from "../host/sink-files.ts";
+import type { NodeFile, WrittenFile } from "../host/sink-files.ts";
 
 export interface CompileOptions {
   /** Folder of the graph file: addresses of sources, tables and modules start here. */
@@ -30,6 +30,8 @@ export interface CompileOptions {
   readonly speed?: number;
   /** Overrides what addresses say of connections to brokers. */
   readonly resilience?: Partial<ResiliencePolicy>;
+  /** Files that sinks may replace, whatever the text says: a later text says so, and the revision is only run to its end. */
+  readonly replaced?: ReadonlySet<string>;
   /** What `${env:NAME}` secrets are read from. Default: the process's environment. */
   readonly secrets?: Readonly<Record<string, string | undefined>>;
 }
@@ -40,7 +42,7 @@ export class CompileContext {
   readonly parts = new Map<string, string>();
   readonly projections: DeclaredProjection[] = [];
   /** Files that sinks write. */
-  readonly written: NodeFile[] = [];
+  readonly written: WrittenFile[] = [];
   /** Files that sources and tables are read from. */
   readonly read: NodeFile[] = [];
   /** What pushes must be signed with, by source. */

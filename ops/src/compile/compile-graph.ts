@@ -58,8 +58,13 @@ export async function compileGraph(model: GraphModel, text: string, options: Com
     written: context.written,
     read: context.read,
     pushKeys: context.pushKeys,
-    recompile: (earlier) => compileText(earlier, model.name, options),
+    recompile: (earlier) => compileText(earlier, model.name, { ...options, replaced: replacedBy(context) }),
   };
+}
+
+/** A revision whose sink was refused its file could not be run to its end so that one which replaces it takes its place. */
+function replacedBy({ written }: CompileContext): ReadonlySet<string> {
+  return new Set(written.filter(({ replace }) => replace).map(({ path }) => path));
 }
 
 async function compileText(text: string, graph: string, options: CompileOptions): Promise<CompiledGraph> {

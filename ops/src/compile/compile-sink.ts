@@ -1,4 +1,4 @@
-import { isAbsolute, relative, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { connectorSink, discardSink, projectionSink, revealedSink, type SinkPayloads } from "@millrace/actors";
 import {
   type AnyNodeModel,
@@ -66,6 +66,9 @@ function payloadsLeaving(scheme: string, { options: { payloads } }: CompileConte
   };
 }
 
+/** Folder among the files of sinks where they write down which they have begun. */
+const CLAIMS = ".claims";
+
 /** A function that makes the connector: each incarnation has its own. */
 async function sinkConnector(
   { name, definition }: SinkModel,
@@ -77,11 +80,13 @@ async function sinkConnector(
   if (scheme === "file") {
     const { fileSink } = await import("@millrace/streams/file");
     const path = outPath(address, context, place);
-    context.written.push({ node: name, path, place });
+    const replace = definition.replace === true || context.options.replaced?.has(path) === true;
+    context.written.push({ node: name, path, place, replace });
+    const claim = join(context.options.out, CLAIMS, `${encodeURIComponent(streamOf(context.model.name, name))}.json`);
     const format =
       (definition.format ?? (address.toLowerCase().endsWith(".csv") ? "csv" : "ndjson")) === "csv" ? "csv" : "ndjson";
     const { delimiter } = definition;
-    return () => fileSink({ path, format, ...(delimiter === undefined ? {} : { delimiter }) });
+    return () => fileSink({ path, format, claim, replace, ...(delimiter === undefined ? {} : { delimiter }) });
   }
   if (scheme === "http" || scheme === "https") return openWebhook({ name, definition }, context);
   if (scheme === "ws" || scheme === "wss") return openSocket({ name, definition }, context);

@@ -5,18 +5,35 @@ import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { firstDeployment, nextDeployment, nodesBegunAnew } from "./deployment.ts";
 import { ProjectionTables } from "./projection-tables.ts";
 
-async function compiled(window: string): Promise<CompiledGraph> {
+async function compiled(window: string, replace = ""): Promise<CompiledGraph> {
   const text = `name: counts
 nodes:
   a:      { kind: source, from: "file:./a.csv", time: at }
   b:      { kind: source, from: "file:./b.csv", time: at }
   minute: { kind: window, input: [a, b], compute: { n: "count()" }, ${window} }
-  sums:   { kind: sink, input: minute, to: "file:sums.ndjson" }
+  sums:   { kind: sink, input: minute, to: "file:sums.ndjson"${replace} }
 `;
   const parsed = parseGraph(text);
   if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
   return compileGraph(parsed.graph, text, { dir: ".", out: ".", env: systemEnv(), tables: new ProjectionTables() });
 }
+
+it("a sink of the next revision goes on with its file, whether or not it would have replaced what was in it", async () => {
+  const before = await compiled("tumbling: 1m");
+  const next = await compiled("tumbling: 1m", ", replace: true");
+  expect(next.hash).not.toBe(before.hash);
+  expect(nextDeployment(firstDeployment(before), before, next, []).stateSince).toEqual({});
+});
+
+it("a revision whose sink was refused its file is run to its end with the leave that the next one gives", async () => {
+  const before = await compiled("tumbling: 1m");
+  const next = await compiled("tumbling: 1m", ", replace: true");
+  const ending = await next.recompile(before.text);
+  expect([before, ending].map(({ hash, written }) => [hash, written[0]?.replace])).toEqual([
+    [before.hash, false],
+    [before.hash, true],
+  ]);
+});
 
 describe("a node of the next revision", () => {
   it.each([

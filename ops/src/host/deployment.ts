@@ -58,6 +58,8 @@ function definitionOf({ model }: CompiledGraph, node: string): string {
     mailbox: _mailbox,
     align: _align,
     supervision: _supervision,
+    // What was in a sink's file before the sink began is no matter once it has.
+    replace: _replace,
     ...does
   } = found.definition as {
     readonly [key: string]: Json;

@@ -31,7 +31,7 @@ import {
 import { CUT_INTENDED, type Deployment, GRAPH_DEPLOYED, GraphStream, graphStreamOf, SYSTEM } from "./graph-stream.ts";
 import type { HostPayloads } from "./host-payloads.ts";
 import { redriveSource, redriveSourceOf } from "./redrive-source.ts";
-import { refuseEmptiedFiles } from "./sink-files.ts";
+import { refuseEmptiedFiles, refuseOccupiedFiles } from "./sink-files.ts";
 
 export interface RunningGraphPorts {
   readonly log: EventLog;
@@ -91,6 +91,7 @@ export class RunningGraph {
    * runs to a cut first (R22).
    *
    * @throws HOST-REVISION the revision before cannot be run to its end, because tables or calculators changed as well
+   * @throws HOST-FILE, SINK-OCCUPIED a sink would remove what is in its file
    */
   static async deploy(compiled: CompiledGraph, by: Mutation, ports: RunningGraphPorts): Promise<RunningGraph> {
     const { name } = compiled.model;
@@ -100,6 +101,7 @@ export class RunningGraph {
     const deployed = await stream.deployment();
     const redriven = await stream.nodesRedriven();
     if (deployed === undefined) {
+      await refuseOccupiedFiles(compiled, ports.runsHere ?? (() => true));
       const first = firstDeployment(compiled);
       await stream.deploy(first, by);
       return new RunningGraph(compiled, first, stream, redriven, ports);
@@ -115,6 +117,7 @@ export class RunningGraph {
         );
       const before = await compileDeployed(deployed, compiled);
       refuseEmptiedFiles(before, compiled, (node) => keepsState(before, compiled, node));
+      await refuseOccupiedFiles(compiled, (node) => !keepsState(before, compiled, node));
       const ending = new RunningGraph(before, deployed, stream, redriven, ports);
       const next = nextDeployment(deployed, before, compiled, await ending.#runToCut(by));
       await stream.append([{ type: GRAPH_DEPLOYED, payload: { ...next } }], by);

@@ -3,7 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { Deployment } from "./graph-stream.ts";
-import { type FilesOfGraph, refuseEmptiedFiles, refuseFilesOfOthers, refuseSharedFiles } from "./sink-files.ts";
+import {
+  type FilesOfGraph,
+  refuseEmptiedFiles,
+  refuseFilesOfOthers,
+  refuseOccupiedFiles,
+  refuseSharedFiles,
+} from "./sink-files.ts";
 
 const out = mkdtempSync(join(tmpdir(), "millrace-sink-files-"));
 afterAll(() => rmSync(out, { recursive: true, force: true }));
@@ -13,6 +19,7 @@ const file = (node: string, name = "rows.ndjson") => ({
   node,
   path: join(out, name),
   place: { file: "g.yaml", line: 4 },
+  replace: false,
 });
 const graph = (name: string, files: Partial<FilesOfGraph>): FilesOfGraph => ({
   model: { name },
@@ -54,4 +61,18 @@ test("a sink that begins anew does not empty what the revision before has writte
   expect(() => refuseEmptiedFiles(before, next("late"), () => false)).toThrow(
     "anew, because sink out of the revision before has written it",
   );
+});
+
+test("a sink that begins is not given a file that holds anything, unless it says that it replaces it", async () => {
+  writeFileSync(join(out, "empty.ndjson"), "");
+  const check = (written: FilesOfGraph["written"], begins = true): Promise<void> =>
+    refuseOccupiedFiles(graph("a", { written }), () => begins);
+  await expect(check([file("empty", "empty.ndjson"), file("out")])).rejects.toMatchObject({
+    code: "SINK-OCCUPIED",
+    message: expect.stringContaining(`sink out would begin in ${file("").path}`),
+    place: { file: "g.yaml", line: 4 },
+  });
+  await check([file("out")], false);
+  await check([{ ...file("out"), replace: true }]);
+  await check([file("empty", "empty.ndjson"), file("none", "none.ndjson"), file("odd", "rows.ndjson/below.ndjson")]);
 });

@@ -1,8 +1,8 @@
 /**
- * Files that sinks write. A sink removes what is in its file when it begins, and cuts off what it has not committed itself: so no
- * file is given to a sink that holds the rows of another, or that the graph reads.
+ * Files that sinks write. A sink cuts off what it has not committed itself: so no file is given to a sink that holds the rows of
+ * another, or that the graph reads, nor, without its saying so, one that holds anything when the sink begins.
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Place, parseTarget } from "@millrace/engine";
 import { opsError } from "../errors.ts";
@@ -17,10 +17,15 @@ export interface NodeFile {
   readonly place: Place;
 }
 
+export interface WrittenFile extends NodeFile {
+  /** The sink may remove what is in the file when it begins. */
+  readonly replace: boolean;
+}
+
 /** A graph with the files that its sinks write, and those that its sources and tables are read from. */
 export interface FilesOfGraph {
   readonly model: { readonly name: string };
-  readonly written: readonly NodeFile[];
+  readonly written: readonly WrittenFile[];
   readonly read: readonly NodeFile[];
 }
 
@@ -91,5 +96,29 @@ export function refuseEmptiedFiles(
     if (writer === undefined || (writer === node && keepsState(node)) || !existsSync(path)) continue;
     const why = writer === node ? "its definition changed" : `sink ${writer} of the revision before has written it`;
     throw opsError("HOST-FILE", `sink ${node} would begin ${path} anew, because ${why}`, { place });
+  }
+}
+
+/**
+ * Of sinks that begin with the revision about to be deployed: what is in their files was there before them. The sinks would
+ * refuse it themselves (they do where it comes there later), but not before sources are read.
+ *
+ * @param begins whether a node begins here without the state of a revision before
+ * @throws SINK-OCCUPIED
+ */
+export async function refuseOccupiedFiles({ written }: FilesOfGraph, begins: (node: string) => boolean): Promise<void> {
+  const found = written.find(({ node, path, replace }) => !replace && begins(node) && isOccupied(path));
+  if (found === undefined) return;
+  const { node, path, place } = found;
+  const { fileError } = await import("@millrace/streams/file");
+  throw fileError("SINK-OCCUPIED", `sink ${node} would begin in ${path}, which is not empty`, { place });
+}
+
+/** False where nothing can be found out: the sink says then why it cannot write. */
+function isOccupied(path: string): boolean {
+  try {
+    return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  } catch {
+    return false;
   }
 }

@@ -12,6 +12,12 @@ export const fileError = defineErrors({
     summary: "A file cannot be read any further: it is cut off, damaged or of another format.",
     remedy: "Replace the file by a whole one; the place names where reading stopped.",
   },
+  "SINK-OCCUPIED": {
+    kind: "transient",
+    summary: "The file that a sink is to write holds something already that this sink has not written.",
+    remedy:
+      "Correct the path, or move the file away: nothing in it was changed. If it may go, write `replace: true` at the sink.",
+  },
 });
 
 /** What the operating system said of opening or reading `file`, as a source's error. */

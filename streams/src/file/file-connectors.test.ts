@@ -194,7 +194,7 @@ sinkContract("an NDJSON file", async () => {
   const dir = folder();
   const path = join(dir, "deep", "down", "out.ndjson");
   return {
-    connect: () => fileSink({ path, format: "ndjson" }),
+    connect: () => fileSink({ path, format: "ndjson", claim: join(dir, "claim.json") }),
     content: async () =>
       (await readFile(path, "utf8").catch(() => ""))
         .split("\n")
@@ -208,7 +208,7 @@ sinkContract("a CSV file", async () => {
   const dir = folder();
   const path = join(dir, "out.csv");
   return {
-    connect: () => fileSink({ path, format: "csv" }),
+    connect: () => fileSink({ path, format: "csv", claim: join(dir, "claim.json") }),
     content: async () =>
       parse(await readFile(path, "utf8"), {
         columns: true,

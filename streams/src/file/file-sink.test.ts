@@ -1,7 +1,7 @@
 import { mkdtempSync } from "node:fs";
-import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   type Batch,
   type Column,
@@ -11,11 +11,12 @@ import {
   type Json,
   Positions,
   RowBatch,
+  type SinkConnector,
   systemEnv,
 } from "@millrace/engine";
 import fc from "fast-check";
-import { afterAll, expect, test } from "vitest";
-import { fileSink } from "./file-sink.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { type FileSinkOptions, fileSink } from "./file-sink.ts";
 import { csvLines, ndjsonLines } from "./line-format.ts";
 import { csvSource } from "./text-sources.ts";
 
@@ -26,6 +27,10 @@ const fresh = (): string => join(folder, `${files++}.out`);
 
 function sliceOf(batch: Batch): InputSlice {
   return { lane: "lane", input: 0, batch, positions: Positions.dense(0, batch.n), late: [] };
+}
+
+function sinkOf(path: string, options: Partial<FileSinkOptions> = {}): SinkConnector {
+  return fileSink({ path, format: "ndjson", claim: join(folder, "claims", `${basename(path)}.json`), ...options });
 }
 
 const rows = (...messages: Json[]): InputSlice => sliceOf(new RowBatch(messages));
@@ -73,11 +78,11 @@ test("columns are written as the same text as rows", () => {
 
 test("a CSV file keeps the columns of its first message, also after a restart", async () => {
   const path = fresh();
-  const first = fileSink({ path, format: "csv" });
+  const first = sinkOf(path, { format: "csv" });
   await first.open(undefined);
   const committed = await first.deliver([rows({ 'say "a"': 1, b: "x,y" }, { b: 'q"q' })]);
   await first.close();
-  const second = fileSink({ path, format: "csv" });
+  const second = sinkOf(path, { format: "csv" });
   await second.open(committed);
   await second.deliver([rows({ b: [1, 2], c: "left out", 'say "a"': "" })]);
   await second.close();
@@ -106,7 +111,7 @@ test("what a CSV sink wrote, also after a restart, a source with the same delimi
       const path = fresh();
       let committed: Json | undefined;
       for (const message of messages) {
-        const sink = fileSink({ path, format: "csv", delimiter });
+        const sink = sinkOf(path, { format: "csv", delimiter });
         await sink.open(committed);
         committed = await sink.deliver([rows(message)]);
         await sink.close();
@@ -124,8 +129,7 @@ test("what a CSV sink wrote, also after a restart, a source with the same delimi
 
 test("bytes behind the committed length are cut off, and bytes that are missing are not made up", async () => {
   const path = fresh();
-  await writeFile(path, "left by somebody\n");
-  const sink = fileSink({ path, format: "ndjson" });
+  const sink = sinkOf(path);
   await sink.open(undefined);
   const committed = await sink.deliver([rows(1, 2)]);
   await sink.close();
@@ -139,9 +143,54 @@ test("bytes behind the committed length are cut off, and bytes that are missing 
   await sink.close();
 });
 
+describe("a file that is not empty when nothing is committed", () => {
+  const refusal = (path: string) => ({ code: "SINK-OCCUPIED", kind: "transient", place: { file: path } });
+
+  test("is refused and left as it is, whether it came before the sink was opened or before it wrote first", async () => {
+    const path = fresh();
+    await writeFile(path, "left by somebody\n");
+    const sink = sinkOf(path);
+    await expect(sink.open(undefined)).rejects.toMatchObject(refusal(path));
+    await writeFile(path, "");
+    await sink.open(undefined);
+    await appendFile(path, "left meanwhile\n");
+    await expect(sink.deliver([rows(1)])).rejects.toMatchObject(refusal(path));
+    expect(await readFile(path, "utf8")).toBe("left meanwhile\n");
+    await sink.close();
+  });
+
+  test("is cut if the sink has begun it, and refused again if another has taken its place", async () => {
+    const path = fresh();
+    const killed = sinkOf(path);
+    await killed.open(undefined);
+    await killed.deliver([rows(1, 2)]);
+    await killed.close();
+    const next = sinkOf(path);
+    await next.open(undefined);
+    expect(await readFile(path, "utf8")).toBe("");
+    await next.close();
+    await writeFile(`${path}.new`, "left by somebody\n");
+    await rename(`${path}.new`, path);
+    await expect(next.open(undefined)).rejects.toMatchObject(refusal(path));
+    await expect(sinkOf(path, { claim: join(folder, "none.json") }).open(undefined)).rejects.toThrow("is not empty");
+    expect(await readFile(path, "utf8")).toBe("left by somebody\n");
+  });
+
+  test("is replaced for a sink that says so", async () => {
+    const path = fresh();
+    await writeFile(path, "left by somebody\n");
+    const sink = sinkOf(path, { replace: true });
+    await sink.open(undefined);
+    await appendFile(path, "left meanwhile, and longer\n");
+    await sink.deliver([rows(1)]);
+    await sink.close();
+    expect(await readFile(path, "utf8")).toBe("1\n");
+  });
+});
+
 test("a delivery is repeated in one piece after it failed half-way", async () => {
   const path = fresh();
-  const sink = fileSink({ path, format: "ndjson" });
+  const sink = sinkOf(path);
   await sink.open(undefined);
   const committed = await sink.deliver([rows("a")]);
   const broken = {
@@ -163,7 +212,7 @@ function fail(): never {
 }
 
 test("a folder in the file's place is a failure that may pass", async () => {
-  const sink = fileSink({ path: folder, format: "ndjson" });
+  const sink = sinkOf(folder);
   await expect(sink.open(undefined)).rejects.toMatchObject({
     code: "SINK-FAILED",
     kind: "transient",

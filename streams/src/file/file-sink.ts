@@ -1,9 +1,10 @@
 /**
  * Appends messages to a file, exactly once (guarantee `offset`): what is committed is the length of the file, and whatever a
  * crash left behind that is cut off before the next line is written. The file is byte-identical to that of an uninterrupted
- * run. It must not be written by anyone else; what is in it when a sink first opens it is removed.
+ * run. It must not be written by anyone else. A sink that has committed nothing cuts only what its claim says is its own: what
+ * somebody else has left at the path is refused, and stays as it is.
  */
-import { constants, type FileHandle, mkdir, open } from "node:fs/promises";
+import { constants, type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import {
   engineError,
@@ -16,12 +17,19 @@ import {
   type SinkConnector,
 } from "@millrace/engine";
 import { csvRecord } from "./csv-record.ts";
+import { makeFolders, syncFolder } from "./durable-folder.ts";
+import { fileError } from "./errors.ts";
+import { FileClaim } from "./file-claim.ts";
 import { csvLines, type LineFormat, ndjsonLines } from "./line-format.ts";
 
 export interface FileSinkOptions {
   /** Folders on the way are made. */
   readonly path: string;
   readonly format: "ndjson" | "csv";
+  /** Where the sink writes down that the file is its own; no other sink has the same. Folders on the way are made. */
+  readonly claim: string;
+  /** Whether what somebody else has left in the file is removed when the sink begins. Default false: it is refused. */
+  readonly replace?: boolean;
   /** Of CSV. Default `,`. */
   readonly delimiter?: string;
 }
@@ -30,7 +38,7 @@ export interface FileSinkOptions {
 const BUFFER_CHARS = 1 << 18;
 const DISK_FULL_RETRY_MS = 1000;
 
-/** @throws (from `open` and `deliver`) SINK-FAILED; nothing half-written survives it */
+/** @throws (from `open` and `deliver`) SINK-FAILED, SINK-OCCUPIED; nothing half-written survives it */
 export function fileSink(options: FileSinkOptions): SinkConnector {
   return new FileSink(options);
 }
@@ -39,32 +47,29 @@ class FileSink implements SinkConnector {
   readonly guarantee = "offset";
   readonly #path: string;
   readonly #format: "ndjson" | "csv";
+  readonly #claim: FileClaim;
+  readonly #replaces: boolean;
   readonly #delimiter: string;
   #lines: LineFormat = ndjsonLines();
   #file: FileHandle | undefined;
   /** Length of what is committed or delivered. */
   #bytes = 0;
 
-  constructor({ path, format, delimiter = "," }: FileSinkOptions) {
+  constructor({ path, format, claim, replace = false, delimiter = "," }: FileSinkOptions) {
     this.#path = path;
     this.#format = format;
+    this.#claim = new FileClaim(claim);
+    this.#replaces = replace;
     this.#delimiter = delimiter;
   }
 
   async open(committed: Json | undefined): Promise<void> {
     await this.close();
     const bytes = committed === undefined ? 0 : bytesOf(committed);
-    await this.#attempt(async () => {
-      await makeFolders(dirname(this.#path));
-      this.#file = await open(this.#path, constants.O_RDWR | constants.O_CREAT);
-      await syncFolder(dirname(this.#path));
-      const { size } = await this.#file.stat();
-      if (size < bytes) {
-        throw new Error(`it has ${size} bytes, but ${bytes} were written to it before; it was cut or replaced`);
-      }
-      if (size > bytes) await this.#file.truncate(bytes);
-      await this.#file.datasync();
-    });
+    const file = await this.#attempt(() => this.#openFile());
+    this.#file = file;
+    if (bytes === 0) await this.#refuseOccupied(file);
+    await this.#attempt(() => this.#cutBack(file, bytes));
     this.#bytes = bytes;
     const header = bytes === 0 || this.#format === "ndjson" ? undefined : await this.#header();
     this.#lines = this.#format === "ndjson" ? ndjsonLines() : csvLines(header, this.#delimiter);
@@ -72,6 +77,7 @@ class FileSink implements SinkConnector {
 
   async deliver(slices: readonly InputSlice[]): Promise<Json> {
     const before = this.#bytes;
+    if (before === 0) await this.#claimFile();
     try {
       await this.#attempt(() => this.#append(slices));
     } catch (failure) {
@@ -87,6 +93,46 @@ class FileSink implements SinkConnector {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+  }
+
+  async #openFile(): Promise<FileHandle> {
+    await makeFolders(dirname(this.#path));
+    const file = await open(this.#path, constants.O_RDWR | constants.O_CREAT);
+    await syncFolder(dirname(this.#path));
+    return file;
+  }
+
+  async #cutBack(file: FileHandle, bytes: number): Promise<void> {
+    const { size } = await file.stat();
+    if (size < bytes) {
+      throw new Error(`it has ${size} bytes, but ${bytes} were written to it before; it was cut or replaced`);
+    }
+    if (size > bytes) await file.truncate(bytes);
+    await file.datasync();
+  }
+
+  async #refuseOccupied(file: FileHandle): Promise<void> {
+    if (this.#replaces || (await this.#attempt(() => this.#isOwn(file)))) return;
+    await this.close();
+    throw fileError("SINK-OCCUPIED", `${this.#path} is not empty, and this sink has not written what is in it`, {
+      place: { file: this.#path },
+    });
+  }
+
+  async #isOwn(file: FileHandle): Promise<boolean> {
+    return (await file.stat()).size === 0 || (await this.#claim.holds(file));
+  }
+
+  /** Not before there is something to write: what others put into a file that was only opened is not the sink's. */
+  async #claimFile(): Promise<void> {
+    const file = this.#file;
+    invariant(file !== undefined, "a sink is open before it delivers");
+    await this.#refuseOccupied(file);
+    await this.#attempt(async () => {
+      if (await this.#claim.holds(file)) return;
+      await this.#cutBack(file, 0);
+      await this.#claim.make(file);
+    });
   }
 
   async #append(slices: readonly InputSlice[]): Promise<void> {
@@ -127,9 +173,9 @@ class FileSink implements SinkConnector {
     }
   }
 
-  async #attempt(write: () => Promise<void>): Promise<void> {
+  async #attempt<T>(write: () => Promise<T>): Promise<T> {
     try {
-      await write();
+      return await write();
     } catch (cause) {
       if (cause instanceof InvariantViolation) throw cause;
       const isFull = cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT");
@@ -140,22 +186,6 @@ class FileSink implements SinkConnector {
         ...retry,
       });
     }
-  }
-}
-
-/** Makes a folder and those above it, and their names durable: a file's bytes are worth nothing without its name. */
-async function makeFolders(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

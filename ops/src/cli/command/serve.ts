@@ -34,7 +34,7 @@ const DEMO_FOLDERS = ["flights", "host-telemetry"];
 const DEMO_REPLAYED = "late-flights";
 
 /** What refuses a graph file that is not the one which the data directory was written by. */
-const CHANGED: ReadonlySet<string> = new Set(["HOST-REVISION", "HOST-FILE"]);
+const CHANGED: ReadonlySet<string> = new Set(["HOST-REVISION", "HOST-FILE", "SINK-OCCUPIED"]);
 
 export async function serve(files: readonly string[], options: ServeOptions): Promise<void> {
   const interruption = onInterruption();
