@@ -11,7 +11,7 @@ export const opsError = defineErrors({
     kind: "rejected",
     summary: "The graph's present revision cannot be run to its end, so that another could take its place.",
     remedy:
-      "Put the former tables and calculators back until the new graph file is deployed, or use another directory (`--data DIR`).",
+      "Put former tables and calculators back, and in order what a node cannot reach, until the new graph file is deployed; or use another directory (`--data DIR`).",
   },
   "HOST-GRAPH": {
     kind: "rejected",

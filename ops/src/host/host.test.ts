@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type Env,
   type EventLog,
   type GraphModel,
   parseGraph,
@@ -19,10 +20,12 @@ import {
 import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { compileGraph } from "../compile/compile-graph.ts";
+import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { deadLettersAtEnd } from "./dead-letters.ts";
 import { describeEvent } from "./describe-event.ts";
 import { graphStreamOf } from "./graph-stream.ts";
 import { Host } from "./host.ts";
+import { memoryHost } from "./memory-host.ts";
 import { ProjectionTables } from "./projection-tables.ts";
 
 const env = systemEnv();
@@ -209,5 +212,39 @@ describe("a source that is recorded", () => {
     expect(steps).toContainEqual(
       expect.objectContaining({ emitted: [{ port: "out", firstSeq: 0, count: 1, rows: [{ n: 4 }] }] }),
     );
+  });
+});
+
+describe("a graph whose node was given up", () => {
+  const copy = (to: string): string =>
+    `name: copy\nnodes:\n  in: { kind: source, from: "file:./in.ndjson" }\n  out: { kind: sink, input: in, to: "file:${to}" }\n`;
+  /** Supervisors wait a hundredth of what they should. */
+  const hasty: Env = { ...env, timers: { after: (ms, call) => env.timers.after(ms / 100, call) } };
+  const deployOn = async (text: string, run: (host: Host, graph: CompiledGraph) => Promise<void>): Promise<void> => {
+    const parsed = parseGraph(text);
+    if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
+    const options = { dir: directory, out: directory, env: hasty, tables: new ProjectionTables() };
+    const own = memoryHost(log, { env: hasty });
+    await run(own, await compileGraph(parsed.graph, text, options)).finally(() => own.close("the test is over"));
+  };
+
+  it("is changed only when the node can be run to its end, and says which one cannot and why", async () => {
+    writeFileSync(join(directory, "in.ndjson"), IN);
+    writeFileSync(join(directory, "blocker"), "");
+    await deployOn(copy("blocker/out.ndjson"), async (own, graph) => {
+      await own.add(graph, BY);
+      await expect.poll(() => own.status("copy")?.nodes.find(({ node }) => node === "out")?.state).toBe("parked");
+    });
+    await deployOn(copy("out.ndjson"), async (own, graph) => {
+      await expect(own.add(graph, BY)).rejects.toMatchObject({
+        code: "HOST-REVISION",
+        message: expect.stringMatching(/^out of the revision .* gave up: SINK-FAILED: cannot write /),
+        place: { graph: "copy" },
+      });
+      rmSync(join(directory, "blocker"));
+      await own.add(graph, BY);
+      expect(own.status("copy")?.revision).toBe(2);
+    });
+    expect(readFileSync(join(directory, "blocker", "out.ndjson"), "utf8")).toBe(IN);
   });
 });

@@ -90,7 +90,8 @@ export class RunningGraph {
    * Brings a graph onto this host: as the revision that the log has, as its first, or as the next. Then the revision before
    * runs to a cut first (R22).
    *
-   * @throws HOST-REVISION the revision before cannot be run to its end, because tables or calculators changed as well
+   * @throws HOST-REVISION the revision before cannot be run to its end, because tables or calculators changed as well, or a node
+   *   of it was given up
    * @throws HOST-FILE, SINK-OCCUPIED a sink would remove what is in its file
    */
   static async deploy(compiled: CompiledGraph, by: Mutation, ports: RunningGraphPorts): Promise<RunningGraph> {
@@ -211,15 +212,31 @@ export class RunningGraph {
   /** Runs this revision to where the next begins; a cut that was intended before a crash is carried out as it was intended. */
   async #runToCut(by: Mutation): Promise<readonly CutPoint[]> {
     const revision = this.#deployment.revision + 1;
+    const givenUp = this.#parkedNode();
     // Nothing more is read under this revision than what it may have sent already.
     await this.#runtime.start({ suspended: true });
     const intended = await this.stream.cutIntent();
     const targets = intended?.revision === revision ? intended.targets : this.#runtime.cutTargets();
     if (intended?.revision !== revision)
       await this.stream.append([{ type: CUT_INTENDED, payload: { revision, targets } }], by);
-    const points = await this.#runtime.drainTo(targets);
-    await this.#runtime.stop();
-    return points;
+    try {
+      return await Promise.race([this.#runtime.drainTo(targets), givenUp]);
+    } finally {
+      await this.#runtime.stop();
+    }
+  }
+
+  /** Rejects when a node is given up: what waits for it before a cut would wait for ever. */
+  #parkedNode(): Promise<never> {
+    const parked = new Promise<never>((_, reject) => {
+      this.onParked(({ nodes, error }) => {
+        const message = `${nodes.join(", ")} of the revision that has yet to run to its end gave up: ${error.message}`;
+        reject(opsError("HOST-REVISION", message, { place: { graph: this.name } }));
+      });
+    });
+    // It may not be waited for yet.
+    parked.catch(() => undefined);
+    return parked;
   }
 
   #newRuntime(): GraphRuntime {
