@@ -29,9 +29,11 @@ export class Past {
     this.#log = log;
   }
 
-  at(projection: Projection, moment: Moment): Promise<PastRows> {
-    const name = JSON.stringify([projection.name, projection.version, moment]);
-    const kept = this.#kept.get(name) ?? foldUpTo(this.#log, projection, moment);
+  /** Kept by position: which one a moment is may still change while the log grows, what was there does not. */
+  async at(projection: Projection, moment: Moment): Promise<PastRows> {
+    const position = "position" in moment ? moment.position : await positionAfter(this.#log, moment.timeMs);
+    const name = JSON.stringify([projection.name, projection.version, position]);
+    const kept = this.#kept.get(name) ?? foldUpTo(this.#log, projection, position);
     this.#kept.delete(name);
     this.#kept.set(name, kept);
     const [oldest] = this.#kept.keys();
@@ -41,13 +43,11 @@ export class Past {
   }
 }
 
-/** Folds everything before `moment`. */
-export async function foldUpTo(log: EventLog, projection: Projection, moment: Moment): Promise<PastRows> {
+/** Folds everything before a position. */
+async function foldUpTo(log: EventLog, projection: Projection, end: number): Promise<PastRows> {
   const carried = await carriedRowsInMemory(log, projection);
   const { rows, shapes } = carried ?? { rows: new MemoryRows(), shapes: new Shapes() };
   const table = new RowTable(projection, shapes, rows);
-  const end =
-    "position" in moment ? Math.min(moment.position, log.durableEnd) : await positionAfter(log, moment.timeMs);
   // What is asked for below what is left is LOG-PRUNED, and so is the past of rows that were not carried.
   const from = Math.min(carried?.position ?? 0, end);
   for await (const events of log.read({ from, filter: projection.handles })) {
