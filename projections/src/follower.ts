@@ -95,7 +95,7 @@ export class Follower {
     if (active === null) return undefined;
     const isOurs = this.#record.next === null && active.table === this.#record.active?.table;
     return isOurs && active.position === this.#record.active?.position
-      ? { ...active, position: this.#position }
+      ? { ...active, position: Math.max(active.position, this.#position) }
       : active;
   }
 
@@ -144,11 +144,8 @@ export class Follower {
   async #prepare(): Promise<void> {
     const { store, log, projection } = this.#options;
     const { record, dropped } = prepared(this.#record, projection, log.id);
-    if (record !== this.#record) {
-      await store.transact((tx) => writeRecord(tx, projection.name, record));
-      this.#record = record;
-    }
-    for (const table of dropped) await store.drop(table);
+    if (record !== this.#record) await this.#note(record);
+    for (const table of dropped) await this.#patiently(() => store.drop(table));
     if (this.#build.position === 0 && (log.base ?? 0) > 0) await this.#beginCarried();
     const { position, shapes } = this.#build;
     this.#shapes.restore(shapes);
@@ -169,10 +166,17 @@ export class Follower {
     const carried = await carriedRows(log, projection);
     if (carried === undefined) return;
     const { table } = this.#build;
-    for await (const part of carried.parts()) await store.transact((tx) => putPart(tableSpace(tx, table), part));
+    for await (const part of carried.parts())
+      await this.#patiently(() => store.transact((tx) => putPart(tableSpace(tx, table), part)));
     const build = { ...this.#build, position: carried.position, shapes: carried.shapes.all };
-    const record = this.#record.next === null ? { ...this.#record, active: build } : { ...this.#record, next: build };
-    await store.transact((tx) => writeRecord(tx, projection.name, record));
+    await this.#note(
+      this.#record.next === null ? { ...this.#record, active: build } : { ...this.#record, next: build },
+    );
+  }
+
+  async #note(record: ProjectionRecord): Promise<void> {
+    const { store, projection } = this.#options;
+    await this.#patiently(() => store.transact((tx) => writeRecord(tx, projection.name, record)));
     this.#record = record;
   }
 
@@ -183,19 +187,13 @@ export class Follower {
 
   /** Folds events from `start` on in one transaction; returns the index of the first that is left. */
   async #foldSome(events: readonly RecordedEvent[], start: number, end: number): Promise<number> {
-    let stop = events.length;
-    for (;;) {
-      try {
-        return await this.#foldUpTo(events, start, stop, end);
-      } catch (error) {
-        if (!(error instanceof FoldFailure)) {
-          await this.#pause(error);
-          continue;
-        }
-        // Those before it are good: they are folded again and committed, then the projection stands before this one.
-        if (error.index > start) stop = await this.#foldUpTo(events, start, error.index, end);
-        throw this.#parked(events[error.index] as RecordedEvent, error.cause);
-      }
+    try {
+      return await this.#foldUpTo(events, start, events.length, end);
+    } catch (error) {
+      if (!(error instanceof FoldFailure)) throw error;
+      // Those before it are good: they are folded again and committed, then the projection stands before this one.
+      if (error.index > start) await this.#foldUpTo(events, start, error.index, end);
+      throw this.#parked(events[error.index] as RecordedEvent, error.cause);
     }
   }
 
@@ -222,16 +220,18 @@ export class Follower {
   /** Rows and checkpoint in one transaction. `fold` returns the position that it leads to. */
   async #commit(fold: () => number): Promise<void> {
     const { store, projection } = this.#options;
-    const record = await store.transact((tx) => {
-      this.#rows.written = 0;
-      this.#rows.enter(tableSpace(tx, this.#build.table));
-      const position = fold();
-      const build = { ...this.#build, position, shapes: this.#shapes.all };
-      const changed =
-        this.#record.next === null ? { ...this.#record, active: build } : { ...this.#record, next: build };
-      writeRecord(tx, projection.name, changed);
-      return changed;
-    });
+    const record = await this.#patiently(() =>
+      store.transact((tx) => {
+        this.#rows.written = 0;
+        this.#rows.enter(tableSpace(tx, this.#build.table));
+        const position = fold();
+        const build = { ...this.#build, position, shapes: this.#shapes.all };
+        const changed =
+          this.#record.next === null ? { ...this.#record, active: build } : { ...this.#record, next: build };
+        writeRecord(tx, projection.name, changed);
+        return changed;
+      }),
+    );
     this.#record = record;
     this.#moved(this.#build.position);
   }
@@ -246,13 +246,10 @@ export class Follower {
 
   /** The new build is at the log's end: from here on it answers, and the old rows go. */
   async #swap(end: number): Promise<void> {
-    const { store, projection } = this.#options;
+    const { store } = this.#options;
     const old = this.#record.active;
-    const active = { ...this.#build, position: end };
-    const record: ProjectionRecord = { ...this.#record, active, next: null };
-    await store.transact((tx) => writeRecord(tx, projection.name, record));
-    this.#record = record;
-    if (old !== null) await store.drop(old.table);
+    await this.#note({ ...this.#record, active: { ...this.#build, position: end }, next: null });
+    if (old !== null) await this.#patiently(() => store.drop(old.table));
   }
 
   #moved(position: number): void {
@@ -263,13 +260,19 @@ export class Follower {
     for (const { done } of reached) done();
   }
 
-  /** Waits out what may pass, as a full disk; anything else ends the follower. */
-  async #pause(error: unknown): Promise<void> {
-    const report = reportOf(error);
-    if (report.kind !== "transient") throw error;
-    this.#failure = report;
-    await sleep(this.#options.env, RETRY_MS, this.#abort.signal);
-    this.#failure = undefined;
+  /** Waits out what may pass, as a full disk, whatever the store is asked; anything else ends the follower. */
+  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const report = reportOf(error);
+        if (report.kind !== "transient") throw error;
+        this.#failure = report;
+        await sleep(this.#options.env, RETRY_MS, this.#abort.signal);
+        this.#failure = undefined;
+      }
+    }
   }
 
   #parked({ position, type, stream }: RecordedEvent, cause: unknown): Error {

@@ -128,6 +128,8 @@ describe("a projection", () => {
     await first.reached(25);
     await first.stop();
     await add(log, 25, 25);
+    const waiting = projectionRunner({ log, store, projections: [sums()], env });
+    expect((await waiting.query("sums")).asOf).toBe(25);
     const folded: number[] = [];
     const watched = sums({
       fold(rows, event) {
@@ -182,6 +184,49 @@ describe("a projection", () => {
     }
     expect(runner.list()[0]).toMatchObject({ state: "live", asOf: 10 });
     expect((await runner.query("sums")).rows).toEqual(await rowsFromScratch(log, sums()));
+  });
+
+  it("waits out a store that is full for whatever it writes: a record, rows, progress without rows, a swap, a drop", async () => {
+    const log = newLog();
+    await add(log, 4);
+    await log.append(
+      to(
+        "s",
+        Array.from({ length: 12_000 }, () => sampleEvent({ type: "Other" })),
+      ),
+    );
+    const wanted = await rowsFromScratch(log, sums());
+    for (let full = 1, wasFull = true; wasFull; full++) {
+      wasFull = false;
+      const virtual = virtualEnv("full store");
+      const inner = memoryOrderedStore();
+      await run(log, inner, [sums()]).reached(log.durableEnd);
+      for (const runner of open.splice(0)) await runner.stop();
+      let done = 0;
+      const fills = (): Error | undefined => {
+        done += 1;
+        wasFull ||= done === full;
+        return done === full ? storeError("STORE-FULL", "full") : undefined;
+      };
+      const store: OrderedStore = {
+        ...failing(inner, fills),
+        drop: async (table) => {
+          const error = fills();
+          if (error !== undefined) throw error;
+          await inner.drop(table);
+        },
+      };
+      const next = sums({ version: 2 });
+      const runner = projectionRunner({ log, store, projections: [next], env: virtual, lingerMs: 0 });
+      open.push(runner);
+      runner.start();
+      await settle();
+      await virtual.advance(1000);
+      await settle();
+      expect([full, runner.list()[0]]).toMatchObject([full, { state: "live", version: 2, asOf: log.durableEnd }]);
+      expect((await runner.query("sums")).rows).toEqual(wanted);
+      expect(inner.count("projection/sums/1")).toBe(0);
+    }
   });
 
   it("does not answer for a position that it has not folded", async () => {
@@ -260,7 +305,8 @@ describe("a new version", () => {
     expect(third.list()[0]).toMatchObject({ version: 2, asOf: 20, rows: 7 });
     const { rows } = await third.query("sums");
     expect(rows.every((row) => row.version === 2)).toBe(true);
-    expect([store.count("projection/sums/1"), store.count("projection/sums/2")]).toEqual([0, 7]);
+    await expect.poll(() => store.count("projection/sums/1")).toBe(0);
+    expect(store.count("projection/sums/2")).toBe(7);
   });
 
   it("is begun by another key alone", async () => {
@@ -277,7 +323,7 @@ describe("a new version", () => {
     const second = run(log, store, [other]);
     await second.reached(10);
     expect((await second.query("sums")).rows).toHaveLength(10);
-    expect(store.count("projection/sums/1")).toBe(0);
+    await expect.poll(() => store.count("projection/sums/1")).toBe(0);
   });
 
   it("rebuilt from the log equals the live one", async () => {
@@ -354,6 +400,9 @@ describe("the past", () => {
     const at = async (asOfTimeMs: number): Promise<unknown> =>
       (await runner.query("sums", { asOfTimeMs })).rows[0]?.sum;
     expect([await at(999), await at(1000), await at(2500), await at(9000)]).toEqual([undefined, 1000, 5000, 8000]);
+    now = 4000;
+    await log.append(to("s", added("x", now)));
+    expect(await at(9000)).toBe(12_000);
   });
 });
 
