@@ -26,6 +26,8 @@ export class StreamStates {
   readonly #log: EventLog;
   /** In order of use, so that the first is the one to forget. */
   readonly #kept = new Map<string, StreamState>();
+  /** What was read before one of these may be of before it. */
+  #changes = 0;
 
   constructor(log: EventLog) {
     this.#log = log;
@@ -40,15 +42,17 @@ export class StreamStates {
       this.#kept.set(stream, kept);
       return kept;
     }
+    const changes = this.#changes;
     const last = await this.#last(stream);
     const state = stateOf(last, await this.#last(metastreamOf(stream)));
     // A stream without events may become somebody else's.
-    if (last !== undefined) this.#keep(stream, state);
+    if (last !== undefined && changes === this.#changes) this.#keep(stream, state);
     return state;
   }
 
   /** The next look reads the log again. */
   forget(stream: string): void {
+    this.#changes += 1;
     this.#kept.delete(stream);
   }
 
