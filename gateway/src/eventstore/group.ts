@@ -87,13 +87,14 @@ export class Group {
     return this.#source.next;
   }
 
-  /** @throws EVENTSTORE-GROUP-FULL */
+  /** @throws EVENTSTORE-GROUP-FULL; EVENTSTORE-GROUP-DROPPED it was closed since it was asked for */
   async join(
     call: GroupSubscriber["call"],
     author: Author,
     slots: number,
     structuredIds: boolean,
   ): Promise<GroupSubscriber> {
+    if (this.#isDropped) throw this.#dropped("it is closed");
     const { settings, stream, group } = this.definition;
     if (settings.maxSubscriberCount > 0 && this.subscribers.length >= settings.maxSubscriberCount) {
       const message = `Maximum subscriptions reached for ${groupKey(this.definition)}`;
@@ -157,11 +158,14 @@ export class Group {
   }
 
   #drop(subscriber: GroupSubscriber, reason: string): void {
+    subscriber.call.finish(statusOf(this.#dropped(reason)));
+    this.leave(subscriber);
+  }
+
+  #dropped(reason: string): Error {
     const { stream, group } = this.definition;
     const details = { stream, group };
-    const dropped = eventStoreError("EVENTSTORE-GROUP-DROPPED", `${groupKey(this.definition)}: ${reason}`, { details });
-    subscriber.call.finish(statusOf(dropped));
-    this.leave(subscriber);
+    return eventStoreError("EVENTSTORE-GROUP-DROPPED", `${groupKey(this.definition)}: ${reason}`, { details });
   }
 
   /** Hands out events for as long as somebody takes them. */
@@ -200,13 +204,18 @@ export class Group {
   async #waiting(): Promise<Delivery | undefined> {
     const retry = this.#retries.shift();
     if (retry !== undefined) return retry;
-    for (let parked = this.#replays.shift(); parked !== undefined; parked = this.#replays.shift()) {
+    for (let [parked] = this.#replays; parked !== undefined; [parked] = this.#replays) {
+      // Taken out once it is a delivery: a log that cannot be read now must not lose it.
       const delivery = await this.#replayed(parked);
+      this.#replays.shift();
       if (delivery !== undefined) return delivery;
       this.#settleParked(parked.revision);
     }
-    const event = this.#read.shift();
-    return event === undefined ? undefined : this.#delivery(event, undefined);
+    const [event] = this.#read;
+    if (event === undefined) return undefined;
+    const delivery = await this.#delivery(event, undefined);
+    this.#read.shift();
+    return delivery;
   }
 
   async #replayed({ revision, target }: ParkedEvent): Promise<Delivery | undefined> {
