@@ -74,6 +74,8 @@ const CONNECTIONS_MAX = 1000;
 const CALLS_PER_CONNECTION_MAX = 1000;
 const SESSION_MEMORY_MB = 64;
 const PREFACE_TIMEOUT_MS = 10_000;
+/** For a whole HTTP/1.1 connection. */
+const HTTP_TIMEOUT_MS = 15_000;
 const PREFACE = Buffer.from("PRI * HTTP/2.0");
 const CLOSE_GRACE_MS = 500;
 
@@ -102,7 +104,7 @@ class Endpoint implements EventStoreEndpoint {
     this.#methods = methodsOf(this.#groups, this.#projections);
     this.#messageBytesMax = this.#context.appendBytesMax + MESSAGE_MARGIN_BYTES;
     this.#report = options.report ?? (() => {});
-    this.#http = createHttpServer({ headersTimeout: PREFACE_TIMEOUT_MS }, httpFace(options.version));
+    this.#http = createHttpServer(httpFace(options.version));
     this.#server = this.#serverOf(options.tls);
     this.#server.maxConnections = CONNECTIONS_MAX;
     this.#server.on("connection", (socket: Socket) => {
@@ -151,7 +153,8 @@ class Endpoint implements EventStoreEndpoint {
     server.on("tlsClientError", (_failure, socket) => socket.destroy());
     return server.on("secureConnection", (socket) => {
       socket.on("error", () => socket.destroy());
-      (socket.alpnProtocol === "h2" ? http2 : this.#http).emit("connection", socket);
+      if (socket.alpnProtocol === "h2") http2.emit("connection", socket);
+      else this.#answerHttp(socket);
     });
   }
 
@@ -166,8 +169,16 @@ class Endpoint implements EventStoreEndpoint {
       socket.removeAllListeners("timeout");
       socket.unshift(first);
       const isHttp2 = first.subarray(0, PREFACE.length).equals(PREFACE.subarray(0, first.length));
-      (isHttp2 ? http2 : this.#http).emit("connection", socket);
+      if (isHttp2) http2.emit("connection", socket);
+      else this.#answerHttp(socket);
     });
+  }
+
+  /** One request, then the connection ends. The time-outs of an HTTP server count only connections that it has accepted itself. */
+  #answerHttp(socket: Socket): void {
+    const limit = this.#context.env.timers.after(HTTP_TIMEOUT_MS, () => socket.destroy());
+    socket.once("close", () => limit.cancel());
+    this.#http.emit("connection", socket);
   }
 
   #serve(server: Http2Server): void {

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { connect as connectTcp } from "node:net";
+import { systemEnv, type Timers } from "@millrace/engine";
 import { sampleEvent, sampleEvents, to } from "@millrace/engine/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ask as askOn, frame, open as openOn } from "./raw-call.ts";
@@ -13,10 +14,20 @@ const BATCH = "/event_store.client.streams.Streams/BatchAppend";
 const FEATURES = "/event_store.client.server_features.ServerFeatures/GetSupportedMethods";
 const MIB = 1 << 20;
 
+const machine = systemEnv();
+/** What would be done after 15 s, the longest that a connection of HTTP/1.1 may take. */
+const after15s: (() => void)[] = [];
+const timers: Timers = {
+  after: (delayMs, fire) => {
+    if (delayMs === 15_000) after15s.push(fire);
+    return machine.timers.after(delayMs, fire);
+  },
+};
+
 let served: ServedLog;
 let session: ClientHttp2Session;
 beforeAll(async () => {
-  served = await serveLog("memory");
+  served = await serveLog("memory", { env: { ...machine, timers } });
   session = connect(`http://${served.address}`);
 });
 afterAll(async () => {
@@ -150,6 +161,18 @@ describe("sockets that are none", () => {
       await once(socket, "close");
       expect(await isAlive()).toBe(true);
     }
+  });
+
+  it("half a request of HTTP/1.1 does not keep its place for ever", async () => {
+    after15s.length = 0;
+    const socket = connectTcp(served.port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.write("GET /info HTTP/1.1\r\n");
+    socket.resume();
+    await expect.poll(() => after15s.length).toBe(1);
+    const closed = once(socket, "close");
+    after15s[0]?.();
+    await closed;
   });
 });
 
