@@ -96,6 +96,13 @@ describe("the live stream", () => {
     expect(graph.nodes[1].fill).toBeCloseTo(1000 / 1024, 2);
   });
 
+  it.each(["summary", "all"])("shows the nodes of a graph that is called %s, and of no other", async (graph) => {
+    gateway.host.add(graphStatus(graph, [nodeStatus("one", "source")], []));
+    const { data } = await next(messages(`/api/v1/live?graph=${graph}`), named("status"));
+    const shown = (data.graphs as { graph: string; nodes?: unknown }[]).filter(({ nodes }) => nodes !== undefined);
+    expect(shown.map((one) => one.graph)).toEqual([graph]);
+  });
+
   it("resumes after Last-Event-ID exactly, with every event", async () => {
     const stream = messages("/api/v1/live?events=all&status=none", { "last-event-id": "11" });
     const seen: number[] = [];

@@ -16,11 +16,14 @@ export interface Beat {
   readonly snapshot: Snapshot;
   /** Position after the newest durable event. */
   readonly end: number;
-  /** JSON of the `status` message: all graphs in short, one or all in full. */
-  statusJson(detail: "summary" | "all" | string): string;
+  /** JSON of the `status` message: all graphs in short, and those in full that `detail` names. */
+  statusJson(detail: Detail): string;
   /** The newest events of the log, oldest first. */
   newest(): Promise<readonly EventHead[]>;
 }
+
+/** Which graphs are shown with their nodes and edges: none, all, or one. */
+export type Detail = "none" | "all" | { readonly graph: string };
 
 const NOTHING_YET = { end: 0, events: [] as readonly EventHead[] };
 
@@ -87,8 +90,9 @@ export class LiveFeed {
       snapshot,
       end,
       statusJson: (detail) => {
-        const made = json.get(detail) ?? statusJson(snapshot, end, detail);
-        json.set(detail, made);
+        const name = JSON.stringify(detail);
+        const made = json.get(name) ?? statusJson(snapshot, end, detail);
+        json.set(name, made);
         return made;
       },
       newest: () => {
@@ -99,9 +103,9 @@ export class LiveFeed {
   }
 }
 
-function statusJson({ atMs, graphs }: Snapshot, end: number, detail: string): string {
+function statusJson({ atMs, graphs }: Snapshot, end: number, detail: Detail): string {
   const shown = graphs.map((graph) => {
-    if (detail === "all" || detail === graph.graph) return graph;
+    if (detail === "all" || (detail !== "none" && detail.graph === graph.graph)) return graph;
     const { nodes: _nodes, edges: _edges, ...short } = graph;
     return short satisfies LiveGraph;
   });

@@ -120,8 +120,9 @@ class LiveWatcher {
   }
 
   #status(beat: Beat): void {
-    if (this.#query.status === "none") return;
-    const detail = this.#query.status === "summary" ? "summary" : (this.#query.graph ?? "all");
+    const { status, graph } = this.#query;
+    if (status === "none") return;
+    const detail = status === "summary" ? "none" : graph === undefined ? "all" : { graph };
     this.#stream.send("status", beat.statusJson(detail));
   }
 
