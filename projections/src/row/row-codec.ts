@@ -15,6 +15,8 @@ const LONG = 6;
 const JSON_TEXT = 7;
 
 const SHORT_BYTES_MAX = 255;
+/** A row has two bytes for the number of its shape. */
+const SHAPES_MAX = 65_536;
 
 /** Field lists in the order of their numbers. Grows only. */
 export class Shapes {
@@ -52,6 +54,8 @@ export class Shapes {
   }
 
   #add(name: string, names: readonly string[]): number {
+    if (this.#fields.length === SHAPES_MAX)
+      throw new RangeError(`the rows have more than ${SHAPES_MAX} different lists of fields`);
     this.#fields = [...this.#fields, names];
     this.#numbers.set(name, this.#fields.length - 1);
     return this.#fields.length - 1;

@@ -69,6 +69,12 @@ describe("keys", () => {
 });
 
 describe("rows", () => {
+  it("of more lists of fields than their bytes can number are refused", () => {
+    const shapes = new Shapes(Array.from({ length: 65_536 }, (_, i) => [`f${i}`]));
+    expect(shapes.numberOf(["f65535"])).toBe(65_535);
+    expect(() => shapes.numberOf(["one more"])).toThrow(/65536 different lists of fields/);
+  });
+
   it("come back as they were put", () => {
     fc.assert(
       fc.property(fc.array(fc.dictionary(fc.string(), json, { maxKeys: 5 }), { maxLength: 10 }), (given) => {
