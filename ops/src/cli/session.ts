@@ -105,6 +105,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       options.port === undefined ? undefined : await listen({ opened, data, env, payloads, port: options.port });
     if (server !== undefined) opening.onFailure(() => server.close());
     const eventStore = options.eventStore && (await openEventStore(opened, options.eventStore, env));
+    if (eventStore !== undefined) opening.onFailure(() => eventStore.close());
     const care = own && (await openCare(own, opened, payloads, env));
     const endNews = logNews([healthNews(opened.health), waitNews(() => opened.host.list())], env, tell);
     const close = async (reason: string): Promise<void> => {
