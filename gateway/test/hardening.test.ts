@@ -144,6 +144,14 @@ describe("who may do what", () => {
     expect(gateway.host.calls.at(-1)?.by?.principal).toBe("console");
   });
 
+  it("accepts changes from pages of further origins that it is told of, and of no others", async () => {
+    const known = testGateway({ guard: { origins: ["https://ops.example"] } });
+    const from = async (origin: string): Promise<number> =>
+      (await stop({ host: "localhost:80", origin }, known)).statusCode;
+    expect([await from("https://ops.example"), await from("http://ops.example")]).toEqual([200, 403]);
+    await known.app.close();
+  });
+
   it("is not found under a name that is not its own, so that a page cannot rebind one", async () => {
     const answer = await gateway.app.inject({ url: "/api/v1/graphs", headers: { host: "rebound.example" } });
     expect(answer.json()).toMatchObject({ status: 403, code: "HTTP-FORBIDDEN" });

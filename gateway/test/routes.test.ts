@@ -1,7 +1,7 @@
 import { MillraceError, WebhookKeys } from "@millrace/engine";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeState, NodeStateReader, StateChange } from "../src/ports.ts";
-import { graphStatus, nodeStatus } from "./fake-host.ts";
+import { edgeStatus, graphStatus, nodeStatus } from "./fake-host.ts";
 import { deadLetter } from "./fake-reads.ts";
 import { type TestGateway, testGateway } from "./test-gateway.ts";
 
@@ -370,6 +370,19 @@ describe("push to a source with a secret", () => {
 });
 
 describe("health and metrics", () => {
+  it("has series for the first thousands of nodes and edges, and counts what it leaves out", async () => {
+    const nodes = Array.from({ length: 3000 }, (_, i) => nodeStatus(`n${i}`, "filter"));
+    const edges = nodes.slice(1).map(({ node }, i) => edgeStatus(`n${i}`, node));
+    const own = testGateway();
+    own.host.add(graphStatus("wide", nodes, edges));
+    const lines = (await own.app.inject("/metrics")).body.split("\n");
+    const of = (name: string): number => lines.filter((line) => line.startsWith(`${name}{`)).length;
+    expect(of("millrace_node_up") + of("millrace_edge_depth")).toBe(4000);
+    // Of the graph that every test has, and of this one.
+    expect(lines).toContain(`millrace_series_omitted ${3 + 2 + 3000 + 2999 - 4000}`);
+    await own.app.close();
+  });
+
   it.each(["/livez", "/health/live"])("%s answers while the process runs", async (url) => {
     expect((await get(url)).json()).toEqual({ status: "ok" });
   });
