@@ -28,6 +28,7 @@ import { EXIT } from "../failure.ts";
 import { timeText, writeJson, writeLine } from "../output.ts";
 import { readInput } from "../read-input.ts";
 import { shellWord } from "../shell-word.ts";
+import { inert } from "../terminal-text.ts";
 
 export interface AuditOptions {
   readonly data: string;
@@ -104,7 +105,7 @@ const n = (value: number): string => value.toLocaleString("en-US");
 
 function writeReport(report: AuditReport, isGiven: boolean): void {
   const { checkpoint, verified, pruned, findings, key } = report;
-  for (const finding of findings) writeLine(findingText(finding));
+  for (const finding of findings) writeLine(inert(findingText(finding)));
   const size = checkpoint === undefined ? "" : ` of ${n(checkpoint.size)}`;
   // A finding about no position in particular, as of a checkpoint, says nothing about how many records are whole.
   if (findings.length > 0 && findings[0]?.position === undefined) writeLine("not ok");

@@ -47,7 +47,9 @@ export async function showDeadLetter(id: string, options: ApiOptions & { readonl
     const letter = answer as unknown as DeadLetter;
     writeLine(`${letter.id}  ${letter.state}  ${timeText(letter.timeMs)}`);
     writeLine(
-      `graph ${letter.graph}, node ${letter.node}, lane ${letter.lane}, at (${letter.pos}, ${letter.ord}), log position ${letter.position}`,
+      inert(
+        `graph ${letter.graph}, node ${letter.node}, lane ${letter.lane}, at (${letter.pos}, ${letter.ord}), log position ${letter.position}`,
+      ),
     );
     writeLine(
       `${inert(placeText(letter.error))}${letter.error.code} ${inert(letter.error.message)} (${counted(letter.attempts, "attempt")})`,

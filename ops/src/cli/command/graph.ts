@@ -67,7 +67,7 @@ function writeGraph(status: GraphStatus): void {
     status.edges.map((e) => [e.edge, e.messages, e.depth, e.capacity, e.dropped]),
   );
   for (const { edge, aligning } of status.edges)
-    if (aligning !== undefined) writeLine(`${edge}: ${aligningText(aligning)}`);
+    if (aligning !== undefined) writeLine(inert(`${edge}: ${aligningText(aligning)}`));
 }
 
 function aligningText({ lanes, behind }: NonNullable<EdgeStatus["aligning"]>): string {

@@ -5,7 +5,6 @@ import { nativeBlocks } from "@millrace/native";
 import { inlineTreeHasher } from "@millrace/projections";
 import {
   type BlockKernels,
-  type Loss,
   listSegments,
   type RetentionNeed,
   repairLog,
@@ -21,7 +20,9 @@ import { archiveMaking } from "../../retention/archive-making.ts";
 import type { HeldEvents, LegalHold } from "../../retention/legal-holds.ts";
 import { type AcceptedLogLoss, acceptLogLoss, logLoss, seenEndOf } from "../../retention/log-loss.ts";
 import { EXIT } from "../failure.ts";
+import { lossText } from "../loss-text.ts";
 import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { inert } from "../terminal-text.ts";
 import { asked, withCare } from "../with-care.ts";
 
 const MIB = 1024 * 1024;
@@ -98,7 +99,7 @@ export async function repair({ data, reason, acceptLoss = false, json = false }:
         `${file} is ${file.endsWith("/MANIFEST") ? "made again from what it described" : "again what was written"}`,
       );
   const loss = await logLoss(directory);
-  if (!json && loss !== undefined) writeLoss(loss);
+  if (!json && loss !== undefined) writeLine(lossText(loss));
   const accepted = acceptLoss && loss !== undefined ? await acceptLogLoss(directory, asked(reason)) : undefined;
   const left = accepted === undefined ? findings : (await mend(directory)).findings;
   const ok = left.length === 0 && (loss === undefined || accepted !== undefined);
@@ -142,17 +143,6 @@ function signedLeaves(audit: string): (logId: string, first: number, leaves: Uin
   };
 }
 
-function writeLoss({ code, message, file, offset, from, to, unreadable, streams, bytes }: Loss): void {
-  const n = (value: number): string => value.toLocaleString("en-US");
-  const events = (value: number): string => counted(value, "event");
-  writeLine(`${code} ${message} (${file}@${offset})`);
-  const lost = to > from ? `positions ${from} to ${to - 1}, ${events(to - from)}` : "no event that is known";
-  writeLine(`lost from position ${from} on: ${lost}, ${n(bytes)} bytes of blocks`);
-  for (const { stream, events: count, fromRevision } of streams)
-    writeLine(`  ${stream}: ${events(count)} from revision ${fromRevision} on`);
-  if (unreadable > 0) writeLine(`  ${events(unreadable)} that cannot be read, so that nobody knows of which streams`);
-}
-
 function writeAccepted({ from, logId, newLogId, aside, verifierKey }: AcceptedLogLoss): void {
   writeLine(`cut at position ${from}; what was there is in ${aside}`);
   writeLine(`the log is ${newLogId} from now on, and no longer ${logId}: auditors need its new verifier key`);
@@ -162,7 +152,7 @@ function writeAccepted({ from, logId, newLogId, aside, verifierKey }: AcceptedLo
 function writeFindings(findings: readonly ScrubFinding[], summary: string, ok = findings.length === 0): void {
   for (const { code, message, file, position, offset } of findings) {
     const where = `${file}${offset === undefined ? "" : `@${offset}`}`;
-    writeLine(`${position === undefined ? "" : `position ${position}: `}${code} ${message} (${where})`);
+    writeLine(inert(`${position === undefined ? "" : `position ${position}: `}${code} ${message} (${where})`));
   }
   writeLine(`${ok ? "ok" : "not ok"}: ${summary}`);
 }

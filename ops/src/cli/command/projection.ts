@@ -63,7 +63,7 @@ async function warnOfFields(api: Api, name: string, asked: ReadonlySet<string>, 
   const known = new Set(rows.flatMap((row) => Object.keys(row)));
   const unknown = rows.length === 0 ? [] : [...asked].filter((field) => !known.has(field));
   for (const field of unknown)
-    writeLine(`no field ${field} in the first ${rows.length} rows${await guess(field, known)}`);
+    writeLine(inert(`no field ${field} in the first ${rows.length} rows${await guess(field, known)}`));
 }
 
 const SAMPLE_ROWS = 100;

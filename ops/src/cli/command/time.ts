@@ -7,6 +7,7 @@ import { type Api, type ApiOptions, withApi } from "../api.ts";
 import { EXIT } from "../failure.ts";
 import { refuse, refuseUnknown } from "../known-names.ts";
 import { type Cell, counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { inert } from "../terminal-text.ts";
 
 interface TimeOptions extends ApiOptions {
   readonly limit: number;
@@ -154,7 +155,7 @@ function nodePath(address: string): string {
 function writeState(state: NodeState): void {
   const lines = Object.entries(headOf(state));
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;
-  for (const [name, value] of lines) writeLine(`${name.padEnd(width)}${value ?? "–"}`);
+  for (const [name, value] of lines) writeLine(inert(`${name.padEnd(width)}${value ?? "–"}`));
   writeLine();
 }
 
