@@ -36,7 +36,8 @@ export const gatewayError = defineErrors({
   "HTTP-UNAUTHORIZED": {
     kind: "rejected",
     summary: "The token is missing or wrong.",
-    remedy: "Send what `MILLRACE_TOKEN` of the server says as `Authorization: Bearer …`; commands take it from the same variable.",
+    remedy:
+      "Send what `MILLRACE_TOKEN` of the server says as `Authorization: Bearer …`; commands take it from the same variable.",
   },
   "HTTP-SIGNATURE": {
     kind: "rejected",

@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import type { PeekedMessage } from "@millrace/engine";
+import { type PeekedMessage, systemEnv, type Timers } from "@millrace/engine";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { edgeStatus, graphStatus, nodeStatus } from "./fake-host.ts";
 import { type TestGateway, testGateway } from "./test-gateway.ts";
@@ -58,6 +58,29 @@ const named =
     message.event === event;
 
 describe("the live stream", () => {
+  it("says now and then that it is still there, so that dead connections are found", async () => {
+    const machine = systemEnv();
+    let beat = (): void => {};
+    const timers: Timers = {
+      after: (delayMs, fire) => {
+        if (delayMs === 15_000) beat = fire;
+        return machine.timers.after(delayMs, fire);
+      },
+    };
+    const quiet = testGateway({ env: { ...machine, timers } });
+    const controller = new AbortController();
+    const url = `${await quiet.app.listen({ host: "127.0.0.1", port: 0 })}/api/v1/live?status=none&events=none`;
+    const { body } = await fetch(url, { signal: controller.signal });
+    const reader = (body as ReadableStream<Uint8Array>).getReader();
+    let text = "";
+    for (let n = 1; n <= 2; n++) {
+      beat();
+      while (text.split(": still here").length <= n) text += Buffer.from((await reader.read()).value ?? "").toString();
+    }
+    controller.abort();
+    await quiet.app.close();
+  });
+
   it("makes rates from counters", async () => {
     const stream = messages("/api/v1/live?graph=late-flights");
     const first = await next(stream, named("status"));

@@ -41,6 +41,24 @@ describe("a page", () => {
     expect(page({ where: { a: "k".repeat(499) } }).rows).toEqual([]);
   });
 
+  it("ends where enough rows were looked at, and goes on behind them, so that no question holds up everything else", () => {
+    const page = stored(Array.from({ length: 20_001 }, (_, a) => ({ a, b: 0, last: a === 20_000 })));
+    const first = page({ where: { last: true } });
+    expect(first).toEqual({ rows: [], next: expect.any(String) });
+    expect(page({ where: { last: true }, cursor: String(first.next) }).rows).toHaveLength(1);
+  });
+
+  it("looks into no more than 64 ranges, however many things the texts of a long key may stand for", () => {
+    const key = Array.from({ length: 10 }, (_, i) => `k${i}`);
+    let ranges = 0;
+    const range = (): Iterable<never> => {
+      ranges += 1;
+      return [];
+    };
+    readPage({ range }, new Shapes(), key, { where: Object.fromEntries(key.map((field) => [field, "1"])) });
+    expect(ranges).toBe(64);
+  });
+
   it("takes a text for whatever it may stand for", () => {
     const values: Json[] = ["1", 1, true, "true", null, "null", 1.5, "x"];
     const page = stored(values.map((a, i) => ({ a, b: i })));

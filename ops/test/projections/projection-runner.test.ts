@@ -237,6 +237,50 @@ describe("a projection", () => {
   });
 });
 
+describe("progress over events that concern no row", () => {
+  const others = (count: number) =>
+    to(
+      "s",
+      Array.from({ length: count }, () => sampleEvent({ type: "Other" })),
+    );
+  /** As of which position a runner that has not begun finds the rows. */
+  const noted = async (log: EventLog, store: OrderedStore): Promise<number> =>
+    (await projectionRunner({ log, store, projections: [sums()], env }).query("sums")).asOf;
+
+  it("is noted after ten thousand of them, and at the end", async () => {
+    const log = newLog();
+    const store = memoryOrderedStore();
+    await log.append(others(10_000));
+    const runner = run(log, store, [sums()]);
+    await expect.poll(() => noted(log, store)).toBe(10_000);
+    await log.append(others(5));
+    await runner.reached(10_005);
+    expect(await noted(log, store)).toBe(10_000);
+    await runner.stop();
+    expect(await noted(log, store)).toBe(10_005);
+  });
+});
+
+describe("the number of rows", () => {
+  it("is not counted again before something was committed", async () => {
+    const log = newLog();
+    await add(log, 10);
+    const store = memoryOrderedStore();
+    let counts = 0;
+    const counting: OrderedStore = {
+      ...failing(store, () => undefined),
+      count: (table) => {
+        counts += 1;
+        return store.count(table);
+      },
+    };
+    const runner = run(log, counting, [sums()]);
+    await runner.reached(10);
+    await runner.stop();
+    expect([runner.list()[0]?.rows, runner.list()[0]?.rows, counts]).toEqual([7, 7, 1]);
+  });
+});
+
 describe("a projection whose fold throws", () => {
   const poisoned = (): Projection =>
     sums({
@@ -403,6 +447,38 @@ describe("the past", () => {
     now = 4000;
     await log.append(to("s", added("x", now)));
     expect(await at(9000)).toBe(12_000);
+  });
+});
+
+describe("moments that are asked for again", () => {
+  it("are folded once while they are among the last four, and again after a failure", async () => {
+    const inner = newLog();
+    await add(inner, 10);
+    let folds = 0;
+    let fails = false;
+    const log: EventLog = Object.create(inner, {
+      durableEnd: { get: () => inner.durableEnd },
+      subscribe: { value: inner.subscribe.bind(inner) },
+      read: {
+        value: (...options: Parameters<EventLog["read"]>) => {
+          folds += 1;
+          if (fails) throw new Error("cannot be read now");
+          return inner.read(...options);
+        },
+      },
+    });
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    const ask = async (asOf: number): Promise<number> => {
+      const before = folds;
+      await runner.query("sums", { asOf });
+      return folds - before;
+    };
+    expect([await ask(1), await ask(1), await ask(2), await ask(3), await ask(4)]).toEqual([1, 0, 1, 1, 1]);
+    expect([await ask(1), await ask(5), await ask(1), await ask(2)]).toEqual([0, 1, 0, 1]);
+    fails = true;
+    await expect(ask(9)).rejects.toThrow("cannot be read now");
+    fails = false;
+    expect(await ask(9)).toBe(1);
   });
 });
 
