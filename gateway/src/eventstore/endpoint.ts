@@ -13,7 +13,7 @@ import {
 } from "node:http2";
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { type Env, type EventLog, MillraceError } from "@millrace/engine";
+import { type Env, type EventLog, MillraceError, type Timer } from "@millrace/engine";
 import { describeBytes } from "../event-json.ts";
 import type { DescribeEvent } from "../ports.ts";
 import { Access } from "./access.ts";
@@ -160,13 +160,12 @@ class Endpoint implements EventStoreEndpoint {
 
   /** One port for both: HTTP/2 begins with its preface, HTTP/1.1 with anything else. */
   #sniff(socket: Socket, http2: Http2Server): void {
-    socket.setTimeout(PREFACE_TIMEOUT_MS, () => socket.destroy());
+    const silence = this.#limit(socket, PREFACE_TIMEOUT_MS);
     socket.on("error", () => socket.destroy());
     socket.once("readable", () => {
       const first: Buffer | null = socket.read();
       if (first === null) return;
-      socket.setTimeout(0);
-      socket.removeAllListeners("timeout");
+      silence.cancel();
       socket.unshift(first);
       const isHttp2 = first.subarray(0, PREFACE.length).equals(PREFACE.subarray(0, first.length));
       if (isHttp2) http2.emit("connection", socket);
@@ -176,9 +175,14 @@ class Endpoint implements EventStoreEndpoint {
 
   /** One request, then the connection ends. The time-outs of an HTTP server count only connections that it has accepted itself. */
   #answerHttp(socket: Socket): void {
-    const limit = this.#context.env.timers.after(HTTP_TIMEOUT_MS, () => socket.destroy());
-    socket.once("close", () => limit.cancel());
+    this.#limit(socket, HTTP_TIMEOUT_MS);
     this.#http.emit("connection", socket);
+  }
+
+  #limit(socket: Socket, ms: number): Timer {
+    const timer = this.#context.env.timers.after(ms, () => socket.destroy());
+    socket.once("close", () => timer.cancel());
+    return timer;
   }
 
   #serve(server: Http2Server): void {

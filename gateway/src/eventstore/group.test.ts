@@ -1,4 +1,4 @@
-import { systemEnv } from "@millrace/engine";
+import { type AppendResult, type EventInput, type StreamAppend, systemEnv, type Timers } from "@millrace/engine";
 import { describe, expect, it } from "vitest";
 import { ArrayLog } from "../../test/array-log.ts";
 import { describeBytes } from "../event-json.ts";
@@ -7,7 +7,7 @@ import type { EndpointContext } from "./endpoint-context.ts";
 import { Group } from "./group.ts";
 import type { GroupDefinition } from "./group-settings.ts";
 import { LogTail } from "./log-tail.ts";
-import { jsonEvent, LINK_TYPE, storedEvent } from "./stored-event.ts";
+import { dataOf, jsonEvent, LINK_TYPE, storedEvent } from "./stored-event.ts";
 import { StreamStates } from "./stream-states.ts";
 import { StreamWriter } from "./stream-writer.ts";
 import { Turnstile } from "./turnstile.ts";
@@ -27,10 +27,25 @@ class FailingLog extends ArrayLog {
     for await (const batch of super.readStream(stream, options)) if (batch.length > 0) yield batch;
   }
 
+  override async append(appends: readonly StreamAppend[]): Promise<AppendResult> {
+    const firstPosition = this.durableEnd;
+    for (const { stream, events } of appends) for (const event of events) this.#add(stream, event);
+    return { position: this.durableEnd - 1, firstPosition, revisions: [this.durableEnd], repeated: false };
+  }
+
   addClient(stream: string, type: string, data: string): void {
-    const event = jsonEvent(env.random.bytes(16), type, data);
-    this.add({ stream, type });
-    Object.assign(this.events.at(-1) as object, storedEvent(event, author));
+    this.#add(stream, storedEvent(jsonEvent(env.random.bytes(16), type, data), author));
+  }
+
+  #add(stream: string, event: EventInput): void {
+    this.add({ stream, type: event.type });
+    Object.assign(this.events.at(-1) as object, event);
+  }
+
+  /** How far checkpoints say that the group is. */
+  checkpoints(): readonly unknown[] {
+    const written = this.events.filter(({ type }) => type === "$SubscriptionCheckpoint");
+    return written.map((event) => (JSON.parse(dataOf(event).toString()) as { readonly next: number }).next);
   }
 }
 
@@ -108,6 +123,32 @@ describe("a group", () => {
     await expect.poll(() => first.signal.aborted).toBe(true);
     await join(group, second);
     await expect.poll(() => second.sent.length).toBe(2);
+    await group.close("the test is over");
+  });
+
+  it("notes how far it is a time after an event was settled, and when its last subscriber leaves", async () => {
+    const log = new FailingLog();
+    for (const data of ["1", "2"]) log.addClient("s", "Counted", data);
+    let onTime = (): void => {};
+    const timers: Timers = {
+      after: (delayMs, fire) => {
+        if (delayMs === definition.settings.checkpointAfterMs) onTime = fire;
+        return env.timers.after(delayMs, fire);
+      },
+    };
+    const settings = { ...definition.settings, messageTimeoutMs: 50_000, minCheckpointCount: 1 };
+    const group = await Group.open({ ...contextOf(log), env: { ...env, timers } }, { ...definition, settings });
+    const call = new FakeCall();
+    const subscriber = await join(group, call);
+    await expect.poll(() => call.sent.length).toBe(3);
+    const [first, second] = log.events.map(({ id }) => Buffer.from(id).toString("hex"));
+    group.ack(String(first), subscriber);
+    expect(log.checkpoints()).toEqual([]);
+    onTime();
+    await expect.poll(() => log.checkpoints()).toEqual([1]);
+    group.ack(String(second), subscriber);
+    group.leave(subscriber);
+    await expect.poll(() => log.checkpoints()).toEqual([1, 2]);
     await group.close("the test is over");
   });
 

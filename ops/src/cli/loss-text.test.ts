@@ -3,7 +3,7 @@ import { lossText } from "./loss-text.ts";
 
 it("streams that are lost are named, and their names cannot steer the terminal nor look like another line", () => {
   const streams = [{ stream: "evil\u001b[2J\nok: nothing is lost", events: 1, fromRevision: 3 }];
-  const place = { file: "/log/7", offset: 4096, from: 10, to: 11, bytes: 4096, unreadable: 1 };
+  const place = { logId: "l", file: "/log/7", offset: 4096, from: 10, to: 11, bytes: 4096, unreadable: 1 };
   const text = lossText({ code: "LOG-CORRUPT", message: "damaged", ...place, streams } as Parameters<
     typeof lossText
   >[0]);
