@@ -140,7 +140,9 @@ class BundledEvents {
   /** Of the events that names were given with, only the payload's hash: they are not part of the range. */
   async #writeNames(): Promise<BundleFileFact> {
     const file = new BundleFile(this.#directory, "names.jsonl");
-    const last = Math.max(-1, ...this.#needed);
+    // One by one: a range may use more names than a call takes arguments.
+    let last = -1;
+    for (const position of this.#needed) last = Math.max(last, position);
     for await (const records of positionsOf(this.#log, last + 1)) {
       const { position, header } = records.at(-1) as StoredRecord;
       if (!this.#needed.has(position)) continue;
