@@ -1,7 +1,7 @@
 /**
  * Who may change things (DESIGN §12). Reads are open to whoever reaches the socket, which is this machine by default;
- * a name that is not this machine's is refused, so that no web page reaches it by rebinding DNS. A change must come from
- * our own pages or carry the token.
+ * a name that is not this machine's is refused, so that no web page reaches it by rebinding DNS. A change must not come from
+ * pages of others, and carries the token where one is set, from our own pages too: any program can say that it is a page of ours.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyRequest } from "fastify";
@@ -12,7 +12,7 @@ export interface GuardOptions {
   readonly hosts?: readonly string[];
   /** Further origins whose pages may send changes. */
   readonly origins?: readonly string[];
-  /** When set, changes without an `Origin` of ours need `Authorization: Bearer <token>`. */
+  /** When set, changes need `Authorization: Bearer <token>`. */
   readonly token?: string;
 }
 
@@ -43,10 +43,8 @@ export class Guard {
     if (READING.has(request.method) || isSigned) return;
     if (this.#hasToken(request)) return;
     const { origin } = request.headers;
-    if (origin !== undefined) {
-      if (isOwn(origin, request.host) || this.#origins.has(origin)) return;
+    if (origin !== undefined && !isOwn(origin, request.host) && !this.#origins.has(origin))
       throw gatewayError("HTTP-FORBIDDEN", `changes are not accepted from pages of ${origin}`);
-    }
     if (this.#tokenHash) throw gatewayError("HTTP-UNAUTHORIZED", "this change needs the token");
   }
 

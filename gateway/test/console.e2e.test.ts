@@ -80,7 +80,7 @@ describe.skipIf(skipped)(
       expect(faults.splice(0)).toEqual([]);
     });
 
-    async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+    async function open(path: string, options: BrowserContextOptions = {}, server = origin): Promise<Page> {
       const context = await browser.newContext({
         viewport: { width: 1440, height: 900 },
         colorScheme: "dark",
@@ -92,7 +92,7 @@ describe.skipIf(skipped)(
         if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
           faults.push(message.text());
       });
-      await page.goto(origin + path);
+      await page.goto(server + path);
       return page;
     }
 
@@ -175,6 +175,20 @@ describe.skipIf(skipped)(
           graph: "host-telemetry",
           by: { principal: "console", reason: "maintenance" },
         });
+    });
+
+    it("asks for the token where the server has one, and does then what was asked", async () => {
+      const guarded = testGateway({ host, log, projections, deadLetters, consoleDir, guard: { token: "secret" } }).app;
+      const page = await open("/graphs/host-telemetry", {}, await guarded.listen({ host: "127.0.0.1", port: 0 }));
+      await page.locator(".toolbar .button").first().click();
+      await page.getByLabel("Why").fill("maintenance");
+      await page.locator("dialog .button-primary").click();
+      await page.getByLabel("Token").fill("secret");
+      await page.locator("dialog .button-primary").click();
+      await page.waitForSelector("dialog", { state: "detached" });
+      expect(host.calls.at(-1)).toMatchObject({ graph: "host-telemetry", by: { principal: "token" } });
+      await page.context().close();
+      await guarded.close();
     });
 
     it("changes rows of a view in place and says as of which position", async () => {

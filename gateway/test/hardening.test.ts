@@ -164,6 +164,10 @@ describe("who may do what", () => {
     const guarded = testGateway({ guard: { token: "secret" } });
     expect((await stop({}, guarded)).json()).toMatchObject({ status: 401, code: "HTTP-UNAUTHORIZED" });
     expect((await stop({ authorization: "Bearer wrong" }, guarded)).statusCode).toBe(401);
+    // Every program can say that it is a page of ours.
+    const page = { host: "localhost:80", origin: "http://localhost:80" };
+    expect((await stop(page, guarded)).json()).toMatchObject({ status: 401, code: "HTTP-UNAUTHORIZED" });
+    expect((await stop({ ...page, authorization: "Bearer secret" }, guarded)).statusCode).toBe(200);
     expect((await stop({ authorization: "Bearer secret" }, guarded)).statusCode).toBe(200);
     expect(guarded.host.calls.at(-1)?.by?.principal).toBe("token");
     expect((await guarded.app.inject("/api/v1/graphs")).statusCode).toBe(200);

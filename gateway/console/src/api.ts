@@ -132,8 +132,18 @@ export async function getText(path: string): Promise<string> {
   return (await request(path)).text();
 }
 
+/** What changes need where the server has a token. It stays in this page and is gone with it. */
+let token = "";
+
+export function setToken(given: string): void {
+  token = given;
+}
+
 export async function postJson<T>(path: string, body: unknown): Promise<T> {
-  const headers = { "content-type": "application/json" };
+  const headers = {
+    "content-type": "application/json",
+    ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
+  };
   const response = await request(path, { method: "POST", headers, body: JSON.stringify(body) });
   return (await response.json()) as T;
 }

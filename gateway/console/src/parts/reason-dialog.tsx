@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactElement, useEffect, useRef, useState } from "react";
-import { RequestFailure } from "../api.ts";
+import { RequestFailure, setToken } from "../api.ts";
 import { Failure } from "./notice.tsx";
 
 interface ReasonDialogProps {
@@ -10,7 +10,7 @@ interface ReasonDialogProps {
   readonly onClose: () => void;
 }
 
-/** Every change asks why; the answer becomes part of the event. */
+/** Every change asks why; the answer becomes part of the event. A server with a token asks for that, too, once for a page. */
 export function ReasonDialog({ title, effect, verb, run, onClose }: ReasonDialogProps): ReactElement {
   const dialog = useRef<HTMLDialogElement>(null);
   const [failure, setFailure] = useState<RequestFailure>();
@@ -18,7 +18,10 @@ export function ReasonDialog({ title, effect, verb, run, onClose }: ReasonDialog
   useEffect(() => dialog.current?.showModal(), []);
   const submit = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
-    const reason = String(new FormData(event.currentTarget).get("reason") ?? "").trim();
+    const fields = new FormData(event.currentTarget);
+    const reason = String(fields.get("reason") ?? "").trim();
+    const token = fields.get("token");
+    if (typeof token === "string") setToken(token.trim());
     setIsRunning(true);
     run(reason).then(onClose, (thrown: unknown) => {
       setIsRunning(false);
@@ -35,6 +38,18 @@ export function ReasonDialog({ title, effect, verb, run, onClose }: ReasonDialog
           <input name="reason" required maxLength={500} autoComplete="off" placeholder="It becomes part of the event" />
         </label>
         {failure && <Failure failure={failure} />}
+        {failure?.code === "HTTP-UNAUTHORIZED" && (
+          <label>
+            Token
+            <input
+              name="token"
+              type="password"
+              required
+              autoComplete="off"
+              placeholder="MILLRACE_TOKEN of the server"
+            />
+          </label>
+        )}
         <div className="dialog-buttons">
           <button type="button" className="button" onClick={onClose}>
             Cancel
