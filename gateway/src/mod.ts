@@ -31,4 +31,5 @@ export type {
   ProjectionReader,
   RowChange,
   StateChange,
+  StateChanges,
 } from "./ports.ts";

@@ -149,16 +149,23 @@ export interface StateChange {
   readonly after: Json;
 }
 
+export interface StateChanges {
+  /** The first position that was looked at: what is before it was pruned. */
+  readonly from: number;
+  /** Everything below this position was looked at. */
+  readonly asOf: number;
+  /** Oldest first. */
+  readonly changes: readonly StateChange[];
+  /** How many there are, with those that are left out. */
+  readonly total: number;
+}
+
 export interface NodeStateReader {
   /** @throws codes of the implementation where there is no such graph, node or moment */
   at(graph: string, node: string, moment: Moment | undefined): Promise<NodeState>;
   diff(graph: string, node: string, from: Moment, to: Moment | undefined): Promise<NodeStateDiff>;
-  /** Oldest first; of the events from the position `from` on, since those before it were pruned. */
-  changes(
-    graph: string,
-    node: string,
-    field: string,
-  ): Promise<{ readonly from: number; readonly asOf: number; readonly changes: readonly StateChange[] }>;
+  /** The newest `limit` of them, as a long stream has more than memory has room for. */
+  changes(graph: string, node: string, field: string, limit: number): Promise<StateChanges>;
 }
 
 export interface HealthCheck {

@@ -69,8 +69,8 @@ export function nodeStateRoutes(app: App, { deps }: RouteContext): void {
       },
     },
     async ({ params: { graph, node }, query: { field, limit } }) => {
-      const { from, asOf, changes } = await reader().changes(graph, node, field);
-      return { from, asOf, changes: [...changes.slice(-limit)], total: changes.length };
+      const { from, asOf, changes, total } = await reader().changes(graph, node, field, limit);
+      return { from, asOf, changes: [...changes], total };
     },
   );
 }

@@ -17,7 +17,15 @@ import {
   stepOf,
   streamOf,
 } from "@millrace/engine";
-import type { Moment, NodeState, NodeStateDiff, NodeStateReader, RowChange, StateChange } from "@millrace/gateway";
+import type {
+  Moment,
+  NodeState,
+  NodeStateDiff,
+  NodeStateReader,
+  RowChange,
+  StateChange,
+  StateChanges,
+} from "@millrace/gateway";
 import { positionAfter } from "@millrace/projections";
 import { prunedBelow } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
@@ -72,32 +80,28 @@ export class NodeStates implements NodeStateReader {
   }
 
   /** @throws HOST-MOMENT, LOG-PRUNED, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD */
-  async changes(
-    graph: string,
-    node: string,
-    field: string,
-  ): Promise<{ readonly from: number; readonly asOf: number; readonly changes: readonly StateChange[] }> {
+  async changes(graph: string, node: string, field: string, limit: number): Promise<StateChanges> {
     const end = this.#options.log.durableEnd;
     const from = this.#options.log.base ?? 0;
     const { fold, behavior } = await this.#deployedNode(graph, node, end);
-    const found: StateChange[] = [];
+    const found = new NewestChanges(limit);
     const since = changesSince(behavior);
     await fold.restore(from);
     since();
     for await (const events of this.#options.log.readStream(streamOf(graph, node), { from: fold.chain.revision + 1 })) {
       for (const event of events) {
-        if (event.position >= end) return { from, asOf: end, changes: found };
+        if (event.position >= end) return found.as(from, end);
         fold.fold(event);
         if (event.type !== STEP) continue;
         for (const change of since()) {
           const [was, is] = [change.before?.[field] ?? null, change.after?.[field] ?? null];
-          if (JSON.stringify(was) !== JSON.stringify(is)) found.push(changeOf(event, fold, change, was, is));
+          if (JSON.stringify(was) !== JSON.stringify(is)) found.add(changeOf(event, fold, change, was, is));
         }
         // A long stream is folded in small turns: the server does other things as well.
         await setImmediate();
       }
     }
-    return { from, asOf: end, changes: found };
+    return found.as(from, end);
   }
 
   async #positionOf(moment: Moment | undefined): Promise<number> {
@@ -132,6 +136,27 @@ export class NodeStates implements NodeStateReader {
     const names = await graphNames(this.#options.log);
     const guess = names.has(graph) ? "" : didYouMean(graph, names);
     throw opsError("HOST-MOMENT", `there is no graph ${graph} at position ${end}${guess}`, { place: { graph } });
+  }
+}
+
+/** The last changes of a stream that may have millions. */
+class NewestChanges {
+  readonly #limit: number;
+  readonly #kept: StateChange[] = [];
+  #total = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  add(change: StateChange): void {
+    this.#total += 1;
+    this.#kept.push(change);
+    if (this.#kept.length >= 2 * this.#limit) this.#kept.splice(0, this.#kept.length - this.#limit);
+  }
+
+  as(from: number, asOf: number): StateChanges {
+    return { from, asOf, changes: this.#kept.slice(-this.#limit), total: this.#total };
   }
 }
 
