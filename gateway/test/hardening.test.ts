@@ -1,6 +1,8 @@
 import { connect } from "node:net";
+import { MillraceError } from "@millrace/engine";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { NodeStateReader } from "../src/mod.ts";
 import { type TestGateway, testGateway } from "./test-gateway.ts";
 
 let gateway: TestGateway;
@@ -179,11 +181,19 @@ describe("who may do what", () => {
       health: () => {
         throw new Error("password is hunter2");
       },
+      nodeStates: {
+        at: () => {
+          const options = { place: { file: "/hunter2" }, details: { path: "/hunter2" } };
+          throw new MillraceError("INVARIANT", "programmer", "hunter2", options);
+        },
+      } as unknown as NodeStateReader,
     });
+    const faulty = await broken.app.inject("/api/v1/graphs/g/nodes/n/state");
+    expect([faulty.statusCode, faulty.body.includes("hunter2")]).toEqual([500, false]);
     const answer = await broken.app.inject({ url: "/readyz", headers: { "x-correlation-id": "abc-12345" } });
     expect([answer.statusCode, answer.json().correlationId]).toEqual([500, "abc-12345"]);
     expect(answer.body).not.toContain("hunter2");
-    expect(broken.faults).toHaveLength(1);
+    expect(broken.faults).toHaveLength(2);
     await broken.app.close();
   });
 });

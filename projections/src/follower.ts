@@ -60,7 +60,7 @@ export class Follower {
 
   constructor(options: FollowerOptions) {
     this.#options = options;
-    this.#caughtUpMs = options.env.clock.now();
+    this.#caughtUpMs = options.env.clock.monotonic();
     this.projection = options.projection;
     this.#record = readRecord(options.store, options.projection.name);
     this.#rows = new RowTable(options.projection, this.#shapes, NOWHERE);
@@ -84,7 +84,7 @@ export class Follower {
     return this.#record.next?.position ?? this.#record.active?.position ?? 0;
   }
 
-  /** When it was last at the log's end, or began to follow it, in ms since 1970. */
+  /** When it was last at the log's end, or began to follow it, in ms of the monotonic clock. */
   get caughtUpMs(): number {
     return this.#caughtUpMs;
   }
@@ -240,7 +240,7 @@ export class Follower {
     if (end - this.#build.position >= PROGRESS_MAX) await this.#commit(() => end);
     if (live && this.#record.next !== null) await this.#swap(end);
     this.#moved(end);
-    if (live) this.#caughtUpMs = this.#options.env.clock.now();
+    if (live) this.#caughtUpMs = this.#options.env.clock.monotonic();
     if (live && this.#state === "building") this.#state = "live";
   }
 

@@ -230,7 +230,7 @@ class Runner implements ProjectionRunner {
       version: build?.version ?? projection.version,
       asOf: build?.position ?? 0,
       lag,
-      lagMs: lag === 0 ? 0 : Math.max(0, env.clock.now() - follower.caughtUpMs),
+      lagMs: lag === 0 ? 0 : Math.max(0, env.clock.monotonic() - follower.caughtUpMs),
       state: state === "stopped" ? "live" : state,
       ...reason,
       rows: build === undefined ? 0 : this.#count(follower, build),

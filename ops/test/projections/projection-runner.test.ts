@@ -261,6 +261,25 @@ describe("progress over events that concern no row", () => {
   });
 });
 
+describe("how long a projection is behind", () => {
+  it("does not change with the time of day", async () => {
+    const log = newLog();
+    await add(log, 1);
+    let monotonicMs = 0;
+    let nowMs = 1_700_000_000_000;
+    const clock = { now: () => nowMs, monotonic: () => monotonicMs };
+    const runner = projectionRunner({
+      log,
+      store: memoryOrderedStore(),
+      projections: [sums()],
+      env: { ...env, clock },
+    });
+    monotonicMs += 5000;
+    nowMs -= 3_600_000;
+    expect(runner.list()).toMatchObject([{ lag: 1, lagMs: 5000 }]);
+  });
+});
+
 describe("the number of rows", () => {
   it("is not counted again before something was committed", async () => {
     const log = newLog();
