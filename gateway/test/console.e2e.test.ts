@@ -180,7 +180,7 @@ describe.skipIf(skipped)(
     it("asks for the token where the server has one, and does then what was asked", async () => {
       const guarded = testGateway({ host, log, projections, deadLetters, consoleDir, guard: { token: "secret" } }).app;
       const page = await open("/graphs/host-telemetry", {}, await guarded.listen({ host: "127.0.0.1", port: 0 }));
-      await page.locator(".toolbar .button").first().click();
+      await page.getByRole("button", { name: /^(?:Suspend|Resume)$/ }).click();
       await page.getByLabel("Why").fill("maintenance");
       await page.locator("dialog .button-primary").click();
       await page.getByLabel("Token").fill("secret");

@@ -179,6 +179,13 @@ describe("sockets that are none", () => {
   });
 });
 
+it("connections of HTTP/2 are asked now and then whether somebody is there", async () => {
+  due.clear();
+  const quiet = connect(`http://${served.address}`);
+  await expect.poll(() => due.has(30_000)).toBe(true);
+  quiet.destroy();
+});
+
 describe("expressions that take for ever", () => {
   it("end the call, not the server", async () => {
     await served.log.append(to("victim", sampleEvent({ type: `${"a".repeat(40)}!` })));
