@@ -231,6 +231,8 @@ describe("whodunit", () => {
       ["GraphFinished", "system"],
       ["GraphStopped", "system"],
     ]);
+    const last = await ask("whodunit", "graph/sales", "--limit", "2");
+    expect(last).toMatchObject({ changes: all.changes.slice(-2), total: 4 });
     expect(await ask("whodunit", "graph/sales", "reason")).toMatchObject({
       changes: [{ type: "GraphStopped", before: null, after: "done", why: "done" }],
     });

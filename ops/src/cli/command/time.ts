@@ -97,7 +97,13 @@ interface EventChange {
 
 /** Events of any stream with who and why; with a field, those whose payload gives it another value than the one before. */
 async function eventsOf(api: Api, stream: string, field: string | undefined, options: TimeOptions): Promise<void> {
-  const found: EventChange[] = [];
+  const changes: EventChange[] = [];
+  let total = 0;
+  const add = (change: EventChange): void => {
+    total += 1;
+    changes.push(change);
+    if (changes.length > options.limit) changes.shift();
+  };
   let asOf = 0;
   let before: Json = null;
   let cursor: string | undefined;
@@ -114,26 +120,25 @@ async function eventsOf(api: Api, stream: string, field: string | undefined, opt
       const { position, timeMs, type, principal, payload } = event;
       const why = String((payload as JsonObject | null)?.reason ?? "");
       const change = { position, timeMs, type, principal, why };
-      if (field === undefined) found.push(change);
+      if (field === undefined) add(change);
       else {
         const after = (payload as JsonObject | null)?.[field];
         if (after === undefined || JSON.stringify(after) === JSON.stringify(before)) continue;
-        found.push({ ...change, before, after });
+        add({ ...change, before, after });
         before = after;
       }
     }
     asOf = page.end;
     cursor = page.next ?? undefined;
   } while (cursor !== undefined);
-  if (found.length === 0) await refuseUnknown(api, { stream });
-  const changes = found.slice(-options.limit);
-  if (options.json === true) return writeJson({ asOf, changes, total: found.length });
+  if (total === 0) await refuseUnknown(api, { stream });
+  if (options.json === true) return writeJson({ asOf, changes, total });
   const values = (change: EventChange): Cell[] =>
     field === undefined ? [] : [text(change.before ?? null), text(change.after ?? null)];
   const rows = changes.map((c) => [c.position, timeText(c.timeMs), c.type, ...values(c), c.principal, c.why]);
   writeTable(["position", "time", "type", ...(field === undefined ? [] : ["before", "after"]), "by", "why"], rows);
   const what = field === undefined ? `events of ${stream}` : `changes of ${field}`;
-  writeLine(`${changes.length} of ${found.length} ${what}, newest last, as of position ${asOf}`);
+  writeLine(`${changes.length} of ${total} ${what}, newest last, as of position ${asOf}`);
 }
 
 const PAGE_MAX = 1000;
