@@ -1,4 +1,4 @@
-import { bufferCount, filter, map, mergeMap, of, take, tap } from "rxjs";
+import { bufferCount, filter, map, merge, mergeMap, NEVER, of, take, tap } from "rxjs";
 import { expect, test } from "vitest";
 import { reportOf } from "../errors.ts";
 import { RowBatch } from "../frame/batch.ts";
@@ -44,6 +44,16 @@ test("an expansion keeps each message's place, whatever order the pipe emits in"
   ).toEqual({ rows: [7, 7], sources: [0, 0] });
 });
 
+test("every branch of a pipe gets the messages, and what the branches emit is in message order", () => {
+  const isSmall = (message: Message): boolean => (message.value as number) < 3;
+  const branches = rxEach((in$) =>
+    merge(in$.pipe(filter((message) => !isSmall(message))), in$.pipe(filter(isSmall), map(tenfold))),
+  );
+  expect(run(branches).rows).toEqual([10, 20, 3, 4]);
+  const twice = rxBehavior((in$) => merge(in$, in$));
+  expect(run(twice, new RowBatch([7, 8])).rows).toEqual([7, 7, 8, 8]);
+});
+
 test("an emission after the frame is an error of the next frame, and then the pipe is new", async () => {
   let isLate = true;
   const behavior = rxEach((in$) => (isLate ? in$.pipe(mergeMap((m) => Promise.resolve(m))) : in$));
@@ -83,4 +93,6 @@ test("an error in the pipe fails the frame, and the next frame gets a new pipe",
 
 test("a pipe that completes is an error instead of silence", () => {
   expect(codeOf(() => run(rxEach((in$) => in$.pipe(take(2)))))).toBe("RX-COMPLETED");
+  expect(codeOf(() => run(rxEach((in$) => merge(in$.pipe(take(2)), NEVER))))).toBe("RX-COMPLETED");
+  expect(codeOf(() => run(rxEach(() => NEVER)))).toBe("RX-COMPLETED");
 });
