@@ -26,7 +26,7 @@ export function applied(source: string, rows: readonly Row[], at: number): Row {
   return (event) => {
     const first = a(event);
     const second = b?.(event);
-    return quick(first, second) ?? general(b === undefined ? [first] : [first, second], at);
+    return quick(first, second, at) ?? general(b === undefined ? [first] : [first, second], at);
   };
 }
 

@@ -65,6 +65,13 @@ describe("an expression over one message", () => {
     ['timestamp(event.at) + duration("90m")', { at: "2001-01-01T00:00:00Z" }, "2001-01-01T01:30:00.000Z"],
     ['timestamp(event.at) - timestamp("2001-01-01T00:00:00Z")', { at: "2001-01-01T01:00:00Z" }, "3600s"],
     ["timestamp(event.at).getHours()", { at: "2001-01-01T23:59:00Z" }, 23],
+    ['timestamp(event.at).getHours("Asia/Tokyo")', { at: "2001-01-01T23:59:00Z" }, 8],
+    ['timestamp(event.at).getDayOfMonth("Asia/Tokyo")', { at: "2001-01-31T23:59:00Z" }, 0],
+    ['timestamp(event.at).getMinutes("Asia/Kolkata")', { at: "2001-01-01T23:59:00Z" }, 29],
+    ['timestamp(event.at).getHours("America/New_York")', { at: "2026-03-08T07:30:00Z" }, 3],
+    ['timestamp(event.at).getFullYear("UTC")', { at: "0050-06-01T00:00:00.5Z" }, 50],
+    ["timestamp(event.at).getDayOfYear()", { at: "2024-12-31T23:59:59.999Z" }, 365],
+    ['timestamp(event.at).getDayOfYear("Asia/Tokyo")', { at: "2024-12-31T23:59:59.999Z" }, 0],
     ['b"abc"', {}, "YWJj"],
     ["type(event.n)", { n: 1 }, "double"],
     ["event.s.matches('^A.*B$')", { s: "AxxB" }, true],
@@ -77,6 +84,23 @@ describe("an expression over one message", () => {
     const value = compileExpression(source).row(event);
     expect(value).toEqual(result);
     expect(JSON.parse(JSON.stringify(value))).toEqual(value);
+  });
+
+  test.each<[string, string, Json]>([
+    ["timestamp(event.at)", "2026-01-01T23:59:00.000", "2026-01-01T23:59:00.000Z"],
+    ["timestamp(event.at).getDayOfYear()", "2026-07-01T00:00:00Z", 181],
+    // The machine's clock never showed that time.
+    ['timestamp(event.at).getHours("UTC")', "2026-03-08T02:30:00Z", 2],
+  ])("%s does not depend on the zone of the machine", (source, at, result) => {
+    const zone = process.env.TZ;
+    process.env.TZ = "America/New_York";
+    try {
+      expect(new Date("2026-01-01T00:00").getTimezoneOffset()).toBe(300);
+      expect(compileExpression(source).row({ at })).toBe(result);
+    } finally {
+      if (zone === undefined) delete process.env.TZ;
+      else process.env.TZ = zone;
+    }
   });
 
   test.each<[string, Json, string]>([
@@ -94,6 +118,8 @@ describe("an expression over one message", () => {
       { a: "yesterday" },
       "timestamp() requires a string in ISO 8601 format in `timestamp(event.a)`",
     ],
+    ["timestamp(event.a)", { a: "28 November 2026 20:00" }, "timestamp() requires a string in ISO 8601 format"],
+    ["timestamp(event.a)", { a: "2026-02-30T00:00:00Z" }, "timestamp() requires a string in ISO 8601 format"],
     [
       'timestamp(event.a).getHours("Moon/Base")',
       { a: "2001-01-01T00:00:00Z" },

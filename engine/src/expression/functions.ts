@@ -1,10 +1,14 @@
 /**
- * CEL's most used functions without a detour through the library. Each answers `undefined` for types it does not know, and the
- * library decides then. Keys are the calls as the library would read them.
+ * CEL's most used functions without a detour through the library, and those of times, which the library answers by the zone of the
+ * machine. Each answers `undefined` for types it does not know, and the library decides then. Keys are the calls as the library
+ * would read them.
  */
+import { msOfIsoText } from "../time/iso-text.ts";
+import { Failed } from "./failed.ts";
+import { dateIn, PARTS } from "./time-parts.ts";
 import type { CelValue } from "./values.ts";
 
-type Quick = (a: CelValue, b: CelValue) => CelValue;
+type Quick = (a: CelValue, b: CelValue, at: number) => CelValue;
 
 const TIMESTAMP_MIN = -62_135_596_800_000;
 const TIMESTAMP_MAX = 253_402_300_799_999;
@@ -23,10 +27,22 @@ function size(a: CelValue): CelValue {
   return Array.isArray(a) ? BigInt(a.length) : undefined;
 }
 
-function timestamp(a: CelValue): CelValue {
+/** A text without a zone is UTC, as everywhere; what is no day of the calendar is no time. */
+function timestamp(a: CelValue, _: CelValue, at: number): CelValue {
   if (typeof a !== "string" || a.length < 20 || a.length > 30) return undefined;
-  const date = new Date(a);
-  return isTimestamp(date.getTime()) ? date : undefined;
+  const date = new Date(msOfIsoText(a));
+  if (isTimestamp(date.getTime())) return date;
+  throw new Failed("timestamp() requires a string in ISO 8601 format", at);
+}
+
+function partsOfTime(): [string, Quick][] {
+  return [...PARTS].flatMap(([name, part]): [string, Quick][] => [
+    [`a0.${name}()`, (a) => (a instanceof Date ? BigInt(part(a)) : undefined)],
+    [
+      `a0.${name}(a1)`,
+      (a, b, at) => (a instanceof Date && typeof b === "string" ? BigInt(part(dateIn(a, b, at))) : undefined),
+    ],
+  ]);
 }
 
 function toInt(a: CelValue): CelValue {
@@ -59,4 +75,5 @@ export const FUNCTIONS: ReadonlyMap<string, Quick> = new Map<string, Quick>([
   ["a0.lowerAscii()", ofString((a) => a.toLowerCase())],
   ["a0.upperAscii()", ofString((a) => a.toUpperCase())],
   ["a0.trim()", ofString((a) => a.trim())],
+  ...partsOfTime(),
 ]);
