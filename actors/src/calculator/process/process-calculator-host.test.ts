@@ -1,10 +1,13 @@
 import type { CommittedBehavior, Json, MillraceError, WorkerLauncher } from "@millrace/engine";
-import { RowBatch } from "@millrace/engine";
+import { payloadError, RowBatch } from "@millrace/engine";
 import { SeededRandom, type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
 import { FRESH, RecordingDraft, sliceOf } from "../../../test/recording-draft.ts";
 import { expectedOf, type SimulatedRow, simulatedWorkers } from "../../../test/simulated-worker.ts";
+import { type BatchPayloads, INLINE_PAYLOADS } from "../calculator-payloads.ts";
+import { encodeFrame, FrameReader } from "./frame.ts";
 import { processCalculator } from "./process-calculator.ts";
+import { ProcessCalculatorHost } from "./process-calculator-host.ts";
 
 const ACTS = ["throw", "exit", "hang", "rubbish", "surplus"] as const;
 
@@ -109,6 +112,36 @@ it("a step that is executed again takes its results from the log, and gives the 
     expect([replayed.given, replayed.draft.events]).toEqual([done.given, done.draft.events]);
   }
   expect(again.behavior.snapshot?.()).toBe(4);
+});
+
+it("counts a row once whose result could not be stored, when it is calculated again", async () => {
+  const env = virtualEnv(5);
+  const { launch } = simulatedWorkers({ env, stateful: true, kills: 0, credit: 64 });
+  const reader = new FrameReader();
+  const launcher: WorkerLauncher = {
+    launch: (command, { data, ended }) =>
+      launch(command, {
+        ended,
+        data(bytes) {
+          for (const frame of reader.read(bytes))
+            data(encodeFrame(frame.is === "result" ? { ...frame, drafts: true } : frame));
+        },
+      }),
+  };
+  const command = { command: "simulated", args: [], env: {} };
+  const limits = { deadlineMs: 200, loadMs: 1000, memoryMib: 64, residentMibMax: 64, cpuMs: 1000 };
+  const program = { launcher, command, file: "/total.sim", config: null, graph: "g", node: "total" };
+  const host = new ProcessCalculatorHost({ ...program, limits, attemptsMax: 2 }, env);
+  const at = { at: 0, graph: "g", node: "total" };
+  const run = (payloads: BatchPayloads) => env.until(host.run([{ n: 5 }, { n: 6 }], at, payloads));
+  await env.until(host.open());
+  const full = payloadError("PAYLOAD-FAILED", "no room");
+  await expect(run({ ...INLINE_PAYLOADS, take: () => Promise.reject(full) })).rejects.toBe(full);
+  host.state.discard();
+  expect((await run(INLINE_PAYLOADS)).at(-1)).toEqual({ out: [{ n: 6, total: 11 }] });
+  host.state.seal();
+  expect(host.state.snapshot()).toBe(11);
+  await env.until(host.close());
 });
 
 it("a row that ends its process each time is given up after as many attempts", async () => {

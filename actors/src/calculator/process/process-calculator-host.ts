@@ -89,6 +89,8 @@ export class ProcessCalculatorHost implements CalculatorHost {
         work.tooLarge();
         continue;
       }
+      // What it holds now is known when its state is taken over: no result may fail in between.
+      this.state.isHeld = false;
       if (end.opens > 0) payloads.note({ opens: end.opens, copies: end.copies, copiedBytes: 0, isLost: false });
       const take = end.hasDrafts ? payloads.take : undefined;
       const outcomes = await Promise.all(end.outcomes.map((wire) => outcomeOf(wire, take)));
@@ -108,7 +110,6 @@ export class ProcessCalculatorHost implements CalculatorHost {
       work.passed(outcomes, undefined);
     } else {
       // What the process has in memory is no state that the log may see: it goes back to where the batch began.
-      this.state.isHeld = false;
       if (failure === undefined) work.failedAt(outcomes);
       else work.passed([], failure);
     }

@@ -21,6 +21,7 @@ export class WorkerState implements CalculatorState {
   /** The process says that it has come here. */
   reached(state: StateEvent): void {
     this.#current = state;
+    this.isHeld = true;
   }
 
   seal(): void {
