@@ -170,12 +170,18 @@ export class PayloadArchive {
     }
   }
 
+  /** Once; where it failed, again by whoever needs it next. */
   #make(): Promise<void> {
-    this.#isMade ??= (async () => {
-      for (const folder of [STAGED, OBJECTS]) await this.#disk.makeDirectory(this.#in(folder));
-      await this.#disk.syncDirectory(this.#directory);
-    })();
+    this.#isMade ??= this.#makeFolders().catch((error: unknown) => {
+      this.#isMade = undefined;
+      throw error;
+    });
     return this.#isMade;
+  }
+
+  async #makeFolders(): Promise<void> {
+    for (const folder of [STAGED, OBJECTS]) await this.#disk.makeDirectory(this.#in(folder));
+    await this.#disk.syncDirectory(this.#directory);
   }
 
   /** What a crash left staged: named by the log, or gone. */

@@ -178,6 +178,17 @@ describe("PayloadExchange", () => {
     expect(m.exchange.counters()).toMatchObject({ puts: 1, holds: 1 });
   });
 
+  it("makes the archive's folders when they are needed next, if they could not be made at first", async () => {
+    const m = await machine();
+    m.disk.failNext("syncDirectory", "EIO");
+    const scope = m.exchange.scope();
+    const first = m.exchange.intern(bytesOf(300, 1), "raw", scope);
+    first.catch(() => undefined);
+    await expect(m.until(first)).rejects.toMatchObject({ code: "PAYLOAD-FAILED", kind: "transient" });
+    await m.until(m.exchange.intern(bytesOf(300, 1), "raw", scope));
+    expect(objectsIn(m)).toBe(1);
+  });
+
   it("after a crash has what the log names and no other, however far each was", async () => {
     for (const outcome of ["logged", "kept", "unsure", "lost"] as const) {
       const m = await machine();
