@@ -8,6 +8,8 @@ describe("a duration", () => {
     ["1h", 3_600_000],
     ["1h30m", 5_400_000],
     ["1.5s", 1500],
+    ["1.1h", 3_960_000],
+    ["2.3d4.1h", 213_480_000],
     ["2d1h1m1s1ms", 176_461_001],
   ])("%s is %d ms", (text, ms) => {
     expect(parseDuration(text)).toEqual({ ms });

@@ -28,13 +28,19 @@ export function parseDuration(text: string): DurationResult {
     const rank = UNITS.findIndex(([name]) => name === unit);
     if (rank <= largest) return { fault: `\`${unit}\` cannot follow a unit that is not larger`, at };
     largest = rank;
-    ms += Number(digits) * (UNITS[rank]?.[1] as number);
+    ms += product(digits, UNITS[rank]?.[1] as number);
     at += all.length;
   }
   if (text === "") return { fault: faultOf(text, 0), at: 0 };
   if (ms <= 0) return { fault: "a duration must be greater than 0", at: 0 };
   if (!Number.isInteger(ms)) return { fault: "durations are whole milliseconds", at: 0 };
   return ms > DURATION_MS_MAX ? { fault: "a duration may be at most 100 years", at: 0 } : { ms };
+}
+
+/** By whole numbers: `1.1 * 3_600_000` is none. */
+function product(decimal: string, by: number): number {
+  const [whole = "", fraction = ""] = decimal.split(".");
+  return (Number(whole + fraction) * by) / 10 ** fraction.length;
 }
 
 function faultOf(text: string, at: number): string {
