@@ -52,6 +52,16 @@ test("a TypeScript module is loaded without its types, and may expand and drop m
   expect((await step(behavior, [{ n: 0 }, { n: 1 }, { n: 2 }])).out).toEqual([{ one: true }, { n: 2 }, { n: 20 }]);
 });
 
+test("bytes that it keeps and returns again are there again", async () => {
+  const behavior = await committed(`
+    const logo = new Uint8Array([1, 2, 3]);
+    export default () => ({ logo });
+  `);
+  const { out } = await step(behavior, [{}]);
+  expect(out).toEqual([{ logo: { $payload: { format: "raw", base64: "AQID" } } }]);
+  expect((await step(behavior, [{}])).out).toEqual(out);
+});
+
 test("its thread loads nothing of what only a host needs", async () => {
   const behavior = await committed(`
     import Module from "node:module";

@@ -69,15 +69,13 @@ export class WorkerPayloads {
     this.#use.opens += n;
   };
 
-  /** Bytes of a result on their way out of the thread: their own memory if it is theirs alone, else a copy. */
+  /** Bytes of a result on their way out of the thread: a copy, as the code may keep what it returned, and return it again. */
   readonly leaving =
     (transfer: Set<ArrayBuffer>) =>
     (bytes: Uint8Array, format: PayloadFormat): PayloadDraft => {
-      const { buffer } = bytes;
-      const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length && !this.#isLent(buffer);
-      if (!isOwn) return payloadDraft(bytes.slice(), format);
-      transfer.add(buffer);
-      return payloadDraft(bytes, format);
+      const copy = new Uint8Array(bytes);
+      transfer.add(copy.buffer);
+      return payloadDraft(copy, format);
     };
 
   /** Everything that the row opened is given back. */
@@ -93,10 +91,6 @@ export class WorkerPayloads {
     };
     this.#reader ??= this.#module === null ? Promise.resolve(undefined) : open(this.#module).catch(() => undefined);
     return this.#reader;
-  }
-
-  #isLent(buffer: ArrayBuffer): boolean {
-    return this.#leases.some((lease) => lease.isValid() && lease.bytes.buffer === buffer);
   }
 
   async #copy({ reference: { length }, place }: LentToWorker): Promise<Uint8Array> {
