@@ -193,6 +193,15 @@ test("a module is told its configuration, the step's time and its node, and says
   expect(behavior.describe?.()).toMatchObject({ isolation: "thread", healthy: true, details: { base: 40 } });
 });
 
+test("a pure module may write to its row: whoever else has the message sees it as it was", async () => {
+  const source = "export const pure = true; export default (row) => { row.n++; row.list.push(row.n); return row; }";
+  const behavior = (await calculator({ url: moduleOf(source, "mjs") }, systemEnv())) as PureBehavior;
+  const shared = new RowBatch([{ n: 1, list: [] }]);
+  for (let times = 0; times < 2; times++)
+    expect(behavior.transform(shared).outputs[0]?.batch.rows()).toEqual([{ n: 2, list: [2] }]);
+  expect(shared.rows()).toEqual([{ n: 1, list: [] }]);
+});
+
 test("a module that says it is pure runs inline", async () => {
   for (const source of [
     "export const pure = true; export default (row) => row * 2",

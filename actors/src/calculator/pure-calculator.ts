@@ -1,5 +1,6 @@
 /** A calculator that its author declared pure: called here and now for each row, without a worker, and logged by nobody. */
 import {
+  isJsonObject,
   type Json,
   type MessageFailure,
   type MillraceError,
@@ -39,7 +40,7 @@ export function pureCalculator({ calculate }: CalculatorModule, url: string, det
       const failures: MessageFailure[] = [];
       for (let i = 0; i < rows.length; i++) {
         try {
-          const messages = messagesOf(calculate(rows[i]));
+          const messages = messagesOf(calculate(copyOf(rows[i] as Json)));
           for (let m = 0; m < messages.length; m++) {
             out.push(messages[m] as Json);
             sources.push(i);
@@ -56,4 +57,19 @@ export function pureCalculator({ calculate }: CalculatorModule, url: string, det
       return pureResult(new RowBatch(out), isOneToOne ? null : Uint32Array.from(sources), failures);
     },
   };
+}
+
+/**
+ * A row of its own, which the code may write to: messages are shared with other branches, and with the origin, which may have to send
+ * them again.
+ */
+function copyOf(value: Json): Json {
+  if (Array.isArray(value)) return (value as readonly Json[]).map(copyOf);
+  if (!isJsonObject(value)) return value;
+  const copy: Record<string, Json> = { ...value };
+  for (const name in copy) {
+    const field = copy[name] as Json;
+    if (typeof field === "object" && field !== null) copy[name] = copyOf(field);
+  }
+  return copy;
 }
