@@ -59,6 +59,19 @@ describe("what was heard from other hosts", () => {
     expect((await stand.open()).lane("in#0", 1)).toEqual(lane("in#0", 1, 99));
   });
 
+  it("is written once the log takes it, if it was full", async () => {
+    const stand = new Stand();
+    const heard = await stand.open();
+    stand.storage.faults.full = true;
+    const noted = heard.note(lane("in#0", 1, 5));
+    noted.catch(() => undefined);
+    await stand.env.advance(5000);
+    expect(stand.storage.counts.full).toBeGreaterThan(1);
+    stand.storage.faults.full = false;
+    await stand.env.until(noted);
+    expect((await stand.open()).lane("in#0", 1)).toEqual(lane("in#0", 1, 5));
+  });
+
   it("of another revision means other lanes", async () => {
     const stand = new Stand();
     await stand.env.until((await stand.open()).note(lane("in#0", 1, 5)));

@@ -5,6 +5,7 @@
  */
 
 import type { StateEvent } from "../behavior/committed-behavior.ts";
+import { MillraceError } from "../errors.ts";
 import type { Anchor } from "../frame/anchor.ts";
 import { comparePoints, type Point } from "../frame/point.ts";
 import type { EventContext, EventLog, RecordedEvent } from "../log/event-log.ts";
@@ -74,6 +75,8 @@ export interface HeardCursorsOptions {
 
 /** Between two writes; what is heard meanwhile is joined. */
 const PAUSE_MS = 100;
+/** After one that the log did not take. */
+const RETRY_MS = 1000;
 
 export class HeardCursors {
   readonly #options: HeardCursorsOptions;
@@ -96,7 +99,11 @@ export class HeardCursors {
     return this.#lanes.get(keyOf(origin, path));
   }
 
-  /** Resolves when it is durable. @throws what the log throws */
+  /**
+   * Resolves when it is durable, which waits while the log takes nothing: whoever told it may say no more, and waits to be answered.
+   *
+   * @throws what the log throws that will not pass
+   */
   note(heard: HeardLane): Promise<void> {
     const key = keyOf(heard.origin, heard.path);
     const known = this.#lanes.get(key);
@@ -111,13 +118,17 @@ export class HeardCursors {
     this.#isWriting = true;
     while (this.#waiting.length > 0) {
       const noted = this.#waiting.splice(0);
+      let pauseMs = PAUSE_MS;
       try {
         await this.#write();
         for (const { resolve } of noted) resolve();
       } catch (error) {
-        for (const { reject } of noted) reject(error);
+        if (error instanceof MillraceError && error.kind === "transient") {
+          this.#waiting.unshift(...noted);
+          pauseMs = error.retryAfterMs ?? RETRY_MS;
+        } else for (const { reject } of noted) reject(error);
       }
-      await sleep(this.#options.env, PAUSE_MS);
+      await sleep(this.#options.env, pauseMs);
     }
     this.#isWriting = false;
   }

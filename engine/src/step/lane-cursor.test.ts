@@ -46,6 +46,15 @@ describe("a lane's cursor", () => {
     expect(lane.admit(sampleFrame(4, ["x"])).verdict).toBe("gap");
   });
 
+  it("says at a start how far it is, which the one before it may have left unsaid, and asks for what follows", () => {
+    const { lane, origin } = laneAt(wholly(3));
+    lane.askFromCursor();
+    expect([origin.acknowledged, origin.resumed.map(({ cursor }) => cursor)]).toEqual([[wholly(3)], [wholly(3)]]);
+    const fresh = laneAt(START);
+    fresh.lane.askFromCursor();
+    expect(fresh.origin.acknowledged).toEqual([]);
+  });
+
   it("refuses a frame that comes after a gap and does not move (R7)", () => {
     const { lane } = laneAt(wholly(3));
     expect(lane.admit(sampleFrame(5, ["x"])).verdict).toBe("gap");
