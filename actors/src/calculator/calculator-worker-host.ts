@@ -129,13 +129,21 @@ export class CalculatorWorkerHost implements CalculatorHost {
     this.#isLoading = false;
     if (answer instanceof MillraceError)
       throw actorError("CALC-LOAD", `${pathOf(this.#url)} does not load: ${answer.message}`, { cause: answer });
-    if (answer.type === "refused") throw refusalOf(answer.error);
+    if (answer.type === "refused") {
+      // It ends by itself, and must not be asked anything until it has.
+      await this.close();
+      throw refusalOf(answer.error);
+    }
     if (answer.type !== "ready") throw new InvariantViolation("a worker answers its start with ready or refused");
     this.#details = answer.details;
     return { isPure: answer.isPure, details: answer.details };
   }
 
-  /** One outcome per row, in order. A row may be calculated more than once, if another one ends the worker. */
+  /**
+   * One outcome per row, in order. A row may be calculated more than once, if another one ends the worker.
+   *
+   * @throws CALC-START (transient) a worker was lost, and the module does not load in another at present: no row is to blame
+   */
   async run(rows: readonly Json[], context: CalculatorContext, payloads: BatchPayloads): Promise<readonly Outcome[]> {
     const outcomes: Outcome[] = [];
     const suspects = new Map<number, Suspect>();
@@ -167,7 +175,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
     context: CalculatorContext,
     { lent }: BatchPayloads,
   ): Promise<Extract<WorkerMessage, { type: "done" }> | MillraceError> {
-    if (this.#worker === undefined) await this.start();
+    if (this.#worker === undefined) await this.#startAgain();
     const worker = this.#worker;
     invariant(worker !== undefined, "a started host has a worker");
     const id = ++this.#batches;
@@ -178,6 +186,17 @@ export class CalculatorWorkerHost implements CalculatorHost {
     if (answer instanceof MillraceError) return answer;
     invariant(answer.type === "done" && answer.id === id, "a worker answers batches in turn");
     return answer;
+  }
+
+  async #startAgain(): Promise<void> {
+    try {
+      await this.start();
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.kind === "programmer") throw error;
+      this.#failures++;
+      this.#lastFailure = error;
+      throw actorError("CALC-START", `the calculator does not start again: ${error.message}`, { cause: error });
+    }
   }
 
   /** What it holds between batches is no message's doing, and needed by none: the next batch begins with another worker. */

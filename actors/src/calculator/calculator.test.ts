@@ -52,6 +52,25 @@ test("a TypeScript module is loaded without its types, and may expand and drop m
   expect((await step(behavior, [{ n: 0 }, { n: 1 }, { n: 2 }])).out).toEqual([{ one: true }, { n: 2 }, { n: 20 }]);
 });
 
+test("no message is given up because the module does not load again for a while after its worker was lost", async () => {
+  const down = join(folder, "down");
+  const behavior = await committed(
+    `
+    import { existsSync } from "node:fs";
+    if (existsSync(${JSON.stringify(down)})) throw new Error("the database is away");
+    export default (row) => (row === "exit" ? process.exit(3) : row);
+  `,
+    { attemptsMax: 1 },
+  );
+  expect((await step(behavior, ["exit"])).rejected).toEqual(["0 CALC-EXIT"]);
+  writeFileSync(down, "");
+  const error = { code: "CALC-START", kind: "transient", message: expect.stringContaining("the database is away") };
+  await expect(step(behavior, ["a"])).rejects.toMatchObject(error);
+  behavior.discard();
+  rmSync(down);
+  expect((await step(behavior, ["a"])).out).toEqual(["a"]);
+});
+
 test("bytes that it keeps and returns again are there again", async () => {
   const behavior = await committed(`
     const logo = new Uint8Array([1, 2, 3]);
