@@ -121,7 +121,8 @@ export class CalculatorWorkerHost implements CalculatorHost {
       // What a module prints must not end up between the lines that a command prints.
       stdout: true,
     });
-    worker.stdout.pipe(process.stderr, { end: false });
+    // Not piped: each pipe listens to stderr, and with more than ten of them Node warns of a leak.
+    worker.stdout.on("data", (printed: Uint8Array) => process.stderr.write(printed));
     this.#worker = worker;
     this.#listen(worker);
     this.#isLoading = true;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type CommittedBehavior, type Json, type PureBehavior, RowBatch, reportOf, systemEnv } from "@millrace/engine";
-import { afterAll, afterEach, expect, test } from "vitest";
+import { afterAll, afterEach, expect, test, vi } from "vitest";
 import { FRESH, RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
 import { type CalculatorOptions, calculator } from "./calculator.ts";
 
@@ -69,6 +69,19 @@ test("no message is given up because the module does not load again for a while 
   behavior.discard();
   rmSync(down);
   expect((await step(behavior, ["a"])).out).toEqual(["a"]);
+});
+
+test("what threads print goes to stderr, of which only Node's own pipe listens to it", async () => {
+  const listeners = process.stderr.listenerCount("unpipe");
+  const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  try {
+    const behavior = await committed(`export default (row) => { console.log("printed " + row); return row; }`);
+    await step(behavior, [7]);
+    await vi.waitUntil(() => write.mock.calls.some(([text]) => Buffer.from(text).toString().includes("printed 7")));
+    expect(process.stderr.listenerCount("unpipe")).toBe(listeners + 1);
+  } finally {
+    write.mockRestore();
+  }
 });
 
 test("bytes that it keeps and returns again are there again", async () => {
