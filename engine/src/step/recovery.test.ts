@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
+import { MillraceError } from "../errors.ts";
 import { RowBatch } from "../frame/batch.ts";
 import { encodeBatch } from "../frame/batch-codec.ts";
 import type { LateMark } from "../frame/frame.ts";
@@ -175,6 +176,49 @@ describe("taking a stream over", () => {
     const { epoch, chain } = await taken;
     expect(stand.owners.at(-1)).toBe(epoch);
     expect(chain.revision).toBe(stand.storage.events.length - 1);
+  });
+
+  it("takes an epoch that another of the same name has appended for that one's (R26)", async () => {
+    const stand = new Stand();
+    let isFirst = true;
+    const append: EventLog["append"] = async (appends) => {
+      if (isFirst) await stand.log.append(appends);
+      isFirst = false;
+      return stand.log.append(appends);
+    };
+    expect(
+      (
+        await stand.takeOver(
+          "host",
+          Object.assign(
+            outrun(stand.log, async () => undefined),
+            { append },
+          ),
+        )
+      ).epoch,
+    ).toBe(1);
+    expect(stand.owners).toEqual([0, 1]);
+  });
+
+  it("begins to fold again where a prune overtook it", async () => {
+    const stand = new Stand();
+    await stand.append(stepOf(7), (await stand.takeOver()).epoch);
+    let isFirst = true;
+    const readStream: EventLog["readStream"] = (stream, options) => {
+      if (isFirst) {
+        isFirst = false;
+        throw new MillraceError("LOG-PRUNED", "rejected", "what was to be read is gone");
+      }
+      return stand.log.readStream(stream, options);
+    };
+    const { epoch } = await stand.takeOver(
+      "host",
+      Object.assign(
+        outrun(stand.log, async () => undefined),
+        { readStream },
+      ),
+    );
+    expect([epoch, isFirst, stand.behavior.total]).toEqual([1, false, 7]);
   });
 
   it("gives up when others keep writing", async () => {
