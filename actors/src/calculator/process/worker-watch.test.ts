@@ -14,7 +14,7 @@ class Watching {
   readonly pings: number[] = [];
   readonly condemned: string[] = [];
   readonly watch = new WorkerWatch(this.env, LIMITS, {
-    usage: () => ({ residentBytes: this.residentBytes, cpuMs: this.cpuMs }),
+    usage: () => ({ residentBytes: this.residentBytes, residentBytesMax: this.residentBytes, cpuMs: this.cpuMs }),
     activity: () => this.activity,
     ping: (n) => this.pings.push(n),
     condemn: (why: MillraceError) => this.condemned.push(reportOf(why).code),
