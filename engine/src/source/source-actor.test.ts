@@ -8,6 +8,7 @@ import type { Frame } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
 import { wholly } from "../frame/point.ts";
 import { Positions } from "../frame/positions.ts";
+import { referenceValue } from "../payload/payload-value.ts";
 import { LaneCursor, START_PROGRESS } from "../step/lane-cursor.ts";
 import { virtualEnv } from "../testing/virtual-env.ts";
 import { sleep } from "../time/clock.ts";
@@ -201,6 +202,25 @@ describe("a source", () => {
       [2, "MSG-DECODE"],
     ]);
     expect(stand.meter).toMatchObject({ in: 4, out: 2, dead: 2 });
+  });
+
+  it("reads no further than the payloads of what is not durable have room, and goes on", async () => {
+    const held = { now: 0, most: 0 };
+    const payloads = {
+      isUsed: true,
+      retain: () => (held.most = Math.max(held.most, ++held.now)),
+      release: () => held.now--,
+      keep: () => undefined,
+    };
+    const rows = numbers(5).map((n) => referenceValue({ sha256: String(n).repeat(64), format: "raw", length: 60 }));
+    const stand = new Stand(rows, { frameMessagesMax: 1, payloads, payloadBytesMax: 100 });
+    stand.loses = () => true;
+    stand.actor.start();
+    await stand.env.advance(500);
+    expect([stand.sent.length, held.now]).toEqual([2, 2]);
+    stand.loses = () => false;
+    await stand.env.advance(5000);
+    expect([stand.taken, held]).toEqual([rows, { now: 0, most: 2 }]);
   });
 
   it("reads nothing without credit and goes on when it comes back", async () => {

@@ -8,6 +8,7 @@ import { RowBatch } from "../frame/batch.ts";
 import type { Frame, LateMark } from "../frame/frame.ts";
 import type { Json } from "../frame/json.ts";
 import { comparePoints, type Point, START, wholly } from "../frame/point.ts";
+import { referenceValue } from "../payload/payload-value.ts";
 import { virtualEnv } from "../testing/virtual-env.ts";
 import { LaneCursor } from "./lane-cursor.ts";
 import { Outbox, type OutboxOptions } from "./outbox.ts";
@@ -147,6 +148,23 @@ describe("an outbox", () => {
     expect(stand.only.taken).toEqual(["a", "b", "c", "d"]);
     expect(stand.outbox.hasRoom).toBe(true);
     expect(stand.drained).toBeGreaterThan(0);
+  });
+
+  it("stops its node's intake while payloads of what is not durable take too much room, and goes on", async () => {
+    const payloads = { isUsed: true, retain: () => undefined, release: () => undefined, keep: () => undefined };
+    const stand = new Stand(1, { payloads, payloadBytesMax: 100 });
+    stand.outbox.start();
+    stand.only.commits = false;
+    const payload = referenceValue({ sha256: "a".repeat(64), format: "raw", length: 60 });
+    const rooms: boolean[] = [];
+    for (let i = 0; i < 2; i++) {
+      stand.emit([payload]);
+      await stand.env.settle();
+      rooms.push(stand.outbox.hasRoom);
+    }
+    stand.drained = 0;
+    stand.only.commit();
+    expect([rooms, stand.outbox.hasRoom, stand.drained]).toEqual([[true, false], true, 1]);
   });
 
   it("is drained only when every lane has durably passed everything", async () => {
