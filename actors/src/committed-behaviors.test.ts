@@ -254,6 +254,23 @@ test("a metronome ticks at its times and counts on after a restart", async () =>
   expect(ticks.every(({ at }) => at.endsWith(":00:00.000Z"))).toBe(true);
 });
 
+test("a metronome ticks by the clock of its zone, also where that is put forward", async () => {
+  const env = virtualEnv(1, { startMs: Date.parse("2026-03-28T00:00:00Z") });
+  const drafts: RecordingDraft[] = [];
+  const daily = metronome({ cron: "30 9 * * *", timezone: "Europe/Berlin" }, env);
+  await daily.open?.(
+    contextOf(
+      () => daily,
+      drafts,
+      undefined,
+      () => env.clock.now(),
+    ),
+  );
+  await env.advance(2 * 86_400_000);
+  const ticks = drafts.map((draft) => (draft.out[0] as { at: string }).at);
+  expect(ticks).toEqual(["2026-03-28T08:30:00.000Z", "2026-03-29T07:30:00.000Z"]);
+});
+
 test("a metronome goes on when the wall clock is set back", async () => {
   const env = virtualEnv(1);
   const drafts: RecordingDraft[] = [];
