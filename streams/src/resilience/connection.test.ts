@@ -300,6 +300,23 @@ describe("a resilient connection", () => {
     expect(connection.status.state).toBe("backing-off");
   });
 
+  test("is probed though the one before it still owes its answer", async () => {
+    const { env, world, connection, acquire } = setUp(["a"]);
+    world.up.add("a");
+    world.silent.add("a");
+    const first = await acquire();
+    const suspecting = connection.suspect(first);
+    first.end(new Error("reset"));
+    await env.settle();
+    const second = await acquire();
+    expect(second).not.toBe(first);
+    void connection.suspect(second);
+    await env.until(suspecting);
+    await env.settle();
+    await env.advance(POLICY.probeEveryMs + POLICY.probeTimeoutMs);
+    expect(second.disconnected).toBe(true);
+  });
+
   test("can be given up while it is waited for, leaves nothing behind, and remembers its failures", async () => {
     const { world, connection, failure, acquire, env } = setUp(["a"]);
     await failure();

@@ -60,7 +60,8 @@ export class Connection<C> {
   /** By {@link keep}. */
   #isKept = false;
   #probe: Timer | undefined;
-  #probing: Promise<void> | undefined;
+  /** Who was asked last, and has not answered yet. */
+  #asked: { readonly connection: C; readonly answered: Promise<void> } | undefined;
   #state: ConnectionState = "idle";
   #endpoint: string | null = null;
   #reason = "";
@@ -121,10 +122,13 @@ export class Connection<C> {
   async suspect(connection: C): Promise<void> {
     if (connection !== this.#current) return;
     this.#probe?.cancel();
-    this.#probing ??= this.#ask(connection).finally(() => {
-      this.#probing = undefined;
-    });
-    await this.#probing;
+    if (this.#asked?.connection !== connection) {
+      const answered = this.#ask(connection).finally(() => {
+        if (this.#asked?.connection === connection) this.#asked = undefined;
+      });
+      this.#asked = { connection, answered };
+    }
+    await this.#asked.answered;
   }
 
   /** Over `connection` its endpoint said that it is of no use now; with `retryAfterMs`, for how long. The next one is made as after a break. */
