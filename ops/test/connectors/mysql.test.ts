@@ -217,7 +217,7 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
 
   test("a row replaces what it names of the row with its key, and what does not fit is refused as the row's fault", async () => {
     const table = await made(
-      "id bigint primary key, name varchar(9) unique check (name <> 'no'), at datetime, must int not null default 1",
+      "id bigint primary key, name varchar(9) unique check (name <> 'no'), at datetime, must int not null default 1, twice bigint as (id * 2) invisible",
     );
     const into = sink(table);
     await into.open(undefined);
@@ -246,6 +246,7 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
     expect(await refusal({ id: 3, at: "soon" })).toEqual(refused("Incorrect datetime"));
     expect(await refusal({ id: 3, must: null })).toEqual(refused("cannot be null"));
     expect(await refusal({ id: 3, name: "c" })).toEqual(refused("a unique index that is not the key"));
+    expect(await refusal({ id: 3, twice: 6 })).toEqual(refused("generated column"));
     expect(await refusal({ id: 3, nam: "x" })).toEqual(refused("`nam`, which is no column"));
     expect(await refusal({ name: "x" })).toEqual(refused("no value for `id`"));
     expect(await refusal({})).toEqual(refused("names no column"));

@@ -468,7 +468,8 @@ describe.skipIf(servers.length === 0)("NATS", () => {
           message: expect.stringContaining(`there is no key-value bucket ${bucket}`),
         });
         await nc.jetstream().views.kv(bucket);
-        expect(await kv.deliver([slice("l", 0, [{ id: "a b" }])]).catch(reportOf)).toMatchObject({ code: "NATS-KEY" });
+        for (const id of ["a b", "a..b", ".a", "a."])
+          expect(await kv.deliver([slice("l", 0, [{ id }])]).catch(reportOf)).toMatchObject({ code: "NATS-KEY" });
         await kv.close();
         const nowhere = natsSink(address("/jetstream/nowhere.at.all", "sink"), { id: "g/x" }, env, POLICY);
         expect(await nowhere.deliver([slice("l", 0, [1])]).catch(reportOf)).toMatchObject({

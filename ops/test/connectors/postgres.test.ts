@@ -1,4 +1,5 @@
 /** PostgreSQL connectors against a real server. */
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -234,6 +235,35 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
       kind: "terminal",
     });
     await keyless.close();
+  });
+
+  test("what a trigger, a policy, an index or a computed column refuses is the row's fault, and does not come again for ever", async () => {
+    const table = await made("id int primary key, name text, twice int generated always as (id * 2) stored");
+    const of = q(table);
+    await db.query(`create index on ${of} (name);
+      create function ${of}() returns trigger language plpgsql as $$ begin if new.id > 9 then raise 'above 9'; end if; return new; end $$;
+      create trigger small before insert on ${of} for each row execute function ${of}();
+      create role limited login; grant all on all tables in schema public to limited; grant create on schema public to limited;
+      alter default privileges in schema public grant all on tables to limited;
+      create policy own on ${of} using (true) with check (id > 0); alter table ${of} enable row level security`);
+    const refused = async (row: Json, user = "postgres"): Promise<unknown> => {
+      const into = postgresSink(
+        { ...address(table, "", "sink"), user },
+        { id: "g/out", key: ["id"], policy: QUICK },
+        env,
+      );
+      await into.open(undefined);
+      const outcome = await into.deliver([slice(0, [row])]).then(() => "taken", reportOf);
+      await into.close();
+      return outcome;
+    };
+    const fault = (sqlstate: string) =>
+      expect.objectContaining({ code: "POSTGRES-ROW", details: { table: `public.${table}`, sqlstate } });
+    expect(await refused({ id: 10 })).toEqual(fault("P0001"));
+    expect(await refused({ id: 1, twice: 2 })).toEqual(fault("428C9"));
+    expect(await refused({ id: 1, name: randomBytes(4096).toString("hex") })).toEqual(fault("54000"));
+    expect(await refused({ id: 0 }, "limited")).toEqual(fault("42501"));
+    expect(await refused({ id: 1 })).toBe("taken");
   });
 
   for (const how of ["deleted", "marked"]) {

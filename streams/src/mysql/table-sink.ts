@@ -81,8 +81,8 @@ function statement({ schema, table, key }: TableSinkOptions, columns: readonly s
   return { head, tail: `on duplicate key update ${[checked, ...others].join(",")}` };
 }
 
-/** Beside the classes 22 and 23 of SQLSTATE: cut, no default, wrong value, another row's, checked, signalled, too large. */
-const OF_ROWS: ReadonlySet<number> = new Set([1265, 1364, 1366, 1242, 3819, 4025, 1644, 1153]);
+/** Beside the classes 22 and 23 of SQLSTATE: cut, no default, wrong value, another row's, checked, signalled, too large, computed by the server. */
+const OF_ROWS: ReadonlySet<number> = new Set([1265, 1364, 1366, 1242, 3819, 4025, 1644, 1153, 1118, 1906, 3105]);
 
 /** Values and constraints fail the same way whenever they are tried. */
 function rowFailure(cause: unknown, table: string): unknown {

@@ -61,6 +61,6 @@ async function putAll(
 function keyOf(row: Json, field: string, bucket: string): string {
   const value = isJsonObject(row) ? row[field] : undefined;
   const key = typeof value === "string" || typeof value === "number" ? String(value) : "";
-  if (KEY.test(key) && !key.startsWith(".") && !key.endsWith(".")) return key;
+  if (KEY.test(key) && key.split(".").every((token) => token !== "")) return key;
   throw natsError("NATS-KEY", `a row for bucket ${bucket} has ${JSON.stringify(value) ?? "nothing"} in \`${field}\``);
 }

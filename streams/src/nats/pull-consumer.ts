@@ -128,19 +128,26 @@ function pulled(message: Msg): PulledMessage {
   };
 }
 
-/** What a consumer has now, at most `batch`; an empty answer is the end. */
+/** There are no more messages, or none came in time. Whatever else a server says does not mean that there are none. */
+const NOTHING_MORE: ReadonlySet<number> = new Set([404, EXPIRED]);
+
+/** What a consumer has now, at most `batch`; an empty answer is the end. @throws Error the server does not say what it has */
 export function pullNow(nc: NatsConnection, stream: string, consumer: string, batch: number): Promise<PulledMessage[]> {
   const inbox = createInbox();
   const found: PulledMessage[] = [];
   return new Promise((resolve, reject) => {
     const subscription = nc.subscribe(inbox, {
       callback: (error, message) => {
-        if (error !== null) reject(error);
-        const isStatus = message.headers !== undefined && message.headers.code > 0;
-        if (!isStatus) found.push(pulled(message));
-        if (!isStatus && found.length < batch) return;
+        const code = message.headers?.code ?? 0;
+        if (error === null && code === HEARTBEAT) return;
+        if (error === null && code === 0) {
+          found.push(pulled(message));
+          if (found.length < batch) return;
+        }
         subscription.unsubscribe();
-        resolve(found);
+        if (error !== null) reject(error);
+        else if (code === 0 || NOTHING_MORE.has(code)) resolve(found);
+        else reject(new Error(`${code} ${message.headers?.description ?? ""}`));
       },
     });
     void nc.closed().then(() => reject(new Error("the connection ended")));

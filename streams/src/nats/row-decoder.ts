@@ -24,15 +24,21 @@ export const envelopeRow: RowDecoder = (message, decode) => ({
   data: bodyRow(message, decode),
 });
 
+/** A header that is there several times has all its values. */
 export function headersJson(headers: MsgHdrs | undefined): JsonObject {
-  return Object.fromEntries(headers?.keys().map((key) => [key, headers.get(key)]) ?? []);
+  return Object.fromEntries(
+    headers?.keys().map((key) => {
+      const values = headers.values(key);
+      return [key, values.length > 1 ? values : headers.get(key)];
+    }) ?? [],
+  );
 }
 
 /** `{key, value, operation, revision, time}`: one change of a key-value bucket. `value` is null unless it was put. */
 export function changeRow(bucket: string): RowDecoder {
   const prefix = `$KV.${bucket}.`.length;
   return (message, decode) => {
-    const operation = OPERATIONS.get(message.headers?.get("KV-Operation") ?? "") ?? "put";
+    const operation = operationOf(message.headers);
     return {
       key: message.subject.slice(prefix),
       value: operation === "put" ? bodyRow(message, decode) : null,
@@ -47,3 +53,14 @@ const OPERATIONS: ReadonlyMap<string, string> = new Map([
   ["DEL", "delete"],
   ["PURGE", "purge"],
 ]);
+/** What the server itself says in the place of a value whose time is over, or that was removed (ADR-43, ADR-48). */
+const MARKERS: ReadonlyMap<string, string> = new Map([
+  ["MaxAge", "purge"],
+  ["Purge", "purge"],
+  ["Remove", "delete"],
+]);
+
+function operationOf(headers: MsgHdrs | undefined): string {
+  const said = OPERATIONS.get(headers?.get("KV-Operation") ?? "");
+  return said ?? MARKERS.get(headers?.get("Nats-Marker-Reason") ?? "") ?? "put";
+}

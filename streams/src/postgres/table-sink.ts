@@ -33,11 +33,16 @@ function statement({ schema, table, key }: TableSinkOptions, columns: RowGroup["
   return `insert into ${target} (${names.join(", ")}) select distinct on (${of}) ${values} ${from} order by ${of}, e.n desc on conflict (${keys.join(", ")}) do ${action}`;
 }
 
-/** Values and constraints (classes 22 and 23 of SQLSTATE) fail the same way whenever they are tried. */
+/** SQLSTATEs of values, of constraints, of what a trigger raises, of a view's condition, of what the server computes, of an index's limits. */
+const OF_ROWS = /^(?:2[23]...|P0...|44000|428C9|54000)$/;
+/** Who checks policies of rows; a lacking privilege has the same SQLSTATE. */
+const POLICIES = "ExecWithCheckOptions";
+
+/** They fail the same way whenever they are tried. */
 function rowFailure(cause: unknown, table: string): unknown {
   if (!(cause instanceof DatabaseError)) return cause;
   const details = { table, sqlstate: cause.code };
-  if (/^2[23]/.test(cause.code ?? ""))
+  if (OF_ROWS.test(cause.code ?? "") || (cause.code === "42501" && cause.routine === POLICIES))
     return postgresError("POSTGRES-ROW", `a row does not fit table ${table}: ${messageOf(cause)}`, { cause, details });
   if (cause.code !== "42P10") return cause;
   return postgresError("POSTGRES-KEY", `table ${table} has no unique index over the sink's key`, { cause, details });
