@@ -27,11 +27,14 @@ function isRedelivered({ delivery_count: before, first_acquirer: isFirst }: Mess
   return (typeof before === "number" && before > 0) || isFirst === false;
 }
 
-/** Values of properties are simple; of these JSON has no word for bytes (`{base64}`), times (ISO 8601) and numbers that are none. */
+/**
+ * Values of properties are simple; of these JSON has no word for bytes (`{base64}`), times (ISO 8601; those that no calendar has, such as
+ * the largest number for never, are null) and numbers that are none.
+ */
 function valueJson(value: unknown): Json {
   if (value === undefined || value === null) return null;
   if (Buffer.isBuffer(value)) return { base64: value.toString("base64") };
-  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
   if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
   return typeof value === "string" || typeof value === "boolean" ? value : String(value);
 }

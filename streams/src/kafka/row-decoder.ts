@@ -24,13 +24,13 @@ export const valueRow: RowDecoder = (record, place, decode) => {
 
 /**
  * `{topic, partition, offset, time, key, headers, value}`: the value as a row, `null` for a tombstone; key and headers as texts,
- * or as `{base64}` where they are none.
+ * or as `{base64}` where they are none; the time is `null` where the record has none, or one that no calendar has.
  */
 export const envelopeRow: RowDecoder = (record, place, decode) => ({
   topic: place.topic,
   partition: place.partition,
   offset: record.offset,
-  time: new Date(record.timestampMs).toISOString(),
+  time: timeOf(record.timestampMs),
   key: shown(record.key),
   headers: Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, header(value)])),
   value: record.value === null ? null : decoded(record.value, decode, () => at(record, place)),
@@ -39,6 +39,11 @@ export const envelopeRow: RowDecoder = (record, place, decode) => ({
 /** The value as far as it can be shown. */
 export function shownValue({ value }: KafkaRecord): Json {
   return value === null ? null : beginningOf(value);
+}
+
+function timeOf(ms: number): string | null {
+  const time = new Date(ms);
+  return ms < 0 || Number.isNaN(time.getTime()) ? null : time.toISOString();
 }
 
 function header(value: HeaderValue): Json {

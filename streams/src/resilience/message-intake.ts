@@ -109,11 +109,13 @@ export class DecodingIntake implements MessageIntake {
     let value: Json;
     try {
       value = decoded(body, decode, () => ({ name: `a message of ${where}`, at: { stream: where } }));
+      // What a sender says beside the body may be as unexpected as the body: thrown here it would end the connection, over and over.
+      if (around !== undefined) value = around(value);
     } catch (error) {
       this.#intake.reject(error, beginningOf(body), receipt);
       return;
     }
-    this.#intake.take(around === undefined ? value : around(value), receipt);
+    this.#intake.take(value, receipt);
   }
 
   #behind(waiting: Waiting & { hand(): void }): void {

@@ -176,6 +176,22 @@ describe("a feed", () => {
     expect(schemas.isClosed).toBe(true);
   });
 
+  test("rejects what cannot be put into its envelope, now or later, and goes on behind it", async () => {
+    const { into, schemas, env, taken, end } = await listening();
+    const impossible = (): never => {
+      throw new RangeError("no time");
+    };
+    schemas.known.add("a");
+    into().takeBody(bytes("a:1"), "q", undefined, impossible);
+    into().takeBody(bytes("b:2"), "q", undefined, impossible);
+    into().takeBody(bytes("a:3"), "q", undefined, (value) => ({ value }));
+    schemas.known.add("b");
+    await env.advance(2000);
+    const fault = expect.objectContaining({ message: "no time" });
+    expect(taken).toEqual([[fault, "a:1"], [fault, "b:2"], { value: "a:3" }]);
+    await end();
+  });
+
   test("shows the connection of its format where that is worse than its own", async () => {
     const { feed, schemas, end } = await listening();
     schemas.state = "suspended";
