@@ -311,6 +311,32 @@ nodes:
       }
     });
 
+    test(
+      "a link that falls silent is given up, and neither the next one nor an end waits for its farewell",
+      async () => {
+        const silent = await TcpProxy.to(broker.server);
+        const [from, into] = [next("q"), next("q")];
+        for (const queue of [from, into]) await channel.assertQueue(queue, QUORUM);
+        const heard = feed(`/queue/${from}`, next("node"), silent.address);
+        const listening = listen(heard);
+        const is = (connects: number): Promise<void> =>
+          vi.waitFor(() => expect(heard.connection()).toMatchObject({ state: "up", connects }), WAIT);
+        const to = sink(`/queue/${into}`, undefined, silent.address);
+        try {
+          await is(1);
+          await to.open(undefined);
+          await to.deliver([slice(0, [1])]);
+          silent.hold();
+          await to.close();
+          await is(2);
+        } finally {
+          await listening.end();
+          await silent.close();
+        }
+      },
+      START_MS,
+    );
+
     test("a message that is too large is told by its code, and the sink goes on with the next", async () => {
       const queue = next("q");
       await channel.assertQueue(queue, QUORUM);

@@ -102,8 +102,8 @@ class Publisher {
   }
 
   async close(): Promise<void> {
-    // It may have been closed by what made it useless.
-    await this.#channel.close().catch(() => undefined);
+    // It may have been closed by what made it useless; where its connection ends the client forgets who waits for the answer.
+    await Promise.race([this.#channel.close(), this.#failed]).catch(() => undefined);
   }
 
   /** Resolves with why the broker did not take it, if so. */

@@ -1,5 +1,5 @@
 /** A connection to a RabbitMQ broker, of which the client's own recovery is off. */
-import { messageOf } from "@millrace/engine";
+import { type Env, messageOf } from "@millrace/engine";
 import { type ChannelModel, connect, type Options } from "amqplib";
 
 export interface RabbitServer extends Options.Connect {
@@ -12,17 +12,22 @@ export interface RabbitServer extends Options.Connect {
 /** How long the client itself waits for a connection; the layer's own time is up before. */
 const CLIENT_TIMEOUT_MS = 60_000;
 
+/** A link that is cut would never answer the farewell. */
+const CLOSE_MS = 1000;
+
 export class RabbitLink {
   readonly model: ChannelModel;
   /** Resolves, with the reason if there is one, when the connection has ended. */
   readonly ended: Promise<unknown>;
+  readonly #env: Env;
   #error: unknown;
   #isEnded = false;
   /** The broker has too little memory or disk, and reads nothing from who publishes. */
   #isBlocked = false;
 
-  private constructor(model: ChannelModel) {
+  private constructor(model: ChannelModel, env: Env) {
     this.model = model;
+    this.#env = env;
     model.on("error", (error) => {
       this.#error = error;
     });
@@ -40,7 +45,7 @@ export class RabbitLink {
     });
   }
 
-  static async open({ ca, connectionName, ...server }: RabbitServer): Promise<RabbitLink> {
+  static async open({ ca, connectionName, ...server }: RabbitServer, env: Env): Promise<RabbitLink> {
     const socket = {
       noDelay: true,
       timeout: CLIENT_TIMEOUT_MS,
@@ -48,7 +53,7 @@ export class RabbitLink {
       ...(ca === undefined ? {} : { ca: [ca] }),
     };
     try {
-      return new RabbitLink(await connect(server, socket));
+      return new RabbitLink(await connect(server, socket), env);
     } catch (error) {
       throw isVhostRefused(error) ? vhostRefused(server.vhost, error) : error;
     }
@@ -65,10 +70,23 @@ export class RabbitLink {
     await channel.close();
   }
 
+  /** Takes leave of the broker; when that is not answered soon, without it. */
   async end(): Promise<void> {
-    if (!this.#isEnded) await this.model.close();
+    if (this.#isEnded) return;
+    const insist = this.#env.timers.after(CLOSE_MS, () => socketOf(this.model).destroy(new Error("it did not answer")));
+    // The client forgets who waits for an answer when the link ends without one.
+    this.model.close().catch(() => undefined);
+    await this.ended;
+    insist.cancel();
   }
 }
+
+interface Wire {
+  destroy(error: Error): void;
+}
+
+/** Known to the client's code, not to its types. */
+const socketOf = (model: ChannelModel): Wire => (model.connection as unknown as { readonly stream: Wire }).stream;
 
 /** The last step of the handshake is to enter a virtual host; of a refusal the client tells only the frames' names. */
 const isVhostRefused = (error: unknown): boolean => /ConnectionOpenOk; got <ConnectionClose/.test(messageOf(error));

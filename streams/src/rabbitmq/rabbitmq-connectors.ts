@@ -141,7 +141,7 @@ function connectionOf(
     driver: {
       connect(endpoint) {
         const { host, port } = hostAndPort(endpoint);
-        return RabbitLink.open({ ...server, hostname: host, port });
+        return RabbitLink.open({ ...server, hostname: host, port }, env);
       },
       probe: (link) => link.ping(),
       ended: (link) => link.ended,
