@@ -17,6 +17,8 @@ export interface IncomingOptions {
 const RETRY_MS = 20;
 const RETRY_MS_MAX = 2000;
 const KEEP_ALIVE_MS = 5000;
+/** In which the other end reads the last answers; one that is gone without a word never ends the connection. */
+const FAREWELL_MS = 1000;
 
 export class Incoming implements Subscription {
   readonly #options: IncomingOptions;
@@ -40,8 +42,10 @@ export class Incoming implements Subscription {
 
   async close(): Promise<void> {
     this.#ended.abort();
-    this.#socket?.end();
+    const socket = this.#socket?.end();
+    const insist = this.#options.env.timers.after(FAREWELL_MS, () => socket?.destroy());
     await this.#running;
+    insist.cancel();
   }
 
   async #run(): Promise<void> {

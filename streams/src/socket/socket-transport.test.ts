@@ -120,6 +120,22 @@ describe("the socket transport", () => {
     await transport.close();
   });
 
+  it("ends though the other end says nothing any more", async () => {
+    const silent = createServer({ allowHalfOpen: true }, (socket) => socket.resume().on("error", () => undefined));
+    const subscribed = new Promise<Socket>((resolve) =>
+      silent.on("connection", (socket) => socket.once("data", () => resolve(socket))),
+    );
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as AddressInfo;
+    const address: SocketAddress = { host: "127.0.0.1", port };
+    const transport = await openSocketTransport({ env, listen: loopback, addressOf: () => address });
+    await transport.subscribe("s", () => undefined, { credit: 1 });
+    const socket = await subscribed;
+    await transport.close();
+    socket.destroy();
+    silent.close();
+  });
+
   /** Takes longer than a receiver waits before it dials again. */
   const MANY = 5000;
 
