@@ -273,6 +273,26 @@ describe.skipIf(mariadbMissing)(`MariaDB${SKIPPED}`, () => {
     expect(await refusal("id bigint primary key", "MyISAM")).toMatchObject({ code: "MYSQL-ENGINE", kind: "terminal" });
   });
 
+  test("lanes with names that are longer than the server's names are told apart, and are no row's fault", async () => {
+    const table = await made();
+    const of = (lane: string, from: number, rows: readonly Json[]) => ({ ...slice(from, rows), lane });
+    const [one, other] = ["a", "b"].map((end) => `${"x".repeat(300)}${end}`) as [string, string];
+    const first = sink(table);
+    await first.open(undefined);
+    const committed = await first.deliver([of(one, 0, [{ id: 1 }, { id: 2 }]), of(other, 0, [{ id: 3 }])]);
+    expect(committed).toEqual({ [one]: "1/0", [other]: "0/0" });
+    await first.close();
+    const second = sink(table);
+    await second.open(committed);
+    expect(await second.deliver([of(one, 1, [{ id: 4 }, { id: 5 }])])).toEqual({ [one]: "2/0", [other]: "0/0" });
+    await second.close();
+    expect((await rowsOf(table)).map((row) => (row as JsonObject).id)).toEqual([1, 2, 3, 5]);
+    const behind = sink(table);
+    await behind.open({ [one]: "7/0" });
+    expect(await behind.deliver([of(one, 8, [{ id: 6 }])]).catch(reportOf)).toMatchObject({ code: "MYSQL-BEHIND" });
+    await behind.close();
+  });
+
   test("steps are cut into statements that the server takes", async () => {
     const table = await made("id bigint primary key, v longtext");
     const into = sink(table);

@@ -1,4 +1,5 @@
 /** A table of MariaDB or MySQL as a sink. */
+import { createHash } from "node:crypto";
 import { type JsonObject, messageOf, type Point } from "@millrace/engine";
 import { escape as literal } from "mysql2";
 import { BEFORE_ALL, pointOf, type RowGroup } from "../sql/lane-cursors.ts";
@@ -93,6 +94,14 @@ function rowFailure(cause: unknown, table: string): unknown {
   return mysqlError("MYSQL-ROW", `a row does not fit table ${table}: ${why}`, { cause, details });
 }
 
+/** Of a name in the table of cursors: an index has no room for more. */
+const NAME_CHARS_MAX = 255;
+
+/** A lane's name in the table: a long one, as of a source's file with a long path, is told by what is left of it. */
+function nameIn(lane: string): string {
+  return lane.length <= NAME_CHARS_MAX ? lane : createHash("sha256").update(lane).digest("hex");
+}
+
 /** The sink's rows of the table of cursors. Names are told apart by their bytes. */
 class CursorTable implements SinkCursors<Session> {
   readonly #table: string;
@@ -109,14 +118,14 @@ class CursorTable implements SinkCursors<Session> {
       engine = InnoDB character set utf8mb4 collate utf8mb4_bin row_format = dynamic`);
   }
 
-  async read(session: Session): Promise<Map<string, Point>> {
-    return this.#points(session, "", []);
+  async read(session: Session, lanes: readonly string[]): Promise<Map<string, Point>> {
+    return this.#points(session, "", lanes);
   }
 
   async lock(session: Session, lanes: readonly string[]): Promise<Map<string, Point>> {
     const sorted = [...lanes].sort();
     await this.#put(session, new Map(sorted.map((lane) => [lane, BEFORE_ALL])), "lane = values(lane)");
-    return this.#points(session, "and lane in (?) order by lane for update", [sorted]);
+    return this.#points(session, "order by lane for update", sorted);
   }
 
   async move(session: Session, cursors: ReadonlyMap<string, Point>): Promise<void> {
@@ -124,14 +133,21 @@ class CursorTable implements SinkCursors<Session> {
   }
 
   async #put(session: Session, cursors: ReadonlyMap<string, Point>, ifThere: string): Promise<void> {
-    const rows = [...cursors].map(([lane, { pos, ord }]) => [...this.#of, lane, pos, ord]);
+    const rows = [...cursors].map(([lane, { pos, ord }]) => [...this.#of, nameIn(lane), pos, ord]);
     const into = `insert into ${this.#table} (sink, target, lane, pos, ord) values ?`;
     await session.query(`${into} on duplicate key update ${ifThere}`, [rows]);
   }
 
-  async #points(session: Session, and: string, values: readonly (readonly string[])[]): Promise<Map<string, Point>> {
-    const select = `select lane, pos, ord from ${this.#table} where sink = ? and target = ?`;
-    const rows = await session.query(`${select} ${and}`, [...this.#of, ...values]);
-    return new Map(rows.map(({ lane, pos, ord }) => [textOf(lane) ?? "", pointOf(`${textOf(pos)}/${textOf(ord)}`)]));
+  async #points(session: Session, locked: string, lanes: readonly string[]): Promise<Map<string, Point>> {
+    if (lanes.length === 0) return new Map();
+    const select = `select lane, pos, ord from ${this.#table} where sink = ? and target = ? and lane in (?) ${locked}`;
+    const rows = await session.query(select, [...this.#of, lanes.map(nameIn)]);
+    const byName = new Map(lanes.map((lane) => [nameIn(lane), lane]));
+    return new Map(
+      rows.map(({ lane, pos, ord }) => [
+        byName.get(textOf(lane) ?? "") ?? "",
+        pointOf(`${textOf(pos)}/${textOf(ord)}`),
+      ]),
+    );
   }
 }

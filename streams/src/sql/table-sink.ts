@@ -37,7 +37,8 @@ export interface SinkDialect<C> {
 /** The cursors of a sink in its target's database. */
 export interface SinkCursors<C> {
   create(client: C): Promise<void>;
-  read(client: C): Promise<Map<string, Point>>;
+  /** Those of these lanes that there are, and of others perhaps. */
+  read(client: C, lanes: readonly string[]): Promise<Map<string, Point>>;
   /** Those of these lanes, which nobody else moves before the transaction ends. */
   lock(client: C, lanes: readonly string[]): Promise<Map<string, Point>>;
   move(client: C, cursors: ReadonlyMap<string, Point>): Promise<void>;
@@ -66,7 +67,7 @@ export function tableSink<C extends object>(options: TableSinkOptions, dialect: 
       if (shape === undefined) throw new Error(`there is no table ${name}`);
       await dialect.refuse?.(client, options);
       await cursors.create(client);
-      refuseBehind(committed, await cursors.read(client), name, dialect.error);
+      refuseBehind(committed, await cursors.read(client, Object.keys(committed)), name, dialect.error);
     },
     async deliver(client, slices) {
       const moved = await whileBusy(client, () => inTransaction(client, name, dialect, () => write(client, slices)));
