@@ -1,4 +1,4 @@
-import type { HttpAnswer } from "@millrace/engine";
+import { type HttpAnswer, reportOf } from "@millrace/engine";
 import { virtualEnv } from "@millrace/engine/testing";
 import { expect, test } from "vitest";
 import { RegistryClient } from "./registry-client.ts";
@@ -34,4 +34,29 @@ test("a registry that was found to be away is shown as up when it is back, thoug
   expect(client.status).toMatchObject({ state: "up", connects: 2 });
   await client.close();
   await env.idle();
+});
+
+test("addresses are tried in order, and nothing of them that may be a secret is shown", async () => {
+  const env = virtualEnv("registry");
+  const asked: string[] = [];
+  const client = new RegistryClient({
+    urls: ["http://a/s3cret", "http://a/s3cret/2", "http://u:s3cret@b"],
+    env,
+    http: () => ({
+      async request({ url }) {
+        asked.push(url);
+        throw new Error("refused");
+      },
+      close: async () => undefined,
+    }),
+  });
+  const failure = await env.until(client.latest("s").catch(reportOf));
+  expect(asked).toEqual(
+    ["http://a/s3cret", "http://a/s3cret/2", "http://u:s3cret@b"].map((url) => `${url}/schemas/types`),
+  );
+  expect(failure).toMatchObject({
+    message: expect.stringContaining("http://a: refused; http://a (2): refused; http://b: refused"),
+  });
+  expect(JSON.stringify([failure, client.status])).not.toContain("s3cret");
+  await client.close();
 });

@@ -83,14 +83,16 @@ export class RegistryClient {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    const name = options.urls.map((url) => new URL(url).origin).join(",");
+    const urls = named(options.urls);
+    const urlOf = (endpoint: string): string => urls.get(endpoint) ?? "";
     this.#connection = new Connection({
-      name,
-      endpoints: options.urls,
+      name: options.urls.map(originOf).join(","),
+      endpoints: [...urls.keys()],
       env: options.env,
       policy: { ...options.policy, probeEveryMs: PROBE_MS },
       driver: {
-        connect: async (url) => {
+        connect: async (endpoint) => {
+          const url = urlOf(endpoint);
           await this.#greet(url);
           return { url };
         },
@@ -236,6 +238,18 @@ export class RegistryClient {
       answerBytesMax: ANSWER_BYTES_MAX,
     });
   }
+}
+
+const originOf = (url: string): string => new URL(url).origin;
+
+/** Addresses by their names for people, who see nothing of them that may be a secret. */
+function named(urls: readonly string[]): ReadonlyMap<string, string> {
+  const byName = new Map<string, string>();
+  for (const [i, url] of urls.entries()) {
+    const name = originOf(url);
+    byName.set(byName.has(name) ? `${name} (${i + 1})` : name, url);
+  }
+  return byName;
 }
 
 function wireDraft({ type, schema, references }: SchemaDraft): object {

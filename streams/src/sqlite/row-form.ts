@@ -23,6 +23,8 @@ export function jsonRow(row: SqliteRow, { columns }: TableShape): JsonObject {
 
 function jsonValue(value: SqliteValue, isText: boolean, type: string): Json {
   if (typeof value === "bigint") return Number(value);
+  // JSON has no number for it.
+  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
   if (!(value instanceof Uint8Array)) return value;
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (!isText) return bytes.toString("base64");
