@@ -147,6 +147,32 @@ describe("connectors over a connection that breaks", () => {
   });
 });
 
+test("a sink whose delivery failed is opened again for what is committed, also where its connection is good", async () => {
+  const env = virtualEnv("good");
+  const connection = new Connection({ name: "x", endpoints: ["a"], env, driver: ALWAYS_THERE });
+  const failures = [new Error("broken"), engineError("SINK-FAILED", "full"), undefined, undefined];
+  const opened: unknown[] = [];
+  const sink = resilientSink(connection, {
+    guarantee: "offset",
+    open: async (_, committed) => void opened.push(committed),
+    deliver: async (_, slices) => {
+      const failure = failures.shift();
+      if (failure !== undefined) throw failure;
+      return slices.length;
+    },
+  });
+  await sink.open("before");
+  const delivered = () => env.until(sink.deliver([sliceOf(0)]).catch(() => "failed"));
+  expect([await delivered(), await delivered(), await delivered(), await delivered()]).toEqual([
+    "failed",
+    "failed",
+    1,
+    1,
+  ]);
+  expect(opened).toEqual(["before", "before", "before"]);
+  await sink.close();
+});
+
 function readerOf(connection: Flaky, after: number, mayBreak = true): SourceReader {
   let next = after + 1;
   return {
