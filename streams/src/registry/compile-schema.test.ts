@@ -399,6 +399,23 @@ describe("a JSON Schema", () => {
     expect(faultOf(() => codec.decode(Buffer.from("{")))).toContain("it is no JSON");
   });
 
+  it.each<[string, string, string | undefined, string, string | undefined]>([
+    ["its name", "address.json", undefined, "address.json", undefined],
+    ["its name, beside its own address", "address.json", undefined, "address.json", "https://e/other.json"],
+    ["its name below the address of the schema", "address.json", "https://e/order.json", "address.json", undefined],
+    ["its name, with the same as its address", "address.json", "https://e/order.json", "address.json", "address.json"],
+    ["its name, with an address elsewhere", "address.json", "https://e/order.json", "address.json", "https://x/y.json"],
+    ["its own address", "https://e/address.json", "https://e/order.json", "address", "https://e/address.json"],
+  ])("refers to another schema by %s", async (_, ref, id, name, own) => {
+    const withId = (schema: Json & object, $id: string | undefined) =>
+      JSON.stringify({ ...($id === undefined ? {} : { $id }), ...schema });
+    const other = withId({ type: "object", required: ["zip"] }, own);
+    const text = withId({ type: "object", properties: { to: { $ref: ref } } }, id);
+    const codec = await compileSchema({ type: "JSON", schema: text, references: [{ name, schema: other }] });
+    expect(again(codec, { to: { zip: "1" } })).toEqual({ to: { zip: "1" } });
+    expect(faultOf(() => codec.encode({ to: {} }))).toContain("$.to.zip: must have required property");
+  });
+
   it("gives integers that a number would not hold as texts", async () => {
     const codec = await jsonSchema(schema);
     expect(codec.decode(Buffer.from('{"id":9007199254740993,"tags":["12345678901234567890"]}'))).toEqual({

@@ -16,7 +16,7 @@ const require = createRequire(import.meta.url);
 export function jsonSchemaCodec({ schema, references }: SchemaText, record?: string): SchemaCodec {
   const parsed = JSON.parse(schema) as object | boolean;
   const ajv = ajvFor(parsed);
-  for (const reference of references) ajv.addSchema(JSON.parse(reference.schema) as object, reference.name);
+  addReferences(ajv, references, idOf(parsed));
   const validate = ajv.compile(parsed);
   const title = typeof parsed === "object" ? (parsed as { readonly title?: unknown }).title : undefined;
   return {
@@ -32,6 +32,31 @@ export function jsonSchemaCodec({ schema, references }: SchemaText, record?: str
       return text.encode(JSON.stringify(row));
     },
   };
+}
+
+function idOf(schema: object | boolean): string | undefined {
+  const id = typeof schema === "object" ? (schema as { readonly $id?: unknown }).$id : undefined;
+  return typeof id === "string" ? id : undefined;
+}
+
+/** By its name, and by what the name means in a schema that has an address of its own. */
+function addReferences(
+  ajv: Ajv | Ajv2019 | Ajv2020,
+  references: SchemaText["references"],
+  base: string | undefined,
+): void {
+  for (const { name, schema } of references) ajv.addSchema(JSON.parse(schema) as object, name);
+  for (const { name, schema } of references) {
+    const address = base !== undefined && URL.canParse(name, base) ? new URL(name, base).href : name;
+    const isKnown = Object.hasOwn(ajv.schemas, address) || Object.hasOwn(ajv.refs, address);
+    if (!isKnown) ajv.addSchema(withoutId(JSON.parse(schema) as object), address);
+  }
+}
+
+/** The same under another address: one that has an address of its own is referred to by it. */
+function withoutId(schema: object): object {
+  const own = idOf(schema);
+  return own !== undefined && URL.canParse(own) ? { $ref: own } : { ...schema, $id: undefined };
 }
 
 const OPTIONS = { strict: false, allowUnionTypes: true, logger: false } as const;
