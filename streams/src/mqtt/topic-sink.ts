@@ -16,7 +16,8 @@ const IN_FLIGHT_MAX = 1000;
 
 export function topicSink({ topic, qos, retain }: TopicSinkOptions): MessageSinkDriver<MqttLink> {
   return {
-    guarantee: "at-least-once",
+    // With quality of service 0 the broker says nothing: what is on its way when a link is cut is lost.
+    guarantee: qos === 0 ? "best-effort" : "at-least-once",
     open: async () => undefined,
     async deliver(link, slices, encode) {
       // All of them first, so that nothing is published before one that cannot be.
