@@ -266,6 +266,20 @@ describe.skipIf(postgresMissing)(`PostgreSQL${SKIPPED}`, () => {
     expect(await refused({ id: 1 })).toBe("taken");
   });
 
+  test("an answered commit is on the server's disk, also where the server is told not to wait for that", async () => {
+    const table = await made("id int primary key, synchronous text default current_setting('synchronous_commit')");
+    await db.query("alter database postgres set synchronous_commit = off");
+    try {
+      const into = sink(table);
+      await into.open(undefined);
+      await into.deliver([slice(0, [{ id: 1 }])]);
+      await into.close();
+    } finally {
+      await db.query("alter database postgres reset synchronous_commit");
+    }
+    expect(await rowsOf(table)).toEqual([{ id: 1, synchronous: "on" }]);
+  });
+
   for (const how of ["deleted", "marked"]) {
     test(`every row of an outbox is taken once and then ${how}, also while the server is killed and answers are lost`, async () => {
       const [from, to] = [`outbox_${how}`, `outbox_${how}_to`];
