@@ -70,7 +70,7 @@ class WasmCalculator implements PackedCalculator {
   readonly #options: WasmOptions;
   #exports: Exports;
   #state = 0;
-  /** After a trap the memory may be in any state. */
+  /** After a trap the memory may be in any state, and what was put there before it had no room is never freed. */
   #isBroken = false;
 
   constructor(module: object, options: WasmOptions) {
@@ -124,9 +124,22 @@ class WasmCalculator implements PackedCalculator {
   }
 
   #put(bytes: Uint8Array): number {
-    const at = this.#exports.ab_alloc(Math.max(1, bytes.length));
+    const at = this.#room(Math.max(1, bytes.length));
     new Uint8Array(this.#exports.memory.buffer, at, bytes.length).set(bytes);
     return at;
+  }
+
+  /** Where there is none a module traps, or says 0, where its own data may be. */
+  #room(length: number): number {
+    let cause: unknown;
+    try {
+      const at = this.#exports.ab_alloc(length) >>> 0;
+      if (at !== 0) return at;
+    } catch (trap) {
+      cause = trap;
+    }
+    this.#isBroken = true;
+    throw new Error(`it has no room for ${length} bytes`, { cause });
   }
 
   #struct(size: number, words: readonly number[]): number {
