@@ -11,7 +11,7 @@ import {
 
 export interface SimulatedRow {
   readonly n: number;
-  readonly act?: "throw" | "exit" | "hang" | "rubbish" | "surplus";
+  readonly act?: "throw" | "exit" | "hang" | "rubbish" | "surplus" | "leak";
 }
 
 export interface SimulatedOptions {
@@ -36,6 +36,8 @@ class SimulatedWorker implements WorkerProcess {
   #isBusy = false;
   #hasEnded = false;
   #ignoresTerm = false;
+  /** What leaked stays: no row gets memory any more. */
+  #isFull = false;
   #total = 0;
 
   constructor(options: SimulatedOptions, listener: WorkerListener) {
@@ -119,8 +121,9 @@ class SimulatedWorker implements WorkerProcess {
       if (row.act === "rubbish") this.#listener.data(Uint8Array.of(255, 255, 255, 255, 255));
       if (row.act === "surplus")
         this.#say({ is: "result", id, from, out: [...out, ...rows.map(() => null), null], end: true });
-      out.push(this.#outcome(row));
-      if (row.act === "throw" && this.#options.stateful) break;
+      const outcome = this.#outcome(row);
+      out.push(outcome);
+      if (outcome !== null && "code" in outcome && this.#options.stateful) break;
       if (random.u32() % 3 > 0) continue;
       this.#say({ is: "result", id, from, out, end: false });
       from += out.length;
@@ -139,6 +142,8 @@ class SimulatedWorker implements WorkerProcess {
 
   /** A row that throws spoils the total first. */
   #outcome({ n, act }: SimulatedRow): WireOutcome {
+    this.#isFull ||= act === "leak";
+    if (this.#isFull) return { code: "CALC-OOM", msg: "out of memory" };
     if (act === "throw") {
       this.#total = Number.NaN;
       return { code: "CALC-THREW", msg: "asked to" };
@@ -161,6 +166,7 @@ export function expectedOf(
     hang: "CALC-TIMEOUT",
     rubbish: "CALC-PROTOCOL",
     surplus: "CALC-PROTOCOL",
+    leak: "CALC-OOM",
   };
   let total = from;
   const given = rows.map(({ n, act }): Json => {

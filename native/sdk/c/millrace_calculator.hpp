@@ -223,6 +223,10 @@ int32_t guarded(Work work) {
   } catch (const PayloadError &error) {
     last_code() = error.code();
     last_error() = error.what();
+  } catch (const std::bad_alloc &) {
+    // Both are short enough to need no memory.
+    last_code() = "CALC-OOM";
+    last_error() = "out of memory";
   } catch (const std::exception &error) {
     last_error() = error.what();
   } catch (...) {

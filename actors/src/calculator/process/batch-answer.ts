@@ -1,5 +1,6 @@
-import type { StateEvent } from "@millrace/engine";
+import type { MillraceError, StateEvent } from "@millrace/engine";
 import { FrameError, type WireOutcome, type WorkerFrame } from "./frame.ts";
+import { reportedError } from "./worker-report.ts";
 
 /** What is heard of one batch: outcomes in order, the end, and of a stateful calculator its state. */
 export class BatchAnswer {
@@ -9,6 +10,8 @@ export class BatchAnswer {
   copies = 0;
   hasDrafts = false;
   isCancelled = false;
+  /** A row found no memory. What took it may still be there, so nothing behind that row counts. */
+  exhausted: MillraceError | undefined;
   readonly #id: number;
   readonly #n: number;
   readonly #stateful: boolean;
@@ -33,7 +36,13 @@ export class BatchAnswer {
     if (from !== this.outcomes.length || !Array.isArray(out))
       throw new FrameError(`results from row ${String(from)} instead of ${this.outcomes.length}`);
     if (from + out.length > this.#n) throw new FrameError(`${from + out.length} results for ${this.#n} rows`);
-    for (const outcome of out as readonly WireOutcome[]) this.outcomes.push(outcome);
+    for (const outcome of out as readonly WireOutcome[]) {
+      if (isOutOfMemory(outcome)) {
+        this.exhausted = reportedError(outcome);
+        return false;
+      }
+      this.outcomes.push(outcome);
+    }
     this.opens += countOf(opens);
     this.copies += countOf(copies);
     this.hasDrafts ||= drafts === true;
@@ -50,6 +59,9 @@ export class BatchAnswer {
     return this.isCancelled || (this.#stateful && last !== undefined && last !== null && !Array.isArray(last));
   }
 }
+
+const isOutOfMemory = (outcome: WireOutcome): boolean =>
+  outcome !== null && !Array.isArray(outcome) && (outcome as { readonly code?: unknown }).code === "CALC-OOM";
 
 /** What a worker counts is for people: nonsense counts for nothing. */
 function countOf(value: unknown): number {

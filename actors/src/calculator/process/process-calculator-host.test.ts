@@ -1,4 +1,4 @@
-import type { CommittedBehavior, Json, MillraceError, WorkerLauncher } from "@millrace/engine";
+import type { CommittedBehavior, Json, MillraceError, WorkerLauncher, WorkerProcess } from "@millrace/engine";
 import { payloadError, RowBatch } from "@millrace/engine";
 import { SeededRandom, type VirtualEnv, virtualEnv } from "@millrace/engine/testing";
 import { describe, expect, it } from "vitest";
@@ -9,7 +9,7 @@ import { encodeFrame, FrameReader } from "./frame.ts";
 import { processCalculator } from "./process-calculator.ts";
 import { ProcessCalculatorHost } from "./process-calculator-host.ts";
 
-const ACTS = ["throw", "exit", "hang", "rubbish", "surplus"] as const;
+const ACTS = ["throw", "exit", "hang", "rubbish", "surplus", "leak"] as const;
 
 function rowsOf(random: SeededRandom, n: number): SimulatedRow[] {
   return Array.from({ length: n }, (_, i) => {
@@ -25,12 +25,15 @@ interface Simulated {
 
 async function simulated(seed: number, stateful: boolean, kills: number, credit = 64): Promise<Simulated> {
   const env = virtualEnv(seed);
-  const launcher = simulatedWorkers({ env, stateful, kills, credit });
+  return opened(env, simulatedWorkers({ env, stateful, kills, credit }), 12);
+}
+
+async function opened(env: VirtualEnv, launcher: WorkerLauncher, attemptsMax: number): Promise<Simulated> {
   const command = { command: "simulated", args: [], env: {} };
   const launch = { launcher, command, file: "/total.sim", config: null, graph: "g", node: "total" };
-  const behavior = processCalculator({ ...launch, deadlineMs: 200, attemptsMax: 12 }, env);
+  const behavior = processCalculator({ ...launch, deadlineMs: 200, attemptsMax }, env);
   const signal = AbortSignal.abort();
-  const opened = behavior.open?.({
+  const opening = behavior.open?.({
     graph: "g",
     node: "total",
     revision: 1,
@@ -39,7 +42,7 @@ async function simulated(seed: number, stateful: boolean, kills: number, credit 
     fail: () => undefined,
     signal,
   });
-  await env.until(Promise.resolve(opened));
+  await env.until(Promise.resolve(opening));
   return { env, behavior };
 }
 
@@ -150,6 +153,12 @@ it("a row that ends its process each time is given up after as many attempts", a
   expect([given, draft.attempts]).toEqual([[{ n: 1 }, "CALC-EXIT", { n: 3 }], 13]);
 });
 
+it("what leaked goes with its process: the rows behind it pass", async () => {
+  const run = await simulated(9, false, 0);
+  const { draft, given } = await step(run, [{ n: 1 }, { n: 2, act: "leak" }, { n: 3 }, { n: 4 }]);
+  expect([given, draft.attempts]).toEqual([[{ n: 1 }, "CALC-OOM", { n: 3 }, { n: 4 }], 13]);
+});
+
 it.each([0, 100])(
   "that is closed while it calculates, %i ms on, ends its process and starts no other",
   async (afterMs) => {
@@ -196,6 +205,55 @@ it.each([0, 100])(
     expect(await outcome).toBe("CALC-START");
   },
 );
+
+/** Worker processes that neither hear nor obey what is in `deaf`; what else they are told, but for rows, is in `told` with its time. */
+function deafWorkers(env: VirtualEnv, deaf: readonly string[]) {
+  const told: (readonly [what: string, atMs: number])[] = [];
+  const { launch } = simulatedWorkers({ env, stateful: false, kills: 0, credit: 64 });
+  const hears = (what: string): boolean => {
+    if (["cancel", "ping", "SIGTERM", "SIGKILL"].includes(what)) told.push([what, env.clock.monotonic()]);
+    return !deaf.includes(what);
+  };
+  const launcher: WorkerLauncher = {
+    async launch(command, listener): Promise<WorkerProcess> {
+      const worker = await launch(command, listener);
+      return {
+        pid: worker.pid,
+        output: worker.output,
+        usage: () => undefined,
+        send: (bytes) => {
+          if ([...new FrameReader().read(bytes)].every(({ is }) => hears(is))) worker.send(bytes);
+        },
+        signal: (name) => hears(name) && worker.signal(name),
+      };
+    },
+  };
+  return { told, launcher };
+}
+
+it("a row that never ends is asked to stop, then to end, and then ended", async () => {
+  const env = virtualEnv(10);
+  const { told, launcher } = deafWorkers(env, ["cancel", "SIGTERM"]);
+  const run = await opened(env, launcher, 1);
+  expect((await step(run, [{ n: 1, act: "hang" }])).given).toEqual(["CALC-TIMEOUT"]);
+  const [stop = 0, end = 0, kill = 0] = told.map(([, atMs]) => atMs);
+  expect(told.map(([what]) => what)).toEqual(["cancel", "SIGTERM", "SIGKILL"]);
+  expect([end - stop, kill - end]).toEqual([250, 250]);
+});
+
+it.each([
+  ["answers pings is left alone", [], []],
+  ["is silent is ended, and another goes on", ["ping"], ["SIGKILL"]],
+] as const)("a process without work that %s", async (_, deaf, signals) => {
+  const env = virtualEnv(11);
+  const { told, launcher } = deafWorkers(env, deaf);
+  const run = await opened(env, launcher, 1);
+  await env.advance(4500);
+  expect(told.length).toBeGreaterThanOrEqual(3);
+  expect(told.flatMap(([what]) => (what === "ping" ? [] : [what]))).toEqual(signals);
+  expect((await step(run, [{ n: 1 }])).given).toEqual([{ n: 1 }]);
+  expect(run.behavior.describe?.()).toMatchObject({ restarts: signals.length });
+});
 
 it("tells what it knows of itself", async () => {
   const run = await simulated(7, true, 0);

@@ -61,8 +61,9 @@ const RESULT_SLACK_MS = 100;
 const GRACE_MS = 250;
 const CREDIT_MAX = 1_000_000;
 const LAST_WORDS_CHARS = 300;
-/** What V8 and the JVM say when they give up. */
-const OUT_OF_MEMORY = /JavaScript heap out of memory|Terminating due to java\.lang\.OutOfMemoryError/;
+/** The last words of V8, the JVM, Python, Rust and C++ without memory. */
+const OUT_OF_MEMORY =
+  /JavaScript heap out of memory|java\.lang\.OutOfMemoryError|^MemoryError\b|memory allocation of \d+ bytes failed|std::bad_alloc/m;
 
 interface Conversation {
   /** True when it is over. @throws FrameError the worker may not say that */
@@ -151,8 +152,13 @@ export class WorkerSession {
       heard.isCancelled = true;
       this.#send({ is: "cancel", id });
     };
+    const hear = (answer: WorkerFrame): boolean => {
+      const isOver = heard.hear(answer);
+      if (heard.exhausted !== undefined) this.#kill(heard.exhausted);
+      return isOver;
+    };
     const quietMs = deadlineMs + RESULT_SLACK_MS;
-    let failure = await this.#converse({ hear: (f) => heard.hear(f), quietMs, cancel }, requests);
+    let failure = await this.#converse({ hear, quietMs, cancel }, requests);
     if (heard.isCancelled && heard.outcomes.length === 0) failure ??= late(deadlineMs);
     const { outcomes, state, opens, copies, hasDrafts } = heard;
     return { outcomes, state, failure, opens, copies, hasDrafts };
@@ -259,7 +265,10 @@ export class WorkerSession {
   #receive(bytes: Uint8Array): void {
     if (this.#doom !== undefined) return;
     try {
-      for (const frame of this.#reader.read(bytes)) this.#hear(frame as WorkerFrame);
+      for (const frame of this.#reader.read(bytes)) {
+        this.#hear(frame as WorkerFrame);
+        if (this.#doom !== undefined) return;
+      }
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#kill(actorError("CALC-PROTOCOL", `the calculator broke the protocol: ${error.message}`, { cause: error }));
