@@ -69,6 +69,19 @@ it("posts a body, and gives the answer whatever its status", async () => {
   expect([status, headers["x-kind"], Buffer.from(body).toString()]).toEqual([418, "teapot", "tea!"]);
 });
 
+it("keeps as many connections as it may have, and makes no more", async () => {
+  let connections = 0;
+  const server = createServer((request, response) => void request.resume().on("end", () => response.end()));
+  server.on("connection", () => connections++);
+  // However long a busy machine takes between two requests.
+  server.keepAliveTimeout = 0;
+  const url = `http://127.0.0.1:${await portOf(server)}/`;
+  const client = clientOf({ allow: LOOPBACK, connections: 2 });
+  const rest = { method: "POST", url, headers: {}, deadlineMs: 60_000, answerBytesMax: 1000 } as const;
+  await Promise.all(Array.from({ length: 12 }, () => client.request({ ...rest, body: Buffer.from("[]") })));
+  expect(connections).toBe(2);
+});
+
 describe("a hostile service", () => {
   it("that sends a byte now and then is left at the deadline", async () => {
     const virtual = virtualEnv(1);

@@ -70,6 +70,19 @@ test("batches go as lists, in JSON or MessagePack, and their results keep the or
   expect(requests).toHaveLength(3);
 });
 
+test.each([1, 3, 7])("as many requests are under way as there are connections: %i", async (connections) => {
+  let [now, most] = [0, 0];
+  const answer: Answering = async () => {
+    most = Math.max(most, ++now);
+    await new Promise(setImmediate);
+    now--;
+    return json(1);
+  };
+  const { run, requests } = hostOf(answer, { connections });
+  expect(await run([...ROWS, ...ROWS])).toEqual([...ROWS, ...ROWS].map(() => [1]));
+  expect([requests.length, most]).toEqual([10, connections]);
+});
+
 test("of a batch that is refused, only the message to blame is", async () => {
   const { run } = hostOf(
     (request) => {
