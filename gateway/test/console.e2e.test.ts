@@ -161,6 +161,7 @@ describe.skipIf(skipped)(
       await sees(page, ".table-view tbody tr", /^located → by-airport.*k\/s.*▲ \d\d/);
       await page.getByRole("button", { name: "scored", exact: true }).press("Enter");
       await sees(page, ".side", /scored.*Dead letters3/);
+      await sees(page, ".side", /healthy: true[\s\S]*details: {\s+threshold: 15/);
     });
 
     it("asks why before it changes a graph, and says who did it", async () => {

@@ -78,7 +78,10 @@ export class DemoHost extends FakeHost {
       node("late", "filter", 0.12),
       node("located", "enrich", 0.21),
       node("by-airport", "window", 0.61, { pressure: "cpu" }),
-      node("scored", "calculator", 0.22, { deadLettered: 3 }),
+      node("scored", "calculator", 0.22, {
+        deadLettered: 3,
+        details: { isolation: "thread", healthy: true, restarts: 0, details: { threshold: 15 } },
+      }),
       node("board", "sink", 0.1, { guarantee: "exactly-once" }),
       node("file", "sink", 0.06, { guarantee: "exactly-once" }),
     ];

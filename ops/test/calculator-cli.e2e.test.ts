@@ -95,6 +95,7 @@ interface Profile {
     readonly calculator: string;
     readonly size: number;
     readonly timeMs: number | null;
+    readonly cpuMs: number | null;
     readonly memoryMib: number | null;
     readonly iterations: number | null;
     readonly error: string | null;
@@ -104,7 +105,7 @@ interface Profile {
 
 describe("a profile", () => {
   it("compares the built-in sorts over sizes", async () => {
-    const sizes = [100, 1600];
+    const sizes = [100, 6000];
     const names = ["bubble-sort", "merge-sort", "quick-sort"];
     const { code, stdout } = await calculator("profile", ...names, "--sizes", sizes.join(), "--runs", "1", "--json");
     expect(code).toBe(0);
@@ -117,6 +118,8 @@ describe("a profile", () => {
       expect(timeMs).toBeGreaterThan(0);
       expect(memoryMib).toBeGreaterThan(10);
     }
+    // The kernel counts in 10 ms: 18 million comparisons take more anywhere.
+    expect(measurements.find((m) => m.calculator === "bubble-sort" && m.size === 6000)?.cpuMs).toBeGreaterThan(0);
     const [bubble, merge, quick] = growth.map(({ iterations }) => iterations ?? 0);
     expect(bubble).toBeCloseTo(2, 1);
     for (const power of [merge, quick]) expect(power).toSatisfy((p: number) => p > 1 && p < 1.5);

@@ -23,6 +23,7 @@ export interface NodeStatus {
   readonly state: string;
   readonly guarantee?: string;
   readonly epoch: number;
+  readonly details?: Json;
   readonly lastError: ErrorReport | null;
 }
 

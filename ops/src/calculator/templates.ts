@@ -1,4 +1,5 @@
 /** First files of a calculator, in each language: typed, running, with vectors that pass. */
+import { shellWord } from "../cli/shell-word.ts";
 import { c, cpp, rust, rustManifest } from "./native-templates.ts";
 
 export const LANGUAGES = ["ts", "python", "java", "rust", "cpp", "c"] as const;
@@ -35,12 +36,12 @@ export function firstFilesOf(language: Language, name: string, sdk: (language: s
     case "c":
       return {
         files: [{ file: `${snake}.c`, text: c() }],
-        built: { command: `cc -O2 -shared -fPIC -I ${sdk("c")} -o ${file} ${snake}.c`, file },
+        built: { command: `cc -O2 -shared -fPIC -I ${shellWord(sdk("c"))} -o ${file} ${snake}.c`, file },
       };
     case "cpp":
       return {
         files: [{ file: `${snake}.cpp`, text: cpp() }],
-        built: { command: `c++ -std=c++17 -O2 -shared -fPIC -I ${sdk("c")} -o ${file} ${snake}.cpp`, file },
+        built: { command: `c++ -std=c++17 -O2 -shared -fPIC -I ${shellWord(sdk("c"))} -o ${file} ${snake}.cpp`, file },
       };
     default:
       return { files: [templateOf(language, name)] };

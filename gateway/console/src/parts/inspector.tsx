@@ -9,6 +9,7 @@ import { setQuery } from "../router.ts";
 import type { Selection } from "../selection.ts";
 import { EventList } from "./event-list.tsx";
 import { Icon } from "./icons.tsx";
+import { NodeDetails } from "./node-details.tsx";
 import { Peek } from "./peek.tsx";
 
 interface InspectorProps {
@@ -124,6 +125,7 @@ function nodeTabs(status: GraphStatus, node: NodeStatus, source: string): readon
           <p className="side-note side-error">
             <LiveText read={() => live.node(name)?.error ?? ""} />
           </p>
+          <NodeDetails graph={status.graph} node={name} />
         </>
       ),
     },

@@ -163,6 +163,29 @@ fn a_reader_without_a_slot_copies() {
     }
 }
 
+#[test]
+fn a_reader_that_leases_as_many_bytes_as_it_may_copies() {
+    let place = Place::new();
+    let owner = place.open(|_| ());
+    let reader = place.open(|options| options.leased_bytes_max = 25_000);
+    let tokens: Vec<_> = (0..4).map(|seed| put(&owner, &pattern(seed, 10_000))).collect();
+    let mut leases: Vec<_> = tokens.iter().map(|token| reader.acquire(token).unwrap().unwrap()).collect();
+    for token in &tokens[..3] {
+        owner.discard(token);
+    }
+    owner.sweep();
+    assert_eq!(owner.stats().payloads, 3, "two of them leased, and the last, which is its owner's");
+    for (seed, lease) in leases.iter().enumerate() {
+        assert!(seen(lease) == pattern(seed as u8, 10_000) && lease.is_valid());
+    }
+    assert!(leases.remove(0).release(false));
+    let again = reader.acquire(&tokens[3]).unwrap().unwrap();
+    owner.discard(&tokens[3]);
+    owner.sweep();
+    assert_eq!(owner.stats().payloads, 2, "and when it has let go of one, it leases again");
+    assert!(again.release(false));
+}
+
 /// Those who were known take it before the owner lets go, the others get the token from one of them.
 #[test]
 fn eight_processes_read_what_is_there_as_long_as_one_of_them_does() {
