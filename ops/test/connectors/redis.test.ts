@@ -331,7 +331,9 @@ nodes:
 
   test("what was trimmed unread is reported as an exact range; what was deleted in the middle is a hole", async () => {
     const key = next("s");
-    const ids = await add(key, numbers(0, 100));
+    // Of one millisecond, in which the id before another is that of the entry before it.
+    const ids = numbers(0, 100).map((n) => `1700000000000-${n}`);
+    for (const [n, id] of ids.entries()) await redis.xadd(key, id, "data", `${n}`);
     const start = await source(`/stream/${key}`).open("0", -1);
     const read = await start.read(10);
     const after = (read as { through: number }).through;
