@@ -123,7 +123,7 @@ export async function main({ repeats = 5 } = {}) {
   buildEngines();
   process.stdout.write(`edge   node ${process.version}, rows of ${ROW_BYTES} B per second, medians of ${repeats}\n`);
   const nats = await startNats(natsKind);
-  const kafka = await KafkaServer.start(kafkaKind, { isTuned: true });
+  const kafka = await KafkaServer.start(kafkaKind);
   try {
     const overNats = await compare(await natsPeers(nats.address), NATS_RATIOS, repeats);
     const overKafka = await compare(await kafkaPeers(kafka.address), KAFKA_RATIOS, repeats);

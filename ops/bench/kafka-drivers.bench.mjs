@@ -124,7 +124,7 @@ async function prepare(kafka) {
 export async function main({ repeats = 5 } = {}) {
   const kind = kafkaKinds().at(-1);
   if (kind === undefined) throw new Error("this bench needs Kafka (npm test installs it)");
-  const server = await KafkaServer.start(kind, { isTuned: true });
+  const server = await KafkaServer.start(kind);
   process.stdout.write(`kafka-drivers   node ${process.version}, Kafka ${kind.version}, medians of ${repeats}\n`);
   try {
     await prepare(new Kafka({ brokers: [server.address], logLevel: logLevel.NOTHING }));

@@ -47,8 +47,6 @@ export interface KafkaServerOptions {
    * a second. Default false; the members of a cluster always are.
    */
   readonly restarts?: boolean;
-  /** Java gets what Kafka's own scripts give it, for benches. Default false: what starts quickly. */
-  readonly isTuned?: boolean;
 }
 
 /** The brokers that this machine has, oldest first; none where `MILLRACE_SKIP_KAFKA` says why. */
@@ -75,7 +73,7 @@ export class KafkaServer {
 
   static async start(
     { version, jars }: KafkaKind,
-    { security, member, log, restarts = member !== undefined, isTuned = false }: KafkaServerOptions = {},
+    { security, member, log, restarts = member !== undefined }: KafkaServerOptions = {},
   ): Promise<KafkaServer> {
     const [wired, secure] = [await freePort(), await freePort()];
     const wire = await TcpProxy.to({ port: wired });
@@ -87,7 +85,8 @@ export class KafkaServer {
       readyMs: 120_000,
       binary: "java",
       args: (port, directory) => [
-        ...(isTuned ? TUNED : [...QUICK, `-Xmx${controllers.length > 1 ? 256 : 384}m`]),
+        ...JAVA,
+        `-Xmx${controllers.length > 1 ? 256 : 384}m`,
         ...["-cp", join(jars, "*"), "kafka.Kafka", configured(directory, log ?? logIn(directory), port, settings)],
       ],
       greet,
@@ -152,17 +151,7 @@ export class KafkaServer {
 }
 
 /** A quick start counts for more than speed: no second compiler, one collector thread. */
-const QUICK = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
-/** `KAFKA_HEAP_OPTS` and `KAFKA_JVM_PERFORMANCE_OPTS` of kafka-server-start.sh and kafka-run-class.sh. */
-const TUNED = [
-  "-Xmx1G",
-  "-Xms1G",
-  "-server",
-  "-XX:+UseG1GC",
-  "-XX:MaxGCPauseMillis=20",
-  "-XX:InitiatingHeapOccupancyPercent=35",
-  "-XX:+ExplicitGCInvokesConcurrent",
-];
+const JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
 
 interface Settings {
   readonly id: number;
