@@ -11,7 +11,9 @@ type Headers = Readonly<Record<string, unknown>>;
 
 /** Whether headers are those of an event in binary mode. */
 export function hasCloudEventHeaders(headers: Headers): boolean {
-  return Object.keys(headers).some((name) => PREFIX.test(name) && name.replace(PREFIX, "") === "specversion");
+  return Object.keys(headers).some(
+    (name) => PREFIX.test(name) && name.replace(PREFIX, "").toLowerCase() === "specversion",
+  );
 }
 
 /** The event that headers and body say; not checked yet. `isEncoded`: values are percent-encoded, as HTTP has them. */

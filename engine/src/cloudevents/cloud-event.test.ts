@@ -92,6 +92,12 @@ describe("an event in binary mode", () => {
     },
   );
 
+  test("is read from headers whose names a sender has written with capitals", () => {
+    const headers = { "Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "t" };
+    const event = { specversion: "1.0", id: "1", source: "/s", type: "t", data: 1 };
+    expect(cloudEventFromEnvelope({ subject: "s", headers, data: 1 })).toEqual(event);
+  });
+
   test("is the body of a broker's message whose headers say nothing, and a row without headers is left as it is", () => {
     expect(cloudEventFromEnvelope({ topic: "t", headers: { a: "b" }, value: EVENT })).toEqual(EVENT);
     expect(cloudEventFromEnvelope(EVENT)).toEqual(EVENT);
