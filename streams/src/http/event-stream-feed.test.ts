@@ -202,6 +202,17 @@ describe("a server of events", () => {
     expect(requests).toBe(0);
   });
 
+  test("goes on behind the last event where it is redirected to another origin", async () => {
+    const seen: unknown[] = [];
+    const elsewhere = await serve(({ headers }, response) => {
+      seen.push(headers["last-event-id"]);
+      response.writeHead(200, HEAD).end(`id: ${seen.length}\ndata: ${seen.length}\n\n`);
+    });
+    const { url } = await serve((_, response) => void response.writeHead(307, { location: elsewhere.url }).end());
+    await new Running(feedOf(url)).until(2);
+    expect(seen.slice(0, 2)).toEqual([undefined, "1"]);
+  });
+
   test("gets credentials, other ones once they are refused, and no headers of ours elsewhere", async () => {
     const seen: unknown[] = [];
     const elsewhere = await serve(({ headers }, response) => {

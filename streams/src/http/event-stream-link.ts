@@ -77,7 +77,7 @@ async function respond(
   { caller, dialer, headers, signal }: OpenOptions,
 ): Promise<Dispatcher.ResponseData> {
   let url = new URL(caller.options.url);
-  let sent: Readonly<Record<string, string>> = { ...(await caller.headers()), ...headers, accept: "text/event-stream" };
+  let sent: Readonly<Record<string, string>> = { accept: "text/event-stream", ...(await caller.headers()), ...headers };
   for (let hop = 0; hop <= REDIRECTS_MAX; hop++) {
     dialer.check(url);
     const response = await agent

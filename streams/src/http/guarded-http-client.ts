@@ -17,7 +17,17 @@ import type { Agent, Dispatcher } from "undici";
 import { GuardedDialer, type GuardedHttpOptions } from "./guarded-dialer.ts";
 
 export const REDIRECTS_MAX = 3;
-const HARMLESS = new Set(["accept", "content-type"]);
+/** What no secret is in. Whoever is redirected goes on where it was, so the place goes with it. */
+const HARMLESS = new Set([
+  "accept",
+  "cache-control",
+  "content-type",
+  "if-modified-since",
+  "if-none-match",
+  "last-event-id",
+]);
+/** A list that may be said in several lines, which are one (RFC 9110 §5.3). */
+const LISTS = new Set(["link"]);
 
 export function guardedHttpClient(options: GuardedHttpOptions, env: Env): HttpClient {
   return new GuardedHttpClient(options, env);
@@ -116,8 +126,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHeaders): void {
     this.#status = status;
     for (const [name, value] of Object.entries(headers)) {
-      const first = Array.isArray(value) ? value[0] : value;
-      if (typeof first === "string") this.#headers[name.toLowerCase()] = first;
+      const key = name.toLowerCase();
+      const said = Array.isArray(value) ? (LISTS.has(key) ? value.join(", ") : value[0]) : value;
+      if (typeof said === "string") this.#headers[key] = said;
     }
     if (Number(this.#headers["content-length"] ?? 0) > this.#request.answerBytesMax) this.#tooLarge();
   }

@@ -18,6 +18,8 @@ export interface PollDocument {
   readonly items: readonly FeedItem[];
   /** The whole of it; `undefined` for lines, and for what is no JSON. */
   readonly whole: Json | undefined;
+  /** It is not what it should be: what is given instead of its messages counts for none of them. */
+  readonly isBroken?: true;
 }
 
 const LINES = /\b(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-seq)\b/i;
@@ -31,7 +33,7 @@ export function readDocument({ headers, body }: HttpAnswer, options: DocumentOpt
   try {
     text = utf8.decode(body);
   } catch (cause) {
-    return { items: [notJson(Buffer.from(body).toString("latin1"), options.name, cause)], whole: undefined };
+    return broken(notJson(Buffer.from(body).toString("latin1"), options.name, cause), undefined);
   }
   return isLines ? readLines(text, options) : readJson(text, options);
 }
@@ -58,15 +60,17 @@ function readJson(text: string, options: DocumentOptions): PollDocument {
   try {
     whole = JSON.parse(text) as Json;
   } catch (cause) {
-    return { items: [notJson(text, options.name, cause)], whole: undefined };
+    return broken(notJson(text, options.name, cause), undefined);
   }
   const list = options.items === undefined ? whole : valueAt(whole, options.items);
   if (options.items === undefined && !Array.isArray(whole)) return { items: [itemOf(whole, options.id)], whole };
   if (Array.isArray(list)) return { items: list.map((message) => itemOf(message as Json, options.id)), whole };
   const place = { stream: options.name };
   const error = httpError("HTTP-SHAPE", `the answer of ${options.name} has no list at \`${options.items}\``, { place });
-  return { items: [{ message: text.slice(0, SHOWN_CHARS_MAX), error }], whole };
+  return broken({ message: text.slice(0, SHOWN_CHARS_MAX), error }, whole);
 }
+
+const broken = (item: FeedItem, whole: Json | undefined): PollDocument => ({ items: [item], whole, isBroken: true });
 
 function itemOf(message: Json, id: string | undefined): FeedItem {
   return { message, id: idAt(message, id) };

@@ -202,6 +202,42 @@ describe("a polled address", () => {
     expect(urls[1]).toBe("/orders?shop=1&since=10");
   });
 
+  test("follows a next page that stands in the second of two Link headers", async () => {
+    const service = await serve(({ url = "" }, response) => {
+      if (url.includes("page=2")) json(response, [2]);
+      else response.writeHead(200, { link: ['</orders>; rel="first"', '</orders?page=2>; rel="next"'] }).end("[1]");
+    });
+    const running = new Running(feedOf(service.url, { next: "link" }));
+    await running.until(2);
+    expect(running.messages).toEqual([1, 2]);
+  });
+
+  test("loses and repeats nothing of a page that could not be read once", async () => {
+    let fails = true;
+    let last = [2, 3];
+    const service = await serve(({ url = "" }, response) => {
+      if (!url.includes("page=2")) json(response, [1], { link: '</orders?page=2>; rel="next"' });
+      else if (fails) response.end("<html>");
+      else json(response, last);
+    });
+    const running = new Running(feedOf(service.url, { next: "link" }));
+    await running.until(2);
+    fails = false;
+    await running.until(4);
+    fails = true;
+    await running.until(5);
+    last = [2, 3, 4];
+    fails = false;
+    await running.until(6);
+    expect(running.messages).toEqual([1, "<html>", 2, 3, "<html>", 4]);
+  });
+
+  test("is asked for what the graph says that it takes", async () => {
+    const service = await serve((_, response) => json(response, [1]));
+    await new Running(feedOf(service.url, { headers: { accept: "application/vnd.shop+json" } })).until(1);
+    expect(service.requests[0]?.headers.accept).toBe("application/vnd.shop+json");
+  });
+
   test("does not ask for the next page before the last one is durable", async () => {
     const service = await serve((_, response) => {
       json(response, [1], { link: `</orders?page=${service.requests.length}>; rel=next` });

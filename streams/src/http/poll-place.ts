@@ -91,13 +91,14 @@ export function placeAfter(
 /** Without a next page the last one is read again. */
 function pageAfter(
   next: string | undefined,
-  { url }: PollPlace,
-  { items }: PollDocument,
+  { url, taken }: PollPlace,
+  { items, isBroken }: PollDocument,
   options: PlaceOptions,
 ): Pick<PollPlace, "url" | "taken"> {
   if (options.next === undefined) return {};
   if (next !== undefined) return { url: next };
-  return { ...(url === undefined ? {} : { url }), taken: items.length };
+  const count = isBroken === true ? (taken ?? 0) : items.length;
+  return { ...(url === undefined ? {} : { url }), taken: count };
 }
 
 function nextUrl(

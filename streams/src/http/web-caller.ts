@@ -106,7 +106,8 @@ export class WebCaller {
 
   async #ask(url: string, extra: Readonly<Record<string, string>>): Promise<HttpAnswer> {
     const { deadlineMs = DEADLINE_MS, bytesMax: answerBytesMax = BYTES_MAX } = this.options;
-    const headers = { ...(await this.headers()), ...extra };
+    // What the graph says is asked for, `accept` above all, is meant.
+    const headers = { ...extra, ...(await this.headers()) };
     try {
       return await this.#client.request({ method: "GET", url, headers, deadlineMs, answerBytesMax });
     } catch (error) {
