@@ -28,6 +28,8 @@ type SegmentFile = Pick<DiskFile, "read" | "size" | "close">;
 interface OpenFile {
   readonly file: Promise<SegmentFile>;
   users: number;
+  /** It did not open, or could not be read: nobody else gets it. */
+  hasFailed: boolean;
 }
 
 /** @throws LOG-ARCHIVE the archive is of another segment or log */
@@ -96,18 +98,22 @@ export class SegmentReaders implements SegmentSource {
   async #use<T>(serial: number, use: (file: SegmentFile) => Promise<T>): Promise<T> {
     let entry = this.#files.get(serial);
     if (entry === undefined) {
-      entry = { file: this.#open(serial), users: 0 };
+      entry = { file: this.#open(serial), users: 0, hasFailed: false };
       this.#files.set(serial, entry);
     }
     entry.users++;
     try {
       return await use(await entry.file);
     } catch (thrown) {
-      // A file that did not open is not kept, so that the next reader tries again.
-      if (this.#files.get(serial) === entry) this.#files.delete(serial);
+      // It is not kept, so that the next reader tries again.
+      if (this.#files.get(serial) === entry) {
+        this.#files.delete(serial);
+        entry.hasFailed = true;
+      }
       throw thrown;
     } finally {
       entry.users--;
+      if (entry.hasFailed && entry.users === 0) await entry.file.then((file) => file.close()).catch(() => undefined);
       await this.#closeIdle();
     }
   }
