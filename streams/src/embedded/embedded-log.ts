@@ -314,7 +314,7 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
   }
 
   async #close(): Promise<void> {
-    const { appender, writer, preparation, follower, files, manifest, lock, commits } = this.#parts;
+    const { appender, writer, preparation, follower, manifest, commits } = this.#parts;
     const wasOpen = this.#state === "open";
     const refuse = logError("LOG-CLOSED", "the log was closed");
     while (this.#state === "open" && (writer.isBusy || appender.isWaiting)) {
@@ -326,12 +326,21 @@ export class EmbeddedLog implements EventLog, LiveStoredLog {
     await writer.settled();
     writer.active.hash.discard();
     if (this.#state === "open") this.#state = "closing";
-    await this.#parts.retention.settled();
-    await preparation.stop();
-    await follower.stop();
-    if (wasOpen && this.#state === "closing") {
-      await manifest.update((m) => ({ ...m, openEnd: { pos: this.#durableEnd, chain: writer.prev } }));
+    try {
+      await this.#parts.retention.settled();
+      await preparation.stop();
+      await follower.stop();
+      if (wasOpen && this.#state === "closing") {
+        await manifest.update((m) => ({ ...m, openEnd: { pos: this.#durableEnd, chain: writer.prev } }));
+      }
+    } finally {
+      await this.#release();
     }
+  }
+
+  /** Also when the disk is full: who waits for the log, or for its directory, must not wait for ever. */
+  async #release(): Promise<void> {
+    const { writer, files, lock, commits } = this.#parts;
     this.#state = this.#state === "closing" ? "closed" : this.#state;
     commits.fire();
     await files.close();

@@ -62,6 +62,19 @@ describe("a full disk", () => {
     });
   }
 
+  it("keeps no log from closing: subscriptions end, and its directory can be opened again", async () => {
+    const { machine, process, append } = await scene("closing", 10);
+    await append(100);
+    const { signal } = new AbortController();
+    const batches = process.log.subscribe({ from: 1, signal })[Symbol.asyncIterator]();
+    expect(await machine.env.until(batches.next())).toMatchObject({ value: { end: 1, live: true } });
+    const next = batches.next();
+    machine.disk.failNext("write", "ENOSPC", { path: /MANIFEST/ });
+    await expect(machine.env.until(process.log.close())).rejects.toMatchObject({ code: "ENOSPC" });
+    expect(await machine.env.until(next)).toMatchObject({ done: true });
+    expect((await machine.open()).log.durableEnd).toBe(1);
+  });
+
   it("leaves nothing of a segment that could not be prepared", async () => {
     const { machine, append } = await scene("tmp", 0);
     while ((await append(6000)) === "appended") await machine.env.advance(20);
