@@ -254,7 +254,8 @@ export class Appender {
     if (position === undefined) return -1;
     let before = 0;
     for (let i = 0; i < conflict; i++) before += (appends[i] as StreamAppend).events.length;
-    return Math.max(-1, position - before);
+    // Below the base nobody knows where it was: that is below the base, too, however much stood before it.
+    return Math.max(0, position - before);
   }
 
   /** A stream that has no number has no event that could be repeated. */

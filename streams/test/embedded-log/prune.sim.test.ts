@@ -108,6 +108,16 @@ for (const index of ["kept", "made again"] as const) {
       await expect(outcome).rejects.toMatchObject({ code: "LOG-PRUNED" });
     });
 
+    it("nor one that begins with another stream", async () => {
+      const { made } = await pruned();
+      const [first, second] = [made.workload.event(new Uint8Array(10)), made.workload.event(new Uint8Array(10))];
+      const retry = [
+        { stream: "all", expected: "any" as const, events: [first] },
+        { stream: "early", expected: 1, events: [second] },
+      ];
+      await expect(made.until(made.process.log.append(retry))).rejects.toMatchObject({ code: "LOG-PRUNED" });
+    });
+
     it("has a leaf hash for everything that is gone", async () => {
       const { made, base } = await pruned();
       const mount = new SimulatedMount(made.machine.disk);
