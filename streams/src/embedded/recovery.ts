@@ -244,7 +244,11 @@ class Recovery {
       logId: current.logId,
       base: { pos: current.base, chain: current.prev0 },
       end: this.#expected.position,
-      chainsAt: async (pos) => [ends.get(pos) ?? (await this.#chainInSealed(pos)) ?? [], this.#sealsAt(pos)].flat(),
+      chainsAt: async (pos) => {
+        const segment = this.#segmentTo(pos);
+        if (segment?.[1].state === "pruned") return undefined;
+        return [ends.get(pos) ?? (await this.#chainInSealed(segment, pos)) ?? [], this.#sealsAt(pos)].flat();
+      },
     });
   }
 
@@ -253,11 +257,16 @@ class Recovery {
     return segments.filter((segment) => segment.endPos === pos).map((segment) => segment.sealHead);
   }
 
-  async #chainInSealed(pos: number): Promise<number | undefined> {
-    const { disk, directory, crc, kernels, align } = this.#context;
-    const { segments, segmentBytes } = this.#manifest.current;
-    const found = Object.entries(segments).find(([, segment]) => segment.firstPos < pos && pos <= segment.endPos);
+  /** The listed segment that holds the event before `pos`. */
+  #segmentTo(pos: number): [serial: string, segment: SealedSegment] | undefined {
+    const { segments } = this.#manifest.current;
+    return Object.entries(segments).find(([, segment]) => segment.firstPos < pos && pos <= segment.endPos);
+  }
+
+  async #chainInSealed(found: readonly [string, SealedSegment] | undefined, pos: number): Promise<number | undefined> {
     if (found === undefined) return undefined;
+    const { disk, directory, crc, kernels, align } = this.#context;
+    const { segmentBytes } = this.#manifest.current;
     const files = new SegmentReaders(disk, directory, kernels);
     try {
       const scanner = new BlockScanner(files, crc, align, segmentBytes);

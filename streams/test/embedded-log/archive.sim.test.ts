@@ -5,10 +5,19 @@ import { ArchiveFile } from "../../src/embedded/archive-file.ts";
 import { blockKernels } from "../../src/embedded/block-kernels.ts";
 import { crc32c } from "../../src/embedded/crc32c.ts";
 import { listSegments } from "../../src/embedded/list-segments.ts";
+import type { PruneOptions } from "../../src/embedded/log-retention.ts";
 import { openStoredLog } from "../../src/embedded/open-stored-log.ts";
+import type { Witness } from "../../src/embedded/witnesses.ts";
 import { ArchivedLog, placesOf } from "./archived-log.ts";
 import { DIRECTORY } from "./log-machine.ts";
 import { gather, hex } from "./log-model.ts";
+
+const PRUNE_ALL: PruneOptions = {
+  beforeMs: Number.POSITIVE_INFINITY,
+  needs: async () => [],
+  heldBy: async () => undefined,
+  by: { principal: "test", reason: "" },
+};
 
 async function storedOf(batches: AsyncIterable<StoredBatch>): Promise<string[]> {
   const records: string[] = [];
@@ -100,6 +109,30 @@ describe("archived segments", () => {
     const unsigned = await archived.archive({ signedEnd: (third?.firstPosition ?? 0) - 1 });
     expect(unsigned).toEqual({ segments: [], waitsFor: "the Merkle tree" });
     expect((await archived.archive()).segments.map(({ serial }) => serial)).toEqual([2, 3]);
+  });
+
+  it("have what a snapshot saw that was made at the end of the last of them, until that is pruned", async () => {
+    const archived = new ArchivedLog("witness");
+    await archived.open();
+    const seen: Witness[] = [];
+    while (archived.process.log.health.activeSegment < 3) {
+      await archived.append(["all"], 5000);
+      seen.push({ name: "snapshot", ...archived.process.log.witness() });
+    }
+    await archived.until(archived.process.log.indexed());
+    await archived.machine.env.advance(200);
+    const end = (await archived.archive()).segments.at(-1)?.endPosition;
+    const snapshot = seen.find(({ pos }) => pos === end) as Witness;
+    const opening = (chain: number): Promise<string> =>
+      archived.machine.outcomeOfOpening({ witnesses: [{ ...snapshot, chain }] });
+    const outcomes = async (): Promise<readonly string[]> => {
+      await archived.machine.close(archived.process);
+      return [await opening(snapshot.chain), await opening(snapshot.chain ^ 1)];
+    };
+    expect(await outcomes()).toEqual(["opened", "LOG-TAIL-LOST"]);
+    await archived.open();
+    await archived.until(archived.process.log.retention.prune(PRUNE_ALL));
+    expect(await outcomes()).toEqual(["opened", "opened"]);
   });
 
   it("are not archived when they are not what was sealed or what was signed", async () => {
