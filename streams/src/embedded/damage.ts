@@ -58,6 +58,8 @@ class Search {
   readonly #options: DamageOptions;
   readonly #expected: Expected;
   readonly #seals: Record<string, SealedSegment> = {};
+  /** The newest seal, and the block before it: a clean stop at its position was before it was written. */
+  #sealed: { readonly chain: number; readonly before: number } | undefined;
 
   constructor(options: DamageOptions) {
     const { seq0, prev0, base } = options.manifest;
@@ -76,6 +78,7 @@ class Search {
         const fault = this.#sealFault(segment.bytes, end, listed, before.position);
         if (fault !== undefined) return this.#until(serial, SEGMENT_HEADER_BYTES, before, fault);
         this.#options.visit(segment.bytes, end.offset);
+        this.#sealed = { chain: end.header.headCrc, before: end.header.prev };
         if (listed === undefined) this.#seals[String(serial)] = listingOf(end);
         continue;
       }
@@ -126,6 +129,7 @@ class Search {
     if (seen > position)
       return embeddedLogError("LOG-TAIL-LOST", `position ${seen} has been seen, the log ends at ${position}`);
     if (openEnd.pos !== position || position === 0 || openEnd.chain === prev) return undefined;
+    if (this.#sealed?.chain === prev && this.#sealed.before === openEnd.chain) return undefined;
     return embeddedLogError("LOG-TAIL-LOST", `the block before position ${position} is not the one that was there`);
   }
 

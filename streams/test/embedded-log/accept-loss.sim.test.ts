@@ -130,6 +130,19 @@ describe("a loss is known before it is accepted", () => {
     );
   });
 
+  it("nor in one that went on after a clean stop with a seal, and died before the block behind it", async () => {
+    const scene = await Scene.make();
+    const { machine } = scene;
+    const process = await machine.open();
+    await machine.env.advance(500);
+    machine.disk.failNext("write", "ENOSPC", { skip: 1, path: /\.seg$/ });
+    const large = to("stream-0", sampleEvents(1, { payload: Buffer.alloc(24_000, "x") }));
+    await expect(machine.env.until(process.log.append(large))).rejects.toMatchObject({ code: "LOG-UNKNOWN" });
+    machine.kill(process);
+    expect(await scene.loss()).toBeUndefined();
+    expect((await machine.open()).log.durableEnd).toBe(END);
+  });
+
   it.each<[what: string, damage: (scene: Scene) => void, code: string, outcome: string, expected: Partial<Loss>]>([
     [
       "a flipped bit in the middle",
