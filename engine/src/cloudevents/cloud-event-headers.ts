@@ -6,14 +6,15 @@ import { isJsonObject, type Json, type JsonObject } from "../frame/json.ts";
 
 const PREFIX = /^(?:ce[-_]|cloudEvents[:_])/i;
 const CONTENT_TYPE = /^content-?type$/i;
+const STRUCTURED = /^application\/cloudevents(?:-batch)?\+json\b/i;
 
 type Headers = Readonly<Record<string, unknown>>;
 
-/** Whether headers are those of an event in binary mode. */
+/** Whether headers are those of an event in binary mode. In structured mode they may repeat what the body says (HTTP binding §3.2.3). */
 export function hasCloudEventHeaders(headers: Headers): boolean {
-  return Object.keys(headers).some(
-    (name) => PREFIX.test(name) && name.replace(PREFIX, "").toLowerCase() === "specversion",
-  );
+  const names = Object.keys(headers);
+  if (names.some((name) => CONTENT_TYPE.test(name) && STRUCTURED.test(String(headers[name])))) return false;
+  return names.some((name) => PREFIX.test(name) && name.replace(PREFIX, "").toLowerCase() === "specversion");
 }
 
 /** The event that headers and body say; not checked yet. `isEncoded`: values are percent-encoded, as HTTP has them. */
@@ -85,8 +86,6 @@ export function cloudEventFromEnvelope(row: Json): Json {
     ...(body === undefined ? {} : { data: body }),
   };
 }
-
-const STRUCTURED = /^application\/cloudevents\+json\b/i;
 
 /** All that is no printable ASCII, and spaces, quotes and percent signs (§3.1.3.2). */
 export function percentEncoded(text: string): string {

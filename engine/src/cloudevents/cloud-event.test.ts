@@ -2,7 +2,12 @@ import { describe, expect, test } from "vitest";
 import { MillraceError, reportOf } from "../errors.ts";
 import type { Json, JsonObject } from "../frame/json.ts";
 import { readCloudEvent } from "./cloud-event.ts";
-import { cloudEventFromEnvelope, cloudEventFromHeaders, cloudEventToHeaders } from "./cloud-event-headers.ts";
+import {
+  cloudEventFromEnvelope,
+  cloudEventFromHeaders,
+  cloudEventToHeaders,
+  hasCloudEventHeaders,
+} from "./cloud-event-headers.ts";
 
 const EVENT = { specversion: "1.0", id: "1", source: "/shop", type: "order.made" };
 
@@ -91,6 +96,16 @@ describe("an event in binary mode", () => {
       expect(cloudEventFromEnvelope({ subject: "s", headers: named, data: { n: 1 } })).toEqual(event);
     },
   );
+
+  test("is not what a body in structured mode is, whose attributes are repeated in headers", () => {
+    const headers = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t" };
+    const type = "application/cloudevents+json; charset=utf-8";
+    expect(hasCloudEventHeaders({ ...headers, "content-type": type })).toBe(false);
+    expect(hasCloudEventHeaders({ ...headers, "content-type": "application/cloudevents-batch+json" })).toBe(false);
+    expect(hasCloudEventHeaders({ ...headers, "content-type": "application/json" })).toBe(true);
+    const row = { topic: "t", headers: { ...headers, "content-type": type }, value: EVENT };
+    expect(cloudEventFromEnvelope(row)).toEqual(EVENT);
+  });
 
   test("is read from headers whose names a sender has written with capitals", () => {
     const headers = { "Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/s", "Ce-Type": "t" };
