@@ -18,8 +18,8 @@ export interface PollDocument {
   readonly items: readonly FeedItem[];
   /** The whole of it; `undefined` for lines, and for what is no JSON. */
   readonly whole: Json | undefined;
-  /** It is not what it should be: what is given instead of its messages counts for none of them. */
-  readonly isBroken?: true;
+  /** There is no list of messages: what is given instead counts for none of them. */
+  readonly hasNoList?: true;
 }
 
 const LINES = /\b(?:x-)?(?:ndjson|jsonl|jsonlines|json-lines|json-seq)\b/i;
@@ -55,7 +55,7 @@ function readLines(text: string, options: DocumentOptions): PollDocument {
 
 function readJson(text: string, options: DocumentOptions): PollDocument {
   // Nothing is sent by who has nothing to say.
-  if (text.trim() === "") return { items: [], whole: undefined };
+  if (text.trim() === "") return { items: [], whole: undefined, hasNoList: true };
   let whole: Json;
   try {
     whole = JSON.parse(text) as Json;
@@ -70,7 +70,7 @@ function readJson(text: string, options: DocumentOptions): PollDocument {
   return broken({ message: text.slice(0, SHOWN_CHARS_MAX), error }, whole);
 }
 
-const broken = (item: FeedItem, whole: Json | undefined): PollDocument => ({ items: [item], whole, isBroken: true });
+const broken = (item: FeedItem, whole: Json | undefined): PollDocument => ({ items: [item], whole, hasNoList: true });
 
 function itemOf(message: Json, id: string | undefined): FeedItem {
   return { message, id: idAt(message, id) };

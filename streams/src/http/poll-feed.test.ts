@@ -232,6 +232,25 @@ describe("a polled address", () => {
     expect(running.messages).toEqual([1, "<html>", 2, 3, "<html>", 4]);
   });
 
+  test.each([200, 204])(
+    "that says with %d and no body that there is nothing is up, and repeats nothing",
+    async (status) => {
+      let list: Json | undefined = [1, 2];
+      const service = await serve((_, response) => {
+        if (list === undefined) response.writeHead(status).end();
+        else json(response, list);
+      });
+      const running = new Running(feedOf(service.url, { next: "link" }));
+      await running.until(2);
+      list = undefined;
+      await asked(service, 3);
+      expect(running.feed.connection()).toMatchObject({ state: "up" });
+      list = [1, 2, 3];
+      await running.until(3);
+      expect(running.messages).toEqual([1, 2, 3]);
+    },
+  );
+
   test("is asked for what the graph says that it takes", async () => {
     const service = await serve((_, response) => json(response, [1]));
     await new Running(feedOf(service.url, { headers: { accept: "application/vnd.shop+json" } })).until(1);

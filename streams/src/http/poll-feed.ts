@@ -147,7 +147,7 @@ class Poll {
     if (answer.status === 304 || isKnown(before, address, answer)) return { items: [], place: before, hasMore: false };
     const document = readDocument(answer, this.#known);
     const place = placeAfter(before, { address, answer, document }, this.#known);
-    const items = document.items.slice(document.isBroken === true ? 0 : before.taken);
+    const items = document.items.slice(document.hasNoList === true ? 0 : before.taken);
     const hasMore = items.length > 0 && (place.url !== before.url || place.value !== before.value);
     return { items, place, hasMore };
   }

@@ -92,12 +92,12 @@ export function placeAfter(
 function pageAfter(
   next: string | undefined,
   { url, taken }: PollPlace,
-  { items, isBroken }: PollDocument,
+  { items, hasNoList }: PollDocument,
   options: PlaceOptions,
 ): Pick<PollPlace, "url" | "taken"> {
   if (options.next === undefined) return {};
   if (next !== undefined) return { url: next };
-  const count = isBroken === true ? (taken ?? 0) : items.length;
+  const count = hasNoList === true ? (taken ?? 0) : items.length;
   return { ...(url === undefined ? {} : { url }), taken: count };
 }
 

@@ -60,14 +60,15 @@ export class WebCaller {
   }
 
   /**
-   * The answer to a GET, if its status is 200, or 304 to a question with a condition.
+   * The answer to a GET, if its status is 200, 204 because there is nothing, or 304 to a question with a condition.
    *
    * @throws HTTP-STATUS, HTTP-CREDENTIALS (transient, with the wait that the service asks for) and what an `HttpClient` throws
    */
   async get(url: string, extra: Readonly<Record<string, string>>): Promise<HttpAnswer> {
     const answer = await this.#ask(url, extra);
     const isRefused = answer.status === 401 && this.renew();
-    return this.accepted(isRefused ? await this.#ask(url, extra) : answer);
+    const last = isRefused ? await this.#ask(url, extra) : answer;
+    return last.status === 204 ? last : this.accepted(last);
   }
 
   /** @throws HTTP-STATUS, HTTP-CREDENTIALS */
