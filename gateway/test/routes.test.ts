@@ -239,6 +239,13 @@ describe("push", () => {
     expect(gateway.host.pushed.slice(-2)).toEqual([{ a: 2 }, "x"]);
   });
 
+  it("takes an event in binary mode that has no data, and so no body", async () => {
+    const headers = { "ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t" };
+    const answer = await gateway.app.inject({ method: "POST", url, headers });
+    expect([answer.statusCode, answer.json().accepted]).toEqual([200, 1]);
+    expect(gateway.host.pushed.at(-1)).toEqual({ specversion: "1.0", id: "1", source: "/s", type: "t" });
+  });
+
   it("names the line that is not JSON, and accepts nothing of the request", async () => {
     const before = gateway.host.pushed.length;
     for (const bad of ['{"a":1}\n{', '{"a":1}\n{"__proto__":{}}']) {

@@ -96,7 +96,9 @@ function requireSource(context: RouteContext, graph: string, node: string): void
 }
 
 /** The validated body; a request without one has no content type and is not validated by the schema. */
-function messagesOf({ body }: FastifyRequest): readonly Json[] {
+function messagesOf({ body, headers }: FastifyRequest): readonly Json[] {
+  // An event without data. Where a signature is needed it has been refused: headers are not signed.
+  if (body === undefined && hasCloudEventHeaders(headers)) return [cloudEventFromHeaders(headers, undefined, true)];
   if (!Array.isArray(body)) throw gatewayError("HTTP-INVALID", "body must be a JSON array or NDJSON");
   return body as readonly Json[];
 }
