@@ -112,6 +112,8 @@ class Places implements Locator {
   }
 }
 
+const NO_MERGE = "`<<` merges a map, or a list of maps: write the alias of an anchor, as in `<<: *base`";
+
 /** Thrown to end the walk; the problem has been noted. */
 class LimitReached {}
 
@@ -176,21 +178,42 @@ class Walk {
 
   #convertMap(map: YAMLMap, path: Path): Json {
     const result: Record<string, Json> = Object.create(null);
-    const merged: Json[] = [];
+    this.#fill(result, map, path, path);
+    return { ...result };
+  }
+
+  /** What is there already stays. `via`: the path, and the merges that led to this map, whose number is limited too. */
+  #fill(result: Record<string, Json>, map: YAMLMap, path: Path, via: Path): void {
+    const own = new Set<string>();
+    const merged: (readonly [value: Node | null, offset: number])[] = [];
     const { isScalar } = yamlLibrary();
     for (const { key, value } of map.items) {
       const name = isScalar(key) ? String(key.value) : "";
-      const offset = (key as Node | null)?.range?.[0];
+      const offset = (key as Node | null)?.range?.[0] ?? 0;
       if (!isScalar(key))
-        this.#problems.put("GRAPH-SYNTAX", this.#places.at(offset ?? 0), "a key must be a plain text", path);
-      else if (name === "<<") merged.push(this.#convert(value as Node | null, [...path, name], offset));
-      else if (Object.hasOwn(result, name)) this.#duplicate(path, name, offset ?? 0);
+        this.#problems.put("GRAPH-SYNTAX", this.#places.at(offset), "a key must be a plain text", path);
+      else if (name === "<<") merged.push([value as Node | null, offset]);
+      else if (own.has(name)) this.#duplicate(path, name, offset);
+      else if (Object.hasOwn(result, name)) this.#count(via, offset);
       else result[name] = this.#convert(value as Node | null, [...path, name], offset);
+      own.add(name);
     }
-    for (const source of merged.flat()) {
-      if (typeof source === "object" && source !== null) Object.assign(result, { ...source, ...result });
-    }
-    return { ...result };
+    for (const [value, offset] of merged) this.#merge(result, value, path, via, offset);
+  }
+
+  /** What is merged in has the path that it gets here, and the place where it is written. */
+  #merge(result: Record<string, Json>, node: Node | null, path: Path, via: Path, key: number): void {
+    const { isAlias, isMap, isSeq } = yamlLibrary();
+    const value = node?.range?.[0] ?? key;
+    const steps = [...via, "<<"];
+    this.#places.set([...path, "<<"], { key, value, scalar: undefined });
+    this.#count(steps, value);
+    const resolved = isAlias(node) ? this.#anchored(node, [...path, "<<"]) : node;
+    if (isMap(resolved)) this.#fill(result, resolved, path, steps);
+    else if (isSeq(resolved))
+      for (const item of resolved.items) this.#merge(result, item as Node | null, path, steps, key);
+    else if (!isAlias(node) || resolved !== null)
+      this.#problems.put("GRAPH-SYNTAX", this.#places.at(value), NO_MERGE, [...path, "<<"]);
   }
 
   #duplicate(path: Path, name: string, offset: number): void {

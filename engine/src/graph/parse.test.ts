@@ -557,6 +557,50 @@ nodes:
   });
 });
 
+describe("what is merged into a map", () => {
+  const merging = (f: string): string => graphOf(SOURCE, f, 'out: { kind: sink, input: it, to: "discard:" }');
+
+  test("is a map, and nothing that would be passed over", () => {
+    const message =
+      "GRAPH-SYNTAX `<<` merges a map, or a list of maps: write the alias of an anchor, as in `<<: *base`";
+    const rest = 'kind: filter, input: in, where: "true"';
+    for (const [written, column] of [
+      ["base", 13],
+      ["", 13],
+      ["[{}, 5]", 18],
+    ] as const)
+      expect(problems(merging(`it: { <<: ${written}, ${rest} }`))).toEqual([`g.yaml:4:${column} ${message}`]);
+  });
+
+  test("has its mistakes shown where they are written, and none where it is written over", () => {
+    const base = 'a: &b { kind: source, from: "file:${GONE}.csv", bogus: 1 }';
+    const text = graphOf(
+      base,
+      'c: { <<: [*b], from: "file:c.csv" }',
+      'out: { kind: sink, input: [a, c], to: "discard:" }',
+    );
+    expect(problems(text)).toEqual(["g.yaml:3:31 GRAPH-REF ${GONE} is not set and has no default"]);
+    expect(problems(text, { env: { GONE: "a" } }).map((line) => line.slice(0, 36))).toEqual([
+      "g.yaml:3:51 GRAPH-SCHEMA unknown key",
+      "g.yaml:3:51 GRAPH-SCHEMA unknown key",
+    ]);
+  });
+
+  test("is counted, also where everything is there already", () => {
+    const levels = Array.from({ length: 8 }, (_, i) => `m${i}: &m${i} { <<: [${`*m${i - 1}, `.repeat(9)}] }`);
+    const text = `m: &m-1 { k: 1 }\n${levels.join("\n")}\n`;
+    expect(problems(text)[0]).toContain("GRAPH-LIMIT aliases expand to more than");
+    expect(problems("a: &a { <<: *a }\n").join()).toMatch(/GRAPH-/);
+  });
+});
+
+test("a place in a block of text is the same whatever ends its lines, and before blank lines", () => {
+  const text = `${graphOf(SOURCE)}  it:\n    kind: filter\n    input: in\n    where: |\n\n      true &&\n  \n      event.n >< 1\n  out: { kind: sink, input: it, to: "discard:" }\n`;
+  const expected = ["g.yaml:11:16 GRAPH-EXPR Unexpected token: LT"];
+  expect(problems(text)).toEqual(expected);
+  expect(problems(text.replaceAll("\n", "\r\n"))).toEqual(expected);
+});
+
 describe("a graph file beyond the limits", () => {
   const bomb = `name: g\nnodes: &a0 [x]\n${Array.from({ length: 30 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(10).fill(`*a${i}`).join(", ")}]`).join("\n")}\n`;
   const nodes = (n: number): string =>

@@ -35,13 +35,20 @@ function doubleQuoted(at: number, raw: string): number {
   return raw[at] === "\\" ? (ESCAPE_LENGTHS.get(raw[at + 1] as string) ?? 2) : 1;
 }
 
-/** Blocks keep their line breaks (folded ones as blanks) and lose their indentation. */
+/** Blocks keep their line breaks (folded ones as blanks) and lose their indentation; a line break is one character however it is written. */
 function blockOffset(raw: string, index: number): number {
-  const indent = /\n( *)[^ \n]/.exec(raw)?.[1]?.length ?? 0;
-  let at = raw.indexOf("\n") + 1 + indent;
+  const indent = /\n( *)[^ \r\n]/.exec(raw)?.[1]?.length ?? 0;
+  let at = lineStart(raw, raw.indexOf("\n") + 1, indent);
   for (let i = 0; i < index && at < raw.length; i++) {
-    if (raw[at] !== "\n") at++;
-    else at += raw[at + 1] === "\n" ? 1 : 1 + indent;
+    if (raw.startsWith("\r\n", at)) at++;
+    at = raw[at] === "\n" ? lineStart(raw, at + 1, indent) : at + 1;
   }
   return at;
+}
+
+/** Blank lines may have less indentation, or none. */
+function lineStart(raw: string, at: number, indent: number): number {
+  let start = at;
+  while (start < at + indent && raw[start] === " ") start++;
+  return start;
 }
