@@ -9,13 +9,13 @@
  */
 import type { OriginControl } from "../actor/link.ts";
 import type { StateEvent } from "../behavior/committed-behavior.ts";
-import { MillraceError } from "../errors.ts";
 import { type Anchor, START_ANCHOR } from "../frame/anchor.ts";
 import { type Point, START } from "../frame/point.ts";
 import { packState, unpackState } from "../log/packed-payload.ts";
 import { ALL_PATHS } from "../step/heard-cursors.ts";
 import { type Env, sleep } from "../time/clock.ts";
 import type { Delivery, Subscription, Transport } from "./transport.ts";
+import { unlessClosed } from "./transport-errors.ts";
 
 type Verb = "acknowledge" | "resume";
 type Packed = readonly [verb: Verb, path: number, pos: number, ord: number, anchorPos: number, anchorWatermark: number];
@@ -60,20 +60,20 @@ export class ToldControl implements OriginControl {
   #say(verb: Verb, path: number, { pos, ord }: Point, anchor: Anchor): void {
     if (this.#isClosed) return;
     this.#waiting.set(`${verb} ${path}`, [verb, path, pos, ord, anchor.pos, anchor.watermark]);
-    this.#telling ??= this.#tell().finally(() => {
-      this.#telling = undefined;
-    });
+    this.#telling ??= this.#tell();
   }
 
   async #tell(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      const said = [...this.#waiting.values()];
-      this.#waiting = new Map();
-      try {
-        await this.#transport.publish(this.#subject, { headers: {}, body: packState(said as readonly StateEvent[]) });
-      } catch (error) {
-        if (!(error instanceof MillraceError) || error.code !== "TRANSPORT-CLOSED") throw error;
+    try {
+      while (this.#waiting.size > 0) {
+        const said = [...this.#waiting.values()];
+        this.#waiting = new Map();
+        const body = packState(said as readonly StateEvent[]);
+        await this.#transport.publish(this.#subject, { headers: {}, body }).catch(unlessClosed);
       }
+    } finally {
+      // In the turn that found nothing waiting: a later one would leave untold what was said between.
+      this.#telling = undefined;
     }
   }
 }
@@ -98,6 +98,7 @@ export class HeardControl implements OriginControl {
     this.#local = local;
     this.#ledger = ledger;
     this.#subscribing = transport.subscribe(subject, (delivery) => void this.#hear(delivery), { credit: CREDIT });
+    this.#subscribing.catch(unlessClosed);
   }
 
   acknowledge(path: number, cursor: Point, anchor: Anchor): void {
@@ -109,7 +110,7 @@ export class HeardControl implements OriginControl {
   }
 
   async close(): Promise<void> {
-    await (await this.#subscribing).close();
+    await (await this.#subscribing.catch(unlessClosed))?.close();
   }
 
   async #hear(delivery: Delivery): Promise<void> {
@@ -121,8 +122,8 @@ export class HeardControl implements OriginControl {
       this.#local[verb](path, cursor, anchor);
       return verb === "acknowledge" ? this.#ledger.write(path, cursor, anchor) : undefined;
     });
-    const subscription = await this.#subscribing;
     try {
+      const subscription = await this.#subscribing;
       await Promise.all(written);
       delivery.ack();
       subscription.grant(1);
@@ -135,10 +136,21 @@ export class HeardControl implements OriginControl {
 /** What cannot be read is lost, as what never came. */
 function heard(body: Uint8Array): readonly Packed[] {
   try {
-    return unpackState(body) as unknown as readonly Packed[];
+    const said = unpackState(body);
+    return Array.isArray(said) ? said.filter(isPacked) : [];
   } catch {
     return [];
   }
+}
+
+function isPacked(said: unknown): said is Packed {
+  if (!Array.isArray(said)) return false;
+  const [verb, ...numbers] = said;
+  return (verb === "acknowledge" || verb === "resume") && numbers.length === 5 && numbers.every(isNumber);
+}
+
+function isNumber(value: unknown): boolean {
+  return typeof value === "number";
 }
 
 /** Told to the host of a stateless node: what comes to it from an origin of this host is over. */
@@ -154,14 +166,9 @@ export class ToldOver {
   }
 
   tell(): void {
-    this.#telling ??= this.#transport.publish(this.#subject, { headers: {}, body: new Uint8Array() }).then(
-      () => {
-        this.isTold = true;
-      },
-      (error: unknown) => {
-        if (!(error instanceof MillraceError) || error.code !== "TRANSPORT-CLOSED") throw error;
-      },
-    );
+    this.#telling ??= this.#transport.publish(this.#subject, { headers: {}, body: new Uint8Array() }).then(() => {
+      this.isTold = true;
+    }, unlessClosed);
   }
 }
 
@@ -173,15 +180,16 @@ export class HeardOver {
   constructor(transport: Transport, subject: string, ledger: OriginLedger) {
     this.isOver = ledger.isOver;
     this.#subscribing = transport.subscribe(subject, (delivery) => void this.#hear(delivery, ledger), { credit: 1 });
+    this.#subscribing.catch(unlessClosed);
   }
 
   async close(): Promise<void> {
-    await (await this.#subscribing).close();
+    await (await this.#subscribing.catch(unlessClosed))?.close();
   }
 
   async #hear(delivery: Delivery, ledger: OriginLedger): Promise<void> {
-    const subscription = await this.#subscribing;
     try {
+      const subscription = await this.#subscribing;
       await ledger.write(ALL_PATHS, START, START_ANCHOR);
       this.isOver = true;
       delivery.ack();

@@ -6,6 +6,7 @@ import type { Env } from "../time/clock.ts";
 import { ArrivingPayloads, type EdgePayloads } from "./edge-payloads.ts";
 import { decodeFrame } from "./frame-codec.ts";
 import type { Delivery, Subscription, Transport } from "./transport.ts";
+import { unlessClosed } from "./transport-errors.ts";
 
 export interface IncomingLaneOptions {
   readonly transport: Transport;
@@ -37,6 +38,7 @@ export class IncomingLane {
     this.#options = options;
     const { transport, subject } = options;
     this.#subscribing = transport.subscribe(subject, (delivery) => this.#receive(delivery), { credit: CREDIT });
+    this.#subscribing.catch(unlessClosed);
   }
 
   /** Everything up to here is durable at the receiver: payloads that it named are not needed for it any more. */
@@ -97,7 +99,7 @@ export class IncomingLane {
   };
 
   #grant(credit: number): void {
-    void this.#subscribing.then((subscription) => subscription.grant(credit));
+    void this.#subscribing.then((subscription) => subscription.grant(credit), unlessClosed);
   }
 }
 

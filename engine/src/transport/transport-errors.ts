@@ -1,4 +1,4 @@
-import { defineErrors } from "../errors.ts";
+import { defineErrors, MillraceError } from "../errors.ts";
 
 export const transportError = defineErrors({
   "TRANSPORT-TOO-LARGE": {
@@ -18,3 +18,8 @@ export const transportError = defineErrors({
   },
   "TRANSPORT-CLOSED": { kind: "terminal", summary: "The transport was closed.", remedy: "Open it again." },
 });
+
+/** For what ends with its transport anyway: all other errors are thrown again. */
+export function unlessClosed(error: unknown): undefined {
+  if (!(error instanceof MillraceError) || error.code !== "TRANSPORT-CLOSED") throw error;
+}
