@@ -13,10 +13,10 @@ export function optionFault(
   options: ReadonlyMap<string, string>,
   known: Readonly<Record<string, OptionCheck>>,
 ): string | undefined {
-  const checks: Readonly<Record<string, OptionCheck>> = { ...CONNECTION_OPTIONS, ...known };
-  const names = Object.keys(checks);
+  const checks = new Map(Object.entries({ ...CONNECTION_OPTIONS, ...known }));
+  const names = [...checks.keys()];
   for (const [name, value] of options) {
-    const check = checks[name];
+    const check = checks.get(name);
     if (check === undefined)
       return `unknown option \`${name}\`${didYouMean(name, names) || `; known are ${names.join(", ")}`}`;
     const fault = check(value);

@@ -36,8 +36,10 @@ export function parseBrokerAddress(
   const bad = endpoints.indexOf(undefined);
   if (bad >= 0) return { fault: `\`${hosts.split(",")[bad]}\` is no host and port` };
   const parts = decodedAll(path.split("/").filter((part) => part !== ""));
-  const [user, password] = decodedAll((userInfo ?? "").split(/:(.*)/s).slice(0, 2)) ?? [];
-  if (parts === undefined) return { fault: "a percent sign must be followed by two hex digits" };
+  const credentials = decodedAll((userInfo ?? "").split(/:(.*)/s).slice(0, 2));
+  if (parts === undefined || credentials === undefined)
+    return { fault: "a percent sign must be followed by two hex digits" };
+  const [user, password] = credentials;
   return {
     endpoints: endpoints as string[],
     ...(userInfo === undefined || user === undefined ? {} : { user }),

@@ -41,6 +41,7 @@ export interface Surroundings extends CronRules {
 }
 
 export function checkConnectors(node: DraftNode, around: Surroundings, problems: ProblemList): void {
+  checkMode(node, problems);
   switch (node.kind) {
     case "source":
       checkSource(node, around, problems);
@@ -60,6 +61,17 @@ export function checkConnectors(node: DraftNode, around: Surroundings, problems:
     default:
       break;
   }
+}
+
+/** Its last result is kept for a node that logs none. */
+function checkMode(node: DraftNode, problems: ProblemList): void {
+  const isService = isServiceAddress(node.text("use") ?? "");
+  const logsItself =
+    (node.kind === "calculator" && (isService || !node.flag("pure"))) ||
+    (node.kind === "enrich" && parseTarget(node.text("table") ?? "")?.scheme === "projection");
+  if (!node.isInStateMode || !logsItself) return;
+  const what = node.kind === "enrich" ? "an enrich from a file" : "a calculator that is `pure: true` and no service";
+  problems.add("GRAPH-CAP", ["nodes", node.name, "mode"], `\`mode: state\` needs ${what}`, "key");
 }
 
 function targetOf(node: DraftNode, key: string, schemes: readonly string[], problems: ProblemList): Target | undefined {

@@ -10,6 +10,8 @@ export interface DraftNode {
   readonly name: string;
   /** `undefined` when unknown; then nothing about the node can be judged. */
   readonly kind: NodeKind | undefined;
+  /** Whether it is in `mode: state`, by itself or by the graph's defaults. */
+  readonly isInStateMode: boolean;
   text(key: string): string | undefined;
   flag(key: string): boolean;
   has(key: string): boolean;
@@ -31,17 +33,20 @@ export interface DraftInput {
 }
 
 export function draftNodes(definition: Json): ReadonlyMap<string, DraftNode> {
-  const nodes = isJsonObject(definition) ? definition.nodes : undefined;
+  const { nodes, defaults } = isJsonObject(definition) ? definition : {};
+  const mode = isJsonObject(defaults) ? defaults.mode : undefined;
   const drafts = new Map<string, DraftNode>();
-  if (isJsonObject(nodes)) for (const [name, node] of Object.entries(nodes)) drafts.set(name, draftNode(name, node));
+  if (isJsonObject(nodes))
+    for (const [name, node] of Object.entries(nodes)) drafts.set(name, draftNode(name, node, mode));
   return drafts;
 }
 
-function draftNode(name: string, node: Json): DraftNode {
+function draftNode(name: string, node: Json, defaultMode: Json | undefined): DraftNode {
   const fields = isJsonObject(node) ? node : {};
   return {
     name,
     kind: isNodeKind(fields.kind) ? fields.kind : undefined,
+    isInStateMode: (fields.mode ?? defaultMode) === "state",
     text: (key) => (typeof fields[key] === "string" ? fields[key] : undefined),
     flag: (key) => fields[key] === true,
     has: (key) => fields[key] !== undefined,
@@ -80,6 +85,6 @@ export function portsOf(node: DraftNode): readonly string[] {
 
 /** Nodes whose results are logged: with state, or with code whose result nobody else can compute again. */
 export function isCommitted(node: DraftNode): boolean {
-  if (node.text("mode") === "state" || node.kind === "window") return true;
+  if (node.isInStateMode || node.kind === "window") return true;
   return node.kind === "calculator" && !node.flag("pure");
 }

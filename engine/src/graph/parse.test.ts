@@ -318,6 +318,25 @@ nodes:
     ]);
   });
 
+  test("know the state that nodes have by the graph's defaults, and the nodes that log their results themselves", () => {
+    const text = graphOf(
+      SOURCE,
+      'a: { kind: filter, input: [in, b], where: "true" }',
+      'b: { kind: filter, input: a, where: "true" }',
+      'out: { kind: sink, input: a, to: "discard:" }',
+    );
+    const settings = 'defaults: { mode: state }\nedges: { "b -> a": { feedback: true } }\n';
+    expect([...model(text + settings).nodes.values()].map(({ isCommitted }) => isCommitted)).not.toContain(false);
+    const own = (node: string): readonly string[] => problems(through(`it: { input: in, mode: state, ${node} }`));
+    const calculator = "GRAPH-CAP `mode: state` needs a calculator that is `pure: true` and no service";
+    expect(own('kind: calculator, use: "./a.ts"')).toEqual([`g.yaml:4:20 ${calculator}`]);
+    expect(own('kind: calculator, use: "https://a.example/b", pure: true').join()).toContain(calculator);
+    expect(own('kind: calculator, use: "./a.ts", pure: true')).toEqual([]);
+    const joined = (table: string): readonly string[] => own(`kind: enrich, table: "${table}", on: event.a, key: a`);
+    expect(joined("projection:p")).toEqual(["g.yaml:4:20 GRAPH-CAP `mode: state` needs an enrich from a file"]);
+    expect(joined("file:a.csv")).toEqual([]);
+  });
+
   test("allow a cycle through a feedback edge and a node with state, and nothing less", () => {
     const loop = (calculator: string, edge: string): string =>
       `${graphOf(

@@ -6,6 +6,10 @@ import { withSecrets } from "./secrets.ts";
 
 type Fault = { readonly fault: string };
 
+/** What is wrong would quote the secret. */
+const SPOILT =
+  "a secret makes it another address than the graph says; in a secret, write characters such as `@ : / ? # %` with percent signs, `%40` for `@`";
+
 /** @throws HOST-CONNECTOR with its secrets the text is no such address, or a secret does not exist */
 export function addressOf<A extends object, S extends string>(
   text: string,
@@ -14,7 +18,11 @@ export function addressOf<A extends object, S extends string>(
   context: CompileContext,
   place: Place,
 ): Exclude<A, Fault> {
-  const parsed = parse(withSecrets(text, context, place), side);
-  if ("fault" in parsed) throw opsError("HOST-CONNECTOR", `the address cannot be used: ${parsed.fault}`, { place });
+  const whole = withSecrets(text, context, place);
+  const parsed = parse(whole, side);
+  if ("fault" in parsed)
+    throw opsError("HOST-CONNECTOR", `the address cannot be used: ${whole === text ? parsed.fault : SPOILT}`, {
+      place,
+    });
   return parsed as Exclude<A, Fault>;
 }

@@ -20,10 +20,18 @@ function write(files: Readonly<Record<string, string>>): void {
   for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
 }
 
+const SECRETS = { SLASHED: "hush/word", PERCENT: "5%" };
+
 async function compile(text: string): Promise<CompiledGraph> {
   const parsed = parseGraph(text, { file: "graph.yaml" });
   if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems, null, 2));
-  const options = { dir: directory, out: join(directory, "out"), env, tables: new ProjectionTables(), secrets: {} };
+  const options = {
+    dir: directory,
+    out: join(directory, "out"),
+    env,
+    tables: new ProjectionTables(),
+    secrets: SECRETS,
+  };
   return compileGraph(parsed.graph, text, options);
 }
 
@@ -273,3 +281,13 @@ nodes:
     cause: { message: expect.stringContaining("ECONNREFUSED") },
   });
 });
+
+// biome-ignore-start lint/suspicious/noTemplateCurlyInString: graph files write references like that.
+it.each(["SLASHED", "PERCENT"])("an address that a secret spoils is refused without quoting it: %s", async (name) => {
+  const text =
+    'name: g\nnodes:\n  in: { kind: source, from: "redis://me:${env:NAME}@localhost/stream/a" }\n  out: { kind: sink, input: in, to: "discard:" }\n';
+  const refused = await compile(text.replace("NAME", name)).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: "HOST-CONNECTOR", message: expect.stringContaining("`%40` for `@`") });
+  expect(String(refused)).not.toContain("hush");
+});
+// biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above.
