@@ -332,7 +332,8 @@ nodes:
     expect(own('kind: calculator, use: "./a.ts"')).toEqual([`g.yaml:4:20 ${calculator}`]);
     expect(own('kind: calculator, use: "https://a.example/b", pure: true').join()).toContain(calculator);
     expect(own('kind: calculator, use: "./a.ts", pure: true')).toEqual([]);
-    const joined = (table: string): readonly string[] => own(`kind: enrich, table: "${table}", on: a, key: event.a, as: b`);
+    const joined = (table: string): readonly string[] =>
+      own(`kind: enrich, table: "${table}", on: a, key: event.a, as: b`);
     expect(joined("projection:p")).toEqual(["g.yaml:4:20 GRAPH-CAP `mode: state` needs an enrich from a file"]);
     expect(joined("file:a.csv")).toEqual([]);
   });

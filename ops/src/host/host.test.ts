@@ -5,6 +5,7 @@ import {
   type Env,
   type EventLog,
   type GraphModel,
+  GraphRuntime,
   parseGraph,
   type RecordedEvent,
   SnapshotStore,
@@ -18,7 +19,7 @@ import {
   projectionRunner,
 } from "@millrace/projections";
 import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { compileGraph } from "../compile/compile-graph.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { deadLettersAtEnd } from "./dead-letters.ts";
@@ -56,6 +57,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await host.close("the test is over");
   await projections.stop();
   rmSync(directory, { recursive: true, force: true });
@@ -157,6 +159,24 @@ describe("a dead letter", () => {
       lane: expect.stringContaining("redrive"),
     });
     expect(host.status("numbers")).toMatchObject({ messagesIn: 1 });
+  });
+
+  it("waits in a graph that is suspended, from which nothing moves meanwhile", async () => {
+    await deploy(`name: pushed
+nodes:
+  in:   { kind: source, from: "http:/in" }
+  half: { kind: map, input: in, set: { half: "event.n / 2" } }
+  out:  { kind: sink, input: half, to: "discard:" }
+`);
+    await host.push("pushed", "in", [{ m: 1 }]);
+    await expect.poll(async () => (await letters()).length).toBe(1);
+    await host.suspend("pushed", BY);
+    const starts = vi.spyOn(GraphRuntime.prototype, "start");
+    expect(await host.redrive("pushed", [(await letters())[0]?.id ?? ""], BY)).toBe(1);
+    expect(starts.mock.calls).toEqual([[{ suspended: true }]]);
+    expect(host.status("pushed")).toMatchObject({ state: "suspended", deadLettered: 0 });
+    await host.resume("pushed", BY);
+    await expect.poll(async () => (await letters()).map(({ state }) => state)).toEqual(["redriven", "waiting"]);
   });
 
   it("whose input was not kept is refused, with the reason: it would send what nobody had sent", async () => {

@@ -205,8 +205,7 @@ export class RunningGraph {
     if (isWired || state === "stopped" || state === "failed") return;
     await this.#runtime.stop();
     this.#runtime = this.#newRuntime();
-    await this.#runtime.start();
-    if (state === "suspended") this.#runtime.suspend();
+    await this.#runtime.start({ suspended: state === "suspended" });
   }
 
   /** Runs this revision to where the next begins; a cut that was intended before a crash is carried out as it was intended. */
