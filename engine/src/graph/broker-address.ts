@@ -30,7 +30,10 @@ export function parseBrokerAddress(
 ): BrokerAddress | { readonly fault: string } {
   const [, userInfo, hosts = "", path = "", query = ""] = FORM.exec(address) ?? [];
   if (FORM.exec(address) === null || hosts === "") return { fault: "expected //host:port/…" };
-  const options = new Map(new URLSearchParams(query));
+  const given = new URLSearchParams(query);
+  const options = new Map(given);
+  const twice = [...options.keys()].find((name) => given.getAll(name).length > 1);
+  if (twice !== undefined) return { fault: `option \`${twice}\` is given twice` };
   const defaultPort = options.get("tls") === "true" ? tlsPort : port;
   const endpoints = hosts.split(",").map((host) => endpointOf(host, defaultPort));
   const bad = endpoints.indexOf(undefined);
@@ -51,7 +54,8 @@ export function parseBrokerAddress(
 
 function endpointOf(host: string, defaultPort: number): string | undefined {
   const match = HOST.exec(host);
-  if (match === null || Number(match[1] ?? defaultPort) > PORT_MAX) return undefined;
+  const port = Number(match?.[1] ?? 1);
+  if (match === null || port < 1 || port > PORT_MAX) return undefined;
   return match[1] === undefined ? `${host}:${defaultPort}` : host;
 }
 

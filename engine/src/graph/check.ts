@@ -35,6 +35,13 @@ export function checkedModel(
     return undefined;
   }
   checkSchema(value, problems);
+  // Streams of a graph's nodes begin with its name, those of graphs with this one.
+  if (isJsonObject(value) && value.name === "graph")
+    problems.add(
+      "GRAPH-SCHEMA",
+      ["name"],
+      "a graph cannot be called `graph`; its nodes' streams would be taken for graphs",
+    );
   const edges = draftEdges(nodes, problems);
   checkOutputs(nodes, problems);
   const settings = edgeSettings(value, edges, problems);

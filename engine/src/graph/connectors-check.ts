@@ -152,12 +152,34 @@ function checkFileSource(node: DraftNode, address: string, around: Surroundings,
   const format = node.text("format") ?? SOURCE_FORMATS.get(extensionOf(address));
   const from = ["nodes", node.name, "from"];
   forbidIdle(node, problems);
+  if (isFolder(address)) {
+    problems.add("GRAPH-SCHEMA", from, NO_FILE);
+    return;
+  }
   if (format === "cloudevents") return;
   if (format === undefined) problems.add("GRAPH-SCHEMA", from, unknownFormat(address, [...SOURCE_FORMATS.keys()]));
   else if (format !== "csv" && format !== "ndjson")
     forbid(node, ["follow"], `a ${format} file is complete when it is written`, problems);
   // What is followed may be created later.
   if (!node.flag("follow")) checkFile(address, from, around, problems);
+}
+
+const NO_FILE = "this names a folder, and no file in it; write its path, as in file:./orders.csv";
+
+/** By how it is written: empty, or with nothing after the last slash. */
+function isFolder(address: string): boolean {
+  return /(?:^|\/)\.{0,2}$/.test(address);
+}
+
+/** Relative addresses of sinks lie in the data directory: two of those must not write one file. */
+function checkSinkFile(address: string, path: Path, problems: ProblemList): void {
+  if (isFolder(address)) problems.add("GRAPH-SCHEMA", path, NO_FILE);
+  else if (!address.includes("${") && plainPath(address).startsWith("../"))
+    problems.add(
+      "GRAPH-SCHEMA",
+      path,
+      `\`${address}\` leaves the output folder; name a file below it, or an absolute path`,
+    );
 }
 
 function unknownFormat(address: string, known: readonly string[]): string {
@@ -186,7 +208,13 @@ function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList)
   const path = ["nodes", node.name, "to"];
   if (scheme === "projection") checkProjectionName(address, path, problems);
   if (scheme !== "file") forbid(node, ["replace"], "only the content of a file can be replaced", problems);
-  if (scheme === "file" && node.text("format") === undefined && !SINK_FORMATS.includes(extensionOf(address))) {
+  if (scheme === "file") checkSinkFile(address, path, problems);
+  if (
+    scheme === "file" &&
+    !isFolder(address) &&
+    node.text("format") === undefined &&
+    !SINK_FORMATS.includes(extensionOf(address))
+  ) {
     problems.add("GRAPH-SCHEMA", path, unknownFormat(address, SINK_FORMATS));
   }
   checkBrokerSink(node, target, problems);
@@ -260,8 +288,15 @@ function checkCalculator(node: DraftNode, around: Surroundings, problems: Proble
     problems.add("GRAPH-SCHEMA", ["nodes", node.name, "rest"], "`rest` is for services: `use: https://…`", "key");
   const path = ["nodes", node.name, "use"];
   checkIsolation(node, use, problems);
-  if (isModulePath(use)) checkFile(use, path, around, problems);
+  if (isModulePath(use) && !RUNNABLE.test(use)) problems.add("GRAPH-CALC", path, notRunnable(use));
+  else if (isModulePath(use)) checkFile(use, path, around, problems);
   else if (around.calculators !== undefined) checkInstalled(use, [...around.calculators], path, problems);
+}
+
+const RUNNABLE = /\.(?:m?[jt]s|py|jar|java|so|wasm)$/;
+
+function notRunnable(use: string): string {
+  return `nothing runs \`${use}\`: a calculator is a file .ts, .mts, .js, .mjs, .py, .java, .jar, .so or .wasm`;
 }
 
 /** Languages that run in processes of their own. */

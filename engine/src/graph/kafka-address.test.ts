@@ -29,6 +29,8 @@ describe("a kafka: address", () => {
     ["//a/x?compression=zip", "sink", "option `compression`: expected gzip or snappy or lz4 or zstd"],
     ["//a/x?compression=gzip", "source", "unknown option `compression`"],
     ["//a/x?read=all", "source", "option `read`: expected committed or uncommitted"],
+    ["//a:0/x", "source", "`a:0` is no host and port"],
+    ["//a/x?group=g&group=h", "source", "option `group` is given twice"],
     ["//a/x?valueOf=1", "source", "unknown option `valueOf`; known are"],
     ["//me:5%@a/x", "source", "a percent sign must be followed by two hex digits"],
     ["//me@a/x", "source", "a user needs a password"],

@@ -577,6 +577,29 @@ nodes:
   });
 });
 
+test("what no host could run is known before: a folder, a file elsewhere, a language, a name", () => {
+  const said = (source: string, sink: string, use = "./a.ts"): string =>
+    problems(
+      graphOf(
+        `in: { kind: source, from: "file:${source}", format: csv }`,
+        `it: { kind: calculator, input: in, use: "${use}" }`,
+        `out: { kind: sink, input: it, to: "file:${sink}", format: csv }`,
+      ),
+    ).join("\n");
+  for (const folder of ["", ".", "..", "/", "./a/", "a/.."]) {
+    expect(said(folder, "b.csv")).toMatch(/^g\.yaml:3:\d+ GRAPH-SCHEMA this names a folder, [^\n]+$/);
+    expect(said("a", folder)).toMatch(/^g\.yaml:5:\d+ GRAPH-SCHEMA this names a folder, [^\n]+$/);
+  }
+  expect(said("../a", "b/../../c")).toMatch(
+    /^g\.yaml:5:\d+ GRAPH-SCHEMA `b\/\.\.\/\.\.\/c` leaves the output folder; [^\n]+$/,
+  );
+  expect(said("a", "b", "./a.rb")).toMatch(/^g\.yaml:4:\d+ GRAPH-CALC nothing runs `\.\/a\.rb`: [^\n]+$/);
+  expect(said("../a..", "/b/../..c")).toBe("");
+  expect(problems(through('it: { kind: filter, input: in, where: "true" }').replace("name: g", "name: graph"))).toEqual(
+    ["g.yaml:1:7 GRAPH-SCHEMA a graph cannot be called `graph`; its nodes' streams would be taken for graphs"],
+  );
+});
+
 describe("what is merged into a map", () => {
   const merging = (f: string): string => graphOf(SOURCE, f, 'out: { kind: sink, input: it, to: "discard:" }');
 

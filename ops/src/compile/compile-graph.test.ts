@@ -255,7 +255,7 @@ nodes:
 `;
 
   it.each([
-    ["a sink outside of the output folder", 'to: "file:../../x.ndjson"', "HOST-PATH"],
+    ["a sink outside of the output folder", 'to: "file:../../$' + '{env:NAMED}.ndjson"', "HOST-PATH"],
     ["a secret that does not exist", 'to: "https://example.org/$' + '{env:NO_SUCH_SECRET}"', "HOST-CONNECTOR"],
   ])("%s", async (_what, sink, code) => {
     write({ "in.ndjson": "" });
