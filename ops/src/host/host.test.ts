@@ -28,6 +28,7 @@ import { graphStreamOf } from "./graph-stream.ts";
 import { Host } from "./host.ts";
 import { memoryHost } from "./memory-host.ts";
 import { ProjectionTables } from "./projection-tables.ts";
+import { whenFinished } from "./when-finished.ts";
 
 const env = systemEnv();
 const BY = { principal: "ada", reason: "because" };
@@ -134,6 +135,15 @@ nodes:
     await expect(deploy(NUMBERS)).rejects.toMatchObject({ code: "HOST-GRAPH" });
     await expect(host.push("numbers", "half", [])).rejects.toMatchObject({ code: "HOST-NODE" });
   });
+});
+
+it("the end of a graph is heard of, also when it was stopped and started meanwhile", async () => {
+  await deploy(NUMBERS, { "in.ndjson": IN });
+  const done = whenFinished(host.running("numbers"));
+  await host.stop("numbers", BY);
+  await host.start("numbers", BY);
+  await done;
+  expect(host.status("numbers")?.state).toBe("finished");
 });
 
 describe("a dead letter", () => {

@@ -65,6 +65,7 @@ export class RunningGraph {
   readonly #deployment: Deployment;
   readonly #onParked: ((event: Extract<LifecycleEvent, { type: "NodeParked" }>) => void)[] = [];
   readonly #onFenced: ((error: ErrorReport) => void)[] = [];
+  readonly #onReplaced: (() => void)[] = [];
   #isFenced = false;
   #runtime: GraphRuntime;
   #program: GraphProgram;
@@ -157,7 +158,7 @@ export class RunningGraph {
     if (state !== "stopped" && state !== "failed") throw this.#wrongState("start");
     await this.#runtime.stop();
     this.#isFenced = false;
-    if (startedMs > 0) this.#runtime = this.#newRuntime();
+    if (startedMs > 0) this.#replace();
     const nodes = this.#program.nodes.map(({ name, kind }) => ({ node: name, kind }));
     await this.stream.append([{ type: "GraphStarted", payload: { nodes } }], by);
     await this.#runtime.start();
@@ -184,6 +185,11 @@ export class RunningGraph {
     await this.stream.append([{ type: "GraphResumed", payload: {} }], by);
   }
 
+  /** Resolves when another runtime takes the place of the present one. */
+  replaced(): Promise<void> {
+    return new Promise((resolve) => this.#onReplaced.push(resolve));
+  }
+
   /** Calls back when nodes were given up. */
   onParked(call: (event: Extract<LifecycleEvent, { type: "NodeParked" }>) => void): void {
     this.#onParked.push(call);
@@ -204,7 +210,7 @@ export class RunningGraph {
     this.#redriven.add(node);
     if (isWired || state === "stopped" || state === "failed") return;
     await this.#runtime.stop();
-    this.#runtime = this.#newRuntime();
+    this.#replace();
     await this.#runtime.start({ suspended: state === "suspended" });
   }
 
@@ -236,6 +242,11 @@ export class RunningGraph {
     // It may not be waited for yet.
     parked.catch(() => undefined);
     return parked;
+  }
+
+  #replace(): void {
+    this.#runtime = this.#newRuntime();
+    for (const call of this.#onReplaced.splice(0)) call();
   }
 
   #newRuntime(): GraphRuntime {

@@ -4,7 +4,15 @@ import type { RunningGraph } from "./running-graph.ts";
 
 /** Resolves when the graph has come to its end. @throws HOST-PARKED, NODE-FENCED */
 export async function whenFinished(running: RunningGraph): Promise<void> {
-  await Promise.race([running.runtime.whenFinished, parked(running), fenced(running)]);
+  await Promise.race([finished(running), parked(running), fenced(running)]);
+}
+
+/** Of a runtime that another took the place of, nobody hears the end. */
+async function finished(running: RunningGraph): Promise<void> {
+  for (let runtime: unknown; runtime !== running.runtime; ) {
+    runtime = running.runtime;
+    await Promise.race([running.runtime.whenFinished, running.replaced()]);
+  }
 }
 
 function parked(running: RunningGraph): Promise<never> {
