@@ -24,7 +24,7 @@ import { compileGraph } from "../compile/compile-graph.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
 import { deadLettersAtEnd } from "./dead-letters.ts";
 import { describeEvent } from "./describe-event.ts";
-import { graphStreamOf } from "./graph-stream.ts";
+import { DEAD_LETTER_REDRIVEN, GraphStream, graphStreamOf } from "./graph-stream.ts";
 import { Host } from "./host.ts";
 import { memoryHost } from "./memory-host.ts";
 import { ProjectionTables } from "./projection-tables.ts";
@@ -35,27 +35,32 @@ const BY = { principal: "ada", reason: "because" };
 
 let directory: string;
 let log: EventLog;
+let store: ReturnType<typeof memoryOrderedStore>;
 let projections: ProjectionRunner;
 let host: Host;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "millrace-host-"));
   log = memoryEventLog({ env });
-  const store = memoryOrderedStore();
+  store = memoryOrderedStore();
   projections = projectionRunner({ log, store, env, projections: [deadLetterProjection()] });
   projections.start();
-  host = new Host({
+  host = hostThat({ untilDone: false });
+});
+
+function hostThat({ untilDone }: { readonly untilDone: boolean }): Host {
+  return new Host({
     log,
     env,
     host: "test",
     snapshots: new SnapshotStore(store, log),
-    untilDone: false,
+    untilDone,
     report: (thrown) => {
       throw thrown;
     },
     deadLetters: (ids) => deadLettersAtEnd(projections, log, ids),
   });
-});
+}
 
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -186,6 +191,21 @@ nodes:
     expect(starts.mock.calls).toEqual([[{ suspended: true }]]);
     expect(host.status("pushed")).toMatchObject({ state: "suspended", deadLettered: 0 });
     await host.resume("pushed", BY);
+    await expect.poll(async () => (await letters()).map(({ state }) => state)).toEqual(["redriven", "waiting"]);
+  });
+
+  it("goes through its node again in a run that ends, also when its source read before it was written down", async () => {
+    await host.close("another takes its place");
+    host = hostThat({ untilDone: true });
+    await deploy(NUMBERS, { "in.ndjson": IN });
+    await finished();
+    const append = GraphStream.prototype.append;
+    vi.spyOn(GraphStream.prototype, "append").mockImplementation(async function (this: GraphStream, events, by) {
+      if (events.some(({ type }) => type === DEAD_LETTER_REDRIVEN)) await finished();
+      return append.call(this, events, by);
+    });
+    const [letter] = await letters();
+    expect(await host.redrive("numbers", [letter?.id ?? ""], BY)).toBe(1);
     await expect.poll(async () => (await letters()).map(({ state }) => state)).toEqual(["redriven", "waiting"]);
   });
 

@@ -178,6 +178,7 @@ export class Host implements GraphHost {
     }));
     const settled = { type: DEAD_LETTERS_SETTLED, payload: { ids: letters.map(({ id }) => id), state: "redriven" } };
     await running.stream.append([...redriven, settled], by);
+    await running.rereadRedriven();
     return letters.length;
   }
 

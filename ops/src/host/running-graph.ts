@@ -208,7 +208,17 @@ export class RunningGraph {
     const { state } = this.status();
     const isWired = this.#redriven.has(node) && state !== "finished";
     this.#redriven.add(node);
-    if (isWired || state === "stopped" || state === "failed") return;
+    if (!isWired) await this.#restart();
+  }
+
+  /** In a run that ends, sources of redriven dead letters may have ended before what has been appended since: they read again. */
+  async rereadRedriven(): Promise<void> {
+    if (this.#ports.untilDone) await this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    const { state } = this.status();
+    if (state === "stopped" || state === "failed") return;
     await this.#runtime.stop();
     this.#replace();
     await this.#runtime.start({ suspended: state === "suspended" });
