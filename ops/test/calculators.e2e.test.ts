@@ -228,7 +228,7 @@ const REFUSED = [
     false,
   ],
   ["wrong.mjs", "export const a = 1;\n", ", export: b", /CALC-LOAD .*export `b` is no calculator/, false],
-  ["calc.rb", "\n", "", /HOST-CALCULATOR nothing here runs .*calc\.rb/, false],
+  ["calc.rb", "\n", "", /GRAPH-CALC nothing runs .*calc\.rb/, false],
 ] as const;
 
 it.for(REFUSED)("%s is refused with its place", async ([file, source, options, message, skip], context) => {
