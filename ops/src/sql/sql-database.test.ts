@@ -135,6 +135,20 @@ describe("a query", () => {
       message: expect.stringContaining("Could not convert string 'x0'"),
     });
   });
+
+  it("that fails on a value far into its answer is no shorter answer", async () => {
+    const query = "select cast(case range when 600000 then 'x' else '1' end as int) from range(700000)";
+    let rows = 0;
+    const read = async (): Promise<void> => {
+      for await (const chunk of database.chunks(query, await database.ask(query))) rows += chunk.rowCount;
+    };
+    await expect(read()).rejects.toMatchObject({
+      code: "SQL-QUERY",
+      place: { file: "query", line: 1, column: 8 },
+      message: expect.stringContaining("Could not convert string 'x'"),
+    });
+    expect(rows).toBeGreaterThan(0);
+  });
 });
 
 describe("what takes more memory than a query is given", () => {

@@ -13,8 +13,10 @@ import {
   DuckDBInstance,
   type DuckDBResult,
   DuckDBTypeId,
+  ResultReturnType,
   StatementType,
 } from "@duckdb/node-api";
+import { opsError } from "../errors.ts";
 import { queryError, refusal } from "./query-error.ts";
 import { type ColumnsScanned, columnsScanned } from "./query-plan.ts";
 
@@ -135,13 +137,31 @@ export class SqlDatabase {
     return result.rowsChanged;
   }
 
-  /** Reads an answer chunk by chunk: a query may fail on a value in the middle of it. */
+  /**
+   * Reads an answer chunk by chunk: a query may fail on a value in the middle of it.
+   *
+   * @throws SQL-QUERY, SQL-MEMORY
+   */
   async *chunks(query: string, result: DuckDBResult): AsyncGenerator<DuckDBDataChunk> {
+    let rows = 0;
     for (;;) {
       const chunk = await this.#asked(query, () => result.fetchChunk());
+      // A failure in the middle looks like the end but for the kind of the result, which is then none.
+      if (result.returnType === ResultReturnType.INVALID) throw await this.#failureOf(query, rows);
       if (chunk === null || chunk.rowCount === 0) return;
+      rows += chunk.rowCount;
       yield chunk;
     }
+  }
+
+  /** Why an answer ended in its middle. The binding of DuckDB does not tell, so it is asked again, whole, on disk. */
+  async #failureOf(query: string, rows: number): Promise<Error> {
+    try {
+      await this.#connection.run(`CREATE OR REPLACE TEMP TABLE failed AS SELECT * FROM query(${literal(query)})`);
+    } catch (thrown) {
+      return queryError(query, thrown, this.tables);
+    }
+    return opsError("SQL-QUERY", `the query failed after ${rows} rows of its answer`);
   }
 
   close(): void {
