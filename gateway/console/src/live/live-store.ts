@@ -16,7 +16,8 @@ import {
 } from "./live-types.ts";
 
 export type Connection = "connecting" | "live" | "lost";
-type Topic = "status" | "events" | "peek" | "connection";
+/** `opened`: a connection that knows nothing of the one before. */
+type Topic = "status" | "events" | "peek" | "connection" | "opened";
 
 /** Longer without a snapshot, and what is shown is no longer now. */
 const STALE_AFTER_MS = 2500;
@@ -41,6 +42,7 @@ export class LiveStore {
     events: new Set(),
     peek: new Set(),
     connection: new Set(),
+    opened: new Set(),
   };
 
   start(): void {
@@ -88,6 +90,8 @@ export class LiveStore {
     if (document.hidden || this.#address === "") return;
     const source = new EventSource(this.#address);
     this.#source = source;
+    // One that the browser opens again resumes where it was.
+    source.addEventListener("open", () => this.#tell("opened"), { once: true });
     source.addEventListener("status", ({ data }) => this.#onStatus(JSON.parse(data) as StatusMessage));
     source.addEventListener("events", ({ data }) => {
       this.events = JSON.parse(data) as EventsMessage;

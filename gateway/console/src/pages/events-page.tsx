@@ -2,6 +2,7 @@
 import { type ReactElement, useEffect, useRef, useState } from "react";
 import { type EventDocument, type EventHead, type EventPage, getJson, type RequestFailure } from "../api.ts";
 import { bytes, clockMs, count, stamp } from "../format.ts";
+import { type EventRows, NO_ROWS, withNewer, withNewest, withOlder } from "../live/event-rows.ts";
 import { live } from "../live/live-store.ts";
 import { Icon } from "../parts/icons.tsx";
 import { JsonView } from "../parts/json-view.tsx";
@@ -19,7 +20,6 @@ const FILTERS = [
   { key: "correlation", name: "Correlation" },
 ] as const;
 const PAGE = 200;
-const KEPT_MAX = 20_000;
 const ROW_HEIGHT = 27;
 
 export function EventsPage({ query }: { readonly query: URLSearchParams }): ReactElement {
@@ -58,58 +58,63 @@ function Filters({ query }: { readonly query: URLSearchParams }): ReactElement {
   );
 }
 
-interface Loaded {
-  /** Newest first. */
-  readonly events: readonly EventHead[];
-  readonly next: string | null;
-  readonly skipped: number;
-}
-
 function EventTable({ filter, at }: { readonly filter: string; readonly at: string | null }): ReactElement {
-  const [loaded, setLoaded] = useState<Loaded>();
+  const [loaded, setLoaded] = useState<EventRows>();
   const [failure, setFailure] = useState<RequestFailure>();
   const [isFrozen, setIsFrozen] = useState(false);
   const [newer, setNewer] = useState(0);
   const frozen = useRef(isFrozen);
   frozen.current = isFrozen;
+  const newest = useRef(-1);
+  newest.current = loaded?.events[0]?.position ?? -1;
   const isLoading = useRef(false);
 
-  const load = (cursor: string | null): void => {
+  const load = async (page: string, into: (before: EventRows, page: EventPage) => EventRows): Promise<void> => {
+    try {
+      const answer = await getJson<EventPage>(`/api/v1/events?${filter}&limit=${PAGE}&payload=none${page}`);
+      setFailure(undefined);
+      setLoaded((before) => into(before ?? NO_ROWS, answer));
+    } catch (thrown) {
+      setFailure(thrown as RequestFailure);
+    }
+  };
+  const loadNewest = (): void => {
+    const since = newest.current;
+    void load("", (before, page) => withNewest(before, page, since));
+  };
+  const loadOlder = (cursor: string): void => {
     if (isLoading.current) return;
     isLoading.current = true;
-    const page = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    getJson<EventPage>(`/api/v1/events?${filter}&limit=${PAGE}&payload=none${page}`)
-      .then(
-        ({ events, next }) => {
-          setFailure(undefined);
-          setLoaded((before) => ({
-            events: cursor === null || !before ? events : [...before.events, ...events],
-            next,
-            skipped: cursor === null ? 0 : (before?.skipped ?? 0),
-          }));
-        },
-        (thrown: unknown) => setFailure(thrown as RequestFailure),
-      )
-      .finally(() => {
+    void load(`&cursor=${encodeURIComponent(cursor)}`, (before, page) => withOlder(before, page, cursor)).finally(
+      () => {
         isLoading.current = false;
-      });
+      },
+    );
   };
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: loads once; another filter makes another table.
   useEffect(() => {
-    load(null);
-    return live.on("events", () => {
+    loadNewest();
+    const leave = live.on("events", () => {
       const message = live.events;
       if (!message) return;
       if (frozen.current) setNewer((before) => before + message.events.length + message.skipped);
-      else setLoaded((before) => before && prepend(before, message.events, message.skipped));
+      else setLoaded((before) => withNewer(before ?? NO_ROWS, message.events, message.skipped));
     });
+    // A new connection tells nothing of what happened before it.
+    const leaveOpened = live.on("opened", () => {
+      if (!frozen.current) loadNewest();
+    });
+    return () => {
+      leave();
+      leaveOpened();
+    };
   }, []);
 
   const goOn = (): void => {
     setIsFrozen(!isFrozen);
     setNewer(0);
-    if (isFrozen) load(null);
+    if (isFrozen) loadNewest();
   };
   const events = loaded?.events ?? [];
   return (
@@ -136,19 +141,12 @@ function EventTable({ filter, at }: { readonly filter: string; readonly at: stri
           rowHeight={ROW_HEIGHT}
           items={events}
           keyOf={({ position }) => position}
-          onEnd={() => loaded?.next && load(loaded.next)}
+          onEnd={() => loaded?.next && loadOlder(loaded.next)}
           row={(event) => <EventRow event={event} isOpen={String(event.position) === at} />}
         />
       )}
     </>
   );
-}
-
-function prepend(before: Loaded, events: readonly EventHead[], skipped: number): Loaded {
-  const newest = before.events[0]?.position ?? -1;
-  const fresh = events.filter(({ position }) => position > newest).reverse();
-  const all = [...fresh, ...before.events];
-  return { ...before, events: all.length > KEPT_MAX ? all.slice(0, KEPT_MAX) : all, skipped: before.skipped + skipped };
 }
 
 function EventRow({ event, isOpen }: { readonly event: EventHead; readonly isOpen: boolean }): ReactElement {
