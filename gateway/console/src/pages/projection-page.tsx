@@ -2,6 +2,7 @@
 import { memo, type ReactElement, useEffect, useState } from "react";
 import { getJson, type Json, type ProjectionPage as Page, type RequestFailure, type Row } from "../api.ts";
 import { count, number } from "../format.ts";
+import { openPageStream } from "../live/page-stream.ts";
 import { JsonView } from "../parts/json-view.tsx";
 import { Empty, Failure } from "../parts/notice.tsx";
 import { setQuery } from "../router.ts";
@@ -79,19 +80,21 @@ function useTable(name: string, search: string, asOf: string | null): [Table | u
       getJson<Page>(past, controller.signal).then((page) => setTable({ ...page, isLive: false }), fail);
       return () => controller.abort();
     }
-    const source = new EventSource(`${base}/live?${search}`);
-    source.addEventListener("page", ({ data }) => setTable({ ...(JSON.parse(data) as Page), isLive: true }));
-    source.addEventListener("patch", ({ data }) =>
-      setTable((before) => before && patched(before, JSON.parse(data) as Patch)),
-    );
-    source.addEventListener("error", () => {
-      setTable((before) => before && { ...before, isLive: false });
-      if (source.readyState === EventSource.CLOSED)
-        getJson<Page>(`${base}?${search}`, controller.signal).then(undefined, fail);
+    const close = openPageStream(`${base}/live?${search}`, {
+      on: {
+        page: (data) => {
+          setFailure(undefined);
+          setTable({ ...(JSON.parse(data) as Page), isLive: true });
+        },
+        patch: (data) => setTable((before) => before && patched(before, JSON.parse(data) as Patch)),
+      },
+      lost: () => setTable((before) => before && { ...before, isLive: false }),
+      // Why is what the same question is answered without a stream.
+      refused: () => void getJson<Page>(`${base}?${search}`, controller.signal).then(undefined, fail),
     });
     return () => {
       controller.abort();
-      source.close();
+      close();
     };
   }, [name, search, asOf]);
   return [table, failure];
