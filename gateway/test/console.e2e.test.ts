@@ -205,6 +205,12 @@ describe.skipIf(skipped)(
       await page.waitForURL(/where\.note=a%3Db/);
     });
 
+    it("is live at an address that names an edge which a later revision took away", async () => {
+      const page = await open("/graphs/late-flights?edge=gone%3Eaway");
+      await sees(page, ".clock", /LIVE.*#\d/);
+      expect(new URL(page.url()).search).toBe("");
+    });
+
     it("lists events as they come, few elements for many events, and freezes", async () => {
       const page = await open("/events");
       await page.waitForSelector(".event-row");

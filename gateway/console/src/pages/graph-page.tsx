@@ -1,4 +1,4 @@
-import { type ReactElement, useMemo, useState } from "react";
+import { type ReactElement, useEffect, useMemo, useState } from "react";
 import { type GraphStatus, getJson, getText, graphPath, postJson, type RequestFailure } from "../api.ts";
 import { GraphCanvas } from "../canvas/graph-canvas.tsx";
 import { count, duration, short } from "../format.ts";
@@ -28,6 +28,12 @@ export function GraphPage({ graph, query }: { readonly graph: string; readonly q
     () => ({ ...(node === undefined ? {} : { node }), ...(edge === undefined ? {} : { edge }) }),
     [node, edge],
   );
+  const edges = topology.value?.status.edges;
+  // An address may name an edge that a later revision took away: no live stream is to be had with it.
+  const isGone = edge !== undefined && edges !== undefined && !edges.some((one) => one.edge === edge);
+  useEffect(() => {
+    if (isGone) setQuery({ edge: undefined, tab: undefined });
+  }, [isGone]);
   if (topology.failure) {
     return (
       <main id="main" className="page">
