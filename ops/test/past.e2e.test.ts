@@ -212,14 +212,19 @@ describe("whodunit", () => {
   });
 
   it("refuses streams and fields that there are not", async () => {
-    const [stream, field] = await Promise.all([
+    const [stream, field, ofGraph] = await Promise.all([
       run("whodunit", "sales/bord"),
       run("whodunit", "sales/board", "totl", "--json"),
+      run("whodunit", "graph/sales", "reson"),
     ]);
     expect(stream).toMatchObject({ code: 2, stderr: expect.stringContaining("did you mean `sales/board`?") });
     expect(field).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("sales/board has no field totl; did you mean `total`?"),
+    });
+    expect(ofGraph).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("no event of graph/sales has a field reson; did you mean `reason`?"),
     });
   });
 

@@ -106,6 +106,7 @@ async function eventsOf(api: Api, stream: string, field: string | undefined, opt
   };
   let asOf = 0;
   let before: Json = null;
+  const fields = new Set<string>();
   let cursor: string | undefined;
   do {
     const query = {
@@ -122,6 +123,7 @@ async function eventsOf(api: Api, stream: string, field: string | undefined, opt
       const change = { position, timeMs, type, principal, why };
       if (field === undefined) add(change);
       else {
+        for (const name of Object.keys((payload as JsonObject | null) ?? {})) fields.add(name);
         const after = (payload as JsonObject | null)?.[field];
         if (after === undefined || JSON.stringify(after) === JSON.stringify(before)) continue;
         add({ ...change, before, after });
@@ -132,6 +134,7 @@ async function eventsOf(api: Api, stream: string, field: string | undefined, opt
     cursor = page.next ?? undefined;
   } while (cursor !== undefined);
   if (total === 0) await refuseUnknown(api, { stream });
+  if (total === 0 && field !== undefined) await refuse(`no event of ${stream} has a field`, field, fields);
   if (options.json === true) return writeJson({ asOf, changes, total });
   const values = (change: EventChange): Cell[] =>
     field === undefined ? [] : [text(change.before ?? null), text(change.after ?? null)];
