@@ -1,6 +1,6 @@
 import type { DeadLetter } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
-import { type ApiOptions, withApi } from "../api.ts";
+import { type Api, type ApiOptions, type Query, withApi } from "../api.ts";
 import { placeText } from "../failure.ts";
 import { refuseUnknown } from "../known-names.ts";
 import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
@@ -18,8 +18,8 @@ export interface ListOptions extends ApiOptions {
 export async function listDeadLetters(options: ListOptions): Promise<void> {
   const { graph, node, code, state, limit, json = false } = options;
   await withApi(options, async (api) => {
-    const answer = await api.get("/api/v1/dlq", { graph, node, code, state, limit });
-    const { rows, next } = answer as unknown as { readonly rows: readonly DeadLetter[]; readonly next: string | null };
+    const answer = await foundLetters(api, { graph, node, code, state }, limit);
+    const { rows, next } = answer;
     if (rows.length === 0) await refuseUnknown(api, { graph, node });
     if (json) return writeJson(answer);
     writeTable(
@@ -30,6 +30,27 @@ export async function listDeadLetters(options: ListOptions): Promise<void> {
       `${counted(rows.length, "dead letter")}${next === null ? "" : "; there are more (--limit, --code, --node)"}`,
     );
   });
+}
+
+/** Most that the server lists or sends again at once. */
+const AT_ONCE = 500;
+
+interface Page {
+  readonly asOf: number;
+  readonly rows: readonly DeadLetter[];
+  readonly next: string | null;
+}
+
+async function foundLetters(api: Api, query: Query, limit: number): Promise<Page> {
+  const found: DeadLetter[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const most = Math.min(AT_ONCE, limit - found.length);
+    const answer = await api.get("/api/v1/dlq", { ...query, limit: most, cursor });
+    const { asOf, rows, next } = answer as unknown as Page;
+    found.push(...rows);
+    if (next === null || found.length >= limit) return { asOf, rows: found, next };
+    cursor = next;
+  }
 }
 
 const ID = /^[0-9a-f]{32}$/;
@@ -65,21 +86,22 @@ export async function redriveDeadLetters(
 ): Promise<void> {
   await withApi({ url }, async (api) => {
     const byGraph = new Map<string, string[]>();
-    for (const id of ids) {
+    const distinct = [...new Set(ids)];
+    for (const id of distinct) {
       const { graph } = (await api.get(pathOf(id))) as unknown as DeadLetter;
       byGraph.set(graph, [...(byGraph.get(graph) ?? []), id]);
     }
     let redriven = 0;
-    for (const [graph, own] of byGraph) {
-      const answer = (await api.post("/api/v1/dlq/redrive", { graph, ids: own, reason })) as {
-        readonly redriven: number;
-      };
-      redriven += answer.redriven;
-    }
+    for (const [graph, own] of byGraph)
+      for (let at = 0; at < own.length; at += AT_ONCE) {
+        const body = { graph, ids: own.slice(at, at + AT_ONCE), reason };
+        const answer = (await api.post("/api/v1/dlq/redrive", body)) as { readonly redriven: number };
+        redriven += answer.redriven;
+      }
     if (json) writeJson({ redriven });
     else
       writeLine(
-        `${redriven} of ${ids.length} sent again${redriven < ids.length ? "; the others had been before" : ""}`,
+        `${redriven} of ${distinct.length} sent again${redriven < distinct.length ? "; the others had been before" : ""}`,
       );
   });
 }
