@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
-import { mkdir, mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { messageOf, systemEnv } from "@millrace/engine";
 import pc from "picocolors";
 import { EXIT } from "../failure.ts";
@@ -70,8 +70,23 @@ async function nearest(path: string): Promise<string> {
   }
 }
 
+/** What is there in place of the next folder of the path. */
+async function fileBelow(directory: string, data: string): Promise<string | undefined> {
+  const [next = ""] = relative(directory, resolve(data)).split(sep);
+  if (next === "") return undefined;
+  const path = join(directory, next);
+  return (await lstat(path).catch(() => undefined)) === undefined ? undefined : path;
+}
+
 async function diskCheck(data: string): Promise<Check> {
   const directory = await nearest(data);
+  const inTheWay = await fileBelow(directory, data);
+  if (inTheWay !== undefined)
+    return {
+      name: "disk",
+      verdict: "failed",
+      detail: `${inTheWay} is no folder, so the data directory cannot be there`,
+    };
   const { bavail, bsize } = await statfs(directory);
   const free = bavail * bsize;
   const verdict = free < SEGMENT_BYTES ? "failed" : free < FREE_BYTES_MIN ? "warning" : "ok";
