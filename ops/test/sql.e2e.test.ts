@@ -219,6 +219,16 @@ describe("the answer", () => {
 });
 
 describe("a query that is refused", () => {
+  it("in the middle of a long answer ends with 2 and is one JSON object that says so", async () => {
+    const late = "select cast(case range when 600000 then 'x' else '1' end as int) a from range(700000)";
+    const { code, stdout, stderr } = await sql(late, "--json");
+    expect(code).toBe(2);
+    expect(stderr).toContain("query:1:8 SQL-QUERY");
+    const { rows, error } = JSON.parse(stdout) as { readonly rows: readonly object[]; readonly error: object };
+    expect(rows[0]).toEqual({ a: 1 });
+    expect(error).toMatchObject({ code: "SQL-QUERY", place: { file: "query", line: 1, column: 8 } });
+  });
+
   it("ends with 2, names place and code, and writes nothing", async () => {
     const wrong = await sql("select typ\nfrom events", "--json");
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("query:1:8 SQL-QUERY") });

@@ -2,14 +2,14 @@ import { once } from "node:events";
 import { rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { DuckDBResult } from "@duckdb/node-api";
-import { type Json, MillraceError, messageOf } from "@millrace/engine";
+import { type Json, MillraceError, messageOf, reportOf } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
 import { exitFast } from "../../fast-exit.ts";
 import { csvField, jsonCell } from "../../sql/cell-value.ts";
 import { LogQuery, type TableRead } from "../../sql/log-query.ts";
 import { SqlDatabase } from "../../sql/sql-database.ts";
 import { type ApiOptions, withApi } from "../api.ts";
-import { EXIT } from "../failure.ts";
+import { EXIT, reportFailure } from "../failure.ts";
 import { counted, writeJson, writeLine, writeTable } from "../output.ts";
 
 export interface SqlOptions extends ApiOptions {
@@ -56,13 +56,22 @@ async function asJson(query: string, database: SqlDatabase, reads: readonly Tabl
   const names = result.deduplicatedColumnNames();
   const types = result.columnTypes();
   const columns = names.map((name, i) => ({ name, type: String(types[i]) }));
-  let separator = `{"tables":${JSON.stringify(reads)},"columns":${JSON.stringify(columns)},"rows":[`;
-  for await (const rows of rowsOf(query, database, result)) {
-    const objects = rows.map((row) => JSON.stringify(Object.fromEntries(row.map((cell, i) => [names[i], cell]))));
-    await write(separator + objects.join(","));
-    separator = ",";
+  const head = `{"tables":${JSON.stringify(reads)},"columns":${JSON.stringify(columns)},"rows":[`;
+  let separator = head;
+  try {
+    for await (const rows of rowsOf(query, database, result)) {
+      const objects = rows.map((row) => JSON.stringify(Object.fromEntries(row.map((cell, i) => [names[i], cell]))));
+      await write(separator + objects.join(","));
+      separator = ",";
+    }
+  } catch (thrown) {
+    if (separator === head) throw thrown;
+    // What is written of it stays one JSON object, which says that it is not whole.
+    await write(`],"error":${JSON.stringify(reportOf(thrown))}}\n`);
+    process.exitCode = reportFailure(thrown, false);
+    return;
   }
-  await write(separator === "," ? "]}\n" : `${separator}]}\n`);
+  await write(separator === head ? `${head}]}\n` : "]}\n");
 }
 
 async function asCsv(query: string, database: SqlDatabase, reads: readonly TableRead[]): Promise<void> {
