@@ -243,8 +243,8 @@ describe("a method that is written to", () => {
 
   test.each(["s3cret\n", "s3crét"])(
     "a value of metadata that cannot be one is refused without being shown",
-    (value) => {
-      const box = new GrpcBox();
+    async (value) => {
+      const box = await serve();
       const placeOf = (...keys: readonly string[]): Place => ({ path: `/${keys.join("/")}` });
       for (const method of ["Put", "Load", "Sync"] as const) {
         const error = errorOf(() => sinkOf(box, method, { ...KEYED, metadata: { token: value }, placeOf }));
