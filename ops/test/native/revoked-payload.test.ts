@@ -45,6 +45,8 @@ import { root } from "../millrace.ts";
 const skipped = process.env.MILLRACE_SKIP_RUST ?? process.env.MILLRACE_SKIP_CXX;
 const TEST_MS = 180_000;
 const LENGTH = 100_000;
+/** So many that they fill most of the store: of fewer, none may come to lie where the payload was. */
+const OTHERS_MAX = 250;
 const [PAGE, SLOT, PINNED, REVOKED] = [4096, 64, 2n, 3n];
 
 /** Says that it reads, and goes on when the bytes have changed or the file says so. What it saw is its result, or its failure. */
@@ -178,7 +180,7 @@ describe.skipIf(skipped)(`a payload that is taken from compiled code${skipped ? 
       store.sweep();
       const other = await put(new Uint8Array(LENGTH).fill(9), "raw");
       if (other !== undefined) others.push(other);
-      if (others.length > 8) await store.discard(others.shift() as PayloadToken);
+      if (others.length > OTHERS_MAX) await store.discard(others.shift() as PayloadToken);
       await setImmediate();
     }
     for (const other of others) await store.discard(other);
