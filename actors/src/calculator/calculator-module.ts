@@ -32,7 +32,12 @@ export interface PlacedPayload {
 export interface PayloadContext {
   /** Opens the payload that a field of the row is. @throws PAYLOAD-VALUE it is none */
   open(value: Json): Promise<OpenedPayload>;
-  /** Bytes for a result, with their format; plain byte arrays in a result are `raw`. */
+  /**
+   * Bytes for a result, with their format; plain byte arrays in a result are `raw`. What it is given leaves with the result, without a
+   * copy where the buffer holds nothing else; plain arrays are copied.
+   *
+   * @throws PAYLOAD-VALUE they are no bytes, or went away with an earlier result
+   */
   payload(bytes: Uint8Array, format?: PayloadFormat): PayloadResult;
   /** For compiled code, which maps by itself: the places of the batch's payloads, by their SHA-256. */
   places(): Readonly<Record<string, PlacedPayload>>;

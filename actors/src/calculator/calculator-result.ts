@@ -17,8 +17,8 @@ export function messagesOf(result: unknown, bytesOf?: BytesOf): readonly Json[] 
   return Array.isArray(json) ? (json as readonly Json[]) : [json];
 }
 
-/** What stands for bytes in a result, and for what `context.payload` made. Absent: they are no JSON. */
-export type BytesOf = (bytes: Uint8Array, format: PayloadFormat) => unknown;
+/** What stands for bytes in a result, and for what `context.payload` made, which is `given` away. Absent: they are no JSON. */
+export type BytesOf = (bytes: Uint8Array, format: PayloadFormat, isGiven: boolean) => unknown;
 
 /** Bytes with a format, as an author returns them. */
 export class PayloadResult {
@@ -89,9 +89,9 @@ function objectOf(object: object, path: string, depth: number, bytesOf?: BytesOf
 
 function instanceOf(value: object, path: string, depth: number, bytesOf?: BytesOf): Json {
   if (bytesOf !== undefined) {
-    if (value instanceof PayloadResult) return bytesOf(value.bytes, value.format) as Json;
+    if (value instanceof PayloadResult) return bytesOf(value.bytes, value.format, true) as Json;
     if (ArrayBuffer.isView(value))
-      return bytesOf(new Uint8Array(value.buffer, value.byteOffset, value.byteLength), "raw") as Json;
+      return bytesOf(new Uint8Array(value.buffer, value.byteOffset, value.byteLength), "raw", false) as Json;
   }
   const { toJSON } = value as { toJSON?: unknown };
   if (typeof toJSON === "function") return jsonOf(toJSON.call(value), path, depth + 1, bytesOf);

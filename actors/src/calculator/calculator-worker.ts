@@ -83,9 +83,9 @@ async function handle(
   const transfer = new Set<ArrayBuffer>();
   const leaving = payloads.leaving(transfer);
   let bytes = 0;
-  const bytesOf: typeof leaving = (made, format) => {
+  const bytesOf: typeof leaving = (made, format, isGiven) => {
     bytes += made.length;
-    return leaving(made, format);
+    return leaving(made, format, isGiven);
   };
   const context = { ...request.context, ...payloads.context };
   let hasPayloads = false;

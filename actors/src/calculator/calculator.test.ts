@@ -94,6 +94,19 @@ test("bytes that it keeps and returns again are there again", async () => {
   expect((await step(behavior, [{}])).out).toEqual(out);
 });
 
+test("bytes that it gives to a payload leave without a copy, and cannot be given again", async () => {
+  const behavior = await committed(`
+    const given = new Uint8Array([1, 2, 3]);
+    export default (row, context) => (row.look ? { left: given.length } : { given: context.payload(given, "npy") });
+  `);
+  const { out } = await step(behavior, [{}]);
+  expect(out).toEqual([{ given: { $payload: { format: "npy", base64: "AQID" } } }]);
+  expect((await step(behavior, [{ look: true }])).out).toEqual([{ left: 0 }]);
+  const again = await step(behavior, [{}, { look: true }]);
+  expect([again.out, again.rejected]).toEqual([[{ left: 0 }], ["0 PAYLOAD-VALUE"]]);
+  expect(messagesOf(again)[0]).toContain("went away with an earlier result");
+});
+
 test("its thread loads nothing of what only a host needs", async () => {
   const behavior = await committed(`
     import Module from "node:module";

@@ -60,6 +60,7 @@ export class WorkerPayloads {
   readonly payload = (bytes: Uint8Array, format: PayloadFormat = "raw"): PayloadResult => {
     if (!(bytes instanceof Uint8Array)) throw payloadError("PAYLOAD-VALUE", "a payload is made of a Uint8Array");
     if (!isFormat(format)) throw payloadError("PAYLOAD-VALUE", `${String(format)} is no format of payloads`);
+    mustBeThere(bytes);
     return new PayloadResult(bytes, format);
   };
 
@@ -69,13 +70,17 @@ export class WorkerPayloads {
     this.#use.opens += n;
   };
 
-  /** Bytes of a result on their way out of the thread: a copy, as the code may keep what it returned, and return it again. */
+  /**
+   * Bytes of a result on their way out of the thread: their own memory if they were given away and it is theirs alone. Else a copy: the
+   * code may keep what it returned, and return it again.
+   */
   readonly leaving =
     (transfer: Set<ArrayBuffer>) =>
-    (bytes: Uint8Array, format: PayloadFormat): PayloadDraft => {
-      const copy = new Uint8Array(bytes);
-      transfer.add(copy.buffer);
-      return payloadDraft(copy, format);
+    (bytes: Uint8Array, format: PayloadFormat, isGiven: boolean): PayloadDraft => {
+      mustBeThere(bytes);
+      const left = isGiven && this.#isAlone(bytes) ? bytes : new Uint8Array(bytes);
+      transfer.add(left.buffer as ArrayBuffer);
+      return payloadDraft(left, format);
     };
 
   /** Everything that the row opened is given back. */
@@ -93,6 +98,12 @@ export class WorkerPayloads {
     return this.#reader;
   }
 
+  /** Its buffer holds nothing else, and is nobody else's. */
+  #isAlone({ buffer, length }: Uint8Array): boolean {
+    const isLent = this.#leases.some((lease) => lease.isValid() && lease.bytes.buffer === buffer);
+    return buffer instanceof ArrayBuffer && buffer.byteLength === length && !isLent;
+  }
+
   async #copy({ reference: { length }, place }: LentToWorker): Promise<Uint8Array> {
     const file = await open(place.path, "r");
     try {
@@ -108,5 +119,16 @@ export class WorkerPayloads {
     } finally {
       await file.close();
     }
+  }
+}
+
+/** @throws PAYLOAD-VALUE they are gone with a result that they were given to */
+function mustBeThere({ buffer, length }: Uint8Array): void {
+  if (length > 0) return;
+  try {
+    // Nothing else tells a buffer that was moved away from an empty one before Node 22.
+    new Uint8Array(buffer);
+  } catch {
+    throw payloadError("PAYLOAD-VALUE", "the bytes went away with an earlier result that they were given to");
   }
 }

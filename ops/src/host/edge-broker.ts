@@ -72,7 +72,6 @@ const KINDS: Readonly<Record<Via, BrokerKind>> = {
     },
   },
 };
-
 /** @throws HOST-EDGES */
 function authorities(file: string): string {
   try {

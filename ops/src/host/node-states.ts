@@ -29,6 +29,7 @@ import type {
 import { positionAfter } from "@millrace/projections";
 import { prunedBelow } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
+import { Newest } from "../newest.ts";
 import { deployedModel } from "./deployed-model.ts";
 import { plain } from "./describe-event.ts";
 import { type Deployment, deploymentBefore, graphNames } from "./graph-stream.ts";
@@ -84,13 +85,14 @@ export class NodeStates implements NodeStateReader {
     const end = this.#options.log.durableEnd;
     const from = this.#options.log.base ?? 0;
     const { fold, behavior } = await this.#deployedNode(graph, node, end);
-    const found = new NewestChanges(limit);
+    const found = new Newest<StateChange>(limit);
+    const seen = (): StateChanges => ({ from, asOf: end, changes: found.items, total: found.total });
     const since = changesSince(behavior);
     await fold.restore(from);
     since();
     for await (const events of this.#options.log.readStream(streamOf(graph, node), { from: fold.chain.revision + 1 })) {
       for (const event of events) {
-        if (event.position >= end) return found.as(from, end);
+        if (event.position >= end) return seen();
         fold.fold(event);
         if (event.type !== STEP) continue;
         for (const change of since()) {
@@ -101,7 +103,7 @@ export class NodeStates implements NodeStateReader {
         await setImmediate();
       }
     }
-    return found.as(from, end);
+    return seen();
   }
 
   async #positionOf(moment: Moment | undefined): Promise<number> {
@@ -136,27 +138,6 @@ export class NodeStates implements NodeStateReader {
     const names = await graphNames(this.#options.log);
     const guess = names.has(graph) ? "" : didYouMean(graph, names);
     throw opsError("HOST-MOMENT", `there is no graph ${graph} at position ${end}${guess}`, { place: { graph } });
-  }
-}
-
-/** The last changes of a stream that may have millions. */
-class NewestChanges {
-  readonly #limit: number;
-  readonly #kept: StateChange[] = [];
-  #total = 0;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  add(change: StateChange): void {
-    this.#total += 1;
-    this.#kept.push(change);
-    if (this.#kept.length >= 2 * this.#limit) this.#kept.splice(0, this.#kept.length - this.#limit);
-  }
-
-  as(from: number, asOf: number): StateChanges {
-    return { from, asOf, changes: this.#kept.slice(-this.#limit), total: this.#total };
   }
 }
 

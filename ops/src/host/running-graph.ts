@@ -28,7 +28,7 @@ import {
   nodesBegunAnew,
   programAs,
 } from "./deployment.ts";
-import { CUT_INTENDED, type Deployment, GRAPH_DEPLOYED, GraphStream, graphStreamOf, SYSTEM } from "./graph-stream.ts";
+import { CUT_INTENDED, type Deployment, GRAPH_DEPLOYED, GraphStream, SYSTEM } from "./graph-stream.ts";
 import type { HostPayloads } from "./host-payloads.ts";
 import { redriveSource, redriveSourceOf } from "./redrive-source.ts";
 import { refuseEmptiedFiles, refuseOccupiedFiles } from "./sink-files.ts";
@@ -97,8 +97,6 @@ export class RunningGraph {
    */
   static async deploy(compiled: CompiledGraph, by: Mutation, ports: RunningGraphPorts): Promise<RunningGraph> {
     const { name } = compiled.model;
-    if (graphStreamOf(name).startsWith(`${name}/`))
-      throw opsError("HOST-GRAPH", `a graph cannot be called ${name}: its nodes' streams would be taken for graphs`);
     const stream = new GraphStream(ports.log, ports.env, name);
     const deployed = await stream.deployment();
     const redriven = await stream.nodesRedriven();

@@ -1,51 +1,34 @@
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { beforeEach, expect, it } from "vitest";
+import { askedServer } from "../../../test/asked-server.ts";
 import { listDeadLetters, redriveDeadLetters } from "./dlq.ts";
 
 const AT_ONCE = 500;
 const LETTERS = 700;
 const idOf = (n: number): string => n.toString(16).padStart(32, "0");
 
-let server: Server;
-let url: string;
-let shown = "";
 /** How many ids each request to send again had. */
 const sent: number[] = [];
-beforeEach(async () => {
+beforeEach(() => {
   sent.length = 0;
-  shown = "";
-  // As a server that lists and sends again no more than so many at once.
-  server = createServer(async (request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? "", "http://server");
-    const answer = (status: number, value: object): void => {
-      response.writeHead(status).end(JSON.stringify(value));
-    };
-    if (request.method === "POST") {
-      const { ids } = JSON.parse(await text(request)) as { readonly ids: readonly string[] };
-      sent.push(ids.length);
-      answer(ids.length > AT_ONCE ? 400 : 200, { redriven: ids.length });
-    } else if (pathname !== "/api/v1/dlq") answer(200, { graph: "g" });
-    else {
-      const [limit, from] = [Number(searchParams.get("limit")), Number(searchParams.get("cursor"))];
-      const end = Math.min(LETTERS, from + limit);
-      const rows = Array.from({ length: end - from }, (_, i) => ({ id: idOf(from + i) }));
-      answer(limit > AT_ONCE ? 400 : 200, { asOf: 1, rows, next: end < LETTERS ? String(end) : null });
-    }
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  vi.spyOn(process.stdout, "write").mockImplementation((part) => {
-    shown += String(part);
-    return true;
-  });
 });
-afterEach(() => {
-  vi.restoreAllMocks();
-  server.closeAllConnections();
-  server.close();
+/** As a server that lists and sends again no more than so many at once. */
+const server = askedServer(async (request, response) => {
+  const { pathname, searchParams } = new URL(request.url ?? "", "http://server");
+  const answer = (status: number, value: object): void => {
+    response.writeHead(status).end(JSON.stringify(value));
+  };
+  if (request.method === "POST") {
+    const { ids } = JSON.parse(await text(request)) as { readonly ids: readonly string[] };
+    sent.push(ids.length);
+    answer(ids.length > AT_ONCE ? 400 : 200, { redriven: ids.length });
+  } else if (pathname !== "/api/v1/dlq") answer(200, { graph: "g" });
+  else {
+    const [limit, from] = [Number(searchParams.get("limit")), Number(searchParams.get("cursor"))];
+    const end = Math.min(LETTERS, from + limit);
+    const rows = Array.from({ length: end - from }, (_, i) => ({ id: idOf(from + i) }));
+    answer(limit > AT_ONCE ? 400 : 200, { asOf: 1, rows, next: end < LETTERS ? String(end) : null });
+  }
 });
 
 it.each([
@@ -53,15 +36,15 @@ it.each([
   [600, 600, "600"],
   [20, 20, "20"],
 ])("lists %i at most, though the server gives fewer at once", async (limit, count, next) => {
-  await listDeadLetters({ url, limit, json: true });
-  const { rows, ...rest } = JSON.parse(shown) as { readonly rows: readonly { readonly id: string }[] };
+  await listDeadLetters({ url: server.url, limit, json: true });
+  const { rows, ...rest } = JSON.parse(server.shown) as { readonly rows: readonly { readonly id: string }[] };
   expect(rows.map(({ id }) => id)).toEqual(Array.from({ length: count }, (_, i) => idOf(i)));
   expect(rest).toEqual({ asOf: 1, next });
 });
 
 it("sends as many again as are named, each once", async () => {
   const ids = Array.from({ length: LETTERS }, (_, i) => idOf(i));
-  await redriveDeadLetters([...ids, idOf(3)], { url, reason: "" });
+  await redriveDeadLetters([...ids, idOf(3)], { url: server.url, reason: "" });
   expect(sent).toEqual([AT_ONCE, LETTERS - AT_ONCE]);
-  expect(shown).toBe("700 of 700 sent again\n");
+  expect(server.shown).toBe("700 of 700 sent again\n");
 });

@@ -1,7 +1,5 @@
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
+import { askedServer } from "../../../test/asked-server.ts";
 import { showDeadLetter } from "./dlq.ts";
 import { showGraph } from "./graph.ts";
 import { queryProjection } from "./projection.ts";
@@ -38,36 +36,22 @@ const answers: Readonly<Record<string, object>> = {
   },
 };
 
-let server: Server;
-let url: string;
-let shown = "";
-beforeEach(async () => {
+const server = askedServer(({ url: asked = "" }, response) => {
   // Of a projection every page but one without conditions is empty.
-  server = createServer(({ url: asked = "" }, response) => {
-    const rows = asked.includes("where") ? [] : [{ [`x${EVIL}`]: 1 }];
-    response.end(JSON.stringify(answers[asked.split("?")[0] ?? ""] ?? { asOf: 1, rows, next: null }));
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  shown = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    shown += String(text);
-    return true;
-  });
-});
-afterEach(() => {
-  vi.restoreAllMocks();
-  server.closeAllConnections();
-  server.close();
+  const rows = asked.includes("where") ? [] : [{ [`x${EVIL}`]: 1 }];
+  response.end(JSON.stringify(answers[asked.split("?")[0] ?? ""] ?? { asOf: 1, rows, next: null }));
 });
 
 it.each([
-  ["state", () => showState("g/n", { url, limit: 1 })],
-  ["graph show", () => showGraph("g", { url })],
-  ["dlq show", () => showDeadLetter("0".repeat(32), { url })],
-  ["projection query", () => queryProjection("p", { url, where: [`xevil\u001b[2K=1`], order: "asc", limit: 1 })],
+  ["state", () => showState("g/n", { url: server.url, limit: 1 })],
+  ["graph show", () => showGraph("g", { url: server.url })],
+  ["dlq show", () => showDeadLetter("0".repeat(32), { url: server.url })],
+  [
+    "projection query",
+    () => queryProjection("p", { url: server.url, where: [`xevil\u001b[2K=1`], order: "asc", limit: 1 }),
+  ],
 ])("what data says in `%s` does not steer the terminal", async (_name, show) => {
   await show();
-  expect(shown).toContain("evil\\u001b[2");
-  expect(shown).not.toContain("evil\u001b[2");
+  expect(server.shown).toContain("evil\\u001b[2");
+  expect(server.shown).not.toContain("evil\u001b[2");
 });

@@ -3,6 +3,7 @@ import type { Json, JsonObject } from "@millrace/engine";
 import type { EventDocument, NodeState, NodeStateDiff, RowChange, StateChange } from "@millrace/gateway";
 import { opsError } from "../../errors.ts";
 import { graphStreamOf } from "../../host/graph-stream.ts";
+import { Newest } from "../../newest.ts";
 import { type Api, type ApiOptions, withApi } from "../api.ts";
 import { EXIT } from "../failure.ts";
 import { refuse, refuseUnknown } from "../known-names.ts";
@@ -97,13 +98,7 @@ interface EventChange {
 
 /** Events of any stream with who and why; with a field, those whose payload gives it another value than the one before. */
 async function eventsOf(api: Api, stream: string, field: string | undefined, options: TimeOptions): Promise<void> {
-  const changes: EventChange[] = [];
-  let total = 0;
-  const add = (change: EventChange): void => {
-    total += 1;
-    changes.push(change);
-    if (changes.length > options.limit) changes.shift();
-  };
+  const found = new Newest<EventChange>(options.limit);
   let asOf = 0;
   let before: Json = null;
   const fields = new Set<string>();
@@ -121,18 +116,19 @@ async function eventsOf(api: Api, stream: string, field: string | undefined, opt
       const { position, timeMs, type, principal, payload } = event;
       const why = String((payload as JsonObject | null)?.reason ?? "");
       const change = { position, timeMs, type, principal, why };
-      if (field === undefined) add(change);
+      if (field === undefined) found.add(change);
       else {
         for (const name of Object.keys((payload as JsonObject | null) ?? {})) fields.add(name);
         const after = (payload as JsonObject | null)?.[field];
         if (after === undefined || JSON.stringify(after) === JSON.stringify(before)) continue;
-        add({ ...change, before, after });
+        found.add({ ...change, before, after });
         before = after;
       }
     }
     asOf = page.end;
     cursor = page.next ?? undefined;
   } while (cursor !== undefined);
+  const { items: changes, total } = found;
   if (total === 0) await refuseUnknown(api, { stream });
   if (total === 0 && field !== undefined) await refuse(`no event of ${stream} has a field`, field, fields);
   if (options.json === true) return writeJson({ asOf, changes, total });
