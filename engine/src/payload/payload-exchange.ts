@@ -16,6 +16,7 @@ import { PayloadScope } from "./payload-scope.ts";
 import type { PayloadFormat, PayloadLease, PayloadPlace, PayloadStore, PayloadToken } from "./payload-store.ts";
 import type { PayloadReference } from "./payload-value.ts";
 import { ResidentPayloads } from "./resident-payloads.ts";
+import { UnsureContents } from "./unsure-contents.ts";
 
 export interface PayloadExchangeOptions {
   readonly store: PayloadStore;
@@ -46,8 +47,7 @@ export class PayloadExchange {
   readonly #pending = new Set<Promise<unknown>>();
   readonly #counts = new PayloadCounts();
   #isUsed: boolean;
-  /** Contents that an append of unknown outcome names. */
-  readonly #unsure = new Set<string>();
+  readonly #unsure = new UnsureContents();
   /** What was used since a prune began to look for what nothing names. */
   #usedMeanwhile: Set<string> | undefined;
   /** Removals on their way, by content: what is used again waits for them and is written anew. */
@@ -195,10 +195,11 @@ export class PayloadExchange {
 
   /** As {@link PayloadArchive.forget}, beside whatever uses payloads: what anybody here uses stays. One at a time. */
   async forget(staged: readonly string[]): Promise<ForgottenPayloads> {
-    const used = new Set([...this.#entries.keys(), ...this.#unsure]);
+    const used = new Set(this.#entries.keys());
     this.#usedMeanwhile = used;
+    const isNeeded = (sha256: string): boolean => used.has(sha256) || this.#unsure.has(sha256);
     try {
-      return await this.#archive.forget(staged, async (sha256) => (used.has(sha256) ? undefined : this.#take(sha256)));
+      return await this.#archive.forget(staged, async (sha256) => (isNeeded(sha256) ? undefined : this.#take(sha256)));
     } finally {
       this.#usedMeanwhile = undefined;
     }
