@@ -183,6 +183,11 @@ export const engineError = defineErrors({
     summary: "A receiver needs a range of an edge that is no longer kept.",
     remedy: "Decide about the exact range in the details: backfill from the log or accept the loss.",
   },
+  "GRAPH-STOPPED": {
+    kind: "terminal",
+    summary: "A graph was stopped while it started.",
+    remedy: "Nothing, if it was to be stopped; otherwise start it again: it goes on where its log says.",
+  },
   "NODE-FENCED": {
     kind: "terminal",
     summary: "Another owner writes this node's stream.",

@@ -130,12 +130,11 @@ class Stand {
   runtime!: GraphRuntime;
 
   source(rows: readonly Json[], delayMs = 0): ProgramNode {
-    const wait = (ms: number): Promise<void> => new Promise((resolve) => void this.env.timers.after(ms, resolve));
     return {
       name: "src",
       kind: "source",
       role: "source",
-      connector: listSource(rows, delayMs, wait),
+      connector: listSource(rows, delayMs, (ms) => this.wait(ms)),
       frameMessagesMax: 8,
     };
   }
@@ -159,6 +158,15 @@ class Stand {
     more: Partial<GraphProgram> = {},
     runsHere?: (node: string) => boolean,
   ): Promise<GraphRuntime> {
+    await this.env.until(this.begin(nodes, more, runsHere));
+    return this.runtime;
+  }
+
+  begin(
+    nodes: readonly ProgramNode[],
+    more: Partial<GraphProgram> = {},
+    runsHere?: (node: string) => boolean,
+  ): Promise<void> {
     const program: GraphProgram = {
       graph: "g",
       revision: 1,
@@ -182,14 +190,21 @@ class Stand {
       runsHere,
       onLifecycle: (event) => this.lifecycle.push(event),
     });
-    await this.env.until(this.runtime.start());
-    return this.runtime;
+    const starting = this.runtime.start();
+    starting.catch(() => undefined);
+    return starting;
+  }
+
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.env.timers.after(ms, resolve));
   }
 
   stateOf(node: string): string | undefined {
     return this.runtime.status().nodes.find((n) => n.node === node)?.state;
   }
 }
+
+const codeOf = ({ code }: { readonly code?: string }): string => code ?? "no code";
 
 const numbers = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
 
@@ -343,6 +358,49 @@ describe("a graph", () => {
     expect(stand.delivered).toHaveLength(delivered);
     expect(runtime.status().state).toBe("stopped");
     expect(stand.stateOf("sink")).toBe("stopped");
+  });
+
+  it("that is stopped while it starts does not run on, at whatever moment that is", async () => {
+    const outcomes = new Set<string>();
+    for (let atMs = 0; atMs < 60; atMs++) {
+      const stand = new Stand();
+      stand.storage.faults.commitMs = 8;
+      let [opens, closes] = [0, 0];
+      const slow = (behavior: CommittedBehavior): CommittedBehavior =>
+        Object.assign(behavior, {
+          open: () => stand.wait(15).then(() => void opens++),
+          close: async () => void closes++,
+        });
+      const source = stand.source(numbers(50)) as Extract<ProgramNode, { role: "source" }>;
+      const partitions = (): Promise<readonly string[]> => stand.wait(10).then(() => ["0"]);
+      const connector = { ...source.connector, partitions };
+      const sink = { ...stand.sink(), make: () => slow(new CollectingSink(stand.delivered)) } as ProgramNode;
+      const tally = stand.tally(() => slow(new Tally()));
+      const starting = stand.begin([{ ...source, connector }, stand.pure("map"), tally, sink]);
+      await stand.env.advance(atMs);
+      await stand.env.until(stand.runtime.stop());
+      const delivered = stand.delivered.length;
+      const timers = stand.timers;
+      await stand.env.advance(60_000);
+      outcomes.add(await starting.then(() => "started", codeOf));
+      expect([stand.runtime.state, stand.delivered.length, stand.timers]).toEqual(["stopped", delivered, timers]);
+      expect(closes).toBeGreaterThanOrEqual(opens);
+    }
+    expect([...outcomes].sort()).toEqual(["GRAPH-STOPPED", "started"]);
+  });
+
+  it("that finds another owner while it starts, starts no more of its nodes", async () => {
+    const stand = new Stand();
+    stand.failuresToOpen.push(engineError("NODE-FENCED", "another owner"));
+    let opens = 0;
+    const source = stand.source(numbers(5)) as Extract<ProgramNode, { role: "source" }>;
+    const open: SourceConnector["open"] = async (...where) => {
+      opens++;
+      return source.connector.open(...where);
+    };
+    await stand.start([{ ...source, connector: { ...source.connector, open } }, stand.sink()]);
+    await stand.env.advance(60_000);
+    expect([stand.runtime.status().state, opens]).toEqual(["failed", 0]);
   });
 
   it("is refused before anything runs when it cannot be planned", async () => {

@@ -69,6 +69,9 @@ export class GraphRuntime {
   /** Absent where no node is on another host. */
   #heard: HeardCursors | undefined;
   #state: GraphState = "stopped";
+  /** Settles, and never rejects, when the start that is under way has ended. */
+  #starting: Promise<unknown> | undefined;
+  #stopping: Promise<void> | undefined;
   #startedMs = 0;
   #checkArmed = false;
   #tailWatch: Timer | undefined;
@@ -105,32 +108,65 @@ export class GraphRuntime {
   /**
    * Recovers and starts. Rejects when the plan is refused or the log cannot be read; a node that fails to open its target is
    * the supervisor's affair. `suspended`: the intake of sources waits for {@link resume} or {@link drainTo}.
+   *
+   * @throws GRAPH-STOPPED it was stopped meanwhile
    */
-  async start({ suspended = false }: { readonly suspended?: boolean } = {}): Promise<void> {
+  start({ suspended = false }: { readonly suspended?: boolean } = {}): Promise<void> {
+    const starting = this.#start(suspended);
+    this.#starting = starting.catch(() => undefined);
+    return starting;
+  }
+
+  async #start(suspended: boolean): Promise<void> {
     this.#state = "starting";
     this.#startedMs = this.#ports.env.clock.now();
     const plan = await this.#plan();
+    this.#mustGoOn();
     this.#ports.carriers?.start?.((node, error) => this.#failed(node, error));
     this.#heard = this.#ports.runsHere === undefined ? undefined : await this.#openHeard();
+    this.#mustGoOn();
     this.#wiring = new GraphWiring(this.program, plan, this.#ports.carriers, this.#heard, this.#ports.rules);
     const context = this.#context(this.#wiring);
     this.#makeRunners(context);
     const runners = [...this.#runners.values()];
     // Cursors of all receivers must be known before any origin decides where to resume.
     await Promise.all(runners.filter((r) => r instanceof CommittedRunner).map((r) => r.recover()));
+    this.#mustGoOn();
     await Promise.all(runners.filter((r) => !(r instanceof CommittedRunner)).map((r) => r.recover()));
+    this.#mustGoOn();
     this.#state = suspended ? "suspended" : "running";
     if (suspended) for (const runner of runners) runner.suspend();
-    for (const runner of [...runners].reverse()) await this.#startSupervised(runner);
+    for (const runner of [...runners].reverse()) {
+      await this.#startSupervised(runner);
+      this.#mustGoOn();
+      // Fenced: nothing more may start.
+      if (this.#failure !== null) return;
+    }
     this.#progressed();
+  }
+
+  #mustGoOn(): void {
+    if (this.#stopping === undefined) return;
+    const place = { graph: this.program.graph };
+    throw engineError("GRAPH-STOPPED", "the graph was stopped while it started", { place });
   }
 
   /** Stops every actor. Nothing is lost: what was not committed will be read or sent again. */
   async stop(): Promise<void> {
+    if (this.#stopping !== undefined) return this.#stopping.catch(() => undefined);
     if (this.#state === "stopped") return;
+    this.#stopping = this.#stop();
+    await this.#stopping;
+  }
+
+  /** A start that is under way ends with what it is at; a node that is just starting is told to end like the others. */
+  async #stop(): Promise<void> {
     this.#state = "stopped";
     this.#tailWatch?.cancel();
     await this.#supervisor.stop();
+    await this.#starting;
+    // Those that had not come to their start have no more to end than this.
+    for (const runner of this.#runners.values()) if (runner instanceof PureRunner) await runner.stop();
     await this.#ports.carriers?.close?.();
   }
 
@@ -283,12 +319,15 @@ export class GraphRuntime {
 
   async #startSupervised(runner: NodeRunner): Promise<void> {
     const restart = this.#nodes.get(runner.name)?.restart ?? "permanent";
-    this.#supervisor.supervise(new SupervisedNode(runner, restart, this.#fail));
+    const child = new SupervisedNode(runner, restart, this.#fail);
+    this.#supervisor.supervise(child);
     try {
       await runner.start();
     } catch (error) {
       this.#failed(runner.name, error);
     }
+    // Stopped while it started: what has started since must not run on.
+    if (this.#stopping !== undefined || this.#failure !== null) await child.stop();
   }
 
   readonly #fail = (node: string, error: unknown): void => this.#failed(node, error);
