@@ -139,6 +139,8 @@ export class Appender {
   /** False when it has to wait for room; otherwise the append has been answered or is in the open block. */
   #admit(appends: readonly StreamAppend[], resolve: Resolve, reject: Reject): boolean {
     try {
+      // Before streams are looked up: those that are must stay what the log knows of them until their events are counted.
+      this.#parts.heads.trim();
       if (this.#admitOne(appends, resolve, reject)) return true;
       const conflict = this.#conflictIn(appends);
       const retryOf = conflict < 0 ? this.#repeatedAt(appends) : this.#conflictRetry(appends, conflict);
@@ -323,14 +325,17 @@ export class Appender {
   /** Names that the append is the first to use. Nothing is assigned yet: the append may still be refused. */
   #newNames(appends: readonly StreamAppend[]): Map<string, readonly [NameKind, string]> | undefined {
     let missing: Map<string, readonly [NameKind, string]> | undefined;
-    const need = (kind: NameKind, name: string): void => {
-      if (this.#parts.names.numberOf(kind, name) !== undefined) return;
+    const add = (kind: NameKind, name: string): void => {
       missing ??= new Map();
       missing.set(`${kind}/${name}`, [kind, name]);
     };
+    const need = (kind: NameKind, name: string): void => {
+      if (this.#parts.names.numberOf(kind, name) === undefined) add(kind, name);
+    };
     for (let i = 0; i < appends.length; i++) {
       const { stream, events } = appends[i] as StreamAppend;
-      if (this.#states[i] === undefined) need("stream", stream);
+      // Nothing was found of it because it has no number.
+      if (this.#states[i] === undefined) add("stream", stream);
       for (let j = 0; j < events.length; j++) {
         const { type, context } = events[j] as EventInput;
         need("type", type);
@@ -417,7 +422,7 @@ export class Appender {
   /** In the order of {@link #encodeOne}, for the same reason. */
   #encodeStream({ stream, events }: StreamAppend, i: number, block: OpenBlock): number {
     const { heads, names, tail } = this.#parts;
-    const state = this.#states[i] ?? heads.get(stream, names.numberOf("stream", stream) as number);
+    const state = this.#states[i] ?? heads.begun(stream, names.numberOf("stream", stream) as number);
     this.#states[i] = state;
     const place = this.#place;
     place.stream = state.number;

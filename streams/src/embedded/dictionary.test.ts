@@ -27,6 +27,39 @@ describe("the dictionary", () => {
     expect(names.assign("stream", "new").number).toBe(9);
   });
 
+  it("keeps what the index may not have, and as much as it may of what it has", () => {
+    const index = new Map<string, number>();
+    let looks = 0;
+    const source: NameSource = {
+      numberOf: (_, name) => {
+        looks++;
+        return index.get(name);
+      },
+      nameOf: (_, number) => {
+        looks++;
+        return [...index].find(([, known]) => known === number)?.[0];
+      },
+    };
+    const names = new Dictionary(source, 4);
+    const given = Array.from({ length: 100 }, (_, i) => names.assign("stream", `s${i}`));
+    const known = () =>
+      given.map(({ number, name }) => [names.numberOf("stream", name), names.nameOf("stream", number)]);
+    // The index has come to where the log ended before any of them.
+    names.indexed(0, 100);
+    names.indexed(99, 200);
+    expect(known()).toEqual(given.map(({ number, name }) => [number, name]));
+    expect(looks).toBe(0);
+    for (const { name, number } of given) index.set(name, number);
+    names.indexed(100, 200);
+    expect(known()).toEqual(given.map(({ number, name }) => [number, name]));
+    expect(looks).toBe(200);
+    expect(given.slice(98).map(({ name }) => names.numberOf("stream", name))).toEqual([99, 100]);
+    expect(looks).toBe(200);
+    known();
+    expect(looks).toBeGreaterThan(390);
+    expect(names.assign("stream", "next").number).toBe(101);
+  });
+
   it("says that the log is damaged when a number has no name", () => {
     expect(() => new Dictionary(nothing).nameOf("graph", 5)).toThrow(expect.objectContaining({ code: "LOG-CORRUPT" }));
   });

@@ -3,6 +3,7 @@
  * written in a control record of the same append, so that number and use become durable together.
  */
 import { embeddedLogError } from "./errors.ts";
+import { Generations } from "./generations.ts";
 
 export const NAME_KINDS = ["stream", "type", "principal", "tenant", "codeVersion", "graph", "node"] as const;
 export type NameKind = (typeof NAME_KINDS)[number];
@@ -33,25 +34,55 @@ export interface NameSource {
 }
 
 class NamesOfKind {
-  readonly numbers = new Map<string, number>();
-  readonly names = new Map<number, string>();
+  /** By their numbers; some of them have no number as names. */
+  readonly fixed: readonly string[];
+  /** Numbers by names and names by numbers, of what the source has. */
+  readonly numbers = new Generations<string, number>();
+  readonly names = new Generations<number, string>();
+  learned = new LearnedNames();
+  /** What was learned before the source last caught up. */
+  learnedBefore = new LearnedNames();
   next: number;
 
   constructor(fixed: readonly string[], next: number) {
+    this.fixed = fixed;
     this.next = next;
-    for (const [number, name] of fixed.entries()) {
-      this.names.set(number, name);
-      if (!name.startsWith("$")) this.numbers.set(name, number);
-    }
+  }
+
+  numberOf(name: string): number | undefined {
+    return this.learned.numbers.get(name) ?? this.learnedBefore.numbers.get(name) ?? this.#fixedNumberOf(name);
+  }
+
+  nameOf(number: number): string | undefined {
+    return this.learned.names.get(number) ?? this.learnedBefore.names.get(number);
+  }
+
+  #fixedNumberOf(name: string): number | undefined {
+    const number = name.startsWith("$") ? -1 : this.fixed.indexOf(name);
+    return number < 0 ? undefined : number;
   }
 }
+
+/** Names that the source may not have yet. */
+class LearnedNames {
+  readonly numbers = new Map<string, number>();
+  readonly names = new Map<number, string>();
+}
+
+/** Of each kind, in each direction, beside those that the source does not have. */
+const NAMES_KEPT = 65_536;
 
 export class Dictionary {
   readonly #kinds: Readonly<Record<NameKind, NamesOfKind>>;
   readonly #source: NameSource;
+  readonly #turnAt: number;
+  /** End of the log when names were last put aside: the source has them when it is here. */
+  #asideEnd = 0;
 
-  constructor(source: NameSource) {
+  /** @param kept names of a kind in memory beside those that the source does not have, about; at least 2 */
+  constructor(source: NameSource, kept: number = NAMES_KEPT) {
     this.#source = source;
+    this.#turnAt = kept / 2;
     this.#kinds = {
       stream: new NamesOfKind([CONTROL_STREAM], 1),
       type: new NamesOfKind(CONTROL_TYPES, FIRST_TYPE),
@@ -64,21 +95,23 @@ export class Dictionary {
   }
 
   numberOf(kind: NameKind, name: string): number | undefined {
-    const names = this.#kinds[kind];
-    const number = names.numbers.get(name);
+    const known = this.#kinds[kind];
+    const number = known.numbers.get(name) ?? known.numberOf(name);
     if (number !== undefined) return number;
     const stored = this.#source.numberOf(kind, name);
-    if (stored !== undefined) this.learn({ kind, number: stored, name });
+    if (stored !== undefined) this.#keep(known.numbers, name, stored);
     return stored;
   }
 
   /** @throws LOG-CORRUPT when no control record gave this number a name */
   nameOf(kind: NameKind, number: number): string {
-    const names = this.#kinds[kind];
-    const name = names.names.get(number) ?? this.#source.nameOf(kind, number);
-    if (name === undefined) throw embeddedLogError("LOG-CORRUPT", `${kind} ${number} has no name in the dictionary`);
-    names.names.set(number, name);
-    return name;
+    const known = this.#kinds[kind];
+    const name = known.fixed[number] ?? known.names.get(number) ?? known.nameOf(number);
+    if (name !== undefined) return name;
+    const stored = this.#source.nameOf(kind, number);
+    if (stored === undefined) throw embeddedLogError("LOG-CORRUPT", `${kind} ${number} has no name in the dictionary`);
+    this.#keep(known.names, number, stored);
+    return stored;
   }
 
   /** Gives the next number. The caller writes the name into the same append. */
@@ -88,11 +121,31 @@ export class Dictionary {
     return entry;
   }
 
+  /** A name that the source may not have: it stays until {@link indexed} says that it has. */
   learn({ kind, number, name }: Name): void {
-    const names = this.#kinds[kind];
-    names.numbers.set(name, number);
-    names.names.set(number, name);
-    if (number >= names.next) names.next = number + 1;
+    const known = this.#kinds[kind];
+    known.learned.numbers.set(name, number);
+    known.learned.names.set(number, name);
+    if (number >= known.next) known.next = number + 1;
+  }
+
+  /**
+   * The source has all names that events below `base` brought, of a log that ends at `end`. Names are learned with the event that brings
+   * them, so those that were put aside when the log ended at or below `base` can be looked up.
+   */
+  indexed(base: number, end: number): void {
+    if (base < this.#asideEnd) return;
+    this.#asideEnd = end;
+    for (const kind of NAME_KINDS) {
+      const known = this.#kinds[kind];
+      known.learnedBefore = known.learned;
+      known.learned = new LearnedNames();
+    }
+  }
+
+  #keep<K, V>(names: Generations<K, V>, key: K, value: V): void {
+    if (names.size >= this.#turnAt) names.turn();
+    names.set(key, value);
   }
 
   /** The next number of each kind, in the order of {@link NAME_KINDS}. */

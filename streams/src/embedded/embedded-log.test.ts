@@ -21,6 +21,7 @@ eventLogContract("the embedded log", async () => {
       indexStore,
       segmentBytes: SEGMENT_BYTES,
       indexLingerMs: 1,
+      streamsKept: 2,
     });
   let log = await open();
   return {

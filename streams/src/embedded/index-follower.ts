@@ -107,7 +107,7 @@ export class IndexFollower {
   }
 
   async #indexSome(): Promise<void> {
-    const { tail, indexer, onProgress } = this.#options;
+    const { tail, indexer, names, onProgress } = this.#options;
     const first = tail.blocks[0] as BlockLocation;
     const last = lastOf(tail.blocks, indexer.jobEventsMax);
     const end = last.first + last.count;
@@ -117,6 +117,7 @@ export class IndexFollower {
       cursor: this.#cursorAt(last),
     });
     tail.release(end);
+    names.indexed(tail.base, tail.end);
     onProgress();
   }
 

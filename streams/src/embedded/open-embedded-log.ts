@@ -59,6 +59,11 @@ export interface EmbeddedLogOptions {
   readonly bufferBytes?: number;
   /** Events that may wait for the index before appends are refused with LOG-LAG. Default 1 048 576 (12 bytes of memory each). */
   readonly tailEventsMax?: number;
+  /**
+   * Streams whose heads and names are kept in memory, about, beside those with events that wait for the index. Others are looked up in the
+   * index when they are appended to or read, so a log may have any number of them. Default 131 072 (some 200 bytes of memory each), at least 2.
+   */
+  readonly streamsKept?: number;
   /** How long commits gather before they are indexed. Default 50. */
   readonly indexLingerMs?: number;
   /** How many of the last appends are recognised when they are retried expecting any revision. A power of two, default 16 384. */
@@ -84,6 +89,7 @@ const RESERVE_SHARE = 16;
 const URGENT_SHARE = 4;
 const RATE_WINDOW_MS = 250;
 const TAIL_EVENTS_MAX = 1_048_576;
+const STREAMS_KEPT = 131_072;
 
 /**
  * Opens the log of a directory, or makes it: takes its lock, recovers, catches up with the index, then takes appends.
@@ -101,6 +107,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
     segmentBytes >= SEGMENT_BYTES_MIN && segmentBytes % PAGE_SIZE_BYTES === 0,
     "segmentBytes is a multiple of 4 KiB, at least 32 KiB",
   );
+  invariant((options.streamsKept ?? STREAMS_KEPT) >= 2, "streamsKept is at least 2");
   await disk.makeDirectory(directory);
   const lock = await lockDirectory(disk, directory, env, options.lockWaitMs ?? 1000);
   try {
@@ -133,7 +140,11 @@ class Opening {
     this.#align = this.#rulesOff.has("L-R5") ? 512 : PAGE_SIZE_BYTES;
     this.#segmentBytesOfNew = segmentBytes;
     this.#index = new LogIndex(options.indexStore);
-    this.#names = new Dictionary(this.#index);
+    this.#names = new Dictionary(this.#index, this.#streamsKept);
+  }
+
+  get #streamsKept(): number {
+    return this.#options.streamsKept ?? STREAMS_KEPT;
   }
 
   get #tailEventsMax(): number {
@@ -178,7 +189,7 @@ class Opening {
     const indexed = await this.#indexPlace(logId, keptFrom(manifest.current), carry);
     const place = await this.#caughtUp(indexer, logId, indexed, recovered.next.position);
     const tail = new TailTable(place.position);
-    const heads = new StreamHeads(this.#names, this.#index, tail);
+    const heads = new StreamHeads(this.#names, this.#index, tail, this.#streamsKept);
     const idOf = (serial: number): string => idOfSegment(manifest.current, serial);
     const files = new SegmentReaders(disk, directory, this.#kernels, idOf, () => keptFrom(manifest.current));
     const scanner = new BlockScanner(files, crc32c, this.#align, segmentBytes);
@@ -380,10 +391,12 @@ class Opening {
 
   #foldEvent(tail: TailTable, heads: StreamHeads, { bytes, view, at: start }: ScannedBlock, at: number): void {
     const stream = streamAt(view, at);
-    const state = heads.get(this.#names.nameOf("stream", stream), stream);
+    const name = this.#names.nameOf("stream", stream);
+    const isOff = this.#rulesOff.has("L-R16");
+    const state = isOff ? heads.get(name, stream) : heads.begun(name, stream);
     const position = tail.end;
     tail.add(state.lastPosition, at - start, tagsAt(bytes, view, at));
-    if (this.#rulesOff.has("L-R16")) return;
+    if (isOff) return;
     state.head = revisionAt(view, at);
     state.lastPosition = position;
   }

@@ -124,6 +124,8 @@ export class LogMachine {
       segmentBytes: SEGMENT_BYTES,
       bufferBytes: SEGMENT_BYTES,
       recentAppends: 8192,
+      // Fewer than the streams of most tests, so that streams come and go.
+      streamsKept: 4,
       indexLingerMs: 5,
       onFatal,
       rulesOff: new Set(this.options.rulesOff ?? []),
