@@ -199,7 +199,7 @@ function checkPeriod(address: string, path: Path, problems: ProblemList): void {
     problems.add("GRAPH-TIME", path, `\`${address}\`: ${period.fault}`, { index: "metronome:".length + period.at });
 }
 
-const SINK_FORMATS = ["ndjson", "jsonl", "csv", "json"];
+const SINK_FORMATS = ["ndjson", "jsonl", "csv", "tsv", "json"];
 
 function checkSink(node: DraftNode, around: Surroundings, problems: ProblemList): void {
   const target = targetOf(node, "to", SINK_SCHEMES, problems);

@@ -83,7 +83,7 @@ const receiving = {
 
 const delimiter = Type.String({
   pattern: DELIMITER_PATTERN,
-  description: "Of CSV: the character between cells. Default a comma; of a .tsv file that is read, a tab.",
+  description: "Of CSV: the character between cells. Default a comma; of a .tsv file, a tab.",
   examples: [";", "\t", "|"],
 });
 

@@ -63,6 +63,7 @@ nodes:
   rows:  { kind: sink, input: town, to: "file:rows.ndjson" }
   flat:  { kind: map, input: shops, select: [no, note] }
   cells: { kind: sink, input: flat, to: "file:cells.csv", delimiter: "|" }
+  tabs:  { kind: sink, input: flat, to: "file:cells.tsv" }
 `;
     expect(await outputs(text, "rows.ndjson")).toEqual([
       [
@@ -71,6 +72,7 @@ nodes:
       ],
     ]);
     expect(readFileSync(join(directory, "out", "cells.csv"), "utf8")).toBe('no|note\n7|"a|b"\n08|\n');
+    expect(readFileSync(join(directory, "out", "cells.tsv"), "utf8")).toBe("no\tnote\n7\ta|b\n08\t\n");
   });
 
   it("keeps the groups of its windows natively where the addon is, and says so", async () => {

@@ -78,13 +78,12 @@ async function sinkConnector(
   place: Place,
 ): Promise<() => SinkConnector> {
   if (scheme === "file") {
-    const { fileSink } = await import("@millrace/streams/file");
+    const { fileFormatOf, fileSink } = await import("@millrace/streams/file");
     const path = outPath(address, context, place);
     const replace = definition.replace === true || context.options.replaced?.has(path) === true;
     context.written.push({ node: name, path, place, replace });
     const claim = join(context.options.out, CLAIMS, `${encodeURIComponent(streamOf(context.model.name, name))}.json`);
-    const format =
-      (definition.format ?? (address.toLowerCase().endsWith(".csv") ? "csv" : "ndjson")) === "csv" ? "csv" : "ndjson";
+    const format = (definition.format ?? fileFormatOf(path)) === "csv" ? "csv" : "ndjson";
     const { delimiter } = definition;
     return () => fileSink({ path, format, claim, replace, ...(delimiter === undefined ? {} : { delimiter }) });
   }

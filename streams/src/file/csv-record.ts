@@ -9,6 +9,11 @@ export interface CsvCells {
 /** `open`: a quoted cell goes on behind the end of the text. */
 export type CsvRecord = CsvCells | "open" | { readonly fault: string };
 
+/** What separates the cells in a file of this name, unless something else is said. */
+export function delimiterOf(path: string): string {
+  return path.toLowerCase().endsWith(".tsv") ? "\t" : ",";
+}
+
 /** Splits a record. A quote inside a cell that does not begin with one is an ordinary character. */
 export function csvRecord(text: string, delimiter: string): CsvRecord {
   if (text.indexOf('"') < 0) return { texts: text.split(delimiter), quoted: null };

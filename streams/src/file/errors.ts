@@ -16,7 +16,7 @@ export const fileError = defineErrors({
     kind: "transient",
     summary: "The file that a sink is to write holds something already that this sink has not written.",
     remedy:
-      "Correct the path, or move the file away: nothing in it was changed. If it may go, write `replace: true` at the sink.",
+      "Correct the path, or move the file away: nothing in it was changed. A sink that has begun needs its own file back; for any other, if what is there may go, write `replace: true` at the sink.",
   },
 });
 

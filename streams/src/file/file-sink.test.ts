@@ -188,6 +188,56 @@ describe("a file that is not empty when nothing is committed", () => {
   });
 });
 
+describe("another file in the place of one that a sink has committed", () => {
+  const big = "é".repeat(3000);
+  const committedIn = async (path: string): Promise<{ readonly sink: SinkConnector; readonly committed: Json }> => {
+    const sink = sinkOf(path);
+    await sink.open(undefined);
+    await sink.deliver([rows(1)]);
+    const committed = await sink.deliver([rows(big, 2)]);
+    await sink.close();
+    return { sink, committed };
+  };
+  const foreign = `${JSON.stringify(big)}\nleft by somebody, and no shorter\n`;
+
+  test.each([
+    ["the same inode", false],
+    ["an inode of its own", true],
+  ])("is refused and left as it is, with %s", async (_, isMoved) => {
+    const path = fresh();
+    const { sink, committed } = await committedIn(path);
+    await writeFile(isMoved ? `${path}.new` : path, foreign);
+    if (isMoved) await rename(`${path}.new`, path);
+    await expect(sink.open(committed)).rejects.toMatchObject({ code: "SINK-OCCUPIED", place: { file: path } });
+    expect(await readFile(path, "utf8")).toBe(foreign);
+  });
+
+  test("is the sink's own if it is a copy: what lies behind is cut", async () => {
+    const path = fresh();
+    const { sink, committed } = await committedIn(path);
+    const written = await readFile(path, "utf8");
+    await writeFile(`${path}.copy`, `${written}"half`);
+    await rename(`${path}.copy`, path);
+    await sink.open(committed);
+    await sink.deliver([rows(3)]);
+    await sink.close();
+    expect(await readFile(path, "utf8")).toBe(`${written}3\n`);
+  });
+
+  test("is known by its inode where the bytes were not committed, as by an earlier version", async () => {
+    const path = fresh();
+    const { sink, committed } = await committedIn(path);
+    const earlier = { bytes: Number((committed as { readonly bytes: number }).bytes) };
+    await appendFile(path, '"half');
+    await sink.open(earlier);
+    await sink.close();
+    await writeFile(`${path}.new`, foreign);
+    await rename(`${path}.new`, path);
+    await expect(sink.open(earlier)).rejects.toMatchObject({ code: "SINK-OCCUPIED" });
+    expect(await readFile(path, "utf8")).toBe(foreign);
+  });
+});
+
 test("a delivery is repeated in one piece after it failed half-way", async () => {
   const path = fresh();
   const sink = sinkOf(path);
@@ -202,8 +252,9 @@ test("a delivery is repeated in one piece after it failed half-way", async () =>
   const big = "b".repeat(300_000);
   await expect(sink.deliver([rows(big), broken])).rejects.toMatchObject({ code: "SINK-FAILED" });
   expect(await readFile(path, "utf8")).toBe('"a"\n');
-  expect(committed).toEqual({ bytes: 4 });
-  expect(await sink.deliver([rows("d")])).toEqual({ bytes: 8 });
+  expect(committed).toMatchObject({ bytes: 4 });
+  expect(await sink.deliver([rows("d")])).toMatchObject({ bytes: 8 });
+  expect(await readFile(path, "utf8")).toBe('"a"\n"d"\n');
   await sink.close();
 });
 

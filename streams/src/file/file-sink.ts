@@ -1,8 +1,8 @@
 /**
  * Appends messages to a file, exactly once (guarantee `offset`): what is committed is the length of the file, and whatever a
  * crash left behind that is cut off before the next line is written. The file is byte-identical to that of an uninterrupted
- * run. It must not be written by anyone else. A sink that has committed nothing cuts only what its claim says is its own: what
- * somebody else has left at the path is refused, and stays as it is.
+ * run. It must not be written by anyone else. A sink cuts only what is its own: of one that has committed nothing its claim says
+ * so, of any other the bytes that it wrote last. What somebody else has left at the path is refused, and stays as it is.
  */
 import { constants, type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -16,10 +16,11 @@ import {
   messageOf,
   type SinkConnector,
 } from "@millrace/engine";
-import { csvRecord } from "./csv-record.ts";
+import { csvRecord, delimiterOf } from "./csv-record.ts";
 import { makeFolders, syncFolder } from "./durable-folder.ts";
 import { fileError } from "./errors.ts";
 import { FileClaim } from "./file-claim.ts";
+import { FileEnd } from "./file-end.ts";
 import { csvLines, type LineFormat, ndjsonLines } from "./line-format.ts";
 
 export interface FileSinkOptions {
@@ -30,7 +31,7 @@ export interface FileSinkOptions {
   readonly claim: string;
   /** Whether what somebody else has left in the file is removed when the sink begins. Default false: it is refused. */
   readonly replace?: boolean;
-  /** Of CSV. Default `,`. */
+  /** Of CSV. Default `,`; a tab where the file's name ends in `.tsv`. */
   readonly delimiter?: string;
 }
 
@@ -54,8 +55,9 @@ class FileSink implements SinkConnector {
   #file: FileHandle | undefined;
   /** Length of what is committed or delivered. */
   #bytes = 0;
+  #end = FileEnd.ofNothing;
 
-  constructor({ path, format, claim, replace = false, delimiter = "," }: FileSinkOptions) {
+  constructor({ path, format, claim, replace = false, delimiter = delimiterOf(path) }: FileSinkOptions) {
     this.#path = path;
     this.#format = format;
     this.#claim = new FileClaim(claim);
@@ -65,10 +67,12 @@ class FileSink implements SinkConnector {
 
   async open(committed: Json | undefined): Promise<void> {
     await this.close();
-    const bytes = committed === undefined ? 0 : bytesOf(committed);
+    const { bytes, end } = committed === undefined ? NOTHING : committedOf(committed);
     const file = await this.#attempt(() => this.#openFile());
     this.#file = file;
+    this.#end = await this.#attempt(() => FileEnd.of(file, bytes));
     if (bytes === 0) await this.#refuseOccupied(file);
+    else await this.#refuseOther(file, bytes, end);
     await this.#attempt(() => this.#cutBack(file, bytes));
     this.#bytes = bytes;
     const header = bytes === 0 || this.#format === "ndjson" ? undefined : await this.#header();
@@ -76,17 +80,18 @@ class FileSink implements SinkConnector {
   }
 
   async deliver(slices: readonly InputSlice[]): Promise<Json> {
-    const before = this.#bytes;
+    const [before, endBefore] = [this.#bytes, this.#end];
     if (before === 0) await this.#claimFile();
     try {
       await this.#attempt(() => this.#append(slices));
     } catch (failure) {
       this.#bytes = before;
+      this.#end = endBefore;
       // On a full disk cutting back works; where it does not, the next open does it.
       await this.#file?.truncate(before).catch(() => this.close());
       throw failure;
     }
-    return { bytes: this.#bytes };
+    return { bytes: this.#bytes, end: this.#end.digest };
   }
 
   async close(): Promise<void> {
@@ -117,6 +122,19 @@ class FileSink implements SinkConnector {
     throw fileError("SINK-OCCUPIED", `${this.#path} is not empty, and this sink has not written what is in it`, {
       place: { file: this.#path },
     });
+  }
+
+  /** One that is too short is not refused here: it may be ours all the same. */
+  async #refuseOther(file: FileHandle, bytes: number, end: string | undefined): Promise<void> {
+    const isOwn = await this.#attempt(async () => {
+      const { size } = await file.stat();
+      if (size < bytes) return true;
+      return end === undefined ? size === bytes || this.#claim.holds(file) : this.#end.digest === end;
+    });
+    if (isOwn) return;
+    await this.close();
+    const what = `${this.#path} is another file: it does not hold the ${bytes} bytes that this sink has written`;
+    throw fileError("SINK-OCCUPIED", what, { place: { file: this.#path } });
   }
 
   async #isOwn(file: FileHandle): Promise<boolean> {
@@ -156,6 +174,7 @@ class FileSink implements SinkConnector {
       at += bytesWritten;
     }
     this.#bytes += bytes.length;
+    this.#end = this.#end.with(bytes);
   }
 
   /** The columns of a CSV file that was begun earlier. */
@@ -189,10 +208,19 @@ class FileSink implements SinkConnector {
   }
 }
 
-function bytesOf(committed: Json): number {
-  const bytes = isJsonObject(committed) ? committed.bytes : undefined;
+interface Committed {
+  /** Length of the file. */
+  readonly bytes: number;
+  /** Of its last bytes. Absent: an earlier version committed it. */
+  readonly end?: string;
+}
+
+const NOTHING: Committed = { bytes: 0 };
+
+function committedOf(committed: Json): Committed {
+  const { bytes, end } = isJsonObject(committed) ? committed : {};
   if (typeof bytes !== "number") throw new InvariantViolation("a file sink commits the length of its file");
-  return bytes;
+  return typeof end === "string" ? { bytes, end } : { bytes };
 }
 
 /** The cells of the first record, once it is there as a whole. Quoted names may hold line ends. */

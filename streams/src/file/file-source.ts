@@ -3,6 +3,7 @@ import { extname } from "node:path";
 import type { Env, SourceConnector } from "@millrace/engine";
 import { arrowSource } from "./arrow-source.ts";
 import type { CsvOptions } from "./csv-format.ts";
+import { delimiterOf } from "./csv-record.ts";
 import { jsonSource } from "./json-source.ts";
 import { parquetSource } from "./parquet-source.ts";
 import { csvSource, ndjsonSource, type TextSourceOptions } from "./text-sources.ts";
@@ -35,7 +36,7 @@ export function fileSource(options: FileSourceOptions, env: Env): SourceConnecto
   const { path, format = fileFormatOf(path), open } = options;
   switch (format) {
     case "csv":
-      return csvSource(extname(path).toLowerCase() === ".tsv" ? { delimiter: "\t", ...options } : options, env);
+      return csvSource({ delimiter: delimiterOf(path), ...options }, env);
     case "ndjson":
       return ndjsonSource(options, env);
     case "json":
