@@ -1,7 +1,7 @@
 /**
  * A source over a {@link Feed}. What the feed can be told about is told once it is durable; what it sends again after that is known by
- * its id; where it goes on is committed with what it brought. Everything else is at most once into the log, and what of it is
- * shed is counted in the steps.
+ * its id; where it goes on is committed with what it brought, or with the last of it, where that is more than one step takes. Everything
+ * else is at most once into the log, and what of it is shed is counted in the steps.
  */
 import type {
   CommittedBehavior,
@@ -15,6 +15,7 @@ import type {
   Json,
   StateEvent,
 } from "@millrace/engine";
+import { DurableParts, type GroupPart } from "./durable-parts.ts";
 import { type TakenChange, TakenItems, type TakenTimeOptions } from "./taken-items.ts";
 import { isTooLarge } from "./too-large.ts";
 
@@ -31,11 +32,17 @@ interface Waiting {
   readonly items: readonly FeedItem[];
   readonly cursor?: Json;
   readonly settle?: (() => void) | undefined;
+  /** Of a part of a group, where in it its items begin. Absent: it is all of it. */
+  readonly from?: number;
+  /** Of a part behind which the rest of the group follows: what it is known by. */
+  readonly part?: string;
 }
 
 /** What was taken, and where the feed is, if it says so. */
 interface Change extends TakenChange {
   readonly cursor?: Json;
+  /** Durable parts of the group whose last part is not durable. */
+  readonly parts?: readonly string[];
 }
 
 const WAITING_MAX = 65_536;
@@ -51,6 +58,8 @@ export function feedSource(
   let cursor: Json | undefined;
   /** Of the step in the making. */
   let cursorNow: Json | undefined;
+  const durable = new DurableParts();
+  let partsNow: readonly string[] = [];
   let waiting: Waiting[] = [];
   /** Messages lost since the last step, by reason. */
   let lost = new Map<string, number>();
@@ -59,6 +68,7 @@ export function feedSource(
   let endsNow = false;
   let hasEnded = false;
 
+  const isSplit = (group: Waiting): boolean => durable.isSplit(partOf(group));
   const draw = (draft: Draft, groups: readonly Waiting[], shed: ReadonlyMap<string, number>): void => {
     taken.discard();
     taken.take(
@@ -66,8 +76,10 @@ export function feedSource(
       groups.flatMap(({ items }) => items),
     );
     cursorNow = groups.findLast((group) => group.cursor !== undefined)?.cursor;
+    partsNow = groups.flatMap(({ part }) => part ?? []);
     for (const [reason, count] of shed) draft.drop(count, reason);
-    if (taken.hasChanged || cursorNow !== undefined) draft.change({ ...taken.change, ...cursorIn(cursorNow) });
+    if (taken.hasChanged || cursorNow !== undefined || partsNow.length > 0)
+      draft.change({ ...taken.change, ...placeIn(cursorNow, partsNow) });
   };
   /** Together if the log takes it so, or else in parts; what is too large by itself becomes a dead letter without its content. */
   const land = async (
@@ -75,14 +87,19 @@ export function feedSource(
     groups: readonly Waiting[],
     shed: ReadonlyMap<string, number>,
   ): Promise<void> => {
+    let less = groups.some(isSplit) ? lessOf(groups, undefined) : undefined;
     try {
-      await context.request((draft) => draw(draft, groups, shed));
-      for (const { settle } of groups) settle?.();
+      if (less === undefined) {
+        await context.request((draft) => draw(draft, groups, shed));
+        for (const { settle } of groups) settle?.();
+      }
     } catch (error) {
       // Any other refusal ends the incarnation: what it held is sent again by a feed that waits, and lost by any other.
       if (!isTooLarge(error)) return;
-      for (const [i, part] of lessOf(groups, error).entries()) await land(context, part, i === 0 ? shed : NONE_SHED);
+      less = lessOf(groups, error);
     }
+    const rest = (less ?? []).filter(([group]) => group?.part === undefined || !durable.has(group.part));
+    for (const [i, part] of rest.entries()) await land(context, part, i === 0 ? shed : NONE_SHED);
   };
   const commit = async (context: CommittedContext): Promise<void> => {
     isCommitting = true;
@@ -94,6 +111,11 @@ export function feedSource(
       await land(context, groups, shed);
     }
     isCommitting = false;
+  };
+  const went = (to: Json | undefined, parts: readonly string[] = []): void => {
+    if (to !== undefined) durable.clear();
+    cursor = to ?? cursor;
+    durable.add(parts);
   };
   const isReachable = (): boolean => !UNREACHABLE.has(feed.connection().state);
   const intakeOf = (context: CommittedContext): FeedIntake => {
@@ -138,32 +160,44 @@ export function feedSource(
       taken.seal();
       hasEnded ||= endsNow;
       endsNow = false;
-      cursor = cursorNow ?? cursor;
+      went(cursorNow, partsNow);
       cursorNow = undefined;
+      partsNow = [];
     },
     discard() {
       taken.discard();
       endsNow = false;
       cursorNow = undefined;
+      partsNow = [];
     },
     fold(event) {
       const change = event as unknown as Change;
       taken.fold(change);
-      cursor = change.cursor ?? cursor;
+      went(change.cursor, change.parts);
     },
-    snapshot: (): StateEvent => ({ ...taken.snapshot(), ...cursorIn(cursor) }),
+    snapshot: (): StateEvent => ({ ...taken.snapshot(), ...placeIn(cursor, durable.names) }),
     restore(snapshot) {
       const change = snapshot as unknown as Change;
       taken.restore(change);
-      cursor = change.cursor;
+      cursor = undefined;
+      durable.clear();
+      went(change.cursor, change.parts);
     },
   };
 }
 
 /** A cursor is JSON, which state can say. */
-function cursorIn(cursor: Json | undefined): { readonly cursor?: StateEvent } {
-  return cursor === undefined ? {} : { cursor: cursor as StateEvent };
+function placeIn(
+  cursor: Json | undefined,
+  parts: readonly string[],
+): { readonly cursor?: StateEvent; readonly parts?: readonly string[] } {
+  return {
+    ...(cursor === undefined ? {} : { cursor: cursor as StateEvent }),
+    ...(parts.length === 0 ? {} : { parts }),
+  };
 }
+
+const partOf = ({ from = 0, items }: Waiting): GroupPart => ({ from, items });
 
 /** What to try in place of groups that are too large together: halves, down to one message, which is rejected without its content. */
 function lessOf(groups: readonly Waiting[], error: unknown): readonly (readonly Waiting[])[] {
@@ -174,6 +208,17 @@ function lessOf(groups: readonly Waiting[], error: unknown): readonly (readonly 
   if (group === undefined || item === undefined) return [];
   const middle = group.items.length >> 1;
   // The place behind a group is durable with the last of it.
-  if (middle > 0) return [[{ items: group.items.slice(0, middle) }], [{ ...group, items: group.items.slice(middle) }]];
+  if (middle > 0) return [[partBefore(group, middle)], [partBehind(group, middle)]];
   return "error" in item ? [] : [[{ ...group, items: [{ ...item, message: null, error }] }]];
+}
+
+function partBefore({ items, from = 0 }: Waiting, middle: number): Waiting {
+  const part = { items: items.slice(0, middle), from };
+  return { ...part, part: DurableParts.nameOf(part) };
+}
+
+/** It goes with what its group goes with; a part of a part has a name of its own. */
+function partBehind(group: Waiting, middle: number): Waiting {
+  const part = { items: group.items.slice(middle), from: (group.from ?? 0) + middle };
+  return { ...group, ...part, ...(group.part === undefined ? {} : { part: DurableParts.nameOf(part) }) };
 }

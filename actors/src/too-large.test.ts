@@ -26,6 +26,8 @@ interface Stand {
   readonly storage: SimulatedLog;
   readonly delivered: Json[];
   readonly runtime: GraphRuntime;
+  /** Another runtime over the same log. */
+  again(): Promise<GraphRuntime>;
 }
 
 async function started(source: () => CommittedBehavior, middle?: () => CommittedBehavior): Promise<Stand> {
@@ -58,9 +60,18 @@ async function started(source: () => CommittedBehavior, middle?: () => Committed
             { from: "middle", to: "out" },
           ],
   } as const;
-  const runtime = new GraphRuntime(program, { env, log: storage.open(env), host: "host" });
-  await env.until(runtime.start());
-  return { env, storage, delivered, runtime };
+  const again = async (): Promise<GraphRuntime> => {
+    const runtime = new GraphRuntime(program, { env, log: storage.open(env), host: "host" });
+    await env.until(runtime.start());
+    return runtime;
+  };
+  return { env, storage, delivered, runtime: await again(), again };
+}
+
+/** How many messages of the source are in the log. */
+function emittedBy({ storage }: Stand): number {
+  const steps = storage.events.filter(({ type, stream }) => type === "Step" && stream === "g/in").map(stepOf);
+  return steps.flatMap(({ emitted }) => emitted.map(({ count }) => count)).reduce((sum, count) => sum + count, 0);
 }
 
 function deadIn({ storage }: Stand): (readonly [code: string, input: Json | undefined])[] {
@@ -131,6 +142,41 @@ test("messages of a feed that are too large together are taken in several steps;
   expect(stand.delivered.map(firstOf)).toEqual(rows.map(firstOf).filter((row) => row !== "huge"));
   expect(deadIn(stand)).toEqual([["LOG-TOO-LARGE", null]]);
   expect(settled).toEqual(rows.map(firstOf));
+});
+
+test("a group that is too large for a step is in the log once, also when the node ended between its parts", async () => {
+  const group = [...[..."abcdefgh"].map(big), "huge".repeat(20_000), big("i"), "last"];
+  const cursors: (Json | undefined)[] = [];
+  let settled = 0;
+  const feed: Feed = {
+    async run(intake) {
+      cursors.push(intake.cursor);
+      const items = (intake.cursor === undefined ? group : ["next"]).map((message) => ({ message }));
+      intake.takeGroup({ items, cursor: `behind ${items.length}`, settle: () => void settled++ });
+    },
+    connection: () => {
+      throw engineError("SOURCE-MISSING", "not asked for");
+    },
+  };
+  const stand = await started(() => feedSource(feed));
+  const { env, runtime } = stand;
+  while (emittedBy(stand) === 0) await env.advance(1);
+  await env.until(runtime.stop());
+  expect(settled).toBe(0);
+  expect(emittedBy(stand)).toBeLessThan(group.length - 1);
+  const second = await stand.again();
+  await env.advance(5000);
+  await env.until(second.stop());
+  expect(cursors).toEqual([undefined, undefined]);
+  expect(settled).toBe(1);
+  const once = group.map(firstOf).filter((row) => row !== "huge");
+  expect(emittedBy(stand)).toBe(once.length);
+  expect(stand.delivered.map(firstOf)).toEqual(once);
+  expect(deadIn(stand)).toEqual([["LOG-TOO-LARGE", null]]);
+  await stand.again();
+  await env.advance(5000);
+  expect(cursors[2]).toBe(`behind ${group.length}`);
+  expect(stand.delivered.map(firstOf)).toEqual([...once, "next"]);
 });
 
 test("pushes beyond the bytes that may wait are refused, however few rows they are, and one alone never is", async () => {

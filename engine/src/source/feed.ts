@@ -28,7 +28,10 @@ export interface FeedItem {
   readonly error?: unknown;
 }
 
-/** What becomes durable in one step, or not at all. No items: only the cursor moves. */
+/**
+ * What becomes durable in one step, or not at all; what is more than the log takes at once, in several, the cursor with the last of them. Given
+ * again from the cursor before it, with the same items, it is taken once all the same. No items: only the cursor moves.
+ */
 export interface FeedGroup {
   readonly items: readonly FeedItem[];
   /** Where the feed goes on after these; the newest that is durable is what the next {@link Feed.run} is given. Plain data, a few hundred bytes. */
