@@ -352,6 +352,54 @@ nodes:
     await recorded.close();
   });
 
+  const ofOneMoment = async (key: string, from: number, n: number): Promise<string[]> => {
+    const ids = numbers(from, n).map((i) => `1700000000000-${i}`);
+    for (const [i, id] of ids.entries()) await redis.xadd(key, id, "data", `${from + i}`);
+    return ids;
+  };
+
+  test("an entry that is deleted at the cursor is no gap where one before it is there, and is none to a reader that counts", async () => {
+    const key = next("s");
+    const ids = await ofOneMoment(key, 0, 5);
+    const first = await source(`/stream/${key}`).open("0", -1);
+    const { through } = (await first.read(10)) as SourceBatch;
+    await redis.xdel(key, ids[4] ?? "");
+    await ofOneMoment(key, 5, 1);
+    const again = await source(`/stream/${key}`).open("0", through);
+    expect(await again.read(10)).toMatchObject({ batch: { n: 1 }, rejected: [] });
+    await again.close();
+    // Neither is what it has read deleted, nor trimmed up to there.
+    for (const id of ids) await redis.xdel(key, id);
+    expect(await first.read(10)).toMatchObject({ batch: { n: 1 }, rejected: [] });
+    await ofOneMoment(key, 6, 1);
+    await redis.xtrim(key, "MAXLEN", 1);
+    expect(await first.read(10)).toMatchObject({ batch: { n: 1 }, rejected: [] });
+    await first.close();
+  });
+
+  test("what is trimmed unread is a gap to a reader that counts, with how many there were, whatever was deleted before", async () => {
+    const key = next("s");
+    const ids = await ofOneMoment(key, 0, 3);
+    const reader = await source(`/stream/${key}?gap=record`).open("0", -1);
+    await reader.read(10);
+    await redis.xdel(key, ids[1] ?? "", ids[2] ?? "");
+    await ofOneMoment(key, 3, 4);
+    await redis.xtrim(key, "MAXLEN", 1);
+    const range = { from: "1700000000000-3", to: "1700000000000-5" };
+    expect(await reader.read(10)).toMatchObject({
+      batch: { n: 1 },
+      rejected: [{ input: range, error: { code: "SOURCE-GAP", details: { ...range, entries: 3 } } }],
+    });
+    // Some of what is missing was deleted: how much of it was trimmed nobody knows.
+    const [deleted = ""] = await ofOneMoment(key, 7, 3);
+    await redis.xdel(key, deleted);
+    await redis.xtrim(key, "MAXLEN", 1);
+    const { rejected } = (await reader.read(10)) as SourceBatch;
+    expect(rejected).toMatchObject([{ input: { from: deleted, to: "1700000000000-8" } }]);
+    expect(rejected[0]?.error).not.toHaveProperty("details.entries");
+    await reader.close();
+  });
+
   test("a late write of a dead incarnation adds nothing, and a target that lost what was committed is refused", async () => {
     const key = next("s");
     const sink = (): ReturnType<typeof redisSink> =>

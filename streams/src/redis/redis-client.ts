@@ -14,8 +14,19 @@ export interface StreamLook {
   readonly first: string | undefined;
   /** Of the newest that there ever was. */
   readonly last: string;
-  /** Nothing behind the id that was asked from was removed from the front. */
+  /** Nothing behind the id that was asked from was removed from the front. False: it does not show by the entries. */
   readonly isWhole: boolean;
+  /** What the server counts. Absent: it does not, as before Redis 7. */
+  readonly counts?: StreamCounts;
+}
+
+export interface StreamCounts {
+  /** Entries that were ever added. */
+  readonly added: number;
+  /** Entries that there are. */
+  readonly there: number;
+  /** Id of the newest that was deleted by its id; trimming does not count. */
+  readonly deleted: string;
 }
 
 /** Messages of a lane, to be added behind the lane's cursor, which is kept beside the stream. */

@@ -1,7 +1,15 @@
 /** Streams and channels of a server. */
 import { engineError, messageOf } from "@millrace/engine";
 import type { Redis } from "ioredis";
-import type { RedisClient, StreamAddition, StreamEntry, StreamField, StreamLook } from "./redis-client.ts";
+import type {
+  RedisClient,
+  StreamAddition,
+  StreamCounts,
+  StreamEntry,
+  StreamField,
+  StreamLook,
+} from "./redis-client.ts";
+import { compareIds } from "./stream-position.ts";
 
 /**
  * KEYS: stream, cursors. ARGV: lane, field, then `pos`, `ord`, message for each. Numbers are below 2^53, so Lua's are exact.
@@ -40,18 +48,19 @@ export class ServerClient implements RedisClient {
     const answers = await this.redis
       .multi()
       .xrangeBuffer(key, `(${after}`, "+", "COUNT", max)
-      .xrange(key, after, after)
       .xinfo("STREAM", key)
       .exec();
-    const [[, entries], [, atCursor], [failure, info]] = answers as unknown as Answers;
+    const [[, entries], [failure, info]] = answers as unknown as Answers;
     if (failure !== null) throw missing(failure, key);
-    const first = field(info, "first-entry") as readonly [id: string] | null;
-    // Trimming takes entries from the front: while the one at the cursor is there, all behind it are.
+    const [first] = (field(info, "first-entry") as readonly [id: string] | null) ?? [];
+    const counts = countsOf(info);
     return {
       entries: entries.map(entryOf),
-      first: first?.[0],
+      first,
       last: String(field(info, LAST)),
-      isWhole: atCursor.length > 0,
+      // Trimming takes entries from the front: while there is one that was read, all behind the cursor are.
+      isWhole: first !== undefined && compareIds(first, after) <= 0,
+      ...(counts === undefined ? {} : { counts }),
     };
   }
 
@@ -87,11 +96,7 @@ export class ServerClient implements RedisClient {
 
 type Entry = readonly [id: Buffer, fields: readonly Buffer[]];
 
-type Answers = readonly [
-  entries: readonly [null, readonly Entry[]],
-  atCursor: readonly [null, readonly unknown[]],
-  info: readonly [Error | null, readonly unknown[]],
-];
+type Answers = readonly [entries: readonly [null, readonly Entry[]], info: readonly [Error | null, readonly unknown[]]];
 
 /** Names and values take turns. */
 function entryOf([id, fields]: Entry): StreamEntry {
@@ -102,6 +107,16 @@ function entryOf([id, fields]: Entry): StreamEntry {
 
 const LAST = "last-generated-id";
 const field = (info: readonly unknown[], name: string): unknown => info[info.indexOf(name) + 1];
+
+/** Before Redis 7 there are none. */
+function countsOf(info: readonly unknown[]): StreamCounts | undefined {
+  if (!info.includes("entries-added")) return undefined;
+  return {
+    added: Number(field(info, "entries-added")),
+    there: Number(field(info, "length")),
+    deleted: String(field(info, "max-deleted-entry-id")),
+  };
+}
 
 function missing(cause: unknown, key: string): unknown {
   if (!/no such key/i.test(messageOf(cause))) return cause;

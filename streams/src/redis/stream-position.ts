@@ -21,3 +21,14 @@ export function idAt(position: number): string {
   if (position < 0) return "0-0";
   return `${EPOCH_MS + Math.floor(position / PER_MS)}-${position % PER_MS}`;
 }
+
+/** Below 0, 0 or above 0, as the one id is older than the other, the same or newer. Ids of any size. */
+export function compareIds(one: string, other: string): number {
+  const [[ms, n], [otherMs, otherN]] = [partsOf(one), partsOf(other)];
+  return ms === otherMs ? Number(n - otherN) : ms < otherMs ? -1 : 1;
+}
+
+function partsOf(id: string): readonly [ms: bigint, n: bigint] {
+  const [ms = "0", n = "0"] = id.split("-");
+  return [BigInt(ms), BigInt(n)];
+}

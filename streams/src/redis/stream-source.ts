@@ -1,11 +1,12 @@
 /**
  * A Redis stream as a source, without consumer groups: positions are the entries' ids, and the cursor is in Millrace's own log.
- * What was trimmed before it was read shows by the entry at the cursor, which is looked for with every read.
+ * What was trimmed before it was read shows by the first entry that there is, which is looked for with every read, and by the server's counts.
  */
 import { engineError, type Json, type MillraceError, type RejectedInput } from "@millrace/engine";
 import { beginningOf, decoded, undecodable } from "../format/decoded.ts";
 import type { DecodeMessage } from "../format/message-format.ts";
 import type { MessageBatch, MessageReader, MessageSourceDriver } from "../resilience/message-source.ts";
+import { PassedEntries } from "./passed-entries.ts";
 import type { RedisClient, StreamEntry, StreamLook } from "./redis-client.ts";
 import { idAt, positionOf } from "./stream-position.ts";
 
@@ -66,6 +67,7 @@ class StreamReader implements MessageReader<StreamEntry> {
   readonly #redis: RedisClient;
   readonly #options: StreamSourceOptions;
   readonly #end: number | undefined;
+  readonly #passed = new PassedEntries();
   #through: number;
 
   constructor(redis: RedisClient, options: StreamSourceOptions, after: number, end: number | undefined) {
@@ -86,6 +88,7 @@ class StreamReader implements MessageReader<StreamEntry> {
     }
     const { entries } = look;
     const rejected = this.#gap(look);
+    this.#passed.learn(look, idAt(this.#through), messagesMax);
     if (entries.length === 0 && rejected.length === 0) return this.#end === undefined ? "idle" : "end";
     return this.#batch(entries, rejected);
   }
@@ -102,27 +105,34 @@ class StreamReader implements MessageReader<StreamEntry> {
     const messages = entries.filter(({ id }) => positionOf(id, key) <= end);
     const last = messages.at(-1);
     if (last !== undefined) this.#through = positionOf(last.id, key);
+    this.#passed.took(messages.length, idAt(this.#through));
     return { messages, through: this.#through, rejected };
   }
 
   /** What was removed from the front before it was read. @throws SOURCE-GAP */
-  #gap({ first, last, isWhole }: StreamLook): RejectedInput[] {
+  #gap(look: StreamLook): RejectedInput[] {
+    const { first, last, isWhole } = look;
     const { key, gap } = this.#options;
     if (this.#through < 0 || isWhole) return [];
+    const trimmed = this.#passed.trimmed(look, idAt(this.#through));
+    if (trimmed === 0) return [];
     const from = this.#through + 1;
     const to = first === undefined ? positionOf(last, key) : positionOf(first, key) - 1;
     if (to < from) return [];
-    const error = gapError(key, from, to);
+    const error = gapError(key, from, to, trimmed);
     if (gap === "stop") throw error;
     this.#through = to;
     return [{ pos: to, error, input: { stream: key, from: idAt(from), to: idAt(to) } }];
   }
 }
 
-function gapError(key: string, from: number, to: number): MillraceError {
+/** @param entries how many there were; `undefined`: nobody knows, and there may have been none */
+function gapError(key: string, from: number, to: number, entries: number | undefined): MillraceError {
   const range = { stream: key, from: idAt(from), to: idAt(to) };
-  return engineError("SOURCE-GAP", `stream ${key} was trimmed from ${range.from} to ${range.to} before it was read`, {
+  const what = entries === undefined ? "" : `, ${entries} ${entries === 1 ? "entry" : "entries"},`;
+  const text = `stream ${key} was trimmed from ${range.from} to ${range.to}${what} before it was read`;
+  return engineError("SOURCE-GAP", text, {
     place: { stream: key, position: from },
-    details: range,
+    details: entries === undefined ? range : { ...range, entries },
   });
 }
