@@ -3,11 +3,12 @@
  * keeps what is not accepted, and sends it again when the link has ended.
  */
 import { engineError, type FeedReceipt } from "@millrace/engine";
-import rhea, { type Delivery, type EventContext, type Message, type Receiver } from "rhea";
+import rhea, { type EventContext, type Message } from "rhea";
 import { shownBody } from "../format/decoded.ts";
 import type { MessageIntake } from "../resilience/message-intake.ts";
 import type { FeedDriver } from "../resilience/resilient-feed.ts";
 import { type AmqpLink, AmqpRefusal, described } from "./amqp-link.ts";
+import { Credit } from "./credit.ts";
 import { amqp10Error } from "./errors.ts";
 import { envelopeOf } from "./message-envelope.ts";
 
@@ -41,19 +42,26 @@ export function nodeFeed(options: NodeFeedOptions): FeedDriver<AmqpLink> {
     resends: true,
     async listen(link, intake, heard) {
       const receiver = link.connection.open_receiver(receiverOptions(options));
+      const credit = new Credit(receiver, options.prefetch);
       const refused = new Promise<never>((_, reject) => {
         const ends = (context: EventContext): void => reject(described(context.receiver?.error ?? detached(options)));
         receiver.on("receiver_error", ends);
         receiver.on("receiver_close", ends);
       });
       receiver.on("message", ({ message, delivery }: EventContext) => {
-        if (message !== undefined && delivery !== undefined)
-          receive(message, delivery, receiver, link, intake, options);
+        if (message === undefined || delivery === undefined) return;
+        credit.took();
+        const settle = (): void => {
+          if (!link.isOpen) return;
+          delivery.accept();
+          credit.settled();
+        };
+        receive(message, settle, intake, options);
       });
       receiver.once("receiver_open", () => {
         // What is refused is answered as what is not, but without a source; its end follows.
         if (receiver.source?.address !== undefined) heard();
-        receiver.add_credit(options.prefetch);
+        credit.give();
       });
       const reason = await Promise.race([refused, link.ended]);
       if (reason instanceof AmqpRefusal) throw reason;
@@ -76,15 +84,8 @@ function receiverOptions({ kind, address, selector, subscription }: NodeFeedOpti
   };
 }
 
-function receive(
-  message: Message,
-  delivery: Delivery,
-  receiver: Receiver,
-  link: AmqpLink,
-  intake: MessageIntake,
-  options: NodeFeedOptions,
-): void {
-  const receipt = receiptOf(message, delivery, receiver, link, options.hasIds);
+function receive(message: Message, settle: () => void, intake: MessageIntake, options: NodeFeedOptions): void {
+  const receipt = { ...idOf(message, options.hasIds), settle };
   const body = bytesOf(message.body);
   const tooOften = tooManyDeliveries(message, options);
   if (tooOften !== undefined) intake.reject(tooOften, body === undefined ? null : shownBody(body), receipt);
@@ -92,22 +93,8 @@ function receive(
   else intake.takeBody(body, options.address, receipt, options.envelope ? envelopeOf(message, options) : undefined);
 }
 
-function receiptOf(
-  { message_id: id }: Message,
-  delivery: Delivery,
-  receiver: Receiver,
-  link: AmqpLink,
-  hasIds: boolean,
-): FeedReceipt {
-  const isId = hasIds && id !== undefined && id !== null && id !== "";
-  return {
-    ...(isId ? { id: String(id) } : {}),
-    settle() {
-      if (!link.isOpen) return;
-      delivery.accept();
-      receiver.add_credit(1);
-    },
-  };
+function idOf({ message_id: id }: Message, hasIds: boolean): Pick<FeedReceipt, "id"> {
+  return hasIds && id !== undefined && id !== null && id !== "" ? { id: String(id) } : {};
 }
 
 /** Of what others send as text or as bytes, the bytes; JSON can be in nothing else. */
