@@ -87,7 +87,7 @@ export function intakeFeed(address: GrpcListenAddress, env: Env, options: Intake
 class IntakeServer {
   readonly ended: Promise<undefined>;
   readonly #server: Server;
-  readonly #calls = new Set<PublishCall>();
+  readonly #calls = new Set<OpenCall>();
   readonly #unsettled: Unsettled;
   #isFull = false;
   #intake: FeedIntake | undefined;
@@ -101,7 +101,8 @@ class IntakeServer {
       "grpc.keepalive_time_ms": pingEveryMs,
       "grpc.keepalive_timeout_ms": PONG_TIMES * pingEveryMs,
     });
-    this.#unsettled = new Unsettled({ ...UNSETTLED_MAX, count: unsettledMax }, (isFull) => this.#hold(isFull));
+    this.#unsettled = new Unsettled({ ...UNSETTLED_MAX, count: unsettledMax });
+    this.#unsettled.tell((isFull) => this.#hold(isFull));
     this.ended = new Promise((resolve) => {
       this.#end = () => resolve(undefined);
     });
@@ -145,16 +146,16 @@ class IntakeServer {
   }
 
   #open(call: PublishCall): void {
-    this.#calls.add(call);
+    const open = new OpenCall(call);
+    this.#calls.add(open);
     const over = (): void => {
-      this.#calls.delete(call);
+      this.#calls.delete(open);
     };
     call.on("cancelled", over);
     call.on("close", over);
-    const open = new OpenCall(call);
     call.on("data", (bytes: Buffer) => this.#take(open, bytes));
     call.on("end", () => open.finish());
-    if (this.#isFull || this.#intake === undefined) call.pause();
+    open.hold(this.#isFull || this.#intake === undefined);
   }
 
   #take(open: OpenCall, bytes: Buffer): void {
@@ -179,21 +180,32 @@ class IntakeServer {
 
   #hold(isFull: boolean): void {
     this.#isFull = isFull;
-    for (const call of this.#calls)
-      if (isFull) call.pause();
-      else call.resume();
+    for (const call of this.#calls) call.hold(isFull);
   }
 }
 
-/** Acknowledges in the order in which events came. */
+/** Acknowledges in the order in which events came. Of a sender that does not read that nothing more is taken. */
 class OpenCall {
   readonly #call: PublishCall;
+  #isHeld = false;
+  /** Acknowledgements wait for their reader. */
+  #isClogged = false;
   readonly #waiting: { readonly ack: Buffer; isDurable: boolean }[] = [];
   #isFinished = false;
   #isRefused = false;
 
   constructor(call: PublishCall) {
     this.#call = call;
+    call.on("drain", () => {
+      this.#isClogged = false;
+      this.hold(this.#isHeld);
+    });
+  }
+
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    if (isHeld || this.#isClogged) this.#call.pause();
+    else this.#call.resume();
   }
 
   /** Returns what is to be called once the event is durable. */
@@ -227,8 +239,9 @@ class OpenCall {
     for (let [first] = this.#waiting; first?.isDurable === true; [first] = this.#waiting) {
       this.#waiting.shift();
       // Over a call that has ended nobody waits for it; it comes again.
-      if (!this.#call.cancelled) this.#call.write(first.ack);
+      if (!this.#call.cancelled && !this.#call.write(first.ack)) this.#isClogged = true;
     }
+    if (this.#isClogged) this.#call.pause();
     if (this.#isFinished && this.#waiting.length === 0) this.#call.end();
   }
 }

@@ -91,6 +91,7 @@ class MethodReader {
   readonly #hearing: Hearing;
   readonly #env: Env;
   #place: GrpcPlace = {};
+  #unsettled = new Unsettled(UNSETTLED_MAX);
   /** Monotonic ms before which nothing is asked, over whichever connection. */
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   hasEnded = false;
@@ -104,6 +105,7 @@ class MethodReader {
 
   startAt(cursor: Parameters<typeof placeOf>[0]): void {
     this.#place = placeOf(cursor);
+    this.#unsettled = new Unsettled(UNSETTLED_MAX);
     this.#notBeforeMs = Number.NEGATIVE_INFINITY;
     this.hasEnded = false;
   }
@@ -153,9 +155,11 @@ class MethodReader {
     const { method } = this.#options;
     const call = link.answers(method.path, this.#request);
     let came = 0;
+    let isOver = false;
     return new Promise((resolve, reject) => {
-      const open = new OpenAnswers(call, this.#hearing, () => this.#env.clock.monotonic());
+      const open = new OpenAnswers(call, this.#unsettled, this.#hearing, () => this.#env.clock.monotonic());
       const over = (): void => {
+        isOver = true;
         link.signal.removeEventListener("abort", aborted);
         open.end();
       };
@@ -170,7 +174,8 @@ class MethodReader {
       };
       link.signal.addEventListener("abort", aborted, { once: true });
       call.on("data", (bytes: Buffer) => {
-        if (link.signal.aborted) return;
+        // What came with one that failed is behind it, and must not be taken before it.
+        if (link.signal.aborted || isOver) return;
         try {
           const answer = answerOf(bytes, this.#place, method.answer, this.#context.name, this.#options);
           this.#place = answer.place;
@@ -227,11 +232,12 @@ class OpenAnswers {
   #hasEnded = false;
   #settled: () => void = () => undefined;
 
-  constructor(call: ClientReadableStream<Buffer>, hearing: Hearing, now: () => number) {
+  constructor(call: ClientReadableStream<Buffer>, unsettled: Unsettled, hearing: Hearing, now: () => number) {
     this.#hearing = hearing;
     this.#now = now;
     this.heard();
-    this.#unsettled = new Unsettled(UNSETTLED_MAX, (isFull) => {
+    this.#unsettled = unsettled;
+    unsettled.tell((isFull) => {
       this.#isHeld = isFull;
       if (isFull) call.pause();
       else call.resume();

@@ -143,6 +143,21 @@ describe("events", () => {
 });
 
 describe("a server of events", () => {
+  test("whose connections break is held back by what came over all of them", async () => {
+    const each = 500;
+    const { url } = await serve((request, response) => {
+      const first = Number(request.headers["last-event-id"] ?? -1) + 1;
+      const events = Array.from({ length: each }, (_, i) => `id: ${first + i}\ndata: ${first + i}\n\n`);
+      response.writeHead(200, HEAD).end(events.join(""));
+    });
+    const running = new Running(feedOf(url), undefined, false);
+    await running.until(2 * each);
+    await sleep(env, 200);
+    expect(running.messages).toHaveLength(2 * each);
+    for (const { settle } of running.groups) settle?.();
+    await running.until(3 * each);
+  });
+
   test("that goes silent is left, and asked again behind the last event", async () => {
     const asked: unknown[] = [];
     const { url } = await serve((request, response) => {

@@ -79,6 +79,7 @@ class EventReader {
   readonly #name: string;
   /** Of the last event that was handed over. */
   #lastId = "";
+  #unsettled = new Unsettled(UNSETTLED_MAX);
   /** What the server last said about coming back. */
   #retryMs: number | undefined;
 
@@ -90,6 +91,7 @@ class EventReader {
   startAt(cursor: Json | undefined): void {
     const id = cursor !== undefined && isJsonObject(cursor) ? cursor.id : undefined;
     this.#lastId = typeof id === "string" ? id : "";
+    this.#unsettled = new Unsettled(UNSETTLED_MAX);
   }
 
   get headers(): Readonly<Record<string, string>> {
@@ -102,7 +104,7 @@ class EventReader {
   /** Resolves when the stream has ended. */
   async read(link: EventStreamLink, intake: FeedIntake): Promise<void> {
     const { bytesMax = BYTES_MAX } = this.#options;
-    const unsettled = new Unsettled(UNSETTLED_MAX, (isFull) => (isFull ? link.body.pause() : link.body.resume()));
+    const unsettled = this.#unsettled;
     const parser = createParser({
       maxBufferSize: bytesMax,
       onEvent: (event) => this.#take(event, intake, unsettled),
@@ -121,6 +123,7 @@ class EventReader {
     link.body.on("error", (error) => void link.end(endOf(error, this.#name, this.#retryMs)));
     link.body.on("end", () => void link.end(endOf(undefined, this.#name, this.#retryMs)));
     link.body.resume();
+    unsettled.tell((isFull) => (isFull ? link.body.pause() : link.body.resume()));
     await link.ended;
   }
 

@@ -247,6 +247,22 @@ describe("a WebSocket", () => {
     }, WAIT);
   });
 
+  test("that breaks again and again is held back by what came over all connections", async () => {
+    const { url, sockets } = await serve();
+    let connections = 0;
+    sockets.on("connection", (socket) => {
+      connections++;
+      for (let i = 0; i < 500; i++) socket.send(String(i));
+      if (connections < 3) socket.close();
+    });
+    const running = new Running(feedOf(url), false);
+    await running.until(1000);
+    await sleep(env, 200);
+    expect(running.taken).toHaveLength(1000);
+    for (const { receipt } of running.taken) receipt?.settle?.();
+    await running.until(1500);
+  });
+
   test("that is closed says why, and is made again", async () => {
     const { url, sockets } = await serve();
     let connections = 0;

@@ -42,14 +42,22 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function socketFeed(options: SocketFeedOptions, env: Env): Feed {
   const caller = new WebCaller(options, env);
   const connection = socketConnection(options, caller, options.send ?? [], env);
-  return resilientFeed(
+  let unsettled = new Unsettled(UNSETTLED_MAX);
+  const feed = resilientFeed(
     connection,
     {
       capabilities: { ordered: true, pause: true, ...(options.ack === true ? { nack: true } : {}) },
-      listen: (link, intake) => listen(link, intake, options, caller.name),
+      listen: (link, intake) => listen(link, intake, options, caller.name, unsettled),
     },
     env,
   );
+  return {
+    ...feed,
+    run(intake, signal) {
+      unsettled = new Unsettled(UNSETTLED_MAX);
+      return feed.run(intake, signal);
+    },
+  };
 }
 
 /**
@@ -89,8 +97,8 @@ async function listen(
   intake: FeedIntake,
   { ack = false, id }: SocketFeedOptions,
   name: string,
+  unsettled: Unsettled,
 ): Promise<void> {
-  const unsettled = new Unsettled(UNSETTLED_MAX, (isFull) => link.hold(isFull));
   link.listen((data) => {
     const settled = unsettled.add(data.length);
     let message: Json;
@@ -106,6 +114,7 @@ async function listen(
     if (ack) takeAcknowledged(message, { link, intake, name, settled });
     else intake.take(message, { ...idOf(idAt(message, id)), settle: settled });
   });
+  unsettled.tell((isFull) => link.hold(isFull));
   await link.ended;
 }
 

@@ -1,16 +1,20 @@
-/** How much of what was handed over is not durable yet: who sends is held back while it is too much. */
+/** How much of what was handed over is not durable yet, over all connections: who sends is held back while it is too much. */
 
 export class Unsettled {
   readonly #max: { readonly count: number; readonly bytes: number };
-  readonly #changed: (isFull: boolean) => void;
+  #changed: (isFull: boolean) => void = () => undefined;
   #count = 0;
   #bytes = 0;
   #isFull = false;
 
-  /** `changed` is called when it becomes full, and again when half of it is durable. */
-  constructor(max: { readonly count: number; readonly bytes: number }, changed: (isFull: boolean) => void) {
+  constructor(max: { readonly count: number; readonly bytes: number }) {
     this.#max = max;
+  }
+
+  /** `changed` is called when it becomes full, or is, and again when half of it is durable; whoever was called before is not any more. */
+  tell(changed: (isFull: boolean) => void): void {
     this.#changed = changed;
+    if (this.#isFull) changed(true);
   }
 
   /** Counts a message; returns what is to be called once it is durable. */

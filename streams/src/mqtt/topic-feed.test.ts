@@ -7,7 +7,8 @@ import { topicFeed } from "./topic-feed.ts";
 /** A connection, what was acknowledged over it, and a way to say something over it. */
 class Link {
   readonly acknowledged: number[] = [];
-  readonly client = { subscribeAsync: async () => [{ qos: 1 }] };
+  granted = 1;
+  readonly client = { subscribeAsync: async () => [{ qos: this.granted }] };
   readonly hasSession: boolean;
   readonly ended: Promise<void>;
   end: () => void = () => undefined;
@@ -93,4 +94,17 @@ describe("a message that the broker sends again over the next connection", () =>
     third.say(1, "b", true);
     expect(taken).toEqual(["a", "b", "b"]);
   });
+});
+
+test("a broker that grants quality of service 0 alone is not listened to where more was asked for", async () => {
+  const intake = {} as MessageIntake;
+  const link = new Link(true);
+  link.granted = 0;
+  let isHeard = false;
+  const heard = (): void => {
+    isHeard = true;
+  };
+  const asked = topicFeed({ filter: "t", qos: 1, envelope: false });
+  await expect(asked.listen(link as unknown as MqttLink, intake, heard)).rejects.toThrow("quality of service 0 only");
+  expect(isHeard).toBe(false);
 });

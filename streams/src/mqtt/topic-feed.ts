@@ -80,6 +80,9 @@ export function topicFeed({ filter, qos, envelope }: TopicFeedOptions): FeedDriv
         link.ended.then(() => []),
       ]);
       if (granted.some((grant) => grant.qos >= REFUSED)) throw new Error(`the broker refuses ${filter}`);
+      // It would keep nothing, and nothing would be acknowledged: what is on its way would be lost without a word.
+      if (qos > 0 && granted.some((grant) => grant.qos === 0))
+        throw new Error(`the broker gives ${filter} quality of service 0 only, and ${qos} was asked for`);
       if (granted.length > 0) heard();
       await link.ended;
     },

@@ -3,7 +3,7 @@
  * segment of a stream, so one that was ever written to is never empty.
  */
 import { type Env, sleep } from "@millrace/engine";
-import type { ConsumeMessage } from "amqplib";
+import type { Channel, ConsumeMessage } from "amqplib";
 import { ChannelWatch } from "./channel-watch.ts";
 import type { RabbitLink } from "./rabbit-link.ts";
 
@@ -50,6 +50,7 @@ async function edgeOf(
     });
     const silence = sleep(env, EMPTY_AFTER_MS, waiting.signal).catch(() => undefined);
     await Promise.race([came, silence, watch.failed, ended(link)]);
+    if (edge === undefined) await Promise.race([refuseCounted(channel, stream), watch.failed, ended(link)]);
     // The rest of the chunk was sent with its first message, and the answer comes behind it.
     if (which === "last" && edge !== undefined) await Promise.race([channel.checkQueue(stream), watch.failed]);
     return edge;
@@ -58,6 +59,12 @@ async function edgeOf(
     // A link that is cut would never answer, so nobody waits for it.
     channel.close().catch(() => undefined);
   }
+}
+
+/** A broker that counts messages, and sends none, is slow: that must not pass for an empty stream. Its count may be behind, but not above. */
+async function refuseCounted(channel: Channel, stream: string): Promise<void> {
+  const { messageCount } = await channel.checkQueue(stream);
+  if (messageCount > 0) throw new Error(`stream ${stream} sends nothing, though it has ${messageCount} messages`);
 }
 
 async function ended(link: RabbitLink): Promise<never> {

@@ -276,7 +276,9 @@ class StreamReader implements MessageReader<Arrived> {
     const from = this.#through + 1;
     if (this.#through < 0 || offset <= from) return undefined;
     if (!this.#isFound) return { from, to: offset - 1 };
-    const kept = (await firstOffset(link, options.stream, env)) ?? offset;
+    const kept = await firstOffset(link, options.stream, env);
+    // There is a message, so there is a first one: a broker that is slow to send it has removed nothing.
+    if (kept === undefined) throw new Error(`stream ${options.stream} does not show where it begins`);
     return kept <= from ? undefined : { from, to: Math.min(kept, offset) - 1 };
   }
 

@@ -213,6 +213,16 @@ describe("a method that is read", () => {
     expect(wrong.messages).toEqual([]);
   });
 
+  test("what a stream says right behind a message without the cursor is not taken before it", async () => {
+    const box = await serve();
+    box.offer([item(0), item(1, { name: "" }), item(2)]);
+    const running = new Running(feedOf(box, "Follow", { cursor: { field: "name", request: "token" } }));
+    await expect(running.done).rejects.toMatchObject({ code: "GRPC-CURSOR" });
+    // Time for what came with it.
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect(running.messages).toEqual([item(0)]);
+  });
+
   test("with until=end the feed ends with the stream, once everything is durable", async () => {
     const box = await serve();
     box.ends = true;

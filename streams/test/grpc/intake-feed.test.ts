@@ -57,9 +57,15 @@ class Publisher {
     this.#connect();
   }
 
-  publish(rows: readonly Json[]): void {
+  /** Whether it reads what is acknowledged. */
+  reads(isReading: boolean): void {
+    if (isReading) this.#call?.resume();
+    else this.#call?.pause();
+  }
+
+  publish(rows: readonly Json[], idChars = 0): void {
     for (const data of rows) {
-      const id = String(this.#next++);
+      const id = String(this.#next++).padStart(idChars, "0");
       const bytes = METHOD.request.encode({ id, data });
       this.#open.set(id, bytes);
       this.#call?.write(bytes);
@@ -196,6 +202,35 @@ describe("an intake", () => {
     publisher.publish([12]);
     await vi.waitFor(() => expect(taken.at(-1)?.message).toBe(12), WAIT);
     expect(taken.map(({ message }) => message)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12]);
+  });
+
+  test("takes little more of a sender that does not read its acknowledgements, and all of it once it does", async () => {
+    const address = await freeAddress();
+    const running = new Running(feedOf(address));
+    const publisher = new Publisher(address);
+    onTestFinished(() => publisher.close());
+    publisher.reads(false);
+    const [count, idChars] = [1000, 2000];
+    publisher.publish(
+      Array.from({ length: count }, (_, i) => i),
+      idChars,
+    );
+    let settled = 0;
+    const settle = (): void => {
+      for (; settled < running.taken.length; settled++) running.taken[settled]?.receipt.settle?.();
+    };
+    const until = env.clock.monotonic() + 300;
+    await vi.waitFor(() => {
+      settle();
+      expect(env.clock.monotonic()).toBeGreaterThan(until);
+    }, WAIT);
+    expect(running.taken.length).toBeLessThan(count);
+    publisher.reads(true);
+    await vi.waitFor(() => {
+      settle();
+      expect(publisher.acks).toHaveLength(count);
+    }, WAIT);
+    expect(running.taken.map(({ message }) => message)).toEqual(Array.from({ length: count }, (_, i) => i));
   });
 
   test("gives up a sender that does not answer any more", async () => {
