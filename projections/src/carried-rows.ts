@@ -18,22 +18,16 @@ import {
   unpackState,
 } from "@millrace/engine";
 import { type Projection, presentEvent } from "./projection.ts";
-import { MemoryRows } from "./row/memory-rows.ts";
 import { Shapes } from "./row/row-codec.ts";
 import { RowTable } from "./row/row-table.ts";
 import { NOWHERE, type RowSpace } from "./row/rows.ts";
 import { tableSpace } from "./row/table-space.ts";
 
-/** Rows in memory, with how far they are. */
-export interface RowsAt {
+/** Rows that were carried, to be read part by part. */
+interface CarriedRows {
   /** Everything below is folded. */
   readonly position: number;
-  readonly rows: MemoryRows;
   readonly shapes: Shapes;
-}
-
-/** Rows that were carried, to be read part by part. */
-export interface CarriedRows extends Pick<RowsAt, "position" | "shapes"> {
   /** Key and value by turns. @throws LOG-MANIFEST */
   readonly parts: () => AsyncIterable<readonly Uint8Array[]>;
 }
@@ -91,18 +85,6 @@ async function* partsOf(
     // The log has the file whole or not at all, so no part is missing.
     yield unpackState(carried?.state as Uint8Array) as unknown as readonly Uint8Array[];
   }
-}
-
-/** The same in memory, for whoever looks at the past. @throws LOG-MANIFEST */
-export async function carriedRowsInMemory(
-  log: Pick<EventLog, "carried">,
-  projection: Projection,
-): Promise<RowsAt | undefined> {
-  const carried = await carriedRows(log, projection);
-  if (carried === undefined) return undefined;
-  const rows = new MemoryRows();
-  for await (const part of carried.parts()) putPart(rows, part);
-  return { position: carried.position, shapes: carried.shapes, rows };
 }
 
 /** Rows of other streams are taken all the same: those that wrote them and are gone would write nothing more. */

@@ -16,6 +16,16 @@ export const projectionError = defineErrors({
     summary: "A projection has not folded the wanted position in time.",
     remedy: "Ask again; if it lasts, look at the projection's lag and state.",
   },
+  "PROJECTION-BUSY": {
+    kind: "transient",
+    summary: "Rows as of one more past moment cannot be made while those of others are being made.",
+    remedy: "Ask again when they are made, after `Retry-After` seconds over HTTP.",
+  },
+  "PROJECTION-PAST-SIZE": {
+    kind: "rejected",
+    summary: "The rows that a projection had at a past moment take more room than one look at the past may.",
+    remedy: "Ask for an earlier moment, or start the server with a larger MILLRACE_PAST_MIB.",
+  },
   "PROJECTION-PARKED": {
     kind: "terminal",
     summary: "Folding an event failed; the projection stands before it.",

@@ -35,6 +35,7 @@ export { GRAPHS, type GraphFact, type GraphNode, graphFact, graphProjection } fr
 export { rowsOfStep, type TableProjectionOptions, tableProjection } from "./builtin/table-projection.ts";
 export type { CarriedProjections, FoldRefusal } from "./carried-rows.ts";
 export { projectionError } from "./errors.ts";
+export { type PassingOptions, passingEvents } from "./passing-events.ts";
 export { type Moment, positionAfter } from "./past.ts";
 export { defineProjection, type Projection } from "./projection.ts";
 export type { Page, PageQuery } from "./query.ts";

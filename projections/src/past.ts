@@ -1,18 +1,19 @@
 /**
- * Rows as they were: the log folded up to a position into memory. The newest few are kept, because a person who looks at one
- * moment asks more than once.
+ * Rows as they were: the log folded up to a position, in tables of the store beside those of the rows that are live. The newest few are
+ * kept, because a person who looks at one moment asks more than once. There are no more tables than that, and few are filled at once:
+ * whoever asks for one more is told to come back.
  */
-import type { EventLog } from "@millrace/engine";
-import { carriedRowsInMemory } from "./carried-rows.ts";
-import { type Projection, presentEvent } from "./projection.ts";
-import { MemoryRows } from "./row/memory-rows.ts";
-import { Shapes } from "./row/row-codec.ts";
-import { RowTable } from "./row/row-table.ts";
+import type { EventLog, OrderedStore } from "@millrace/engine";
+import { projectionError } from "./errors.ts";
+import { emptyTable, PastFold } from "./past-fold.ts";
+import type { Projection } from "./projection.ts";
+import type { RowRange } from "./query.ts";
+import type { Shapes } from "./row/row-codec.ts";
 
 /** The rows of a projection at a position. */
 export interface PastRows {
   readonly position: number;
-  readonly rows: MemoryRows;
+  readonly rows: RowRange;
   readonly shapes: Shapes;
 }
 
@@ -20,44 +21,109 @@ export interface PastRows {
 export type Moment = { readonly position: number } | { readonly timeMs: number };
 
 const KEPT_MAX = 4;
+const FOLDING_MAX = 2;
+const RETRY_AFTER_MS = 2000;
+
+export interface PastOptions {
+  readonly log: EventLog;
+  readonly store: OrderedStore;
+  /** Most bytes of rows at one moment. */
+  readonly bytesMax: number;
+}
 
 export class Past {
-  readonly #log: EventLog;
-  readonly #kept = new Map<string, Promise<PastRows>>();
+  readonly #options: PastOptions;
+  /** By projection and position; those that were asked for last are last. */
+  readonly #kept = new Map<string, PastFold>();
+  readonly #free: string[] = Array.from({ length: KEPT_MAX }, (_, i) => `projection-past/${i}`);
+  readonly #folding = new Set<PastFold>();
 
-  constructor(log: EventLog) {
-    this.#log = log;
+  constructor(options: PastOptions) {
+    this.#options = options;
   }
 
-  /** Kept by position: which one a moment is may still change while the log grows, what was there does not. */
-  async at(projection: Projection, moment: Moment): Promise<PastRows> {
-    const position = "position" in moment ? moment.position : await positionAfter(this.#log, moment.timeMs);
+  /**
+   * Gives what `read` makes of the rows at a moment. Kept by position: which one a moment is may still change while the log grows,
+   * what was there does not.
+   *
+   * @throws PROJECTION-BUSY, PROJECTION-PAST-SIZE, the signal's reason
+   */
+  async read<T>(projection: Projection, moment: Moment, signal: AbortSignal, read: (past: PastRows) => T): Promise<T> {
+    const { log, store } = this.#options;
+    const position = "position" in moment ? moment.position : await positionAfter(log, moment.timeMs);
     const name = JSON.stringify([projection.name, projection.version, position]);
-    const kept = this.#kept.get(name) ?? foldUpTo(this.#log, projection, position);
+    const kept = this.#kept.get(name);
+    const fold = kept === undefined || kept.isAbandoned ? this.#begin(name, projection, position) : kept;
     this.#kept.delete(name);
-    this.#kept.set(name, kept);
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > KEPT_MAX && oldest !== undefined) this.#kept.delete(oldest);
-    kept.catch(() => this.#kept.delete(name));
-    return kept;
+    this.#kept.set(name, fold);
+    return fold.use(signal, () => {
+      const { table, shapes } = fold;
+      const range: RowRange["range"] = (gte, lt, reverse) => store.range(table, { gte, lt, reverse });
+      return read({ position, rows: { range }, shapes });
+    });
+  }
+
+  /** Deletes what a process left that ended without a stop. */
+  start(): void {
+    const { store } = this.#options;
+    for (const table of this.#free.splice(0)) {
+      const [left] = store.range(table, { limit: 1 });
+      if (left === undefined) this.#free.push(table);
+      else void this.#release(table);
+    }
+  }
+
+  /** Ends what is under way, and deletes all that was kept. */
+  async clear(): Promise<void> {
+    for (const fold of this.#folding) fold.abandon();
+    await Promise.allSettled(Array.from(this.#folding, ({ done }) => done));
+    for (const [name, { table }] of this.#kept) {
+      this.#kept.delete(name);
+      await emptyTable(this.#options.store, table);
+      this.#free.push(table);
+    }
+  }
+
+  /** @throws PROJECTION-BUSY */
+  #begin(name: string, projection: Projection, end: number): PastFold {
+    const table = this.#folding.size < FOLDING_MAX ? (this.#free.pop() ?? this.#evicted()) : undefined;
+    if (table === undefined) throw busy(projection);
+    const fold = new PastFold({ ...this.#options, projection, end, table });
+    this.#folding.add(fold);
+    void fold.done.then(
+      () => this.#folding.delete(fold),
+      () => {
+        this.#folding.delete(fold);
+        if (this.#kept.get(name) === fold) this.#kept.delete(name);
+        return this.#release(table);
+      },
+    );
+    return fold;
+  }
+
+  /** The table of the rows that nobody has asked for longest. */
+  #evicted(): string | undefined {
+    for (const [name, fold] of this.#kept) {
+      if (!fold.isDone || fold.isUsed) continue;
+      this.#kept.delete(name);
+      return fold.table;
+    }
+    return undefined;
+  }
+
+  /** Whoever uses the table next empties it as well, and is told why it cannot be. */
+  async #release(table: string): Promise<void> {
+    await emptyTable(this.#options.store, table).catch(() => undefined);
+    this.#free.push(table);
   }
 }
 
-/** Folds everything before a position. */
-async function foldUpTo(log: EventLog, projection: Projection, end: number): Promise<PastRows> {
-  const carried = await carriedRowsInMemory(log, projection);
-  const { rows, shapes } = carried ?? { rows: new MemoryRows(), shapes: new Shapes() };
-  const table = new RowTable(projection, shapes, rows);
-  // What is asked for below what is left is LOG-PRUNED, and so is the past of rows that were not carried.
-  const from = Math.min(carried?.position ?? 0, end);
-  for await (const events of log.read({ from, filter: projection.handles })) {
-    for (const event of events) {
-      if (event.position >= end) return { position: end, rows, shapes };
-      table.at(event.position);
-      projection.fold(table, presentEvent(projection, event));
-    }
-  }
-  return { position: end, rows, shapes };
+function busy({ name }: Projection): Error {
+  const message = `the rows of ${name} at one more moment cannot be made now: those at ${FOLDING_MAX} others are being made`;
+  return projectionError("PROJECTION-BUSY", message, {
+    retryAfterMs: RETRY_AFTER_MS,
+    details: { projection: name, atOnce: FOLDING_MAX },
+  });
 }
 
 type TimedLog = Pick<EventLog, "base" | "durableEnd" | "read">;

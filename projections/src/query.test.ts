@@ -48,6 +48,15 @@ describe("a page", () => {
     expect(page({ where: { last: true }, cursor: String(first.next) }).rows).toHaveLength(1);
   });
 
+  it("ends where its rows are large enough, and goes on behind them", () => {
+    const text = "x".repeat(1024 * 1024);
+    const page = stored([1, 2, 3, 4, 5, 6].map((a) => ({ a, b: 0, text })));
+    const first = page({ limit: 1000 });
+    expect(first.rows.map(({ a }) => a)).toEqual([1, 2, 3, 4]);
+    const rest = page({ limit: 1000, cursor: String(first.next) });
+    expect([rest.rows.map(({ a }) => a), rest.next]).toEqual([[5, 6], null]);
+  });
+
   it("looks into no more than 64 ranges, however many things the texts of a long key may stand for", () => {
     const key = Array.from({ length: 10 }, (_, i) => `k${i}`);
     let ranges = 0;

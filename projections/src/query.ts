@@ -7,7 +7,7 @@ import { readRow, type Shapes } from "./row/row-codec.ts";
 export interface PageQuery {
   /** Equality on fields, by value or by its text; all must hold. Leading fields of the key narrow what is read. */
   readonly where?: Readonly<Record<string, Json>>;
-  /** Most rows, `1..1000`; default 100. */
+  /** Most rows, `1..1000`; default 100. A page of large rows has fewer, and a next one. */
   readonly limit?: number;
   /** `next` of the page before. */
   readonly cursor?: string;
@@ -34,6 +34,8 @@ const LIMIT = 100;
 const LIMIT_MAX = 1000;
 /** Rows looked at for one page: a condition on other fields than the key's must not stop everything else. */
 const SCAN_MAX = 20_000;
+/** Stored bytes of the rows of a page, which ends with the row that reaches this: large rows do not make a large page. */
+const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Ways in which the leading fields may be meant, as text stands for a string or a number. */
 const PREFIXES_MAX = 64;
 
@@ -47,12 +49,16 @@ export function readPage(rows: RowRange, shapes: Shapes, key: readonly string[],
   const cursor = query.cursor === undefined ? undefined : cursorKey(query.cursor);
   const found: JsonObject[] = [];
   let seen = 0;
+  let bytes = 0;
   for (const { gte, lt } of rangesOf(prefixesOf(where, key), reverse, cursor)) {
     for (const entry of rows.range(gte, lt, reverse)) {
       seen += 1;
       const row = readRow(entry.value, shapes);
-      if (matches(row, where)) found.push(row);
-      if (found.length === limit || seen === SCAN_MAX)
+      if (matches(row, where)) {
+        found.push(row);
+        bytes += entry.value.length;
+      }
+      if (found.length === limit || seen === SCAN_MAX || bytes >= PAGE_BYTES_MAX)
         return { rows: found, next: Buffer.from(entry.key).toString("base64url") };
     }
   }

@@ -22,6 +22,8 @@ export interface ProjectionRunnerOptions {
   readonly lingerMs?: number;
   /** Longest wait in ms for `minPosition`. Default 5000. */
   readonly waitMsMax?: number;
+  /** Most bytes of the rows at one past moment, of which four are kept in the store. Default 256 MiB. */
+  readonly pastBytesMax?: number;
 }
 
 export interface ProjectionStatus {
@@ -39,6 +41,8 @@ export interface ProjectionStatus {
   readonly reason?: string;
   readonly rows: number;
   readonly key: readonly string[];
+  /** Every field that any row has had; absent where they are very many. */
+  readonly fields?: readonly string[];
 }
 
 export interface ProjectionQuery extends PageQuery {
@@ -60,11 +64,14 @@ export interface ProjectionRunner {
   start(): void;
   list(): readonly ProjectionStatus[];
   /**
+   * @param signal ends the query when whoever asked has gone; then it throws the signal's reason
    * @throws PROJECTION-UNKNOWN there is no such projection
    * @throws PROJECTION-QUERY a parameter makes no sense
    * @throws PROJECTION-BEHIND `minPosition` is not folded yet
+   * @throws PROJECTION-BUSY rows of two other past moments are being made
+   * @throws PROJECTION-PAST-SIZE the rows of that moment take too much room
    */
-  query(name: string, query?: ProjectionQuery): Promise<ProjectionPage>;
+  query(name: string, query?: ProjectionQuery, signal?: AbortSignal): Promise<ProjectionPage>;
   /** The row whose index field has this value, of projections that declare one. */
   find(name: string, value: string): JsonObject | undefined;
   /** Resolves when everything below `position` is folded by all that run. */
@@ -84,6 +91,9 @@ export function projectionRunner(options: ProjectionRunnerOptions): ProjectionRu
 const TRANSACTION_ROWS_MAX = 4096;
 const LINGER_MS = 20;
 const WAIT_MS_MAX = 5000;
+const PAST_BYTES_MAX = 256 * 1024 * 1024;
+/** Lists of fields in which names are looked up to tell them. */
+const FIELD_LISTS_MAX = 64;
 /** Counting walks the rows: its result is shown for so long at least, and for so many times as long as it took. */
 const COUNT_MS = 2000;
 const COUNT_SHARE = 500;
@@ -106,7 +116,8 @@ class Runner implements ProjectionRunner {
 
   constructor(options: ProjectionRunnerOptions) {
     this.#options = options;
-    this.#past = new Past(options.log);
+    const { log, store, pastBytesMax = PAST_BYTES_MAX } = options;
+    this.#past = new Past({ log, store, bytesMax: pastBytesMax });
     for (const projection of options.projections) {
       if (this.#followers.has(projection.name)) {
         throw projectionError("PROJECTION-QUERY", `there are two projections called ${projection.name}`);
@@ -117,6 +128,7 @@ class Runner implements ProjectionRunner {
 
   start(): void {
     this.#started = true;
+    this.#past.start();
     for (const follower of this.#followers.values()) follower.start();
   }
 
@@ -124,15 +136,17 @@ class Runner implements ProjectionRunner {
     return Array.from(this.#followers.values(), (follower) => this.#status(follower));
   }
 
-  async query(name: string, query: ProjectionQuery = {}): Promise<ProjectionPage> {
+  async query(name: string, query: ProjectionQuery = {}, asker?: AbortSignal): Promise<ProjectionPage> {
+    const signal = asker ?? new AbortController().signal;
     const follower = this.#get(name);
-    if (query.minPosition !== undefined) await this.#wait(follower, query.minPosition);
+    if (query.minPosition !== undefined) await this.#wait(follower, query.minPosition, signal);
     const moment = this.#momentOf(query);
     const { key } = follower.projection;
-    if (moment !== undefined) {
-      const { rows, shapes, position } = await this.#past.at(follower.projection, moment);
-      return { asOf: position, ...readPage(rows, shapes, key, query) };
-    }
+    if (moment !== undefined)
+      return this.#past.read(follower.projection, moment, signal, ({ rows, shapes, position }) => ({
+        asOf: position,
+        ...readPage(rows, shapes, key, query),
+      }));
     const build = follower.view();
     if (build === undefined) return { asOf: 0, rows: [], next: null };
     return { asOf: build.position, ...readPage(this.#rowsOf(build), new Shapes(build.shapes), key, query) };
@@ -173,6 +187,7 @@ class Runner implements ProjectionRunner {
 
   async stop(): Promise<void> {
     this.#started = false;
+    await this.#past.clear();
     await Promise.all(Array.from(this.#followers.values(), (follower) => follower.stop()));
   }
 
@@ -187,12 +202,14 @@ class Runner implements ProjectionRunner {
     return follower;
   }
 
-  async #wait(follower: Follower, minPosition: number): Promise<void> {
+  async #wait(follower: Follower, minPosition: number, signal: AbortSignal): Promise<void> {
     const { env, waitMsMax = WAIT_MS_MAX } = this.#options;
     const abort = new AbortController();
-    const late = sleep(env, waitMsMax, abort.signal).catch(() => undefined);
-    await Promise.race([follower.reached(minPosition + 1, abort.signal), late]);
+    const over = AbortSignal.any([abort.signal, signal]);
+    const late = sleep(env, waitMsMax, over).catch(() => undefined);
+    await Promise.race([follower.reached(minPosition + 1, over), late]);
     abort.abort();
+    signal.throwIfAborted();
     if ((follower.view()?.position ?? 0) > minPosition) return;
     const { name } = follower.projection;
     const why = follower.failure === undefined ? "" : `, and has failed: ${describe(follower.failure)}`;
@@ -235,6 +252,7 @@ class Runner implements ProjectionRunner {
       ...reason,
       rows: build === undefined ? 0 : this.#count(follower, build),
       key: projection.key,
+      ...fieldsOf(build?.shapes ?? []),
     };
   }
 
@@ -251,6 +269,10 @@ class Runner implements ProjectionRunner {
     this.#counted.set(projection.name, { table, committed, rows, untilMs });
     return rows;
   }
+}
+
+function fieldsOf(shapes: Build["shapes"]): Pick<ProjectionStatus, "fields"> {
+  return shapes.length > FIELD_LISTS_MAX ? {} : { fields: [...new Set(shapes.flat())] };
 }
 
 function describe({ code, message, causes }: { code: string; message: string; causes?: readonly string[] }): string {

@@ -12,7 +12,7 @@ import {
 import { opsError } from "../errors.ts";
 import { type DeclaredProjection, deployments } from "./graph-stream.ts";
 
-/** Starts a runner for the projections of the log and these further ones. @throws HOST-PROJECTION */
+/** Starts a runner for the projections of the log and these further ones. @throws HOST-PROJECTION, CLI-USAGE */
 export async function runProjections(
   log: EventLog,
   store: OrderedStore,
@@ -26,9 +26,20 @@ export async function runProjections(
     deadLetterCountProjection(),
     ...tables(declared, known),
   ];
-  const runner = projectionRunner({ log, store, projections, env });
+  const runner = projectionRunner({ log, store, projections, env, ...pastRoom(process.env.MILLRACE_PAST_MIB) });
   runner.start();
   return runner;
+}
+
+const MIB = 1024 * 1024;
+const PAST_MIB_MAX = 1_048_576;
+
+/** Room for the rows at a past moment, as the environment says it. @throws CLI-USAGE */
+export function pastRoom(mib: string | undefined): { readonly pastBytesMax?: number } {
+  if (mib === undefined || mib === "") return {};
+  const value = /^\d{1,7}$/.test(mib) ? Number(mib) : 0;
+  if (value >= 1 && value <= PAST_MIB_MAX) return { pastBytesMax: value * MIB };
+  throw opsError("CLI-USAGE", `MILLRACE_PAST_MIB is \`${mib}\`: expected a whole number from 1 to ${PAST_MIB_MAX}`);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import {
   defineEventSchema,
   type EventLog,
@@ -22,7 +23,7 @@ import {
   projectionRunner,
 } from "@millrace/projections";
 import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
 const env = systemEnv();
 
@@ -498,6 +499,141 @@ describe("moments that are asked for again", () => {
     await expect(ask(9)).rejects.toThrow("cannot be read now");
     fails = false;
     expect(await ask(9)).toBe(1);
+  });
+});
+
+describe("a look at the past", () => {
+  /** The log, whose reads come to nothing until they are let go; `ended` counts those that are over. */
+  function held(inner: EventLog): { log: EventLog; begun: () => number; ended: () => number; letGo: () => void } {
+    let [begun, ended] = [0, 0];
+    let isHeld = true;
+    const letGo = (): void => {
+      isHeld = false;
+    };
+    async function* read(options: Parameters<EventLog["read"]>[0]) {
+      begun += 1;
+      try {
+        while (isHeld) {
+          yield [];
+          await turn();
+        }
+        yield* inner.read(options);
+      } finally {
+        ended += 1;
+      }
+    }
+    const log: EventLog = Object.create(inner, {
+      durableEnd: { get: () => inner.durableEnd },
+      subscribe: { value: inner.subscribe.bind(inner) },
+      read: { value: read },
+    });
+    return { log, begun: () => begun, ended: () => ended, letGo };
+  }
+
+  const pastTables = (store: OrderedStore): number[] => [0, 1, 2, 3].map((i) => store.count(`projection-past/${i}`));
+
+  it("keeps its rows in the store, and leaves none there", async () => {
+    const log = newLog();
+    await add(log, 20);
+    const store = memoryOrderedStore();
+    const runner = run(log, store, [sums()]);
+    await runner.query("sums", { asOf: 3 });
+    await runner.query("sums", { asOf: 5 });
+    expect(pastTables(store).sort()).toEqual([0, 0, 3, 5]);
+    await runner.stop();
+    expect(pastTables(store)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("finds nothing of what a process left that ended without a stop", async () => {
+    const log = newLog();
+    await add(log, 20);
+    const store = memoryOrderedStore();
+    const left = (tx: OrderedWriter): void => tx.put("projection-past/3", Buffer.from("x"), Buffer.from("y"));
+    await store.transact(left);
+    const runner = run(log, store, [sums()]);
+    await vi.waitFor(() => expect(pastTables(store)).toEqual([0, 0, 0, 0]));
+    await store.transact(left);
+    expect((await runner.query("sums", { asOf: 4 })).rows).toHaveLength(4);
+  });
+
+  it("is refused where its rows take more room than they may, and leaves the room free", async () => {
+    const log = newLog();
+    await add(log, 20);
+    const store = memoryOrderedStore();
+    const runner = projectionRunner({ log, store, projections: [sums()], env, lingerMs: 0, pastBytesMax: 60 });
+    open.push(runner);
+    runner.start();
+    await expect(runner.query("sums", { asOf: 20 })).rejects.toMatchObject({
+      code: "PROJECTION-PAST-SIZE",
+      kind: "rejected",
+      message: "the rows of sums before position 20 take more than 60 bytes",
+    });
+    await vi.waitFor(() => expect(pastTables(store)).toEqual([0, 0, 0, 0]));
+    expect((await runner.query("sums", { asOf: 2 })).rows).toHaveLength(2);
+  });
+
+  it("counts a row that is put again once", async () => {
+    const log = newLog();
+    for (let i = 0; i < 50; i++) await log.append(to("s", added("n", i)));
+    const runner = projectionRunner({
+      log,
+      store: memoryOrderedStore(),
+      projections: [sums()],
+      env,
+      lingerMs: 0,
+      pastBytesMax: 150,
+    });
+    open.push(runner);
+    runner.start();
+    expect((await runner.query("sums", { asOf: 50 })).rows).toHaveLength(1);
+  });
+
+  it("is one of two at once, which whoever asks for the same moment shares", async () => {
+    const inner = newLog();
+    await add(inner, 20);
+    const { log, begun, letGo } = held(inner);
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    const first = [runner.query("sums", { asOf: 3 }), runner.query("sums", { asOf: 3 })];
+    const second = runner.query("sums", { asOf: 4 });
+    await vi.waitFor(() => expect(begun()).toBe(2));
+    const third = runner.query("sums", { asOf: 5 });
+    await expect(third).rejects.toMatchObject({ code: "PROJECTION-BUSY", kind: "transient", retryAfterMs: 2000 });
+    letGo();
+    expect((await Promise.all([...first, second])).map(({ rows }) => rows.length)).toEqual([3, 3, 4]);
+    expect((await runner.query("sums", { asOf: 5 })).rows).toHaveLength(5);
+  });
+
+  it("ends when the last who waited has left, and is begun again for who comes then", async () => {
+    const inner = newLog();
+    await add(inner, 20);
+    const { log, begun, ended, letGo } = held(inner);
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    const [one, other] = [new AbortController(), new AbortController()];
+    const first = runner.query("sums", { asOf: 3 }, one.signal);
+    const second = runner.query("sums", { asOf: 3 }, other.signal);
+    await vi.waitFor(() => expect(begun()).toBe(1));
+    const gone = new Error("gone");
+    one.abort(gone);
+    await expect(first).rejects.toBe(gone);
+    other.abort(gone);
+    await expect(second).rejects.toBe(gone);
+    await vi.waitFor(() => expect(ended()).toBe(1));
+    letGo();
+    expect((await runner.query("sums", { asOf: 3 })).rows).toHaveLength(3);
+  });
+
+  it("goes on for one of two who wait", async () => {
+    const inner = newLog();
+    await add(inner, 20);
+    const { log, letGo } = held(inner);
+    const runner = run(log, memoryOrderedStore(), [sums()]);
+    const one = new AbortController();
+    const first = runner.query("sums", { asOf: 3 }, one.signal);
+    const second = runner.query("sums", { asOf: 3 });
+    one.abort(new Error("gone"));
+    await expect(first).rejects.toThrow("gone");
+    letGo();
+    expect((await second).rows).toHaveLength(3);
   });
 });
 
