@@ -49,10 +49,14 @@ export class GroupSource {
     this.#filter = options && readFilter(options);
   }
 
-  /** The next events; none when all there are were read. A group that begins at what was pruned begins with the first that was not. */
-  async read(): Promise<readonly GroupEvent[]> {
+  /**
+   * The next events; none when all there are were read, or `isWanted` says that nobody takes them any more. A group that begins at what
+   * was pruned begins with the first that was not.
+   */
+  async read(isWanted: () => boolean): Promise<readonly GroupEvent[]> {
     const { stream } = this.#definition;
-    const read = (): Promise<readonly GroupEvent[]> => (stream === ALL ? this.#readAll() : this.#readStream(stream));
+    const read = (): Promise<readonly GroupEvent[]> =>
+      stream === ALL ? this.#readAll(isWanted) : this.#readStream(stream, isWanted);
     try {
       return await read();
     } catch (thrown) {
@@ -66,29 +70,33 @@ export class GroupSource {
     return this.#context.tail.next(this.#definition.stream, signal);
   }
 
-  async #readAll(): Promise<readonly GroupEvent[]> {
+  async #readAll(isWanted: () => boolean): Promise<readonly GroupEvent[]> {
     for await (const batch of this.#context.log.read({ from: this.next })) {
       const passing = batch.filter((event) => this.#filter?.passes(event) ?? true);
       const last = (batch.at(-1)?.position ?? -1) + 1;
       const events = this.#take(passing, ({ position }) => position);
       this.next = events.length < passing.length ? (events.at(-1)?.place ?? -1) + 1 : last;
-      if (events.length > 0) return events;
+      if (events.length > 0 || !isWanted()) return events;
     }
     return [];
   }
 
-  async #readStream(stream: string): Promise<readonly GroupEvent[]> {
+  async #readStream(stream: string, isWanted: () => boolean): Promise<readonly GroupEvent[]> {
     const { streams, states, env } = this.#context;
     const { metadata, isTombstoned } = await states.of(stream);
     const head = await streams.head(stream);
     if (isTombstoned || isSoftDeleted(metadata)) return [];
     this.next = Math.max(this.next, Math.min(firstVisible(metadata, head), head + 1));
-    for await (const batch of streams.read(stream, { from: this.next, limit: READ_EVENTS_MAX })) {
-      const young = batch.filter((event) => !isTooOld(metadata, event, env.clock.now()));
-      const last = (batch.at(-1)?.revision ?? -1) + 1;
-      const events = this.#take(young, ({ revision }) => revision);
-      this.next = events.length < young.length ? (events.at(-1)?.place ?? -1) + 1 : last;
-      if (events.length > 0) return events;
+    // All that one read gives may be too old: then what is behind it is read.
+    for (let from = -1; from < this.next && isWanted(); ) {
+      from = this.next;
+      for await (const batch of streams.read(stream, { from, limit: READ_EVENTS_MAX })) {
+        const young = batch.filter((event) => !isTooOld(metadata, event, env.clock.now()));
+        const last = (batch.at(-1)?.revision ?? -1) + 1;
+        const events = this.#take(young, ({ revision }) => revision);
+        this.next = events.length < young.length ? (events.at(-1)?.place ?? -1) + 1 : last;
+        if (events.length > 0) return events;
+      }
     }
     return [];
   }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { type AppendResult, type EventInput, type StreamAppend, systemEnv, type Timers } from "@millrace/engine";
 import { describe, expect, it } from "vitest";
 import { ArrayLog } from "../../test/array-log.ts";
@@ -5,7 +6,7 @@ import { describeBytes } from "../event-json.ts";
 import { Access } from "./access.ts";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { Group } from "./group.ts";
-import type { GroupDefinition } from "./group-settings.ts";
+import { ALL, type GroupDefinition } from "./group-settings.ts";
 import { LogTail } from "./log-tail.ts";
 import { dataOf, jsonEvent, LINK_TYPE, storedEvent } from "./stored-event.ts";
 import { StreamStates } from "./stream-states.ts";
@@ -149,6 +150,41 @@ describe("a group", () => {
     group.ack(String(second), subscriber);
     group.leave(subscriber);
     await expect.poll(() => log.checkpoints()).toEqual([1, 2]);
+    await group.close("the test is over");
+  });
+
+  it("reads on behind events that are too old, however many of them there are", async () => {
+    const log = new FailingLog();
+    log.addClient("$$s", "$metadata", '{"$maxAge":3600}');
+    for (let i = 0; i < 1100; i++) log.addClient("s", "Counted", "1");
+    log.addClient("s", "Counted", "2");
+    Object.assign(log.events.at(-1) as object, { timeMs: env.clock.now() });
+    const group = await Group.open(contextOf(log), definition);
+    const call = new FakeCall();
+    await join(group, call);
+    await expect.poll(() => call.sent.length).toBe(2);
+    await group.close("the test is over");
+  });
+
+  it("reads no further when its last subscriber has left", async () => {
+    const log = new FailingLog();
+    let [batches, isOver] = [0, false];
+    log.read = async function* () {
+      try {
+        for (;;) {
+          batches += 1;
+          yield [];
+          await setImmediate();
+        }
+      } finally {
+        isOver = true;
+      }
+    };
+    const group = await Group.open(contextOf(log), { ...definition, stream: ALL });
+    const subscriber = await join(group, new FakeCall());
+    await expect.poll(() => batches).toBeGreaterThan(2);
+    group.leave(subscriber);
+    await expect.poll(() => isOver).toBe(true);
     await group.close("the test is over");
   });
 

@@ -168,12 +168,16 @@ export class Group {
     return eventStoreError("EVENTSTORE-GROUP-DROPPED", `${groupKey(this.definition)}: ${reason}`, { details });
   }
 
+  get #isWanted(): boolean {
+    return this.subscribers.length > 0 && !this.#isDropped;
+  }
+
   /** Hands out events for as long as somebody takes them. */
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
     try {
-      while (this.subscribers.length > 0 && !this.#isDropped) await this.#handOut();
+      while (this.#isWanted) await this.#handOut();
     } catch (thrown) {
       for (const subscriber of [...this.subscribers]) this.#drop(subscriber, messageOf(thrown));
     } finally {
@@ -245,7 +249,7 @@ export class Group {
   }
 
   async #readMore(): Promise<boolean> {
-    const events = await this.#source.read();
+    const events = await this.#source.read(() => this.#isWanted);
     for (const { place } of events) this.#open.add(place);
     this.#read.push(...events);
     return events.length > 0;
