@@ -50,7 +50,15 @@ export function DeadLettersPage({ query }: { readonly query: URLSearchParams }):
         </label>
       </div>
       {failure && <Failure failure={failure} />}
-      {value && groups.length === 0 && (
+      {value && groups.length === 0 && value.next !== null && (
+        <Empty title="None among the newest">
+          <p>
+            So many others are newer that the list ends before the first of these: <code>millrace dlq ls</code> looks
+            through all.
+          </p>
+        </Empty>
+      )}
+      {value && groups.length === 0 && value.next === null && (
         <Empty title={state === "waiting" ? "No dead letters" : "None"}>
           <p>
             A message that fails each time comes here with its input, its error and its attempts; everything else flows

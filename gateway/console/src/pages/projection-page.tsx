@@ -12,6 +12,8 @@ const ROWS = 100;
 interface Table {
   readonly asOf: number;
   readonly rows: readonly Row[];
+  /** Not null where the table goes on behind what was looked at. */
+  readonly next: string | null;
   readonly isLive: boolean;
 }
 
@@ -26,9 +28,11 @@ export function ProjectionPage({
   const asOf = query.get("asOf");
   const [table, failure] = useTable(name, search, asOf);
   const address = `/api/v1/projections/${encodeURIComponent(name)}?${search}${asOf === null ? "" : `&asOf=${encodeURIComponent(asOf)}`}`;
+  // A link may name any moment; in a shell it must stay within its quotes.
+  const quoted = `'${location.origin}${address.replaceAll("'", "%27")}'`;
   const [isCopied, setIsCopied] = useState(false);
   const copy = (): void => {
-    void navigator.clipboard.writeText(`curl '${location.origin}${address}'`).then(() => setIsCopied(true));
+    void navigator.clipboard.writeText(`curl ${quoted}`).then(() => setIsCopied(true));
   };
   return (
     <main id="main" className="page page-fill">
@@ -50,8 +54,14 @@ export function ProjectionPage({
         </Empty>
       )}
       {table && table.rows.length > 0 && <RowTable rows={table.rows} isLive={table.isLive} />}
+      {table && table.next !== null && <p className="side-note">{moreText(table.rows.length)}</p>}
     </main>
   );
+}
+
+function moreText(rows: number): string {
+  if (rows >= ROWS) return `The first ${ROWS} rows. Filter to see others.`;
+  return "Only the first part of this table was looked at: there may be more rows. Filter by the first fields of its key.";
 }
 
 function parameters(query: URLSearchParams): string {
@@ -104,12 +114,13 @@ interface Patch {
   readonly asOf: number;
   readonly length: number;
   readonly rows: readonly (readonly [number, Row])[];
+  readonly next: string | null;
 }
 
 function patched({ rows }: Table, patch: Patch): Table {
-  const next = rows.slice(0, patch.length);
-  for (const [index, row] of patch.rows) next[index] = row;
-  return { asOf: patch.asOf, rows: next, isLive: true };
+  const now = rows.slice(0, patch.length);
+  for (const [index, row] of patch.rows) now[index] = row;
+  return { asOf: patch.asOf, rows: now, next: patch.next, isLive: true };
 }
 
 function QueryForm({ query }: { readonly query: URLSearchParams }): ReactElement {
@@ -171,7 +182,7 @@ const momentOf = (text: string): string => {
 };
 
 function RowTable({ rows, isLive }: { readonly rows: readonly Row[]; readonly isLive: boolean }): ReactElement {
-  const columns = [...new Set(rows.slice(0, 50).flatMap((row) => Object.keys(row)))];
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const numeric = new Set(columns.filter((column) => rows.some((row) => typeof row[column] === "number")));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
@@ -193,7 +204,6 @@ function RowTable({ rows, isLive }: { readonly rows: readonly Row[]; readonly is
           ))}
         </tbody>
       </table>
-      {rows.length >= ROWS && <p className="side-note">The first {ROWS} rows. Filter to see others.</p>}
     </section>
   );
 }

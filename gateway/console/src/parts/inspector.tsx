@@ -156,16 +156,19 @@ function nodeTabs(status: GraphStatus, node: NodeStatus, source: string): readon
   ];
 }
 
+const MAILBOXES = 40;
+
 function Mailboxes({ edges }: { readonly edges: readonly EdgeStatus[] }): ReactElement {
   if (edges.length === 0) return <p className="side-note">A source has no mailbox: it reads when there is credit.</p>;
   return (
     <>
-      {edges.slice(0, 40).map((edge) => (
+      {edges.slice(0, MAILBOXES).map((edge) => (
         <section key={edge.edge} className="mailbox">
           <h3>{arrow(edge.edge)}</h3>
           <MailboxFacts edge={edge} />
         </section>
       ))}
+      {edges.length > MAILBOXES && <p className="side-note">{count(edges.length - MAILBOXES)} more.</p>}
     </>
   );
 }
