@@ -55,6 +55,11 @@ export const gatewayError = defineErrors({
     summary: "The server has no place for this request now.",
     remedy: "Try again after `Retry-After` seconds.",
   },
+  "HTTP-CLIENT-GONE": {
+    kind: "rejected",
+    summary: "The client closed its connection before it had its answer; what was being read for it ended.",
+    remedy: "Nothing is wrong here: ask again if the answer is still wanted.",
+  },
   "HTTP-MALFORMED": {
     kind: "rejected",
     summary: "The request is not well-formed HTTP or JSON.",

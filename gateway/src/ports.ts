@@ -19,6 +19,8 @@ export interface ProjectionInfo {
   readonly rows?: number;
   /** Fields that identify a row. */
   readonly key?: readonly string[];
+  /** Every field that any row has had; absent where that is not known, or they are very many. */
+  readonly fields?: readonly string[];
 }
 
 export interface ProjectionQuery {
@@ -48,9 +50,10 @@ export interface ProjectionPage {
 export interface ProjectionReader {
   list(): readonly ProjectionInfo[] | Promise<readonly ProjectionInfo[]>;
   /**
-   * @throws PROJECTION-* codes of the implementation; `rejected` ones become 4xx, `transient` ones 503
+   * @param signal aborts when whoever asked has gone: then its reason is thrown
+   * @throws PROJECTION-* codes of the implementation; `rejected` ones become 4xx, `transient` ones 429 or 503
    */
-  query(name: string, query: ProjectionQuery): Promise<ProjectionPage>;
+  query(name: string, query: ProjectionQuery, signal?: AbortSignal): Promise<ProjectionPage>;
 }
 
 export interface DeadLetterFilter {
@@ -158,14 +161,17 @@ export interface StateChanges {
   readonly changes: readonly StateChange[];
   /** How many there are, with those that are left out. */
   readonly total: number;
+  /** Fields that rows of the state have had, as far as it was looked at; some of them where there are very many. */
+  readonly fields: readonly string[];
 }
 
+/** Each ends, with the reason of `signal`, when whoever asked has gone: a stream may be long. */
 export interface NodeStateReader {
   /** @throws codes of the implementation where there is no such graph, node or moment */
-  at(graph: string, node: string, moment: Moment | undefined): Promise<NodeState>;
-  diff(graph: string, node: string, from: Moment, to: Moment | undefined): Promise<NodeStateDiff>;
+  at(graph: string, node: string, moment: Moment | undefined, signal: AbortSignal): Promise<NodeState>;
+  diff(graph: string, node: string, from: Moment, to: Moment | undefined, signal: AbortSignal): Promise<NodeStateDiff>;
   /** The newest `limit` of them, as a long stream has more than memory has room for. */
-  changes(graph: string, node: string, field: string, limit: number): Promise<StateChanges>;
+  changes(graph: string, node: string, field: string, limit: number, signal: AbortSignal): Promise<StateChanges>;
 }
 
 export interface HealthCheck {

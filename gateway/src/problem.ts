@@ -49,6 +49,8 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   "HTTP-UNAUTHORIZED": 401,
   "HTTP-SIGNATURE": 401,
   "HTTP-STALE": 412,
+  // Nobody reads it, but the metrics count it: the number that is customary for it.
+  "HTTP-CLIENT-GONE": 499,
   "MSG-SIZE": 413,
   "LOG-TOO-LARGE": 413,
   "LOG-CLOSED": 503,

@@ -240,6 +240,7 @@ describe("a live projection", () => {
         [1, { origin: "ORD", flights: 6 }],
         [2, { origin: "SEA", flights: 1 }],
       ],
+      next: null,
     });
   });
 });

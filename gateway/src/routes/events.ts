@@ -1,5 +1,7 @@
-import type { EventFilter, ReadOptions, RecordedEvent } from "@millrace/engine";
+import type { EventFilter, RecordedEvent } from "@millrace/engine";
+import { type PassingOptions, passingEvents } from "@millrace/projections";
 import type { Static } from "typebox";
+import { clientSignal } from "../client-signal.ts";
 import { gatewayError } from "../errors.ts";
 import { brief, describeBytes, type EventDocument, eventHead } from "../event-json.ts";
 import { describeClientEvent } from "../eventstore/stored-event.ts";
@@ -36,13 +38,12 @@ export function eventRoutes(app: App, context: RouteContext): void {
         response: { 200: EventPage, ...problemResponses },
       },
     },
-    async ({ query }) => {
+    async (request, reply) => {
+      const { query } = request;
       const end = log.durableEnd;
-      const options = readOptions(query);
-      const reading = query.stream === undefined ? log.read(options) : log.readStream(query.stream, options);
       const events: EventDocument[] = [];
       let bytes = 0;
-      for await (const batch of reading) {
+      for await (const batch of passingEvents(log, readOptions(query), clientSignal(request, reply))) {
         for (const event of batch) {
           events.push(documentOf(event, query.payload));
           if (query.payload !== "none") bytes += event.payload.byteLength;
@@ -99,12 +100,13 @@ export function eventFilter(query: {
   return Object.keys(filter).length > 0 ? filter : undefined;
 }
 
-function readOptions(query: Query): ReadOptions {
+function readOptions(query: Query): PassingOptions {
   const filter = eventFilter(query);
   const from = query.cursor === undefined ? query.from : placeOf(query.cursor, query.direction);
   return {
     direction: query.direction === "forward" ? "forward" : "backward",
     limit: query.limit,
+    ...(query.stream === undefined ? {} : { stream: query.stream }),
     ...(from === undefined ? {} : { from }),
     ...(filter ? { filter } : {}),
   };

@@ -1,4 +1,5 @@
 /** What a node's state was at a moment, how it differs between two, and which events changed a field of it. */
+import { clientSignal } from "../client-signal.ts";
 import { gatewayError } from "../errors.ts";
 import type { NodeStateReader } from "../ports.ts";
 import {
@@ -33,8 +34,11 @@ export function nodeStateRoutes(app: App, { deps }: RouteContext): void {
         response: { 200: NodeStateSchema, ...problemResponses },
       },
     },
-    async ({ params: { graph, node }, query: { at, limit } }) => {
-      const state = await reader().at(graph, node, at === undefined ? undefined : momentOf(at, "at"));
+    async (request, reply) => {
+      const { graph, node } = request.params;
+      const { at, limit } = request.query;
+      const moment = at === undefined ? undefined : momentOf(at, "at");
+      const state = await reader().at(graph, node, moment, clientSignal(request, reply));
       return { ...state, rows: state.rows.slice(0, limit) };
     },
   );
@@ -50,9 +54,11 @@ export function nodeStateRoutes(app: App, { deps }: RouteContext): void {
         response: { 200: NodeStateDiffSchema, ...problemResponses },
       },
     },
-    async ({ params: { graph, node }, query: { from, to, limit } }) => {
+    async (request, reply) => {
+      const { graph, node } = request.params;
+      const { from, to, limit } = request.query;
       const until = to === undefined ? undefined : momentOf(to, "to");
-      const diff = await reader().diff(graph, node, momentOf(from, "from"), until);
+      const diff = await reader().diff(graph, node, momentOf(from, "from"), until, clientSignal(request, reply));
       return { ...diff, changes: diff.changes.slice(0, limit) };
     },
   );
@@ -68,9 +74,11 @@ export function nodeStateRoutes(app: App, { deps }: RouteContext): void {
         response: { 200: StateChangePage, ...problemResponses },
       },
     },
-    async ({ params: { graph, node }, query: { field, limit } }) => {
-      const { from, asOf, changes, total } = await reader().changes(graph, node, field, limit);
-      return { from, asOf, changes: [...changes], total };
+    async (request, reply) => {
+      const { graph, node } = request.params;
+      const { field, limit } = request.query;
+      const found = await reader().changes(graph, node, field, limit, clientSignal(request, reply));
+      return { ...found, changes: [...found.changes], fields: [...found.fields] };
     },
   );
 }

@@ -8,7 +8,7 @@ import { projectionOf, projectionQuery } from "./projections.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
 const DESCRIPTION = `Server-sent events; \`id:\` is the position the rows are as of.
-\`page\`: \`{asOf, rows, next}\`. \`patch\`: \`{asOf, length, rows: [[index, row], …]}\` changes the page before.`;
+\`page\`: \`{asOf, rows, next}\`. \`patch\`: \`{asOf, length, rows: [[index, row], …], next}\` changes the page before.`;
 
 export function projectionLiveRoutes(app: App, context: RouteContext): void {
   app.get(
@@ -75,6 +75,10 @@ class LivePage {
       return;
     }
     const changed = now.flatMap((row, index) => (row === before[index] ? [] : [`[${index},${row}]`]));
-    this.#stream.send("patch", `{"asOf":${asOf},"length":${now.length},"rows":[${changed.join(",")}]}`, asOf);
+    this.#stream.send(
+      "patch",
+      `{"asOf":${asOf},"length":${now.length},"rows":[${changed.join(",")}],"next":${JSON.stringify(next)}}`,
+      asOf,
+    );
   }
 }

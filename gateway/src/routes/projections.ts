@@ -1,4 +1,5 @@
 import { didYouMean } from "@millrace/engine";
+import { clientSignal } from "../client-signal.ts";
 import { gatewayError } from "../errors.ts";
 import type { ProjectionInfo, ProjectionQuery } from "../ports.ts";
 import { NoQuery } from "../schema/field.ts";
@@ -36,9 +37,10 @@ export function projectionRoutes(app: App, context: RouteContext): void {
         response: { 200: ProjectionPageSchema, ...problemResponses },
       },
     },
-    async ({ params, query }) => {
+    async (request, reply) => {
+      const { params, query } = request;
       await projectionOf(context, params.name);
-      const page = await projections.query(params.name, projectionQuery(query));
+      const page = await projections.query(params.name, projectionQuery(query), clientSignal(request, reply));
       return { asOf: page.asOf, rows: [...page.rows], next: page.next };
     },
   );

@@ -32,6 +32,7 @@ export const StateChangePage = Type.Object({
   from: Type.Integer({ description: "The first position that was looked at: what is before it was pruned." }),
   asOf: Type.Integer({ description: "Every event of the stream below this position was looked at." }),
   changes: Type.Array(typed<StateChange>(Fields)),
+  fields: Type.Array(Type.String(), { description: "Fields that rows of the state have had, at most 1000." }),
   total: Type.Integer({
     description: "Changes that there are; more than answered if `limit` cut them. The newest are kept.",
   }),

@@ -13,6 +13,9 @@ const ProjectionInfoFields = Type.Object({
   reason: Type.Optional(Type.String()),
   rows: Type.Optional(Type.Integer()),
   key: Type.Optional(Type.Array(Type.String())),
+  fields: Type.Optional(
+    Type.Array(Type.String(), { description: "Every field that any row has had; absent where they are very many." }),
+  ),
 });
 
 export const ProjectionInfoSchema = typed<ProjectionInfo>(ProjectionInfoFields);
@@ -54,7 +57,7 @@ export const ProjectionQuerySchema = Type.Unsafe<ProjectionQueryString>({
 export const ProjectionPageSchema = Type.Object({
   asOf: Type.Integer({ description: "The rows are exactly the fold of the log up to here." }),
   rows: Type.Array(Type.Unsafe<JsonObject>({ type: "object", additionalProperties: true })),
-  next: Nullable("string", "Cursor of the next page; null on the last."),
+  next: Nullable("string", "Cursor of the next page, which a page of few rows may have too; null on the last."),
 });
 
 export interface ProjectionLiveQuery {

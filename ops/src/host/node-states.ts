@@ -30,9 +30,11 @@ import { positionAfter } from "@millrace/projections";
 import { prunedBelow } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { Newest } from "../newest.ts";
+import { askedLog } from "./asked-log.ts";
 import { deployedModel } from "./deployed-model.ts";
 import { plain } from "./describe-event.ts";
 import { type Deployment, deploymentBefore, graphNames } from "./graph-stream.ts";
+import { Places } from "./places.ts";
 import { type FoldingBehavior, stateBehavior } from "./state-behavior.ts";
 
 export interface NodeStatesOptions {
@@ -52,25 +54,51 @@ interface DeployedNode {
 /** Digits of the revision's hash that snapshots are keyed by; see `compile-graph`. */
 const CODE_VERSION_DIGITS = 16;
 
+/** Each state that is made takes as much memory as its node does. */
+const AT_ONCE_MAX = 4;
+/** Names of fields that an answer tells. */
+const FIELDS_MAX = 1000;
+
 export class NodeStates implements NodeStateReader {
   readonly #options: NodeStatesOptions;
+  readonly #places: Places = new Places(AT_ONCE_MAX);
 
   constructor(options: NodeStatesOptions) {
     this.#options = options;
   }
 
-  /** @throws HOST-MOMENT, LOG-PRUNED, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD */
-  async at(graph: string, node: string, moment: Moment | undefined): Promise<NodeState> {
+  /** @throws HOST-MOMENT, LOG-PRUNED, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD, the signal's reason */
+  at(graph: string, node: string, moment: Moment | undefined, signal: AbortSignal): Promise<NodeState> {
+    return this.#places.use(signal, () => this.#at(graph, node, moment, signal));
+  }
+
+  /** @throws as {@link at} */
+  diff(graph: string, node: string, from: Moment, to: Moment | undefined, signal: AbortSignal): Promise<NodeStateDiff> {
+    return this.#places.use(signal, () => this.#diff(graph, node, from, to, signal));
+  }
+
+  /** @throws as {@link at} */
+  changes(graph: string, node: string, field: string, limit: number, signal: AbortSignal): Promise<StateChanges> {
+    return this.#places.use(signal, () => this.#changes(graph, node, field, limit, signal));
+  }
+
+  async #at(graph: string, node: string, moment: Moment | undefined, signal: AbortSignal): Promise<NodeState> {
     const end = await this.#positionOf(moment);
-    const deployed = await this.#deployedNode(graph, node, end);
+    const deployed = await this.#deployedNode(graph, node, end, signal);
     await deployed.fold.restore(end);
     await deployed.fold.foldTail(end);
     return stateOf(graph, node, end, deployed);
   }
 
-  /** @throws HOST-MOMENT, LOG-PRUNED, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD */
-  async diff(graph: string, node: string, from: Moment, to: Moment | undefined): Promise<NodeStateDiff> {
-    const [before, after] = [await this.at(graph, node, from), await this.at(graph, node, to)];
+  async #diff(
+    graph: string,
+    node: string,
+    from: Moment,
+    to: Moment | undefined,
+    signal: AbortSignal,
+  ): Promise<NodeStateDiff> {
+    const before = await this.#at(graph, node, from, signal);
+    const after = await this.#at(graph, node, to, signal);
     const changes = rowChanges(indexed(before), indexed(after));
     const { rows: _before, ...first } = before;
     const { rows: _after, ...second } = after;
@@ -80,27 +108,46 @@ export class NodeStates implements NodeStateReader {
     return { graph, node, from: first, to: second, added, removed, changed, changes };
   }
 
-  /** @throws HOST-MOMENT, LOG-PRUNED, NODE-STATE, EVENT-SCHEMA, EVENT-PAYLOAD */
-  async changes(graph: string, node: string, field: string, limit: number): Promise<StateChanges> {
+  async #changes(
+    graph: string,
+    node: string,
+    field: string,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<StateChanges> {
     const end = this.#options.log.durableEnd;
     const from = this.#options.log.base ?? 0;
-    const { fold, behavior } = await this.#deployedNode(graph, node, end);
+    const { fold, behavior } = await this.#deployedNode(graph, node, end, signal);
     const found = new Newest<StateChange>(limit);
-    const seen = (): StateChanges => ({ from, asOf: end, changes: found.items, total: found.total });
+    const fields = new Set<string>();
+    const note = (row: JsonObject | null): void => {
+      for (const name in row) if (fields.size < FIELDS_MAX) fields.add(name);
+    };
+    const seen = (): StateChanges => ({
+      from,
+      asOf: end,
+      changes: found.items,
+      total: found.total,
+      fields: [...fields],
+    });
     const since = changesSince(behavior);
     await fold.restore(from);
     since();
-    for await (const events of this.#options.log.readStream(streamOf(graph, node), { from: fold.chain.revision + 1 })) {
+    for (const row of tableOf(behavior).rows) note(row);
+    const log = askedLog(this.#options.log, signal);
+    for await (const events of log.readStream(streamOf(graph, node), { from: fold.chain.revision + 1 })) {
       for (const event of events) {
         if (event.position >= end) return seen();
         fold.fold(event);
         if (event.type !== STEP) continue;
         for (const change of since()) {
+          note(change.after);
           const [was, is] = [change.before?.[field] ?? null, change.after?.[field] ?? null];
           if (JSON.stringify(was) !== JSON.stringify(is)) found.add(changeOf(event, fold, change, was, is));
         }
         // A long stream is folded in small turns: the server does other things as well.
         await setImmediate();
+        signal.throwIfAborted();
       }
     }
     return seen();
@@ -115,8 +162,9 @@ export class NodeStates implements NodeStateReader {
     throw opsError("HOST-MOMENT", `position ${moment.position} is beyond the log, which ends at ${log.durableEnd}`);
   }
 
-  async #deployedNode(graph: string, node: string, end: number): Promise<DeployedNode> {
-    const { log, snapshots, env } = this.#options;
+  async #deployedNode(graph: string, node: string, end: number, signal: AbortSignal): Promise<DeployedNode> {
+    const { snapshots, env } = this.#options;
+    const log = askedLog(this.#options.log, signal);
     const deployment = await this.#deployment(graph, end);
     const whole = deployedModel(graph, deployment);
     const model = whole.nodes.get(node);
