@@ -212,15 +212,21 @@ describe("whodunit", () => {
   });
 
   it("refuses streams and fields that there are not", async () => {
-    const [stream, field, ofGraph] = await Promise.all([
+    const [stream, field, ofEmptied, ofGraph] = await Promise.all([
       run("whodunit", "sales/bord"),
       run("whodunit", "sales/board", "totl", "--json"),
+      // No row is left of its state.
+      run("whodunit", "sales/hourly", "totl"),
       run("whodunit", "graph/sales", "reson"),
     ]);
     expect(stream).toMatchObject({ code: 2, stderr: expect.stringContaining("did you mean `sales/board`?") });
     expect(field).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("sales/board has no field totl; did you mean `total`?"),
+    });
+    expect(ofEmptied).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("sales/hourly has no field totl; did you mean `total`?"),
     });
     expect(ofGraph).toMatchObject({
       code: 2,

@@ -61,10 +61,17 @@ function overHttp(url: string): Api {
       const response = await fetch(new URL(path, url), init);
       return { status: response.status, text: await response.text() };
     } catch (cause) {
-      throw opsError("CLI-UNREACHABLE", `no server answers at ${url}`, { cause });
+      const what = hasTimedOut(cause) ? `the server at ${url} took too long to answer` : `no server answers at ${url}`;
+      throw opsError("CLI-UNREACHABLE", what, { cause });
     }
   };
   return apiOf(send, () => Promise.resolve());
+}
+
+/** `fetch` waits five minutes for the head of an answer, and as long for more of its body. */
+function hasTimedOut(failure: unknown): boolean {
+  const { code } = ((failure as Error).cause ?? {}) as { readonly code?: string };
+  return code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT";
 }
 
 async function inProcess(data: string): Promise<Api> {

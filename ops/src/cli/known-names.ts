@@ -4,12 +4,18 @@
  */
 import { opsError } from "../errors.ts";
 import { graphStreamOf } from "../host/graph-stream.ts";
-import type { Api } from "./api.ts";
+import type { Api, Query } from "./api.ts";
+import { OWN_EVENT_TYPES } from "./own-event-types.ts";
 
 export interface Asked {
   readonly stream?: string | undefined;
   readonly graph?: string | undefined;
   readonly node?: string | undefined;
+  /** Types of events, separated by commas. */
+  readonly type?: string | undefined;
+  readonly category?: string | undefined;
+  readonly tag?: readonly string[] | undefined;
+  readonly correlation?: string | undefined;
 }
 
 interface GraphRow {
@@ -21,7 +27,17 @@ interface GraphRow {
 const PAGE_MAX = 1000;
 
 /** Ask only when nothing was found. @throws CLI-UNKNOWN */
-export async function refuseUnknown(api: Api, { stream, graph, node }: Asked): Promise<void> {
+export async function refuseUnknown(api: Api, asked: Asked): Promise<void> {
+  await refuseUnknownPlaces(api, asked);
+  await refuseUnknownTypes(api, asked.type ?? "");
+  const { category, tag = [], correlation } = asked;
+  if (category !== undefined) await refuseWithoutEvents(api, "there is no stream of category", category, { category });
+  for (const one of tag) await refuseWithoutEvents(api, "no event has the tag", one, { tag: [one] });
+  if (correlation !== undefined)
+    await refuseWithoutEvents(api, "the log has no correlation", correlation, { correlation });
+}
+
+async function refuseUnknownPlaces(api: Api, { stream, graph, node }: Asked): Promise<void> {
   if (stream === undefined && graph === undefined && node === undefined) return;
   const rows = await graphRows(api);
   const nodes = rows.filter((row) => row.node !== "");
@@ -29,12 +45,27 @@ export async function refuseUnknown(api: Api, { stream, graph, node }: Asked): P
   const candidates = nodes.filter((row) => graph === undefined || row.graph === graph);
   const none = graph === undefined ? "there is no node" : `graph ${graph} has no node`;
   if (node !== undefined) await refuse(none, node, new Set(candidates.map((row) => row.node)));
-  if (stream === undefined || (await hasEvents(api, stream))) return;
+  if (stream === undefined || (await hasEvents(api, { stream }))) return;
   await refuse(
     "there is no stream",
     stream,
     new Set([...nodes.map(streamOf), ...rows.map((row) => graphStreamOf(row.graph))]),
   );
+}
+
+/** Which types a log has is told by no list: the nearest is looked for among Millrace's own, and those of its first and last events. */
+async function refuseUnknownTypes(api: Api, types: string): Promise<void> {
+  for (const type of types.split(",")) {
+    if (type === "" || OWN_EVENT_TYPES.includes(type) || (await hasEvents(api, { type }))) continue;
+    const known = new Set(OWN_EVENT_TYPES);
+    for (const direction of ["forward", "backward"])
+      for (const event of await eventsOf(api, { direction, limit: PAGE_MAX })) known.add(event.type);
+    await refuse("the log has no event of type", type, known);
+  }
+}
+
+async function refuseWithoutEvents(api: Api, none: string, name: string, query: Query): Promise<void> {
+  if (!(await hasEvents(api, query))) await refuse(none, name, new Set());
 }
 
 /** @throws CLI-UNKNOWN `name` is not `known`; the message is `none` and the name */
@@ -44,16 +75,20 @@ export async function refuse(none: string, name: string, known: ReadonlySet<stri
 }
 
 /** `; did you mean `x`?`, or nothing. The engine is loaded for it only when something was not found. */
-export async function guess(name: string, known: ReadonlySet<string>): Promise<string> {
+async function guess(name: string, known: ReadonlySet<string>): Promise<string> {
   const { didYouMean } = await import("@millrace/engine");
   return didYouMean(name, known);
 }
 
 const streamOf = ({ graph, node }: GraphRow): string => `${graph}/${node}`;
 
-async function hasEvents(api: Api, stream: string): Promise<boolean> {
-  const page = await api.get("/api/v1/events", { stream, limit: 1, payload: "none" });
-  return (page as unknown as { readonly events: readonly unknown[] }).events.length > 0;
+async function hasEvents(api: Api, query: Query): Promise<boolean> {
+  return (await eventsOf(api, { ...query, limit: 1 })).length > 0;
+}
+
+async function eventsOf(api: Api, query: Query): Promise<readonly { readonly type: string }[]> {
+  const page = await api.get("/api/v1/events", { ...query, payload: "none" });
+  return (page as unknown as { readonly events: readonly { readonly type: string }[] }).events;
 }
 
 async function graphRows(api: Api): Promise<readonly GraphRow[]> {

@@ -2,7 +2,7 @@ import type { DeadLetter } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
 import { type Api, type ApiOptions, type Query, withApi } from "../api.ts";
 import { placeText } from "../failure.ts";
-import { refuseUnknown } from "../known-names.ts";
+import { refuse, refuseUnknown } from "../known-names.ts";
 import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
 import { inert } from "../terminal-text.ts";
 
@@ -21,6 +21,7 @@ export async function listDeadLetters(options: ListOptions): Promise<void> {
     const answer = await foundLetters(api, { graph, node, code, state }, limit);
     const { rows, next } = answer;
     if (rows.length === 0) await refuseUnknown(api, { graph, node });
+    if (rows.length === 0 && code !== undefined) await refuseUnknownCode(api, code);
     if (json) return writeJson(answer);
     writeTable(
       ["id", "time", "graph", "node", "code", "state", "message"],
@@ -30,6 +31,27 @@ export async function listDeadLetters(options: ListOptions): Promise<void> {
       `${counted(rows.length, "dead letter")}${next === null ? "" : "; there are more (--limit, --code, --node)"}`,
     );
   });
+}
+
+/** Codes are Millrace's own, or a calculator's; of these the server has counted those that there were. @throws CLI-UNKNOWN */
+async function refuseUnknownCode(api: Api, code: string): Promise<void> {
+  const { errorCodes } = await import("@millrace/engine");
+  // What actors say of a message is in their own catalogue.
+  await import("@millrace/actors");
+  const known = new Set(errorCodes());
+  let cursor: string | undefined;
+  do {
+    const page = await api.get("/api/v1/projections/dead-letter-counts", { limit: 1000, cursor });
+    const { rows, next } = page as unknown as Counts;
+    for (const row of rows) known.add(row.code);
+    cursor = next ?? undefined;
+  } while (cursor !== undefined);
+  await refuse("there is no dead letter with code", code, known);
+}
+
+interface Counts {
+  readonly rows: readonly { readonly code: string }[];
+  readonly next: string | null;
 }
 
 /** Most that the server lists or sends again at once. */

@@ -1,7 +1,7 @@
 import type { EventDocument } from "@millrace/gateway";
-import { type ApiOptions, withApi } from "../api.ts";
+import { type Api, type ApiOptions, type Query, withApi } from "../api.ts";
 import { refuseUnknown } from "../known-names.ts";
-import { timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
 import { inert } from "../terminal-text.ts";
 
 export interface EventsOptions extends ApiOptions {
@@ -23,10 +23,10 @@ export async function listEvents(options: EventsOptions): Promise<void> {
   await withApi(options, async (api) => {
     const direction = forward ? "forward" : "backward";
     const payload = json ? "full" : "none";
-    const query = { graph, node, stream, type, category, correlation, tag, from, limit, direction, payload };
-    const answer = await api.get("/api/v1/events", query);
-    const { events } = answer as unknown as { readonly events: readonly EventDocument[] };
-    if (events.length === 0) await refuseUnknown(api, { stream, graph, node });
+    const query = { graph, node, stream, type, category, correlation, tag, from, direction, payload };
+    const answer = await foundEvents(api, query, limit);
+    const { events, end, next } = answer;
+    if (events.length === 0) await refuseUnknown(api, { stream, graph, node, type, category, tag, correlation });
     if (json) return writeJson(answer);
     const rows = events.map((e) => [
       e.position,
@@ -38,7 +38,31 @@ export async function listEvents(options: EventsOptions): Promise<void> {
       e.principal,
     ]);
     writeTable(["position", "time", "stream", "revision", "type", "bytes", "principal"], rows);
+    const more = next === null ? "" : "; there are more (--limit, --from)";
+    writeLine(`${counted(events.length, "event")} as of position ${end}${more}`);
   });
+}
+
+interface Page {
+  readonly end: number;
+  readonly events: readonly EventDocument[];
+  /** Cursor of the next page; a page may have one though nothing is there any more. */
+  readonly next: string | null;
+}
+
+/** A page ends where its payloads are large enough, though fewer events are on it than were asked for: then the next one is asked for. */
+async function foundEvents(api: Api, query: Query, limit: number): Promise<Page> {
+  const events: EventDocument[] = [];
+  for (let cursor: string | undefined; ; ) {
+    const page = (await api.get("/api/v1/events", {
+      ...query,
+      limit: limit - events.length,
+      cursor,
+    })) as unknown as Page;
+    events.push(...page.events);
+    if (page.next === null || events.length >= limit) return { ...page, events };
+    cursor = page.next;
+  }
 }
 
 /** An event of a schema version that the server does not know is refused with EVENT-SCHEMA. */

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
 import { type Api, type ApiOptions, type Query, withApi } from "../api.ts";
-import { guess } from "../known-names.ts";
+import { refuse } from "../known-names.ts";
 import { counted, writeJson, writeLine, writeTable } from "../output.ts";
 import { inert } from "../terminal-text.ts";
 
@@ -15,6 +15,7 @@ interface Listed {
     readonly reason?: string;
     readonly rows?: number;
     readonly key?: readonly string[];
+    readonly fields?: readonly string[];
   }[];
 }
 
@@ -40,9 +41,12 @@ export interface QueryOptions extends ApiOptions {
 export async function queryProjection(name: string, options: QueryOptions): Promise<void> {
   const { where = [], order, asOf, limit, json = false } = options;
   const conditions = where.map(condition);
+  const twice = conditions.find(([field], i) => conditions.findIndex(([other]) => other === field) !== i);
+  if (twice !== undefined) throw opsError("CLI-USAGE", `--where ${twice[0]}: a field can be equal to one value only`);
   const query = { ...Object.fromEntries(conditions.map(([field, value]) => [`where.${field}`, value])), order, asOf };
   await withApi(options, async (api) => {
     const answer = await foundRows(api, name, query, limit);
+    if (answer.rows.length === 0) await refuseUnknownFields(api, name, conditions);
     if (json) return writeJson(answer as unknown as Json);
     const { rows, asOf: position, next } = answer;
     const head = [...new Set(rows.flatMap((row) => Object.keys(row)))];
@@ -52,21 +56,21 @@ export async function queryProjection(name: string, options: QueryOptions): Prom
     );
     const more = next === null ? "" : "; there are more (--limit, --where)";
     writeLine(`${counted(rows.length, "row")} as of position ${position}${more}`);
-    if (rows.length === 0) await warnOfFields(api, name, new Set(conditions.map(([field]) => field)), asOf);
   });
 }
 
-/** Rows may have different fields, so a field that none of the first rows has is probably, and not certainly, a wrong name. */
-async function warnOfFields(api: Api, name: string, asked: ReadonlySet<string>, asOf?: number): Promise<void> {
-  if (asked.size === 0) return;
-  const { rows } = await foundRows(api, name, { asOf }, SAMPLE_ROWS);
-  const known = new Set(rows.flatMap((row) => Object.keys(row)));
-  const unknown = rows.length === 0 ? [] : [...asked].filter((field) => !known.has(field));
-  for (const field of unknown)
-    writeLine(inert(`no field ${field} in the first ${rows.length} rows${await guess(field, known)}`));
+/** Where no row ever was, nobody can say what its fields would be called. @throws CLI-UNKNOWN */
+async function refuseUnknownFields(
+  api: Api,
+  name: string,
+  conditions: readonly (readonly [string, string])[],
+): Promise<void> {
+  if (conditions.length === 0) return;
+  const { projections } = (await api.get("/api/v1/projections")) as unknown as Listed;
+  const known = new Set(projections.find((one) => one.name === name)?.fields ?? []);
+  if (known.size === 0) return;
+  for (const [field] of conditions) await refuse(`projection ${name} has no field`, field, known);
 }
-
-const SAMPLE_ROWS = 100;
 
 interface Page {
   readonly asOf: number;

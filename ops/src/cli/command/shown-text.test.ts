@@ -37,8 +37,7 @@ const answers: Readonly<Record<string, object>> = {
 };
 
 const server = askedServer(({ url: asked = "" }, response) => {
-  // Of a projection every page but one without conditions is empty.
-  const rows = asked.includes("where") ? [] : [{ [`x${EVIL}`]: 1 }];
+  const rows = [{ [`x${EVIL}`]: 1 }];
   response.end(JSON.stringify(answers[asked.split("?")[0] ?? ""] ?? { asOf: 1, rows, next: null }));
 });
 
@@ -46,10 +45,7 @@ it.each([
   ["state", () => showState("g/n", { url: server.url, limit: 1 })],
   ["graph show", () => showGraph("g", { url: server.url })],
   ["dlq show", () => showDeadLetter("0".repeat(32), { url: server.url })],
-  [
-    "projection query",
-    () => queryProjection("p", { url: server.url, where: [`xevil\u001b[2K=1`], order: "asc", limit: 1 }),
-  ],
+  ["projection query", () => queryProjection("p", { url: server.url, order: "asc", limit: 1 })],
 ])("what data says in `%s` does not steer the terminal", async (_name, show) => {
   await show();
   expect(server.shown).toContain("evil\\u001b[2");

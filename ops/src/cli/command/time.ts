@@ -43,8 +43,9 @@ export async function diffState(
     if (fields.length > 0) writeTable(["", "before", "after"], fields);
     if (diff.changes.length > 0) writeTable(["row", "field", "before", "after"], diff.changes.flatMap(fieldChanges));
     const { added, removed, changed } = diff;
+    const shown = diff.changes.length < added + removed + changed ? ` (${diff.changes.length} shown; --limit)` : "";
     const extent = `from position ${diff.from.asOf} to ${diff.to.asOf}`;
-    writeLine(`${counted(added, "row")} added, ${removed} removed, ${changed} changed, ${extent}`);
+    writeLine(`${counted(added, "row")} added, ${removed} removed, ${changed} changed${shown}, ${extent}`);
   });
 }
 
@@ -53,9 +54,10 @@ export async function whodunit(stream: string, field: string | undefined, option
   await withApi(options, async (api) => {
     if (field === undefined || stream.startsWith(GRAPH_STREAMS)) return eventsOf(api, stream, field, options);
     const answer = await api.get(`${nodePath(stream)}/state/changes`, { field, limit: options.limit });
-    if ((answer as unknown as Changes).total === 0) await refuseUnknownField(api, stream, field);
+    const { changes, total, from, asOf, fields } = answer as unknown as Changes;
+    // Where no row ever was, nobody can say what its fields would be called.
+    if (total === 0 && fields.length > 0) await refuse(`${stream} has no field`, field, new Set(fields));
     if (options.json === true) return writeJson(answer);
-    const { changes, total, from, asOf } = answer as unknown as Changes;
     const rows = changes.map((c) => [
       c.position,
       timeText(c.timeMs),
@@ -67,14 +69,11 @@ export async function whodunit(stream: string, field: string | undefined, option
     ]);
     writeTable(["position", "time", "row", "before", "after", "by", "why"], rows);
     const since = from === 0 ? "" : `; what changed it before position ${from} was pruned`;
-    writeLine(`${changes.length} of ${total} changes of ${field}, newest last, as of position ${asOf}${since}`);
+    const rowless = fields.length === 0 ? "; the state has had no rows" : "";
+    writeLine(
+      `${changes.length} of ${total} changes of ${field}, newest last, as of position ${asOf}${since}${rowless}`,
+    );
   });
-}
-
-/** What nothing ever changed may still be a field whose value has been the same from the first. @throws CLI-UNKNOWN */
-async function refuseUnknownField(api: Api, node: string, field: string): Promise<void> {
-  const { rows } = (await api.get(`${nodePath(node)}/state`, { limit: PAGE_MAX })) as unknown as NodeState;
-  if (rows.length > 0) await refuse(`${node} has no field`, field, new Set(rows.flatMap((row) => Object.keys(row))));
 }
 
 interface Changes {
@@ -82,6 +81,7 @@ interface Changes {
   readonly asOf: number;
   readonly changes: readonly StateChange[];
   readonly total: number;
+  readonly fields: readonly string[];
 }
 
 const GRAPH_STREAMS = graphStreamOf("");

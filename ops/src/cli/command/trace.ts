@@ -1,11 +1,17 @@
-/** Everything that followed from one cause, as a tree: an event's parent is the one that it was a consequence of. */
+/**
+ * Everything that followed from one cause, as a tree: an event's parent is the one that it was a consequence of. A cause may have any
+ * number of consequences, one behind the other: only so many events are shown, and none is deeper in a tree than a terminal, and a
+ * reader of JSON, can follow.
+ */
 import type { EventDocument } from "@millrace/gateway";
 import { opsError } from "../../errors.ts";
 import { type Api, type ApiOptions, withApi } from "../api.ts";
 import { counted, timeText, writeJson, writeLine } from "../output.ts";
 import { inert } from "../terminal-text.ts";
 
-interface TracedEvent extends EventDocument {
+export interface TracedEvent extends EventDocument {
+  /** Of a root that would be too deep below its cause: the cause's position. */
+  readonly follows?: number;
   readonly consequences: TracedEvent[];
 }
 
@@ -16,14 +22,19 @@ interface EventPage {
 }
 
 const PAGE_MAX = 1000;
+const EVENTS_MAX = 100_000;
+/** Levels of a tree. */
+const DEPTH_MAX = 100;
 
 export async function trace(id: string, options: ApiOptions & { readonly json?: boolean }): Promise<void> {
   await withApi(options, async (api) => {
-    const { correlationId, events, end } = await correlated(api, id);
-    const roots = treeOf(events);
-    if (options.json === true) return writeJson({ asOf: end, correlationId, events: events.length, roots });
+    const { correlationId, events, end, more } = await correlated(api, id);
+    const roots = treesOf(events);
+    if (options.json === true) return writeJson({ asOf: end, correlationId, events: events.length, more, roots });
     for (const root of roots) writeTree(root, id, "", "");
-    writeLine(`${counted(events.length, "event")} of correlation ${correlationId}, as of position ${end}`);
+    const rest = more ? `the first ${counted(events.length, "event")}` : counted(events.length, "event");
+    const how = more ? "; there are more (`events ls --correlation`, --from)" : "";
+    writeLine(`${rest} of correlation ${correlationId}, as of position ${end}${how}`);
   });
 }
 
@@ -31,6 +42,8 @@ interface Correlated {
   readonly correlationId: string;
   readonly events: readonly EventDocument[];
   readonly end: number;
+  /** True where there are more events than are shown. */
+  readonly more: boolean;
 }
 
 /** `id`: a position, or the 32 hex digits of a correlation or an event. @throws CLI-USAGE, HTTP-NOT-FOUND */
@@ -51,10 +64,12 @@ async function eventsOf(api: Api, correlationId: string): Promise<Correlated> {
   const events: EventDocument[] = [];
   let end = 0;
   for await (const page of pages(api, { correlation: correlationId, direction: "forward" })) {
-    events.push(...page.events);
     end = page.end;
+    const room = EVENTS_MAX - events.length;
+    events.push(...page.events.slice(0, room));
+    if (page.events.length > room) return { correlationId, events, end, more: true };
   }
-  return { correlationId, events, end };
+  return { correlationId, events, end, more: false };
 }
 
 /** Events are not indexed by their ids: the log is searched from its end. */
@@ -76,23 +91,33 @@ async function* pages(api: Api, query: Readonly<Record<string, string>>): AsyncG
   } while (cursor !== undefined);
 }
 
-/** Events whose cause is not among them are roots, in the order of the log. A cause comes before what it causes. */
-function treeOf(events: readonly EventDocument[]): readonly TracedEvent[] {
-  const known = new Map<string, TracedEvent>();
+/**
+ * Events whose cause is not among them are roots, in the order of the log, and so is every one that would be too deep. A cause comes
+ * before what it causes.
+ */
+export function treesOf(events: readonly EventDocument[]): readonly TracedEvent[] {
+  const known = new Map<string, { readonly traced: TracedEvent; readonly depth: number }>();
   const roots: TracedEvent[] = [];
   for (const event of events) {
-    const traced: TracedEvent = { ...event, consequences: [] };
     const cause = event.causationId === event.id ? undefined : known.get(event.causationId);
-    (cause?.consequences ?? roots).push(traced);
-    known.set(event.id, traced);
+    const depth = cause === undefined ? 1 : cause.depth + 1;
+    const isRoot = cause === undefined || depth > DEPTH_MAX;
+    const follows = isRoot && cause !== undefined ? { follows: cause.traced.position } : {};
+    const traced: TracedEvent = { ...event, ...follows, consequences: [] };
+    if (isRoot) roots.push(traced);
+    else cause.traced.consequences.push(traced);
+    known.set(event.id, { traced, depth: isRoot ? 1 : depth });
   }
   return roots;
 }
 
 function writeTree(event: TracedEvent, wanted: string, first: string, rest: string): void {
-  const { position, timeMs, type, stream, revision, principal } = event;
+  const { position, timeMs, type, stream, revision, principal, follows } = event;
   const mark = wanted === event.id || wanted === String(position) ? " ◀" : "";
-  writeLine(inert(`${first}#${position} ${timeText(timeMs)} ${type} ${stream}@${revision} by ${principal}${mark}`));
+  const cause = follows === undefined ? "" : ` after #${follows}`;
+  writeLine(
+    inert(`${first}#${position} ${timeText(timeMs)} ${type} ${stream}@${revision} by ${principal}${cause}${mark}`),
+  );
   const last = event.consequences.length - 1;
   for (const [i, consequence] of event.consequences.entries())
     writeTree(consequence, wanted, `${rest}${i === last ? "└ " : "├ "}`, `${rest}${i === last ? "  " : "│ "}`);
