@@ -20,6 +20,8 @@ import { isMetastream, isSoftDeleted, metastreamOf, revivedMetadata, subjectOf }
 
 const REFERENCE_TYPE = "$@";
 const RESULT_TYPE = "Result";
+/** Streams that are known to be tracked, at most; tracked again, a stream is still there once. */
+const TRACKED_KEPT = 65_536;
 
 export class ProjectionOutput {
   readonly #context: EndpointContext;
@@ -95,6 +97,7 @@ export class ProjectionOutput {
   #tracking(streams: readonly string[]): readonly StreamAppend[] {
     const fresh = streams.filter((stream) => !isProjectionState(stream) && !this.#tracked.has(stream));
     if (!this.#definition.trackEmittedStreams || fresh.length === 0) return [];
+    if (this.#tracked.size + fresh.length > TRACKED_KEPT) this.#tracked.clear();
     for (const stream of fresh) this.#tracked.add(stream);
     const events = fresh.map((stream) => {
       const event = jsonEvent(this.#context.env.random.bytes(16), "$StreamTracked", JSON.stringify(stream));
