@@ -111,6 +111,9 @@ export function encodeLocations(
 
 export const locationsBytes = (events: number): number => 12 + events * 8;
 
+/** How many there are in what {@link encodeLocations} made. */
+export const locationsIn = (value: Uint8Array): number => (value.length - 12) / 8;
+
 /** {@link encodeLocations} of one event. */
 export function putLocation(value: Buffer, view: DataView, serial: number, position: number, offset: number): void {
   putPosition(value, 0, position);

@@ -11,6 +11,7 @@ import {
   CURSOR_TABLE,
   decodeLocations,
   INDEX_TABLES,
+  locationsIn,
   NAME_TABLE,
   NUMBER_TABLE,
   nameKey,
@@ -69,7 +70,7 @@ export class LogIndex implements NameSource {
   headOf(stream: number): number {
     const range = { gte: streamKey(stream, 0), lt: streamKey(stream + 1, 0), reverse: true, limit: 1 };
     for (const { key, value } of this.store.range(STREAM_TABLE, range)) {
-      return numberOfKey(key, 4) + decodeLocations(value).length - 1;
+      return numberOfKey(key, 4) + locationsIn(value) - 1;
     }
     return this.carriedEnd(stream)?.revision ?? -1;
   }
