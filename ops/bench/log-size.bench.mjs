@@ -2,7 +2,8 @@
  * What a log costs when it has grown: the same log when it has a tenth of its events, and when it has all of them. Appends and a scan, each
  * per event; opening it again, with its index there, as it was closed and after its writer was killed; making its index anew; and the state of a node at positions anywhere in a log of
  * steps, of which every one changes a row. Appends, scan and index are CPU time of the process, its threads included, which busy
- * neighbours do not change; opening is both, with the process that looks for damage, states are by the clock.
+ * neighbours do not change; opening is both, with the process that looks for damage, states are by the clock. Last, what a process takes
+ * that has appended one event to each of many streams, and to a tenth of them: memory, and CPU time of such an append.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -17,6 +18,7 @@ import { openLog } from "./open-log.mjs";
 const EVENTS = 10_000_000;
 const TENTH = 10;
 const STATE_SHARE = 10;
+const STREAM_SHARE = 10;
 const STREAMS = 1024;
 const EVENTS_PER_APPEND = 100;
 const APPENDS_AT_ONCE = 40;
@@ -189,6 +191,23 @@ async function stateTimes(directory, steps) {
   return { steps, firstMs, medianMs: median(times), p95Ms: times[Math.floor(STATES * 0.95)] };
 }
 
+/** In a process of its own, that has done nothing else. */
+function manyStreams(streams) {
+  const directory = mkdtempSync(join(tmpdir(), "millrace-log-size-"));
+  try {
+    const script = new URL("./many-streams.mjs", import.meta.url);
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      ["--expose-gc", script.pathname, directory, String(streams)],
+      { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" },
+    );
+    if (status !== 0) throw new Error(`appending to ${streams} streams ended with ${status}`);
+    return JSON.parse(stdout);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
 const rounded = (of) => Object.fromEntries(Object.entries(of).map(([name, value]) => [name, Number(value.toFixed(1))]));
 
 /** @param {{ repeats?: number, events?: number }} options */
@@ -200,6 +219,8 @@ export async function main({ repeats = 5, events = EVENTS } = {}) {
     const small = await costs(directory, events / TENTH, sample, repeats);
     const large = await costs(directory, events, sample, repeats);
     const state = await stateTimes(states, events / STATE_SHARE);
+    const fewStreams = manyStreams(events / STREAM_SHARE / TENTH);
+    const streams = manyStreams(events / STREAM_SHARE);
     const of = (name) => Number((large[name] / small[name]).toFixed(2));
     const ratios = {
       append: of("appendCpuNs"),
@@ -207,8 +228,17 @@ export async function main({ repeats = 5, events = EVENTS } = {}) {
       open: of("openCpuMs"),
       openKilled: of("openKilledCpuMs"),
       rebuild: of("rebuildCpuNs"),
+      newStream: Number((streams.appendCpuNs / fewStreams.appendCpuNs).toFixed(2)),
+      streamsHeap: Number((streams.heapMib / fewStreams.heapMib).toFixed(2)),
     };
-    return { small: rounded(small), large: rounded(large), state: rounded(state), ratios };
+    return {
+      small: rounded(small),
+      large: rounded(large),
+      state: rounded(state),
+      fewStreams: rounded(fewStreams),
+      streams: rounded(streams),
+      ratios,
+    };
   } finally {
     rmSync(directory, { recursive: true });
     rmSync(states, { recursive: true });
