@@ -52,6 +52,8 @@ export async function serveLog(kind: LogKind, options: ServeOptions = {}): Promi
       indexStore,
       segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
       indexLingerMs: 1,
+      // Fewer than clients use, so that the log lets go of streams all the time.
+      streamsKept: 4,
     });
   };
   return serve(await open(), options, open, () => rm(directory, { recursive: true }));
