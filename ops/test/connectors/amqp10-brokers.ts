@@ -37,6 +37,8 @@ export interface Amqp10Kind {
   readonly schemes: readonly QueueScheme[];
   /** It tells how often it has delivered a message. */
   readonly counts: boolean;
+  /** It sends more than it has credit for where messages are under way when it is given more. */
+  readonly overruns: boolean;
   /** The address of a queue, and of a topic where a subscription of it can be durable. */
   node(queue: string): string;
   topic?(name: string): string;
@@ -51,6 +53,7 @@ const activemq: Amqp10Kind = {
   missing: activemqMissing,
   node: (queue) => `${OPEN}.${queue}`,
   counts: true,
+  overruns: false,
   schemes: [
     { scheme: "activemq", killsProcess: true, server: ({ server }) => server.port },
     { scheme: "amqp10", killsProcess: false, server: ({ port }) => port },
@@ -83,6 +86,7 @@ const rabbitmq: Amqp10Kind = {
   missing: rabbitmqMissing,
   node: (queue) => `/amq/queue/${queue}`,
   counts: false,
+  overruns: true,
   schemes: [{ scheme: "amqp10", killsProcess: true, server: ({ port }) => port }],
   async start() {
     const { server, stop, control } = await startRabbit([], ["rabbitmq_amqp1_0"]);

@@ -18,7 +18,7 @@ const ID_CHARS = 100;
 const START_MS = 240_000;
 const QUIET_MS = 150;
 
-for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
+for (const { name, missing, start, node, topic, counts, overruns } of AMQP10_KINDS) {
   describe.skipIf(missing)(`AMQP 1.0 on ${name}${missing === undefined ? "" : ` (skipped: ${missing})`}`, () => {
     let broker: Amqp10Broker;
     let client: Amqp10Client;
@@ -55,16 +55,20 @@ for (const { name, missing, start, node, topic, counts } of AMQP10_KINDS) {
         bodies.map((body) => ({ body, id: body.slice(0, ID_CHARS) })),
       );
 
-    feedContract(`a queue over AMQP 1.0 on ${name}`, async () => {
-      const queue = next("q");
-      await broker.makeQueue(queue);
-      return {
-        connect: (most) => feed(`${pathOf(queue)}?prefetch=${most}&ids=message`, next("node"), wire.port),
-        breakConnections,
-        send: (bodies) => publish(node(queue), bodies),
-        close: async () => undefined,
-      };
-    });
+    feedContract(
+      `a queue over AMQP 1.0 on ${name}`,
+      async () => {
+        const queue = next("q");
+        await broker.makeQueue(queue);
+        return {
+          connect: (most) => feed(`${pathOf(queue)}?prefetch=${most}&ids=message`, next("node"), wire.port),
+          breakConnections,
+          send: (bodies) => publish(node(queue), bodies),
+          close: async () => undefined,
+        };
+      },
+      { overruns },
+    );
 
     sinkContract(
       `a queue over AMQP 1.0 on ${name}`,

@@ -352,8 +352,9 @@ nodes:
     await recorded.close();
   });
 
+  /** With room between their ids. */
   const ofOneMoment = async (key: string, from: number, n: number): Promise<string[]> => {
-    const ids = numbers(from, n).map((i) => `1700000000000-${i}`);
+    const ids = numbers(from, n).map((i) => `1700000000000-${10 * i}`);
     for (const [i, id] of ids.entries()) await redis.xadd(key, id, "data", `${from + i}`);
     return ids;
   };
@@ -385,7 +386,7 @@ nodes:
     await redis.xdel(key, ids[1] ?? "", ids[2] ?? "");
     await ofOneMoment(key, 3, 4);
     await redis.xtrim(key, "MAXLEN", 1);
-    const range = { from: "1700000000000-3", to: "1700000000000-5" };
+    const range = { from: "1700000000000-21", to: "1700000000000-59" };
     expect(await reader.read(10)).toMatchObject({
       batch: { n: 1 },
       rejected: [{ input: range, error: { code: "SOURCE-GAP", details: { ...range, entries: 3 } } }],
@@ -395,7 +396,7 @@ nodes:
     await redis.xdel(key, deleted);
     await redis.xtrim(key, "MAXLEN", 1);
     const { rejected } = (await reader.read(10)) as SourceBatch;
-    expect(rejected).toMatchObject([{ input: { from: deleted, to: "1700000000000-8" } }]);
+    expect(rejected).toMatchObject([{ input: { from: "1700000000000-61", to: "1700000000000-89" } }]);
     expect(rejected[0]?.error).not.toHaveProperty("details.entries");
     await reader.close();
   });
