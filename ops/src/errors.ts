@@ -155,7 +155,7 @@ export const opsError = defineErrors({
     kind: "rejected",
     summary: "A name in a question is one that the log does not know.",
     remedy:
-      "Correct it: `millrace graph ls`, `millrace graph show GRAPH` and `millrace events ls` show names that there are.",
+      "Correct it: `millrace graph ls`, `millrace graph show GRAPH`, `millrace projection ls` and `millrace events ls` show names that there are.",
   },
   "CLI-UNREACHABLE": {
     kind: "transient",

@@ -61,9 +61,9 @@ export class PastFold {
     return this.#users > 0;
   }
 
-  /** True from when the last who waited has left: it ends. */
+  /** True from when the last who waited has left before it was done: it ends. */
   get isAbandoned(): boolean {
-    return this.#abort.signal.aborted;
+    return this.#abort.signal.aborted && !this.#isDone;
   }
 
   /** Waits for the rows, and gives what `read` makes of them. @throws the signal's reason */

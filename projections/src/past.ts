@@ -37,6 +37,7 @@ export class Past {
   readonly #kept = new Map<string, PastFold>();
   readonly #free: string[] = Array.from({ length: KEPT_MAX }, (_, i) => `projection-past/${i}`);
   readonly #folding = new Set<PastFold>();
+  readonly #releasing = new Set<Promise<void>>();
 
   constructor(options: PastOptions) {
     this.#options = options;
@@ -79,9 +80,9 @@ export class Past {
     await Promise.allSettled(Array.from(this.#folding, ({ done }) => done));
     for (const [name, { table }] of this.#kept) {
       this.#kept.delete(name);
-      await emptyTable(this.#options.store, table);
-      this.#free.push(table);
+      void this.#release(table);
     }
+    await Promise.all(this.#releasing);
   }
 
   /** @throws PROJECTION-BUSY */
@@ -91,14 +92,19 @@ export class Past {
     const fold = new PastFold({ ...this.#options, projection, end, table });
     this.#folding.add(fold);
     void fold.done.then(
-      () => this.#folding.delete(fold),
-      () => {
-        this.#folding.delete(fold);
-        if (this.#kept.get(name) === fold) this.#kept.delete(name);
-        return this.#release(table);
-      },
+      () => this.#settled(name, fold, true),
+      () => this.#settled(name, fold, false),
     );
     return fold;
+  }
+
+  /** Another may have been begun for the same moment when all who waited for this one had left. */
+  #settled(name: string, fold: PastFold, isWhole: boolean): void {
+    this.#folding.delete(fold);
+    const isKept = this.#kept.get(name) === fold;
+    if (isKept && isWhole) return;
+    if (isKept) this.#kept.delete(name);
+    void this.#release(fold.table);
   }
 
   /** The table of the rows that nobody has asked for longest. */
@@ -113,7 +119,10 @@ export class Past {
 
   /** Whoever uses the table next empties it as well, and is told why it cannot be. */
   async #release(table: string): Promise<void> {
-    await emptyTable(this.#options.store, table).catch(() => undefined);
+    const emptied = emptyTable(this.#options.store, table).catch(() => undefined);
+    this.#releasing.add(emptied);
+    await emptied;
+    this.#releasing.delete(emptied);
     this.#free.push(table);
   }
 }

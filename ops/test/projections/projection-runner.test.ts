@@ -23,7 +23,7 @@ import {
   projectionRunner,
 } from "@millrace/projections";
 import { memoryEventLog, memoryOrderedStore } from "@millrace/streams/memory";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 
 const env = systemEnv();
 
@@ -551,7 +551,7 @@ describe("a look at the past", () => {
     const left = (tx: OrderedWriter): void => tx.put("projection-past/3", Buffer.from("x"), Buffer.from("y"));
     await store.transact(left);
     const runner = run(log, store, [sums()]);
-    await vi.waitFor(() => expect(pastTables(store)).toEqual([0, 0, 0, 0]));
+    await expect.poll(() => pastTables(store)).toEqual([0, 0, 0, 0]);
     await store.transact(left);
     expect((await runner.query("sums", { asOf: 4 })).rows).toHaveLength(4);
   });
@@ -568,7 +568,7 @@ describe("a look at the past", () => {
       kind: "rejected",
       message: "the rows of sums before position 20 take more than 60 bytes",
     });
-    await vi.waitFor(() => expect(pastTables(store)).toEqual([0, 0, 0, 0]));
+    await expect.poll(() => pastTables(store)).toEqual([0, 0, 0, 0]);
     expect((await runner.query("sums", { asOf: 2 })).rows).toHaveLength(2);
   });
 
@@ -595,7 +595,7 @@ describe("a look at the past", () => {
     const runner = run(log, memoryOrderedStore(), [sums()]);
     const first = [runner.query("sums", { asOf: 3 }), runner.query("sums", { asOf: 3 })];
     const second = runner.query("sums", { asOf: 4 });
-    await vi.waitFor(() => expect(begun()).toBe(2));
+    await expect.poll(() => begun()).toBe(2);
     const third = runner.query("sums", { asOf: 5 });
     await expect(third).rejects.toMatchObject({ code: "PROJECTION-BUSY", kind: "transient", retryAfterMs: 2000 });
     letGo();
@@ -611,15 +611,52 @@ describe("a look at the past", () => {
     const [one, other] = [new AbortController(), new AbortController()];
     const first = runner.query("sums", { asOf: 3 }, one.signal);
     const second = runner.query("sums", { asOf: 3 }, other.signal);
-    await vi.waitFor(() => expect(begun()).toBe(1));
+    await expect.poll(() => begun()).toBe(1);
     const gone = new Error("gone");
     one.abort(gone);
     await expect(first).rejects.toBe(gone);
     other.abort(gone);
     await expect(second).rejects.toBe(gone);
-    await vi.waitFor(() => expect(ended()).toBe(1));
+    await expect.poll(() => ended()).toBe(1);
     letGo();
     expect((await runner.query("sums", { asOf: 3 })).rows).toHaveLength(3);
+  });
+
+  it("leaves no rows that nobody can ask for, when it comes to its end after the last has left", async () => {
+    const inner = newLog();
+    await add(inner, 20);
+    let [atEnd, letGo] = [0, (): void => undefined];
+    const gate = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    async function* read(options: Parameters<EventLog["read"]>[0]) {
+      try {
+        yield* inner.read(options);
+      } finally {
+        atEnd += 1;
+        await gate;
+      }
+    }
+    const log: EventLog = Object.create(inner, {
+      durableEnd: { get: () => inner.durableEnd },
+      subscribe: { value: inner.subscribe.bind(inner) },
+      read: { value: read },
+    });
+    const store = memoryOrderedStore();
+    const runner = run(log, store, [sums()]);
+    const one = new AbortController();
+    const first = runner.query("sums", { asOf: 3 }, one.signal);
+    await expect.poll(() => atEnd).toBe(1);
+    one.abort(new Error("gone"));
+    await expect(first).rejects.toThrow("gone");
+    const second = runner.query("sums", { asOf: 3 });
+    await expect.poll(() => atEnd).toBe(2);
+    letGo();
+    expect((await second).rows).toHaveLength(3);
+    await expect.poll(() => pastTables(store).sort()).toEqual([0, 0, 0, 3]);
+    const others = [4, 5, 6].map((asOf) => async () => (await runner.query("sums", { asOf })).rows.length);
+    for (const other of others) await other();
+    expect(pastTables(store).sort()).toEqual([3, 4, 5, 6]);
   });
 
   it("goes on for one of two who wait", async () => {

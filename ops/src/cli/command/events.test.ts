@@ -18,7 +18,7 @@ const server = askedServer(({ url = "" }, response) => {
 });
 
 it.each([
-  [5, "5 events as of position 7; there are more (--limit, --from)"],
+  [5, "5 events as of position 7; there may be more (--limit, --from)"],
   [20, "7 events as of position 7"],
 ])(
   "lists as many as are asked for, %i, though pages are shorter, and says whether there are more",

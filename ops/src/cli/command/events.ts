@@ -38,7 +38,7 @@ export async function listEvents(options: EventsOptions): Promise<void> {
       e.principal,
     ]);
     writeTable(["position", "time", "stream", "revision", "type", "bytes", "principal"], rows);
-    const more = next === null ? "" : "; there are more (--limit, --from)";
+    const more = next === null ? "" : "; there may be more (--limit, --from)";
     writeLine(`${counted(events.length, "event")} as of position ${end}${more}`);
   });
 }
