@@ -167,6 +167,7 @@ describe("events", () => {
 describe("projections", () => {
   it("lists them with their lag", async () => {
     expect((await get("/api/v1/projections")).json()).toEqual({
+      begin: 0,
       end: 30,
       projections: [{ name: "departures", version: 1, asOf: 30, lag: 0, state: "live", rows: 2 }],
     });

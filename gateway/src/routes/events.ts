@@ -40,7 +40,7 @@ export function eventRoutes(app: App, context: RouteContext): void {
     },
     async (request, reply) => {
       const { query } = request;
-      const end = log.durableEnd;
+      const range = { begin: log.base ?? 0, end: log.durableEnd };
       const events: EventDocument[] = [];
       let bytes = 0;
       for await (const batch of passingEvents(log, readOptions(query), clientSignal(request, reply))) {
@@ -49,10 +49,10 @@ export function eventRoutes(app: App, context: RouteContext): void {
           if (query.payload !== "none") bytes += event.payload.byteLength;
           const place = query.stream === undefined ? event.position : event.revision;
           if (events.length === query.limit || bytes >= PAGE_BYTES_MAX)
-            return { end, events, next: cursorAfter(place, query.direction) };
+            return { ...range, events, next: cursorAfter(place, query.direction) };
         }
       }
-      return { end, events, next: null };
+      return { ...range, events, next: null };
     },
   );
 

@@ -23,7 +23,7 @@ export function projectionRoutes(app: App, context: RouteContext): void {
         response: { 200: ProjectionList, ...problemResponses },
       },
     },
-    async () => ({ end: log.durableEnd, projections: [...(await projections.list())] }),
+    async () => ({ begin: log.base ?? 0, end: log.durableEnd, projections: [...(await projections.list())] }),
   );
 
   app.get(

@@ -66,6 +66,7 @@ const EventFields = Type.Object({
 
 export const EventSchema = typed<EventDocument>(EventFields);
 export const EventPage = Type.Object({
+  begin: Type.Integer({ description: "The first position that can be read: what was before it was pruned." }),
   end: Type.Integer({ description: "Position after the newest durable event." }),
   events: Type.Array(EventSchema),
   next: Nullable("string", "Cursor of the next page; null on the last."),

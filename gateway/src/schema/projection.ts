@@ -20,6 +20,7 @@ const ProjectionInfoFields = Type.Object({
 
 export const ProjectionInfoSchema = typed<ProjectionInfo>(ProjectionInfoFields);
 export const ProjectionList = Type.Object({
+  begin: Type.Integer({ description: "The first position that can be read: what was before it was pruned." }),
   end: Type.Integer({ description: "Position after the newest durable event." }),
   projections: Type.Array(ProjectionInfoSchema),
 });

@@ -58,8 +58,9 @@ async function refuseUnknownTypes(api: Api, types: string): Promise<void> {
   for (const type of types.split(",")) {
     if (type === "" || OWN_EVENT_TYPES.includes(type) || (await hasEvents(api, { type }))) continue;
     const known = new Set(OWN_EVENT_TYPES);
-    for (const direction of ["forward", "backward"])
-      for (const event of await eventsOf(api, { direction, limit: PAGE_MAX })) known.add(event.type);
+    const last = await eventsOf(api, { limit: PAGE_MAX });
+    const first = await eventsOf(api, { direction: "forward", from: last.begin, limit: PAGE_MAX });
+    for (const event of [...first.events, ...last.events]) known.add(event.type);
     await refuse("the log has no event of type", type, known);
   }
 }
@@ -83,12 +84,17 @@ async function guess(name: string, known: ReadonlySet<string>): Promise<string> 
 const streamOf = ({ graph, node }: GraphRow): string => `${graph}/${node}`;
 
 async function hasEvents(api: Api, query: Query): Promise<boolean> {
-  return (await eventsOf(api, { ...query, limit: 1 })).length > 0;
+  return (await eventsOf(api, { ...query, limit: 1 })).events.length > 0;
 }
 
-async function eventsOf(api: Api, query: Query): Promise<readonly { readonly type: string }[]> {
-  const page = await api.get("/api/v1/events", { ...query, payload: "none" });
-  return (page as unknown as { readonly events: readonly { readonly type: string }[] }).events;
+interface EventPage {
+  /** The first position that can be read. */
+  readonly begin: number;
+  readonly events: readonly { readonly type: string }[];
+}
+
+async function eventsOf(api: Api, query: Query): Promise<EventPage> {
+  return (await api.get("/api/v1/events", { ...query, payload: "none" })) as unknown as EventPage;
 }
 
 async function graphRows(api: Api): Promise<readonly GraphRow[]> {

@@ -34,7 +34,8 @@ export class LogQuery {
   readonly #api: Api;
   readonly #database: SqlDatabase;
   readonly #range: LogRange;
-  /** The log's end when the reading began. */
+  /** The first position that could be read, and the log's end, when the reading began. */
+  #begin = 0;
   #end = 0;
 
   constructor(api: Api, database: SqlDatabase, range: LogRange) {
@@ -53,6 +54,7 @@ export class LogQuery {
     await defineEvents(database);
     const named = new Set((await database.tablesOf(query)).map((name) => name.toLowerCase()));
     const projections = (await this.#api.get("/api/v1/projections")) as unknown as ProjectionNames;
+    this.#begin = projections.begin;
     this.#end = Math.min(this.#range.to ?? Number.POSITIVE_INFINITY, projections.end);
     const reads: TableRead[] = [];
     const names = projections.projections.map(({ name }) => name);
@@ -77,7 +79,7 @@ export class LogQuery {
   }
 
   async #loadEvents(withPayload: boolean): Promise<TableRead> {
-    const from = this.#range.from ?? 0;
+    const from = this.#range.from ?? this.#begin;
     const table = await EventTable.open(this.#database);
     let rows = 0;
     for await (const events of this.#events(from, withPayload)) {
@@ -144,6 +146,7 @@ function aliasOf(name: string): string {
 }
 
 interface ProjectionNames {
+  readonly begin: number;
   readonly end: number;
   readonly projections: readonly { readonly name: string }[];
 }

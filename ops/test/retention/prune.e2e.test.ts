@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -16,6 +16,12 @@ async function ask(...args: readonly string[]): ReturnType<typeof millrace> {
 }
 
 const TEST_MS = 180_000;
+
+/** Commands that open a stopped log have it for themselves. */
+function copyOf(path: string, name: string): string {
+  cpSync(path, join(directory, name), { recursive: true });
+  return join(directory, name);
+}
 
 const archived = (name: string): string => join(data, "log", "archive", name);
 
@@ -98,6 +104,18 @@ describe("millrace log prune", { timeout: TEST_MS }, () => {
     const gone = await ask("events", "ls", "--forward", "--json");
     expect([gone.code, gone.stdout]).toEqual([2, expect.stringContaining("LOG-PRUNED")]);
     expect(gone.stdout).toContain(`the log begins at ${pruned.base}`);
+    const [exported, who, traced, mistyped, asked] = await Promise.all([
+      ask("audit", "export", "--from", "0", "--out", join(directory, "bundle")),
+      millrace(["whodunit", "counts-0", "--data", copyOf(data, "who")]),
+      millrace(["trace", String(pruned.base), "--json", "--data", copyOf(data, "trace")]),
+      millrace(["events", "ls", "--type", "Stpe", "--data", copyOf(data, "type")]),
+      millrace(["sql", "select min(position) as first from events", "--json", "--data", copyOf(data, "sql")]),
+    ]);
+    expect(exported).toMatchObject({ code: 1, stderr: expect.stringContaining("LOG-PRUNED") });
+    expect(who.stdout).toContain(`as of position ${EVENTS + 3}; what was before position ${pruned.base} was pruned`);
+    expect(lastJson(traced.stdout)).toMatchObject({ from: pruned.base, roots: [{ position: pruned.base }] });
+    expect(lastJson(asked.stdout)).toMatchObject({ tables: [{ from: pruned.base }], rows: [{ first: pruned.base }] });
+    expect(mistyped).toMatchObject({ code: 2, stderr: expect.stringContaining("CLI-UNKNOWN") });
     rmSync(join(data, "index"), { recursive: true });
     await addEvents(data, 40);
     const last = lastJson((await ask("events", "ls", "--limit", "1", "--json")).stdout) as {

@@ -18,7 +18,7 @@ import {
   type VerifierKey,
   verifyAudit,
 } from "@millrace/projections";
-import { openStoredLog, systemDisk } from "@millrace/streams/embedded";
+import { openStoredLog, prunedBelow, systemDisk } from "@millrace/streams/embedded";
 import { base64 } from "../../audit/bundled-event.ts";
 import { type WantedFlags, wantedWitnesses } from "../../audit/witness-options.ts";
 import { opsError } from "../../errors.ts";
@@ -194,6 +194,8 @@ export async function exportEvents(options: ExportOptions): Promise<void> {
     const { from = log.base, to = size, out } = options;
     if (from >= to || to > size)
       throw opsError("CLI-USAGE", `positions ${from} to ${to} are not a range of the ${size} records that are signed`);
+    // What is pruned has hashes, and nothing that could be exported.
+    if (from < log.base) throw prunedBelow(log.base, from);
     const cosigned = await openCosignedProofs(systemDisk(), audit, log.id);
     const proofs = cosigned !== undefined && to <= cosigned.checkpoint.size ? cosigned : newest;
     const bundle = await exportBundle(log, proofs, { from, to }, out);

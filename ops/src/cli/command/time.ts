@@ -3,7 +3,6 @@ import type { Json, JsonObject } from "@millrace/engine";
 import type { EventDocument, NodeState, NodeStateDiff, RowChange, StateChange } from "@millrace/gateway";
 import { opsError } from "../../errors.ts";
 import { graphStreamOf } from "../../host/graph-stream.ts";
-import { Newest } from "../../newest.ts";
 import { type Api, type ApiOptions, withApi } from "../api.ts";
 import { EXIT } from "../failure.ts";
 import { refuse, refuseUnknown } from "../known-names.ts";
@@ -96,53 +95,72 @@ interface EventChange {
   readonly after?: Json;
 }
 
-/** Events of any stream with who and why; with a field, those whose payload gives it another value than the one before. */
+/**
+ * Events of any stream with who and why; with a field, those whose payload gives it another value than the one before. Read from the end:
+ * the beginning of the stream may have been pruned.
+ */
 async function eventsOf(api: Api, stream: string, field: string | undefined, options: TimeOptions): Promise<void> {
-  const found = new Newest<EventChange>(options.limit);
-  let asOf = 0;
-  let before: Json = null;
+  const newest: EventChange[] = [];
+  let total = 0;
+  const add = (change: EventChange): void => {
+    total += 1;
+    if (newest.length < options.limit) newest.push(change);
+  };
   const fields = new Set<string>();
-  let cursor: string | undefined;
-  do {
-    const query = {
-      stream,
-      direction: "forward",
-      limit: PAGE_MAX,
-      payload: field === undefined ? "brief" : "full",
-      cursor,
-    };
-    const page = (await api.get("/api/v1/events", query)) as unknown as EventPage;
+  /** The oldest event so far that has the field: it is a change if the one before it says something else. */
+  let later: (EventChange & { readonly after: Json }) | undefined;
+  let [begin, asOf] = [0, 0];
+  for await (const page of backward(api, stream, field === undefined ? "brief" : "full")) {
+    begin = page.begin;
+    asOf ||= page.end;
     for (const event of page.events) {
-      const { position, timeMs, type, principal, payload } = event;
-      const why = String((payload as JsonObject | null)?.reason ?? "");
-      const change = { position, timeMs, type, principal, why };
-      if (field === undefined) found.add(change);
+      const { position, timeMs, type, principal } = event;
+      const payload = event.payload as JsonObject | null;
+      const change = { position, timeMs, type, principal, why: String(payload?.reason ?? "") };
+      if (field === undefined) add(change);
       else {
-        for (const name of Object.keys((payload as JsonObject | null) ?? {})) fields.add(name);
-        const after = (payload as JsonObject | null)?.[field];
-        if (after === undefined || JSON.stringify(after) === JSON.stringify(before)) continue;
-        found.add({ ...change, before, after });
-        before = after;
+        for (const name of Object.keys(payload ?? {})) fields.add(name);
+        const value = payload?.[field];
+        if (value === undefined) continue;
+        if (later !== undefined && !isSame(later.after, value)) add({ ...later, before: value });
+        later = { ...change, after: value };
       }
     }
-    asOf = page.end;
-    cursor = page.next ?? undefined;
-  } while (cursor !== undefined);
-  const { items: changes, total } = found;
+  }
+  if (later !== undefined && !isSame(later.after, null)) add({ ...later, before: null });
+  const changes = newest.reverse();
   if (total === 0) await refuseUnknown(api, { stream });
   if (total === 0 && field !== undefined) await refuse(`no event of ${stream} has a field`, field, fields);
-  if (options.json === true) return writeJson({ asOf, changes, total });
+  if (options.json === true) return writeJson({ from: begin, asOf, changes, total });
   const values = (change: EventChange): Cell[] =>
     field === undefined ? [] : [text(change.before ?? null), text(change.after ?? null)];
   const rows = changes.map((c) => [c.position, timeText(c.timeMs), c.type, ...values(c), c.principal, c.why]);
   writeTable(["position", "time", "type", ...(field === undefined ? [] : ["before", "after"]), "by", "why"], rows);
   const what = field === undefined ? `events of ${stream}` : `changes of ${field}`;
-  writeLine(`${changes.length} of ${total} ${what}, newest last, as of position ${asOf}`);
+  writeLine(`${changes.length} of ${total} ${what}, newest last, as of position ${asOf}${prunedText(begin)}`);
+}
+
+const isSame = (one: Json, other: Json): boolean => JSON.stringify(one) === JSON.stringify(other);
+
+function prunedText(begin: number): string {
+  return begin === 0 ? "" : `; what was before position ${begin} was pruned`;
+}
+
+async function* backward(api: Api, stream: string, payload: string): AsyncGenerator<EventPage> {
+  let cursor: string | undefined;
+  do {
+    const query = { stream, direction: "backward", limit: PAGE_MAX, payload, cursor };
+    const page = (await api.get("/api/v1/events", query)) as unknown as EventPage;
+    yield page;
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined);
 }
 
 const PAGE_MAX = 1000;
 
 interface EventPage {
+  /** The first position that can be read. */
+  readonly begin: number;
   readonly end: number;
   readonly events: readonly EventDocument[];
   readonly next: string | null;

@@ -35,7 +35,7 @@ const server = askedServer((request, response) => {
   if (pathname === "/api/v1/events/0") return void response.end(JSON.stringify(link(0)));
   const from = Number(searchParams.get("cursor"));
   const events = Array.from({ length: 1000 }, (_, i) => link(from + i));
-  response.end(JSON.stringify({ end: 1_000_000, events, next: String(from + 1000) }));
+  response.end(JSON.stringify({ begin: 0, end: 1_000_000, events, next: String(from + 1000) }));
 });
 
 it("shows the first events of a cause with very many consequences, and says that there are more", async () => {

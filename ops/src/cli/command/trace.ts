@@ -16,6 +16,8 @@ export interface TracedEvent extends EventDocument {
 }
 
 interface EventPage {
+  /** The first position that can be read. */
+  readonly begin: number;
   readonly end: number;
   readonly events: readonly EventDocument[];
   readonly next: string | null;
@@ -28,19 +30,22 @@ const DEPTH_MAX = 100;
 
 export async function trace(id: string, options: ApiOptions & { readonly json?: boolean }): Promise<void> {
   await withApi(options, async (api) => {
-    const { correlationId, events, end, more } = await correlated(api, id);
+    const { correlationId, events, from, end, more } = await correlated(api, id);
     const roots = treesOf(events);
-    if (options.json === true) return writeJson({ asOf: end, correlationId, events: events.length, more, roots });
+    if (options.json === true) return writeJson({ from, asOf: end, correlationId, events: events.length, more, roots });
     for (const root of roots) writeTree(root, id, "", "");
     const rest = more ? `the first ${counted(events.length, "event")}` : counted(events.length, "event");
     const how = more ? "; there are more (`events ls --correlation`, --from)" : "";
-    writeLine(`${rest} of correlation ${correlationId}, as of position ${end}${how}`);
+    const gone = from === 0 ? "" : `; what was before position ${from} was pruned`;
+    writeLine(`${rest} of correlation ${correlationId}, as of position ${end}${gone}${how}`);
   });
 }
 
 interface Correlated {
   readonly correlationId: string;
   readonly events: readonly EventDocument[];
+  /** What was before was pruned. */
+  readonly from: number;
   readonly end: number;
   /** True where there are more events than are shown. */
   readonly more: boolean;
@@ -61,15 +66,17 @@ async function correlated(api: Api, id: string): Promise<Correlated> {
 }
 
 async function eventsOf(api: Api, correlationId: string): Promise<Correlated> {
+  const newest = (await api.get("/api/v1/events", { limit: 1, payload: "none" })) as unknown as EventPage;
+  const { begin: from } = newest;
   const events: EventDocument[] = [];
-  let end = 0;
-  for await (const page of pages(api, { correlation: correlationId, direction: "forward" })) {
+  let { end } = newest;
+  for await (const page of pages(api, { correlation: correlationId, direction: "forward", from: String(from) })) {
     end = page.end;
     const room = EVENTS_MAX - events.length;
     events.push(...page.events.slice(0, room));
-    if (page.events.length > room) return { correlationId, events, end, more: true };
+    if (page.events.length > room) return { correlationId, events, from, end, more: true };
   }
-  return { correlationId, events, end, more: false };
+  return { correlationId, events, from, end, more: false };
 }
 
 /** Events are not indexed by their ids: the log is searched from its end. */
