@@ -3,12 +3,12 @@
  * links to what they have parked, and the parked events themselves. What a group has yet to read is not carried: it must not go.
  */
 import { carryEvents, type Env, type EventLog, oldestFirst, type StreamCarry } from "@millrace/engine";
-import { type LinkTarget, targetOf } from "./event-messages.ts";
 import { settledUpTo } from "./group-checkpoint.ts";
 import { type GroupDefinition, type GroupName, groupKey, groupStreams } from "./group-settings.ts";
 import { linkOf } from "./group-source.ts";
 import { CONFIG_STREAM, groupChange, groupDefinitions } from "./groups.ts";
 import { keptEventName, withKept } from "./kept-event.ts";
+import { type LinkTarget, targetOf } from "./link-target.ts";
 import { firstVisible } from "./stream-metadata.ts";
 import { StreamStates } from "./stream-states.ts";
 import { firstUnread, type UnreadContext } from "./unread-events.ts";

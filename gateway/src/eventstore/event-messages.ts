@@ -2,19 +2,15 @@
 import type { RecordedEvent } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { type EventPlace, isHidden } from "./hidden-events.ts";
-import { dataOf, isClientEvent, LINK_TYPE, type RecordedOptions, writeRecorded } from "./stored-event.ts";
+import { withKept } from "./kept-event.ts";
+import { type LinkTarget, targetOf } from "./link-target.ts";
+import { isClientEvent, LINK_TYPE, type RecordedOptions, writeRecorded } from "./stored-event.ts";
 import { VirtualLink } from "./virtual-streams.ts";
 import { WireWriter } from "./wire-writer.ts";
 
 export interface EncodeOptions extends RecordedOptions {
   /** Whether link events bring the event that they point at. */
   readonly resolveLinks: boolean;
-}
-
-/** What a link points at. */
-export interface LinkTarget {
-  readonly stream: string;
-  readonly revision: number;
 }
 
 /** An event that needs its batch no more. */
@@ -76,25 +72,17 @@ function encode(event: RecordedEvent, options: EncodeOptions): EncodedEvent {
   return { ...encoded, target: isLink ? targetOf(event) : undefined, origin: undefined };
 }
 
-/** A link's data is `revision@stream`. One that says something else points at nothing. */
-export function targetOf(event: RecordedEvent): LinkTarget | undefined {
-  const [, digits = "", stream = ""] = /^(\d{1,15})@(.+)$/s.exec(dataOf(event).toString("utf8")) ?? [];
-  return stream === "" ? undefined : { stream, revision: Number(digits) };
-}
-
-/** Nothing when the event is not there: then a client gets the link alone. */
+/** Nothing when the event is not there, or was pruned: then a client gets the link alone. */
 async function resolve(
-  { stream, revision }: LinkTarget,
+  target: LinkTarget,
   context: EndpointContext,
   options: EncodeOptions,
 ): Promise<Buffer | undefined> {
-  for await (const [event] of context.log.readStream(stream, { from: revision, limit: 1 })) {
-    if (event?.revision !== revision) continue;
-    const { timeMs } = event;
-    const { recorded } = encode(event, { ...options, resolveLinks: false });
-    return (await isHidden({ stream, revision, timeMs }, context)) ? undefined : recorded;
-  }
-  return undefined;
+  const found = await withKept(context.log, target, (event) => {
+    return { timeMs: event.timeMs, recorded: encode(event, { ...options, resolveLinks: false }).recorded };
+  });
+  if (found === undefined || (await isHidden({ ...target, timeMs: found.timeMs }, context))) return undefined;
+  return found.recorded;
 }
 
 function readResponse(event: Buffer | undefined, link: Buffer | undefined, position: number): Buffer {

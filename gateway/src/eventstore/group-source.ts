@@ -1,10 +1,10 @@
 /** What a persistent subscription reads: the events of a stream, or of all that pass its filter, from its checkpoint on. */
 import type { RecordedEvent } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
-import { type LinkTarget, targetOf } from "./event-messages.ts";
 import { ALL, filterOptions, type GroupDefinition } from "./group-settings.ts";
 import { isHidden } from "./hidden-events.ts";
 import { withKept } from "./kept-event.ts";
+import { type LinkTarget, targetOf } from "./link-target.ts";
 import { type NameFilter, readFilter } from "./name-filter.ts";
 import { isPruned } from "./pruned.ts";
 import { isClientEvent, LINK_TYPE, writeBody } from "./stored-event.ts";

@@ -1,6 +1,6 @@
 /** Single events that outlive a prune because a group has parked them: carried under a name of their own, which no stream has. */
 import type { EventLog, RecordedEvent } from "@millrace/engine";
-import type { LinkTarget } from "./event-messages.ts";
+import type { LinkTarget } from "./link-target.ts";
 import { isPruned } from "./pruned.ts";
 
 /** Under which name an event is carried that a group still needs. */

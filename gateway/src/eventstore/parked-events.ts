@@ -1,8 +1,8 @@
 /** Events that subscribers could not handle: links to them in a stream of their group, until somebody asks for a replay. */
 import { oldestFirst } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
-import { type LinkTarget, targetOf } from "./event-messages.ts";
 import { type GroupName, groupStreams } from "./group-settings.ts";
+import { type LinkTarget, targetOf } from "./link-target.ts";
 import { type Author, JSON_TYPE, jsonEvent, LINK_TYPE, METADATA_TYPE } from "./stored-event.ts";
 import { firstVisible, metastreamOf } from "./stream-metadata.ts";
 

@@ -7,7 +7,8 @@ import { type Json, MillraceError, messageOf, type RecordedEvent, sleep } from "
 import { openProjectionScript, type ScriptBatch, type ScriptEvent, type ScriptThread } from "@millrace/projections";
 import type { EndpointContext } from "./endpoint-context.ts";
 import { eventStoreError } from "./errors.ts";
-import { targetOf } from "./event-messages.ts";
+import { withKept } from "./kept-event.ts";
+import { type LinkTarget, targetOf } from "./link-target.ts";
 import { ProjectionCheckpoint } from "./projection-checkpoint.ts";
 import { type ProjectionDefinition, projectionPrincipal } from "./projection-definition.ts";
 import { scriptEvent, sourceFilter, sourceTest } from "./projection-events.ts";
@@ -148,6 +149,8 @@ export class RunningProjection {
     const passes = sourceTest(name, script.source);
     const end = mode === "OneTime" ? log.durableEnd : Number.POSITIVE_INFINITY;
     const { signal } = this.#ending;
+    // One that has handled nothing yet begins with the first event that there is.
+    if (this.next === 0) this.next = log.base ?? 0;
     if (this.next < end)
       for await (const batch of log.subscribe({ from: this.next, ...(filter && { filter }), signal })) {
         const taken = batch.events
@@ -214,11 +217,10 @@ export class RunningProjection {
     if (batch.changed.length > 0 || others.length > 0) await this.#commit(script, batch, others);
   }
 
-  async #linked(target: { stream: string; revision: number }, link: ScriptEvent): Promise<ScriptEvent | undefined> {
+  /** Nothing when the event is not there, or was pruned. */
+  #linked(target: LinkTarget, link: ScriptEvent): Promise<ScriptEvent | undefined> {
     const { log, describe } = this.#context;
-    for await (const [event] of log.readStream(target.stream, { from: target.revision, limit: 1 }))
-      if (event?.revision === target.revision) return scriptEvent(event, describe, link.metadataRaw);
-    return undefined;
+    return withKept(log, target, (event) => scriptEvent(event, describe, link.metadataRaw));
   }
 
   /** What may pass is tried again: nothing of it was written, or its ids say that it was. */

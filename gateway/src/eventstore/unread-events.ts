@@ -1,10 +1,10 @@
 /** What a group has yet to deliver of the log: it goes on there, so that must not go before it. */
 import type { RecordedEvent } from "@millrace/engine";
 import type { EndpointContext } from "./endpoint-context.ts";
-import type { LinkTarget } from "./event-messages.ts";
 import { ALL, filterOptions, type GroupDefinition } from "./group-settings.ts";
 import { linkOf, placeBehindPruned } from "./group-source.ts";
 import { withKept } from "./kept-event.ts";
+import type { LinkTarget } from "./link-target.ts";
 import { readFilter } from "./name-filter.ts";
 import { firstVisible, isSoftDeleted, isTooOld } from "./stream-metadata.ts";
 import { VirtualLink } from "./virtual-streams.ts";

@@ -1,6 +1,7 @@
 /** What clients are told of streams whose events were pruned: over gRPC and over REST, also by an index that was made again. */
 import { createHash } from "node:crypto";
 import {
+  binaryEvent,
   EventStoreDBClient,
   jsonEvent,
   NO_STREAM,
@@ -220,4 +221,30 @@ it("begins for whoever asks for the start with the first event that was not prun
     served = await served.reopened("made again");
     faces = facesOf(served);
   }
+}, 60_000);
+
+it("gives a link whose event was pruned without it, to readers and to projections", async () => {
+  const served = await serveLog("embedded", { segmentBytes: SEGMENT_BYTES });
+  const faces = facesOf(served);
+  opened.push(async () => {
+    await faces.close();
+    await served.close();
+  });
+  const { client } = faces;
+  await fill(faces);
+  const base = await pruneAll(served.log);
+  for (const target of [0, base])
+    await client.appendToStream("links", binaryEvent({ type: "$>", data: Buffer.from(`${target}@filling`) }));
+  const read: unknown[] = [];
+  for await (const { event, link } of client.readStream("links", { resolveLinkTos: true }))
+    read.push([link?.revision, event?.revision]);
+  expect(read).toEqual([
+    [0n, undefined],
+    [1n, BigInt(base)],
+  ]);
+  const count = "fromStream('links').when({ $init: () => ({ n: 0 }), $any(s, e) { s.n += 1; } })";
+  await client.createProjection("linked", count);
+  await expect.poll(async () => (await client.getProjectionStatus("linked")).status).toBe("Running");
+  await expect.poll(() => client.getProjectionState("linked")).toEqual({ n: 1 });
+  expect((await client.getProjectionStatus("linked")).status).toBe("Running");
 }, 60_000);
