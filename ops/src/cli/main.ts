@@ -230,9 +230,7 @@ projection
   .argument("<name>")
   .option("--where <field=value>", "a field is equal; may be repeated", collect)
   .addOption(new Option("--order <order>", "order of the key").choices(["asc", "desc"]).default("asc"))
-  .option("--as-of <position>", "rows as they were at this position", (text) =>
-    integer(text, 0, Number.MAX_SAFE_INTEGER),
-  )
+  .option("--as-of <moment>", "rows as they were then: a position, exclusive, or a time such as 2026-01-31T12:00:00Z")
   .addOption(limitOption())
   .addOption(urlOption())
   .addOption(dataOption())

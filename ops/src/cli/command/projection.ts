@@ -33,7 +33,8 @@ export async function listProjections(options: ApiOptions & { readonly json?: bo
 export interface QueryOptions extends ApiOptions {
   readonly where?: readonly string[];
   readonly order: "asc" | "desc";
-  readonly asOf?: number;
+  /** A position, exclusive, or a time. */
+  readonly asOf?: string;
   readonly limit: number;
   readonly json?: boolean;
 }
@@ -78,16 +79,21 @@ interface Page {
   readonly next: string | null;
 }
 
-/** A page ends where the server has looked at enough rows, though none of them passed: then the next one is asked for. */
+/**
+ * A page ends where the server has looked at enough rows, though none of them passed: then the next one is asked for, of the same
+ * position, which a time need not stay while the log grows.
+ */
 async function foundRows(api: Api, name: string, query: Query, limit: number): Promise<Page> {
   const rows: JsonObject[] = [];
+  let { asOf: moment } = query;
   for (let cursor: string | undefined; ; ) {
-    const left = limit - rows.length;
-    const answer = await api.get(`/api/v1/projections/${encodeURIComponent(name)}`, { ...query, limit: left, cursor });
+    const asked = { ...query, asOf: moment, limit: limit - rows.length, cursor };
+    const answer = await api.get(`/api/v1/projections/${encodeURIComponent(name)}`, asked);
     const { rows: more, next, asOf } = answer as unknown as Page;
     rows.push(...more);
     if (next === null || rows.length >= limit) return { asOf, rows, next };
     cursor = next;
+    if (moment !== undefined) moment = asOf;
   }
 }
 
