@@ -49,7 +49,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   "HTTP-UNAUTHORIZED": 401,
   "HTTP-SIGNATURE": 401,
   "HTTP-STALE": 412,
-  // Nobody reads it, but the metrics count it: the number that is customary for it.
+  // Nobody reads it; the number is the one that is customary.
   "HTTP-CLIENT-GONE": 499,
   "MSG-SIZE": 413,
   "LOG-TOO-LARGE": 413,

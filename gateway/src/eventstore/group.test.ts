@@ -156,7 +156,7 @@ describe("a group", () => {
   it("reads on behind events that are too old, however many of them there are", async () => {
     const log = new FailingLog();
     log.addClient("$$s", "$metadata", '{"$maxAge":3600}');
-    for (let i = 0; i < 1100; i++) log.addClient("s", "Counted", "1");
+    for (let i = 0; i < 3000; i++) log.addClient("s", "Counted", "1");
     log.addClient("s", "Counted", "2");
     Object.assign(log.events.at(-1) as object, { timeMs: env.clock.now() });
     const group = await Group.open(contextOf(log), definition);
