@@ -248,10 +248,13 @@ impl Lodge {
     }
 
     /// Detaches the view, if one was asked for, or turns its bytes into zeros where it was moved away, and ends the lease,
-    /// whose number is free then.
+    /// whose number is free then. Without the view, one that is still there has been moved.
     #[napi]
     pub fn release(&mut self, env: &Env, lease: u32, buffer: Option<Object>) -> Result<bool> {
-        let escaped = buffer.map(|buffer| detach(env, &buffer)).transpose()? == Some(false);
+        let escaped = match buffer {
+            Some(buffer) => !detach(env, &buffer)?,
+            None => Arc::strong_count(self.lease(lease)?) > 1,
+        };
         let held = self.lease(lease)?.release(escaped);
         self.leases[lease as usize] = None;
         self.free.push(lease);

@@ -12,9 +12,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { type PayloadToken, systemEnv } from "@millrace/engine";
 import { payloadStoreContract } from "@millrace/engine/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openFilePayloadStore } from "./file-payload-store.ts";
 
 const env = systemEnv();
@@ -83,6 +85,22 @@ describe("the file payload store", () => {
     await next.close();
     await living.close();
     expect(readdirSync(dir)).toEqual(["store"]);
+  });
+
+  it("keeps no copy that the program forgot", async () => {
+    const store = openFilePayloadStore({ dir, env });
+    const token = (await store.put(Buffer.from("a payload"), "raw")) as PayloadToken;
+    const kept = await store.acquire(token);
+    for (let i = 0; i < 100; i++) await store.acquire(token);
+    expect(store.stats().leases).toBe(101);
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    await vi.waitUntil(() => {
+      collect();
+      return store.stats().leases === 1;
+    }, 45_000);
+    await store.close();
+    expect(kept?.isValid()).toBe(false);
   });
 
   it("says by code that its directory cannot be used", () => {

@@ -20,6 +20,7 @@ import type {
   PayloadToken,
 } from "@millrace/engine";
 import { CopiedLease, payloadError } from "@millrace/engine/worker";
+import { HeldLeases } from "./held-leases.ts";
 
 export interface FilePayloadStoreOptions {
   /** Best on a memory file system. Created with mode 0700; an existing one is made so. */
@@ -59,7 +60,8 @@ class FilePayloadStore implements PayloadStore {
   readonly #bytesMax: number;
   /** Lengths of what this process wrote and holds. */
   readonly #held = new Map<string, number>();
-  readonly #leases = new Set<PayloadLease>();
+  /** Of one that the program forgot nothing remains but its memory, which goes with it. */
+  readonly #leases = new HeldLeases<PayloadLease>(() => () => undefined);
   #bytes = 0;
   #sequence = 0;
   #closed = false;
@@ -122,7 +124,7 @@ class FilePayloadStore implements PayloadStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const lease of [...this.#leases]) lease.release();
+    this.#leases.releaseAll();
     this.#held.clear();
     this.#bytes = 0;
     await rm(join(this.#dir, this.#owner), { recursive: true, force: true });

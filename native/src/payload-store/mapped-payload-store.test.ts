@@ -2,11 +2,13 @@ import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Worker } from "node:worker_threads";
 import { type PayloadToken, systemEnv } from "@millrace/engine";
 import { payloadStoreContract } from "@millrace/engine/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { openMappedPayloadStore } from "./mapped-payload-store.ts";
+import { type MappedPayloadStore, openMappedPayloadStore } from "./mapped-payload-store.ts";
 import { openPayloadStore } from "./payload-store.ts";
 
 const ADDON = join(import.meta.dirname, "..", "..", "millrace.node");
@@ -180,6 +182,44 @@ describe.skipIf(skipped)(`payloads by reference${skipped ? ` (skipped: ${skipped
     expect(readdirSync(join(dir, boot)).sort()).toEqual(["attached", "environments", "processes", "store"]);
   });
 
+  it("takes back what the program forgot: slots, mappings and room of 3000 leases", async () => {
+    const [length, payloads, slots] = [12_000, 1500, 1001];
+    const store = openMappedPayloadStore({ dir, bytesMax: payloads * length, slots });
+    const tokens: PayloadToken[] = [];
+    for (let i = 0; i < payloads; i++) tokens.push((await store.put(Buffer.alloc(length, i), "raw")) as PayloadToken);
+    const [mappedBefore, fileBefore] = [mappings(dir) + VIEWS, fileBytes(dir)];
+    const leased = await leaseAndForget(store, [...tokens, ...tokens], (i) => i % payloads);
+    expect(leased).toEqual({ right: 3000, mapped: 2 * (slots - 1) });
+    expect(mappings(dir) - mappedBefore).toBeGreaterThan(slots / 2);
+    for (const token of tokens) await store.discard(token);
+    const held = slots - 1;
+    expect(store.stats()).toEqual({ payloads: held, bytes: held * length, leases: 2 * held });
+    expect(await store.put(Buffer.alloc((payloads - held + 1) * length), "raw")).toBeUndefined();
+    await afterCollections(() => store.stats().leases === 0 && mappings(dir) <= mappedBefore);
+    expect(store.stats()).toEqual({ payloads: 0, bytes: 0, leases: 0 });
+    const again: PayloadToken[] = [];
+    for (let i = 0; i < payloads; i++) again.push((await store.put(Buffer.alloc(length, 9), "raw")) as PayloadToken);
+    expect(await leaseAndForget(store, again, () => 9)).toEqual({ right: payloads, mapped: slots - 1 });
+    expect(fileBytes(dir)).toBe(fileBefore);
+    await store.close();
+  });
+
+  it("keeps a lease as long as the program has its bytes", async () => {
+    const store = openMappedPayloadStore({ dir });
+    const [first, second] = [Buffer.alloc(50_000, 1), Buffer.alloc(50_000, 2)];
+    const [token, other] = [await store.put(first, "raw"), await store.put(second, "raw")] as PayloadToken[];
+    const view = await bytesOf(store, token as PayloadToken);
+    const late = await store.acquire(other as PayloadToken);
+    expect((await leaseAndForget(store, [other as PayloadToken], () => 2)).right).toBe(1);
+    await afterCollections(() => store.stats().leases === 2);
+    const asked = late?.bytes;
+    await store.discard(token as PayloadToken);
+    for (let i = 3; i < 12; i++) await store.put(Buffer.alloc(50_000, i), "raw");
+    expect([Buffer.compare(view, first), Buffer.compare(asked as Uint8Array, second)]).toEqual([0, 0]);
+    await store.close();
+    expect([view.length, asked?.length]).toEqual([0, 0]);
+  });
+
   it("leaves no payload behind", async () => {
     const store = openMappedPayloadStore({ dir });
     await store.put(Buffer.alloc(5000), "raw");
@@ -188,6 +228,48 @@ describe.skipIf(skipped)(`payloads by reference${skipped ? ` (skipped: ${skipped
     expect(readdirSync(join(dir, boot)).sort()).toEqual(["attached", "environments", "processes", "store"]);
   });
 });
+
+/** Mappings of a data file that its readers share: one for all who read it in place, and one for those who copy. */
+const VIEWS = 2;
+
+/** How many mappings this process has of data files in a directory. Neighbours in file and memory may count as one. */
+function mappings(dir: string): number {
+  const lines = readFileSync("/proc/self/maps", "utf8").split("\n");
+  return lines.filter((line) => line.includes(dir) && line.endsWith(".mdb")).length;
+}
+
+function fileBytes(dir: string): number {
+  const files = readdirSync(dir, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".mdb"));
+  return files.reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
+}
+
+/** How many of the leases have bytes of the number expected for their token, and how many are on the store's own memory. */
+async function leaseAndForget(
+  store: MappedPayloadStore,
+  tokens: readonly PayloadToken[],
+  expected: (i: number) => number,
+): Promise<{ right: number; mapped: number }> {
+  let [right, mapped] = [0, 0];
+  for (const [i, token] of tokens.entries()) {
+    const lease = await store.acquire(token);
+    if (lease?.bytes[token.length - 1] === expected(i) % 256) right++;
+    if (lease?.place() !== undefined) mapped++;
+  }
+  return { right, mapped };
+}
+
+async function bytesOf(store: MappedPayloadStore, token: PayloadToken): Promise<Uint8Array> {
+  return (await store.acquire(token))?.bytes as Uint8Array;
+}
+
+async function afterCollections(holds: () => boolean): Promise<void> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  await vi.waitUntil(() => {
+    collect();
+    return holds();
+  }, 45_000);
+}
 
 describe("without the addon", () => {
   afterEach(() => {

@@ -14,6 +14,7 @@ import type {
 } from "@millrace/engine";
 import { CopiedLease, payloadError } from "@millrace/engine/worker";
 import { type Lodge, type LodgeReservation, loadAddon } from "../addon.ts";
+import { HeldLeases } from "./held-leases.ts";
 
 export interface MappedPayloadStoreOptions {
   /** Best on a memory file system; belongs to one user. Created with mode 0700; an existing one is made so. */
@@ -102,7 +103,7 @@ export function openMappedPayloadStore(options: MappedPayloadStoreOptions): Mapp
 class LodgeStore implements MappedPayloadStore {
   readonly id: string;
   readonly #lodge: Lodge;
-  readonly #leases = new Set<MappedPayloadLease>();
+  readonly #leases = new HeldLeases<MappedLease | SmallLease>((lease) => this.#remainsOf(lease));
   /** Leases on copies, which the addon does not know. */
   #copies = 0;
   #closed = false;
@@ -158,8 +159,21 @@ class LodgeStore implements MappedPayloadStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const lease of [...this.#leases]) lease.release();
+    this.#leases.releaseAll();
     this.#lodge.close();
+  }
+
+  /** What is to be done for a lease that the program forgot. */
+  #remainsOf(lease: MappedLease | SmallLease): () => void {
+    if (lease instanceof SmallLease) {
+      return () => {
+        this.#copies--;
+      };
+    }
+    const number = lease.watched();
+    return () => {
+      if (!this.#closed) this.#lodge.release(number);
+    };
   }
 
   #mapped(token: PayloadToken): MappedLease | undefined {
@@ -223,16 +237,20 @@ class SmallLease extends CopiedLease implements MappedPayloadLease {
 
 const closedError = (): Error => payloadError("PAYLOAD-CLOSED", "the payload store is closed");
 
+/** Whoever has the bytes of a lease has the lease. */
+const LEASES = new WeakMap<ArrayBuffer, MappedLease>();
+
 class MappedLease implements MappedPayloadLease {
   readonly token: PayloadToken;
   readonly #lodge: Lodge;
   readonly #number: number;
-  readonly #held: Set<MappedPayloadLease>;
+  readonly #held: HeldLeases<MappedLease | SmallLease>;
+  #isWatched = false;
   #buffer: ArrayBuffer | undefined;
   #bytes: Uint8Array | undefined;
   #state: "held" | "lost" | "released" = "held";
 
-  constructor(token: PayloadToken, lodge: Lodge, number: number, held: Set<MappedPayloadLease>) {
+  constructor(token: PayloadToken, lodge: Lodge, number: number, held: HeldLeases<MappedLease | SmallLease>) {
     this.token = token;
     this.#lodge = lodge;
     this.#number = number;
@@ -246,7 +264,15 @@ class MappedLease implements MappedPayloadLease {
     if (this.#state === "released") throw payloadError("PAYLOAD-RELEASED", `the lease on payload ${id} was released`);
     this.#buffer = this.#lodge.buffer(this.#number);
     this.#bytes = new Uint8Array(this.#buffer);
+    if (this.#isWatched) LEASES.set(this.#buffer, this);
     return this.#bytes;
+  }
+
+  /** Its store does not keep it any more. Gives the number to release it by when it is gone. */
+  watched(): number {
+    this.#isWatched = true;
+    if (this.#buffer !== undefined) LEASES.set(this.#buffer, this);
+    return this.#number;
   }
 
   isValid(): boolean {

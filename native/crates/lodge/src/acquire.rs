@@ -21,33 +21,34 @@ impl Shared {
         }
         let Some(view) = self.view(env_of(token.id))? else { return Ok(None) };
         let mut held = locked(&self.held);
-        if let Some(of_payload) = held.payloads.get_mut(&token.id) {
-            let state = self.slot(of_payload.slot).word.load(Ordering::Acquire);
+        if let Some(of_payload) = held.payloads.get(&token.id) {
+            let slot = of_payload.slot;
+            let state = self.slot(slot).word.load(Ordering::Acquire);
             if state != word(token.id, HELD) && state != word(token.id, PINNED) {
                 return Ok(None);
             }
             let Some(read) = self.read_entry(&view, token) else { return Ok(None) };
-            self.slot(of_payload.slot).since_ns.store(self.faults.now_ns(), Ordering::Relaxed);
-            let memory = self.memory(&view, &read, of_payload.uses_whole)?;
-            of_payload.uses_whole |= matches!(memory, Memory::Whole(..));
-            of_payload.references += 1;
-            return Ok(Some(Lease::new(self.clone(), *token, of_payload.slot, memory)));
+            self.slot(slot).since_ns.store(self.faults.now_ns(), Ordering::Relaxed);
+            let Some(memory) = self.memory(&view, &read, &mut held)? else { return self.copy(&view, token, held) };
+            if let Some(of_payload) = held.payloads.get_mut(&token.id) {
+                of_payload.references += 1;
+            }
+            return Ok(Some(Lease::new(self.clone(), *token, slot, memory)));
         }
         let Some(slot) = held.take(token.length) else { return self.copy(&view, token, held) };
         let read = self.publish(slot, &view, token);
-        let memory = read.as_ref().map(|read| self.memory(&view, read, false)).transpose();
-        match memory {
-            Ok(Some(memory)) => {
-                held.hold(token.id, slot, token.length, matches!(memory, Memory::Whole(..)));
-                self.process.bytes_held().store(held.bytes, Ordering::Relaxed);
-                self.faults.reach(Point::AcquireDone);
-                Ok(Some(Lease::new(self.clone(), *token, slot, memory)))
-            }
-            other => {
-                self.slot(slot).word.store(FREE, Ordering::Release);
-                held.give_back(slot);
-                other.map(|_| None)
-            }
+        let memory = read.as_ref().map(|read| self.memory(&view, read, &mut held)).transpose();
+        if let Ok(Some(Some(memory))) = memory {
+            held.hold(token.id, slot, token.length);
+            self.process.bytes_held().store(held.bytes, Ordering::Relaxed);
+            self.faults.reach(Point::AcquireDone);
+            return Ok(Some(Lease::new(self.clone(), *token, slot, memory)));
+        }
+        self.slot(slot).word.store(FREE, Ordering::Release);
+        held.give_back(slot);
+        match memory? {
+            None => Ok(None),
+            Some(_) => self.copy(&view, token, held),
         }
     }
 
@@ -75,12 +76,20 @@ impl Shared {
         self.read_entry(view, token)
     }
 
-    fn memory(&self, view: &Arc<EnvView>, read: &Placed, whole_is_used: bool) -> Result<Memory, Error> {
+    /// `None`: no mapping is left for it.
+    fn memory(&self, view: &Arc<EnvView>, read: &Placed, held: &mut Held) -> Result<Option<Memory>, Error> {
         let pages = pages_of(read.offset, read.length);
-        if whole_is_used || view.is_replaced(&pages) {
-            return Ok(Memory::Alone(view.map(&pages)?));
+        if view.claim(&pages) {
+            return Ok(Some(Memory::Whole(view.clone(), pages)));
         }
-        Ok(Memory::Whole(view.clone(), pages))
+        if !held.take_alone() {
+            return Ok(None);
+        }
+        let mapped = view.map(&pages);
+        if mapped.is_err() {
+            held.give_alone_back();
+        }
+        mapped.map(|mapping| Some(Memory::Alone(mapping)))
     }
 
     /// A lease on a copy, which needs the payload for the time of copying only.

@@ -2,15 +2,17 @@
 
 use crate::Error;
 use crate::layout::{ENTRIES, Entry, HEADER_BYTES, PAGE_BYTES, VALUE_BYTES_MIN, VALUE_IN_PAGE};
+use crate::lock::locked;
 use crate::system::{Mapping, Writes};
 use crate::table::Table;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 pub const CONTROL_MAGIC: u64 = u64::from_le_bytes(*b"LODGENV1");
 /// Word of the header: largest size of the data file.
@@ -70,8 +72,9 @@ pub struct EnvView {
     unwritten: OnceLock<Mapping>,
     /// Size of the file when it was last looked at; it only grows.
     bytes: AtomicU64,
-    /// Ranges of `whole` that show zeros instead of the file, because a view of them escaped.
-    replaced: Mutex<Vec<Range<u64>>>,
+    /// Ranges of `whole` that a reference reads, by where they begin. They never overlap: what was written to one must be seen through no
+    /// other, of this payload or of one that took its place.
+    claimed: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl EnvView {
@@ -91,7 +94,7 @@ impl EnvView {
             whole,
             unwritten: OnceLock::new(),
             bytes: AtomicU64::new(0),
-            replaced: Mutex::default(),
+            claimed: Mutex::default(),
         }))
     }
 
@@ -129,25 +132,31 @@ impl EnvView {
         self.whole.reset(pages.start as usize, (pages.end - pages.start) as usize);
     }
 
-    pub fn is_replaced(&self, pages: &Range<u64>) -> bool {
-        self.replaced().iter().any(|range| range.start < pages.end && pages.start < range.end)
+    /// Takes a range of the whole mapping for one reference. False when another has a part of it.
+    pub fn claim(&self, pages: &Range<u64>) -> bool {
+        let mut claimed = locked(&self.claimed);
+        let is_free = claimed.range(..pages.end).next_back().is_none_or(|(_, end)| *end <= pages.start);
+        if is_free {
+            claimed.insert(pages.start, pages.end);
+        }
+        is_free
+    }
+
+    /// The range is as the file has it again.
+    pub fn give_up(&self, pages: &Range<u64>) {
+        locked(&self.claimed).remove(&pages.start);
     }
 
     /// Shows zeros in the range from now on, until `restore`.
     pub fn replace(&self, pages: &Range<u64>) -> Result<(), Error> {
-        self.replaced().push(pages.clone());
         self.whole.replace(pages.start as usize, (pages.end - pages.start) as usize, None)
     }
 
     pub fn restore(&self, pages: &Range<u64>) {
         let bytes = (pages.end - pages.start) as usize;
-        // A range that cannot be restored stays replaced: it is mapped alone when it is needed.
+        // A range that cannot be restored stays claimed: it is mapped alone when it is needed.
         if self.whole.replace(pages.start as usize, bytes, Some(self.file.as_fd())).is_ok() {
-            self.replaced().retain(|range| range != pages);
+            self.give_up(pages);
         }
-    }
-
-    fn replaced(&self) -> std::sync::MutexGuard<'_, Vec<Range<u64>>> {
-        self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,15 +12,15 @@ use crate::system::Mapping;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use std::sync::{Arc, Mutex};
 
 /// Where the payload starts in the first of its pages.
 const PAYLOAD_IN_PAGE: usize = VALUE_IN_PAGE + HEADER_BYTES;
 
 /// What a reference reads.
 pub(crate) enum Memory {
-    /// A range of the private mapping of the whole file: one reference of a process at a time.
+    /// A range of the private mapping of the whole file, which this reference claims.
     Whole(Arc<EnvView>, Range<u64>),
     /// A private mapping of these pages alone, so that references of one process do not see each other's writes.
     Alone(Mapping),
@@ -34,13 +34,16 @@ pub struct Lease {
     pub(crate) slot: usize,
     pub(crate) memory: Memory,
     released: AtomicBool,
+    /// Of this reference; they end with it.
+    pins: AtomicU32,
     /// Set when the owner of the bytes could not give them up at release.
     escaped: Mutex<bool>,
 }
 
 impl Lease {
     pub(crate) fn new(shared: Arc<Shared>, token: Token, slot: usize, memory: Memory) -> Self {
-        Self { shared, token, slot, memory, released: AtomicBool::new(false), escaped: Mutex::new(false) }
+        let (released, escaped) = (AtomicBool::new(false), Mutex::new(false));
+        Self { shared, token, slot, memory, released, pins: AtomicU32::new(0), escaped }
     }
 
     pub fn token(&self) -> Token {
@@ -97,31 +100,44 @@ impl Lease {
             return false;
         }
         let shared = &self.shared;
+        if matches!(self.memory, Memory::Copied(_)) {
+            return true;
+        }
         let mut held = locked(&shared.held);
-        let Some(of_payload) = held.payloads.get_mut(&self.token.id) else {
-            return matches!(self.memory, Memory::Copied(_));
-        };
+        let Some(of_payload) = held.payloads.get_mut(&self.token.id) else { return false };
         let slot = &shared.slot(of_payload.slot).word;
         let (from, to) = (word(self.token.id, HELD), word(self.token.id, PINNED));
         if of_payload.pins == 0 && slot.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return false;
         }
         of_payload.pins += 1;
+        self.pins.fetch_add(1, Ordering::Relaxed);
         true
     }
 
+    /// Ends a pin of this reference; nothing where it has none.
     pub fn unpin(&self) {
         let shared = &self.shared;
         let mut held = locked(&shared.held);
-        let Some(of_payload) = held.payloads.get_mut(&self.token.id) else { return };
-        of_payload.pins = of_payload.pins.saturating_sub(1);
-        if of_payload.pins == 0 {
-            let slot = shared.slot(of_payload.slot);
-            let deadline = shared.faults.now_ns() + shared.terms.lease.as_nanos() as u64;
-            slot.deadline_ns.store(deadline, Ordering::Relaxed);
-            let (from, to) = (word(self.token.id, PINNED), word(self.token.id, HELD));
-            let _ = slot.word.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed);
+        if self.pins.load(Ordering::Relaxed) == 0 {
+            return;
         }
+        self.pins.fetch_sub(1, Ordering::Relaxed);
+        let Some(of_payload) = held.payloads.get_mut(&self.token.id) else { return };
+        of_payload.pins -= 1;
+        if of_payload.pins == 0 {
+            self.unpin_slot();
+        }
+    }
+
+    /// With the last pin of all references.
+    fn unpin_slot(&self) {
+        let shared = &self.shared;
+        let slot = shared.slot(self.slot);
+        let deadline = shared.faults.now_ns() + shared.terms.lease.as_nanos() as u64;
+        slot.deadline_ns.store(deadline, Ordering::Relaxed);
+        let (from, to) = (word(self.token.id, PINNED), word(self.token.id, HELD));
+        let _ = slot.word.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed);
     }
 
     /// Ends the lease and answers as `is_valid` did; a second call answers false. `escaped` says that somebody may still read
@@ -147,7 +163,13 @@ impl Lease {
         let slot = &shared.slot(self.slot).word;
         let seen = slot.load(Ordering::Acquire);
         let valid = seen == word(self.token.id, HELD) || seen == word(self.token.id, PINNED);
-        let Some(index) = held.let_go(self.token.id, matches!(self.memory, Memory::Whole(..))) else { return valid };
+        let pins = self.pins.swap(0, Ordering::Relaxed);
+        let Some(index) = held.let_go(self.token.id, pins) else {
+            if pins > 0 && held.payloads.get(&self.token.id).is_some_and(|of_payload| of_payload.pins == 0) {
+                self.unpin_slot();
+            }
+            return valid;
+        };
         let ended = slot.compare_exchange(seen, FREE, Ordering::AcqRel, Ordering::Relaxed);
         if ended.is_err() {
             debug_assert_eq!(slot.load(Ordering::Relaxed), word(self.token.id, REVOKED));
@@ -167,23 +189,24 @@ impl Lease {
             Memory::Whole(view, pages) if escaped => view.replace(pages),
             Memory::Whole(view, pages) => {
                 view.reset(pages);
+                view.give_up(pages);
                 Ok(())
             }
             Memory::Alone(mapping) if escaped => mapping.replace(0, mapping.bytes(), None),
             Memory::Alone(_) | Memory::Copied(_) => Ok(()),
         };
         debug_assert!(replaced.is_ok(), "a mapping of zeros in place of another takes no memory");
-        *self.escaped.lock().unwrap_or_else(PoisonError::into_inner) = escaped;
+        *locked(&self.escaped) = escaped;
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.release(false);
-        if let Memory::Whole(view, pages) = &self.memory
-            && *self.escaped.lock().unwrap_or_else(PoisonError::into_inner)
-        {
-            view.restore(pages);
+        match &self.memory {
+            Memory::Whole(view, pages) if *locked(&self.escaped) => view.restore(pages),
+            Memory::Alone(_) => locked(&self.shared.held).give_alone_back(),
+            _ => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::drain::Drain;
 use crate::env_view::{EnvFiles, pages_of};
 use crate::fault::{Faults, Point, Rule};
 use crate::freeing::{Row, condemn};
-use crate::layout::{ENV_MAX, Format, SEQUENCE_MAX, VALUE_IN_PAGE, env_of, payload_id};
+use crate::layout::{ENV_MAX, Format, HEADER_BYTES, SEQUENCE_MAX, VALUE_IN_PAGE, env_of, payload_id};
 use crate::lock::locked;
 use crate::owned_env::{OwnedEnv, Placed};
 use crate::peers::Peers;
@@ -23,6 +23,9 @@ const FILE_BYTES_MIN: u64 = 64 << 20;
 const STEP_BYTES_MAX: u64 = 16 << 20;
 /// Environments that are larger than this, and more than twice what lives in them, are replaced.
 const ROTATE_FROM_BYTES: u64 = 64 << 20;
+
+/// LMDB's values have 32 bits of length.
+const PAYLOAD_BYTES_MAX: u64 = u32::MAX as u64 - HEADER_BYTES as u64;
 
 struct Payload {
     entry: u32,
@@ -123,6 +126,9 @@ impl Own {
         faults: &Faults,
         mut put: impl FnMut(&mut OwnedEnv) -> Result<Placed, Error>,
     ) -> Result<Option<Placed>, Error> {
+        if length > PAYLOAD_BYTES_MAX {
+            return Ok(None);
+        }
         if self.bytes.saturating_add(length) > self.bytes_max {
             self.free(&mut locked(peers), faults);
         }
@@ -152,7 +158,8 @@ impl Own {
     }
 
     fn make_room(&mut self, remedy: Remedy, length: u64, peers: &Mutex<Peers>, faults: &Faults) -> Result<(), Error> {
-        let may_grow = self.machine_bytes() + self.step() <= self.machine_bytes_max;
+        let growth = self.env.as_ref().map_or(0, |env| env.growth(length));
+        let may_grow = self.machine_bytes().saturating_add(growth) <= self.machine_bytes_max;
         match remedy {
             Remedy::Free => {
                 self.free(&mut locked(peers), faults);

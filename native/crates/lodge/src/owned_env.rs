@@ -223,12 +223,18 @@ impl OwnedEnv {
         Ok(())
     }
 
-    /// Grows by a step, or by what a payload of `length` bytes needs. False at the cap; the file system's refusal is `Full`.
-    pub fn grow(&mut self, length: u64) -> Result<bool, Error> {
+    /// Bytes that `grow` takes: a step, or what a payload of `length` bytes needs; 0 at the cap.
+    pub fn growth(&self, length: u64) -> u64 {
         let record = pages_of(VALUE_IN_PAGE as u64, length);
         let wanted = self.allocated.saturating_add(self.step.max(record.end + self.step / 4));
         let target = wanted.min(self.cap) / PAGE_BYTES as u64 * PAGE_BYTES as u64;
-        if target <= self.allocated {
+        target.saturating_sub(self.allocated)
+    }
+
+    /// False at the cap; the file system's refusal is `Full`.
+    pub fn grow(&mut self, length: u64) -> Result<bool, Error> {
+        let target = self.allocated + self.growth(length);
+        if target == self.allocated {
             return Ok(false);
         }
         system::allocate(self.lmdb.fd(), target).map_err(Error::io("growing the data file"))?;

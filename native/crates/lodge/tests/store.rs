@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Actor, Place, pattern, put, seen, sum_of, written};
+use common::{Actor, Place, STOPPED, STRICT, free_by_force, pattern, put, seen, sum_of, until, written};
 use millrace_lodge::{Format, Lease, Point, Token};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -142,6 +142,16 @@ fn a_machine_wide_budget_stops_growth() {
         put += 1;
     }
     assert!((4..24).contains(&put), "{put} payloads of 1 MiB");
+}
+
+#[test]
+fn nor_does_a_payload_that_needs_more_than_a_step_go_beyond_that_budget() {
+    let place = Place::new();
+    let store = place.open(|options| options.machine_bytes_max = 36 << 20);
+    put(&store, &vec![7; 12 * MIB]);
+    assert_eq!(store.put(&vec![8; 16 * MIB], Format::Raw).unwrap(), None);
+    let taken: u64 = place.files("").iter().map(|path| path.metadata().unwrap().len()).sum();
+    assert!(taken <= 36 << 20, "{taken}");
 }
 
 #[test]
@@ -423,4 +433,71 @@ fn other_boots_are_unlinked() {
     std::fs::write(place.0.join("somebody's file"), "stays").unwrap();
     let _store = place.open(|_| ());
     assert!(!old.exists() && place.0.join("somebody's file").exists());
+}
+
+#[test]
+fn a_payload_in_the_place_of_a_lost_one_shows_nothing_that_was_written_there() {
+    let place = Place::new();
+    let owner = place.open(|options| options.terms = STRICT);
+    let reader = place.open(|options| options.terms = STOPPED);
+    let first = put(&owner, &pattern(1, 50_000));
+    let lost = reader.acquire(&first).unwrap().unwrap();
+    let at = lost.place().unwrap();
+    // SAFETY: the lease is alive, and what is written to it is its own.
+    unsafe { lost.bytes().as_mut() }.fill(0xee);
+    free_by_force(&owner, &first);
+    let lease = (2..30).find_map(|seed| {
+        let token = put(&owner, &pattern(seed, 50_000));
+        let lease = reader.acquire(&token).unwrap().unwrap();
+        (lease.place().unwrap() == at).then_some((lease, seed))
+    });
+    let (lease, seed) = lease.expect("freed pages are used again");
+    assert!(seen(&lease) == pattern(seed, 50_000) && lease.is_valid());
+    assert!(!lost.release(true));
+    assert!(seen(&lost) == [0; 50_000], "who reads on after a release sees zeros");
+    assert!(seen(&lease) == pattern(seed, 50_000) && lease.release(false));
+    drop(lost);
+}
+
+#[test]
+fn a_pin_ends_with_its_reference_and_is_ended_by_no_other() {
+    let place = Place::new();
+    let owner = place.open(|options| options.terms = STRICT);
+    let reader = place.open(|options| options.terms = STOPPED);
+    let token = put(&owner, &pattern(1, 50_000));
+    let [pinned, other] = [(); 2].map(|()| reader.acquire(&token).unwrap().unwrap());
+    assert!(pinned.pin());
+    other.unpin();
+    owner.discard(&token);
+    std::thread::sleep(STOPPED.lease * 5);
+    owner.sweep();
+    assert_eq!((owner.stats().payloads, other.is_valid()), (1, true));
+    assert!(pinned.release(false));
+    until("the other reference is past its deadline", || {
+        owner.sweep();
+        owner.stats().payloads == 0
+    });
+    assert!(!other.release(false));
+}
+
+#[test]
+fn a_process_has_so_many_mappings_and_copies_beyond_them() {
+    let place = Place::new();
+    let store = place.open(|options| options.slots = 8);
+    let token = put(&store, &pattern(1, 50_000));
+    for _ in 0..2 {
+        let leases: Vec<_> = (0..20).map(|_| store.acquire(&token).unwrap().unwrap()).collect();
+        assert!(leases.iter().all(|lease| seen(lease) == pattern(1, 50_000) && lease.is_valid()));
+        let copied = leases.iter().filter(|lease| lease.place().unwrap().is_none()).count();
+        assert_eq!(copied, 20 - 8 - 1, "one reads through the mapping of the whole file");
+        assert!(leases.iter().all(|lease| lease.release(false)));
+    }
+}
+
+#[test]
+fn what_is_too_large_for_any_environment_has_no_room() {
+    let place = Place::new();
+    let store = place.open(|options| options.bytes_max = 1 << 34);
+    assert!(store.reserve(1 << 32, Format::Raw).unwrap().is_none());
+    assert_eq!(store.stats().file_bytes, MIB as u64, "and none is made");
 }
