@@ -214,23 +214,30 @@ struct Instance {
   Writer out;
 };
 
+/** Without memory for what happened, it is said that there is none: that is short enough to need none. */
+inline void note(const char *code, const char *why) noexcept {
+  try {
+    last_code() = code;
+    last_error() = why;
+  } catch (...) {
+    last_code() = "CALC-OOM";
+    last_error() = "out of memory";
+  }
+}
+
 template <typename Work>
 int32_t guarded(Work work) {
-  last_code() = "CALC-THREW";
   try {
     work();
     return AB_OK;
   } catch (const PayloadError &error) {
-    last_code() = error.code();
-    last_error() = error.what();
+    note(error.code(), error.what());
   } catch (const std::bad_alloc &) {
-    // Both are short enough to need no memory.
-    last_code() = "CALC-OOM";
-    last_error() = "out of memory";
+    note("CALC-OOM", "out of memory");
   } catch (const std::exception &error) {
-    last_error() = error.what();
+    note("CALC-THREW", error.what());
   } catch (...) {
-    last_error() = "something was thrown that is no std::exception";
+    note("CALC-THREW", "something was thrown that is no std::exception");
   }
   return AB_FAILED;
 }
@@ -288,6 +295,7 @@ inline int32_t batch(void *state, const ab_view *rows, ab_out *out) {
       goes_on = outcome(instance, reader, context, outcomes) || !instance.calculator->is_stateful();
       ab_skip(&reader);
     }
+    if (outcomes.raw().failed) throw std::bad_alloc();
     instance.out.list(done);
     ab_put_packed(&instance.out.raw(), outcomes.raw().bytes, outcomes.raw().length);
   });

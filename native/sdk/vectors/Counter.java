@@ -23,6 +23,8 @@ public class Counter extends Calculator<Map<String, Object>> {
         return null;
       case "many":
         return LongStream.range(0, (Long) row.get("n")).toArray();
+      case "fill":
+        return "x".repeat(((Long) row.get("n")).intValue());
       case "where":
         return Map.of("at", context.at(), "graph", context.graph(), "node", context.node());
       case "open":

@@ -57,6 +57,15 @@ static void put_total(counter *self) {
   ab_put_number(&self->out, self->total);
 }
 
+static void put_filled(counter *self, size_t length) {
+  char *text = malloc(length + 1);
+  if (text == NULL) self->out.failed = true;
+  else memset(text, 'x', length);
+  ab_put_list(&self->out, 1);
+  ab_put_text_of(&self->out, text, length);
+  free(text);
+}
+
 static void put_where(counter *self, double at) {
   ab_put_list(&self->out, 1);
   ab_put_map(&self->out, 3);
@@ -107,7 +116,8 @@ static bool calculate(counter *self, ab_reader row, double at) {
   } else if (ab_is_text(what, "many")) {
     ab_put_list(&self->out, (size_t)n.integer);
     for (int64_t i = 0; i < n.integer; i++) ab_put_int(&self->out, i);
-  } else if (ab_is_text(what, "where")) put_where(self, at);
+  } else if (ab_is_text(what, "fill")) put_filled(self, (size_t)n.integer);
+  else if (ab_is_text(what, "where")) put_where(self, at);
   else if (ab_is_text(what, "open")) return put_opened(self, ab_field(row, "payload"));
   else if (ab_is_text(what, "make")) put_made(self, ab_get(row, "text"));
   else if (ab_is_text(what, "fail")) {

@@ -20,6 +20,8 @@ class Counter : public millrace::Calculator {
     } else if (what == "many") {
       out.list(static_cast<size_t>(row["n"].integer()));
       for (int64_t i = 0; i < row["n"].integer(); i++) out.integer(i);
+    } else if (what == "fill") {
+      out.list(1).text(std::string(static_cast<size_t>(row["n"].integer()), 'x'));
     } else if (what == "where") {
       out.list(1).map(3).text("at").number(context.at).text("graph").text(context.graph).text("node").text(context.node);
     } else if (what == "open") {

@@ -21,6 +21,8 @@ export default {
         return undefined;
       case "many":
         return Array.from({ length: row.n }, (_, i) => i);
+      case "fill":
+        return "x".repeat(row.n);
       case "where":
         return { at, graph, node };
       case "open":

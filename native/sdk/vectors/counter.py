@@ -16,6 +16,8 @@ class Counter(Calculator):
                 return None
             case "many":
                 return list(range(row["n"]))
+            case "fill":
+                return "x" * row["n"]
             case "where":
                 return {"at": context.at, "graph": context.graph, "node": context.node}
             case "open":

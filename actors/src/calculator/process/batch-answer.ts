@@ -35,6 +35,8 @@ export class BatchAnswer {
     if (id !== this.#id) throw new FrameError(`a result of batch ${String(id)} instead of ${this.#id}`);
     if (from !== this.outcomes.length || !Array.isArray(out))
       throw new FrameError(`results from row ${String(from)} instead of ${this.outcomes.length}`);
+    // It would pass for progress without an end.
+    if (out.length === 0 && end !== true) throw new FrameError("a result of no row");
     if (from + out.length > this.#n) throw new FrameError(`${from + out.length} results for ${this.#n} rows`);
     for (const outcome of out as readonly WireOutcome[]) {
       if (isOutOfMemory(outcome)) {

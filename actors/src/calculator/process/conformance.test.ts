@@ -305,6 +305,17 @@ describe.each(LANGUAGES)("a worker in $name", (language) => {
     expect(await peer.next()).toMatchObject({ is: "ready", ...conversations.ready });
   });
 
+  it.skipIf(language.skip !== undefined)("parts what no frame holds together, and says what none holds", async () => {
+    const sizes = [6_000_000, 6_000_000, 6_000_000, 17_000_000];
+    peer.say("batch", { id: 900, at: 1, deadlineMs: 1000, rows: sizes.map((n) => ({ do: "fill", n })) });
+    const answer = await peer.answer();
+    const out = answer.is === "result" ? answer.out : [];
+    expect(out.slice(0, 3).map((outcome) => (outcome as readonly string[])[0]?.length)).toEqual(sizes.slice(0, 3));
+    const msg = expect.stringMatching(/cannot be sent: it takes 17\d+ bytes, more than a frame holds/);
+    expect(out[3]).toMatchObject({ code: "CALC-RESULT", msg });
+    expect(await peer.next()).toMatchObject({ is: "credit" });
+  });
+
   it.skipIf(language.skip !== undefined).each(conversations.conversations)("$name", async ({ talk }) => {
     for (const { host, worker, body = {}, end } of talk) {
       if (host !== undefined) peer.say(host, withFiles(body, folder));

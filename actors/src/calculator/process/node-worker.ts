@@ -13,15 +13,26 @@ import { payloadDraft } from "../calculator-payloads.ts";
 import { messagesOf } from "../calculator-result.ts";
 import { allowTypeScript } from "../module-hooks.ts";
 import { type LentToWorker, WorkerPayloads } from "../worker-payloads.ts";
-import { encodeFrame, FrameReader, type HostFrame, PROTOCOL, type WireOutcome, type WorkerFrame } from "./frame.ts";
+import {
+  encodeFrame,
+  FRAME_BYTES_MAX,
+  FrameReader,
+  type HostFrame,
+  PROTOCOL,
+  type WireOutcome,
+  type WorkerFrame,
+} from "./frame.ts";
 
 const SDK = "node 0.1.0";
 const CREDIT_ROWS = 4096;
 /** Results are gathered for as long, so that whoever waits knows how far the batch is. */
 const GATHER_MS = 20;
+/** Or until their payloads are as large. */
+const GATHER_BYTES = 1024 * 1024;
 
 type Welcome = Extract<HostFrame, { is: "welcome" }>;
 type Batch = Extract<HostFrame, { is: "batch" }>;
+type Result = Extract<WorkerFrame, { is: "result" }>;
 
 const { clock } = systemEnv();
 
@@ -33,6 +44,8 @@ class NodeWorker {
   readonly #payloads = new WorkerPayloads(null);
   /** A result since the last frame has bytes in it. */
   #hasDrafts = false;
+  /** Of those. */
+  #draftBytes = 0;
   #cancelled = 0;
   #onCancel: () => void = () => undefined;
   /** Frames are handled one after the other. */
@@ -106,12 +119,13 @@ class NodeWorker {
     payloads.begin(Object.entries(places).map(lentOf));
     const context = { at, graph, node, ...payloads.context };
     const told = { opens: 0, copies: 0 };
-    const result = (end: boolean): WorkerFrame => {
+    const result = (end: boolean): Result => {
       const { opens, copies } = payloads.use;
       const used = { opens: opens - told.opens, copies: copies - told.copies };
       Object.assign(told, { opens, copies });
       const drafts = this.#hasDrafts;
       this.#hasDrafts = false;
+      this.#draftBytes = 0;
       return { is: "result", id, from, out, end, ...(used.opens > 0 && used), ...(drafts && { drafts }) };
     };
     for (const row of rows) {
@@ -120,14 +134,34 @@ class NodeWorker {
       if (outcome === undefined) break;
       out.push(outcome);
       if (isStateful && outcome !== null && "code" in outcome) break;
-      if (clock.monotonic() - flushed < GATHER_MS) continue;
-      this.#send(result(false));
+      if (clock.monotonic() - flushed < GATHER_MS && this.#draftBytes < GATHER_BYTES) continue;
+      this.#sendResult(result(false));
       from += out.length;
       out = [];
       flushed = clock.monotonic();
     }
-    this.#send(result(true));
+    this.#sendResult(result(true));
     if (rows.length > 0) this.#send({ is: "credit", rows: rows.length });
+  }
+
+  /** In as many frames as it needs. What cannot be sent by itself is a failure of its row. */
+  #sendResult(result: Result): void {
+    const frame = encodeFrame(result);
+    if (frame.length <= FRAME_BYTES_MAX) {
+      this.#socket.write(frame);
+      return;
+    }
+    const { out, from, end } = result;
+    const half = out.length >>> 1;
+    if (half === 0) {
+      const msg = `the result cannot be sent: it takes ${frame.length} bytes, more than a frame holds`;
+      const place = { file: this.#welcome?.file ?? "" };
+      this.#send({ ...result, out: [{ code: "CALC-RESULT", msg, place }] });
+      return;
+    }
+    this.#sendResult({ ...result, out: out.slice(0, half), end: false });
+    const { opens: _, copies: __, ...rest } = result;
+    this.#sendResult({ ...rest, from: from + half, out: out.slice(half), end });
   }
 
   /** `undefined`: it was cancelled while it waited. */
@@ -154,6 +188,7 @@ class NodeWorker {
   #wireOf(result: unknown): WireOutcome {
     const messages = messagesOf(result, (bytes, format) => {
       this.#hasDrafts = true;
+      this.#draftBytes += bytes.length;
       return payloadDraft(bytes, format);
     });
     return messages.length === 0 ? null : messages;

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { FRESH, RecordingDraft, sliceOf } from "../../../test/recording-draft.ts";
 import { expectedOf, type SimulatedRow, simulatedWorkers } from "../../../test/simulated-worker.ts";
 import { type BatchPayloads, INLINE_PAYLOADS } from "../calculator-payloads.ts";
-import { encodeFrame, FrameReader } from "./frame.ts";
+import { encodeFrame, FrameReader, type WorkerFrame } from "./frame.ts";
 import { processCalculator } from "./process-calculator.ts";
 import { ProcessCalculatorHost } from "./process-calculator-host.ts";
 
@@ -253,6 +253,47 @@ it.each([
   expect(told.flatMap(([what]) => (what === "ping" ? [] : [what]))).toEqual(signals);
   expect((await step(run, [{ n: 1 }])).given).toEqual([{ n: 1 }]);
   expect(run.behavior.describe?.()).toMatchObject({ restarts: signals.length });
+});
+
+/** Worker processes that say more before some frames. */
+function talkativeWorkers(env: VirtualEnv, more: (frame: WorkerFrame) => WorkerFrame | undefined): WorkerLauncher {
+  const { launch } = simulatedWorkers({ env, stateful: false, kills: 0, credit: 64 });
+  return {
+    launch(command, { data, ended }) {
+      const reader = new FrameReader();
+      const heard = (bytes: Uint8Array): void => {
+        for (const frame of reader.read(bytes) as Iterable<WorkerFrame>) {
+          const first = more(frame);
+          if (first !== undefined) data(encodeFrame(first));
+          data(encodeFrame(frame));
+        }
+      };
+      return launch(command, { data: heard, ended });
+    },
+  };
+}
+
+it.each([
+  ["answers pings that there were not", () => ({ is: "pong", n: 1 }) as const, "pong that nobody asked for"],
+  ["takes its leave unasked", () => ({ is: "bye", reason: "" }) as const, "bye that nobody asked for"],
+  [
+    "has results of no row",
+    (result: Extract<WorkerFrame, { is: "result" }>) => ({ ...result, out: [], end: false }),
+    "a result of no row",
+  ],
+] as const)("a process that %s is ended, for it could do so without an end", async (_, more, why) => {
+  const env = virtualEnv(12);
+  const launcher = talkativeWorkers(env, (frame) => (frame.is === "result" ? more(frame) : undefined));
+  const run = await opened(env, launcher, 1);
+  expect((await step(run, [{ n: 1 }])).given).toEqual(["CALC-PROTOCOL"]);
+  expect(run.behavior.describe?.()).toMatchObject({ lastFailure: expect.stringContaining(why) });
+});
+
+it("a process that greets twice does not load, for it could greet without an end", async () => {
+  const env = virtualEnv(13);
+  const launcher = talkativeWorkers(env, (frame) => (frame.is === "hello" ? frame : undefined));
+  const loaded = { code: "CALC-LOAD", message: expect.stringContaining("a second hello") };
+  await expect(opened(env, launcher, 1)).rejects.toMatchObject(loaded);
 });
 
 it("tells what it knows of itself", async () => {

@@ -81,6 +81,8 @@ export class WorkerSession {
   #conversation: Conversation | undefined;
   #quiet: Timer | undefined;
   #watch: WorkerWatch | undefined;
+  #isGreeted = false;
+  #isDraining = false;
   #credit = 0;
   #batches = 0;
   /** Why the process is being ended. */
@@ -180,6 +182,7 @@ export class WorkerSession {
   async close(): Promise<void> {
     if (this.#process === undefined || this.#end !== undefined) return;
     if (this.#conversation === undefined) {
+      this.#isDraining = true;
       this.#send({ is: "drain" });
       await this.#goneWithin(GRACE_MS);
     }
@@ -236,6 +239,9 @@ export class WorkerSession {
 
   #hello({ proto, sdk }: Extract<WorkerFrame, { is: "hello" }>, greeting: HostFrame): boolean {
     if (proto !== PROTOCOL) throw new FrameError(`it speaks ${String(proto)} (${String(sdk)}), not ${PROTOCOL}`);
+    // Who greets without end would never be late.
+    if (this.#isGreeted) throw new FrameError("a second hello");
+    this.#isGreeted = true;
     this.#send(greeting);
     return false;
   }
@@ -276,16 +282,22 @@ export class WorkerSession {
   }
 
   #hear(frame: WorkerFrame): void {
-    this.#watch?.active();
     const conversation = this.#conversation;
+    if (!this.#isExpected(frame)) throw new FrameError(`${frame.is} that nobody asked for`);
+    this.#watch?.active();
     if (frame.is === "credit") this.#grant(frame.rows);
-    else if (frame.is === "pong") this.#watch?.pong();
     else if (frame.is === "bye") return;
-    else if (conversation === undefined) throw new FrameError(`${frame.is} that nobody asked for`);
     if (conversation === undefined || frame.is === "pong") return;
     if (frame.is === "credit" && conversation.cancel !== undefined) return;
     if (conversation.hear(frame)) conversation.done(undefined);
     else this.#listenFor(conversation.quietMs);
+  }
+
+  /** Everything that a worker says without an end is an answer, or bounded: it must not keep its host at work by speaking. */
+  #isExpected({ is }: WorkerFrame): boolean {
+    if (is === "credit") return true;
+    if (is === "pong") return this.#watch?.pong() === true;
+    return is === "bye" ? this.#isDraining : this.#conversation !== undefined;
   }
 
   #grant(rows: unknown): void {

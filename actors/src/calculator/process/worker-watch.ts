@@ -47,8 +47,11 @@ export class WorkerWatch {
     this.#cpuMsBefore = undefined;
   }
 
-  pong(): void {
-    this.#pongs = this.#pings;
+  /** False: there was no ping that it could be the answer to. */
+  pong(): boolean {
+    if (this.#pongs === this.#pings) return false;
+    this.#pongs++;
+    return true;
   }
 
   stop(): void {

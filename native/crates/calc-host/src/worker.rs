@@ -30,6 +30,8 @@ pub struct Worker {
 /// Outcomes that have not been sent.
 #[derive(Default)]
 struct Gathered {
+    /// As much as a frame of its own takes, and of how many rows.
+    full: Vec<(Vec<u8>, usize)>,
     bytes: Vec<u8>,
     n: usize,
     from: usize,
@@ -39,8 +41,12 @@ struct Gathered {
 
 impl Gathered {
     fn add(&mut self, outcome: &[u8]) {
+        if self.bytes.len() > RESULT_BYTES {
+            self.full.push((std::mem::take(&mut self.bytes), std::mem::take(&mut self.n)));
+        }
         if outcome.len() > OUTCOME_BYTES_MAX {
-            let why = format!("the result takes {} bytes, more than a frame holds", outcome.len());
+            let why =
+                format!("the result cannot be sent: it takes {} bytes, more than a frame holds", outcome.len());
             self.bytes.extend_from_slice(&not_a_result(&why));
             self.has_failed = true;
         } else {
@@ -190,6 +196,17 @@ impl Worker {
     }
 
     fn result(&mut self, id: &Value, gathered: &mut Gathered, is_end: bool) -> io::Result<()> {
+        let (last, n) = (std::mem::take(&mut gathered.bytes), gathered.n);
+        let has_drafts = gathered.has_drafts;
+        for (bytes, n) in std::mem::take(&mut gathered.full) {
+            (gathered.bytes, gathered.n, gathered.has_drafts) = (bytes, n, has_drafts);
+            self.part(id, gathered, false)?;
+        }
+        (gathered.bytes, gathered.n, gathered.has_drafts) = (last, n, has_drafts);
+        self.part(id, gathered, is_end)
+    }
+
+    fn part(&mut self, id: &Value, gathered: &mut Gathered, is_end: bool) -> io::Result<()> {
         let opens = self.calculator.as_ref().map_or(0, LoadedCalculator::take_opens);
         let has_drafts = std::mem::take(&mut gathered.has_drafts);
         let mut body = vec![0x84 + u8::from(opens > 0) + u8::from(has_drafts)];

@@ -59,7 +59,10 @@ class Channel:
         self._reader = FrameReader()
 
     def send(self, name: str, body: dict[str, Any]) -> None:
-        self._socket.sendall(encode(name, body))
+        self.send_encoded(encode(name, body))
+
+    def send_encoded(self, frame: bytes) -> None:
+        self._socket.sendall(frame)
 
     def receive(self) -> Frame | None:
         """Waits for a frame; ``None`` when the host is gone."""

@@ -11,7 +11,7 @@ import traceback
 from typing import Any
 
 from millrace.calculator import Calculator, Context, Factory, factory_in, is_stateful
-from millrace.frame import PROTOCOL, Channel
+from millrace.frame import FRAME_BYTES_MAX, PROTOCOL, Channel, encode
 from millrace.payload import KEY, PayloadError, Payloads
 from millrace.result import ResultError, json_of, messages_of
 
@@ -19,6 +19,8 @@ SDK = "python 0.1.0"
 CREDIT_ROWS = 4096
 #: Results are gathered for as long, so that whoever waits knows how far the batch is.
 GATHER_S = 0.02
+#: Or until their payloads are as large.
+GATHER_BYTES = 1 << 20
 
 Outcome = list[Any] | dict[str, Any] | None
 
@@ -31,8 +33,9 @@ class Worker:
         self._make: Factory | None = None
         self._calculator: Calculator[Any, Any] = Calculator()
         self._stateful = False
-        #: A result since the last frame has bytes in it.
+        #: A result since the last frame has bytes in it, and so many.
         self._has_drafts = False
+        self._draft_bytes = 0
         self._waiting: list[tuple[str, dict[str, Any]]] = []
 
     def serve(self) -> None:
@@ -87,15 +90,15 @@ class Worker:
             if self._stateful and isinstance(outcome, dict):
                 break
             now = time.monotonic()
-            if now - flushed < GATHER_S:
+            if now - flushed < GATHER_S and self._draft_bytes < GATHER_BYTES:
                 continue
-            self._channel.send("result", self._result(batch, start, out, payloads, end=False))
+            self._send_result(self._result(batch, start, out, payloads, end=False))
             start += len(out)
             out = []
             flushed = now
             if self._is_cancelled(batch["id"]):
                 break
-        self._channel.send("result", self._result(batch, start, out, payloads, end=True))
+        self._send_result(self._result(batch, start, out, payloads, end=True))
         if batch["rows"]:
             self._channel.send("credit", {"rows": len(batch["rows"])})
 
@@ -109,10 +112,34 @@ class Worker:
         if self._has_drafts:
             result["drafts"] = True
             self._has_drafts = False
+            self._draft_bytes = 0
         return result
+
+    def _send_result(self, result: dict[str, Any]) -> None:
+        """In as many frames as it needs. What cannot be sent by itself is a failure of its row."""
+        why = "there is a text in it that is no Unicode"
+        try:
+            frame = encode("result", result)
+            if len(frame) <= FRAME_BYTES_MAX:
+                self._channel.send_encoded(frame)
+                return
+            why = f"it takes {len(frame)} bytes, more than a frame holds"
+        except UnicodeEncodeError:
+            pass
+        out = result["out"]
+        if len(out) == 1:
+            failure = {"code": "CALC-RESULT", "msg": f"the result cannot be sent: {why}", "place": {"file": self._file}}
+            self._channel.send("result", {**result, "out": [failure]})
+            return
+        half = len(out) // 2
+        self._send_result({**result, "out": out[:half], "end": False})
+        rest = {**result, "from": result["from"] + half, "out": out[half:]}
+        rest.pop("opens", None)
+        self._send_result(rest)
 
     def _draft(self, data: bytes, format: str) -> dict[str, Any]:
         self._has_drafts = True
+        self._draft_bytes += len(data)
         return {KEY: {"format": format, "bytes": data}}
 
     def _outcome(self, row: Any, context: Context) -> Outcome:
@@ -174,7 +201,8 @@ def _describe(error: BaseException) -> str:
     except Exception:  # Even that is the author's code.
         text = ""
     name = type(error).__name__
-    return f"{name}: {text}" if text else name
+    # A text may hold what no encoding has.
+    return (f"{name}: {text}" if text else name).encode("utf-8", "replace").decode("utf-8")
 
 
 def main() -> None:

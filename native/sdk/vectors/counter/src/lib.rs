@@ -20,6 +20,7 @@ impl Calculator for Counter {
                 self.snapshot()
             }
             Some("many") => Value::List((0..row.get("n").as_i64().unwrap_or(0)).map(Value::from).collect()),
+            Some("fill") => "x".repeat(row.get("n").as_i64().unwrap_or(0) as usize).into(),
             Some("where") => {
                 Value::map([("at", context.at.into()), ("graph", context.graph.into()), ("node", context.node.into())])
             }

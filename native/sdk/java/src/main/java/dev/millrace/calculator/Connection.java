@@ -17,7 +17,11 @@ final class Connection {
   }
 
   void send(Frame frame) throws IOException {
-    ByteBuffer bytes = ByteBuffer.wrap(frame.encode());
+    send(frame.encode());
+  }
+
+  void send(byte[] frame) throws IOException {
+    ByteBuffer bytes = ByteBuffer.wrap(frame);
     while (bytes.hasRemaining()) channel.write(bytes);
   }
 

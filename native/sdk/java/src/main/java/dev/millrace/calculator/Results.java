@@ -13,6 +13,8 @@ final class Results {
   private static final int DEPTH_MAX = 200;
   /** A result since it was last asked has bytes in it. The program calculates in one thread. */
   private static boolean hasDrafts;
+  /** And so many. */
+  private static long draftBytes;
 
   private Results() {}
 
@@ -36,11 +38,17 @@ final class Results {
   static boolean takeHasDrafts() {
     boolean taken = hasDrafts;
     hasDrafts = false;
+    draftBytes = 0;
     return taken;
+  }
+
+  static long draftBytes() {
+    return draftBytes;
   }
 
   private static Map<String, Object> draftOf(PayloadResult payload) {
     hasDrafts = true;
+    draftBytes += payload.bytes().length;
     return Map.of(Payloads.KEY, Map.of("format", payload.format(), "bytes", payload.bytes()));
   }
 
@@ -69,11 +77,11 @@ final class Results {
 
   /** Numbers that are not finite become null, as everywhere in Millrace. */
   private static Object numberOf(Number number, String path) throws NotJson {
-    if (number instanceof Double || number instanceof Float)
+    if (number instanceof Double || number instanceof Float || number instanceof java.math.BigDecimal)
       return Double.isFinite(number.doubleValue()) ? (Object) number.doubleValue() : null;
     boolean fits = !(number instanceof BigInteger big) || big.bitLength() < 63;
-    if (number instanceof java.math.BigDecimal) return number.doubleValue();
-    if (fits && Math.abs(number.longValue()) <= MessagePack.WHOLE_MAX) return number.longValue();
+    long whole = number.longValue();
+    if (fits && -MessagePack.WHOLE_MAX <= whole && whole <= MessagePack.WHOLE_MAX) return whole;
     throw new NotJson("an integer beyond 2^53", path);
   }
 

@@ -18,6 +18,8 @@ public final class Worker {
   private static final long CREDIT_ROWS = 4096;
   /** Results are gathered for as long, so that whoever waits knows how far the batch is. */
   private static final long GATHER_NS = 20_000_000;
+  /** Or until their payloads are as large. */
+  private static final long GATHER_BYTES = 1 << 20;
 
   private final Connection connection;
   private Path file = Path.of("");
@@ -111,14 +113,14 @@ public final class Worker {
       Object outcome = outcomeOf(row, context);
       out.add(outcome);
       if (calculator.isStateful() && outcome instanceof Map) break;
-      if (System.nanoTime() - flushed < GATHER_NS) continue;
-      send("result", result(id, from, out, false, payloads));
+      if (System.nanoTime() - flushed < GATHER_NS && Results.draftBytes() < GATHER_BYTES) continue;
+      sendResult(result(id, from, out, false, payloads));
       from += out.size();
       out = new ArrayList<>();
       flushed = System.nanoTime();
       if (isCancelled(id)) break;
     }
-    send("result", result(id, from, out, true, payloads));
+    sendResult(result(id, from, out, true, payloads));
     if (!rows.isEmpty()) send("credit", fields("rows", (long) rows.size()));
   }
 
@@ -128,6 +130,32 @@ public final class Worker {
     if (opens > 0) result.put("opens", opens);
     if (Results.takeHasDrafts()) result.put("drafts", true);
     return result;
+  }
+
+  /** In as many frames as it needs. What cannot be sent by itself is a failure of its row. */
+  private void sendResult(Map<String, Object> result) throws IOException {
+    byte[] frame = new Frame("result", result).encode();
+    if (frame.length <= Frame.BYTES_MAX) {
+      connection.send(frame);
+      return;
+    }
+    List<?> out = (List<?>) result.get("out");
+    Map<String, Object> part = new LinkedHashMap<>(result);
+    if (out.size() == 1) {
+      String why = "the result cannot be sent: it takes " + frame.length + " bytes, more than a frame holds";
+      part.put("out", List.of(fields("code", "CALC-RESULT", "msg", why, "place", fields("file", file.toString()))));
+      send("result", part);
+      return;
+    }
+    int half = out.size() / 2;
+    part.put("out", out.subList(0, half));
+    part.put("end", false);
+    sendResult(part);
+    Map<String, Object> rest = new LinkedHashMap<>(result);
+    rest.put("from", (Long) result.get("from") + half);
+    rest.put("out", out.subList(half, out.size()));
+    rest.remove("opens");
+    sendResult(rest);
   }
 
   /** A list of messages, null for none, or a map that says why it failed. */
