@@ -2,7 +2,7 @@
  * Runs a calculator module in a worker thread under limits of time and memory, and gives every row an outcome: when the
  * worker must be ended, or ends itself, the row at work is to blame; rows before and behind it are done again in a new worker.
  */
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import {
   type Env,
   errorEntry,
@@ -72,6 +72,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
   readonly #reader: ReaderModule | null;
   readonly #progress = new Int32Array(new SharedArrayBuffer(4));
   #worker: Worker | undefined;
+  #port: MessagePort | undefined;
   #batches = 0;
   #isLoading = false;
   #starts = 0;
@@ -103,7 +104,9 @@ export class CalculatorWorkerHost implements CalculatorHost {
   async start(): Promise<CalculatorInfo> {
     await this.close();
     this.#starts++;
+    const { port1: port, port2 } = new MessageChannel();
     const data: CalculatorWorkerData = {
+      port: port2,
       url: this.#url,
       export: this.#export,
       config: this.#config,
@@ -117,6 +120,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
     const worker = new Worker(BOOTSTRAP, {
       eval: true,
       workerData: { calculator: data, hooks: hooksUrl, stripper: stripperPath(), entry },
+      transferList: [port2],
       resourceLimits: { maxOldGenerationSizeMb: this.#memoryMib },
       // What a module prints must not end up between the lines that a command prints.
       stdout: true,
@@ -124,7 +128,8 @@ export class CalculatorWorkerHost implements CalculatorHost {
     // Not piped: each pipe listens to stderr, and with more than ten of them Node warns of a leak.
     worker.stdout.on("data", (printed: Uint8Array) => process.stderr.write(printed));
     this.#worker = worker;
-    this.#listen(worker);
+    this.#port = port;
+    this.#listen(worker, port);
     this.#isLoading = true;
     const answer = await this.#answer(worker, this.#loadMs);
     this.#isLoading = false;
@@ -182,7 +187,7 @@ export class CalculatorWorkerHost implements CalculatorHost {
     const id = ++this.#batches;
     Atomics.store(this.#progress, 0, 0);
     const request = { id, rows, context, lent: lent.map(plainOf) } satisfies BatchRequest;
-    worker.postMessage(request);
+    this.#port?.postMessage(request);
     const answer = await this.#answer(worker, this.#deadlineMs);
     if (answer instanceof MillraceError) return answer;
     invariant(answer.type === "done" && answer.id === id, "a worker answers batches in turn");
@@ -238,15 +243,20 @@ export class CalculatorWorkerHost implements CalculatorHost {
   }
 
   /** What a worker says goes to whoever waits for it; one that was given up is not heard any more. */
-  #listen(worker: Worker): void {
+  #listen(worker: Worker, port: MessagePort): void {
+    const heard = (message: unknown): void => {
+      if (this.#worker === worker && isAnswer(message, this.#isLoading ? null : this.#batches)) this.#settle?.(message);
+    };
     const end = (casualty: MillraceError): void => {
+      // Its last words may still be on their way.
+      for (let said = receiveMessageOnPort(port); said !== undefined; said = receiveMessageOnPort(port))
+        heard(said.message);
+      port.close();
       if (this.#worker !== worker) return;
       this.#worker = undefined;
       this.#settle?.(casualty);
     };
-    worker.on("message", (message: unknown) => {
-      if (this.#worker === worker && isAnswer(message, this.#isLoading ? null : this.#batches)) this.#settle?.(message);
-    });
+    port.on("message", heard);
     worker.on("error", (error: Error & { code?: string }) => end(casualtyOf(error, this.#memoryMib)));
     worker.on("exit", (code) => end(actorError("CALC-EXIT", `the calculator ended its worker with exit code ${code}`)));
   }
@@ -291,7 +301,7 @@ interface Suspect {
   readonly attempts: number;
 }
 
-/** The port is open to the module too: what is no answer, or one to another batch, is none of ours. `null`: it is being loaded. */
+/** A module can find the port if it looks for it: what is no answer, or one to another batch, is none of ours. `null`: it is being loaded. */
 function isAnswer(message: unknown, batch: number | null): message is WorkerMessage {
   if (typeof message !== "object" || message === null) return false;
   const { type, id } = message as { readonly type?: unknown; readonly id?: unknown };

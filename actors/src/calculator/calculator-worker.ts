@@ -14,6 +14,11 @@ import { type LentToWorker, WorkerPayloads } from "./worker-payloads.ts";
 
 /** What the worker is started with. */
 export interface CalculatorWorkerData {
+  /**
+   * What the host is spoken to through. Not the thread's own port: that is open to the code of the module, whose host would have to hear
+   * whatever is said there, as fast as it is said.
+   */
+  readonly port: MessagePort;
   readonly url: string;
   readonly export: string | null;
   readonly config: Json;
@@ -107,7 +112,8 @@ async function handle(
   return { message, transfer: [...transfer] };
 }
 
-async function serve(port: MessagePort, data: CalculatorWorkerData): Promise<void> {
+async function serve(data: CalculatorWorkerData): Promise<void> {
+  const { port } = data;
   // A stray rejection or a throw in a callback belongs to no message; it must not take the messages at work with it.
   process.on("unhandledRejection", (reason) =>
     process.stderr.write(`calculator: unhandled rejection: ${String(reason)}\n`),
@@ -128,5 +134,10 @@ async function serve(port: MessagePort, data: CalculatorWorkerData): Promise<voi
 }
 
 // Imported for its types alone, the module does nothing.
-const { calculator } = (workerData ?? {}) as { readonly calculator?: CalculatorWorkerData };
-if (parentPort !== null && calculator !== undefined) await serve(parentPort, calculator);
+const given = (workerData ?? {}) as { calculator?: CalculatorWorkerData };
+const { calculator } = given;
+if (parentPort !== null && calculator !== undefined) {
+  delete given.calculator;
+  parentPort.close();
+  await serve(calculator);
+}

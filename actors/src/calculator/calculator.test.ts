@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
 import { type CommittedBehavior, type Json, type PureBehavior, RowBatch, reportOf, systemEnv } from "@millrace/engine";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
 import { FRESH, RecordingDraft, sliceOf } from "../../test/recording-draft.ts";
@@ -205,6 +206,21 @@ test("stray rejections and throws in callbacks harm no message", async () => {
   `);
   expect((await step(behavior, [1, 2])).out).toEqual([1, 2]);
   expect((await step(behavior, [3])).out).toEqual([3]);
+});
+
+test("what a module says through its thread's port is heard by nobody", async () => {
+  const emitted = vi.spyOn(Worker.prototype, "emit");
+  const behavior = await committed(`
+    import { parentPort, workerData } from "node:worker_threads";
+    export default (row) => {
+      for (let i = 0; i < 1000; i++) parentPort.postMessage({ type: "rubbish" });
+      return { row, port: workerData.calculator === undefined };
+    };
+  `);
+  expect((await step(behavior, [1, 2])).out).toEqual([1, 2].map((row) => ({ row, port: true })));
+  await behavior.close?.();
+  expect(emitted.mock.calls.filter(([event]) => event === "message")).toEqual([]);
+  emitted.mockRestore();
 });
 
 test("a replay takes the logged results and calls nothing", async () => {

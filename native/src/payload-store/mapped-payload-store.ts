@@ -25,7 +25,10 @@ export interface MappedPayloadStoreOptions {
   readonly leasedBytesMax?: number;
   /** Bytes of the store's files, of all processes together; what is there is not taken back. Default: no limit. */
   readonly machineBytesMax?: number;
-  /** Payloads that this process may lease; beyond them its readers copy. Default 4096, 64 bytes of memory each. */
+  /**
+   * Payloads that this process may lease, and further references to payloads that it leases already; beyond them its readers copy.
+   * Default 4096, 64 bytes of memory each.
+   */
   readonly slots?: number | undefined;
   /** How long a process may stand still and keep its leases. Default 5000. */
   readonly leaseMs?: number | undefined;

@@ -9,6 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import {
   type Env,
   WORKER_SOCKET,
@@ -24,6 +25,9 @@ import { processUsage } from "./process-usage.ts";
 
 /** util-linux: has the kernel kill the program when the thread that started it ends, however that ends. */
 const SETPRIV = "/usr/bin/setpriv";
+/** What a program prints is read up to so many bytes at a time: who prints more waits, for its host has others to listen to. */
+const OUTPUT_BYTES_MAX = 1024 * 1024;
+const OUTPUT_PAUSE_MS = 100;
 /** Longest that a program may go without its socket, and the socket of one that is gone stay open in somebody else's hands. */
 const SOCKET_LINGER_MS = 500;
 
@@ -86,9 +90,8 @@ class UnixWorker implements WorkerProcess {
 
   #attach(server: Server, folder: string, listener: WorkerListener, env: Env): void {
     const child = this.#child;
-    const keep = (chunk: Buffer): void => this.#output.write(chunk);
-    child.stdout?.on("data", keep);
-    child.stderr?.on("data", keep);
+    const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
+    for (const stream of streams) this.#read(stream, env);
     const stopListening = (): void => {
       server.close();
       rm(folder, { recursive: true, force: true }).catch(() => undefined);
@@ -103,11 +106,24 @@ class UnixWorker implements WorkerProcess {
     });
     child.once("exit", (code, signal) => {
       stopListening();
+      for (const stream of streams) stream.resume();
       this.signal("SIGKILL");
       this.#afterSocket({ code, signal }, listener, env);
     });
     // Reported by `once` of the launch; a child that never was has no end.
     child.on("error", () => undefined);
+  }
+
+  #read(stream: Readable, env: Env): void {
+    let bytes = 0;
+    stream.on("data", (chunk: Buffer) => {
+      this.#output.write(chunk);
+      bytes += chunk.length;
+      if (bytes < OUTPUT_BYTES_MAX) return;
+      bytes = 0;
+      stream.pause();
+      env.timers.after(OUTPUT_PAUSE_MS, () => stream.resume());
+    });
   }
 
   /** A program that closes its socket may be about to end by itself, with an exit code of its own. */
