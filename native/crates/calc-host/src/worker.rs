@@ -45,8 +45,7 @@ impl Gathered {
             self.full.push((std::mem::take(&mut self.bytes), std::mem::take(&mut self.n)));
         }
         if outcome.len() > OUTCOME_BYTES_MAX {
-            let why =
-                format!("the result cannot be sent: it takes {} bytes, more than a frame holds", outcome.len());
+            let why = format!("the result cannot be sent: it takes {} bytes, more than a frame holds", outcome.len());
             self.bytes.extend_from_slice(&not_a_result(&why));
             self.has_failed = true;
         } else {
