@@ -1,12 +1,12 @@
 //! The payload store, as one JS thread uses it.
 
-use millrace_lodge::{Format, Lease, Mapping, Options, Reservation, Store, Terms, Token, is_abandoned};
+use millrace_lodge::{Format, Lease, Options, Reservation, Store, Terms, Token, is_abandoned};
 use napi::bindgen_prelude::{FromNapiValue, Object, TypeName, Uint8ArraySlice, ValidateNapiValue};
 use napi::{Env, Error, JsValue, Result, Status, Unknown, ValueType, check_status, sys};
 use napi_derive::napi;
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 fn failed(error: millrace_lodge::Error) -> Error {
@@ -169,7 +169,7 @@ impl Lodge {
     pub fn reserve(&self, length: f64, format: u32) -> Result<Option<LodgeReservation>> {
         let format = format_of(format).ok_or_else(|| Error::new(Status::InvalidArg, "no such format"))?;
         let reservation = self.store()?.reserve(length as u64, format).map_err(failed)?;
-        Ok(reservation.map(|reservation| LodgeReservation { reservation: Some(reservation) }))
+        Ok(reservation.map(|reservation| LodgeReservation { reservation: Arc::new(Mutex::new(Some(reservation))) }))
     }
 
     #[napi]
@@ -284,9 +284,10 @@ impl Lodge {
     }
 }
 
+/// Whoever can still write to the bytes has the reservation too, so that nobody else gets its pages (P-R9).
 #[napi]
 pub struct LodgeReservation {
-    reservation: Option<Reservation>,
+    reservation: Arc<Mutex<Option<Reservation>>>,
 }
 
 #[napi]
@@ -295,30 +296,26 @@ impl LodgeReservation {
     #[napi(ts_return_type = "ArrayBuffer")]
     pub fn buffer<'a>(&self, env: &'a Env) -> Result<Unknown<'a>> {
         let gone = || Error::new(Status::GenericFailure, "the reservation was published or given up");
-        let reservation = self.reservation.as_ref().ok_or_else(gone)?;
-        external_buffer::<Mapping>(env, reservation.bytes(), reservation.memory())
+        let bytes = self.reserved().as_ref().map(Reservation::bytes).ok_or_else(gone)?;
+        external_buffer(env, bytes, self.reservation.clone())
     }
 
     /// `None` when the buffer was moved away, so that somebody could still write to it, or the store was closed.
     #[napi]
     pub fn publish(&mut self, env: &Env, buffer: Object) -> Result<Option<String>> {
-        let Some(reservation) = self.reservation.take() else { return Ok(None) };
-        if !detach(env, &buffer)? {
-            // Its pages can never be used again.
-            std::mem::forget(reservation);
-            return Ok(None);
-        }
-        Ok(reservation.publish().as_ref().map(written))
+        let reservation = if detach(env, &buffer)? { self.reserved().take() } else { None };
+        Ok(reservation.and_then(Reservation::publish).as_ref().map(written))
     }
 
     #[napi]
     pub fn give_up(&mut self, env: &Env, buffer: Object) -> Result<()> {
-        if let Some(reservation) = self.reservation.take()
-            && !detach(env, &buffer)?
-        {
-            std::mem::forget(reservation);
-        }
+        let reservation = if detach(env, &buffer)? { self.reserved().take() } else { None };
+        drop(reservation);
         Ok(())
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, Option<Reservation>> {
+        self.reservation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -220,6 +220,21 @@ describe.skipIf(skipped)(`payloads by reference${skipped ? ` (skipped: ${skipped
     expect([view.length, asked?.length]).toEqual([0, 0]);
   });
 
+  it("gives nobody the room of a reservation whose bytes somebody can still write to", async () => {
+    const store = openMappedPayloadStore({ dir });
+    let bytes: Uint8Array | undefined = forgottenReservation(store);
+    const first = (await store.put(Buffer.alloc(9000), "raw")) as PayloadToken;
+    expect((await leaseAndForget(store, [first], () => 0)).right).toBe(1);
+    await afterCollections(() => store.stats().leases === 0);
+    const others: PayloadToken[] = [];
+    for (let i = 0; i < 20; i++) others.push((await store.put(Buffer.alloc(70_000, 3), "raw")) as PayloadToken);
+    bytes.fill(0xee);
+    for (const other of others) expect((await store.acquire(other))?.bytes.every((byte) => byte === 3)).toBe(true);
+    bytes = undefined;
+    await afterCollections(() => store.stats().payloads === others.length + 1);
+    await store.close();
+  });
+
   it("leaves no payload behind", async () => {
     const store = openMappedPayloadStore({ dir });
     await store.put(Buffer.alloc(5000), "raw");
@@ -256,6 +271,10 @@ async function leaseAndForget(
     if (lease?.place() !== undefined) mapped++;
   }
   return { right, mapped };
+}
+
+function forgottenReservation(store: MappedPayloadStore): Uint8Array {
+  return store.reserve(70_000, "raw")?.bytes as Uint8Array;
 }
 
 async function bytesOf(store: MappedPayloadStore, token: PayloadToken): Promise<Uint8Array> {

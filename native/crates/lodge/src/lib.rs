@@ -48,4 +48,3 @@ pub use lmdb_tool::{Access, Transaction};
 pub use peers::Terms;
 pub use reservation::Reservation;
 pub use store::{Options, Stats, Store};
-pub use system::Mapping;

@@ -23,15 +23,10 @@ impl Reservation {
         Self { shared, placed, memory, done: false }
     }
 
-    /// Where the payload is to be written. It stays mapped as long as `memory` is held; what is written after `publish`
-    /// would be seen by readers, so nobody may be able to.
+    /// Where the payload is to be written, while this is kept: whoever can still write has to keep it, or others get the pages. What is
+    /// written after `publish` would be seen by readers, so nobody may be able to.
     pub fn bytes(&self) -> NonNull<[u8]> {
         NonNull::slice_from_raw_parts(self.at(HEADER_BYTES), self.placed.length as usize)
-    }
-
-    /// Keeps the bytes mapped.
-    pub fn memory(&self) -> Arc<Mapping> {
-        self.memory.clone()
     }
 
     fn at(&self, offset: usize) -> NonNull<u8> {
