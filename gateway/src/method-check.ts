@@ -2,7 +2,7 @@
 import { gatewayError } from "./errors.ts";
 import type { App } from "./routes/route-context.ts";
 
-const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 /** Answers, at every address that `addRoutes` adds, the methods that it adds no route for. */
 export function refuseOtherMethods(app: App, addRoutes: () => void): void {

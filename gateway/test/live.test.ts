@@ -222,6 +222,11 @@ it("is free again for others when a reader that asked for many live streams over
   await expect.poll(statusOfAnother).toBe(200);
 });
 
+it.each(["/api/v1/live", "/api/v1/projections/departures/live"])("has no head: %s", async (path) => {
+  const { status, headers } = await fetch(`${origin}${path}`, { method: "HEAD" });
+  expect([status, headers.get("allow")]).toEqual([405, "GET"]);
+});
+
 describe("a live projection", () => {
   it("sends the page once and then only rows that changed", async () => {
     const stream = messages("/api/v1/projections/departures/live?limit=10");

@@ -24,6 +24,7 @@ export function liveRoutes(app: App, context: RouteContext): void {
   app.get(
     "/api/v1/live",
     {
+      ...STREAMING,
       schema: {
         tags: ["live"],
         summary: "Status, newest events and samples as they come",
@@ -47,6 +48,9 @@ export function liveRoutes(app: App, context: RouteContext): void {
     },
   );
 }
+
+/** A stream has no end, so nothing could answer what only asks for its head. */
+export const STREAMING = { exposeHeadRoute: false } as const;
 
 export const eventStream = {
   description: "An event stream",

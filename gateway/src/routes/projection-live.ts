@@ -3,7 +3,7 @@ import type { Beat } from "../live/live-feed.ts";
 import { SseStream } from "../live/sse-stream.ts";
 import { problemResponses } from "../schema/problem.ts";
 import { ProjectionLiveQuerySchema, ProjectionParams } from "../schema/projection.ts";
-import { eventStream, openStream } from "./live.ts";
+import { eventStream, openStream, STREAMING } from "./live.ts";
 import { projectionOf, projectionQuery } from "./projections.ts";
 import type { App, RouteContext } from "./route-context.ts";
 
@@ -14,6 +14,7 @@ export function projectionLiveRoutes(app: App, context: RouteContext): void {
   app.get(
     "/api/v1/projections/:name/live",
     {
+      ...STREAMING,
       schema: {
         tags: ["live"],
         summary: "Rows of a projection as they change",
