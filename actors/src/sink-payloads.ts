@@ -62,12 +62,12 @@ export async function bytesOf(reference: PayloadReference, { exchange, bytesMax 
     throw payloadError("PAYLOAD-TOO-LARGE", message, { details: { bytes: reference.length, bytesMax } });
   }
   const lease = await exchange.open(reference);
-  const { length } = lease.bytes;
+  const { length } = lease.token;
   if (length !== reference.length) {
     lease.release();
     throw payloadError("PAYLOAD-VALUE", `a reference says ${reference.length} bytes of a payload that has ${length}`);
   }
-  const value = inlineValue({ format: reference.format, bytes: lease.bytes });
+  const value = lease.read((bytes) => inlineValue({ format: reference.format, bytes }));
   // Only now is it known that every byte was the payload's (P-R6).
   if (lease.release()) return value;
   throw payloadError("PAYLOAD-LEASE-LOST", "a payload was freed while it was sent");

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { RecordKernel } from "@millrace/engine";
 
 /** Raises with every change of what the addon exports; `INTERFACE` in native/node/src/lib.rs. */
-const INTERFACE = 18;
+const INTERFACE = 19;
 
 export interface Addon {
   interfaceVersion(): number;
@@ -152,6 +152,12 @@ export interface Lodge {
   detach(buffer: ArrayBuffer): void;
   /** A view of the payload, detached by `release`. */
   buffer(lease: number): ArrayBuffer;
+  /** The file that holds the payload, as a number that no other has; -1 when it lies in no file that is mapped whole. */
+  segmentOf(lease: number): number;
+  /** All of that file. Never detached: what a lease does not hold shows anything. */
+  segment(lease: number): ArrayBuffer;
+  /** Of the payload's first byte in it. */
+  offsetIn(lease: number): number;
   isValid(lease: number): boolean;
   pin(lease: number): boolean;
   /** File and offset of the payload; `null` for a copy. */

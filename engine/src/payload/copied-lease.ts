@@ -24,6 +24,10 @@ export class CopiedLease implements PayloadLease {
     throw payloadError("PAYLOAD-RELEASED", `the lease on payload ${this.token.id} was released`);
   }
 
+  read<T>(use: (bytes: Uint8Array) => T): T {
+    return use(this.bytes);
+  }
+
   isValid(): boolean {
     return this.#bytes !== undefined;
   }

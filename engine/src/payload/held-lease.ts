@@ -19,6 +19,10 @@ export class HeldLease implements PayloadLease {
     return this.#lease.bytes;
   }
 
+  read<T>(use: (bytes: Uint8Array) => T): T {
+    return this.#lease.read(use);
+  }
+
   isValid(): boolean {
     return this.#lease.isValid();
   }

@@ -32,6 +32,13 @@ export interface PayloadLease {
    * @throws PAYLOAD-LEASE-LOST after {@link isValid} answered false
    */
   readonly bytes: Uint8Array;
+  /**
+   * Calls `use` with the payload, at once, and gives what it answers. For code of ours that copies or computes and keeps nothing: the array
+   * may be a part of one that is never detached, and shows anything after `use`. Costs the same for a byte and for a gigabyte, where
+   * {@link bytes} begins a collection of garbage when there are more than 64 MiB of them.
+   * @throws as {@link bytes}
+   */
+  read<T>(use: (bytes: Uint8Array) => T): T;
   /** Whether every byte read so far was this payload's: asked after the last use and before the step is appended (P-R6). */
   isValid(): boolean;
   /** Ends the lease and detaches the bytes. Answers as {@link isValid} did; a second call does nothing and answers false. */

@@ -51,6 +51,22 @@ export function payloadStoreContract(name: string, make: MakePayloadStore): void
         }
       }));
 
+    it("shows a payload to code that reads it at once, beside whoever has its bytes", () =>
+      withStore(async (store) => {
+        for (const size of [0, 3, 70_000]) {
+          const [other, token] = [await putInto(store, sample(9000)), await putInto(store, sample(size))];
+          const [a, b] = [await store.acquire(token), await store.acquire(token)];
+          const copied = [a, b].map((lease) => lease?.read((bytes) => Buffer.from(bytes)));
+          expect(copied).toEqual([Buffer.from(sample(size)), Buffer.from(sample(size))]);
+          a?.bytes.fill(9);
+          expect(a?.read((bytes) => bytes.every((byte) => byte === 9))).toBe(true);
+          expect([a?.release(), b?.release()]).toEqual([true, true]);
+          expect(() => a?.read(() => "read")).toThrow(expect.objectContaining({ code: "PAYLOAD-RELEASED" }));
+          await store.discard(other);
+          await store.discard(token);
+        }
+      }));
+
     it("keeps producer and readers apart: nobody sees what another writes", () =>
       withStore(async (store) => {
         const given = Buffer.from([1, 2, 3]);

@@ -99,6 +99,7 @@ function revoked(lease: PayloadLease): PayloadLease {
     get bytes() {
       return lease.bytes;
     },
+    read: (use) => lease.read(use),
     isValid: () => false,
     release: () => {
       lease.release();

@@ -61,8 +61,12 @@ export async function* piecesOf(
   try {
     let offset = 0;
     do {
-      yield message(offset, lease.bytes.slice(offset, offset + bytesMax));
-      offset += bytesMax;
+      const [start, end] = [offset, offset + bytesMax];
+      yield message(
+        start,
+        lease.read((bytes) => bytes.slice(start, end)),
+      );
+      offset = end;
     } while (offset < length);
   } finally {
     // Bytes of a lease that did not last are found out by their hash.

@@ -13,7 +13,7 @@ mod zstd;
 use napi_derive::napi;
 
 /// Number of the interface between the addon and `native/src/addon.ts`, changed together.
-const INTERFACE: u32 = 18;
+const INTERFACE: u32 = 19;
 
 #[napi]
 pub fn interface_version() -> u32 {

@@ -231,6 +231,26 @@ impl Lodge {
         external_buffer(env, lease.bytes(), lease.clone())
     }
 
+    /// Number of the file in which the payload lies; -1 when it lies in none that is mapped whole.
+    #[napi]
+    pub fn segment_of(&self, lease: u32) -> Result<f64> {
+        let lease = self.lease(lease)?;
+        Ok(if lease.in_whole().is_some() { lease.env_number() as f64 } else { -1.0 })
+    }
+
+    /// All of that file. It is not given to `release`: who reads there reads what a lease holds, and nothing else.
+    #[napi(ts_return_type = "ArrayBuffer")]
+    pub fn segment<'a>(&self, env: &'a Env, lease: u32) -> Result<Unknown<'a>> {
+        let (view, _) = self.lease(lease)?.in_whole().ok_or_else(no_segment)?;
+        external_buffer(env, view.segment(), view.clone())
+    }
+
+    /// Of the payload's first byte in it.
+    #[napi]
+    pub fn offset_in(&self, lease: u32) -> Result<f64> {
+        Ok(self.lease(lease)?.in_whole().ok_or_else(no_segment)?.1 as f64)
+    }
+
     #[napi]
     pub fn is_valid(&self, lease: u32) -> Result<bool> {
         Ok(self.lease(lease)?.is_valid())
@@ -317,6 +337,10 @@ impl LodgeReservation {
     fn reserved(&self) -> MutexGuard<'_, Option<Reservation>> {
         self.reservation.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn no_segment() -> Error {
+    Error::new(Status::InvalidArg, "the payload lies in no file that is mapped whole")
 }
 
 /// An ArrayBuffer on memory that `owner` keeps alive, until the engine is done with it.

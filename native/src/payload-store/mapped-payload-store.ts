@@ -106,6 +106,7 @@ export function openMappedPayloadStore(options: MappedPayloadStoreOptions): Mapp
 class LodgeStore implements MappedPayloadStore {
   readonly id: string;
   readonly #lodge: Lodge;
+  readonly #segments: Segments;
   readonly #leases = new HeldLeases<MappedLease | SmallLease>((lease) => this.#remainsOf(lease));
   /** Leases on copies, which the addon does not know. */
   #copies = 0;
@@ -114,6 +115,7 @@ class LodgeStore implements MappedPayloadStore {
 
   constructor(lodge: Lodge) {
     this.#lodge = lodge;
+    this.#segments = new Segments(lodge);
     this.#detach = (buffer) => lodge.detach(buffer);
     this.id = lodge.id();
   }
@@ -163,6 +165,7 @@ class LodgeStore implements MappedPayloadStore {
     if (this.#closed) return;
     this.#closed = true;
     this.#leases.releaseAll();
+    this.#segments.clear();
     this.#lodge.close();
   }
 
@@ -185,7 +188,7 @@ class LodgeStore implements MappedPayloadStore {
       lodge.acquire(id, FORMATS.indexOf(format), length, hash),
     );
     if (number < 0) return undefined;
-    const lease = new MappedLease(token, this.#lodge, number, this.#leases);
+    const lease = new MappedLease(token, this.#lodge, number, this.#segments, this.#leases);
     this.#leases.add(lease);
     return lease;
   }
@@ -238,6 +241,39 @@ class SmallLease extends CopiedLease implements MappedPayloadLease {
   }
 }
 
+/** Files of the store that a thread has as arrays. Payloads lie in one or two, until one is emptied and another begun. */
+const SEGMENTS_MAX = 4;
+
+/** Files of the store, each as one array for as long as the thread reads from it: V8 hears of its bytes once. */
+class Segments {
+  readonly #lodge: Lodge;
+  readonly #files = new Map<number, ArrayBuffer>();
+
+  constructor(lodge: Lodge) {
+    this.#lodge = lodge;
+  }
+
+  /** A payload as a part of its file. `undefined` when it does not lie in one that is mapped whole. */
+  view(lease: number, length: number): Uint8Array | undefined {
+    const number = this.#lodge.segmentOf(lease);
+    if (number < 0) return undefined;
+    const file = this.#files.get(number) ?? this.#opened(number, lease);
+    return new Uint8Array(file, this.#lodge.offsetIn(lease), length);
+  }
+
+  clear(): void {
+    this.#files.clear();
+  }
+
+  #opened(number: number, lease: number): ArrayBuffer {
+    const [oldest] = this.#files.keys();
+    if (oldest !== undefined && this.#files.size === SEGMENTS_MAX) this.#files.delete(oldest);
+    const file = this.#lodge.segment(lease);
+    this.#files.set(number, file);
+    return file;
+  }
+}
+
 const closedError = (): Error => payloadError("PAYLOAD-CLOSED", "the payload store is closed");
 
 /** Whoever has the bytes of a lease has the lease. */
@@ -247,28 +283,40 @@ class MappedLease implements MappedPayloadLease {
   readonly token: PayloadToken;
   readonly #lodge: Lodge;
   readonly #number: number;
+  readonly #segments: Segments;
   readonly #held: HeldLeases<MappedLease | SmallLease>;
   #isWatched = false;
   #buffer: ArrayBuffer | undefined;
   #bytes: Uint8Array | undefined;
   #state: "held" | "lost" | "released" = "held";
 
-  constructor(token: PayloadToken, lodge: Lodge, number: number, held: HeldLeases<MappedLease | SmallLease>) {
+  constructor(
+    token: PayloadToken,
+    lodge: Lodge,
+    number: number,
+    segments: Segments,
+    held: HeldLeases<MappedLease | SmallLease>,
+  ) {
     this.token = token;
     this.#lodge = lodge;
     this.#number = number;
+    this.#segments = segments;
     this.#held = held;
   }
 
   get bytes(): Uint8Array {
     if (this.#bytes !== undefined) return this.#bytes;
-    const { id } = this.token;
-    if (this.#state === "lost") throw payloadError("PAYLOAD-LEASE-LOST", `the lease on payload ${id} was revoked`);
-    if (this.#state === "released") throw payloadError("PAYLOAD-RELEASED", `the lease on payload ${id} was released`);
+    this.#mustBeHeld();
     this.#buffer = this.#lodge.buffer(this.#number);
     this.#bytes = new Uint8Array(this.#buffer);
     if (this.#isWatched) LEASES.set(this.#buffer, this);
     return this.#bytes;
+  }
+
+  read<T>(use: (bytes: Uint8Array) => T): T {
+    if (this.#bytes !== undefined) return use(this.#bytes);
+    this.#mustBeHeld();
+    return use(this.#segments.view(this.#number, this.token.length) ?? this.bytes);
   }
 
   /** Its store does not keep it any more. Gives the number to release it by when it is gone. */
@@ -299,6 +347,12 @@ class MappedLease implements MappedPayloadLease {
 
   place(): PayloadPlace | undefined {
     return (this.#state === "held" ? this.#lodge.place(this.#number) : null) ?? undefined;
+  }
+
+  #mustBeHeld(): void {
+    const { id } = this.token;
+    if (this.#state === "lost") throw payloadError("PAYLOAD-LEASE-LOST", `the lease on payload ${id} was revoked`);
+    if (this.#state === "released") throw payloadError("PAYLOAD-RELEASED", `the lease on payload ${id} was released`);
   }
 
   #end(state: "lost" | "released"): boolean {

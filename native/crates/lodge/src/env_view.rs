@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -111,6 +112,11 @@ impl EnvView {
 
     pub fn whole(&self) -> &Mapping {
         &self.whole
+    }
+
+    /// The private mapping of the whole file, which lives as long as `self`. Behind the file's end nothing may be touched.
+    pub fn segment(&self) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.whole.start(), self.whole.bytes())
     }
 
     /// The file as it is, for as long as `self` lives.

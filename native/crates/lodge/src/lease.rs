@@ -4,7 +4,7 @@ use crate::Error;
 use crate::env_view::EnvView;
 use crate::fault::{Point, Rule};
 use crate::layout::{
-    FREE, HEADER_BYTES, HELD, MAGIC, PAGE_BYTES, PINNED, REVOKED, Token, VALUE_IN_PAGE, id_of, state_of, word,
+    FREE, HEADER_BYTES, HELD, MAGIC, PAGE_BYTES, PINNED, REVOKED, Token, VALUE_IN_PAGE, env_of, id_of, state_of, word,
 };
 use crate::lock::locked;
 use crate::shared::Shared;
@@ -62,6 +62,19 @@ impl Lease {
             Memory::Copied(bytes) => NonNull::from(&bytes[..]).cast(),
         };
         NonNull::slice_from_raw_parts(start, self.token.length as usize)
+    }
+
+    /// The file that the payload is read in, when it is mapped whole, and the offset of its first byte there.
+    pub fn in_whole(&self) -> Option<(&Arc<EnvView>, u64)> {
+        match &self.memory {
+            Memory::Whole(view, pages) => Some((view, pages.start + PAYLOAD_IN_PAGE as u64)),
+            Memory::Alone(_) | Memory::Copied(_) => None,
+        }
+    }
+
+    /// Number of that file's environment, which no other ever has.
+    pub fn env_number(&self) -> u64 {
+        env_of(self.token.id)
     }
 
     /// Whether every byte read so far was this payload's (P-R5): asked after the last use, before anything is passed on.
