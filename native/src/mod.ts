@@ -13,8 +13,8 @@ export { type NativeBlockHeader, type NativeBlocks, nativeBlocks } from "./log-b
 export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./ordered-store/lmdb-store.ts";
 export { removeAbandonedStores } from "./payload-store/abandoned-stores.ts";
 export { type FilePayloadStoreOptions, openFilePayloadStore } from "./payload-store/file-payload-store.ts";
+export type { MappedPayloadLease } from "./payload-store/mapped-lease.ts";
 export {
-  type MappedPayloadLease,
   type MappedPayloadStore,
   type MappedPayloadStoreOptions,
   openMappedPayloadStore,

@@ -3,18 +3,12 @@
  * through the addon (native/crates/lodge, whose rules P-R1 to P-R22 are the payload protocol). A lease costs the same for a
  * byte and for a gigabyte. Without the addon {@link openFilePayloadStore} does the same by copying.
  */
-import type {
-  LocatedPayload,
-  PayloadFormat,
-  PayloadLease,
-  PayloadPlace,
-  PayloadStore,
-  PayloadStoreStats,
-  PayloadToken,
-} from "@millrace/engine";
-import { CopiedLease, payloadError } from "@millrace/engine/worker";
+import type { LocatedPayload, PayloadFormat, PayloadStore, PayloadStoreStats, PayloadToken } from "@millrace/engine";
+import { payloadError } from "@millrace/engine/worker";
 import { type Lodge, type LodgeReservation, loadAddon } from "../addon.ts";
 import { HeldLeases } from "./held-leases.ts";
+import { MappedFiles } from "./mapped-files.ts";
+import { MappedLease, type MappedPayloadLease, SmallLease } from "./mapped-lease.ts";
 
 export interface MappedPayloadStoreOptions {
   /** Best on a memory file system; belongs to one user. Created with mode 0700; an existing one is made so. */
@@ -32,18 +26,6 @@ export interface MappedPayloadStoreOptions {
   readonly slots?: number | undefined;
   /** How long a process may stand still and keep its leases. Default 5000. */
   readonly leaseMs?: number | undefined;
-}
-
-/** A lease whose bytes are the store's own memory. */
-export interface MappedPayloadLease extends PayloadLease {
-  /**
-   * Keeps the bytes as they are until {@link unpin}, whatever happens, for code that checks first and reads then: native
-   * code, other processes. A process that stops with a pin is killed. False when the lease is lost.
-   */
-  pin(): boolean;
-  unpin(): void;
-  /** File and offset of the bytes, for a process that maps them by itself; pin first. `undefined` for a lease on a copy. */
-  place(): PayloadPlace | undefined;
 }
 
 /** Room in the store that is being filled. */
@@ -106,7 +88,7 @@ export function openMappedPayloadStore(options: MappedPayloadStoreOptions): Mapp
 class LodgeStore implements MappedPayloadStore {
   readonly id: string;
   readonly #lodge: Lodge;
-  readonly #segments: Segments;
+  readonly #files: MappedFiles;
   readonly #leases = new HeldLeases<MappedLease | SmallLease>((lease) => this.#remainsOf(lease));
   /** Leases on copies, which the addon does not know. */
   #copies = 0;
@@ -115,7 +97,7 @@ class LodgeStore implements MappedPayloadStore {
 
   constructor(lodge: Lodge) {
     this.#lodge = lodge;
-    this.#segments = new Segments(lodge);
+    this.#files = new MappedFiles(lodge);
     this.#detach = (buffer) => lodge.detach(buffer);
     this.id = lodge.id();
   }
@@ -165,7 +147,7 @@ class LodgeStore implements MappedPayloadStore {
     if (this.#closed) return;
     this.#closed = true;
     this.#leases.releaseAll();
-    this.#segments.clear();
+    this.#files.clear();
     this.#lodge.close();
   }
 
@@ -188,7 +170,7 @@ class LodgeStore implements MappedPayloadStore {
       lodge.acquire(id, FORMATS.indexOf(format), length, hash),
     );
     if (number < 0) return undefined;
-    const lease = new MappedLease(token, this.#lodge, number, this.#segments, this.#leases);
+    const lease = new MappedLease(token, this.#lodge, number, this.#files, this.#leases);
     this.#leases.add(lease);
     return lease;
   }
@@ -226,144 +208,7 @@ class LodgeStore implements MappedPayloadStore {
   }
 }
 
-/** On a copy: nothing can take it away, and nobody else can map it. */
-class SmallLease extends CopiedLease implements MappedPayloadLease {
-  pin(): boolean {
-    return this.isValid();
-  }
-
-  unpin(): void {
-    // Nothing was pinned.
-  }
-
-  place(): undefined {
-    return undefined;
-  }
-}
-
-/** Files of the store that a thread has as arrays. Payloads lie in one or two, until one is emptied and another begun. */
-const SEGMENTS_MAX = 4;
-
-/** Files of the store, each as one array for as long as the thread reads from it: V8 hears of its bytes once. */
-class Segments {
-  readonly #lodge: Lodge;
-  readonly #files = new Map<number, ArrayBuffer>();
-
-  constructor(lodge: Lodge) {
-    this.#lodge = lodge;
-  }
-
-  /** A payload as a part of its file. `undefined` when it does not lie in one that is mapped whole. */
-  view(lease: number, length: number): Uint8Array | undefined {
-    const number = this.#lodge.segmentOf(lease);
-    if (number < 0) return undefined;
-    const file = this.#files.get(number) ?? this.#opened(number, lease);
-    return new Uint8Array(file, this.#lodge.offsetIn(lease), length);
-  }
-
-  clear(): void {
-    this.#files.clear();
-  }
-
-  #opened(number: number, lease: number): ArrayBuffer {
-    const [oldest] = this.#files.keys();
-    if (oldest !== undefined && this.#files.size === SEGMENTS_MAX) this.#files.delete(oldest);
-    const file = this.#lodge.segment(lease);
-    this.#files.set(number, file);
-    return file;
-  }
-}
-
 const closedError = (): Error => payloadError("PAYLOAD-CLOSED", "the payload store is closed");
-
-/** Whoever has the bytes of a lease has the lease. */
-const LEASES = new WeakMap<ArrayBuffer, MappedLease>();
-
-class MappedLease implements MappedPayloadLease {
-  readonly token: PayloadToken;
-  readonly #lodge: Lodge;
-  readonly #number: number;
-  readonly #segments: Segments;
-  readonly #held: HeldLeases<MappedLease | SmallLease>;
-  #isWatched = false;
-  #buffer: ArrayBuffer | undefined;
-  #bytes: Uint8Array | undefined;
-  #state: "held" | "lost" | "released" = "held";
-
-  constructor(
-    token: PayloadToken,
-    lodge: Lodge,
-    number: number,
-    segments: Segments,
-    held: HeldLeases<MappedLease | SmallLease>,
-  ) {
-    this.token = token;
-    this.#lodge = lodge;
-    this.#number = number;
-    this.#segments = segments;
-    this.#held = held;
-  }
-
-  get bytes(): Uint8Array {
-    if (this.#bytes !== undefined) return this.#bytes;
-    this.#mustBeHeld();
-    this.#buffer = this.#lodge.buffer(this.#number);
-    this.#bytes = new Uint8Array(this.#buffer);
-    if (this.#isWatched) LEASES.set(this.#buffer, this);
-    return this.#bytes;
-  }
-
-  read<T>(use: (bytes: Uint8Array) => T): T {
-    if (this.#bytes !== undefined) return use(this.#bytes);
-    this.#mustBeHeld();
-    return use(this.#segments.view(this.#number, this.token.length) ?? this.bytes);
-  }
-
-  /** Its store does not keep it any more. Gives the number to release it by when it is gone. */
-  watched(): number {
-    this.#isWatched = true;
-    if (this.#buffer !== undefined) LEASES.set(this.#buffer, this);
-    return this.#number;
-  }
-
-  isValid(): boolean {
-    if (this.#state !== "held") return false;
-    if (this.#lodge.isValid(this.#number)) return true;
-    this.#end("lost");
-    return false;
-  }
-
-  release(): boolean {
-    return this.#state === "held" && this.#end("released");
-  }
-
-  pin(): boolean {
-    return this.#state === "held" && this.#lodge.pin(this.#number);
-  }
-
-  unpin(): void {
-    if (this.#state === "held") this.#lodge.unpin(this.#number);
-  }
-
-  place(): PayloadPlace | undefined {
-    return (this.#state === "held" ? this.#lodge.place(this.#number) : null) ?? undefined;
-  }
-
-  #mustBeHeld(): void {
-    const { id } = this.token;
-    if (this.#state === "lost") throw payloadError("PAYLOAD-LEASE-LOST", `the lease on payload ${id} was revoked`);
-    if (this.#state === "released") throw payloadError("PAYLOAD-RELEASED", `the lease on payload ${id} was released`);
-  }
-
-  #end(state: "lost" | "released"): boolean {
-    const wasValid = this.#lodge.release(this.#number, this.#buffer);
-    this.#state = state;
-    this.#buffer = undefined;
-    this.#bytes = undefined;
-    this.#held.delete(this);
-    return wasValid;
-  }
-}
 
 class Reservation implements PayloadReservation {
   readonly bytes: Uint8Array;
