@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Checks an audit bundle of Millrace offline, with nothing but Node:
-// `node verify.mjs [--key VERIFIER_KEY] [--witness VERIFIER_KEY ... [--quorum N]] [BUNDLE]`.
+// `node verify.mjs [--key VERIFIER_KEY] [--witness VERIFIER_KEY ... [--quorum N]] [--pruned-names] [BUNDLE]`.
 // Shown is that every event of `events.jsonl` stands, byte for byte, at its position in the log that the key has signed; that none
 // between the first and the last is missing; and that every field says what the stored bytes say. Formats: RFC 6962 (tree),
 // C2SP signed-note, tlog-checkpoint and tlog-cosignature (signatures); the record's layout is in streams/src/embedded/FORMAT.md of Millrace.
@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 const HEADER_BYTES = 128;
 const KINDS = ["stream", "type", "principal", "tenant", "codeVersion", "graph", "node"];
 const PLACES = { stream: 24, type: 36, principal: 92, tenant: 96, codeVersion: 100, graph: 108, node: 116 };
+const PRUNED_NAMES = "pruned-names.jsonl";
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 class Refusal extends Error {}
 const must = (condition, what) => {
@@ -94,6 +95,12 @@ function mustBeInLog(position, records, hashes, checkpoint) {
 /** Names stand as numbers in events; control records that are in the log too say which. */
 class Names {
   #names = new Map(KINDS.map((kind) => [`${kind} 0`, kind === "stream" ? "$log" : ""]));
+  #pruned = new Map();
+
+  /** The record that gave it was pruned: nothing but the bundle says so. */
+  trust({ kind, number, name }) {
+    this.#pruned.set(`${kind} ${number}`, name);
+  }
 
   learn(records) {
     for (const { header, payload } of records.slice(0, -1)) {
@@ -101,6 +108,7 @@ class Names {
       for (let at = 0; at < payload.length; ) {
         const end = at + 8 + payload.readUInt16LE(at + 2);
         const key = `${KINDS[payload.readUInt8(at)]} ${payload.readUInt32LE(at + 4)}`;
+        must(!this.#pruned.has(key), `the name of ${key} is said to be pruned, and is not`);
         this.#names.set(key, payload.toString("utf8", at + 8, end));
         at = end;
       }
@@ -108,7 +116,7 @@ class Names {
   }
 
   of(kind, number) {
-    return this.#names.get(`${kind} ${number}`);
+    return this.#names.get(`${kind} ${number}`) ?? this.#pruned.get(`${kind} ${number}`);
   }
 }
 
@@ -150,7 +158,7 @@ async function hashOfFile(path) {
   return hash.digest("hex");
 }
 
-async function verifyBundle(directory, { key, witness, quorum = String(witness.length) }) {
+async function verifyBundle(directory, { key, witness, quorum = String(witness.length), ...options }) {
   const manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
   must(manifest.format === "millrace-audit-bundle@1", `the bundle's format ${manifest.format} is not known`);
   for (const [name, { sha256: expected }] of Object.entries(manifest.files)) {
@@ -161,6 +169,10 @@ async function verifyBundle(directory, { key, witness, quorum = String(witness.l
   const keys = [parseKey(key ?? manifest.verifierKey, 1), [...new Set(witness)].map((text) => parseKey(text, 4))];
   const checkpoint = openCheckpoint(readFileSync(join(directory, "checkpoint"), "utf8"), ...keys, Number(quorum));
   const names = new Names();
+  const hasPruned = manifest.files[PRUNED_NAMES] !== undefined;
+  const unproven = `names in its events are not proven, as the events that gave them were pruned: read ${PRUNED_NAMES}`;
+  must(!hasPruned || options["pruned-names"], `${unproven}; --pruned-names takes them as they are there`);
+  if (hasPruned) for await (const name of linesOf(join(directory, PRUNED_NAMES))) names.trust(name);
   for await (const { position, records, hashes } of linesOf(join(directory, "names.jsonl"))) {
     const decoded = records.map(decodeRecord);
     mustBeInLog(position, decoded, hashes, checkpoint);
@@ -181,18 +193,20 @@ async function verifyBundle(directory, { key, witness, quorum = String(witness.l
     next++;
   }
   must(next === manifest.to, `position ${next} is missing`);
-  return { ...checkpoint, from: manifest.from, to: manifest.to, views: manifest.views };
+  return { ...checkpoint, from: manifest.from, to: manifest.to, views: manifest.views, hasPruned };
 }
 
 try {
   const text = { type: "string" };
-  const options = { key: text, witness: { ...text, multiple: true, default: [] }, quorum: text };
+  const witness = { ...text, multiple: true, default: [] };
+  const options = { key: text, witness, quorum: text, "pruned-names": { type: "boolean" } };
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
   const [directory = dirname(fileURLToPath(import.meta.url))] = positionals;
-  const { from, to, origin, size, root, views, cosigned } = await verifyBundle(directory, values);
+  const { from, to, origin, size, root, views, cosigned, hasPruned } = await verifyBundle(directory, values);
   console.log(`verified: ${to - from} events, positions ${from} to ${to - 1}, of ${origin}`);
   console.log(`signed: ${size} records, root ${root.toString("base64")}; cosigned by ${cosigned} witnesses asked for`);
   if (values.key === undefined) console.log("key: the bundle's own; give the one you were told with --key");
+  if (hasPruned) console.log(`not proven, given by events that were pruned: the names in ${PRUNED_NAMES}`);
   console.log(`not proven, made from events.jsonl for reading: ${views.join(", ")}`);
 } catch (error) {
   console.error(`refused: ${error instanceof Refusal ? "" : "the bundle cannot be read: "}${error.message}`);

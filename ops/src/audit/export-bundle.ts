@@ -5,9 +5,9 @@
 import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type StoredLog, type StoredRecord, storedRecords } from "@millrace/engine";
+import { type StoredRecord, storedRecords } from "@millrace/engine";
 import { type AuditProofs, entryOf, leafOfEntry } from "@millrace/projections";
-import { StoredEvents, type StoredName } from "@millrace/streams/embedded";
+import { StoredEvents, type StoredLogFiles, type StoredName } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { BundleFile, type BundleFileFact } from "./bundle-file.ts";
 import { base64, bundledEvent, bundledRecord } from "./bundled-event.ts";
@@ -15,7 +15,10 @@ import { READABLE, ReadableEvents } from "./readable-events.ts";
 
 const FORMAT = "millrace-audit-bundle@1";
 const VERIFIER = "verify.mjs";
+const PRUNED_NAMES = "pruned-names.jsonl";
 const HASH_FROM = -32;
+/** In the place of the position of the record that gave a name. */
+const PRUNED = -1;
 
 export interface BundleRange {
   readonly from: number;
@@ -27,6 +30,8 @@ export interface ExportedBundle extends BundleRange {
   readonly directory: string;
   readonly events: number;
   readonly bytes: number;
+  /** Names that events of the range have, and that pruned records gave: nothing proves them. */
+  readonly prunedNames: number;
 }
 
 /**
@@ -35,7 +40,7 @@ export interface ExportedBundle extends BundleRange {
  * @throws LOG-CORRUPT, LOG-FORK, AUDIT-TILE what is exported does not hold
  */
 export async function exportBundle(
-  log: StoredLog,
+  log: StoredLogFiles,
   proofs: AuditProofs,
   { from, to }: BundleRange,
   directory: string,
@@ -44,6 +49,7 @@ export async function exportBundle(
   const checkpoint = new BundleFile(directory, "checkpoint");
   checkpoint.text(proofs.checkpoint.note);
   const bundle = new BundledEvents(log, proofs, directory);
+  await bundle.carry();
   for await (const position of positionsOf(log, to)) {
     if ((position.at(-1) as StoredRecord).position < from) bundle.pass(position);
     else await bundle.add(position);
@@ -57,7 +63,7 @@ export async function exportBundle(
   manifest.text(`${JSON.stringify(facts, null, 2)}\n`);
   manifest.close();
   const bytes = Object.values<BundleFileFact>(files).reduce((sum, file) => sum + file.bytes, 0);
-  return { directory, from, to, events: to - from, bytes };
+  return { directory, from, to, events: to - from, bytes, prunedNames: bundle.prunedNames };
 }
 
 function makeEmpty(directory: string): void {
@@ -71,7 +77,7 @@ function verifierPath(): string {
 }
 
 /** The records of each position below `to`: control records, then the event. */
-async function* positionsOf(log: StoredLog, to: number): AsyncGenerator<readonly StoredRecord[]> {
+async function* positionsOf(log: StoredLogFiles, to: number): AsyncGenerator<readonly StoredRecord[]> {
   for await (const batch of log.readStored(log.base, to)) {
     const records = storedRecords(batch);
     let start = 0;
@@ -84,7 +90,7 @@ async function* positionsOf(log: StoredLog, to: number): AsyncGenerator<readonly
 }
 
 class BundledEvents {
-  readonly #log: StoredLog;
+  readonly #log: StoredLogFiles;
   readonly #proofs: AuditProofs;
   readonly #directory: string;
   readonly #events: BundleFile;
@@ -95,14 +101,28 @@ class BundledEvents {
   readonly #given = new Map<string, number>();
   /** Positions of those that the range uses. */
   readonly #needed = new Set<number>();
+  /** Those that the range uses and whose records were pruned. */
+  readonly #pruned = new Map<string, StoredName>();
 
-  constructor(log: StoredLog, proofs: AuditProofs, directory: string) {
+  constructor(log: StoredLogFiles, proofs: AuditProofs, directory: string) {
     this.#log = log;
     this.#proofs = proofs;
     this.#directory = directory;
     this.#events = new BundleFile(directory, "events.jsonl");
     this.#proofLines = new BundleFile(directory, "proofs.jsonl");
     this.#readable = new ReadableEvents(directory);
+  }
+
+  get prunedNames(): number {
+    return this.#pruned.size;
+  }
+
+  /** Names that records gave which were pruned. */
+  async carry(): Promise<void> {
+    for await (const name of this.#log.carriedNames()) {
+      this.#names.carry(name);
+      this.#given.set(keyOf(name), PRUNED);
+    }
   }
 
   /** What lies before the range. */
@@ -117,7 +137,8 @@ class BundledEvents {
     const event = this.#names.event(stored);
     for (const name of this.#names.uses(stored)) {
       const given = this.#given.get(keyOf(name));
-      if (given !== undefined) this.#needed.add(given);
+      if (given === PRUNED) this.#pruned.set(keyOf(name), name);
+      else if (given !== undefined) this.#needed.add(given);
     }
     const leaf = leafOfEntry(entryOf(records));
     const hashes = await this.#proofs.inclusion(stored.position, leaf);
@@ -133,8 +154,15 @@ class BundledEvents {
       "events.jsonl": this.#events.close(),
       "proofs.jsonl": this.#proofLines.close(),
       "names.jsonl": names,
+      ...(this.#pruned.size > 0 ? { [PRUNED_NAMES]: this.#writePruned() } : {}),
       ...readable,
     };
+  }
+
+  #writePruned(): BundleFileFact {
+    const file = new BundleFile(this.#directory, PRUNED_NAMES);
+    for (const name of this.#pruned.values()) file.line({ ...name, name: this.#names.nameOf(name) });
+    return file.close();
   }
 
   /** Of the events that names were given with, only the payload's hash: they are not part of the range. */

@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -116,6 +118,7 @@ describe("millrace log prune", { timeout: TEST_MS }, () => {
     expect(lastJson(traced.stdout)).toMatchObject({ from: pruned.base, roots: [{ position: pruned.base }] });
     expect(lastJson(asked.stdout)).toMatchObject({ tables: [{ from: pruned.base }], rows: [{ first: pruned.base }] });
     expect(mistyped).toMatchObject({ code: 2, stderr: expect.stringContaining("CLI-UNKNOWN") });
+    await exportOfWhatIsLeft(pruned.base);
     rmSync(join(data, "index"), { recursive: true });
     await addEvents(data, 40);
     const last = lastJson((await ask("events", "ls", "--limit", "1", "--json")).stdout) as {
@@ -125,3 +128,35 @@ describe("millrace log prune", { timeout: TEST_MS }, () => {
     expect(lastJson((await ask("log", "scrub", "--json")).stdout)).toMatchObject({ ok: true });
   });
 });
+
+/** Of events whose names were given by events that are gone. */
+async function exportOfWhatIsLeft(base: number): Promise<void> {
+  const bundle = join(directory, "left");
+  const { stdout, code } = await ask("audit", "export", "--out", bundle);
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringMatching(/ names in .*pruned-names.jsonl are not proven.*\n.* --pruned-names\n/),
+  ]);
+  const check = (...options: readonly string[]): ReturnType<typeof spawnSync> =>
+    spawnSync(process.execPath, [join(bundle, "verify.mjs"), ...options], { encoding: "utf8" });
+  expect(check()).toMatchObject({ status: 1, stderr: expect.stringContaining("names in its events are not proven") });
+  expect(check("--pruned-names")).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(new RegExp(`positions ${base} to [^]*not proven, given by events that were pruned`)),
+  });
+  claimPruned(bundle, "$retention");
+  expect(check("--pruned-names")).toMatchObject({ status: 1, stderr: expect.stringContaining("and is not") });
+}
+
+/** Somebody says that the record which gave a stream its name was pruned, and that the name was another. */
+function claimPruned(bundle: string, stream: string): void {
+  const events = readFileSync(join(bundle, "events.jsonl"), "utf8").trimEnd().split("\n");
+  const event = events.map((line) => JSON.parse(line)).find((each) => each.stream === stream);
+  const number = Buffer.from(event.records.at(-1).header, "base64").readUInt32LE(24);
+  const path = join(bundle, "pruned-names.jsonl");
+  const names = `${readFileSync(path, "utf8")}${JSON.stringify({ kind: "stream", number, name: "another" })}\n`;
+  writeFileSync(path, names);
+  const manifest = JSON.parse(readFileSync(join(bundle, "manifest.json"), "utf8"));
+  manifest.files["pruned-names.jsonl"].sha256 = createHash("sha256").update(names).digest("hex");
+  writeFileSync(join(bundle, "manifest.json"), JSON.stringify(manifest));
+}

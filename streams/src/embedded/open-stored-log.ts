@@ -12,9 +12,10 @@ import {
 } from "@millrace/engine";
 import { blockKernels, type ReadingKernels } from "./block-kernels.ts";
 import { BlockScanner, type FilePlace } from "./block-scanner.ts";
+import { StoredCarry } from "./carry-file.ts";
 import { ChunkBuffers } from "./chunk-buffers.ts";
 import { crc32c } from "./crc32c.ts";
-import { Dictionary, decodeNames, type NameKind, TYPE_NAME } from "./dictionary.ts";
+import { Dictionary, decodeNames, type Name, type NameKind, TYPE_NAME } from "./dictionary.ts";
 import { embeddedLogError } from "./errors.ts";
 import { keptFrom, prunedBelow } from "./kept-range.ts";
 import { viewOf } from "./little-endian.ts";
@@ -28,6 +29,8 @@ import { SegmentReaders } from "./segment-readers.ts";
 import { storedBatches } from "./stored-records.ts";
 
 export interface StoredLogFiles extends StoredLog {
+  /** Names that pruned records gave: what is kept of them, without a record that would prove it. @throws LOG-MANIFEST */
+  carriedNames(): AsyncIterable<Name>;
   close(): Promise<void>;
 }
 
@@ -72,8 +75,13 @@ export function storedLogOf(
     base: kept.position,
     readStored: (from, to) => read(from, to),
     prunedLeaves: () => prunedLeaves(disk, directory, manifest),
+    carriedNames,
     close: () => files.close(),
   };
+
+  async function* carriedNames(): AsyncGenerator<Name> {
+    yield* (await StoredCarry.open(disk, directory, manifest.carry)).names();
+  }
 
   async function* read(from: number, to: number): AsyncGenerator<StoredBatch> {
     if (from >= to) return;
@@ -128,7 +136,10 @@ const NAME_PLACES: readonly (readonly [NameKind, number])[] = [
   ["node", 116],
 ];
 
-/** Makes events of stored records. Names are learned from the control records before them, so all must be shown, in order. */
+/**
+ * Makes events of stored records. Names are learned from the control records before them, so all must be shown, in order, behind the names
+ * that a prune has carried.
+ */
 export class StoredEvents {
   readonly #names: Dictionary = new Dictionary({ numberOf: () => undefined, nameOf: () => undefined });
 
@@ -136,8 +147,18 @@ export class StoredEvents {
   learn(record: StoredRecord): readonly StoredName[] {
     if (!record.isControl || typeAt(viewOf(record.header), 0) !== TYPE_NAME) return [];
     const names = decodeNames(record.payload);
-    for (const name of names) this.#names.learn(name);
+    for (const name of names) this.carry(name);
     return names;
+  }
+
+  /** A name whose control record was pruned. */
+  carry(name: Name): void {
+    this.#names.learn(name);
+  }
+
+  /** @throws LOG-CORRUPT no record or carry shown before has given it */
+  nameOf({ kind, number }: StoredName): string {
+    return this.#names.nameOf(kind, number);
   }
 
   /** The names that the event's header refers to; 0 stands for no name and is left out. */

@@ -18,7 +18,7 @@ import {
   type VerifierKey,
   verifyAudit,
 } from "@millrace/projections";
-import { openStoredLog, prunedBelow, systemDisk } from "@millrace/streams/embedded";
+import { openStoredLog, prunedBelow, type StoredLogFiles, systemDisk } from "@millrace/streams/embedded";
 import { base64 } from "../../audit/bundled-event.ts";
 import { type WantedFlags, wantedWitnesses } from "../../audit/witness-options.ts";
 import { opsError } from "../../errors.ts";
@@ -205,11 +205,19 @@ export async function exportEvents(options: ExportOptions): Promise<void> {
     if (cosigners.length > 0) writeLine(`cosigned by ${cosigners.join(", ")}`);
     else if (cosigned !== undefined)
       writeLine(`not cosigned: witnesses have cosigned the first ${n(cosigned.checkpoint.size)}; see --to`);
-    writeLine(`check it with: node ${shellWord(`${out}/verify.mjs`)} --key '${proofs.verifierKey}'`);
+    const trust = bundle.prunedNames === 0 ? "" : " --pruned-names";
+    if (trust !== "")
+      writeLine(
+        `${n(bundle.prunedNames)} names in ${out}/pruned-names.jsonl are not proven: the events that gave them were pruned`,
+      );
+    writeLine(`check it with: node ${shellWord(`${out}/verify.mjs`)} --key '${proofs.verifierKey}'${trust}`);
   });
 }
 
-async function withLog(data: string, use: (log: StoredLog, directory: DataDirectory) => Promise<void>): Promise<void> {
+async function withLog(
+  data: string,
+  use: (log: StoredLogFiles, directory: DataDirectory) => Promise<void>,
+): Promise<void> {
   const directory = dataDirectory(data);
   const found = await stat(directory.log).catch(() => undefined);
   if (found === undefined) throw opsError("HOST-EMPTY", `${directory.root} holds no Millrace data`);
