@@ -107,5 +107,21 @@ def _factory(target: Any) -> Factory:
     return lambda: FunctionCalculator(target)
 
 
+def calculation_of(instance: Calculator[Any, Any]) -> Callable[[Any, Context], Any]:
+    """What calculates a message: ``calculate``, which may leave out ``context`` as a function may."""
+    calculate: Callable[..., Any] = instance.calculate
+    return calculate if _takes_context(calculate) else lambda row, _: calculate(row)
+
+
+def _takes_context(calculate: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(calculate).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # What is made in C may not say what it takes.
+        return True
+    return True
+
+
 def is_stateful(instance: Calculator[Any, Any]) -> bool:
     return getattr(type(instance), "snapshot", Calculator.snapshot) is not Calculator.snapshot

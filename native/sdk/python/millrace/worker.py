@@ -10,7 +10,7 @@ import time
 import traceback
 from typing import Any
 
-from millrace.calculator import Calculator, Context, Factory, factory_in, is_stateful
+from millrace.calculator import Calculator, Context, Factory, calculation_of, factory_in, is_stateful
 from millrace.frame import FRAME_BYTES_MAX, PROTOCOL, Channel, encode
 from millrace.payload import KEY, PayloadError, Payloads
 from millrace.result import ResultError, json_of, messages_of
@@ -32,6 +32,7 @@ class Worker:
         self._welcome: dict[str, Any] = {}
         self._make: Factory | None = None
         self._calculator: Calculator[Any, Any] = Calculator()
+        self._calculate = self._calculator.calculate
         self._stateful = False
         #: A result since the last frame has bytes in it, and so many.
         self._has_drafts = False
@@ -75,6 +76,7 @@ class Worker:
         instance = self._make()
         if hasattr(instance, "init"):
             instance.init(self._welcome.get("config"))
+        self._calculate = calculation_of(instance)
         return instance
 
     def _batch(self, batch: dict[str, Any]) -> None:
@@ -144,7 +146,7 @@ class Worker:
 
     def _outcome(self, row: Any, context: Context) -> Outcome:
         try:
-            return messages_of(self._calculator.calculate(row, context), self._draft) or None
+            return messages_of(self._calculate(row, context), self._draft) or None
         except ResultError as error:
             return {"code": "CALC-RESULT", "msg": str(error), "place": {"file": self._file}}
         except PayloadError as error:

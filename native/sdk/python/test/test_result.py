@@ -4,8 +4,9 @@ from collections import namedtuple
 from dataclasses import dataclass
 from typing import Any
 
-from millrace.calculator import Calculator, calculator, factory_in
+from millrace.calculator import Calculator, Context, calculation_of, calculator, factory_in
 from millrace.result import ResultError, messages_of
+from millrace.worker import Worker
 
 
 class Array:
@@ -85,6 +86,36 @@ class Files(unittest.TestCase):
 
         with self.assertRaisesRegex(LookupError, "Sum, Mean"):
             self.found(Sum=Sum, Mean=Mean)
+
+
+class Calculations(unittest.TestCase):
+    def test_take_a_context_where_they_have_room_for_one(self) -> None:
+        class Narrow:
+            def calculate(self, row: Any) -> Any:
+                return [row]
+
+        class Static:
+            @staticmethod
+            def calculate(row: Any, context: Any = None, **more: Any) -> Any:
+                return [row, context]
+
+        for kind, result in [(Narrow, ["row"]), (Static, ["row", "context"])]:
+            with self.subTest(kind.__name__):
+                self.assertEqual(calculation_of(kind())("row", "context"), result)  # type: ignore[arg-type]
+
+    def test_are_those_of_the_instance_that_was_loaded_or_restored(self) -> None:
+        class Narrow:
+            def calculate(self, row: Any) -> Any:
+                return [row]
+
+        class Silent:
+            def send(self, name: str, body: Any) -> None:
+                pass
+
+        worker = Worker(Silent())  # type: ignore[arg-type]
+        worker._make = Narrow  # type: ignore[assignment]
+        worker._restore(None)
+        self.assertEqual(worker._outcome("row", Context(0, "graph", "node")), ["row"])
 
 
 if __name__ == "__main__":
