@@ -93,7 +93,8 @@ export class GraphStream {
   #last: Promise<unknown> = Promise.resolve();
   #revision = 0;
   #codeVersion = "";
-  #waiting: (() => void)[] = [];
+  #appends = 0;
+  readonly #waiting = new Set<() => void>();
 
   constructor(log: EventLog, env: Env, graph: string) {
     this.#log = log;
@@ -160,12 +161,25 @@ export class GraphStream {
     return found;
   }
 
-  /** Resolves at the next append, or when the signal aborts. */
-  appended(signal: AbortSignal): Promise<void> {
+  /** How many appends there were: what {@link appended} is asked with, taken before a look at the stream. */
+  get appends(): number {
+    return this.#appends;
+  }
+
+  /** Resolves when there were more than `appends`, or when the signal aborts. */
+  appended(appends: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (signal.aborted) resolve();
-      this.#waiting.push(resolve);
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      if (signal.aborted || this.#appends > appends) {
+        resolve();
+        return;
+      }
+      const wake = (): void => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener("abort", wake, { once: true });
     });
   }
 
@@ -195,7 +209,8 @@ export class GraphStream {
     const { position } = await this.#log.append([
       { stream: graphStreamOf(this.#graph), expected: "any", events: inputs },
     ]);
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#appends++;
+    for (const wake of [...this.#waiting]) wake();
     return position;
   }
 

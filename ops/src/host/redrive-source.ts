@@ -42,11 +42,11 @@ class RedriveReader implements SourceReader {
   }
 
   async read(): Promise<SourceBatch | "idle" | "end"> {
-    const appended = this.#stream.appended(this.#stop.signal);
+    const { appends } = this.#stream;
     const events = await this.#stream.redriven(this.#node, this.#after);
     if (events.length > 0) return this.#batch(events);
     if (this.#isBounded) return "end";
-    if (this.#toldIdle) await appended;
+    if (this.#toldIdle) await this.#stream.appended(appends, this.#stop.signal);
     this.#toldIdle = true;
     return "idle";
   }
