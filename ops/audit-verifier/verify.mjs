@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 const HEADER_BYTES = 128;
 const KINDS = ["stream", "type", "principal", "tenant", "codeVersion", "graph", "node"];
 const PLACES = { stream: 24, type: 36, principal: 92, tenant: 96, codeVersion: 100, graph: 108, node: 116 };
-const PRUNED_NAMES = "pruned-names.jsonl";
+const PRUNED = "pruned-names.jsonl";
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 class Refusal extends Error {}
 const must = (condition, what) => {
@@ -92,31 +92,17 @@ function mustBeInLog(position, records, hashes, checkpoint) {
   must(root.equals(checkpoint.root), `the event at ${where} is not the one that was signed`);
 }
 
-/** Names stand as numbers in events; control records that are in the log too say which. */
-class Names {
-  #names = new Map(KINDS.map((kind) => [`${kind} 0`, kind === "stream" ? "$log" : ""]));
-  #pruned = new Map();
-
-  /** The record that gave it was pruned: nothing but the bundle says so. */
-  trust({ kind, number, name }) {
-    this.#pruned.set(`${kind} ${number}`, name);
-  }
-
-  learn(records) {
-    for (const { header, payload } of records.slice(0, -1)) {
-      if (header.readUInt32LE(36) !== 0 || payload === undefined) continue;
-      for (let at = 0; at < payload.length; ) {
-        const end = at + 8 + payload.readUInt16LE(at + 2);
-        const key = `${KINDS[payload.readUInt8(at)]} ${payload.readUInt32LE(at + 4)}`;
-        must(!this.#pruned.has(key), `the name of ${key} is said to be pruned, and is not`);
-        this.#names.set(key, payload.toString("utf8", at + 8, end));
-        at = end;
-      }
+/** Names stand as numbers in events; control records that are in the log too say which. Of `pruned` ones nothing but the bundle does. */
+function learn(names, pruned, records) {
+  for (const { header, payload } of records.slice(0, -1)) {
+    if (header.readUInt32LE(36) !== 0 || payload === undefined) continue;
+    for (let at = 0; at < payload.length; ) {
+      const end = at + 8 + payload.readUInt16LE(at + 2);
+      const key = `${KINDS[payload.readUInt8(at)]} ${payload.readUInt32LE(at + 4)}`;
+      must(!pruned.has(key), `the name of ${key} is said to be pruned, and is not`);
+      names.set(key, payload.toString("utf8", at + 8, end));
+      at = end;
     }
-  }
-
-  of(kind, number) {
-    return this.#names.get(`${kind} ${number}`) ?? this.#pruned.get(`${kind} ${number}`);
   }
 }
 
@@ -132,7 +118,7 @@ function mustSayWhatIsStored(event, header, names) {
     schemaVersion: header.readUInt16LE(104),
     graphRevision: header.readUInt32LE(112),
     epoch: header.readUInt32LE(120),
-    ...Object.fromEntries(KINDS.map((kind) => [kind, names.of(kind, header.readUInt32LE(PLACES[kind]))])),
+    ...Object.fromEntries(KINDS.map((kind) => [kind, names.get(`${kind} ${header.readUInt32LE(PLACES[kind])}`)])),
   };
   for (const [field, value] of Object.entries(stored)) {
     must(event[field] === value, `position ${event.position} says ${field} ${event[field]}, stored is ${value}`);
@@ -158,7 +144,7 @@ async function hashOfFile(path) {
   return hash.digest("hex");
 }
 
-async function verifyBundle(directory, { key, witness, quorum = String(witness.length), ...options }) {
+async function verifyBundle(directory, { key, witness, quorum = String(witness.length), "pruned-names": trusts }) {
   const manifest = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
   must(manifest.format === "millrace-audit-bundle@1", `the bundle's format ${manifest.format} is not known`);
   for (const [name, { sha256: expected }] of Object.entries(manifest.files)) {
@@ -168,15 +154,16 @@ async function verifyBundle(directory, { key, witness, quorum = String(witness.l
   }
   const keys = [parseKey(key ?? manifest.verifierKey, 1), [...new Set(witness)].map((text) => parseKey(text, 4))];
   const checkpoint = openCheckpoint(readFileSync(join(directory, "checkpoint"), "utf8"), ...keys, Number(quorum));
-  const names = new Names();
-  const hasPruned = manifest.files[PRUNED_NAMES] !== undefined;
-  const unproven = `names in its events are not proven, as the events that gave them were pruned: read ${PRUNED_NAMES}`;
-  must(!hasPruned || options["pruned-names"], `${unproven}; --pruned-names takes them as they are there`);
-  if (hasPruned) for await (const name of linesOf(join(directory, PRUNED_NAMES))) names.trust(name);
+  const pruned = new Map();
+  if (manifest.files[PRUNED] !== undefined) {
+    must(trusts, `names that pruned events gave are not proven: see ${PRUNED}; --pruned-names takes them as they are`);
+    for await (const { kind, number, name } of linesOf(join(directory, PRUNED))) pruned.set(`${kind} ${number}`, name);
+  }
+  const names = new Map([...pruned, ...KINDS.map((kind) => [`${kind} 0`, kind === "stream" ? "$log" : ""])]);
   for await (const { position, records, hashes } of linesOf(join(directory, "names.jsonl"))) {
     const decoded = records.map(decodeRecord);
     mustBeInLog(position, decoded, hashes, checkpoint);
-    names.learn(decoded);
+    learn(names, pruned, decoded);
   }
   const proofs = linesOf(join(directory, "proofs.jsonl"));
   let next = manifest.from;
@@ -188,25 +175,24 @@ async function verifyBundle(directory, { key, witness, quorum = String(witness.l
     must(isComplete, `a payload at position ${next} is missing`);
     const records = event.records.map(decodeRecord);
     mustBeInLog(next, records, proof.hashes, checkpoint);
-    names.learn(records);
+    learn(names, pruned, records);
     mustSayWhatIsStored(event, records.at(-1).header, names);
     next++;
   }
   must(next === manifest.to, `position ${next} is missing`);
-  return { ...checkpoint, from: manifest.from, to: manifest.to, views: manifest.views, hasPruned };
+  return { ...checkpoint, from: manifest.from, to: manifest.to, views: manifest.views, pruned };
 }
 
 try {
-  const text = { type: "string" };
-  const witness = { ...text, multiple: true, default: [] };
-  const options = { key: text, witness, quorum: text, "pruned-names": { type: "boolean" } };
+  const [text, flag] = ["string", "boolean"].map((type) => ({ type }));
+  const options = { key: text, witness: { ...text, multiple: true, default: [] }, quorum: text, "pruned-names": flag };
   const { values, positionals } = parseArgs({ allowPositionals: true, options });
   const [directory = dirname(fileURLToPath(import.meta.url))] = positionals;
-  const { from, to, origin, size, root, views, cosigned, hasPruned } = await verifyBundle(directory, values);
+  const { from, to, origin, size, root, views, cosigned, pruned } = await verifyBundle(directory, values);
   console.log(`verified: ${to - from} events, positions ${from} to ${to - 1}, of ${origin}`);
   console.log(`signed: ${size} records, root ${root.toString("base64")}; cosigned by ${cosigned} witnesses asked for`);
   if (values.key === undefined) console.log("key: the bundle's own; give the one you were told with --key");
-  if (hasPruned) console.log(`not proven, given by events that were pruned: the names in ${PRUNED_NAMES}`);
+  if (pruned.size > 0) console.log(`not proven, given by events that were pruned: the names in ${PRUNED}`);
   console.log(`not proven, made from events.jsonl for reading: ${views.join(", ")}`);
 } catch (error) {
   console.error(`refused: ${error instanceof Refusal ? "" : "the bundle cannot be read: "}${error.message}`);
