@@ -284,6 +284,7 @@ export type {
   Pressure,
 } from "./runtime/status.ts";
 export { streamOf } from "./runtime/stream-of.ts";
+export type { PartitionKernel } from "./sink/partition-kernel.ts";
 export type { SinkConnector } from "./sink/sink-connector.ts";
 export type { SinkGuarantee } from "./sink/sink-guarantee.ts";
 export type { Feed, FeedCapabilities, FeedGroup, FeedIntake, FeedItem, FeedReceipt } from "./source/feed.ts";

@@ -68,6 +68,8 @@ export interface Addon {
     into: Uint32Array,
     at: number,
   ): number;
+  /** Of the first `n` keys of a text, written from `at` on. */
+  placeKeys(text: string, ends: Uint32Array, n: number, partitions: number, into: Int32Array, at: number): void;
   readonly WindowGroups: new (sizeMs: number, cells: Uint32Array) => WindowGroups;
   /** Whether a store under `dir` was left by processes that are gone, and nothing of it has changed for so long. */
   isLodgeAbandoned(dir: string, ageMs: number): boolean;

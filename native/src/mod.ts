@@ -9,6 +9,7 @@ export { type NativeZstd, nativeZstd } from "./compression/native-zstd.ts";
 export { nativeFileLock } from "./file-lock/native-file-lock.ts";
 export { nativeSelection } from "./filter/native-selection.ts";
 export { type NativeTreeHasher, nativeTreeHasher } from "./hash/native-tree-hasher.ts";
+export { nativeKeys } from "./keys/native-keys.ts";
 export { type NativeBlockHeader, type NativeBlocks, nativeBlocks } from "./log-block/native-blocks.ts";
 export { type LmdbStore, type LmdbStoreOptions, openLmdbStore } from "./ordered-store/lmdb-store.ts";
 export { removeAbandonedStores } from "./payload-store/abandoned-stores.ts";

@@ -2,13 +2,14 @@
  * What nodes of the flights graph compute on column frames, and where native code makes it cheaper: its window node, whole (event
  * times, groups, closed windows as rows, changes for the log), with its groups kept by TypeScript and by the addon; its filter, one on
  * a text field, with wide and with narrow codes, and one of three conditions, each with a projection behind it, against the loop that
- * does no more than these. CPU time of a row.
+ * does no more than these; the partitions of keys of many lengths. CPU time of a row.
  */
+import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import zlib from "node:zlib";
 import { field, filter, map, window } from "@millrace/actors";
-import { ColumnBatch, compileExpression } from "@millrace/engine";
-import { nativeGroups, nativeSelection, nativeZstd } from "@millrace/native";
+import { ColumnBatch, compileExpression, RowBatch } from "@millrace/engine";
+import { nativeGroups, nativeKeys, nativeSelection, nativeZstd } from "@millrace/native";
 import { loadFlights, memorySource } from "./flights.mjs";
 import { measure, ratio, table } from "./measure.mjs";
 
@@ -138,22 +139,75 @@ function streamsPart(path) {
   return import(new URL(`../../streams/dist/${path}`, import.meta.url).href);
 }
 
-/** What a message costs that goes to Kafka: its bytes, and which partition its key belongs to. */
+/** What a message costs that goes to Kafka: its bytes, and which partition its key belongs to, by rows and by a column of codes. */
 async function leavingFigures(flights, repeats) {
-  const { partitionOf } = await streamsPart("kafka/partitioner.js");
+  const { KeyPlacer } = await streamsPart("kafka/key-placer.js");
   const [{ batch }] = await framesOf(flights);
-  const rows = batch.rows();
-  const n = rows.length * 50;
+  const rows = new RowBatch(batch.rows());
+  const n = rows.n * TURNS;
   const times = (each) => () => {
-    let sum = 0;
-    for (let turn = 0; turn < 50; turn++) for (const row of rows) sum += each(row);
-    return sum;
+    for (let turn = 0; turn < TURNS; turn++) each();
   };
+  const placer = new KeyPlacer({ topic: "t", field: "origin", partitions: PARTITIONS, kernel: nativeKeys() });
   const variants = [
-    { name: "its JSON as bytes", n, run: times((row) => Buffer.from(JSON.stringify(row)).length) },
-    { name: "partition of its key (origin)", n, run: times((row) => partitionOf(row.origin, 12)) },
+    { name: "its JSON as bytes", n, run: times(() => rows.rows().map((row) => Buffer.from(JSON.stringify(row)))) },
+    { name: "partition of its key (origin), of rows", n, run: times(() => placer.places(rows)) },
+    { name: "partition of its key (origin), of columns", n, run: times(() => placer.places(batch)) },
   ];
   return measure(variants, { repeats });
+}
+
+const TURNS = 50;
+const PARTITIONS = 12;
+const KEYS_AT_LEAST = 1_000_000;
+
+/** Keys of so many characters; one in `every` has one that is not ASCII, or none has. */
+function keysOf(n, length, every) {
+  const digits = (i) => createHash("sha512").update(`${length}/${i}`).digest("hex").repeat(2).slice(0, length);
+  // As the text of a message has them: each a string of its own.
+  return JSON.parse(
+    JSON.stringify(Array.from({ length: n }, (_, i) => (i % every === 0 ? `é${digits(i).slice(1)}` : digits(i)))),
+  );
+}
+
+/** Partitions of keys, all in one call: by TypeScript, by the addon, and by whichever a sink takes. */
+async function keyFigures(repeats) {
+  const { partitionsOf } = await streamsPart("kafka/partitioner.js");
+  const kernel = nativeKeys();
+  const placed = new Int32Array(FRAME_ROWS);
+  const always = (keys) => {
+    kernel.place(keys, PARTITIONS, placed);
+    return placed.subarray(0, keys.length);
+  };
+  const cases = [
+    ...[4, 8, 12, 16, 24, 36, 64, 200].map((length) => [`512 keys of ${length} characters`, keysOf(512, length)]),
+    ...[1, 16, 64, 4096].map((n) => [`${n} keys of 36 characters`, keysOf(n, 36)]),
+    ["512 keys of 36 characters, one in 100 not ASCII", keysOf(512, 36, 100)],
+    ["512 keys of 36 characters, none ASCII", keysOf(512, 36, 1)],
+  ];
+  const figures = new Map();
+  for (const [name, keys] of cases) {
+    const turns = Math.ceil(KEYS_AT_LEAST / keys.length);
+    const variant = (of, place) => {
+      const run = () => {
+        for (let turn = 0; turn < turns; turn++) place(keys);
+      };
+      return { name: of, n: turns * keys.length, run };
+    };
+    const ways = [
+      ["TypeScript", (all) => partitionsOf(all, PARTITIONS, undefined)],
+      ["the addon", always],
+      ["as a sink asks", (all) => partitionsOf(all, PARTITIONS, kernel)],
+    ];
+    const said = new Set(ways.map(([, place]) => place(keys).join()));
+    if (said.size > 1) throw new Error(`${name} lie in several places`);
+    const measured = await measure(
+      ways.map(([of, place]) => variant(of, place)),
+      { repeats },
+    );
+    figures.set(name, measured);
+  }
+  return figures;
 }
 
 /** A batch of flights as NDJSON, packed and unpacked: per byte of it. */
@@ -244,11 +298,17 @@ export async function main({ repeats = 9 } = {}) {
   }
   const leaving = await leavingFigures(flights, repeats);
   process.stdout.write(`${table("a message to Kafka", leaving, "its JSON as bytes")}\n`);
-  ratios["partition of a key against a message's bytes"] = ratio(
-    leaving,
-    "partition of its key (origin)",
-    "its JSON as bytes",
-  );
+  for (const form of ["rows", "columns"])
+    ratios[`partition of a key of ${form} against a message's bytes`] = ratio(
+      leaving,
+      `partition of its key (origin), of ${form}`,
+      "its JSON as bytes",
+    );
+  for (const [name, figures] of await keyFigures(repeats)) {
+    process.stdout.write(`${table(`partitions of ${name}`, figures, "TypeScript")}\n`);
+    ratios[`partitions of ${name} by the addon`] = ratio(figures, "the addon", "TypeScript");
+    ratios[`partitions of ${name} as a sink asks`] = ratio(figures, "as a sink asks", "TypeScript");
+  }
   for (const [what, figures] of Object.entries(await codecFigures(flights, repeats))) {
     process.stdout.write(`${table(`${what}, per byte`, figures, "zstd (WebAssembly)")}\n`);
     for (const name of [...figures.keys()].slice(1))

@@ -3,6 +3,7 @@
 mod block;
 mod calculator;
 mod hash;
+mod keys;
 mod lock;
 mod payload;
 mod selection;

@@ -70,9 +70,9 @@ async function kafka(address: string, { id, keys, context, place, encoder }: Sin
   const { env, resilience } = context.options;
   const parsed = addressOf(address, parseKafkaAddress, "sink", context, place);
   const { kafkaSink } = await import("@millrace/streams/kafka");
-  const { nativeZstd } = await import("@millrace/native");
+  const { nativeKeys, nativeZstd } = await import("@millrace/native");
   const ca = certificates(parsed.options.get("ca"), context, place);
-  const options = { id, ca, zstd: nativeZstd(), ...keyOf(keys) };
+  const options = { id, ca, zstd: nativeZstd(), kernel: nativeKeys(), ...keyOf(keys) };
   const format = await encoder(parsed.topic);
   return () => kafkaSink(parsed, { ...options, format: format() }, env, resilience);
 }

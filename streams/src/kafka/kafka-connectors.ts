@@ -1,5 +1,12 @@
 /** Sources and sinks by what a `kafka:` address names. */
-import { type Env, type KafkaAddress, type SinkConnector, type SourceConnector, sleep } from "@millrace/engine";
+import {
+  type Env,
+  type KafkaAddress,
+  type PartitionKernel,
+  type SinkConnector,
+  type SourceConnector,
+  sleep,
+} from "@millrace/engine";
 import type { Zstd } from "../compression/zstd.ts";
 import { jsonDecoder, jsonEncoder } from "../format/json-format.ts";
 import type { MessageDecoder, MessageEncoder } from "../format/message-format.ts";
@@ -67,18 +74,20 @@ export interface KafkaSinkOptions {
   readonly format?: MessageEncoder | undefined;
   /** One that is faster than WebAssembly, the default. */
   readonly zstd?: Zstd | undefined;
+  /** What places keys faster than TypeScript, the default. */
+  readonly kernel?: PartitionKernel | undefined;
 }
 
 export function kafkaSink(
   address: KafkaAddress,
-  { id, key, ca, format = jsonEncoder, zstd }: KafkaSinkOptions,
+  { id, key, ca, format = jsonEncoder, zstd, kernel }: KafkaSinkOptions,
   env: Env,
   policy?: Partial<ResiliencePolicy>,
 ): SinkConnector {
   // The address was checked: it is one of them.
   const compression = address.options.get("compression") as Compression | undefined;
   const keyed = key === undefined ? {} : { key };
-  const driver = topicSink({ topic: address.topic, id, compression, ...keyed });
+  const driver = topicSink({ topic: address.topic, id, compression, kernel, ...keyed });
   const connection = kafkaConnection(kafkaServersOf(address, ca, policy), env, zstd);
   return messageSink(connection, driver, format);
 }

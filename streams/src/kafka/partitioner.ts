@@ -4,10 +4,40 @@
  * Source: org.apache.kafka.common.utils.Utils.murmur2 (Apache-2.0), after Austin Appleby's MurmurHash2.
  */
 
+import type { PartitionKernel } from "@millrace/engine";
+
 const SEED = 0x9747b28c;
 const M = 0x5bd1e995;
 const R = 24;
 const ASCII_END = 0x80;
+
+/** What it takes to hand keys over, in characters that are hashed meanwhile: of a call, and of each key (`npm run bench -- kernels`). */
+const CALL_CHARS = 512;
+const KEY_CHARS = 12;
+
+/** What kernels write to. To make one a call costs as much as to hash a thousand characters. */
+let placed = new Int32Array(0);
+
+/** Of each key. The kernel has those that it is faster with; `undefined`: there is none. */
+export function partitionsOf(
+  keys: readonly string[],
+  partitions: number,
+  kernel: PartitionKernel | undefined,
+): number[] {
+  const found = new Array<number>(keys.length);
+  if (kernel !== undefined && areWorthACall(keys)) {
+    if (placed.length < keys.length) placed = new Int32Array(keys.length);
+    kernel.place(keys, partitions, placed);
+    for (let i = 0; i < keys.length; i++) found[i] = placed[i] as number;
+  } else for (let i = 0; i < keys.length; i++) found[i] = partitionOf(keys[i] as string, partitions);
+  return found;
+}
+
+function areWorthACall(keys: readonly string[]): boolean {
+  let left = CALL_CHARS + keys.length * KEY_CHARS;
+  for (let i = 0; i < keys.length && left > 0; i++) left -= (keys[i] as string).length;
+  return left <= 0;
+}
 
 export function partitionOf(key: string, partitions: number): number {
   return ((hashOfAscii(key) ?? murmur2(Buffer.from(key))) & 0x7fffffff) % partitions;

@@ -7,14 +7,13 @@
  *
  * Offsets that are committed in a transaction could hold the cursor, too, but brokers forget them after a week without a member.
  */
-import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
+import type { Batch, InputSlice, PartitionKernel } from "@millrace/engine";
 import type { EncodeMessage } from "../format/message-format.ts";
 import { type MessageParts, NO_ATTRIBUTES, prefixed } from "../format/message-parts.ts";
 import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import type { Compression } from "./compression.ts";
 import type { Fetched, KafkaClient, KafkaWriter, OutgoingRecord } from "./driver.ts";
-import { kafkaError } from "./errors.ts";
-import { partitionOf } from "./partitioner.ts";
+import { KeyPlacer } from "./key-placer.ts";
 
 export interface TopicSinkOptions {
   readonly topic: string;
@@ -24,6 +23,8 @@ export interface TopicSinkOptions {
   readonly key?: string;
   /** Default: none. */
   readonly compression?: Compression | undefined;
+  /** Places many keys at once. Default: TypeScript, one after the other. */
+  readonly kernel?: PartitionKernel | undefined;
 }
 
 /** Where a sink stands: the topic's id, and for each partition the offset from which on it does not know what is there. */
@@ -35,6 +36,8 @@ interface Committed {
 interface Opened {
   readonly writer: KafkaWriter;
   readonly partitions: number;
+  /** Absent: rows have no key. */
+  readonly placer: KeyPlacer | undefined;
   /** The topic's id. */
   readonly topic: string;
   /** Ids that the topic has beyond what was committed, and that have not come again yet. */
@@ -47,7 +50,7 @@ interface Opened {
 export const MESSAGE_ID = "millrace-id";
 
 export function topicSink(options: TopicSinkOptions): MessageSinkDriver<KafkaClient> {
-  const { topic, id, key } = options;
+  const { topic, id } = options;
   const prefix = `${encodeURIComponent(id)}/`;
   let opened: Opened | undefined;
   let turn = 0;
@@ -59,9 +62,10 @@ export function topicSink(options: TopicSinkOptions): MessageSinkDriver<KafkaCli
     },
     async deliver(_client, slices, encode) {
       if (opened === undefined) throw new Error("the sink was not opened");
-      const { writer, partitions, present, from } = opened;
-      const place = (row: Json): Place => placed(row, key, turn % partitions, partitions, topic);
-      const records = recordsOf(slices, prefix, present, place, encode);
+      const { writer, partitions, placer, present, from } = opened;
+      const other = turn % partitions;
+      const places = (batch: Batch): Places => placer?.places(batch) ?? unkeyed(batch, other);
+      const records = recordsOf(slices, prefix, present, places, encode);
       turn++;
       const ends = records.size === 0 ? new Map<number, number>() : await writer.write(topic, records);
       opened = { ...opened, ends: { ...opened.ends, ...Object.fromEntries(ends) } };
@@ -73,7 +77,7 @@ export function topicSink(options: TopicSinkOptions): MessageSinkDriver<KafkaCli
 
 async function openTopic(
   client: KafkaClient,
-  { topic, id, compression }: TopicSinkOptions,
+  { topic, id, key: field, compression, kernel }: TopicSinkOptions,
   prefix: string,
   committed: Committed | undefined,
 ): Promise<Opened> {
@@ -93,7 +97,9 @@ async function openTopic(
     const endOpen = (): Promise<void> => writer.abort(topic, partition);
     ends[partition] = await collect(client, { ...place, prefix, begin, end, endOpen }, present);
   }
-  return { writer, partitions: description.partitions, topic: description.id, present, from, ends };
+  const { partitions } = description;
+  const placer = field === undefined ? undefined : new KeyPlacer({ topic, field, partitions, kernel });
+  return { writer, partitions, placer, topic: description.id, present, from, ends };
 }
 
 interface Search {
@@ -161,29 +167,34 @@ function decide(
   pass(Number.POSITIVE_INFINITY);
 }
 
-interface Place {
-  readonly partition: number;
-  readonly key: string | null;
+/** By row; without `keys` no row has one. */
+interface Places {
+  readonly partitions: readonly number[];
+  readonly keys?: readonly string[];
+}
+
+function unkeyed({ n }: Batch, partition: number): Places {
+  return { partitions: new Array<number>(n).fill(partition) };
 }
 
 function recordsOf(
   slices: readonly InputSlice[],
   prefix: string,
   present: Set<string>,
-  place: (row: Json) => Place,
+  places: (batch: Batch) => Places,
   encode: EncodeMessage,
 ): ReadonlyMap<number, readonly OutgoingRecord[]> {
   const records = new Map<number, OutgoingRecord[]>();
   for (const { lane, batch, positions } of slices) {
     const of = `${prefix}${encodeURIComponent(lane)}`;
+    const { partitions, keys } = places(batch);
     for (let i = 0; i < batch.n; i++) {
       const id = `${of}/${positions.pos(i)}/${positions.ord(i)}`;
       if (present.delete(id)) continue;
-      const row = batch.row(i);
-      const { partition, key } = place(row);
+      const partition = partitions[i] as number;
       const rows = records.get(partition) ?? [];
-      const parts = encode(row);
-      rows.push({ key, value: parts.body, headers: { ...headersOf(parts), [MESSAGE_ID]: id } });
+      const parts = encode(batch.row(i));
+      rows.push({ key: keys?.[i] ?? null, value: parts.body, headers: { ...headersOf(parts), [MESSAGE_ID]: id } });
       records.set(partition, rows);
     }
   }
@@ -195,13 +206,4 @@ function headersOf({ event, contentType, attributes }: MessageParts): Readonly<R
   if (event === undefined) return NO_ATTRIBUTES;
   const type = contentType === undefined ? {} : { "content-type": contentType };
   return { ...prefixed("ce_", attributes), ...type };
-}
-
-/** @throws KAFKA-KEY */
-function placed(row: Json, field: string | undefined, otherwise: number, partitions: number, topic: string): Place {
-  if (field === undefined) return { partition: otherwise, key: null };
-  const value = isJsonObject(row) ? row[field] : undefined;
-  if (value === undefined || value === null || typeof value === "object")
-    throw kafkaError("KAFKA-KEY", `a row for topic ${topic} has ${JSON.stringify(value) ?? "nothing"} in \`${field}\``);
-  return { partition: partitionOf(String(value), partitions), key: String(value) };
 }
