@@ -1,20 +1,22 @@
-/** Reads what {@link ByteWriter} wrote. Whether strings and other runs of bytes were whole, {@link ByteReader.end} says. */
+/** Reads what `byte-writer.ts` wrote. Whether strings and other runs of bytes were whole, {@link ByteReader.end} says. */
 
 const HIGH_BIT = 0x80;
 /** What the eighth byte of an integer counts, the last that there may be. */
 const SCALE_MAX = 2 ** 49;
 
-const float = new Float64Array(1);
-const floatBytes = new Uint8Array(float.buffer);
+const NONE = Buffer.alloc(0);
 
 export class ByteReader {
-  readonly #bytes: Buffer;
+  #bytes = NONE;
   /** Each byte as a character, made once for all ASCII strings. */
   #text: string | undefined;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** Forgets what it read before. One that is used again is no garbage of each frame. */
+  begin(bytes: Uint8Array): void {
     this.#bytes = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#text = undefined;
+    this.#at = 0;
   }
 
   /** @throws RangeError there is none */
@@ -26,8 +28,12 @@ export class ByteReader {
 
   /** @throws RangeError it is no integer that was written */
   integer(): number {
-    let byte = this.byte();
-    if (byte < HIGH_BIT) return byte;
+    const byte = this.byte();
+    return byte < HIGH_BIT ? byte : this.#long(byte);
+  }
+
+  #long(first: number): number {
+    let byte = first;
     let value = byte & 0x7f;
     for (let scale = HIGH_BIT; byte >= HIGH_BIT; scale *= HIGH_BIT) {
       if (scale > SCALE_MAX) throw new RangeError("an integer is too long");
@@ -37,12 +43,11 @@ export class ByteReader {
     return value;
   }
 
+  /** @throws RangeError there is none */
   float(): number {
-    const bytes = this.#bytes;
     const at = this.#at;
-    for (let i = 0; i < 8; i++) floatBytes[i] = bytes[at + i] ?? 0;
     this.#at = at + 8;
-    return float[0] as number;
+    return this.#bytes.readDoubleLE(at);
   }
 
   /** Whether the next bytes are these; if so it is behind them. */

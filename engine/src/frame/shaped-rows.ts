@@ -3,8 +3,10 @@
  * row its values, each led by what it is. Takes scalars only.
  */
 import type { ByteReader } from "./byte-reader.ts";
-import type { ByteWriter } from "./byte-writer.ts";
+import { NOWHERE, writeAscii, writeBytes, writeInteger } from "./byte-writer.ts";
+import { ROWS_MIN } from "./columns-of.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
+import { SLAB_BYTES } from "./slab.ts";
 
 const NULL = 0;
 const FALSE = 1;
@@ -31,28 +33,28 @@ interface Shape {
 let written: Shape | undefined;
 let read: Shape | undefined;
 
-/** False, and what was written is of no use, where the rows are not of one shape, have values that are no scalars, or need more room. */
-export function writeShapedRows(writer: ByteWriter, rows: readonly Json[]): boolean {
+/** Where the rows end; {@link NOWHERE} where they are not of one shape, have values that are no scalars, or need more room. */
+export function writeShapedRows(bytes: Buffer, start: number, rows: readonly Json[]): number {
+  const end = written === undefined ? NOWHERE : writeRows(bytes, start, rows, written);
+  if (end !== NOWHERE) return end;
   const first = rows[0];
-  if (!isJsonObject(first) || !isFlat(first)) return false;
-  if (written === undefined || !hasShape(first, written.names)) written = shapeOf(Object.keys(first));
-  const { names, bytes } = written;
-  if (bytes.length === 0 || writer.room < bytes.length + VALUE_BYTES_MAX) return false;
-  writer.copy(bytes);
-  writer.integer(rows.length);
-  for (let i = 0; i < rows.length; i++) if (!writeRow(writer, rows[i] as Json, names)) return false;
-  return true;
+  if (!isJsonObject(first) || !isFlat(first) || (written !== undefined && hasShape(first, written.names)))
+    return NOWHERE;
+  written = shapeOf(Object.keys(first));
+  return writeRows(bytes, start, rows, written);
 }
 
 /** @throws RangeError, SyntaxError, TypeError these are no rows that were written */
 export function readShapedRows(reader: ByteReader): readonly Json[] {
   if (read === undefined || !reader.passes(read.bytes)) read = readShape(reader);
   const { names, empty } = read;
-  const rows: Json[] = [];
-  for (let left = reader.integer(); left > 0; left--) {
+  const n = reader.integer();
+  // An array that grows takes room for more than a few.
+  const rows = new Array<Json>(Math.min(n, ROWS_MIN));
+  for (let at = 0; at < n; at++) {
     const row: Record<string, Json> = { ...empty };
     for (let i = 0; i < names.length; i++) row[names[i] as string] = readValue(reader);
-    rows.push(row);
+    rows[at] = row;
   }
   return rows;
 }
@@ -93,50 +95,53 @@ function readShape(reader: ByteReader): Shape {
   return shape;
 }
 
-function writeRow(writer: ByteWriter, row: Json, names: readonly string[]): boolean {
-  if (!isJsonObject(row)) return false;
+function writeRows(bytes: Buffer, start: number, rows: readonly Json[], shape: Shape): number {
+  const { names, bytes: lead } = shape;
+  if (lead.length === 0 || start + lead.length + VALUE_BYTES_MAX > SLAB_BYTES) return NOWHERE;
+  let at = writeInteger(bytes, writeBytes(bytes, start, lead), rows.length);
+  for (let i = 0; i < rows.length && at !== NOWHERE; i++) at = writeRow(bytes, at, rows[i] as Json, names);
+  return at;
+}
+
+function writeRow(bytes: Buffer, start: number, row: Json, names: readonly string[]): number {
+  if (!isJsonObject(row)) return NOWHERE;
+  let at = start;
   let i = 0;
   for (const key in row) {
-    if (key !== names[i++]) return false;
-    if (!writeValue(writer, row[key] as Json)) return false;
+    if (key !== names[i++]) return NOWHERE;
+    at = writeValue(bytes, at, row[key] as Json);
+    if (at === NOWHERE) return NOWHERE;
   }
-  return i === names.length;
+  return i === names.length ? at : NOWHERE;
 }
 
-function writeValue(writer: ByteWriter, value: Json): boolean {
-  if (writer.room < VALUE_BYTES_MAX) return false;
-  if (typeof value === "string") return writeString(writer, value);
-  if (typeof value === "number") writeNumber(writer, value);
-  else if (value === null) writer.byte(NULL);
-  else if (typeof value === "boolean") writer.byte(value ? TRUE : FALSE);
-  else return false;
-  return true;
+function writeValue(bytes: Buffer, at: number, value: Json): number {
+  if (at + VALUE_BYTES_MAX > SLAB_BYTES) return NOWHERE;
+  if (typeof value === "string") return writeString(bytes, at, value);
+  if (typeof value === "number") return writeNumber(bytes, at, value);
+  if (value !== null && typeof value !== "boolean") return NOWHERE;
+  bytes[at] = value === null ? NULL : value ? TRUE : FALSE;
+  return at + 1;
 }
 
-function writeNumber(writer: ByteWriter, value: number): void {
+function writeNumber(bytes: Buffer, at: number, value: number): number {
   const integer = value | 0;
   if (!Object.is(integer, value)) {
-    writer.byte(FLOAT);
-    writer.float(value);
-  } else if (integer < 0) {
-    writer.byte(NEGATIVE);
-    writer.integer(-(integer + 1));
-  } else {
-    writer.byte(NATURAL);
-    writer.integer(integer);
+    bytes[at] = FLOAT;
+    return bytes.writeDoubleLE(value, at + 1);
   }
+  bytes[at] = integer < 0 ? NEGATIVE : NATURAL;
+  return writeInteger(bytes, at + 1, integer < 0 ? -(integer + 1) : integer);
 }
 
-function writeString(writer: ByteWriter, value: string): boolean {
-  if (writer.room < VALUE_BYTES_MAX + 3 * value.length) return false;
-  const at = writer.length;
-  writer.byte(ASCII);
-  writer.integer(value.length);
-  if (!writer.ascii(value)) {
-    writer.patch(at, UTF16);
-    writer.utf16(value);
-  }
-  return true;
+function writeString(bytes: Buffer, start: number, value: string): number {
+  if (start + VALUE_BYTES_MAX + 3 * value.length > SLAB_BYTES) return NOWHERE;
+  bytes[start] = ASCII;
+  const at = writeInteger(bytes, start + 1, value.length);
+  const end = writeAscii(bytes, at, value);
+  if (end !== NOWHERE) return end;
+  bytes[start] = UTF16;
+  return at + bytes.write(value, at, "utf16le");
 }
 
 function readValue(reader: ByteReader): Json {

@@ -135,6 +135,35 @@ describe("frames on the wire", () => {
     );
   });
 
+  test("are what they were before whatever shape the rows before them had", () => {
+    const tables: readonly (readonly Json[])[] = [
+      [{ a: 1, b: "x" }],
+      [{ b: "x", a: -0 }],
+      [{ a: { deep: [1] }, b: "x" }],
+      [{ a: 2 ** 53, b: "x".repeat(40_000) }],
+      [{ a: 1, b: "x" }, { a: 1 }],
+      [{ a: 1 }, { a: 1, b: "x" }],
+      [{}],
+      [[1], null],
+    ];
+    for (const before of tables) {
+      for (const table of tables) {
+        encodeFrame(frameOf(HEAD, before, Positions.dense(0, before.length)));
+        const again = decodeFrame(encodeFrame(frameOf(HEAD, table, Positions.dense(0, table.length))), 5).batch.rows();
+        expect(again).toEqual(table);
+        expect(again.map((row) => JSON.stringify(row))).toEqual(table.map((row) => JSON.stringify(row)));
+      }
+    }
+  });
+
+  test("keep what was written before when more is", () => {
+    const written = Array.from({ length: 400 }, (_, i) => {
+      return encodeFrame(frameOf(HEAD, [{ seq: i, note: "x".repeat(100) }], Positions.dense(i, 1)));
+    });
+    const read = written.map((bytes) => decodeFrame(bytes, 5).batch.row(0));
+    expect(read).toEqual(read.map((_, i) => ({ seq: i, note: "x".repeat(100) })));
+  });
+
   test("keep halves of characters in a few rows of one shape", () => {
     const halves = [{ a: "\ud800", b: "\udc00" }];
     const again = decodeFrame(encodeFrame(frameOf(HEAD, halves, Positions.dense(0, 1))), 5);

@@ -9,11 +9,12 @@
 import type { StateEvent } from "../behavior/committed-behavior.ts";
 import { RowBatch } from "../frame/batch.ts";
 import { ByteReader } from "../frame/byte-reader.ts";
-import { ByteWriter } from "../frame/byte-writer.ts";
+import { NOWHERE, writeInteger } from "../frame/byte-writer.ts";
 import { ROWS_MIN } from "../frame/columns-of.ts";
 import { Frame } from "../frame/frame.ts";
 import { Positions } from "../frame/positions.ts";
 import { readShapedRows, writeShapedRows } from "../frame/shaped-rows.ts";
+import { Slab } from "../frame/slab.ts";
 import { packStateBehind, unpackState } from "../log/packed-payload.ts";
 import { isDense, type PackedBody, packBody, unpackBody } from "./frame-body-codec.ts";
 import { decodeFrame1 } from "./frame-codec-1.ts";
@@ -23,22 +24,21 @@ import { transportError } from "./transport-errors.ts";
 const VERSION = 2;
 const PACKED = 0;
 const SHAPED = 1;
-const FORM_AT = 1;
 
-const writer = new ByteWriter();
+const slab = new Slab();
+const reader = new ByteReader();
 
 /** @throws MSG-SIZE a message is nested too deeply */
 export function encodeFrame(frame: Frame): Uint8Array {
-  writer.begin();
-  writer.byte(VERSION);
-  writer.byte(SHAPED);
-  writeHead(writer, frame.head);
-  const headBytes = writer.length;
-  if (isFew(frame) && writeFew(frame)) return writer.taken();
-  writer.cut(headBytes);
-  writer.patch(FORM_AT, PACKED);
+  const start = slab.begin();
+  const { bytes } = slab;
+  const headEnd = writeHead(bytes, start + 2, frame.head);
+  const end = isFew(frame) ? writeFew(bytes, headEnd, frame) : NOWHERE;
+  bytes[start] = VERSION;
+  bytes[start + 1] = end === NOWHERE ? PACKED : SHAPED;
+  if (end !== NOWHERE) return slab.taken(end);
   // Error reports are made of what msgpack can say.
-  return packStateBehind(writer.written(), packBody(frame) as unknown as StateEvent);
+  return packStateBehind(slab.written(headEnd), packBody(frame) as unknown as StateEvent);
 }
 
 /**
@@ -59,14 +59,13 @@ function isFew({ batch, positions, dead, late }: Frame): boolean {
   return dead.length === 0 && late.length === 0 && isDense(positions);
 }
 
-/** False where the rows are not all of one shape. */
-function writeFew({ positions, batch }: Frame): boolean {
-  writer.integer(positions.pos(0));
-  return writeShapedRows(writer, batch.rows());
+/** {@link NOWHERE} where the rows are not all of one shape. */
+function writeFew(bytes: Buffer, at: number, { positions, batch }: Frame): number {
+  return writeShapedRows(bytes, writeInteger(bytes, at, positions.pos(0)), batch.rows());
 }
 
 function decodeFrame2(bytes: Uint8Array, bornMs: number): Frame {
-  const reader = new ByteReader(bytes);
+  reader.begin(bytes);
   reader.byte();
   const form = reader.byte();
   const head = readHead(reader, bornMs);

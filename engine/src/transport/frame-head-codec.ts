@@ -1,9 +1,9 @@
 /**
- * Heads of frames on the wire: a byte of flags, then what they say is there. Integers as {@link ByteWriter} has them, those that
+ * Heads of frames on the wire: a byte of flags, then what they say is there. Integers as {@link writeInteger} has them, those that
  * may be -1 by one more.
  */
 import type { ByteReader } from "../frame/byte-reader.ts";
-import type { ByteWriter } from "../frame/byte-writer.ts";
+import { writeBytes, writeInteger } from "../frame/byte-writer.ts";
 import type { FrameHead, Trace } from "../frame/frame.ts";
 import { END, type Point } from "../frame/point.ts";
 
@@ -20,35 +20,30 @@ const TO_END = 128;
 
 const ID_BYTES = 16;
 
-export function writeHead(writer: ByteWriter, head: FrameHead): void {
+/** Where the next byte may be written: a head takes less than a hundred. */
+export function writeHead(bytes: Buffer, start: number, head: FrameHead): number {
   const { path, generation, epoch, revision, from, to, watermark, exact, idle, mark, shed, trace } = head;
   const hasWatermark = watermark !== Number.NEGATIVE_INFINITY;
-  writer.byte(
+  bytes[start] =
     (exact ? EXACT : 0) |
-      (idle ? IDLE : 0) |
-      (hasWatermark ? WATERMARK : 0) |
-      (mark === null ? 0 : MARK) |
-      (shed === 0 ? 0 : SHED) |
-      (trace === null ? 0 : TRACE) |
-      (from.ord === END ? FROM_END : 0) |
-      (to.ord === END ? TO_END : 0),
-  );
-  writer.integer(path);
-  writer.integer(generation);
-  writer.integer(epoch + 1);
-  writer.integer(revision);
-  writePoint(writer, from);
-  writePoint(writer, to);
-  if (hasWatermark) writer.float(watermark);
-  if (mark !== null) {
-    writer.integer(mark.epoch + 1);
-    writer.integer(mark.n);
-  }
-  if (shed !== 0) writer.integer(shed);
-  if (trace !== null) {
-    writer.copy(trace.causationId);
-    writer.copy(trace.correlationId);
-  }
+    (idle ? IDLE : 0) |
+    (hasWatermark ? WATERMARK : 0) |
+    (mark === null ? 0 : MARK) |
+    (shed === 0 ? 0 : SHED) |
+    (trace === null ? 0 : TRACE) |
+    (from.ord === END ? FROM_END : 0) |
+    (to.ord === END ? TO_END : 0);
+  let at = writeInteger(bytes, start + 1, path);
+  at = writeInteger(bytes, at, generation);
+  at = writeInteger(bytes, at, epoch + 1);
+  at = writeInteger(bytes, at, revision);
+  at = writePoint(bytes, at, from);
+  at = writePoint(bytes, at, to);
+  if (hasWatermark) at = bytes.writeDoubleLE(watermark, at);
+  if (mark !== null) at = writeInteger(bytes, writeInteger(bytes, at, mark.epoch + 1), mark.n);
+  if (shed !== 0) at = writeInteger(bytes, at, shed);
+  if (trace !== null) at = writeBytes(bytes, writeBytes(bytes, at, trace.causationId), trace.correlationId);
+  return at;
 }
 
 /** @throws RangeError */
@@ -71,9 +66,9 @@ export function readHead(reader: ByteReader, bornMs: number): FrameHead {
   };
 }
 
-function writePoint(writer: ByteWriter, { pos, ord }: Point): void {
-  writer.integer(pos + 1);
-  if (ord !== END) writer.integer(ord);
+function writePoint(bytes: Buffer, start: number, { pos, ord }: Point): number {
+  const at = writeInteger(bytes, start, pos + 1);
+  return ord === END ? at : writeInteger(bytes, at, ord);
 }
 
 function readPoint(reader: ByteReader, isEnd: number): Point {
