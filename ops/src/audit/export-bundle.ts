@@ -117,7 +117,7 @@ class BundledEvents {
     return this.#pruned.size;
   }
 
-  /** Names that records gave which were pruned. */
+  /** Names whose records were pruned, unless they are met later on: archived ones are carried as well. */
   async carry(): Promise<void> {
     for await (const name of this.#log.carriedNames()) {
       this.#names.carry(name);
@@ -132,7 +132,8 @@ class BundledEvents {
   }
 
   async add(records: readonly StoredRecord[]): Promise<void> {
-    for (const record of records) this.#names.learn(record);
+    // A record of the range stands in the bundle itself.
+    for (const record of records) for (const name of this.#names.learn(record)) this.#given.delete(keyOf(name));
     const stored = records.at(-1) as StoredRecord;
     const event = this.#names.event(stored);
     for (const name of this.#names.uses(stored)) {

@@ -29,7 +29,7 @@ import { SegmentReaders } from "./segment-readers.ts";
 import { storedBatches } from "./stored-records.ts";
 
 export interface StoredLogFiles extends StoredLog {
-  /** Names that pruned records gave: what is kept of them, without a record that would prove it. @throws LOG-MANIFEST */
+  /** Names that archived records gave, pruned or not: kept without the record that would prove them. @throws LOG-MANIFEST */
   carriedNames(): AsyncIterable<Name>;
   close(): Promise<void>;
 }
