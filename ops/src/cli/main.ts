@@ -22,6 +22,7 @@ import {
   urlOption,
   withHostOptions,
 } from "./options.ts";
+import { refuseEmpty } from "./refuse-empty.ts";
 import { auditCommands } from "./tree/audit.ts";
 import { calculatorCommands } from "./tree/calculator.ts";
 import { logCommands } from "./tree/log.ts";
@@ -39,7 +40,8 @@ const program = new Command("millrace")
   .showHelpAfterError("(--help shows what is possible)")
   .configureHelp({ sortSubcommands: false })
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "CLI-USAGE ")) })
-  .exitOverride((error) => endOfUsage(error));
+  .exitOverride((error) => endOfUsage(error))
+  .hook("preAction", (_, command) => refuseEmpty(command));
 
 withHostOptions(
   program
