@@ -80,7 +80,7 @@ module.exports = {
     parser: "swc",
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "^gateway/console/|/(?:dist|dist-console|target)/|^ops/bench/[^/]+/node_modules/" },
+    exclude: { path: "^gateway/console/|/(?:dist|dist-cli|dist-console|target)/|^ops/bench/[^/]+/node_modules/" },
     enhancedResolveOptions: {
       exportsFields: ["exports"],
       conditionNames: ["source", "import", "require", "node", "default", "types"],

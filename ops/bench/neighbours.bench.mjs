@@ -28,7 +28,7 @@ const SHARE = 0.5;
 const TRIAL_RATE = 4000;
 const SETTLE_MS = 2500;
 const ACCOUNTS_MS = 20_000;
-const CLI = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+const CLI = fileURLToPath(new URL("../dist-cli/millrace.js", import.meta.url));
 const FLIGHTS = new URL("./neighbours/paced-flights.mjs", import.meta.url).href;
 
 const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

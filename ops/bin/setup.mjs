@@ -498,13 +498,15 @@ function sourceFingerprint() {
   };
   for (const name of ["package.json", "package-lock.json", "tsconfig.json", "turbo.json"]) add(at(name));
   for (const workspace of workspaces()) {
-    for (const name of ["package.json", "tsconfig.json", "src", "console"]) add(at(workspace, name));
+    for (const name of ["package.json", "tsconfig.json", "rolldown.config.mjs", "src", "console"])
+      add(at(workspace, name));
   }
   return hash.digest("hex");
 }
 
 const isBuilt = () =>
-  workspaces().every((name) => existsSync(at(name, "dist"))) && existsSync(at("gateway", "dist-console"));
+  workspaces().every((name) => existsSync(at(name, "dist"))) &&
+  [at("gateway", "dist-console"), at("ops", "dist-cli")].every(existsSync);
 
 /** Builds when a source is newer than the last build, or an output is gone. */
 export function build() {

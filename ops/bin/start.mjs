@@ -10,6 +10,6 @@ requireNode();
 install();
 build();
 if (buildAddonBeside()) process.env.MILLRACE_NATIVE_BUILDS = "1";
-const cli = join(root, "ops", "dist", "cli", "main.js");
+const cli = join(root, "ops", "dist-cli", "millrace.js");
 process.argv.splice(1, 1, cli, "serve");
 await import(pathToFileURL(cli).href);

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 export const root = join(import.meta.dirname, "..", "..");
-const cli = join(root, "ops", "dist", "cli", "main.js");
+const cli = join(root, "ops", "dist-cli", "millrace.js");
 
 export interface Finished {
   readonly code: number | null;

@@ -21,18 +21,32 @@ function loadedWith(entry: string): string[] {
   return result.flatMap(({ url }) => (url.startsWith(root.href) ? [url.slice(root.href.length)] : []));
 }
 
-test.each([
-  "ops/dist/host/index-worker.js",
-  "actors/dist/calculator/calculator-worker.js",
-  "actors/dist/calculator/process/node-worker.js",
-  "streams/dist/file/parquet-worker.js",
-  "projections/dist/script/script-worker.js",
-])("%s loads a part of the engine", (entry) => {
-  const loaded = loadedWith(entry);
-  expect(loaded).toContain(entry);
-  expect(loaded.filter((path) => path === "engine/dist/mod.js" || path.includes("/rxjs/"))).toEqual([]);
-});
+const CLI = "ops/dist-cli/";
 
-test("the main entry is found where it is loaded", () => {
-  expect(loadedWith("ops/dist/retention/archive-worker.js")).toContain("engine/dist/mod.js");
+/** The entry as the command line starts it. */
+function bundled(name: string): string {
+  const file = readdirSync(new URL(CLI, root)).find((one) => one.startsWith(`${name}-`));
+  return `${CLI}${file}`;
+}
+
+/** Characters of this repository's code that is loaded. */
+function sizeOf(loaded: readonly string[]): number {
+  const ours = loaded.filter((path) => path.startsWith(CLI));
+  return ours.reduce((sum, path) => sum + readFileSync(new URL(path, root), "utf8").length, 0);
+}
+
+test.each(["calculator-worker", "index-worker", "node-worker", "parquet-worker", "script-worker", "sqlite-worker"])(
+  "%s loads a part of the engine",
+  (name) => {
+    const loaded = loadedWith(bundled(name));
+    expect(loaded).toContain(bundled(name));
+    expect(loaded.filter((path) => path.includes("/rxjs/"))).toEqual([]);
+    expect(sizeOf(loaded)).toBeLessThan(250_000);
+  },
+);
+
+test("the engine is found where it is loaded", () => {
+  const loaded = loadedWith(bundled("archive-worker"));
+  expect(loaded.some((path) => path.includes("/rxjs/"))).toBe(true);
+  expect(sizeOf(loaded)).toBeGreaterThan(500_000);
 });

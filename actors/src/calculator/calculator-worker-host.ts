@@ -54,6 +54,9 @@ export interface CalculatorInfo {
 }
 
 const MIB = 1024 * 1024;
+const ENTRY = import.meta.url.endsWith(".ts")
+  ? new URL("./calculator-worker.ts", import.meta.url)
+  : new URL("./calculator-worker.js", import.meta.url);
 const BOOTSTRAP = `
 const { workerData } = require("node:worker_threads");
 require("node:module").register(workerData.hooks, { data: workerData.stripper });
@@ -113,13 +116,9 @@ export class CalculatorWorkerHost implements CalculatorHost {
       progress: this.#progress,
       reader: this.#reader,
     };
-    const entry = new URL(
-      import.meta.url.endsWith(".ts") ? "./calculator-worker.ts" : "./calculator-worker.js",
-      import.meta.url,
-    ).href;
     const worker = new Worker(BOOTSTRAP, {
       eval: true,
-      workerData: { calculator: data, hooks: hooksUrl, stripper: stripperPath(), entry },
+      workerData: { calculator: data, hooks: hooksUrl, stripper: stripperPath(), entry: ENTRY.href },
       transferList: [port2],
       resourceLimits: { maxOldGenerationSizeMb: this.#memoryMib },
       // What a module prints must not end up between the lines that a command prints.

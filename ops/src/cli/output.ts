@@ -10,9 +10,14 @@ export function writeLine(text = ""): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** `1,234,567` for a whole number. Not by `toLocaleString`, whose first call loads for 15 ms what other languages would need. */
+export function grouped(n: number): string {
+  return String(n).replaceAll(/\B(?=(?:\d{3})+$)/g, ",");
+}
+
 /** `1 row`, `2 rows`. */
 export function counted(n: number, one: string): string {
-  return `${n.toLocaleString("en-US")} ${one}${n === 1 ? "" : "s"}`;
+  return `${grouped(n)} ${one}${n === 1 ? "" : "s"}`;
 }
 
 export type Cell = string | number | boolean | null | undefined;
@@ -36,7 +41,7 @@ const CELL_COLUMNS_MAX = 60;
 
 function cellText(cell: Cell): string {
   if (cell === null || cell === undefined) return "–";
-  if (typeof cell === "number") return Number.isSafeInteger(cell) ? cell.toLocaleString("en-US") : String(cell);
+  if (typeof cell === "number") return Number.isSafeInteger(cell) ? grouped(cell) : String(cell);
   return cutTo(CELL_COLUMNS_MAX, inert(String(cell).replaceAll(/\s+/g, " ")));
 }
 

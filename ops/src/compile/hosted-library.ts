@@ -9,8 +9,9 @@ export interface HostedLibrary {
   readonly config: Json;
 }
 
-const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const MODULE = new URL(`../calculator/library-module.${extension}`, import.meta.url);
+const MODULE = import.meta.url.endsWith(".ts")
+  ? new URL("../calculator/library-module.ts", import.meta.url)
+  : new URL("../calculator/library-module.js", import.meta.url);
 let modules = 0;
 
 /** `isShared`: other libraries are in the same thread, and each needs a module of its own. */

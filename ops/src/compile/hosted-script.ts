@@ -8,8 +8,9 @@ export interface HostedScript {
   readonly config: Json;
 }
 
-const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-const MODULE = new URL(`../calculator/script-module.${extension}`, import.meta.url);
+const MODULE = import.meta.url.endsWith(".ts")
+  ? new URL("../calculator/script-module.ts", import.meta.url)
+  : new URL("../calculator/script-module.js", import.meta.url);
 
 /** In a thread of its own, so that one module is one script. */
 export function hostedScript(script: ScriptOptions): HostedScript {

@@ -56,7 +56,7 @@ describe("the audit guide", () => {
     directory = mkdtempSync(join(tmpdir(), "millrace-guide-"));
     mkdirSync(join(directory, "bin"));
     const shim = join(directory, "bin", "millrace");
-    writeFileSync(shim, `#!/bin/sh\nexec "${process.execPath}" "${join(root, "ops/dist/cli/main.js")}" "$@"\n`);
+    writeFileSync(shim, `#!/bin/sh\nexec "${process.execPath}" "${join(root, "ops/dist-cli/millrace.js")}" "$@"\n`);
     chmodSync(shim, 0o755);
     const { witness, address } = await startWitness();
     writeFileSync(join(directory, "witness-key"), `${witness.verifierKey}\n`);

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ops = join(import.meta.dirname, "..", "..");
-const cli = join(ops, "dist", "cli", "main.js");
+const cli = join(ops, "dist-cli", "millrace.js");
 
 export const DEMO = join(ops, "examples", "flights", "graph.yaml");
 

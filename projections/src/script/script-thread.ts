@@ -149,10 +149,9 @@ export class ScriptThread {
 
 /** Tests run sources, which a thread cannot load; what is built beside them is the same. */
 function entry(): URL {
-  return new URL(
-    import.meta.url.endsWith(".ts") ? "../../dist/script/script-worker.js" : "./script-worker.js",
-    import.meta.url,
-  );
+  return import.meta.url.endsWith(".ts")
+    ? new URL("../../dist/script/script-worker.js", import.meta.url)
+    : new URL("./script-worker.js", import.meta.url);
 }
 
 function limit(why: string): Error {

@@ -25,7 +25,7 @@ import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
 import { requireOwnLog } from "../../host/log-place.ts";
 import { EXIT } from "../failure.ts";
-import { timeText, writeJson, writeLine } from "../output.ts";
+import { grouped, timeText, writeJson, writeLine } from "../output.ts";
 import { readInput } from "../read-input.ts";
 import { shellWord } from "../shell-word.ts";
 import { inert } from "../terminal-text.ts";
@@ -101,17 +101,17 @@ function jsonOf({ checkpoint, ...report }: AuditReport): object {
   return { ok: report.findings.length === 0, ...report, checkpoint: signed ?? null };
 }
 
-const n = (value: number): string => value.toLocaleString("en-US");
-
 function writeReport(report: AuditReport, isGiven: boolean): void {
   const { checkpoint, verified, pruned, findings, key } = report;
   for (const finding of findings) writeLine(inert(findingText(finding)));
-  const size = checkpoint === undefined ? "" : ` of ${n(checkpoint.size)}`;
+  const size = checkpoint === undefined ? "" : ` of ${grouped(checkpoint.size)}`;
   // A finding about no position in particular, as of a checkpoint, says nothing about how many records are whole.
   if (findings.length > 0 && findings[0]?.position === undefined) writeLine("not ok");
   else
-    writeLine(`${findings.length === 0 ? "ok" : "not ok"}: ${n(verified)}${size} signed records are what was signed`);
-  if (pruned > 0) writeLine(`the records of the first ${n(pruned)} are pruned: their hashes are what was signed`);
+    writeLine(
+      `${findings.length === 0 ? "ok" : "not ok"}: ${grouped(verified)}${size} signed records are what was signed`,
+    );
+  if (pruned > 0) writeLine(`the records of the first ${grouped(pruned)} are pruned: their hashes are what was signed`);
   writeWitnesses(report);
   if (checkpoint !== undefined) writeLine(`root ${base64(checkpoint.root)}`);
   writeLine(`key ${key}${isGiven ? "" : " (the log's own; give the one you were told with --key)"}`);
@@ -119,8 +119,9 @@ function writeReport(report: AuditReport, isGiven: boolean): void {
 
 function writeWitnesses({ witnesses, witnessed }: AuditReport): void {
   for (const { name, size, cosignedMs = 0 } of witnesses)
-    writeLine(size === undefined ? `${name}: nothing` : `${name}: the first ${n(size)}, ${timeText(cosignedMs)}`);
-  if (witnesses.length > 0) writeLine(`the witnesses that were asked for vouch for the first ${n(witnessed)} records`);
+    writeLine(size === undefined ? `${name}: nothing` : `${name}: the first ${grouped(size)}, ${timeText(cosignedMs)}`);
+  if (witnesses.length > 0)
+    writeLine(`the witnesses that were asked for vouch for the first ${grouped(witnessed)} records`);
 }
 
 /** `position 12: LOG-FORK the record … (file)` */
@@ -181,7 +182,7 @@ export async function exportTiles(options: ExportTilesOptions): Promise<void> {
     const written = await exportAuditFiles(auditFiles(systemDisk(), audit, log.id), checkpoint, options.out);
     if (options.json === true) return writeJson({ directory: options.out, size: checkpoint.size, ...written });
     writeLine(
-      `${n(checkpoint.size)} records: ${n(written.tiles)} tiles in ${options.out}, ${n(written.added)} of them new`,
+      `${grouped(checkpoint.size)} records: ${grouped(written.tiles)} tiles in ${options.out}, ${grouped(written.added)} of them new`,
     );
   });
 }
@@ -204,11 +205,11 @@ export async function exportEvents(options: ExportOptions): Promise<void> {
     writeLine(`${bundle.events} events, positions ${from} to ${to - 1}, in ${out}`);
     if (cosigners.length > 0) writeLine(`cosigned by ${cosigners.join(", ")}`);
     else if (cosigned !== undefined)
-      writeLine(`not cosigned: witnesses have cosigned the first ${n(cosigned.checkpoint.size)}; see --to`);
+      writeLine(`not cosigned: witnesses have cosigned the first ${grouped(cosigned.checkpoint.size)}; see --to`);
     const trust = bundle.prunedNames === 0 ? "" : " --pruned-names";
     if (trust !== "")
       writeLine(
-        `${n(bundle.prunedNames)} names in ${out}/pruned-names.jsonl are not proven: the events that gave them were pruned`,
+        `${grouped(bundle.prunedNames)} names in ${out}/pruned-names.jsonl are not proven: the events that gave them were pruned`,
       );
     writeLine(`check it with: node ${shellWord(`${out}/verify.mjs`)} --key '${proofs.verifierKey}'${trust}`);
   });

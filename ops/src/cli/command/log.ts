@@ -21,7 +21,7 @@ import type { HeldEvents, LegalHold } from "../../retention/legal-holds.ts";
 import { type AcceptedLogLoss, acceptLogLoss, logLoss, seenEndOf } from "../../retention/log-loss.ts";
 import { EXIT } from "../failure.ts";
 import { lossText } from "../loss-text.ts";
-import { counted, timeText, writeJson, writeLine, writeTable } from "../output.ts";
+import { counted, grouped, timeText, writeJson, writeLine, writeTable } from "../output.ts";
 import { inert } from "../terminal-text.ts";
 import { asked, withCare } from "../with-care.ts";
 
@@ -44,7 +44,7 @@ export async function listLog({ data, json = false }: LogOptions): Promise<void>
   const listed = await listSegments(systemDisk(), log);
   if (json) return writeJson(listed);
   writeSegments(listed.segments);
-  writeLine(`readable from position ${listed.base.toLocaleString("en-US")} on`);
+  writeLine(`readable from position ${grouped(listed.base)} on`);
 }
 
 export async function archiveLog(options: ArchiveCommandOptions): Promise<void> {
@@ -76,11 +76,7 @@ export async function scrub({ data, rate, json = false }: ScrubCommandOptions): 
     ...kernels(),
   });
   if (json) writeJson({ ok: report.findings.length === 0, ...report });
-  else
-    writeFindings(
-      report.findings,
-      `${counted(report.segments, "segment")}, ${report.bytes.toLocaleString("en-US")} bytes read`,
-    );
+  else writeFindings(report.findings, `${counted(report.segments, "segment")}, ${grouped(report.bytes)} bytes read`);
   if (report.findings.length > 0) process.exitCode = EXIT.findings;
 }
 

@@ -3,7 +3,7 @@ import { type WitnessFlags, witnessOptions } from "../../audit/witness-options.t
 import type { PayloadReport } from "../../host/host-payloads.ts";
 import { whenFinished } from "../../host/when-finished.ts";
 import { EXIT } from "../failure.ts";
-import { writeJson, writeLine } from "../output.ts";
+import { grouped, writeJson, writeLine } from "../output.ts";
 import { type PayloadFlags, payloadMemory } from "../payload-flags.ts";
 import { openSession, type Session } from "../session.ts";
 import { shellWord } from "../shell-word.ts";
@@ -122,10 +122,9 @@ function payloadLine({ puts, putBytes, opens, copies, liveBytesMax, memory }: Pa
 }
 
 function writeSummary(s: Summary, outcome: "done" | "interrupted", data: string): void {
-  const n = (value: number): string => value.toLocaleString("en-US");
   writeLine(`${s.graph} revision ${s.revision}: ${outcome} after ${(s.durationMs / 1000).toFixed(1)} s`);
   writeLine(
-    `${n(s.messagesIn)} in, ${n(s.messagesOut)} out, ${n(s.consumed)} filtered or folded, ${n(s.deadLettered)} dead-lettered, ${n(s.dropped)} dropped; log at ${n(s.position)}`,
+    `${grouped(s.messagesIn)} in, ${grouped(s.messagesOut)} out, ${grouped(s.consumed)} filtered or folded, ${grouped(s.deadLettered)} dead-lettered, ${grouped(s.dropped)} dropped; log at ${grouped(s.position)}`,
   );
   if (s.deadLettered > 0) writeLine(`Why they are dead letters: millrace dlq ls --data ${shellWord(data)}`);
   if (s.payloads !== undefined) writeLine(payloadLine(s.payloads));
