@@ -19,7 +19,8 @@ const alone = [
 const LONG = "test/{audit,connectors,eventstore,faults,native,personal,retention}/**";
 /**
  * The others share what a worker has imported, and the workspaces below `ops` what was transformed for it: both take longer than most
- * of their tests. Two files at a time, as most wait for a server or a process. The tests of ops come after all others.
+ * of their tests. Three files at a time on two processors, as most wait for a server, a process or a disk. The tests of ops come after
+ * all others.
  */
 const projects = [
   { name: "alone", root: ".", include: alone, isolate: true, groupOrder: 0 },
@@ -60,7 +61,7 @@ export default defineConfig({
         retry: process.env.CI === "true" ? 1 : 0,
         // Below the limit of a test, so that what did not come is named.
         expect: { poll: { timeout: 45_000 } },
-        maxWorkers: 2,
+        maxWorkers: 3,
         sequence: { groupOrder },
         isolate,
         env: skips(),
