@@ -1,6 +1,7 @@
 /** A wire between a client and a server that a test can cut, and mend again. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { Transform } from "node:stream";
 
 export class TcpProxy {
   readonly port: number;
@@ -12,6 +13,8 @@ export class TcpProxy {
   #delayMs = 0;
   /** What the client sends before its answer is withheld. */
   #fatal: string | undefined;
+  /** What the client sends that is kept back, who is told of it, and what lets it go. */
+  #kept: { readonly text: string; readonly met: () => void; readonly freed: Promise<void> } | undefined;
 
   private constructor(server: Server, port: number) {
     this.#server = server;
@@ -75,6 +78,18 @@ export class TcpProxy {
     this.#fatal = text;
   }
 
+  /** Keeps back what a client next sends from where it says `text` on. `met` resolves then; `free` lets it go on. */
+  keepBack(text: string): { readonly met: Promise<void>; free(): void } {
+    let free: () => void = () => undefined;
+    const freed = new Promise<void>((resolve) => {
+      free = resolve;
+    });
+    const met = new Promise<void>((resolve) => {
+      this.#kept = { text, met: resolve, freed };
+    });
+    return { met, free };
+  }
+
   mend(): void {
     this.#isCut = false;
   }
@@ -114,8 +129,23 @@ export class TcpProxy {
       late(far, near, this.#delayMs);
       return;
     }
-    near.pipe(far);
+    near.pipe(this.#gate()).pipe(far);
     far.pipe(near);
+  }
+
+  #gate(): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, pass) => {
+        const kept = this.#kept;
+        if (kept === undefined || !chunk.includes(kept.text)) {
+          pass(null, chunk);
+          return;
+        }
+        this.#kept = undefined;
+        kept.met();
+        void kept.freed.then(() => pass(null, chunk));
+      },
+    });
   }
 }
 

@@ -95,9 +95,7 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
           wire.mend();
           await passed(0.5);
           const nc = await connect({ servers: server.address });
-          // 2.9.10 may not come back from it: ops/docs/connectors.md.
-          const isNewer = kind.binary.includes("v2");
-          if (isNewer) await (await nc.jetstreamManager()).streams.delete("MILLRACE_EDGES");
+          await (await nc.jetstreamManager()).streams.delete("MILLRACE_EDGES");
           await nc.close();
           await passed(0.7);
           await server.kill();
@@ -106,7 +104,7 @@ describe.skipIf(servers.length === 0)("a graph with edges over NATS", () => {
           await finished;
           const [got, wanted] = [graph.results(), await graph.expected()];
           console.log(
-            `nats-server ${versionOf(server)}: ${ROWS} rows, ${faults} faults (kill -9, cut, ${isNewer ? "stream deleted" : "nothing"}, power cut): ${differences(got, wanted)}`,
+            `nats-server ${versionOf(server)}: ${ROWS} rows, ${faults} faults (kill -9, cut, stream deleted, power cut): ${differences(got, wanted)}`,
           );
           expect(got).toEqual(wanted);
         },

@@ -3,7 +3,7 @@ import { type Env, MillraceError, messageOf, sleep, transportError } from "@mill
 import type { NatsConnection, NatsError } from "nats";
 import type { Connection } from "../resilience/connection.ts";
 import { transportClosed } from "../resilience/edge-ends.ts";
-import { type EdgeStream, ensureEdgeStream, isSubjectFull } from "./edge-stream.ts";
+import { type EdgeStream, isFolderGone, isSubjectFull } from "./edge-stream.ts";
 import { isNoResponders, publishFailure } from "./publish-failure.ts";
 
 export interface EdgePublisherOptions {
@@ -25,6 +25,8 @@ export class EdgePublisher {
   #last: Promise<unknown> = Promise.resolve();
   /** Why the server, which is there, does not take a message; empty while it does. */
   refusal = "";
+  /** When the stream was made whose folder was gone at the last attempt. */
+  #folderless = "";
 
   constructor(options: EdgePublisherOptions) {
     this.#options = options;
@@ -56,18 +58,28 @@ export class EdgePublisher {
   }
 
   async #attempt(bytes: Uint8Array, id: string): Promise<void> {
-    const { connection, stream, subject } = this.#options;
+    const { connection, stream, subject, closed } = this.#options;
     const nc = await connection.keep();
     const most = nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
     if (bytes.length > most)
       throw transportError("TRANSPORT-TOO-LARGE", `a message of ${bytes.length} bytes exceeds the server's ${most}`);
     try {
       await nc.jetstream().publish(subject, bytes, { msgID: id, timeout: ANSWER_MS });
+      stream.seen();
     } catch (error) {
-      if (isNoResponders(error)) await ensureEdgeStream(nc, stream);
+      if (isNoResponders(error)) await stream.ensure(nc, closed);
+      else if (isFolderGone(error)) await this.#renew(nc);
       else if (!isSubjectFull(error)) await connection.suspect(nc);
       throw error;
     }
+  }
+
+  /** What a server says once may be of a stream that is not there any more: what it says again of the same one is not. */
+  async #renew(nc: NatsConnection): Promise<void> {
+    const { stream, closed } = this.#options;
+    const created = await stream.ensure(nc, closed);
+    if (created === this.#folderless) await stream.replace(nc, created);
+    else this.#folderless = created;
   }
 }
 

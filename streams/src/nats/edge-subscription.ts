@@ -14,7 +14,7 @@ import {
 import type { NatsConnection } from "nats";
 import type { Connection } from "../resilience/connection.ts";
 import { decodeMessage } from "./edge-message.ts";
-import { consumerName, type EdgeStream, ensureEdgeStream, ownerOf, takeOver } from "./edge-stream.ts";
+import { consumerName, type EdgeStream, ownerOf, takeOver } from "./edge-stream.ts";
 import { PullConsumer, type PulledMessage } from "./pull-consumer.ts";
 
 /** What is known of a subject's messages, from one subscription to the next. */
@@ -91,18 +91,21 @@ export class EdgeSubscription implements Subscription {
   /** One connection, from taking the subject to the connection's end. */
   async #connected(): Promise<void> {
     const { connection, stream, natsSubject, owner } = this.#options;
+    const { signal } = this.#ended;
     const nc = await connection.acquire();
     try {
-      this.#recall(await ensureEdgeStream(nc, stream));
+      await stream.ensure(nc, signal);
       // Once it had the subject, another owner of it is a newer subscription.
       const now = this.#hadIt ? await ownerOf(nc, stream, natsSubject) : undefined;
       if (now !== undefined && now !== owner) this.#ended.abort();
-      if (this.#ended.signal.aborted) return;
+      if (signal.aborted) return;
       await takeOver(nc, stream, natsSubject, owner);
       this.#hadIt = true;
+      // Asked only now: of a stream that was made anew meanwhile the consumer is the new one's.
+      this.#recall(await stream.ensure(nc, signal));
       await this.#pulled(nc);
     } catch (error) {
-      if (!(error instanceof MillraceError)) await connection.suspect(nc);
+      if (!(error instanceof MillraceError || signal.aborted)) await connection.suspect(nc);
       throw error;
     }
   }

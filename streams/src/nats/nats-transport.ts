@@ -17,7 +17,7 @@ import type { Connection } from "../resilience/connection.ts";
 import { EdgeEnds } from "../resilience/edge-ends.ts";
 import { encodeMessage } from "./edge-message.ts";
 import { EdgePublisher } from "./edge-publisher.ts";
-import { type EdgeStream, natsSubject } from "./edge-stream.ts";
+import { EdgeStream, natsSubject } from "./edge-stream.ts";
 import { EdgeSubscription, type SubjectMemory } from "./edge-subscription.ts";
 import { type NatsServers, natsConnection } from "./nats-connection.ts";
 
@@ -58,11 +58,12 @@ class JetStreamTransport implements Transport {
     this.bodyBytesMax = bodyBytesMax ?? BODY_BYTES_MAX;
     const connection = natsConnection(servers, env);
     this.#connection = connection;
-    this.#stream = {
+    this.#stream = new EdgeStream({
+      env,
       name: stream ?? "MILLRACE_EDGES",
       prefix: prefix ?? "millrace",
       capacity: capacity ?? CAPACITY,
-    };
+    });
     this.#id = Buffer.from(env.random.bytes(ID_BYTES)).toString("hex");
     this.#ends = new EdgeEnds({
       connection,
