@@ -35,7 +35,7 @@ module.exports = {
         pathNot: [
           "^$1/",
           "^[^/]+/src/mod\\.ts$",
-          "^engine/src/(?:testing|worker)/mod\\.ts$",
+          "^engine/src/(?:msgpack|testing|worker)/mod\\.ts$",
           "^(?:streams|native|projections)/src/[^/]+/mod\\.ts$",
         ],
       },

@@ -4,9 +4,9 @@ import {
   type Feed,
   type FeedIntake,
   type FeedItem,
+  fieldOf,
   type InputSlice,
   isCloudEvent,
-  isJsonObject,
   type Json,
   type JsonObject,
   MillraceError,
@@ -124,8 +124,7 @@ function eventSlice(slice: InputSlice, attributes: CloudEventAttributes): InputS
 }
 
 function eventOf(data: Json, id: string, { source, type, subject, time }: CloudEventAttributes): JsonObject {
-  const field = (name: string | undefined): Json =>
-    name !== undefined && isJsonObject(data) ? (data[name] ?? null) : null;
+  const field = (name: string | undefined): Json => (name === undefined ? null : (fieldOf(data, name) ?? null));
   return {
     specversion: "1.0",
     id,

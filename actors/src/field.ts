@@ -1,9 +1,9 @@
 /** A field of the message as an {@link Expression}, for graphs built in code; missing fields are null. */
-import { ColumnBatch, isJsonObject, type Json } from "@millrace/engine";
+import { ColumnBatch, fieldOf, type Json } from "@millrace/engine";
 import type { Expression } from "./expression.ts";
 
 export function field(name: string): Expression {
-  const row = (event: Json): Json => (isJsonObject(event) ? (event[name] ?? null) : null);
+  const row = (event: Json): Json => fieldOf(event, name) ?? null;
   return {
     row,
     predicate(batch) {

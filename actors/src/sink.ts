@@ -7,6 +7,7 @@ import {
   ColumnBatch,
   type CommittedBehavior,
   encodeBatch,
+  fieldOf,
   type InputSlice,
   isJsonObject,
   type Json,
@@ -111,8 +112,7 @@ function keyless(batch: Batch, key: readonly string[], name: string): readonly M
 
 function keyFault(row: Json, key: readonly string[]): string | undefined {
   if (!isJsonObject(row)) return "is no object";
-  // Every object has a `constructor`, which is no field.
-  const lacking = key.find((field) => !Object.hasOwn(row, field) || row[field] === null);
+  const lacking = key.find((field) => (fieldOf(row, field) ?? null) === null);
   return lacking === undefined ? undefined : `lacks ${lacking}`;
 }
 

@@ -101,6 +101,7 @@ export {
   type NumberColumn,
   type TimeColumn,
 } from "./frame/column.ts";
+export { fieldOf, setField } from "./frame/field.ts";
 export { type DeadItem, Frame, type FrameHead, type LateMark, type Mark, type Trace } from "./frame/frame.ts";
 export { isJsonObject, isoTime, type Json, type JsonObject } from "./frame/json.ts";
 export { comparePoints, END, formatPoint, leastPoint, type Point, START, wholly } from "./frame/point.ts";

@@ -249,28 +249,34 @@ describe("push", () => {
 
   it("names the line that is not JSON, and accepts nothing of the request", async () => {
     const before = gateway.host.pushed.length;
-    for (const bad of ['{"a":1}\n{', '{"a":1}\n{"__proto__":{}}']) {
-      const headers = { "content-type": "application/x-ndjson" };
-      const answer = await gateway.app.inject({ method: "POST", url, payload: bad, headers });
-      expect([answer.statusCode, answer.json().place]).toEqual([400, { line: 2 }]);
-    }
+    const headers = { "content-type": "application/x-ndjson" };
+    const answer = await gateway.app.inject({ method: "POST", url, payload: '{"a":1}\n{', headers });
+    expect([answer.statusCode, answer.json().place]).toEqual([400, { line: 2 }]);
     expect(gateway.host.pushed.length).toBe(before);
   });
 
-  it("says what is wrong with a body: that it is none, where it stops being JSON, or which key is not taken", async () => {
+  it("takes messages with fields of any name", async () => {
+    const message = '{"__proto__":{"a":1},"constructor":{"prototype":2}}';
+    const bodies: readonly (readonly [type: string, payload: string])[] = [
+      ["application/json", `[${message}]`],
+      ["application/x-ndjson", message],
+    ];
+    for (const [type, payload] of bodies) {
+      const answer = await gateway.app.inject({ method: "POST", url, payload, headers: { "content-type": type } });
+      expect([answer.statusCode, JSON.stringify(gateway.host.pushed.at(-1))]).toEqual([200, message]);
+    }
+  });
+
+  it("says what is wrong with a body: that it is none, or where it stops being JSON", async () => {
     const bodies: readonly (readonly [body: string, detail: RegExp])[] = [
       ["", /^there is no body$/],
       ['[{"a":1},', /^not JSON: /],
-      ['[{"__proto__":{}}]', /^a key `__proto__`, .* is not taken$/],
     ];
     for (const [payload, detail] of bodies) {
       const headers = { "content-type": "application/json" };
       const answer = await gateway.app.inject({ method: "POST", url, payload, headers });
       expect(answer.json()).toMatchObject({ code: "HTTP-MALFORMED", detail: expect.stringMatching(detail) });
     }
-    const headers = { "content-type": "application/x-ndjson" };
-    const answer = await gateway.app.inject({ method: "POST", url, payload: '1\n{"__proto__":{}}', headers });
-    expect(answer.json().detail).toMatch(/^line 2: a key `__proto__`/);
   });
 
   it("tells the producer to wait under back-pressure", async () => {

@@ -57,6 +57,16 @@ describe("a page", () => {
     expect([rest.rows.map(({ a }) => a), rest.next]).toEqual([[5, 6], null]);
   });
 
+  it("is narrowed by no field of the key that the question does not name, whatever that is called", () => {
+    let ranges = 0;
+    const range = (): Iterable<never> => {
+      ranges += 1;
+      return [];
+    };
+    readPage({ range }, new Shapes(), ["constructor", "__proto__"], { where: {} });
+    expect(ranges).toBe(1);
+  });
+
   it("looks into no more than 64 ranges, however many things the texts of a long key may stand for", () => {
     const key = Array.from({ length: 10 }, (_, i) => `k${i}`);
     let ranges = 0;

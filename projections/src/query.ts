@@ -1,5 +1,5 @@
 /** Reads pages of rows: by equality of fields, in the order of the key, from a cursor. */
-import { isJsonObject, type Json, type JsonObject } from "@millrace/engine";
+import { fieldOf, isJsonObject, type Json, type JsonObject } from "@millrace/engine";
 import { projectionError } from "./errors.ts";
 import { AFTER_ROWS, FIRST_ROW, justAbove, keyFieldBytes, rangeOfPrefix } from "./row/key-codec.ts";
 import { readRow, type Shapes } from "./row/row-codec.ts";
@@ -86,7 +86,7 @@ function rangesOf(prefixes: readonly Uint8Array[], reverse: boolean, cursor: Uin
 function prefixesOf(where: Readonly<Record<string, Json>>, key: readonly string[]): readonly Uint8Array[] {
   let prefixes: readonly Uint8Array[] = [new Uint8Array()];
   for (const field of key) {
-    const wanted = where[field];
+    const wanted = fieldOf(where, field);
     if (wanted === undefined) break;
     const fields = meanings(wanted).map(keyFieldBytes);
     if (prefixes.length * fields.length > PREFIXES_MAX) break;
@@ -108,7 +108,7 @@ function meanings(wanted: Json): readonly Json[] {
 
 function matches(row: JsonObject, where: Readonly<Record<string, Json>>): boolean {
   for (const field in where) {
-    const value = Object.hasOwn(row, field) ? row[field] : undefined;
+    const value = fieldOf(row, field);
     const wanted = where[field] as Json;
     if (value === undefined || !meanings(wanted).some((meant) => equals(value, meant))) return false;
   }

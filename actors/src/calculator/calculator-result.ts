@@ -1,5 +1,6 @@
 /** Checks that what a calculator returned is JSON, and makes it so where JSON has one obvious form for it. */
 import type { Json, PayloadFormat } from "@millrace/engine";
+import { setField } from "@millrace/engine/worker";
 import { actorError } from "../errors.ts";
 
 /** Deeper values are taken for endless ones. */
@@ -82,7 +83,7 @@ function objectOf(object: object, path: string, depth: number, bytesOf?: BytesOf
   const copy: Record<string, Json> = {};
   for (const [name, value] of Object.entries(fields)) {
     const json = changed.has(name) ? changed.get(name) : (value as Json);
-    if (json !== undefined) copy[name] = json;
+    if (json !== undefined) setField(copy, name, json);
   }
   return copy;
 }

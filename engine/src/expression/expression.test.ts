@@ -54,6 +54,13 @@ describe("an expression over one message", () => {
     ["event.one == 1 || event.x", { one: 1.0 }, true],
     ['event.a.b["c d"]', { a: { b: { "c d": null } } }, null],
     ["event.constructor", { constructor: 1 }, 1],
+    ["has(event.toString) || has(event.__proto__)", {}, false],
+    ["event.__proto__.a", JSON.parse('{"__proto__":{"a":1}}'), 1],
+    [
+      "{'__proto__': 1, 'constructor': {'prototype': 2}}",
+      {},
+      JSON.parse('{"__proto__":1,"constructor":{"prototype":2}}'),
+    ],
     ['event.s + "!"', { s: "hi" }, "hi!"],
     ["size(event.s)", { s: "é😀" }, 2],
     ["event.l.filter(i, i > 1).map(i, i * 2)", { l: [1, 2, 3] }, [4, 6]],

@@ -7,6 +7,7 @@ import type { MessageFailure } from "../behavior/pure-behavior.ts";
 import { type MillraceError, messageOf, type Place } from "../errors.ts";
 import { type Batch, ColumnBatch } from "../frame/batch.ts";
 import { type Column, cell } from "../frame/column.ts";
+import { setField } from "../frame/field.ts";
 import type { Json } from "../frame/json.ts";
 import { type CelNode, cel } from "./cel.ts";
 import { type ColumnForm, columnForm, columnOfValues, type Drafted } from "./column-result.ts";
@@ -208,7 +209,7 @@ class CompiledExpression implements Expression {
     const event: Record<string, Json> = {};
     for (const field of this.fields) {
       const column = batch.columns.get(field);
-      if (column !== undefined) event[field] = cell(column, batch.at(i));
+      if (column !== undefined) setField(event, field, cell(column, batch.at(i)));
     }
     return event;
   }

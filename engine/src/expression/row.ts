@@ -2,6 +2,7 @@
  * Compiles a checked syntax tree once into nested closures over one message. Every closure throws {@link Failed} when the
  * message gives it no value. What reads no message is computed at compile time.
  */
+import { setField } from "../frame/field.ts";
 import { applied, callSource, compileMatch } from "./call.ts";
 import { type CelNode, constantOf, OPERANDS_MAX } from "./cel.ts";
 import { Failed, Hopeless } from "./failed.ts";
@@ -168,17 +169,13 @@ function compileList(items: readonly CelNode[], context: RowContext): Row {
   return (event) => rows.map((row) => row(event));
 }
 
-/** Keys that would reach into the prototype are left out, as the library does. */
-const UNSAFE_KEYS = new Set<CelValue>(["__proto__", "constructor", "prototype"]);
-
 function compileMap(entries: readonly (readonly [CelNode, CelNode])[], context: RowContext): Row {
   const rows = entries.map(([key, value]) => [compileRow(key, context), compileRow(value, context)] as const);
   return (event) => {
     const map: Record<string, CelValue> = {};
     for (const [key, value] of rows) {
       const name = key(event);
-      const item = value(event);
-      if (!UNSAFE_KEYS.has(name)) map[String(name)] = item;
+      setField(map, String(name), value(event));
     }
     return map;
   };

@@ -4,6 +4,7 @@
  * functions and at sinks, and then once per batch.
  */
 import { type Column, cell, cells } from "./column.ts";
+import { PROTOTYPE, setField } from "./field.ts";
 import type { Json } from "./json.ts";
 
 export interface Batch {
@@ -76,10 +77,7 @@ export class ColumnBatch implements Batch {
     if (this.#rows !== undefined) return this.#rows[i] as Json;
     const at = this.at(i);
     const row: Record<string, Json> = {};
-    for (const [name, column] of this.columns) {
-      if (name === "__proto__") defineField(row, name, cell(column, at));
-      else row[name] = cell(column, at);
-    }
+    for (const [name, column] of this.columns) setField(row, name, cell(column, at));
     return row;
   }
 
@@ -92,7 +90,7 @@ export class ColumnBatch implements Batch {
   #made(): readonly Json[] {
     const rows = new Array<Record<string, Json>>(this.n);
     for (let i = 0; i < rows.length; i++) rows[i] = {};
-    for (const [name, column] of this.columns) setField(rows, name, cells(column, this.selection, this.n));
+    for (const [name, column] of this.columns) setFields(rows, name, cells(column, this.selection, this.n));
     return rows;
   }
 
@@ -115,13 +113,8 @@ export class ColumnBatch implements Batch {
   }
 }
 
-function setField(rows: readonly Record<string, Json>[], name: string, values: readonly Json[]): void {
-  if (name === "__proto__")
-    for (let i = 0; i < rows.length; i++) defineField(rows[i] as Record<string, Json>, name, values[i] as Json);
+function setFields(rows: readonly Record<string, Json>[], name: string, values: readonly Json[]): void {
+  if (name === PROTOTYPE)
+    for (let i = 0; i < rows.length; i++) setField(rows[i] as Record<string, Json>, name, values[i] as Json);
   else for (let i = 0; i < rows.length; i++) (rows[i] as Record<string, Json>)[name] = values[i] as Json;
-}
-
-/** An assignment to `__proto__` would let a message choose the prototype of its row. */
-function defineField(row: Record<string, Json>, name: string, value: Json): void {
-  Object.defineProperty(row, name, { value, enumerable: true, writable: true, configurable: true });
 }

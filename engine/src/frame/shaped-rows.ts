@@ -5,6 +5,7 @@
 import type { ByteReader } from "./byte-reader.ts";
 import { NOWHERE, writeAscii, writeBytes, writeInteger } from "./byte-writer.ts";
 import { ROWS_MIN } from "./columns-of.ts";
+import { PROTOTYPE } from "./field.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 import { SLAB_BYTES } from "./slab.ts";
 
@@ -77,7 +78,7 @@ function hasShape(row: JsonObject, names: readonly string[]): boolean {
 /** Names that a row has only by definition, and too many of them, are left to others: their shape has no bytes. */
 function shapeOf(names: readonly string[]): Shape {
   const text = Buffer.from(JSON.stringify(names));
-  const isFit = names.length > 0 && text.length <= NAMES_BYTES_MAX && !names.includes("__proto__");
+  const isFit = names.length > 0 && text.length <= NAMES_BYTES_MAX && !names.includes(PROTOTYPE);
   if (!isFit) return { names, bytes: new Uint8Array(), empty: {} };
   const bytes = Uint8Array.of(text.length & 0xff, text.length >> 8, ...text);
   return { names, bytes, empty: Object.fromEntries(names.map((name) => [name, null])) };

@@ -1,4 +1,5 @@
 /** Where a node's payloads enter: decides for each whether it travels inline or by reference, and can say why. */
+import { fieldOf, setField } from "../frame/field.ts";
 import { isJsonObject, type Json } from "../frame/json.ts";
 import type { PayloadExchange } from "./payload-exchange.ts";
 import type { PayloadScope } from "./payload-scope.ts";
@@ -78,9 +79,9 @@ export class PayloadIntake {
     if (!isJsonObject(value)) return value;
     const taken: Record<string, Json> = { ...value };
     for (const [name, format] of Object.entries(formats)) {
-      const base64 = value[name];
+      const base64 = fieldOf(value, name);
       if (typeof base64 !== "string") continue;
-      taken[name] = await this.message({ [PAYLOAD_KEY]: { format, base64 } }, scope);
+      setField(taken, name, await this.message({ [PAYLOAD_KEY]: { format, base64 } }, scope));
     }
     return taken;
   }

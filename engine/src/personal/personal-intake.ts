@@ -1,4 +1,5 @@
 /** Where messages with personal fields enter: the fields are sealed before anybody sees the message. */
+import { fieldOf, setField } from "../frame/field.ts";
 import { isJsonObject, type Json } from "../frame/json.ts";
 import { personalError } from "./personal-errors.ts";
 import { erasedMarker, sealValue } from "./sealed-value.ts";
@@ -42,8 +43,8 @@ export class PersonalIntake {
       }
       const sealed: Record<string, Json> = { ...message };
       for (const field of this.#personal.fields) {
-        const value = message[field];
-        if (value !== undefined) sealed[field] = this.#sealed(keys, subject, field, value, placeOf(i));
+        const value = fieldOf(message, field);
+        if (value !== undefined) setField(sealed, field, this.#sealed(keys, subject, field, value, placeOf(i)));
       }
       return sealed;
     });
@@ -57,7 +58,7 @@ export class PersonalIntake {
   }
 
   #subjectOf(message: Json): string | undefined {
-    const value = isJsonObject(message) ? message[this.#personal.subject] : undefined;
+    const value = fieldOf(message, this.#personal.subject);
     if (typeof value === "number") return String(value);
     return typeof value === "string" && value !== "" ? value : undefined;
   }

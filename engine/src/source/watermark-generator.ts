@@ -6,8 +6,9 @@ import { engineError } from "../errors.ts";
 import type { Batch } from "../frame/batch.ts";
 import { ColumnBatch } from "../frame/batch.ts";
 import { cell } from "../frame/column.ts";
+import { fieldOf } from "../frame/field.ts";
 import type { LateMark } from "../frame/frame.ts";
-import { isJsonObject, type Json } from "../frame/json.ts";
+import type { Json } from "../frame/json.ts";
 import type { Positions } from "../frame/positions.ts";
 import { msOfIsoText } from "../time/iso-text.ts";
 
@@ -75,10 +76,6 @@ export class WatermarkGenerator {
     this.watermark = watermark;
     return { late: late ?? NO_LATE, untimed: untimed ?? NO_UNTIMED };
   }
-}
-
-function fieldOf(row: Json, field: string): Json | undefined {
-  return isJsonObject(row) ? row[field] : undefined;
 }
 
 /** Years 1 to 9999: what an ISO 8601 string can say without signs. Anything else would poison the watermark for ever. */

@@ -14,6 +14,7 @@ export {
   reportOf,
 } from "../errors.ts";
 export { COMPARISONS } from "../expression/selection-kernel.ts";
+export { fieldOf, setField } from "../frame/field.ts";
 export { isJsonObject } from "../frame/json.ts";
 export { formatProblem } from "../graph/problem.ts";
 export { CLIENT_SCHEMA } from "../log/client-event.ts";

@@ -3,7 +3,7 @@
  * the process from it, or WebAssembly, which can reach nothing but its own memory.
  */
 import type { Json, StateEvent } from "@millrace/engine";
-import { Packr, Unpackr } from "msgpackr";
+import { Msgpack } from "@millrace/engine/msgpack";
 import { addonState, loadAddon, type NativeCalculator } from "../addon.ts";
 import type { PackedCalculator } from "./packed-calculator.ts";
 import { openWasm } from "./wasm-calculator.ts";
@@ -50,26 +50,25 @@ export interface LibraryCalculator {
   restore(state: StateEvent): void;
 }
 
-const packr = new Packr({ useRecords: false, variableMapSize: true });
-// An integer beyond 2^53 becomes a bigint, which is no JSON. msgpackr knows "auto", its types do not.
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "auto" as "number" });
+// An integer beyond 2^53 is no JSON.
+const msgpack = new Msgpack({ isForeign: true, integers: "exact" });
 
 /** @throws Error why the file is no calculator, or why nothing here can run it */
 export function openLibraryCalculator(options: LibraryOptions): LibraryCalculator {
-  const config = packr.pack(options.config);
+  const config = msgpack.pack(options.config);
   const packed = options.file.endsWith(".wasm") ? openWasm({ ...options, config }) : openNative(options, config);
-  const about = unpackr.unpack(packed.describe()) as { readonly stateful?: unknown; readonly details?: Json };
+  const about = msgpack.unpack(packed.describe()) as { readonly stateful?: unknown; readonly details?: Json };
   return {
     isStateful: about.stateful === true,
     details: about.details ?? null,
     batch(rows, at, places) {
-      const answer: unknown = unpackr.unpack(packed.batch(packr.pack(rows), at, packedPlaces(places)));
+      const answer: unknown = msgpack.unpack(packed.batch(msgpack.pack(rows), at, packedPlaces(places)));
       if (!Array.isArray(answer)) throw new Error("the answer to a batch is no list");
       return answer as readonly LibraryOutcome[];
     },
     takeOpens: () => packed.takeOpens(),
-    snapshot: () => unpackr.unpack(packed.snapshot()) as StateEvent,
-    restore: (state) => packed.restore(state === null ? undefined : packr.pack(state)),
+    snapshot: () => msgpack.unpack(packed.snapshot()) as StateEvent,
+    restore: (state) => packed.restore(state === null ? undefined : msgpack.pack(state)),
   };
 }
 
@@ -78,7 +77,7 @@ const NO_PLACES = Uint8Array.of(0x80);
 
 function packedPlaces(places: PayloadPlaces | undefined): Uint8Array | undefined {
   if (places === undefined) return undefined;
-  return Object.keys(places).length === 0 ? NO_PLACES : packr.pack(places);
+  return Object.keys(places).length === 0 ? NO_PLACES : msgpack.pack(places);
 }
 
 const SHARED_BYTES = 64 * 1024;

@@ -1,5 +1,6 @@
 /** Tables of enrich nodes: read whole when the graph is compiled, and immutable from then on. */
 import {
+  fieldOf,
   isJsonObject,
   type Json,
   type JsonObject,
@@ -50,7 +51,7 @@ export async function loadTable(
 ): Promise<ReadonlyMap<Json, Json>> {
   const rows: JsonObject[] = [];
   for await (const row of rowsOf(connector, place)) {
-    if (!isJsonObject(row) || row[on] === undefined) throw tableError(`a row has no column \`${on}\``, place);
+    if (!isJsonObject(row) || fieldOf(row, on) === undefined) throw tableError(`a row has no column \`${on}\``, place);
     if (row[on] === null) continue;
     if (rows.push(row) > ROWS_MAX) throw tableError(`the table has more than ${ROWS_MAX} rows`, place);
   }

@@ -2,7 +2,8 @@ import { parseGraph, systemEnv } from "@millrace/engine";
 import { describe, expect, it } from "vitest";
 import { compileGraph } from "../compile/compile-graph.ts";
 import type { CompiledGraph } from "../compile/compiled-graph.ts";
-import { firstDeployment, nextDeployment, nodesBegunAnew } from "./deployment.ts";
+import { firstDeployment, nextDeployment, nodesBegunAnew, stateSinceOf } from "./deployment.ts";
+import type { Deployment } from "./graph-stream.ts";
 import { ProjectionTables } from "./projection-tables.ts";
 
 async function compiled(window: string, replace = ""): Promise<CompiledGraph> {
@@ -47,4 +48,13 @@ describe("a node of the next revision", () => {
     expect(nextDeployment(firstDeployment(before), before, next, []).stateSince).toEqual(stateSince);
     expect(nodesBegunAnew(before, next)).toEqual(Object.keys(stateSince));
   });
+});
+
+it("a node that is called as what every object has is kept since the first revision, too", () => {
+  const deployment = { stateSince: { minute: 2 } } as unknown as Deployment;
+  expect(["minute", "other", "constructor"].map((node) => stateSinceOf(deployment, node))).toEqual([
+    2,
+    undefined,
+    undefined,
+  ]);
 });

@@ -76,10 +76,16 @@ function placeOf(from: string): string {
   return [place, ...query.filter((option) => !INCIDENTAL.has(option.split("=")[0] ?? ""))].join("&");
 }
 
+/** The revision since which the node has its state; `undefined`: since the first. A node may be called `constructor`, which every object has. */
+export function stateSinceOf({ stateSince }: Deployment, node: string): number | undefined {
+  return Object.hasOwn(stateSince, node) ? stateSince[node] : undefined;
+}
+
 /** A program as the revision that was deployed. */
-export function programAs(program: GraphProgram, { revision, begins, stateSince }: Deployment): GraphProgram {
+export function programAs(program: GraphProgram, deployment: Deployment): GraphProgram {
+  const { revision, begins } = deployment;
   const nodes = program.nodes.map((node): ProgramNode => {
-    const since = stateSince[node.name];
+    const since = stateSinceOf(deployment, node.name);
     return node.role === "committed" && since !== undefined ? { ...node, stateSince: since } : node;
   });
   return { ...program, revision, begins, nodes };

@@ -6,6 +6,7 @@ import {
   didYouMean,
   type Env,
   type EventLog,
+  fieldOf,
   isJsonObject,
   type Json,
   type JsonObject,
@@ -32,6 +33,7 @@ import { opsError } from "../errors.ts";
 import { Newest } from "../newest.ts";
 import { askedLog } from "./asked-log.ts";
 import { deployedModel } from "./deployed-model.ts";
+import { stateSinceOf } from "./deployment.ts";
 import { plain } from "./describe-event.ts";
 import { type Deployment, deploymentBefore, graphNames } from "./graph-stream.ts";
 import { Places } from "./places.ts";
@@ -142,7 +144,7 @@ export class NodeStates implements NodeStateReader {
         if (event.type !== STEP) continue;
         for (const change of since()) {
           note(change.after);
-          const [was, is] = [change.before?.[field] ?? null, change.after?.[field] ?? null];
+          const [was, is] = [fieldOf(change.before, field) ?? null, fieldOf(change.after, field) ?? null];
           if (JSON.stringify(was) !== JSON.stringify(is)) found.add(changeOf(event, fold, change, was, is));
         }
         // A long stream is folded in small turns: the server does other things as well.
@@ -173,7 +175,7 @@ export class NodeStates implements NodeStateReader {
       throw opsError("HOST-MOMENT", `graph ${graph} has no node ${node} at position ${end}; it has ${names}`);
     }
     const behavior = await stateBehavior(model, whole, env);
-    const stateSince = deployment.stateSince[node] ?? 0;
+    const stateSince = stateSinceOf(deployment, node) ?? 0;
     const codeVersion = deployment.hash.slice(0, CODE_VERSION_DIGITS);
     const stream = streamOf(graph, node);
     const fold = new StreamFold({ log, stream, behavior, snapshots, codeVersion, stateSince, leavesSnapshots: true });
@@ -238,7 +240,9 @@ function indexed({ key, rows }: StateTable): Indexed {
   return new Map(
     rows.map((row, place) => {
       const own =
-        key.length === 0 ? { row: place } : Object.fromEntries(key.map((field) => [field, row[field] ?? null]));
+        key.length === 0
+          ? { row: place }
+          : Object.fromEntries(key.map((field) => [field, fieldOf(row, field) ?? null]));
       return [JSON.stringify(own), row];
     }),
   );

@@ -2,7 +2,7 @@
  * Projections as tables of enrich nodes. Graphs are compiled before projections run, so a node names its table first and looks
  * rows up later.
  */
-import type { Json, Place } from "@millrace/engine";
+import { fieldOf, type Json, type Place } from "@millrace/engine";
 import type { ProjectionRunner } from "@millrace/projections";
 import { opsError } from "../errors.ts";
 
@@ -27,6 +27,6 @@ export class ProjectionTables {
   /** The first row whose field `on` equals `key`, as far as the projection has folded; cheap if `on` leads its key. */
   async find(name: string, on: string, key: Json): Promise<Json | undefined> {
     const page = await this.#runner?.query(name, { where: { [on]: key }, limit: 1 });
-    return page?.rows.find((row) => row[on] === key);
+    return page?.rows.find((row) => fieldOf(row, on) === key);
   }
 }

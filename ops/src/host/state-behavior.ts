@@ -9,6 +9,7 @@ import {
   decodeBatch,
   type Env,
   type Feed,
+  fieldOf,
   type GraphModel,
   httpKindOf,
   isJsonObject,
@@ -86,7 +87,9 @@ function tableState(key: readonly string[]): FoldingBehavior {
   let changes = new Map<string, RowChange>();
   const put = (row: JsonObject): void => {
     const own =
-      key.length === 0 ? { row: rows.size } : Object.fromEntries(key.map((field) => [field, row[field] ?? null]));
+      key.length === 0
+        ? { row: rows.size }
+        : Object.fromEntries(key.map((field) => [field, fieldOf(row, field) ?? null]));
     const name = JSON.stringify(own);
     const before = changes.has(name) ? (changes.get(name)?.before ?? null) : (rows.get(name) ?? null);
     changes.set(name, { key: own, before, after: row });

@@ -27,6 +27,7 @@ import type { EmbeddedLog, RetentionNeed } from "@millrace/streams/embedded";
 import { isPureCalculator } from "../compile/compile-calculator.ts";
 import { opsError } from "../errors.ts";
 import { deployedModel } from "../host/deployed-model.ts";
+import { stateSinceOf } from "../host/deployment.ts";
 import {
   DEAD_LETTER_REDRIVEN,
   type Deployment,
@@ -113,7 +114,7 @@ class CarriedGraph {
     for (const stream of streams) {
       const name = stream.slice(streamOf(graph, "").length);
       const node = model.nodes.get(name);
-      const stateSince = node === undefined ? Number.POSITIVE_INFINITY : (deployment.stateSince[name] ?? 0);
+      const stateSince = node === undefined ? Number.POSITIVE_INFINITY : (stateSinceOf(deployment, name) ?? 0);
       const options = { log, stream, stateSince, graphRevision: deployment.revision, end };
       let carry: NodeCarry | undefined;
       try {

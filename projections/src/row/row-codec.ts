@@ -2,7 +2,7 @@
  * Rows as bytes: the number of their shape, then their cells. A shape is a list of field names; a projection has few, and
  * they are stored once. Cells are written from columns without making the row.
  */
-import type { Json, JsonObject } from "@millrace/engine";
+import { type Json, type JsonObject, setField } from "@millrace/engine";
 import type { Bytes } from "./bytes.ts";
 
 const NULL = 0;
@@ -120,9 +120,7 @@ export function readRow(bytes: Uint8Array, shapes: Shapes): JsonObject {
   let at = 2;
   for (const name of shapes.fieldsOf(buffer.readUInt16BE(0))) {
     const [value, next] = readCell(buffer, at);
-    // A field may be called `__proto__`; assignment would not make a field of it.
-    if (name === "__proto__") Object.defineProperty(row, name, { value, enumerable: true });
-    else row[name] = value;
+    setField(row, name, value);
     at = next;
   }
   return row;

@@ -2,7 +2,15 @@
  * The rows of one projection as its fold sees them, on any store of byte strings. Rows are found by the fields of their key;
  * a projection without key fields keeps every row, in the order in which they came.
  */
-import { type Batch, ColumnBatch, invariant, isJsonObject, type Json, type JsonObject } from "@millrace/engine";
+import {
+  type Batch,
+  ColumnBatch,
+  fieldOf,
+  invariant,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+} from "@millrace/engine";
 import { Bytes } from "./bytes.ts";
 import { columnWriter } from "./column-writer.ts";
 import { fitted, indexKey, keyOf, writeKeyField } from "./key-codec.ts";
@@ -54,10 +62,10 @@ export class RowTable implements Rows {
   put(row: JsonObject): void {
     const key = this.#key.reset();
     if (this.#fields.length === 0) this.#writePlace(key);
-    for (const field of this.#fields) writeKeyField(row[field] ?? null, key);
+    for (const field of this.#fields) writeKeyField(fieldOf(row, field) ?? null, key);
     writeRow(row, this.#shapes, this.#value.reset());
     this.#store();
-    if (this.#index !== undefined) this.#space.put(indexKey(row[this.#index] ?? null), fitted(key.done()));
+    if (this.#index !== undefined) this.#space.put(indexKey(fieldOf(row, this.#index) ?? null), fitted(key.done()));
   }
 
   putBatch(batch: Batch): void {
@@ -68,7 +76,7 @@ export class RowTable implements Rows {
   delete(...key: readonly Json[]): void {
     const bytes = this.#keyOf(key);
     const row = this.#index === undefined ? undefined : this.#read(bytes);
-    if (row !== undefined && this.#index !== undefined) this.#space.delete(indexKey(row[this.#index] ?? null));
+    if (row !== undefined && this.#index !== undefined) this.#space.delete(indexKey(fieldOf(row, this.#index) ?? null));
     this.#space.delete(bytes);
     this.written += 1;
   }

@@ -1,5 +1,5 @@
 /** Messages as lines of text: NDJSON or CSV. */
-import { type Batch, ColumnBatch, cell, isJsonObject, isoTime, type Json } from "@millrace/engine";
+import { type Batch, ColumnBatch, cell, fieldOf, isJsonObject, isoTime, type Json } from "@millrace/engine";
 
 export interface LineFormat {
   /** Text in front of the first line of a file, given the first batch ever; empty for none. */
@@ -101,9 +101,8 @@ export function csvLines(header: readonly string[] | undefined, delimiter = ",")
   };
 }
 
-/** Every object has a `constructor`, which is no field. */
 function cellOf(row: Json, name: string): Json | undefined {
-  if (isJsonObject(row)) return Object.hasOwn(row, name) ? row[name] : undefined;
+  if (isJsonObject(row)) return fieldOf(row, name);
   return name === "value" ? row : undefined;
 }
 

@@ -1,5 +1,5 @@
 /** Messages of a method as rows and from rows, and the fields of them that a graph names. */
-import { isJsonObject, type Json, type JsonObject } from "@millrace/engine";
+import { fieldOf, isJsonObject, type Json, type JsonObject } from "@millrace/engine";
 import protobuf, { type Field, type Type } from "protobufjs";
 import { ValueFault } from "../registry/errors.ts";
 import { ProtobufForms } from "../registry/protobuf-forms.ts";
@@ -83,6 +83,6 @@ const formOf = ({ resolvedType }: Field): MessageForm | undefined =>
 export function withValue(row: JsonObject, path: string, value: Json): JsonObject {
   const [first = "", ...rest] = path.split(".");
   if (rest.length === 0) return { ...row, [first]: value };
-  const inner = Object.hasOwn(row, first) ? row[first] : undefined;
+  const inner = fieldOf(row, first);
   return { ...row, [first]: withValue(isJsonObject(inner) ? inner : {}, rest.join("."), value) };
 }

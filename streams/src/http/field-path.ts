@@ -1,12 +1,9 @@
-import { isJsonObject, type Json } from "@millrace/engine";
+import { fieldOf, type Json } from "@millrace/engine";
 
 /** The value at names with dots between them; `undefined` where there is none. */
 export function valueAt(value: Json, path: string): Json | undefined {
   let at: Json | undefined = value;
-  for (const name of path.split(".")) {
-    if (at === undefined || !isJsonObject(at)) return undefined;
-    at = Object.hasOwn(at, name) ? at[name] : undefined;
-  }
+  for (const name of path.split(".")) at = fieldOf(at, name);
   return at;
 }
 

@@ -12,8 +12,7 @@ const values = fc.oneof(
 );
 const frames = fc.array(
   fc
-    .dictionary(fc.string({ minLength: 1 }), values, { maxKeys: 5 })
-    .filter((fields) => !Object.hasOwn(fields, "__proto__"))
+    .dictionary(fc.oneof(fc.constantFrom("__proto__", "toJSON"), fc.string({ minLength: 1 })), values, { maxKeys: 5 })
     .map((fields) => ({ ...fields, is: "message" })),
   { maxLength: 12 },
 );

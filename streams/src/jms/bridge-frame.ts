@@ -3,7 +3,7 @@
  * it is.
  */
 import type { Json } from "@millrace/engine";
-import { Packr, Unpackr } from "msgpackr";
+import { Msgpack } from "@millrace/engine/msgpack";
 
 type Settings = Readonly<Record<string, string | number | boolean>>;
 
@@ -88,13 +88,12 @@ export type BridgeFrame =
   | { readonly is: "failed"; readonly of: string; readonly code: string; readonly message: string }
   | { readonly is: "ended"; readonly code: string; readonly message: string };
 
-const packr = new Packr({ useRecords: false, variableMapSize: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
+const msgpack = new Msgpack({ isForeign: true });
 const HEAD_BYTES = 4;
 
 export function encodeFrame(frame: HostFrame): Uint8Array {
   // What is undefined is left out: the other end knows absence only.
-  const packed = packr.pack(Object.fromEntries(Object.entries(frame).filter(([, value]) => value !== undefined)));
+  const packed = msgpack.pack(Object.fromEntries(Object.entries(frame).filter(([, value]) => value !== undefined)));
   const bytes = Buffer.allocUnsafe(HEAD_BYTES + packed.length);
   bytes.writeUInt32LE(packed.length, 0);
   packed.copy(bytes, HEAD_BYTES);
@@ -123,7 +122,7 @@ export class FrameReader {
         break;
       }
       // The bridge is ours: it says nothing else.
-      frames.push(unpackr.unpack(all.subarray(from + HEAD_BYTES, to)) as BridgeFrame);
+      frames.push(msgpack.unpack(all.subarray(from + HEAD_BYTES, to)) as BridgeFrame);
       from = to;
     }
     this.#chunks = from === all.length ? [] : [all.subarray(from)];

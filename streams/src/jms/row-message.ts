@@ -1,5 +1,5 @@
 /** What a row becomes as a message: its body, and what of it the broker and selectors are to see. */
-import { isJsonObject, type Json } from "@millrace/engine";
+import { fieldOf, isJsonObject, type Json, setField } from "@millrace/engine";
 import type { Outgoing } from "../resilience/outgoing.ts";
 import type { WireMessage } from "./bridge-frame.ts";
 import { jmsError } from "./errors.ts";
@@ -59,7 +59,7 @@ function propertiesOf(row: Json, fields: readonly string[]): Record<string, stri
     const value = fieldOf(row, field);
     if (value === undefined || value === null) continue;
     if (typeof value === "object") throw refused(field, value, "no text, number or truth value");
-    properties[field] = value;
+    setField(properties, field, value);
   }
   return properties;
 }
@@ -69,10 +69,6 @@ function entriesOf(row: Json): Json {
   for (const [field, value] of Object.entries(row))
     if (typeof value === "object" && value !== null) throw refused(field, value, "no text, number or truth value");
   return row;
-}
-
-function fieldOf(row: Json, field: string): Json | undefined {
-  return isJsonObject(row) && Object.hasOwn(row, field) ? row[field] : undefined;
 }
 
 const SHOWN_CHARS_MAX = 100;

@@ -8,7 +8,7 @@ import {
   cells,
   type Dictionary,
   type DictionaryColumn,
-  isJsonObject,
+  fieldOf,
   type Json,
   type PartitionKernel,
 } from "@millrace/engine";
@@ -96,10 +96,6 @@ function valuesOf(batch: Batch, field: string): readonly (Json | undefined)[] {
   if (!(batch instanceof ColumnBatch)) return batch.rows().map((row) => fieldOf(row, field));
   const column = batch.columns.get(field);
   return column === undefined ? new Array<undefined>(batch.n).fill(undefined) : cells(column, batch.selection, batch.n);
-}
-
-function fieldOf(row: Json, field: string): Json | undefined {
-  return isJsonObject(row) ? row[field] : undefined;
 }
 
 /** `undefined`: the value is no key. */

@@ -33,6 +33,8 @@ const ACK_WAIT_MS = 24 * 3_600_000;
  * too: that takes nothing, or gives nothing. With more consumers it takes longer.
  */
 const DELETING_MS = 2000;
+/** How often a consumer is made until one begins at the beginning. */
+const TAKES_MAX = 5;
 const NOT_FOUND = 404;
 /** Whatever keeps a message out of a stream has this code; the words tell one from another. */
 const NOT_STORED = 10_077;
@@ -143,11 +145,13 @@ export function consumerName(subject: string): string {
 export async function takeOver(nc: NatsConnection, stream: EdgeStream, subject: string, owner: string): Promise<void> {
   const { consumers } = await nc.jetstreamManager({ checkAPI: false });
   const name = consumerName(subject);
-  for (;;) {
+  let delivered = 1;
+  // One that begins further on has found in its folder what a deleted stream left there, and would pass over as much of this one.
+  for (let attempt = 0; attempt < TAKES_MAX && delivered > 0; attempt++) {
     await consumers.delete(stream.name, name).catch((error: NatsError) => {
       if (error.api_error?.code !== NOT_FOUND) throw error;
     });
-    const { delivered } = await consumers.add(stream.name, {
+    const made = await consumers.add(stream.name, {
       durable_name: name,
       description: owner,
       filter_subject: subject,
@@ -156,9 +160,9 @@ export async function takeOver(nc: NatsConnection, stream: EdgeStream, subject: 
       ack_wait: nanos(ACK_WAIT_MS),
       max_ack_pending: stream.capacity * 2,
     });
-    // One that begins further on has found in its folder what a deleted stream left there, and would pass over as much of this one.
-    if (delivered.consumer_seq === 0) return;
+    delivered = made.delivered.consumer_seq;
   }
+  if (delivered > 0) throw new Error(`${stream.name} has a new consumer ${name} that begins behind ${delivered} messages`);
 }
 
 /** Who has the subject; `undefined` for nobody. */

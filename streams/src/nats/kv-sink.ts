@@ -2,7 +2,7 @@
  * Puts rows into a key-value bucket, each under the value of one of its fields. A row that is delivered again after a crash
  * overwrites its key with the same value; while it does, readers may see an older value again.
  */
-import { type InputSlice, isJsonObject, type Json } from "@millrace/engine";
+import { fieldOf, type InputSlice, type Json } from "@millrace/engine";
 import type { NatsConnection } from "nats";
 import type { EncodeMessage } from "../format/message-format.ts";
 import type { MessageSinkDriver } from "../resilience/message-sink.ts";
@@ -59,7 +59,7 @@ async function putAll(
 }
 
 function keyOf(row: Json, field: string, bucket: string): string {
-  const value = isJsonObject(row) ? row[field] : undefined;
+  const value = fieldOf(row, field);
   const key = typeof value === "string" || typeof value === "number" ? String(value) : "";
   if (KEY.test(key) && key.split(".").every((token) => token !== "")) return key;
   throw natsError("NATS-KEY", `a row for bucket ${bucket} has ${JSON.stringify(value) ?? "nothing"} in \`${field}\``);

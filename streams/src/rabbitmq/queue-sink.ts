@@ -3,7 +3,7 @@
  * and none came back because no queue is there for it. Messages have ids made of sink, lane, position and ordinal, by which a
  * receiver knows those that come twice.
  */
-import { isJsonObject, type Json } from "@millrace/engine";
+import { fieldOf, type Json } from "@millrace/engine";
 import type { ConfirmChannel, Message } from "amqplib";
 import { prefixed } from "../format/message-parts.ts";
 import type { MessageSinkDriver } from "../resilience/message-sink.ts";
@@ -150,7 +150,7 @@ function keyOf(row: Json, { key, keyField, exchange }: QueueSinkOptions): string
 
 /** @throws RABBITMQ-KEY */
 function routingKey(row: Json, field: string, exchange = ""): string {
-  const value = isJsonObject(row) ? row[field] : undefined;
+  const value = fieldOf(row, field);
   const isText = value !== undefined && value !== null && typeof value !== "object";
   if (isText && Buffer.byteLength(String(value)) <= SHORT_BYTES_MAX) return String(value);
   const found = JSON.stringify(value)?.slice(0, SHORT_BYTES_MAX) ?? "nothing";

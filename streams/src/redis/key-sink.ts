@@ -2,7 +2,7 @@
  * Sets keys, each to a row, under the value of one of its fields. A row that is delivered again after a crash sets its key to the same
  * value; while it does, readers may see an older value again.
  */
-import { isJsonObject, type Json } from "@millrace/engine";
+import { fieldOf, type Json } from "@millrace/engine";
 import type { Redis } from "ioredis";
 import type { MessageSinkDriver } from "../resilience/message-sink.ts";
 import { redisError } from "./errors.ts";
@@ -33,7 +33,7 @@ export function keySink({ prefix, key }: KeySinkOptions): MessageSinkDriver<Redi
 
 /** @throws REDIS-KEY */
 function keyOf(row: Json, field: string, prefix: string): string {
-  const value = isJsonObject(row) ? row[field] : undefined;
+  const value = fieldOf(row, field);
   if (typeof value === "number" || (typeof value === "string" && value !== "")) return String(value);
   throw redisError("REDIS-KEY", `a row for keys ${prefix}… has ${JSON.stringify(value) ?? "nothing"} in \`${field}\``);
 }

@@ -2,14 +2,14 @@
  * How values of each Avro type are read and written. Rows are what ops/docs/connectors.md says: of a union with one branch beside
  * `null` the value itself, of any other `{<branch>: value}`, as the specification's JSON encoding has it.
  */
-import { isJsonObject, type Json } from "@millrace/engine";
+import { fieldOf, isJsonObject, type Json, setField } from "@millrace/engine";
 import avsc, { type Type } from "avsc";
 import type { AvroForm } from "./avro-form.ts";
 import type { Attributes } from "./avro-logical.ts";
 import { binary, primitive, symbol, wholeNumber } from "./avro-scalars.ts";
 import { union } from "./avro-union.ts";
 import { ValueFault, within } from "./errors.ts";
-import { define, refuseOthers } from "./row-fields.ts";
+import { refuseOthers } from "./row-fields.ts";
 import { shown } from "./whole-number.ts";
 
 /** A type that a schema says more of; `avsc` would drop what it does not know. */
@@ -108,7 +108,7 @@ export class AvroForms {
           try {
             for (const { name, form } of fields) {
               at = name;
-              define(row, name, form.read(reader));
+              setField(row, name, form.read(reader));
             }
           } catch (error) {
             throw within(error, at);
@@ -122,7 +122,7 @@ export class AvroForms {
         try {
           for (const { name, form, byDefault } of fields) {
             at = name;
-            const of = Object.hasOwn(value, name) ? value[name] : undefined;
+            const of = fieldOf(value, name);
             if (of === undefined && byDefault !== undefined) writer.put(byDefault);
             else form.write(writer, of);
           }
@@ -173,7 +173,7 @@ function map(form: AvroForm): AvroForm {
         reader.nested(() =>
           reader.blocks(() => {
             at = reader.string();
-            define(entries, at, form.read(reader));
+            setField(entries, at, form.read(reader));
           }),
         );
       } catch (error) {

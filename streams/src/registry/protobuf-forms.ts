@@ -2,12 +2,12 @@
  * Messages of Protobuf as rows, after its own JSON mapping (protobuf.dev, "ProtoJSON Format"), but for two things: fields have the
  * names of the schema, and integers of 64 bits are numbers where those are exact.
  */
-import { isJsonObject, type Json } from "@millrace/engine";
+import { fieldOf, isJsonObject, type Json, setField } from "@millrace/engine";
 import protobuf, { type Type } from "protobufjs";
 import { ValueFault, within } from "./errors.ts";
 import { type Message, scalarJson, scalarOf } from "./protobuf-scalars.ts";
 import { wellKnownForm } from "./protobuf-well-known.ts";
-import { define, refuseOthers } from "./row-fields.ts";
+import { refuseOthers } from "./row-fields.ts";
 import { shown } from "./whole-number.ts";
 
 /** A field as the library has it; `keyType` is a map's. */
@@ -41,7 +41,7 @@ export class ProtobufForms {
       // What has no presence is there always, with its default.
       if (!isSet && isOptional(field)) continue;
       try {
-        define(row, field.name, this.#fieldJson(field, message[field.name]));
+        setField(row, field.name, this.#fieldJson(field, message[field.name]));
       } catch (error) {
         throw within(error, field.name);
       }
@@ -57,18 +57,18 @@ export class ProtobufForms {
     refuseOthers(row, new Set(type.fieldsArray.map(({ name }) => name)));
     const message: Record<string, unknown> = {};
     for (const field of type.fieldsArray) {
-      const value = Object.hasOwn(row, field.name) ? row[field.name] : undefined;
+      const value = fieldOf(row, field.name);
       try {
         // A null is what is not set, in its own JSON mapping, too; but for the value that can be null.
         const isThere = value !== undefined && (value !== null || isNullable(field));
         if (!isThere && field.required && !this.#isPart) throw new ValueFault("it is required, and not there");
-        if (isThere) message[field.name] = this.#fieldOf(field, value);
+        if (isThere) setField(message, field.name, this.#fieldOf(field, value));
       } catch (error) {
         throw within(error, field.name);
       }
     }
     for (const { name, oneof } of type.oneofsArray)
-      if (oneof.filter((field) => message[field] !== undefined).length > 1)
+      if (oneof.filter((field) => Object.hasOwn(message, field)).length > 1)
         throw new ValueFault(`only one of ${oneof.join(", ")} can be set: they are the oneof ${name}`);
     return message;
   }
@@ -81,7 +81,7 @@ export class ProtobufForms {
 
   #mapJson(field: Field, entries: Message): Json {
     const row: Record<string, Json> = {};
-    for (const [key, item] of Object.entries(entries)) define(row, keyText(field, key), this.#oneJson(field, item));
+    for (const [key, item] of Object.entries(entries)) setField(row, keyText(field, key), this.#oneJson(field, item));
     return row;
   }
 

@@ -7,10 +7,3 @@ export function refuseOthers(value: Readonly<Record<string, Json>>, names: Reado
   for (const name of Object.keys(value))
     if (!names.has(name)) throw new ValueFault("the schema has no such field", [name]);
 }
-
-/** Names come from elsewhere, and `__proto__` is one. */
-export function define(row: Record<string, Json>, name: string, value: Json): void {
-  if (name === "__proto__")
-    Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
-  else row[name] = value;
-}

@@ -1,5 +1,5 @@
 /** The priority of a message that is made of a row: one that all have, or what a field of the row says. */
-import { isJsonObject, type Json } from "@millrace/engine";
+import { fieldOf, type Json } from "@millrace/engine";
 
 export interface RowPriority {
   /** The priority of all messages, or the field of a row that holds it. */
@@ -18,7 +18,7 @@ export function priorityOf(
   if (option === undefined) return undefined;
   const { said, most } = option;
   if (/^\d/.test(said)) return Number(said);
-  const value = isJsonObject(row) && Object.hasOwn(row, said) ? row[said] : undefined;
+  const value = fieldOf(row, said);
   if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most) return value;
   const found = (JSON.stringify(value) ?? "nothing").slice(0, SHOWN_CHARS_MAX);
   throw refused(`field \`${said}\` holds ${found}, which is no priority from 0 to ${most}`, said);

@@ -2,7 +2,15 @@
  * How far each lane of a sink is in its target. The cursors live in a table of the target and move in the transaction that
  * writes the rows, so a row that is delivered twice, or late by a dead process, is left out (R27).
  */
-import { comparePoints, type InputSlice, isJsonObject, type Json, type JsonObject, type Point } from "@millrace/engine";
+import {
+  comparePoints,
+  fieldOf,
+  type InputSlice,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  type Point,
+} from "@millrace/engine";
 
 /** `pos/ord` per lane, as it is committed in the log. */
 export type Cursors = Readonly<Record<string, string>>;
@@ -62,7 +70,7 @@ export function rowGroups(
     if (columns.length === 0) throw refuse("names no column");
     const unknown = columns.find((column) => !known.has(column));
     if (unknown !== undefined) throw refuse(`has \`${unknown}\`, which is no column of it`);
-    const lacking = key.find((field) => (row[field] ?? null) === null);
+    const lacking = key.find((field) => (fieldOf(row, field) ?? null) === null);
     if (lacking !== undefined) throw refuse(`has no value for \`${lacking}\`, which is of its key`);
     const last = groups.at(-1);
     if (last !== undefined && last.rows.length < GROUP_ROWS_MAX && isSame(last.columns, columns)) last.rows.push(row);

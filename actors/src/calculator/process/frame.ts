@@ -3,8 +3,8 @@
  * that says what it is; a msgpack map. Unknown fields are skipped, so that either side may be newer.
  */
 import type { Json, Place, StateEvent } from "@millrace/engine";
+import { Msgpack } from "@millrace/engine/msgpack";
 import { invariant } from "@millrace/engine/worker";
-import { Packr, Unpackr } from "msgpackr";
 import type { PlacedPayload } from "../calculator-module.ts";
 
 export const PROTOCOL = "abacus/1";
@@ -103,13 +103,12 @@ export type WorkerFrame =
 
 export type Frame = HostFrame | WorkerFrame;
 
-const packr = new Packr({ useRecords: false, variableMapSize: true });
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "number" });
+const msgpack = new Msgpack({ isForeign: true });
 
 const HEAD_BYTES = 5;
 
 export function encodeFrame({ is, ...body }: Frame): Uint8Array {
-  const packed = packr.pack(body);
+  const packed = msgpack.pack(body);
   const bytes = Buffer.allocUnsafe(HEAD_BYTES + packed.length);
   bytes.writeUInt32LE(packed.length + 1, 0);
   bytes[4] = TYPES[is];
@@ -119,7 +118,7 @@ export function encodeFrame({ is, ...body }: Frame): Uint8Array {
 
 /** Bytes that a row takes in a batch. */
 export function packedBytes(row: Json): number {
-  return packr.pack(row).length;
+  return msgpack.pack(row).length;
 }
 
 /** Thrown for bytes that are no frame. */
@@ -171,7 +170,7 @@ function decode(frame: Uint8Array): Frame {
   if (!isMap(frame[1])) throw new FrameError(`a ${is} frame without a map`);
   try {
     // Fields are checked by those who use them: a frame of a worker is input.
-    return { ...(unpackr.unpack(frame.subarray(1)) as object), is } as Frame;
+    return { ...(msgpack.unpack(frame.subarray(1)) as object), is } as Frame;
   } catch (cause) {
     throw new FrameError(`a ${is} frame that is not msgpack`, { cause });
   }

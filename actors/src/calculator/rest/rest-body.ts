@@ -1,6 +1,6 @@
 /** What goes to a service and comes back: one message as it is, or a list of them answered with a list of the same length. */
 import { type HttpAnswer, isJsonObject, type Json, PAYLOAD_KEY, payloadError, payloadOf } from "@millrace/engine";
-import { pack, unpack } from "msgpackr";
+import { Msgpack } from "@millrace/engine/msgpack";
 import { actorError } from "../../errors.ts";
 import { payloadDraft } from "../calculator-payloads.ts";
 import { messagesOf } from "../calculator-result.ts";
@@ -15,8 +15,11 @@ export const CONTENT_TYPE: Readonly<Record<RestFormat, string>> = {
   msgpack: "application/msgpack",
 };
 
+// An integer beyond 2^53 is no JSON.
+const msgpack = new Msgpack({ isForeign: true, integers: "exact" });
+
 export function encodeBody(value: Json | readonly Json[], format: RestFormat): Uint8Array {
-  return format === "json" ? Buffer.from(JSON.stringify(value)) : pack(value);
+  return format === "json" ? Buffer.from(JSON.stringify(value)) : msgpack.pack(value);
 }
 
 /**
@@ -35,7 +38,7 @@ export function resultsOf(answer: HttpAnswer, n: number, isList: boolean): reado
 function contentOf({ headers, body }: HttpAnswer): unknown {
   const type = (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   try {
-    if (/^application\/(?:x-|vnd\.)?msgpack$/.test(type)) return unpack(body);
+    if (/^application\/(?:x-|vnd\.)?msgpack$/.test(type)) return msgpack.unpack(body);
     if (/^application\/(?:[\w.-]+\+)?json$/.test(type))
       return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body)) as unknown;
   } catch (cause) {

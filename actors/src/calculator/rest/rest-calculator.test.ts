@@ -6,11 +6,13 @@ import {
   type Json,
   reportOf,
 } from "@millrace/engine";
+import { Msgpack } from "@millrace/engine/msgpack";
 import { virtualEnv } from "@millrace/engine/testing";
-import { pack, unpack } from "msgpackr";
 import { expect, test } from "vitest";
 import { INLINE_PAYLOADS } from "../calculator-payloads.ts";
 import { RestCalculatorHost, type RestCalculatorOptions } from "./rest-calculator-host.ts";
+
+const msgpack = new Msgpack();
 
 type Answering = (request: HttpRequest, n: number) => HttpAnswer | Promise<HttpAnswer>;
 
@@ -63,7 +65,7 @@ test("batches go as lists, in JSON or MessagePack, and their results keep the or
   const sums: Answering = ({ body }) => ({
     status: 200,
     headers: { "content-type": "application/msgpack" },
-    body: pack((unpack(body as Uint8Array) as { n: number }[]).map(({ n }) => n * 2)),
+    body: msgpack.pack((msgpack.unpack(body as Uint8Array) as { n: number }[]).map(({ n }) => n * 2)),
   });
   const { run, requests } = hostOf(sums, { batch: 2, format: "msgpack", connections: 3 });
   expect(await run(ROWS)).toEqual([[2], [4], [6], [8], [10]]);

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "@millrace/engine";
+import { fieldOf } from "@millrace/engine/worker";
 import { opsError } from "../../errors.ts";
 import { type Api, type ApiOptions, type Query, withApi } from "../api.ts";
 import { refuse } from "../known-names.ts";
@@ -53,7 +54,7 @@ export async function queryProjection(name: string, options: QueryOptions): Prom
     const head = [...new Set(rows.flatMap((row) => Object.keys(row)))];
     writeTable(
       head,
-      rows.map((row) => head.map((field) => cellOf(Object.hasOwn(row, field) ? row[field] : undefined))),
+      rows.map((row) => head.map((field) => cellOf(fieldOf(row, field)))),
     );
     const more = next === null ? "" : "; there are more (--limit, --where)";
     writeLine(`${counted(rows.length, "row")} as of position ${position}${more}`);

@@ -1,5 +1,6 @@
 /** The past of a node: its state at a moment, the difference between two, and who changed what. */
 import type { Json, JsonObject } from "@millrace/engine";
+import { fieldOf } from "@millrace/engine/worker";
 import type { EventDocument, NodeState, NodeStateDiff, RowChange, StateChange } from "@millrace/gateway";
 import { opsError } from "../../errors.ts";
 import { graphStreamOf } from "../../host/graph-stream.ts";
@@ -120,7 +121,7 @@ async function eventsOf(api: Api, stream: string, field: string | undefined, opt
       if (field === undefined) add(change);
       else {
         for (const name of Object.keys(payload ?? {})) fields.add(name);
-        const value = payload?.[field];
+        const value = fieldOf(payload, field);
         if (value === undefined) continue;
         if (later !== undefined && !isSame(later.after, value)) add({ ...later, before: value });
         later = { ...change, after: value };
@@ -207,17 +208,18 @@ function headDiff({ from, to }: NodeStateDiff): Cell[][] {
 
 function fieldChanges({ key, before, after }: RowChange): Cell[][] {
   const fields = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])].filter(
-    (field) => !(field in key),
+    (field) => !Object.hasOwn(key, field),
   );
-  const changed = fields.filter((field) => JSON.stringify(before?.[field]) !== JSON.stringify(after?.[field]));
-  return changed.map((field) => [keyText(key), field, text(before?.[field] ?? null), text(after?.[field] ?? null)]);
+  const values = fields.map((field) => [field, fieldOf(before, field), fieldOf(after, field)] as const);
+  const changed = values.filter(([, was, is]) => JSON.stringify(was) !== JSON.stringify(is));
+  return changed.map(([field, was, is]) => [keyText(key), field, text(was ?? null), text(is ?? null)]);
 }
 
 function writeRows(rows: readonly JsonObject[]): void {
   const head = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   writeTable(
     head,
-    rows.map((row) => head.map((field) => cell(row[field]))),
+    rows.map((row) => head.map((field) => cell(fieldOf(row, field)))),
   );
 }
 
