@@ -1,7 +1,7 @@
 /** A file of a bundle, written in order; its hash is known at the end. */
 import { createHash } from "node:crypto";
-import { closeSync, openSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, writeSync } from "node:fs";
+import type { BundleFolder } from "./bundle-folder.ts";
 
 export interface BundleFileFact {
   readonly sha256: string;
@@ -11,16 +11,14 @@ export interface BundleFileFact {
 const BUFFERED_BYTES = 64 * 1024;
 
 export class BundleFile {
-  readonly name: string;
   readonly #fd: number;
   readonly #hash = createHash("sha256");
   #pending: string[] = [];
   #pendingLength = 0;
   #bytes = 0;
 
-  constructor(directory: string, name: string) {
-    this.name = name;
-    this.#fd = openSync(join(directory, name), "wx", 0o600);
+  constructor(folder: BundleFolder, name: string) {
+    this.#fd = folder.open(name);
   }
 
   /** Adds a value as a line of JSON. */

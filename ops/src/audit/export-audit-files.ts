@@ -56,7 +56,8 @@ async function putVerifierKey(files: AuditFiles, directory: string): Promise<voi
   const path = join(directory, VERIFIER_KEY);
   if (existsSync(path) && !readFileSync(path).equals(key.bytes))
     throw opsError("CLI-USAGE", `${directory} holds the files of another log`);
-  put(directory, VERIFIER_KEY, key.bytes);
+  // Half a key would be that of another log to whoever goes on.
+  replace(directory, VERIFIER_KEY, key.bytes);
 }
 
 /** A write that did not end leaves a file that is too short. */

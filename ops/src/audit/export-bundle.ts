@@ -2,14 +2,15 @@
  * An audit bundle: a range of events with everything that an auditor needs in order to check it offline. Names stand as numbers
  * in stored events, so the control records that gave them come along, each with a proof of its own.
  */
-import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type StoredRecord, storedRecords } from "@millrace/engine";
+import { MillraceError, messageOf, type StoredRecord, storedRecords } from "@millrace/engine";
 import { type AuditProofs, entryOf, leafOfEntry } from "@millrace/projections";
 import { StoredEvents, type StoredLogFiles, type StoredName } from "@millrace/streams/embedded";
 import { opsError } from "../errors.ts";
 import { BundleFile, type BundleFileFact } from "./bundle-file.ts";
+import type { BundleFolder } from "./bundle-folder.ts";
 import { base64, bundledEvent, bundledRecord } from "./bundled-event.ts";
 import { READABLE, ReadableEvents } from "./readable-events.ts";
 
@@ -36,39 +37,49 @@ export interface ExportedBundle extends BundleRange {
 
 /**
  * @param range within what the checkpoint of `proofs` covers
- * @throws CLI-USAGE the directory is there and not empty
+ * @param folder is made; what was made of it is removed if this throws
+ * @throws CLI-USAGE the directory is there and not empty, or cannot be written
  * @throws LOG-CORRUPT, LOG-FORK, AUDIT-TILE what is exported does not hold
  */
 export async function exportBundle(
   log: StoredLogFiles,
   proofs: AuditProofs,
-  { from, to }: BundleRange,
-  directory: string,
+  range: BundleRange,
+  folder: BundleFolder,
 ): Promise<ExportedBundle> {
-  makeEmpty(directory);
-  const checkpoint = new BundleFile(directory, "checkpoint");
+  try {
+    folder.make();
+    return await writeBundle(log, proofs, range, folder);
+  } catch (cause) {
+    folder.takeBack();
+    if (cause instanceof MillraceError) throw cause;
+    const { path } = folder;
+    throw opsError("CLI-USAGE", `${path} is not written: ${messageOf(cause)}`, { cause, place: { file: path } });
+  }
+}
+
+async function writeBundle(
+  log: StoredLogFiles,
+  proofs: AuditProofs,
+  { from, to }: BundleRange,
+  folder: BundleFolder,
+): Promise<ExportedBundle> {
+  const checkpoint = new BundleFile(folder, "checkpoint");
   checkpoint.text(proofs.checkpoint.note);
-  const bundle = new BundledEvents(log, proofs, directory);
+  const bundle = new BundledEvents(log, proofs, folder);
   await bundle.carry();
   for await (const position of positionsOf(log, to)) {
     if ((position.at(-1) as StoredRecord).position < from) bundle.pass(position);
     else await bundle.add(position);
   }
   const files = { checkpoint: checkpoint.close(), ...(await bundle.close()) };
-  copyFileSync(verifierPath(), join(directory, VERIFIER));
-  const manifest = new BundleFile(directory, "manifest.json");
+  copyFileSync(verifierPath(), folder.file(VERIFIER));
   const { origin, size, root } = proofs.checkpoint;
   const { verifierKey } = proofs;
   const facts = { format: FORMAT, origin, verifierKey, size, root: base64(root), from, to, files, views: READABLE };
-  manifest.text(`${JSON.stringify(facts, null, 2)}\n`);
-  manifest.close();
+  folder.end(`${JSON.stringify(facts, null, 2)}\n`);
   const bytes = Object.values<BundleFileFact>(files).reduce((sum, file) => sum + file.bytes, 0);
-  return { directory, from, to, events: to - from, bytes, prunedNames: bundle.prunedNames };
-}
-
-function makeEmpty(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (readdirSync(directory).length > 0) throw opsError("CLI-USAGE", `${directory} is there and not empty`);
+  return { directory: folder.path, from, to, events: to - from, bytes, prunedNames: bundle.prunedNames };
 }
 
 /** From src/audit or dist/audit to the workspace. */
@@ -92,7 +103,7 @@ async function* positionsOf(log: StoredLogFiles, to: number): AsyncGenerator<rea
 class BundledEvents {
   readonly #log: StoredLogFiles;
   readonly #proofs: AuditProofs;
-  readonly #directory: string;
+  readonly #folder: BundleFolder;
   readonly #events: BundleFile;
   readonly #proofLines: BundleFile;
   readonly #readable: ReadableEvents;
@@ -104,13 +115,13 @@ class BundledEvents {
   /** Those that the range uses and whose records were pruned. */
   readonly #pruned = new Map<string, StoredName>();
 
-  constructor(log: StoredLogFiles, proofs: AuditProofs, directory: string) {
+  constructor(log: StoredLogFiles, proofs: AuditProofs, folder: BundleFolder) {
     this.#log = log;
     this.#proofs = proofs;
-    this.#directory = directory;
-    this.#events = new BundleFile(directory, "events.jsonl");
-    this.#proofLines = new BundleFile(directory, "proofs.jsonl");
-    this.#readable = new ReadableEvents(directory);
+    this.#folder = folder;
+    this.#events = new BundleFile(folder, "events.jsonl");
+    this.#proofLines = new BundleFile(folder, "proofs.jsonl");
+    this.#readable = new ReadableEvents(folder);
   }
 
   get prunedNames(): number {
@@ -161,14 +172,14 @@ class BundledEvents {
   }
 
   #writePruned(): BundleFileFact {
-    const file = new BundleFile(this.#directory, PRUNED_NAMES);
+    const file = new BundleFile(this.#folder, PRUNED_NAMES);
     for (const name of this.#pruned.values()) file.line({ ...name, name: this.#names.nameOf(name) });
     return file.close();
   }
 
   /** Of the events that names were given with, only the payload's hash: they are not part of the range. */
   async #writeNames(): Promise<BundleFileFact> {
-    const file = new BundleFile(this.#directory, "names.jsonl");
+    const file = new BundleFile(this.#folder, "names.jsonl");
     // One by one: a range may use more names than a call takes arguments.
     let last = -1;
     for (const position of this.#needed) last = Math.max(last, position);

@@ -1,12 +1,12 @@
 /** The events of a bundle for people and their tools: payloads decoded, as JSON Lines and as Parquet. Nothing of it is proven. */
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
-import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { RecordedEvent } from "@millrace/engine";
 import { fileWriter, ParquetWriter, schemaFromColumnData } from "hyparquet-writer";
 import { describeEvent } from "../host/describe-event.ts";
 import { BundleFile, type BundleFileFact } from "./bundle-file.ts";
+import type { BundleFolder } from "./bundle-folder.ts";
 import { eventFields } from "./bundled-event.ts";
 import { columnsOf, type EventRow, rowOf } from "./event-columns.ts";
 
@@ -20,10 +20,10 @@ export class ReadableEvents {
   readonly #parquet: ParquetWriter;
   #rows: EventRow[] = [];
 
-  constructor(directory: string) {
+  constructor(folder: BundleFolder) {
     const [lines, parquet] = READABLE;
-    this.#lines = new BundleFile(directory, lines);
-    this.#parquetPath = join(directory, parquet);
+    this.#lines = new BundleFile(folder, lines);
+    this.#parquetPath = folder.file(parquet);
     const schema = schemaFromColumnData({ columnData: columnsOf([]) });
     this.#parquet = new ParquetWriter({ writer: fileWriter(this.#parquetPath), schema });
   }

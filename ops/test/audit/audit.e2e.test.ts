@@ -1,6 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
@@ -154,6 +165,14 @@ describe("audit tiles", () => {
     expect(readFileSync(join(out, "checkpoint"), "utf8")).toBe(stdout);
   }, 60_000);
 
+  it("writes the verifier key anew as a whole: half of one would be another log's to the next", async () => {
+    const out = join(directory, "key");
+    await tiles(data, out);
+    linkSync(join(out, "verifier-key"), join(directory, "linked-key"));
+    await tiles(data, out);
+    expect(statSync(join(directory, "linked-key")).nlink).toBe(1);
+  });
+
   it("mixes no two logs", async () => {
     const out = join(directory, "mixed");
     await tiles(data, out);
@@ -188,6 +207,54 @@ describe("audit commands", () => {
     const { code, stderr } = await millrace(["audit", "prove", String(EVENTS), "--data", data]);
     expect(code).toBe(2);
     expect(stderr).toContain("AUDIT-RANGE");
+  });
+});
+
+describe("an export that fails", () => {
+  let damaged: string;
+  beforeAll(() => {
+    damaged = changed(
+      "damaged",
+      (at) => join(at, "log", "0000000001.seg"),
+      (bytes) => bytes.write("X", bytes.indexOf('{"left":20}')),
+    );
+  });
+
+  it("removes what it made, folders above it too, so that the next one can be made there", async () => {
+    const out = join(directory, "new", "folder");
+    await expect(exportEvents({ data: damaged, out })).rejects.toThrow();
+    expect(existsSync(join(directory, "new"))).toBe(false);
+    await ask("export", "--out", out);
+    expect(existsSync(join(out, "manifest.json"))).toBe(true);
+  });
+
+  it("says what of the system stood in the way", async () => {
+    const out = join(directory, "a-file");
+    writeFileSync(out, "");
+    await expect(exportEvents({ data, out })).rejects.toMatchObject({
+      code: "CLI-USAGE",
+      message: expect.stringMatching(/a-file is not written: ENOTDIR/),
+    });
+    expect(statSync(out).isFile()).toBe(true);
+  });
+
+  it("leaves an empty folder that was there", async () => {
+    const out = join(directory, "empty");
+    mkdirSync(out);
+    await expect(exportEvents({ data: damaged, out })).rejects.toThrow();
+    expect(readdirSync(out)).toEqual([]);
+  });
+
+  it("because it was killed is told from a folder with other things in it, and what to do is said", async () => {
+    const out = join(directory, "killed");
+    mkdirSync(out);
+    for (const name of ["checkpoint", "events.jsonl"]) writeFileSync(join(out, name), "");
+    await expect(exportEvents({ data, out })).rejects.toMatchObject({
+      code: "CLI-USAGE",
+      message: `${out} holds an export that did not end; if none is running there, remove the folder and export again`,
+    });
+    expect(readdirSync(out)).toEqual(["checkpoint", "events.jsonl"]);
+    await expect(exportEvents({ data, out: bundle })).rejects.toThrow(/is there and not empty$/);
   });
 });
 

@@ -25,6 +25,7 @@ import { opsError } from "../../errors.ts";
 import { type DataDirectory, dataDirectory } from "../../host/data-directory.ts";
 import { requireOwnLog } from "../../host/log-place.ts";
 import { EXIT } from "../failure.ts";
+import { endOnInterruption } from "../interruption.ts";
 import { grouped, timeText, writeJson, writeLine } from "../output.ts";
 import { readInput } from "../read-input.ts";
 import { shellWord } from "../shell-word.ts";
@@ -188,7 +189,10 @@ export async function exportTiles(options: ExportTilesOptions): Promise<void> {
 }
 
 export async function exportEvents(options: ExportOptions): Promise<void> {
-  const { exportBundle } = await import("../../audit/export-bundle.ts");
+  const [{ exportBundle }, { BundleFolder }] = await Promise.all([
+    import("../../audit/export-bundle.ts"),
+    import("../../audit/bundle-folder.ts"),
+  ]);
   await withLog(options.data, async (log, { audit }) => {
     const newest = await openAuditProofs(systemDisk(), audit, log.id);
     const { size } = newest.checkpoint;
@@ -199,7 +203,9 @@ export async function exportEvents(options: ExportOptions): Promise<void> {
     if (from < log.base) throw prunedBelow(log.base, from);
     const cosigned = await openCosignedProofs(systemDisk(), audit, log.id);
     const proofs = cosigned !== undefined && to <= cosigned.checkpoint.size ? cosigned : newest;
-    const bundle = await exportBundle(log, proofs, { from, to }, out);
+    const folder = new BundleFolder(out);
+    endOnInterruption(() => folder.takeBack());
+    const bundle = await exportBundle(log, proofs, { from, to }, folder);
     const cosigners = cosignersOf(proofs.checkpoint);
     if (options.json === true) return writeJson({ ...bundle, cosigners });
     writeLine(`${bundle.events} events, positions ${from} to ${to - 1}, in ${out}`);

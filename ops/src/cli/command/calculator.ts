@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, writeFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { durationMs, type Json, messageOf } from "@millrace/engine";
 import pc from "picocolors";
@@ -8,6 +8,7 @@ import { firstFilesOf, type Language, vectorsTemplate } from "../../calculator/t
 import { type CaseResult, parseVectors, runCase } from "../../calculator/vectors.ts";
 import { sdk } from "../../compile/calculator-process.ts";
 import { opsError } from "../../errors.ts";
+import { MadeFiles } from "../../made-files.ts";
 import { EXIT } from "../failure.ts";
 import { writeJson, writeLine, writeTable } from "../output.ts";
 import { readInput } from "../read-input.ts";
@@ -32,10 +33,7 @@ export function newCalculator(path: string, options: { readonly lang: Language; 
   const paths = files.map(({ file }) => join(directory, file));
   const taken = paths.find((file) => existsSync(file));
   if (taken !== undefined) throw opsError("CLI-USAGE", `${taken} is there already`, { place: { file: taken } });
-  for (const [i, { text }] of files.entries()) {
-    mkdirSync(dirname(paths[i] as string), { recursive: true });
-    writeFileSync(paths[i] as string, text);
-  }
+  writeNew(files.map(({ text }, i) => [paths[i] as string, text]));
   const [file = "", vectors = ""] = [paths[0], paths.at(-1)];
   if (options.json === true) writeJson({ file, vectors, ...(built === undefined ? {} : { build: built.command }) });
   else {
@@ -45,6 +43,22 @@ export function newCalculator(path: string, options: { readonly lang: Language; 
       writeLine(`  ${directory === "." ? built.command : `(cd ${shellWord(directory)} && ${built.command})`}`);
     writeLine(`  millrace calculator test ${shellWord(used)} --vectors ${shellWord(vectors)}`);
     writeLine(`In a graph: { kind: calculator, input: …, use: ${isAbsolute(used) ? "" : "./"}${used} }`);
+  }
+}
+
+/** All of them or none. */
+function writeNew(files: readonly (readonly [path: string, text: string])[]): void {
+  const made = new MadeFiles();
+  try {
+    for (const [path, text] of files) {
+      made.folder(dirname(path));
+      const fd = made.file(path);
+      writeFileSync(fd, text);
+      closeSync(fd);
+    }
+  } catch (error) {
+    made.takeBack();
+    throw error;
   }
 }
 

@@ -1,15 +1,16 @@
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { DuckDBResult } from "@duckdb/node-api";
 import { type Json, MillraceError, messageOf, reportOf } from "@millrace/engine";
 import { opsError } from "../../errors.ts";
-import { exitFast } from "../../fast-exit.ts";
 import { csvField, jsonCell } from "../../sql/cell-value.ts";
 import { LogQuery, type TableRead } from "../../sql/log-query.ts";
 import { SqlDatabase } from "../../sql/sql-database.ts";
 import { type ApiOptions, withApi } from "../api.ts";
-import { EXIT, reportFailure } from "../failure.ts";
+import { reportFailure } from "../failure.ts";
+import { endOnInterruption } from "../interruption.ts";
 import { counted, writeJson, writeLine, writeTable } from "../output.ts";
 
 export interface SqlOptions extends ApiOptions {
@@ -25,7 +26,8 @@ export async function sql(query: string, options: SqlOptions): Promise<void> {
   const file = options.parquet ?? options.arrow;
   // Written beside it and renamed, so that a query that fails leaves no half a file.
   const part = file === undefined ? undefined : `${resolve(file)}.part`;
-  endOnInterruption();
+  // Loading a long log takes a while; the temporary database goes with the process.
+  endOnInterruption(() => part !== undefined && rmSync(part, { force: true }));
   const database = await SqlDatabase.open(options.parquet === undefined ? undefined : part);
   try {
     await withApi(options, async (api) => {
@@ -39,11 +41,6 @@ export async function sql(query: string, options: SqlOptions): Promise<void> {
   } finally {
     database.close();
   }
-}
-
-/** Loading a long log takes a while; the temporary database goes with the process. */
-function endOnInterruption(): void {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => exitFast(EXIT.interrupted));
 }
 
 /** Rows of an answer, a chunk at a time. */
