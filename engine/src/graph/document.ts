@@ -47,10 +47,21 @@ function parsedValue(text: string, places: Places, problems: ProblemList, env: E
     return undefined;
   }
   const document = yamlLibrary().parseDocument(text, { uniqueKeys: false, prettyErrors: false, version: "1.2" });
-  for (const { message, pos } of [...document.errors, ...document.warnings])
-    problems.put("GRAPH-SYNTAX", places.at(pos[0]), firstLine(message));
+  for (const { message, code, pos } of [...document.errors, ...document.warnings])
+    problems.put(
+      "GRAPH-SYNTAX",
+      places.at(pos[0]),
+      `${firstLine(message)}${isTextWithColon(text, code, pos[0]) ? QUOTE : ""}`,
+    );
   if (problems.size > 0) return undefined;
   return new Walk(document, places, problems, env).value();
+}
+
+const QUOTE = ": a text with `: ` in it, such as the expression `a ? b : c`, is written in quotes";
+
+/** What the library takes for a map where none can be is mostly a text with a colon: people write expressions so. */
+function isTextWithColon(text: string, code: string, at: number): boolean {
+  return (code === "BLOCK_IN_FLOW" || code === "BLOCK_AS_IMPLICIT_KEY") && /^[^\n]*:\s/.test(text.slice(at));
 }
 
 function firstLine(message: string): string {

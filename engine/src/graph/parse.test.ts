@@ -279,6 +279,27 @@ nodes:
     expect(problems(text).join("\n")).toContain(problem);
   });
 
+  test.each([
+    [
+      "an expression in a map in braces",
+      "name: g\nnodes: { m: { value: event.a ? 1 : 2 } }\n",
+      "2:22 GRAPH-SYNTAX Block",
+    ],
+    ["an expression on a line of its own", "name: g\nvalue: event.a ? 1 : 2\n", "2:8 GRAPH-SYNTAX Nested"],
+  ])("say that %s is written in quotes", (_, text, begin) => {
+    const hint = "a text with `: ` in it, such as the expression `a ? b : c`, is written in quotes";
+    expect(problems(text)).toEqual([expect.stringMatching(new RegExp(`^g\\.yaml:${begin} `))]);
+    expect(problems(text)[0]?.endsWith(`: ${hint}`)).toBe(true);
+  });
+
+  test.each([
+    ["a list in braces", "name: g\nnodes: { a:\n  - 1 }\n"],
+    ["bad indentation", "name: g\n nodes: 1"],
+  ])("say nothing of quotes about %s", (_, text) => {
+    expect(problems(text).join()).toMatch(/GRAPH-SYNTAX/);
+    expect(problems(text).join()).not.toContain("quotes");
+  });
+
   test("name the place of bytes that are not UTF-8", () => {
     const bytes = new TextEncoder().encode("name: g\ndescription: caf\u00e9 ?\nnodes: {}\n");
     bytes[bytes.indexOf(63)] = 0xe9;
