@@ -162,7 +162,8 @@ export async function takeOver(nc: NatsConnection, stream: EdgeStream, subject: 
     });
     delivered = made.delivered.consumer_seq;
   }
-  if (delivered > 0) throw new Error(`${stream.name} has a new consumer ${name} that begins behind ${delivered} messages`);
+  if (delivered > 0)
+    throw new Error(`${stream.name} has a new consumer ${name} that begins behind ${delivered} messages`);
 }
 
 /** Who has the subject; `undefined` for nobody. */
