@@ -5,10 +5,13 @@ import { root } from "./setup.mjs";
 
 /** Without the addon: what imports it. Left out is what compares both ways. `npm run unit:typescript` runs everything. */
 const IMPORTS_ADDON = ["related", "native/src/addon.ts", "--project=ops"];
-/** … and what starts Millrace as its users do, or writes, archives and reads logs. Connectors, which it changes nothing in, are left out, too. */
+/** … and logs from the first append to a pruned archive, and graphs of each kind, end to end. */
 const USES_ADDON = [
-  ...["alone", "ops", "long"].map((project) => `--project=${project}`),
-  ...[".e2e.test.ts", "ops/test/retention/", "ops/test/faults/log-"],
+  ...["calculators", "event-schemas", "examples", "field-names", "flights", "past", "payloads", "sql"].map(
+    (name) => `ops/test/${name}.e2e.test.ts`,
+  ),
+  ...["audit", "personal", "retention"].map((folder) => `ops/test/${folder}/`),
+  ...["bad-rows", "damage", "kills", "log-"].map((name) => `ops/test/faults/${name}`),
 ];
 /** Scripts of the project, and what they are given. */
 const gates = [
