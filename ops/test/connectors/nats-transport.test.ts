@@ -89,6 +89,8 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
         await wire.close();
       });
 
+      const open = (name: string, address = server.address): Transport =>
+        natsTransport({ env, servers: { endpoints: [address] }, stream: name, prefix: name });
       /** What a transport delivered, and acknowledged, of a subject. */
       const received = async (transport: Transport) => {
         const got: string[] = [];
@@ -119,8 +121,7 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
 
       it("goes on over a stream that was deleted and made anew, whose sequences begin again", async () => {
         const name = `T${++count}`;
-        const options = { env, servers: { endpoints: [server.address] }, stream: name, prefix: name };
-        const transport = natsTransport(options);
+        const transport = open(name);
         const { got, has } = await received(transport);
         await send(transport, 0, 5);
         await has(5);
@@ -138,9 +139,7 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
       it("loses nothing of a stream that is made anew while it takes the subject over", async () => {
         const name = `T${++count}`;
         const wire = await TcpProxy.to(server);
-        const open = (address: string): Transport =>
-          natsTransport({ env, servers: { endpoints: [address] }, stream: name, prefix: name });
-        const transport = open(wire.address);
+        const transport = open(name, wire.address);
         const { got, has } = await received(transport);
         await send(transport, 0, 5);
         await has(5);
@@ -152,7 +151,7 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
         await met;
         await streams.delete(name);
         await nc.close();
-        const other = open(server.address);
+        const other = open(name);
         await send(other, 5, 10);
         free();
         await has(10);
@@ -167,8 +166,7 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
         "makes a stream anew whose folder is gone, as of one that was made while the server deleted another",
         async () => {
           const name = `T${++count}`;
-          const options = { env, servers: { endpoints: [server.address] }, stream: name, prefix: name };
-          const transport = natsTransport(options);
+          const transport = open(name);
           const { got, has } = await received(transport);
           const nc = await connect({ servers: server.address });
           const { streams } = await nc.jetstreamManager();
@@ -185,7 +183,7 @@ describe.skipIf(servers.length === 0)("edges over NATS", () => {
 
       it("drops a second message with the same id, and what is no message at all", async () => {
         const name = `T${++count}`;
-        const transport = natsTransport({ env, servers: { endpoints: [server.address] }, stream: name, prefix: name });
+        const transport = open(name);
         const send = (text: string, id?: string): Promise<void> => {
           const headers: Record<string, string> = id === undefined ? {} : { "message-id": id };
           return transport.publish("s", { headers, body: Buffer.from(text) });

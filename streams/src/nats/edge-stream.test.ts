@@ -170,4 +170,10 @@ describe("the stream of edges", () => {
     await takeOver(nc, stream, "e.s", "me");
     expect(server.calls).toEqual(["delete consumer", "add consumer", "delete consumer", "add consumer"]);
   });
+
+  test("has no consumer that never begins at its beginning, and says so", async () => {
+    server.delivered.push(...new Array<number>(100).fill(5));
+    await expect(takeOver(nc, stream, "e.s", "me")).rejects.toThrow("begins behind 5 messages");
+    expect(server.calls.length).toBeLessThan(20);
+  });
 });
